@@ -1,0 +1,53 @@
+//! What a chain makes of one message.
+
+use crate::message::Message;
+
+/// The value of a chain for one input: a test is one `assert_eq!`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// One message or many, in order. Never empty: nothing left over is `Filtered`.
+    Outputs(Vec<Message>),
+    /// A plugin dropped it.
+    Filtered,
+    /// A plugin could not handle it; the binding's `on_error` says what happens now.
+    Failed(Failure),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("plugin `{plugin}` {kind}: {detail}")]
+pub struct Failure {
+    pub plugin: String,
+    pub kind: FailureKind,
+    /// The plugin's own words or the trap's, cut to `plugin::limits::MAX_DETAIL_BYTES` and free of control characters.
+    pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The plugin answered with a failure: this message is bad for it, the instance is good.
+    Refused { transient: bool },
+    /// The instance trapped (panic, out of bounds, stack) and was replaced.
+    Trapped,
+    /// The call passed its deadline and the instance was replaced.
+    Deadline,
+    /// The plugin wanted more memory than its limit and was replaced.
+    Memory,
+    /// The plugin answered something that is no valid message: a bad topic, too many outputs.
+    Invalid,
+    /// No instance could be started.
+    Unavailable,
+}
+
+impl std::fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Refused { transient: false } => "refused the message",
+            Self::Refused { transient: true } => "cannot handle the message now",
+            Self::Trapped => "trapped",
+            Self::Deadline => "passed its deadline",
+            Self::Memory => "passed its memory limit",
+            Self::Invalid => "gave an invalid answer",
+            Self::Unavailable => "could not be started",
+        })
+    }
+}

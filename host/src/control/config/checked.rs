@@ -1,0 +1,164 @@
+//! What is meant: a configuration with nothing left to parse and every name resolved.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::message::QoS;
+use crate::topic::{Template, TopicFilter};
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub gateway: Gateway,
+    pub broker: Broker,
+    pub upstreams: Vec<Upstream>,
+    pub spool: Spool,
+    pub plugins: Vec<Plugin>,
+    /// In file order, which is the order of their outputs.
+    pub bindings: Vec<Binding>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Gateway {
+    pub id: String,
+    pub data_dir: PathBuf,
+}
+
+#[derive(Clone, Debug)]
+pub struct Broker {
+    pub listeners: Vec<Listener>,
+    pub limits: BrokerLimits,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub name: String,
+    pub bind: SocketAddr,
+    /// An address other than loopback, without TLS and authentication, must be asked for in these words.
+    pub allow_insecure: bool,
+}
+
+/// Caps on what devices can make the gateway hold. Hitting one sheds load with a reason; it never ends the process.
+#[derive(Clone, Debug)]
+pub struct BrokerLimits {
+    pub max_connections: usize,
+    /// Largest control packet in bytes, header included.
+    pub max_packet_size: usize,
+    /// From accept to a valid CONNECT.
+    pub handshake_timeout: Duration,
+    /// Unacknowledged QoS 1 and 2 messages of one client, in each direction (MQTT 5 Receive Maximum).
+    pub receive_maximum: u16,
+    /// Messages and bytes that wait for one subscriber.
+    pub max_queued_messages: usize,
+    pub max_queued_bytes: usize,
+    pub max_subscriptions_per_client: usize,
+    /// Persistent sessions without a connection.
+    pub max_sessions: usize,
+    /// The longest a session outlives its connection, whatever the client asks.
+    pub max_session_expiry: Duration,
+    pub max_retained_messages: usize,
+    pub max_retained_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: String,
+    pub host: String,
+    pub port: u16,
+    pub tls: Option<Tls>,
+    pub protocol: Protocol,
+    pub client_id: String,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub max_inflight: u16,
+    pub keep_alive: Duration,
+    pub connect_timeout: Duration,
+    /// How long the upstream is asked to keep our session (MQTT 5 Session Expiry Interval).
+    pub session_expiry: Duration,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `protocol = 4`: MQTT 3.1.1.
+    V311,
+    /// `protocol = 5`.
+    V5,
+}
+
+/// TLS towards an upstream. Without a CA file the system's roots are used.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    pub ca: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+/// What the gateway keeps for an upstream that is away.
+#[derive(Clone, Debug)]
+pub struct Spool {
+    /// QoS 1 and 2 messages per upstream: full means back-pressure to the devices.
+    pub max_messages: usize,
+    pub max_bytes: usize,
+    /// QoS 0 messages per upstream: full means the oldest goes, counted.
+    pub max_qos0_messages: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Plugin {
+    pub name: String,
+    pub component: PathBuf,
+    /// Hex digest that the component must have.
+    pub sha256: Option<String>,
+    pub limits: PluginLimits,
+    /// The plugin's own table, as JSON: handed to `configure` once.
+    pub config_json: String,
+}
+
+#[derive(Clone, Debug)]
+pub struct PluginLimits {
+    pub memory: usize,
+    /// Wall time of one call.
+    pub deadline: Duration,
+    /// Messages out of one message in.
+    pub max_outputs: usize,
+    /// Bytes out of one call.
+    pub max_output_bytes: usize,
+}
+
+#[derive(Clone, Debug)]
+pub struct Binding {
+    pub name: String,
+    pub filters: Vec<TopicFilter>,
+    /// Indices into `Config::plugins`, in order; may be empty.
+    pub plugins: Vec<usize>,
+    pub on_error: OnError,
+    pub to: Vec<Destination>,
+}
+
+#[derive(Clone, Debug)]
+pub enum OnError {
+    /// Publish the original to this local topic, with the reason as user properties.
+    DeadLetter {
+        topic: Template,
+    },
+    Drop,
+    /// Go on with the original message, as if the chain were empty.
+    Pass,
+}
+
+#[derive(Clone, Debug)]
+pub struct Destination {
+    pub target: Target,
+    pub topic: Template,
+    /// `None` preserves what the device or the plugin chose.
+    pub qos: Option<QoS>,
+    pub retain: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Index into `Config::upstreams`.
+    Upstream(usize),
+    /// The embedded broker itself; bindings match the message again, one hop further.
+    Local,
+}

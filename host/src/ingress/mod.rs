@@ -1,0 +1,3 @@
+//! The device side: listener, codec and session.
+
+pub mod codec;

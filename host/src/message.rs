@@ -1,0 +1,147 @@
+//! The one thing that flows: a message, and where it came from.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::topic::TopicName;
+
+/// Quality of service (MQTT 5, section 4.3). Ordered: a delivery uses the lesser of what was published and subscribed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum QoS {
+    #[default]
+    AtMostOnce = 0,
+    AtLeastOnce = 1,
+    ExactlyOnce = 2,
+}
+
+/// An application message. Cloning is cheap: everything of size is shared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    pub topic: TopicName,
+    pub payload: Bytes,
+    pub qos: QoS,
+    pub retain: bool,
+    /// `None` for what is usual: MQTT 3.1.1, or MQTT 5 without properties.
+    pub properties: Option<Arc<Properties>>,
+}
+
+/// The MQTT 5 properties that belong to the message and travel with it (section 3.3.2.3).
+///
+/// Topic alias and subscription identifier belong to one connection and are not here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Payload format indicator: the publisher says that the payload is UTF-8.
+    pub payload_is_utf8: bool,
+    /// Message expiry interval in seconds, counted from the arrival at this gateway.
+    pub expiry: Option<u32>,
+    pub content_type: Option<String>,
+    pub response_topic: Option<String>,
+    pub correlation_data: Option<Bytes>,
+    /// User properties: names may repeat and their order is kept [MQTT-3.3.2-17, MQTT-3.3.2-18].
+    pub user: Vec<(String, String)>,
+}
+
+/// Where a message came from: passed beside it, never part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The client identifier of the device; for a message that the gateway itself made, `tidegate`.
+    pub client: Arc<str>,
+    /// Arrival at the gateway, in milliseconds since the Unix epoch.
+    pub arrived_ms: u64,
+    /// How many bindings have republished it locally. Stops loops (`bindings::MAX_HOPS`).
+    pub hops: u8,
+}
+
+// === impl QoS ===
+
+impl QoS {
+    /// From the two bits of the protocol; 3 is malformed [MQTT-3.3.1-4].
+    pub fn from_bits(bits: u8) -> Option<Self> {
+        match bits {
+            0 => Some(Self::AtMostOnce),
+            1 => Some(Self::AtLeastOnce),
+            2 => Some(Self::ExactlyOnce),
+            _ => None,
+        }
+    }
+}
+
+// === impl Message ===
+
+impl Message {
+    pub fn new(topic: TopicName, payload: impl Into<Bytes>, qos: QoS) -> Self {
+        Self { topic, payload: payload.into(), qos, retain: false, properties: None }
+    }
+
+    /// Bytes that this message keeps in memory, for the caps on queues: payload, topic, properties and bookkeeping.
+    pub fn weight(&self) -> usize {
+        const BOOKKEEPING: usize = 128;
+        BOOKKEEPING
+            + self.topic.as_str().len()
+            + self.payload.len()
+            + self.properties.as_ref().map_or(0, |p| p.weight())
+    }
+
+    pub fn expiry(&self) -> Option<Duration> {
+        self.properties.as_ref()?.expiry.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// The message after waiting `held` here: its expiry interval shortened [MQTT-3.3.2-6], or `None` when it has passed.
+    pub fn aged(&self, held: Duration) -> Option<Self> {
+        let Some(expiry) = self.expiry() else { return Some(self.clone()) };
+        let left = expiry.checked_sub(held).filter(|left| !left.is_zero())?;
+        let mut aged = self.clone();
+        if let Some(properties) = &mut aged.properties {
+            // Rounded up: a message that still lives never leaves with an interval of 0.
+            let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+            Arc::make_mut(properties).expiry = u32::try_from(seconds).ok();
+        }
+        Some(aged)
+    }
+}
+
+impl Properties {
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn weight(&self) -> usize {
+        let text = |s: &Option<String>| s.as_ref().map_or(0, String::len);
+        let user: usize = self.user.iter().map(|(name, value)| name.len() + value.len() + 48).sum();
+        let correlation = self.correlation_data.as_ref().map_or(0, Bytes::len);
+        128 + text(&self.content_type) + text(&self.response_topic) + correlation + user
+    }
+}
+
+impl Origin {
+    /// The origin of what the gateway itself says.
+    pub fn gateway(arrived_ms: u64) -> Self {
+        Self { client: "tidegate".into(), arrived_ms, hops: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn expiring(seconds: u32) -> Message {
+        let mut message = Message::new(TopicName::parse("a/b").unwrap(), "x", QoS::AtLeastOnce);
+        message.properties = Some(Arc::new(Properties { expiry: Some(seconds), ..Properties::default() }));
+        message
+    }
+
+    #[test]
+    fn waiting_shortens_the_expiry_interval() {
+        let aged = expiring(10).aged(Duration::from_millis(3_500)).expect("still alive");
+        assert_eq!(aged.expiry(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn a_message_expires_at_its_interval_and_not_before() {
+        assert!(expiring(2).aged(Duration::from_millis(1_999)).is_some());
+        assert!(expiring(2).aged(Duration::from_secs(2)).is_none());
+    }
+}

@@ -1,0 +1,77 @@
+//! The ack that waits: resolved when everything that a message caused is safe.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::mpsc;
+
+/// A share of the promise to ack one inbound message.
+///
+/// A message that matches two bindings, or is republished, has several outcomes: each takes a share with
+/// [`Receipt::split`] and gives it back with [`Receipt::resolve`]. When the last share is given back, the ticket goes to the
+/// connection that waits for it, which then acks. A share that is dropped instead is never resolved and the ack is never
+/// sent: the device keeps the message and sends it again. Losing a share is therefore safe; inventing one is not possible.
+#[derive(Debug)]
+pub struct Receipt(Option<Arc<Shared>>);
+
+#[derive(Debug)]
+struct Shared {
+    outstanding: AtomicUsize,
+    ticket: u64,
+    /// Sized by its connection for every ticket that it has open, so that sending never waits.
+    done: mpsc::Sender<u64>,
+}
+
+impl Receipt {
+    /// The whole promise; `ticket` arrives at `done` when it is kept.
+    pub fn new(ticket: u64, done: mpsc::Sender<u64>) -> Self {
+        Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), ticket, done })))
+    }
+
+    /// Nobody waits: QoS 0, and what the gateway itself says.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// One more share of the same promise.
+    pub fn split(&self) -> Self {
+        if let Some(shared) = &self.0 {
+            shared.outstanding.fetch_add(1, Ordering::Relaxed);
+        }
+        Self(self.0.clone())
+    }
+
+    /// This share is safe.
+    pub fn resolve(self) {
+        let Some(shared) = self.0 else { return };
+        if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // A connection that is gone needs no ack; its device will send the message again.
+            let _ = shared.done.try_send(shared.ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ack_waits_for_the_last_share() {
+        let (done, mut acks) = mpsc::channel(1);
+        let receipt = Receipt::new(7, done);
+        let share = receipt.split();
+        receipt.resolve();
+        assert!(acks.try_recv().is_err());
+        share.resolve();
+        assert_eq!(acks.try_recv(), Ok(7));
+    }
+
+    #[test]
+    fn a_share_that_is_lost_never_acks() {
+        let (done, mut acks) = mpsc::channel(1);
+        let receipt = Receipt::new(7, done);
+        drop(receipt.split());
+        receipt.resolve();
+        assert!(acks.try_recv().is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! A topic name that has been checked once and is trusted from then on.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{MAX_BYTES, MAX_LEVELS};
+
+/// A valid topic name (MQTT 5, section 4.7): not empty, no wildcard, no NUL, at most 65,535 bytes.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicName(Arc<str>);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NameError {
+    #[error("a topic name must have at least one character")]
+    Empty,
+    #[error("a topic name must not contain the wildcard `{0}`")]
+    Wildcard(char),
+    #[error("a topic name must not contain the character U+0000")]
+    Nul,
+    #[error("a topic name has at most {MAX_BYTES} bytes")]
+    TooLong,
+    #[error("a topic name has at most {MAX_LEVELS} levels here")]
+    TooDeep,
+}
+
+// === impl TopicName ===
+
+impl TopicName {
+    pub fn parse(text: &str) -> Result<Self, NameError> {
+        if text.is_empty() {
+            return Err(NameError::Empty);
+        }
+        if text.len() > MAX_BYTES {
+            return Err(NameError::TooLong);
+        }
+        let mut levels = 1;
+        for byte in text.bytes() {
+            match byte {
+                b'+' | b'#' => return Err(NameError::Wildcard(byte.into())),
+                0 => return Err(NameError::Nul),
+                b'/' => levels += 1,
+                _ => {}
+            }
+        }
+        if levels > MAX_LEVELS {
+            return Err(NameError::TooDeep);
+        }
+        Ok(Self(text.into()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub fn levels(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Topics that begin with `$` belong to the server: a leading wildcard never matches them [MQTT-4.7.2-1].
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with('$')
+    }
+}
+
+impl fmt::Display for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for TopicName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_the_specification_are_accepted() {
+        for good in ["a", "/", "/finance", "a//b", "$SYS/x", "é/x", " "] {
+            assert_eq!(TopicName::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn each_rule_has_its_own_error() {
+        assert_eq!(TopicName::parse(""), Err(NameError::Empty));
+        assert_eq!(TopicName::parse("a/+"), Err(NameError::Wildcard('+')));
+        assert_eq!(TopicName::parse("a#"), Err(NameError::Wildcard('#')));
+        assert_eq!(TopicName::parse("a\0b"), Err(NameError::Nul));
+        assert_eq!(TopicName::parse(&"x".repeat(MAX_BYTES + 1)), Err(NameError::TooLong));
+        assert_eq!(TopicName::parse(&"/".repeat(MAX_LEVELS)), Err(NameError::TooDeep));
+    }
+}

@@ -1,0 +1,146 @@
+//! New topic names from old: `plants/{gateway}/{topic}`.
+
+use std::fmt;
+
+use super::{NameError, TopicName};
+
+/// A topic with places to fill. Parsed when the configuration is read, rendered for each message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+/// What the places are filled with.
+#[derive(Clone, Copy, Debug)]
+pub struct TemplateValues<'a> {
+    pub topic: &'a str,
+    pub gateway: &'a str,
+    pub binding: &'a str,
+    pub client: &'a str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Topic,
+    Gateway,
+    Binding,
+    Client,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TemplateError {
+    #[error("`{{{0}}}` is no value of a topic; use one of {{topic}}, {{gateway}}, {{binding}}, {{client}}")]
+    UnknownPlace(String),
+    #[error("`{{` opens a value that is not closed by `}}`")]
+    Unclosed,
+    #[error(transparent)]
+    Name(#[from] NameError),
+}
+
+// === impl Template ===
+
+impl Template {
+    pub fn parse(text: &str) -> Result<Self, TemplateError> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while let Some((before, opened)) = rest.split_once('{') {
+            let (place, after) = opened.split_once('}').ok_or(TemplateError::Unclosed)?;
+            push_text(&mut parts, before);
+            parts.push(Part::place(place)?);
+            rest = after;
+        }
+        push_text(&mut parts, rest);
+        let template = Self { parts };
+        // A wildcard in the fixed text could never become a name: say so at load, not at the first message.
+        let sample = TemplateValues { topic: "t", gateway: "g", binding: "b", client: "c" };
+        template.render(&sample)?;
+        Ok(template)
+    }
+
+    /// The topic as it is: `{topic}`.
+    pub fn identity() -> Self {
+        Self { parts: vec![Part::Topic] }
+    }
+
+    /// The finished name. It can still be invalid: a client identifier may contain `+`, and a long topic grows longer.
+    pub fn render(&self, values: &TemplateValues<'_>) -> Result<TopicName, NameError> {
+        if let [part] = self.parts.as_slice() {
+            return TopicName::parse(part.value(values));
+        }
+        let name: String = self.parts.iter().map(|part| part.value(values)).collect();
+        TopicName::parse(&name)
+    }
+
+    /// Whether this template can give a name below the same topic that it was made from.
+    pub fn is_identity(&self) -> bool {
+        self.parts == [Part::Topic]
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places =
+            TemplateValues { topic: "{topic}", gateway: "{gateway}", binding: "{binding}", client: "{client}" };
+        self.parts.iter().try_for_each(|part| f.write_str(part.value(&places)))
+    }
+}
+
+// === impl Part ===
+
+impl Part {
+    fn place(name: &str) -> Result<Self, TemplateError> {
+        match name {
+            "topic" => Ok(Self::Topic),
+            "gateway" => Ok(Self::Gateway),
+            "binding" => Ok(Self::Binding),
+            "client" => Ok(Self::Client),
+            other => Err(TemplateError::UnknownPlace(other.into())),
+        }
+    }
+
+    fn value<'a>(&'a self, values: &TemplateValues<'a>) -> &'a str {
+        match self {
+            Self::Text(text) => text,
+            Self::Topic => values.topic,
+            Self::Gateway => values.gateway,
+            Self::Binding => values.binding,
+            Self::Client => values.client,
+        }
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    if !text.is_empty() {
+        parts.push(Part::Text(text.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const VALUES: TemplateValues<'_> =
+        TemplateValues { topic: "sensors/7", gateway: "plant7", binding: "temp", client: "dev+1" };
+
+    #[test]
+    fn places_are_filled_and_text_is_kept() {
+        let template = Template::parse("plants/{gateway}/{topic}/{binding}").unwrap();
+        assert_eq!(template.render(&VALUES).unwrap().as_str(), "plants/plant7/sensors/7/temp");
+        assert_eq!(template.to_string(), "plants/{gateway}/{topic}/{binding}");
+    }
+
+    #[test]
+    fn a_mistake_is_found_when_the_template_is_read() {
+        assert_eq!(Template::parse("a/{tpoic}"), Err(TemplateError::UnknownPlace("tpoic".into())));
+        assert_eq!(Template::parse("a/{topic"), Err(TemplateError::Unclosed));
+        assert_eq!(Template::parse("a/+/{topic}"), Err(TemplateError::Name(NameError::Wildcard('+'))));
+        assert_eq!(Template::parse(""), Err(TemplateError::Name(NameError::Empty)));
+    }
+
+    #[test]
+    fn a_value_that_makes_an_invalid_name_is_an_error_of_that_message() {
+        let template = Template::parse("by/{client}").unwrap();
+        assert_eq!(template.render(&VALUES), Err(NameError::Wildcard('+')));
+    }
+}
