@@ -56,6 +56,8 @@ counters! {
     dropped_full,
     oversize,
     acl_denied,
+    /// Messages that could not be kept as retained for want of room.
+    retained_refused,
     /// Local deliveries that did not fit a subscriber's queue.
     subscriber_dropped,
     /// Refused or ended by a cap or a protocol error.

@@ -18,13 +18,13 @@ pub struct Receipt(Option<Arc<Shared>>);
 struct Shared {
     outstanding: AtomicUsize,
     ticket: u64,
-    /// Sized by its connection for every ticket that it has open, so that sending never waits.
-    done: mpsc::Sender<u64>,
+    /// Unbounded in type, bounded in fact: each ticket holds a place in a lane until it is resolved.
+    done: mpsc::UnboundedSender<u64>,
 }
 
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
-    pub fn new(ticket: u64, done: mpsc::Sender<u64>) -> Self {
+    pub fn new(ticket: u64, done: mpsc::UnboundedSender<u64>) -> Self {
         Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), ticket, done })))
     }
 
@@ -45,8 +45,8 @@ impl Receipt {
     pub fn resolve(self) {
         let Some(shared) = self.0 else { return };
         if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            // A connection that is gone needs no ack; its device will send the message again.
-            let _ = shared.done.try_send(shared.ticket);
+            // A session that is gone needs no ack; its device will send the message again.
+            let _ = shared.done.send(shared.ticket);
         }
     }
 }
@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn the_ack_waits_for_the_last_share() {
-        let (done, mut acks) = mpsc::channel(1);
+        let (done, mut acks) = mpsc::unbounded_channel();
         let receipt = Receipt::new(7, done);
         let share = receipt.split();
         receipt.resolve();
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_share_that_is_lost_never_acks() {
-        let (done, mut acks) = mpsc::channel(1);
+        let (done, mut acks) = mpsc::unbounded_channel();
         let receipt = Receipt::new(7, done);
         drop(receipt.split());
         receipt.resolve();

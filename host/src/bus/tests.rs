@@ -1,0 +1,211 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ingress::codec::SubscribeOptions;
+use crate::message::{Properties, QoS};
+use crate::topic::TopicName;
+
+const LIMITS: MailboxLimits = MailboxLimits { max_messages: 4, max_bytes: 100_000, max_retained: 10 };
+
+struct Client {
+    mailbox: Arc<Mailbox>,
+}
+
+fn bus() -> Bus {
+    Bus::new(RetainedLimits { max_messages: 10, max_bytes: 100_000 }, Arc::default())
+}
+
+fn client(name: &str) -> Client {
+    let mailbox = Mailbox::new(name.into(), LIMITS);
+    mailbox.attach();
+    Client { mailbox }
+}
+
+fn message(topic: &str, qos: QoS) -> Message {
+    Message::new(TopicName::parse(topic).unwrap(), "x", qos)
+}
+
+fn retained(topic: &str, payload: &'static str) -> Message {
+    Message { retain: true, payload: payload.into(), ..message(topic, QoS::AtLeastOnce) }
+}
+
+impl Client {
+    fn subscription(&self, qos: QoS, id: Option<u32>) -> Subscription {
+        let options = SubscribeOptions { qos, ..SubscribeOptions::default() };
+        Subscription { mailbox: self.mailbox.clone(), options, id }
+    }
+
+    fn subscribe(&self, bus: &Bus, filter: &str, qos: QoS, id: Option<u32>) -> bool {
+        bus.subscribe(&SharedFilter::parse(filter).unwrap(), self.subscription(qos, id))
+    }
+
+    fn taken(&self) -> Vec<Delivery> {
+        std::iter::from_fn(|| self.mailbox.take()).collect()
+    }
+}
+
+#[test]
+fn a_delivery_uses_the_lesser_qos() {
+    let (bus, client) = (bus(), client("c"));
+    client.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        bus.publish(&message("a", qos), "p", Instant::now());
+    }
+    let delivered: Vec<QoS> = client.taken().iter().map(|delivery| delivery.message.qos).collect();
+    assert_eq!(delivered, [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::AtLeastOnce]);
+}
+
+#[test]
+fn overlapping_subscriptions_give_one_copy_with_the_highest_qos_and_every_identifier() {
+    let (bus, client) = (bus(), client("c"));
+    client.subscribe(&bus, "a/+", QoS::AtMostOnce, Some(1));
+    client.subscribe(&bus, "a/#", QoS::ExactlyOnce, Some(2));
+    bus.publish(&message("a/b", QoS::ExactlyOnce), "p", Instant::now());
+    let [delivery] = client.taken().try_into().unwrap();
+    assert_eq!(delivery.message.qos, QoS::ExactlyOnce);
+    let mut ids = delivery.subscription_ids;
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2]);
+}
+
+#[test]
+fn a_second_subscription_to_the_same_filter_replaces_the_first() {
+    let (bus, client) = (bus(), client("c"));
+    assert!(client.subscribe(&bus, "a", QoS::AtMostOnce, None));
+    assert!(!client.subscribe(&bus, "a", QoS::ExactlyOnce, None));
+    bus.publish(&message("a", QoS::ExactlyOnce), "p", Instant::now());
+    assert_eq!(client.taken().len(), 1);
+    assert!(bus.unsubscribe(&SharedFilter::parse("a").unwrap(), &client.mailbox));
+    assert!(!bus.unsubscribe(&SharedFilter::parse("a").unwrap(), &client.mailbox));
+}
+
+#[test]
+fn no_local_keeps_a_client_from_hearing_itself_only() {
+    let (bus, me) = (bus(), client("me"));
+    let mut subscription = me.subscription(QoS::AtMostOnce, None);
+    subscription.options.no_local = true;
+    bus.subscribe(&SharedFilter::parse("a").unwrap(), subscription);
+    bus.publish(&message("a", QoS::AtMostOnce), "me", Instant::now());
+    assert!(me.taken().is_empty());
+    bus.publish(&message("a", QoS::AtMostOnce), "other", Instant::now());
+    assert_eq!(me.taken().len(), 1);
+}
+
+#[test]
+fn a_shared_message_goes_to_one_member_and_prefers_the_connected() {
+    let (bus, one, two, away) = (bus(), client("1"), client("2"), client("3"));
+    for member in [&one, &two, &away] {
+        member.subscribe(&bus, "$share/g/a", QoS::AtLeastOnce, None);
+    }
+    away.mailbox.detach();
+    for _ in 0..6 {
+        bus.publish(&message("a", QoS::AtLeastOnce), "p", Instant::now());
+    }
+    let counts = [&one, &two, &away].map(|member| member.taken().len());
+    assert_eq!((counts.iter().sum::<usize>(), counts[2]), (6, 0), "{counts:?}");
+    assert!(counts[0] > 0 && counts[1] > 0, "{counts:?}");
+}
+
+#[test]
+fn an_offline_session_keeps_qos_1_and_2_and_not_qos_0() {
+    let (bus, client) = (bus(), client("c"));
+    client.subscribe(&bus, "a", QoS::ExactlyOnce, None);
+    client.mailbox.detach();
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        bus.publish(&message("a", qos), "p", Instant::now());
+    }
+    assert_eq!(client.taken().len(), 2);
+}
+
+#[test]
+fn a_full_mailbox_drops_for_its_subscriber_alone_and_counts() {
+    let (bus, slow, quick) = (bus(), client("slow"), client("quick"));
+    slow.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    quick.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    let mut heard = 0;
+    for _ in 0..10 {
+        bus.publish(&message("a", QoS::AtLeastOnce), "p", Instant::now());
+        heard += quick.taken().len();
+    }
+    assert_eq!((heard, slow.taken().len()), (10, LIMITS.max_messages));
+    assert_eq!(bus.counters.subscriber_dropped.get(), 6);
+}
+
+#[test]
+fn retained_messages_are_replayed_in_full_and_forgotten_when_emptied() {
+    let (bus, client) = (bus(), client("c"));
+    for topic in ["a", "a/b", "a/b/c", "b", "$SYS/x"] {
+        bus.publish(&retained(topic, "kept"), "p", Instant::now());
+    }
+    bus.publish(&retained("a/b", ""), "p", Instant::now());
+    let replay = |filter: &str| {
+        let subscription = client.subscription(QoS::AtMostOnce, None);
+        bus.replay_retained(&TopicFilter::parse(filter).unwrap(), &subscription, Instant::now());
+        let taken = client.taken();
+        assert!(taken.iter().all(|delivery| delivery.message.retain && delivery.message.qos == QoS::AtMostOnce));
+        taken.iter().map(|delivery| delivery.message.topic.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(replay("#"), ["a", "a/b/c", "b"]);
+    assert_eq!(replay("a/#"), ["a", "a/b/c"]);
+    assert_eq!(replay("+"), ["a", "b"]);
+    assert_eq!(replay("$SYS/#"), ["$SYS/x"]);
+}
+
+#[test]
+fn an_empty_payload_without_retain_forgets_nothing() {
+    let (bus, client) = (bus(), client("c"));
+    bus.publish(&retained("a", "kept"), "p", Instant::now());
+    bus.publish(&Message { payload: "".into(), ..message("a", QoS::AtMostOnce) }, "p", Instant::now());
+    let subscription = client.subscription(QoS::AtMostOnce, None);
+    bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
+    assert_eq!(client.taken().len(), 1);
+}
+
+#[test]
+fn an_expired_retained_message_is_not_replayed() {
+    let (bus, client) = (bus(), client("c"));
+    let mut short = retained("a", "kept");
+    short.properties = Some(Arc::new(Properties { expiry: Some(5), ..Properties::default() }));
+    let start = Instant::now();
+    bus.publish(&short, "p", start);
+    let subscription = client.subscription(QoS::AtMostOnce, None);
+    for (later, expected) in [(4, 1), (5, 0)] {
+        bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, start + Duration::from_secs(later));
+        assert_eq!(client.taken().len(), expected, "after {later} s");
+    }
+}
+
+#[test]
+fn more_retained_messages_than_the_cap_are_refused_and_counted() {
+    let bus = bus();
+    for index in 0..15 {
+        bus.publish(&retained(&format!("t/{index}"), "x"), "p", Instant::now());
+    }
+    assert_eq!(bus.counters.retained_refused.get(), 5);
+}
+
+proptest! {
+    /// The tree of retained messages against matching each topic by itself.
+    #[test]
+    fn a_replay_agrees_with_matching_one_by_one(
+        topics in prop::collection::btree_set("[ab$]?(/[ab]?){0,3}", 1..8),
+        filter in "([ab+]|)(/[ab+]?){0,3}(/#)?",
+    ) {
+        let (bus, client) = (bus(), client("c"));
+        let names: Vec<TopicName> = topics.iter().filter_map(|topic| TopicName::parse(topic).ok()).collect();
+        prop_assume!(!filter.is_empty());
+        let filter = TopicFilter::parse(&filter).unwrap();
+        for name in &names {
+            bus.publish(&retained(name.as_str(), "x"), "p", Instant::now());
+        }
+        bus.replay_retained(&filter, &client.subscription(QoS::AtMostOnce, None), Instant::now());
+        let found: Vec<TopicName> = client.taken().into_iter().map(|delivery| delivery.message.topic).collect();
+        let mut oracle: Vec<TopicName> = names.into_iter().filter(|name| filter.matches(name)).collect();
+        let mut sorted = found;
+        sorted.sort();
+        oracle.sort();
+        prop_assert_eq!(sorted, oracle);
+    }
+}
