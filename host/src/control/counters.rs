@@ -28,6 +28,8 @@ counters! {
     unbound,
     /// Inputs to chains: one for each message and binding that match.
     chain_in,
+    /// Inputs that came out of their chain as one message or more.
+    chained,
     /// Messages that chains put out, before destinations.
     chain_out,
     /// Inputs that a plugin dropped.
@@ -56,6 +58,8 @@ counters! {
     dropped_full,
     oversize,
     acl_denied,
+    /// Local deliveries whose expiry interval passed while they waited.
+    subscriber_expired,
     /// Messages that could not be kept as retained for want of room.
     retained_refused,
     /// Local deliveries that did not fit a subscriber's queue.

@@ -1,4 +1,6 @@
 //! What steers the house: configuration and counters.
 
+pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod rate_limit;

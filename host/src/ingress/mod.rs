@@ -1,3 +1,10 @@
-//! The device side: listener, codec and session.
+//! The device side, in the order a byte meets it: [`listener`], [`connection`], [`codec`], [`handshake`], [`registry`],
+//! [`session`].
 
 pub mod codec;
+pub mod connection;
+pub mod handshake;
+pub mod listener;
+pub mod registry;
+pub mod session;
+pub mod wills;

@@ -1,0 +1,178 @@
+//! From a message that arrived to a record in the spool.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+
+use super::gather::{Gather, Input};
+use super::settle::{Republish, Settled, settle};
+use super::table::{Binding, Table};
+use super::{MAX_HOPS, MAX_INTERNAL};
+use crate::bus::Bus;
+use crate::chain::{Job, Outcome};
+use crate::control::counters::Counters;
+use crate::control::rate_limit::RateLimit;
+use crate::message::{Message, Origin};
+use crate::spool::{Receipt, Record, Spool};
+
+/// A message that a device or the gateway published, and the ack that waits for it.
+#[derive(Debug)]
+pub struct Inbound {
+    pub message: Message,
+    pub origin: Arc<Origin>,
+    pub arrived: Instant,
+    pub receipt: Receipt,
+}
+
+/// Delivered locally; waits for a place in the lanes of its bindings.
+#[derive(Debug)]
+pub struct Pending {
+    inbound: Inbound,
+    bindings: Arc<[usize]>,
+}
+
+pub struct Dispatcher {
+    gateway: String,
+    table: Table,
+    bus: Arc<Bus>,
+    spool: Arc<Spool>,
+    counters: Arc<Counters>,
+    internal: Arc<Semaphore>,
+    warnings: RateLimit,
+}
+
+impl Pending {
+    /// Bytes that it keeps in memory.
+    pub fn weight(&self) -> usize {
+        self.inbound.message.weight()
+    }
+}
+
+// === impl Dispatcher ===
+
+impl Dispatcher {
+    pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Arc<Spool>, counters: Arc<Counters>) -> Arc<Self> {
+        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
+        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
+    }
+
+    /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
+    pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
+        self.counters.received.increment();
+        self.deliver_and_match(inbound)
+    }
+
+    /// Starts the chains when every lane has room; gives the message back when one has not.
+    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
+        let places: Result<Vec<_>, _> =
+            self.lanes(&pending.bindings).map(|lane| lane.capacity().clone().try_acquire_owned()).collect();
+        match places {
+            Ok(hold) => {
+                self.start(pending, hold);
+                Ok(())
+            }
+            Err(_) => Err(pending),
+        }
+    }
+
+    /// Waits until every lane has room. Lanes are taken in file order by everybody, so that nobody waits in a circle.
+    pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
+        let mut hold = Vec::with_capacity(pending.bindings.len());
+        for lane in self.lanes(&pending.bindings) {
+            hold.push(lane.capacity().clone().acquire_owned().await?);
+        }
+        self.start(pending, hold);
+        Ok(())
+    }
+
+    /// What the gateway itself publishes: wills, republished messages, dead letters. Never waits for a place in a lane.
+    pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
+        let Some(pending) = self.deliver_and_match(inbound) else { return };
+        match self.internal.clone().try_acquire_owned() {
+            Ok(place) => self.start(pending, vec![place]),
+            Err(_) => {
+                self.counters.dropped_full.increment();
+                let topic = &pending.inbound.message.topic;
+                tracing::error!(%topic, "dropped: {MAX_INTERNAL} republished messages wait already");
+                pending.inbound.receipt.resolve();
+            }
+        }
+    }
+
+    fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
+        self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        let bindings = self.table.matching(&inbound.message.topic);
+        if bindings.is_empty() {
+            self.counters.unbound.increment();
+            inbound.receipt.resolve();
+            return None;
+        }
+        Some(Pending { inbound, bindings })
+    }
+
+    fn lanes(&self, bindings: &[usize]) -> impl Iterator<Item = &crate::chain::Lane> {
+        bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref())
+    }
+
+    fn start(self: &Arc<Self>, pending: Pending, hold: Vec<OwnedSemaphorePermit>) {
+        let Pending { inbound, bindings } = pending;
+        self.counters.chain_in.add(bindings.len() as u64);
+        let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
+        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), hold }));
+        for (slot, index) in bindings.iter().enumerate() {
+            let Some(binding) = self.table.get(*index) else { continue };
+            let Some(lane) = &binding.lane else {
+                self.finish(&gather, slot, Outcome::Outputs(vec![message.clone()]));
+                continue;
+            };
+            let (dispatcher, gather) = (self.clone(), gather.clone());
+            let done = Box::new(move |outcome| dispatcher.finish(&gather, slot, outcome));
+            lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);
+        }
+    }
+
+    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
+        let Some(gathered) = gather.put(slot, outcome) else { return };
+        let Input { inbound, bindings, hold } = gathered.input;
+        let mut record = Record { outputs: Vec::new(), receipt: Receipt::none(), hold };
+        let mut republish = Vec::new();
+        for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
+            let Some(binding) = self.table.get(*index) else { continue };
+            self.report(binding, &inbound, &outcome);
+            let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
+            let Settled { outputs, local } = settled;
+            record.outputs.extend(outputs);
+            republish.extend(local);
+        }
+        for message in republish {
+            self.republish(message, &inbound);
+        }
+        record.receipt = inbound.receipt;
+        self.spool.commit(record);
+    }
+
+    /// One hop further, with a share of the ack: the device is told when all of it is safe.
+    fn republish(self: &Arc<Self>, Republish(message): Republish, cause: &Inbound) {
+        let hops = cause.origin.hops + 1;
+        if hops > MAX_HOPS {
+            self.counters.looped.increment();
+            if let Some(suppressed) = self.warnings.permit() {
+                tracing::error!(topic = %message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
+            }
+            return;
+        }
+        self.counters.republished.increment();
+        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
+        let receipt = cause.receipt.split();
+        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
+    }
+
+    fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {
+        let Outcome::Failed(failure) = outcome else { return };
+        if let Some(suppressed) = self.warnings.permit() {
+            let (binding, topic) = (&binding.spec.name, &inbound.message.topic);
+            tracing::warn!(%binding, %topic, suppressed, "{failure}");
+        }
+    }
+}

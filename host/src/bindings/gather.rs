@@ -1,0 +1,58 @@
+//! One input, several bindings: waits for the outcome of each, whatever the order they come in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::dispatcher::Inbound;
+use crate::chain::Outcome;
+
+/// An input on its way through its chains.
+#[derive(Debug)]
+pub(super) struct Gather {
+    slots: Mutex<Slots>,
+}
+
+#[derive(Debug)]
+struct Slots {
+    outcomes: Vec<Option<Outcome>>,
+    missing: usize,
+    /// Taken by the last outcome.
+    input: Option<Input>,
+}
+
+/// An input and all that goes with it until its record is committed.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub inbound: Inbound,
+    pub bindings: Arc<[usize]>,
+    /// Its places in the lanes.
+    pub hold: Vec<OwnedSemaphorePermit>,
+}
+
+/// An input with the outcome of each of its bindings, in file order.
+pub(super) struct Gathered {
+    pub input: Input,
+    pub outcomes: Vec<Outcome>,
+}
+
+impl Gather {
+    pub(super) fn new(input: Input) -> Self {
+        let missing = input.bindings.len();
+        Self { slots: Mutex::new(Slots { outcomes: vec![None; missing], missing, input: Some(input) }) }
+    }
+
+    /// Files one outcome; with the last one, everything comes out.
+    pub(super) fn put(&self, slot: usize, outcome: Outcome) -> Option<Gathered> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = slots.outcomes.get_mut(slot)?;
+        if place.replace(outcome).is_none() {
+            slots.missing -= 1;
+        }
+        if slots.missing > 0 {
+            return None;
+        }
+        let input = slots.input.take()?;
+        Some(Gathered { input, outcomes: slots.outcomes.drain(..).flatten().collect() })
+    }
+}

@@ -1,0 +1,26 @@
+//! Which bindings a message meets, and what becomes of it.
+//!
+//! ```text
+//! receive ─▶ local bus
+//!         └▶ table: which bindings match ─▶ a place in each lane ─▶ chains ─▶ gather ─▶ settle ─▶ spool
+//!                                                                  (worker threads)   (file order)  └▶ republish
+//! ```
+//!
+//! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
+//! one input caused reaches the spool as one record, in the order of the configuration file.
+
+mod cache;
+mod dispatcher;
+mod gather;
+mod settle;
+mod table;
+
+pub use dispatcher::{Dispatcher, Inbound, Pending};
+pub use table::{Binding, Table};
+
+/// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.
+pub const MAX_HOPS: u8 = 8;
+
+/// Messages that the gateway itself made (republished, dead letters, wills) and whose chains have not finished. They do not
+/// wait for a place in a lane, because a lane that waits for itself never ends; this is what bounds them instead.
+pub const MAX_INTERNAL: usize = 10_000;

@@ -1,0 +1,138 @@
+//! What an outcome means: destinations for what came out, the binding's `on_error` for what failed.
+
+use std::sync::Arc;
+
+use super::dispatcher::Inbound;
+use crate::chain::{Failure, Outcome};
+use crate::control::config::{Binding, Destination, OnError, Target};
+use crate::control::counters::Counters;
+use crate::message::{Message, Properties};
+use crate::spool::Output;
+use crate::topic::{Template, TemplateValues, TopicName};
+
+/// A message for the local bus, one hop further.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Republish(pub Message);
+
+#[derive(Debug, Default)]
+pub(super) struct Settled {
+    pub outputs: Vec<Output>,
+    pub local: Vec<Republish>,
+}
+
+/// Pure but for the counters.
+pub(super) fn settle(
+    gateway: &str,
+    binding: &Binding,
+    inbound: &Inbound,
+    outcome: Outcome,
+    counters: &Counters,
+) -> Settled {
+    let room = Room { gateway, binding, inbound, counters };
+    match outcome {
+        Outcome::Outputs(messages) => {
+            counters.chained.increment();
+            counters.chain_out.add(messages.len() as u64);
+            room.route(messages)
+        }
+        Outcome::Filtered => {
+            counters.filtered.increment();
+            Settled::default()
+        }
+        Outcome::Failed(failure) => {
+            counters.failed.increment();
+            room.fail(&failure)
+        }
+    }
+}
+
+/// What every step needs.
+struct Room<'a> {
+    gateway: &'a str,
+    binding: &'a Binding,
+    inbound: &'a Inbound,
+    counters: &'a Counters,
+}
+
+impl Room<'_> {
+    fn route(&self, messages: Vec<Message>) -> Settled {
+        let mut settled = Settled::default();
+        for message in messages {
+            for destination in &self.binding.to {
+                self.route_one(&message, destination, &mut settled);
+            }
+        }
+        settled
+    }
+
+    fn route_one(&self, message: &Message, destination: &Destination, settled: &mut Settled) {
+        let Some(topic) = self.render(&destination.topic, &message.topic) else { return };
+        let message = Message {
+            topic,
+            qos: destination.qos.unwrap_or(message.qos),
+            retain: destination.retain.unwrap_or(message.retain),
+            ..message.clone()
+        };
+        match destination.target {
+            Target::Upstream(upstream) => {
+                self.counters.committed.increment();
+                settled.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
+            }
+            Target::Local => settled.local.push(Republish(message)),
+        }
+    }
+
+    fn fail(&self, failure: &Failure) -> Settled {
+        match &self.binding.on_error {
+            OnError::Drop => {
+                self.counters.failed_dropped.increment();
+                Settled::default()
+            }
+            OnError::Pass => {
+                self.counters.failed_passed.increment();
+                self.route(vec![self.inbound.message.clone()])
+            }
+            OnError::DeadLetter { topic } => {
+                let Some(topic) = self.render(topic, &self.inbound.message.topic) else { return Settled::default() };
+                self.counters.dead_lettered.increment();
+                Settled { outputs: Vec::new(), local: vec![Republish(self.dead_letter(topic, failure))] }
+            }
+        }
+    }
+
+    /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.
+    fn dead_letter(&self, topic: TopicName, failure: &Failure) -> Message {
+        let original = &self.inbound.message;
+        let mut properties = original.properties.as_deref().cloned().unwrap_or_default();
+        let mut note = |name: &str, value: String| properties.user.push((name.to_owned(), value));
+        note("tidegate-topic", original.topic.to_string());
+        note("tidegate-client", self.inbound.origin.client.to_string());
+        note("tidegate-binding", self.binding.name.clone());
+        note("tidegate-plugin", failure.plugin.clone());
+        note("tidegate-reason", failure.kind.to_string());
+        note("tidegate-detail", failure.detail.clone());
+        note("tidegate-arrived-ms", self.inbound.origin.arrived_ms.to_string());
+        // An expiry interval is for those who wait for the reading; the one who looks for faults comes later.
+        let properties = Some(Arc::new(Properties { expiry: None, ..properties }));
+        Message { topic, retain: false, properties, ..original.clone() }
+    }
+
+    fn render(&self, template: &Template, topic: &TopicName) -> Option<TopicName> {
+        if template.is_identity() {
+            return Some(topic.clone());
+        }
+        let client = &self.inbound.origin.client;
+        let values =
+            TemplateValues { topic: topic.as_str(), gateway: self.gateway, binding: &self.binding.name, client };
+        template
+            .render(&values)
+            .inspect_err(|error| {
+                self.counters.unroutable.increment();
+                tracing::warn!(binding = %self.binding.name, %topic, client = %client, "dropped, no topic for it: {error}");
+            })
+            .ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;

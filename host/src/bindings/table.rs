@@ -1,0 +1,52 @@
+//! The bindings as they run: an immutable table, replaced whole when the configuration changes.
+
+use std::sync::Arc;
+
+use super::cache::MatchCache;
+use crate::chain::Lane;
+use crate::control::config;
+use crate::topic::{TopicName, Trie};
+
+#[derive(Debug)]
+pub struct Table {
+    bindings: Vec<Binding>,
+    trie: Trie<usize>,
+    cache: MatchCache,
+}
+
+#[derive(Debug)]
+pub struct Binding {
+    pub spec: config::Binding,
+    /// `None` when the binding has no plugins: its output is its input and needs no thread.
+    pub lane: Option<Lane>,
+}
+
+impl Table {
+    pub fn new(bindings: Vec<Binding>) -> Self {
+        let mut trie = Trie::default();
+        for (index, binding) in bindings.iter().enumerate() {
+            for filter in &binding.spec.filters {
+                trie.insert(filter, index);
+            }
+        }
+        Self { bindings, trie, cache: MatchCache::default() }
+    }
+
+    /// Indices of the bindings that match, in file order, each once however many of its filters match.
+    pub fn matching(&self, topic: &TopicName) -> Arc<[usize]> {
+        self.cache.get_or_insert(topic, || {
+            let mut found: Vec<usize> = self.trie.matches(topic).into_iter().copied().collect();
+            found.sort_unstable();
+            found.dedup();
+            found.into()
+        })
+    }
+
+    pub fn get(&self, index: usize) -> Option<&Binding> {
+        self.bindings.get(index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Binding> {
+        self.bindings.iter()
+    }
+}

@@ -1,0 +1,128 @@
+//! From the first byte to CONNACK, under one deadline.
+
+use super::*;
+use crate::ingress::codec::{ConnAck, Connect, DecodeError};
+use crate::ingress::handshake::{Terms, negotiate};
+use crate::ingress::registry::Opened;
+
+/// `None` when the connection is over before it began; the device has been told why, where it could be.
+pub(super) async fn greet<R, W>(
+    mut wire: Wire<R, W>,
+    peer: SocketAddr,
+    context: &Arc<Context>,
+    shutdown: CancellationToken,
+) -> Option<Connection<R, W>>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let greeting = tokio::time::timeout(context.limits.handshake_timeout, read_connect(&mut wire));
+    let connect = match greeting.await {
+        Ok(Ok(Some(connect))) => connect,
+        Ok(Ok(None)) => return None,
+        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail).await,
+        Err(_) => {
+            context.counters.connections_refused.increment();
+            tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
+            return None;
+        }
+    };
+    let version = connect.version;
+    let terms = match negotiate(connect, &context.limits, new_client_id) {
+        Ok(terms) => terms,
+        Err(reason) => return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered").await,
+    };
+    match context.registry.open(&terms).await {
+        Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
+        Err(reason) => refuse(wire, peer, context, reason, "no session to be had").await,
+    }
+}
+
+fn welcome<R, W>(
+    mut wire: Wire<R, W>,
+    terms: Terms,
+    opened: Opened,
+    version: Version,
+    context: &Arc<Context>,
+    shutdown: CancellationToken,
+) -> Connection<R, W> {
+    let Opened { session, present, resent, kicked } = opened;
+    wire.send(&Packet::ConnAck(Box::new(terms.connack(present, &context.limits))));
+    for action in resent {
+        if let Action::Send(packet) = action {
+            wire.send(&packet);
+        }
+    }
+    let max_parked = usize::from(terms.receive_maximum) + 1;
+    let parked = Parked::new(context.dispatcher.clone(), max_parked, context.parked_bytes.clone());
+    let now = Instant::now();
+    Connection {
+        wire,
+        session,
+        context: context.clone(),
+        parked,
+        kicked,
+        shutdown,
+        version,
+        peer_maximum_packet_size: terms.peer_maximum_packet_size,
+        silence_allowed: terms.silence_allowed(),
+        heard_at: now,
+        wrote_at: now,
+        ending: Ending { will: terms.will, session_expiry: terms.session_expiry },
+        max_expiry: context.limits.max_session_expiry,
+    }
+}
+
+/// `None` when the device leaves without a word.
+async fn read_connect<R, W>(wire: &mut Wire<R, W>) -> Result<Option<Connect>, DecodeError>
+where
+    R: AsyncRead + Unpin,
+{
+    loop {
+        if let Some(packet) = wire.next_packet()? {
+            let Packet::Connect(connect) = packet else {
+                return Err(DecodeError::new(Reason::PROTOCOL_ERROR, "the first packet is not CONNECT [MQTT-3.1.0-1]"));
+            };
+            return Ok(Some(*connect));
+        }
+        wire.prepare();
+        match wire.reader.read_buf(&mut wire.incoming).await {
+            Ok(0) | Err(_) => return Ok(None),
+            Ok(_) => {}
+        }
+    }
+}
+
+/// CONNACK with the reason, when the first bytes told which version to say it in.
+async fn refuse<R, W>(
+    mut wire: Wire<R, W>,
+    peer: SocketAddr,
+    context: &Context,
+    reason: Reason,
+    detail: &'static str,
+) -> Option<Connection<R, W>>
+where
+    W: AsyncWrite + Unpin,
+{
+    context.counters.connections_refused.increment();
+    if let Some(suppressed) = context.complaints.permit() {
+        tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
+    }
+    if wire.codec.version().is_some() {
+        let reason_string = Some(detail.to_owned());
+        wire.send(&Packet::ConnAck(Box::new(ConnAck { reason, reason_string, ..ConnAck::default() })));
+        let answer = async {
+            let _ = wire.writer.write_all_buf(&mut wire.outgoing).await;
+            let _ = wire.writer.shutdown().await;
+        };
+        let _ = tokio::time::timeout(FAREWELL_TIMEOUT, answer).await;
+    }
+    None
+}
+
+/// Unique on this gateway, which is all that an assigned identifier has to be [MQTT-3.1.3-6].
+fn new_client_id() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    format!("auto-{:x}-{number}", unix_ms())
+}

@@ -1,0 +1,55 @@
+//! The bytes of one connection: buffers around the codec.
+
+use bytes::BytesMut;
+
+use crate::ingress::codec::{Codec, DecodeError, Packet};
+
+/// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
+/// one that fills it grows it.
+const READ_BYTES: usize = 4 * 1024;
+
+/// With this much unsent, a connection reads and delivers nothing more: its device does not read.
+pub const HIGH_WATER: usize = 256 * 1024;
+
+/// A buffer that grew beyond this is given back once it is empty.
+const KEEP_BYTES: usize = 64 * 1024;
+
+pub struct Wire<R, W> {
+    pub reader: R,
+    pub writer: W,
+    pub codec: Codec,
+    pub incoming: BytesMut,
+    pub outgoing: BytesMut,
+}
+
+impl<R, W> Wire<R, W> {
+    pub fn new(reader: R, writer: W, max_packet_size: usize) -> Self {
+        let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
+        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing }
+    }
+
+    /// The next packet of what has been read.
+    pub fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
+        self.codec.decode(&mut self.incoming)
+    }
+
+    /// Queues a packet for the next write: many leave in one.
+    pub fn send(&mut self, packet: &Packet) {
+        self.codec.encode(packet, &mut self.outgoing);
+    }
+
+    pub fn is_congested(&self) -> bool {
+        self.outgoing.len() >= HIGH_WATER
+    }
+
+    /// Room for the next read; memory that a burst needed goes back after it.
+    pub fn prepare(&mut self) {
+        if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_BYTES {
+            self.outgoing = BytesMut::new();
+        }
+        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_BYTES {
+            self.incoming = BytesMut::new();
+        }
+        self.incoming.reserve(READ_BYTES);
+    }
+}

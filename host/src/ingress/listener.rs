@@ -1,0 +1,82 @@
+//! Accepts devices on one TCP port: each gets a task, none can hold up the next.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{self, Context};
+use crate::control::config;
+
+/// After a failed accept, which is nearly always "no more descriptors": time for some to be closed.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+pub struct Listener {
+    name: String,
+    socket: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub async fn bind(spec: &config::Listener) -> anyhow::Result<Self> {
+        let socket = TcpListener::bind(spec.bind).await.with_context(|| {
+            format!("listener `{}` cannot bind {}: is another broker running there?", spec.name, spec.bind)
+        })?;
+        let address = socket.local_addr().context("a bound listener has an address")?;
+        if spec.allow_insecure && !address.ip().is_loopback() {
+            tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish");
+        }
+        Ok(Self { name: spec.name.clone(), socket, address })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Runs until `shutdown`, then waits for its connections to say good-bye. `places` caps connections over all listeners.
+    pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
+        tracing::info!(listener = %self.name, address = %self.address, "listening");
+        let connections = TaskTracker::new();
+        while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
+            let (stream, peer) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::error!(listener = %self.name, "cannot accept: {error}");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(place) = places.clone().try_acquire_owned() else {
+                context.counters.connections_refused.increment();
+                if let Some(suppressed) = context.complaints.permit() {
+                    tracing::warn!(%peer, suppressed, "connection refused: broker.limits.max_connections is reached");
+                }
+                continue;
+            };
+            let (context, shutdown) = (context.clone(), shutdown.clone());
+            connections.spawn(async move {
+                serve_tcp(stream, peer, context, shutdown).await;
+                drop(place);
+            });
+        }
+        connections.close();
+        connections.wait().await;
+    }
+}
+
+async fn serve_tcp(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, shutdown: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, "TCP_NODELAY: {error}");
+    }
+    let (reader, writer) = stream.into_split();
+    connection::serve(reader, writer, peer, context, shutdown).await;
+}

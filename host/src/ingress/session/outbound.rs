@@ -1,0 +1,218 @@
+//! QoS 1 and 2 from us to the device: packet identifiers, the window, and what is sent again after a reconnect.
+//!
+//! ```text
+//! QoS 1:  PUBLISH ─▶ PUBACK
+//! QoS 2:  PUBLISH ─▶ PUBREC ─▶ PUBREL ─▶ PUBCOMP      after PUBREC only PUBREL is ever sent
+//! ```
+
+use std::collections::VecDeque;
+
+use crate::bus::Delivery;
+use crate::ingress::codec::{Ack, Packet, Publish, Reason};
+use crate::message::{Message, QoS};
+
+#[derive(Debug)]
+pub struct Outbound {
+    /// In the order of sending, which is the order of sending again [MQTT-4.6.0-1].
+    flights: VecDeque<Flight>,
+    window: u16,
+    next_id: u16,
+}
+
+#[derive(Debug)]
+struct Flight {
+    packet_id: u16,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Published(Box<Delivery>),
+    Released,
+}
+
+// === impl Outbound ===
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { flights: VecDeque::new(), window: u16::MAX, next_id: 1 }
+    }
+}
+
+impl Outbound {
+    /// The device's Receive Maximum, or our own cap when that is lower.
+    pub fn set_window(&mut self, window: u16) {
+        self.window = window;
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.flights.len() < usize::from(self.window)
+    }
+
+    /// The PUBLISH for a delivery. Ask `has_room` before: QoS 1 and 2 take a place in the window.
+    pub fn publish(&mut self, delivery: Delivery) -> Packet {
+        if delivery.message.qos == QoS::AtMostOnce {
+            return packet(&delivery, 0, false);
+        }
+        let packet_id = self.free_id();
+        let first = packet(&delivery, packet_id, false);
+        self.flights.push_back(Flight { packet_id, stage: Stage::Published(Box::new(delivery)) });
+        first
+    }
+
+    /// PUBACK ends a QoS 1 flight, whatever its reason. False when there was none.
+    pub fn puback(&mut self, packet_id: u16) -> bool {
+        self.remove(packet_id, |stage| matches!(stage, Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce))
+    }
+
+    /// PUBREC: releases the message, or ends the flight when the device refuses it. The answer is a PUBREL, but for a refusal.
+    pub fn pubrec(&mut self, ack: Ack) -> Option<Packet> {
+        let flight = self.flights.iter_mut().find(|flight| flight.packet_id == ack.packet_id && flight.is_qos_2());
+        let Some(flight) = flight else {
+            let reason = Reason::PACKET_IDENTIFIER_NOT_FOUND;
+            return (!ack.reason.is_failure()).then_some(Packet::PubRel(Ack { packet_id: ack.packet_id, reason }));
+        };
+        if ack.reason.is_failure() {
+            self.remove(ack.packet_id, |_| true);
+            return None;
+        }
+        flight.stage = Stage::Released;
+        Some(release(ack.packet_id))
+    }
+
+    /// PUBCOMP ends a QoS 2 flight. False when there was none.
+    pub fn pubcomp(&mut self, packet_id: u16) -> bool {
+        self.remove(packet_id, |stage| matches!(stage, Stage::Released))
+    }
+
+    /// Forgets a flight that was never sent.
+    pub fn abandon(&mut self, packet_id: u16) {
+        self.remove(packet_id, |_| true);
+    }
+
+    /// Everything unfinished, to be sent again on a new connection: the same identifiers, DUP set [MQTT-4.4.0-1].
+    pub fn resend(&self) -> impl Iterator<Item = Packet> {
+        self.flights.iter().map(|flight| match &flight.stage {
+            Stage::Published(delivery) => packet(delivery, flight.packet_id, true),
+            Stage::Released => release(flight.packet_id),
+        })
+    }
+
+    fn remove(&mut self, packet_id: u16, fits: impl Fn(&Stage) -> bool) -> bool {
+        let at = self.flights.iter().position(|flight| flight.packet_id == packet_id && fits(&flight.stage));
+        at.and_then(|at| self.flights.remove(at)).is_some()
+    }
+
+    /// Identifiers go round and skip those in use; there are more of them than places in the window.
+    fn free_id(&mut self) -> u16 {
+        loop {
+            let id = self.next_id;
+            self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+            if !self.flights.iter().any(|flight| flight.packet_id == id) {
+                return id;
+            }
+        }
+    }
+}
+
+impl Flight {
+    fn is_qos_2(&self) -> bool {
+        match &self.stage {
+            Stage::Published(delivery) => delivery.message.qos == QoS::ExactlyOnce,
+            Stage::Released => true,
+        }
+    }
+}
+
+fn packet(delivery: &Delivery, packet_id: u16, dup: bool) -> Packet {
+    let aged: Option<Message> = delivery.message.aged(delivery.arrived.elapsed());
+    let mut publish = Publish::outgoing(aged.unwrap_or_else(|| delivery.message.clone()), packet_id, dup);
+    publish.subscription_ids.clone_from(&delivery.subscription_ids);
+    Packet::Publish(publish)
+}
+
+fn release(packet_id: u16) -> Packet {
+    Packet::PubRel(Ack { packet_id, reason: Reason::SUCCESS })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::topic::TopicName;
+
+    fn delivery(qos: QoS) -> Delivery {
+        let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
+        Delivery { message, subscription_ids: vec![], arrived: Instant::now() }
+    }
+
+    fn ok(packet_id: u16) -> Ack {
+        Ack { packet_id, reason: Reason::SUCCESS }
+    }
+
+    /// Identifier and DUP of each PUBLISH, identifier of each PUBREL.
+    fn resent(outbound: &Outbound) -> Vec<(&'static str, u16, bool)> {
+        let line = |packet| match packet {
+            Packet::Publish(publish) => ("publish", publish.packet_id, publish.dup),
+            Packet::PubRel(ack) => ("pubrel", ack.packet_id, false),
+            other => panic!("{other:?}"),
+        };
+        outbound.resend().map(line).collect()
+    }
+
+    #[test]
+    fn the_window_counts_qos_1_and_2_until_they_are_complete() {
+        let mut outbound = Outbound::default();
+        outbound.set_window(2);
+        outbound.publish(delivery(QoS::AtMostOnce));
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        assert!(outbound.has_room());
+        outbound.publish(delivery(QoS::ExactlyOnce));
+        assert!(!outbound.has_room());
+        assert!(outbound.pubrec(ok(2)).is_some());
+        assert!(!outbound.has_room());
+        assert!(outbound.pubcomp(2));
+        assert!(outbound.has_room());
+    }
+
+    #[test]
+    fn what_is_unfinished_is_sent_again_in_order_with_the_same_identifiers() {
+        let mut outbound = Outbound::default();
+        for qos in [QoS::ExactlyOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            outbound.publish(delivery(qos));
+        }
+        outbound.pubrec(ok(1));
+        assert_eq!(resent(&outbound), [("pubrel", 1, false), ("publish", 2, true), ("publish", 3, true)]);
+    }
+
+    #[test]
+    fn an_ack_of_the_wrong_kind_ends_nothing() {
+        let mut outbound = Outbound::default();
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        outbound.publish(delivery(QoS::ExactlyOnce));
+        assert!(!outbound.puback(2) && !outbound.pubcomp(1) && !outbound.pubcomp(2));
+        let Some(Packet::PubRel(ack)) = outbound.pubrec(ok(1)) else { panic!() };
+        assert_eq!(ack.reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
+        assert_eq!(resent(&outbound).len(), 2);
+    }
+
+    #[test]
+    fn a_device_that_refuses_ends_the_flight() {
+        let mut outbound = Outbound::default();
+        outbound.publish(delivery(QoS::ExactlyOnce));
+        assert_eq!(outbound.pubrec(Ack { packet_id: 1, reason: Reason::QUOTA_EXCEEDED }), None);
+        assert_eq!(resent(&outbound), []);
+    }
+
+    #[test]
+    fn identifiers_in_use_are_skipped_when_they_come_round() {
+        let mut outbound = Outbound::default();
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        outbound.next_id = u16::MAX;
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        let ids: Vec<u16> = resent(&outbound).into_iter().map(|line| line.1).collect();
+        assert_eq!(ids, [1, u16::MAX, 2]);
+    }
+}

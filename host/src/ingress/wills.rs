@@ -1,0 +1,25 @@
+//! A will is a message of the device that the gateway publishes for it (MQTT 5, section 3.1.2.5): bindings apply to it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::bindings::{Dispatcher, Inbound};
+use crate::control::clock::unix_ms;
+use crate::message::{Message, Origin};
+use crate::spool::Receipt;
+
+pub struct Wills {
+    dispatcher: Arc<Dispatcher>,
+}
+
+impl Wills {
+    pub fn new(dispatcher: Arc<Dispatcher>) -> Self {
+        Self { dispatcher }
+    }
+
+    pub fn publish(&self, client: &Arc<str>, message: Message) {
+        let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0 });
+        let inbound = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none() };
+        self.dispatcher.publish_internal(inbound);
+    }
+}
