@@ -46,6 +46,8 @@ counters! {
     committed,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
+    /// The upstream answered with a failure reason code: by the specification not sent again.
+    upstream_refused,
     /// Sent again after a lost session: the upstream may have had them already.
     possible_duplicates,
     /// Messages for local republishing.

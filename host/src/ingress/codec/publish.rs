@@ -1,0 +1,130 @@
+//! PUBLISH (MQTT 5, section 3.3): the packet that the gateway exists for, so neither direction copies a payload more
+//! than it must.
+//!
+//! # In
+//! The walk over the packet already knows name, identifier and where the payload begins; the payload is then a slice
+//! of the read buffer. Only properties go through rumqttd's decoder, and most messages have none: what is left to
+//! allocate is the topic name.
+//!
+//! A payload that is kept for long keeps its read buffer alive with it. Whoever stores small payloads for hours
+//! (retained messages, offline sessions) should copy them out.
+//!
+//! # Out
+//! Written here, not by rumqttd: its `Publish` hides QoS, packet identifier and DUP, and can be built with them only
+//! through `Publish::deserialize`, which wants the payload in one buffer with them: two copies instead of one.
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+
+use super::error::{DecodeError, malformed, protocol};
+use super::frame::Header;
+use super::packet::{Publish, Version};
+use super::properties::{self, Found, Place};
+use super::wire::{self, Counter, Sink};
+use super::{inbound, topic};
+use crate::message::QoS;
+use crate::topic::TopicName;
+
+/// How long an outgoing PUBLISH is.
+struct Layout {
+    properties: usize,
+    remaining: usize,
+}
+
+pub(super) fn decode(header: &Header, packet: BytesMut, version: Version) -> Result<Publish, DecodeError> {
+    let (dup, qos, retain) = flags(header.flags)?;
+    let mut walk = header.body(&packet);
+    let name = walk.text()?;
+    let packet_id = if qos == QoS::AtMostOnce { 0 } else { walk.packet_id()? };
+    let found = match version {
+        Version::V311 => Found::default(),
+        Version::V5 => properties::check(&mut walk, Place::Publish)?,
+    };
+    let topic = resolve(name, found, version)?;
+    let payload_at = packet.len() - walk.left();
+    let bare = Publish {
+        dup,
+        packet_id,
+        topic,
+        topic_alias: None,
+        subscription_ids: Vec::new(),
+        payload: Bytes::new(),
+        qos,
+        retain,
+        properties: None,
+    };
+    if found.any() { inbound::publish(packet, bare) } else { Ok(Publish { payload: tail(packet, payload_at), ..bare }) }
+}
+
+/// Appends nothing when the message has no place in an MQTT packet: its `size` then says `usize::MAX`.
+pub(super) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
+    let Some(layout) = Layout::of(publish, version) else { return };
+    out.reserve(wire::packet_size(layout.remaining).unwrap_or_default());
+    let dup = publish.dup && publish.qos != QoS::AtMostOnce;
+    out.put_u8(0x30 | u8::from(dup) << 3 | (publish.qos as u8) << 1 | u8::from(publish.retain));
+    out.varint(layout.remaining);
+    write_head(publish, out);
+    if version == Version::V5 {
+        out.varint(layout.properties);
+        properties::write_publish(publish, out);
+    }
+    out.bytes(&publish.payload);
+}
+
+pub(super) fn size(publish: &Publish, version: Version) -> usize {
+    Layout::of(publish, version).and_then(|layout| wire::packet_size(layout.remaining)).unwrap_or(usize::MAX)
+}
+
+/// DUP, QoS and retain (section 3.3.1).
+fn flags(bits: u8) -> Result<(bool, QoS, bool), DecodeError> {
+    let dup = bits & 0b1000 != 0;
+    // [MQTT-3.3.1-4]
+    let qos = QoS::from_bits((bits >> 1) & 0b11).ok_or(malformed("QoS 3"))?;
+    // [MQTT-3.3.1-2]
+    if dup && qos == QoS::AtMostOnce {
+        return Err(malformed("DUP with QoS 0"));
+    }
+    Ok((dup, qos, bits & 0b0001 != 0))
+}
+
+/// In MQTT 5 an alias may stand for the name, and only an alias may (section 3.3.2.1).
+fn resolve(name: &str, found: Found, version: Version) -> Result<Option<TopicName>, DecodeError> {
+    match (name, version) {
+        ("", Version::V5) if found.topic_alias() => Ok(None),
+        ("", Version::V5) => Err(protocol("neither a topic name nor a topic alias")),
+        (name, _) => topic::name(name).map(Some),
+    }
+}
+
+fn tail(mut packet: BytesMut, at: usize) -> Bytes {
+    packet.advance(at);
+    packet.freeze()
+}
+
+fn write_head(publish: &Publish, out: &mut impl Sink) {
+    out.field(publish.topic.as_ref().map_or(&[], |name| name.as_str().as_bytes()));
+    if publish.qos != QoS::AtMostOnce {
+        out.bytes(&publish.packet_id.to_be_bytes());
+    }
+}
+
+// === impl Layout ===
+
+impl Layout {
+    /// `None`: a field is longer than 65,535 bytes, or the whole is longer than a remaining length can say. No
+    /// device can send us such a message; a plugin can make one.
+    fn of(publish: &Publish, version: Version) -> Option<Self> {
+        let mut head = Counter::default();
+        write_head(publish, &mut head);
+        let properties = match version {
+            Version::V311 => None,
+            Version::V5 => {
+                let mut counter = Counter::default();
+                properties::write_publish(publish, &mut counter);
+                Some(counter.total()?)
+            }
+        };
+        let prefix = properties.map_or(0, |bytes| wire::varint_size(bytes) + bytes);
+        let remaining = head.total()? + prefix + publish.payload.len();
+        (remaining <= wire::MAX_VARINT).then_some(Self { properties: properties.unwrap_or_default(), remaining })
+    }
+}

@@ -1,0 +1,83 @@
+//! What goes into the spool and what comes out.
+
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Receipt;
+use crate::control::counters::{Counter, Counters};
+use crate::message::{Message, QoS};
+
+/// The outcome of one input: the unit that is safe or not, as a whole.
+#[derive(Debug)]
+pub struct Record {
+    /// In order; empty when the chain left nothing over.
+    pub outputs: Vec<Output>,
+    pub receipt: Receipt,
+    /// The places that the input holds in its lanes, given back when the record is admitted.
+    pub hold: Vec<OwnedSemaphorePermit>,
+}
+
+/// One message for one upstream.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Index into `Config::upstreams`.
+    pub upstream: usize,
+    pub message: Message,
+    /// When its input arrived at the gateway: message expiry counts from there.
+    pub arrived: Instant,
+}
+
+/// Where an entry stands. Rises with every entry, so that "after this one" is a question about a number.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position(pub u64);
+
+/// A message that waits to be forwarded.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub position: Position,
+    pub message: Message,
+    pub arrived: Instant,
+}
+
+/// How an entry ended. Each is one counter (promise P5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Written at QoS 0, acknowledged at QoS 1 and 2.
+    Forwarded,
+    /// The upstream answered with a failure reason code; by the specification it is not sent again.
+    Refused,
+    /// Its message expiry interval passed before it could be sent.
+    Expired,
+    /// It can never fit the upstream's maximum packet size.
+    Oversize,
+}
+
+// === impl Output ===
+
+impl Output {
+    /// Whether it has to be kept until the upstream acknowledges it. QoS 0 does not.
+    pub(super) fn is_kept(&self) -> bool {
+        self.message.qos > QoS::AtMostOnce
+    }
+}
+
+// === impl Position ===
+
+impl Position {
+    /// Before the first entry.
+    pub const START: Self = Self(0);
+}
+
+// === impl Fate ===
+
+impl Fate {
+    pub(super) fn counter(self, counters: &Counters) -> &Counter {
+        match self {
+            Self::Forwarded => &counters.forwarded,
+            Self::Refused => &counters.upstream_refused,
+            Self::Expired => &counters.expired,
+            Self::Oversize => &counters.oversize,
+        }
+    }
+}
