@@ -75,7 +75,6 @@ impl Room<'_> {
         };
         match destination.target {
             Target::Upstream(upstream) => {
-                self.counters.committed.increment();
                 settled.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
             }
             Target::Local => settled.local.push(Republish(message)),

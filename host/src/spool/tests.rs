@@ -15,8 +15,8 @@ struct Bench {
     spool: Spool,
     counters: Arc<Counters>,
     lane: Arc<Semaphore>,
-    done: mpsc::Sender<u64>,
-    acks: mpsc::Receiver<u64>,
+    done: mpsc::UnboundedSender<u64>,
+    acks: mpsc::UnboundedReceiver<u64>,
 }
 
 impl Bench {
@@ -26,7 +26,7 @@ impl Bench {
 
     fn with(upstreams: usize, limits: config::Spool) -> Self {
         let counters = Arc::new(Counters::default());
-        let (done, acks) = mpsc::channel(1000);
+        let (done, acks) = mpsc::unbounded_channel();
         let spool = Spool::new(upstreams, &limits, counters.clone());
         Self { spool, counters, lane: Arc::new(Semaphore::new(1000)), done, acks }
     }

@@ -81,7 +81,8 @@ where
     loop {
         if let Some(packet) = wire.next_packet()? {
             let Packet::Connect(connect) = packet else {
-                return Err(DecodeError::new(Reason::PROTOCOL_ERROR, "the first packet is not CONNECT [MQTT-3.1.0-1]"));
+                let detail = "the first packet is not CONNECT [MQTT-3.1.0-1]";
+                return Err(DecodeError { reason: Reason::PROTOCOL_ERROR, detail });
             };
             return Ok(Some(*connect));
         }

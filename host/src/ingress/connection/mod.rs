@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
-use super::codec::{Disconnect, Packet, Reason, ReasonList, Version, Will};
+use super::codec::{Disconnect, Packet, Reason, ReasonList, Version};
 use super::registry::{Ending, Registry};
 use super::session::{Action, Session, Violation};
 use crate::bindings::{Dispatcher, Inbound};
@@ -213,7 +213,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         }
         if let Some(seconds) = session_expiry {
             if self.ending.session_expiry.is_zero() && seconds > 0 {
-                return because(Reason::PROTOCOL_ERROR, "a session expiry after CONNECT asked for none [MQTT-3.14.2-2]");
+                return because(
+                    Reason::PROTOCOL_ERROR,
+                    "a session expiry after CONNECT asked for none [MQTT-3.14.2-2]",
+                );
             }
             self.ending.session_expiry = Duration::from_secs(seconds.into()).min(self.max_expiry);
         }
@@ -298,7 +301,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     async fn say_goodbye(&mut self, violation: &Violation) {
         if self.version == Version::V5 {
             let reason_string = Some(violation.detail.to_owned());
-            let packet = Packet::Disconnect(Disconnect { reason: violation.reason, session_expiry: None, reason_string });
+            let packet =
+                Packet::Disconnect(Disconnect { reason: violation.reason, session_expiry: None, reason_string });
             self.wire.send(&packet);
         }
         let last_words = async {

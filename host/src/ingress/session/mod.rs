@@ -18,8 +18,8 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-pub use alias::TOPIC_ALIAS_MAXIMUM;
 use alias::Aliases;
+pub use alias::TOPIC_ALIAS_MAXIMUM;
 use exchanges::{Arrival, Exchanges};
 use outbound::Outbound;
 pub use subscriptions::Subscriptions;
@@ -60,14 +60,20 @@ pub struct Link {
 pub enum Action {
     Send(Packet),
     /// A message was accepted: hand it on, with this receipt.
-    Accept { message: Message, receipt: Receipt },
+    Accept {
+        message: Message,
+        receipt: Receipt,
+    },
     /// A message for a topic that belongs to the gateway: answered by the session, counted by the connection.
     Denied(TopicName),
     /// Carry out [`Subscriptions::subscribe`] and send the SUBACK.
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
     /// The device said good-bye.
-    Leave { with_will: bool, session_expiry: Option<u32> },
+    Leave {
+        with_will: bool,
+        session_expiry: Option<u32>,
+    },
 }
 
 /// Why a connection must end now. For MQTT 5 the reason goes into a DISCONNECT.
@@ -170,7 +176,9 @@ impl Session {
                 with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
                 session_expiry: disconnect.session_expiry,
             }],
-            _ => return Err(violation(Reason::PROTOCOL_ERROR, "a packet that only a server sends, or a second CONNECT")),
+            _ => {
+                return Err(violation(Reason::PROTOCOL_ERROR, "a packet that only a server sends, or a second CONNECT"));
+            }
         })
     }
 
@@ -189,9 +197,7 @@ impl Session {
         }
         match self.exchanges.arrive(qos, packet_id) {
             Arrival::InProgress => Ok(vec![]),
-            Arrival::Repeated => {
-                Ok(vec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))])
-            }
+            Arrival::Repeated => Ok(vec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))]),
             Arrival::New { ticket } if refused => {
                 let acks = self.exchanges.done(ticket, self.refusal());
                 Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
@@ -211,7 +217,10 @@ impl Session {
     fn check_quota(&self) -> Result<(), Violation> {
         let exceeded = self.exchanges.outstanding() > usize::from(self.link.receive_maximum);
         if exceeded && self.link.version == Version::V5 {
-            return Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"));
+            return Err(violation(
+                Reason::RECEIVE_MAXIMUM_EXCEEDED,
+                "more unacknowledged messages than CONNACK allows",
+            ));
         }
         Ok(())
     }

@@ -62,7 +62,10 @@ impl Outbound {
 
     /// PUBACK ends a QoS 1 flight, whatever its reason. False when there was none.
     pub fn puback(&mut self, packet_id: u16) -> bool {
-        self.remove(packet_id, |stage| matches!(stage, Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce))
+        self.remove(
+            packet_id,
+            |stage| matches!(stage, Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce),
+        )
     }
 
     /// PUBREC: releases the message, or ends the flight when the device refuses it. The answer is a PUBREL, but for a refusal.

@@ -1,0 +1,136 @@
+use std::time::Instant;
+
+use super::*;
+use crate::bus::MailboxLimits;
+
+fn mailbox() -> Arc<Mailbox> {
+    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 })
+}
+
+fn session(version: Version, receive_maximum: u16) -> Session {
+    Session::new("dev".into(), mailbox(), Link::new(version, receive_maximum, 10))
+}
+
+fn publish(topic: &str, qos: QoS, packet_id: u16) -> Publish {
+    let message = Message::new(TopicName::parse(topic).unwrap(), "x", qos);
+    Publish::outgoing(message, packet_id, false)
+}
+
+fn receive(session: &mut Session, publish: Publish) -> Vec<Action> {
+    session.receive(Packet::Publish(publish)).unwrap()
+}
+
+/// The receipt of the one message that was accepted.
+fn accepted(mut actions: Vec<Action>) -> Receipt {
+    match (actions.pop(), actions.is_empty()) {
+        (Some(Action::Accept { receipt, .. }), true) => receipt,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn acks(session: &mut Session) -> Vec<Packet> {
+    let mut packets = Vec::new();
+    while let Some(ticket) = session.try_next_done() {
+        packets.extend(session.acknowledge(ticket));
+    }
+    packets
+}
+
+fn ok(packet_id: u16) -> Ack {
+    Ack { packet_id, reason: Reason::SUCCESS }
+}
+
+#[test]
+fn a_message_is_acknowledged_when_its_outcome_is_safe_and_not_before() {
+    let mut session = session(Version::V5, 10);
+    let receipt = accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 3)));
+    assert_eq!(acks(&mut session), []);
+    receipt.resolve();
+    assert_eq!(acks(&mut session), [Packet::PubAck(ok(3))]);
+}
+
+#[test]
+fn a_message_whose_outcome_was_lost_is_never_acknowledged() {
+    let mut session = session(Version::V5, 10);
+    drop(accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))));
+    assert_eq!(acks(&mut session), []);
+}
+
+#[test]
+fn dup_decides_nothing_a_first_delivery_may_carry_it() {
+    let mut session = session(Version::V311, 10);
+    let duplicate = Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) };
+    accepted(receive(&mut session, duplicate.clone())).resolve();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(3))]);
+    let again = receive(&mut session, Publish { dup: false, ..duplicate });
+    assert!(matches!(again[..], [Action::Send(Packet::PubRec(ack))] if ack == ok(3)), "{again:?}");
+}
+
+#[test]
+fn a_session_remembers_qos_2_across_connections() {
+    let mut session = session(Version::V5, 10);
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))).resolve();
+    session.resume(Link::new(Version::V5, 10, 10));
+    acks(&mut session);
+    let again = receive(&mut session, Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) });
+    assert!(matches!(again[..], [Action::Send(Packet::PubRec(_))]), "{again:?}");
+}
+
+#[test]
+fn more_than_the_receive_maximum_ends_an_mqtt_5_connection() {
+    let mut session = session(Version::V5, 2);
+    let _receipts: Vec<Receipt> =
+        [1, 2].map(|id| accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, id)))).into();
+    let error = session.receive(Packet::Publish(publish("t", QoS::ExactlyOnce, 3))).unwrap_err();
+    assert_eq!(error.reason, Reason::RECEIVE_MAXIMUM_EXCEEDED);
+}
+
+#[test]
+fn more_than_the_receive_maximum_pauses_an_mqtt_3_1_1_connection() {
+    let mut session = session(Version::V311, 2);
+    let first = accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 1)));
+    assert!(!session.is_saturated());
+    let _second = accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 2)));
+    assert!(session.is_saturated());
+    first.resolve();
+    acks(&mut session);
+    assert!(!session.is_saturated());
+}
+
+#[test]
+fn a_reserved_topic_is_refused_in_the_words_of_the_version() {
+    for (version, reason) in [(Version::V5, Reason::NOT_AUTHORIZED), (Version::V311, Reason::SUCCESS)] {
+        let mut session = session(version, 10);
+        let actions = receive(&mut session, publish("$SYS/x", QoS::AtLeastOnce, 1));
+        let [Action::Send(Packet::PubAck(ack)), Action::Denied(_)] = &actions[..] else { panic!("{actions:?}") };
+        assert_eq!(ack.reason, reason);
+        let silent = receive(&mut session, publish("$tidegate/x", QoS::AtMostOnce, 0));
+        assert!(matches!(silent[..], [Action::Denied(_)]), "{silent:?}");
+    }
+}
+
+#[test]
+fn an_alias_is_forgotten_with_its_connection() {
+    let mut session = session(Version::V5, 10);
+    receive(&mut session, Publish { topic_alias: Some(1), ..publish("t", QoS::AtMostOnce, 0) });
+    let by_alias = Publish { topic: None, topic_alias: Some(1), ..publish("t", QoS::AtMostOnce, 0) };
+    assert!(matches!(receive(&mut session, by_alias.clone())[..], [Action::Accept { .. }]));
+    session.resume(Link::new(Version::V5, 10, 10));
+    assert_eq!(session.receive(Packet::Publish(by_alias)).unwrap_err().reason, Reason::PROTOCOL_ERROR);
+}
+
+#[test]
+fn a_resumed_session_sends_the_unfinished_again_first() {
+    let mut session = session(Version::V5, 10);
+    let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
+    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now() });
+    let again = session.resume(Link::new(Version::V5, 10, 10));
+    let [Action::Send(Packet::Publish(publish))] = &again[..] else { panic!("{again:?}") };
+    assert!(publish.dup && publish.packet_id == 1);
+}
+
+#[test]
+fn what_only_a_server_sends_is_a_protocol_error() {
+    let error = session(Version::V5, 10).receive(Packet::PingResp).unwrap_err();
+    assert_eq!(error.reason, Reason::PROTOCOL_ERROR);
+}
