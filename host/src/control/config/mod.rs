@@ -18,6 +18,8 @@
 //!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
+#[cfg(test)]
+mod accepted;
 mod check;
 mod checked;
 mod defaults;

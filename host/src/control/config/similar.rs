@@ -14,7 +14,7 @@ pub fn similar<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
 }
 
 /// An advice about an unknown word: the nearest known one, or all of them when none is near.
-pub fn did_you_mean<'a>(word: &str, known: &[&'a str], nothing_known: &str) -> String {
+pub fn did_you_mean(word: &str, known: &[&str], nothing_known: &str) -> String {
     if let Some(near) = similar(word, known.iter().copied()) {
         return format!("did you mean `{near}`?");
     }
