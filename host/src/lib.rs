@@ -6,5 +6,6 @@ pub mod chain;
 pub mod control;
 pub mod ingress;
 pub mod message;
+pub mod plugin;
 pub mod spool;
 pub mod topic;

@@ -1,1 +1,76 @@
+//! Write a tidegate plugin: **a struct whose fields are its configuration**.
+//!
+//! ```
+//! //! Forwards readings inside a range and drops the rest.
+//! use tidegate_plugin::prelude::*;
+//!
+//! #[derive(Deserialize)]
+//! #[serde(deny_unknown_fields)]
+//! struct Range { min: f64, max: f64 }
+//!
+//! impl Plugin for Range {
+//!     fn filter(&mut self, message: &Message) -> Result<bool> {
+//!         let celsius: f64 = message.json()?;
+//!         Ok((self.min..=self.max).contains(&celsius))
+//!     }
+//! }
+//!
+//! export!(Range);
+//! # fn main() {}
+//! ```
+//!
+//! Build it with `cargo build --release --target wasm32-wasip2` as a `cdylib`, and name it in the gateway's configuration:
+//!
+//! ```toml
+//! [plugins.range]
+//! component = "range.wasm"
+//! [plugins.range.config]
+//! min = 0.0
+//! max = 40.0
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | keep or drop a message | [`Plugin::filter`] |
+//! | make none, one or many messages of it | [`Plugin::transform`], [`Output`], [`Outputs`] |
+//! | read it | [`Message`], [`Pointer`] |
+//! | check the configuration, once | [`Plugin::init`] |
+//! | remember something between messages | a field with `#[serde(skip)]`: see [`Plugin`] |
+//! | fail | [`bail!`], `?` on any error, [`Error::transient`] |
+//! | say something to the operator | [`log`] |
+//! | test it, without wasm and without a gateway | [`testing`] |
+//!
+//! # Underneath
+//! [`export!`] makes both exports of the contract from these two functions: `process` for one message and `process-batch`
+//! for many, where messages are borrowed from the columns they arrived in. A plugin is called by one thread at a time. When
+//! it panics, the gateway throws the instance away, with its state, and starts another.
 
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+#[doc(hidden)]
+pub mod bindings;
+mod error;
+mod export;
+#[doc(hidden)]
+pub mod guest;
+pub mod log;
+mod message;
+mod origin;
+mod output;
+mod plugin;
+mod pointer;
+pub mod testing;
+
+pub use bindings::tidegate::plugin::types::{Properties, Qos as QoS};
+pub use error::{Error, Result};
+pub use message::Message;
+pub use output::{Output, Outputs};
+pub use plugin::Plugin;
+pub use pointer::Pointer;
+
+/// What a plugin needs, in one line.
+pub mod prelude {
+    pub use crate::{Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log};
+    pub use serde::{Deserialize, Serialize};
+}

@@ -1,5 +1,33 @@
-//! The chain: a message folded through its plugins. Pure: no sockets, time comes in.
+//! The chain: messages folded through plugins, on threads of their own.
+//!
+//! ```text
+//!   Job ─▶ Lane (one binding's mailbox) ─▶ Workers (threads) ─▶ Chain::run ─▶ Job::done(Outcome)
+//!                                                                │
+//!                                                  PluginStage ─▶ PluginStage ─▶ …
+//! ```
+//!
+//! - [`Chain`] is pure: messages in, one [`Outcome`] for each, in order. It is the same in the gateway, in `tidegate test`,
+//!   and in its own tests.
+//! - A [`Lane`] keeps order: its jobs go through its chain one after the other, and are done in the order they came.
+//! - [`Workers`] keep lanes apart: a slow plugin delays the bindings that use it.
+//!
+//! Not here: what an outcome leads to (`on_error`, destinations), which is the dispatcher's. This room knows no sockets.
 
+mod backoff;
+mod batching;
+#[cfg(test)]
+mod fixtures;
+mod fold;
+mod lane;
 mod outcome;
+mod ready;
+mod stage;
+mod verdict;
+mod workers;
 
+pub use fold::{Chain, ChainError};
+pub use lane::{Job, LANE_CAPACITY, Lane};
 pub use outcome::{Failure, FailureKind, Outcome};
+pub use stage::{Guest, PluginStage};
+pub use verdict::{Envelope, Stage, Verdict};
+pub use workers::{Workers, default_threads};

@@ -68,8 +68,12 @@ impl Template {
         if let [part] = self.parts.as_slice() {
             return TopicName::parse(part.value(values));
         }
-        let name: String = self.parts.iter().map(|part| part.value(values)).collect();
-        TopicName::parse(&name)
+        TopicName::parse(&self.fill(values))
+    }
+
+    /// The text alone, unchecked: with wildcards as values, a pattern of the names that can come out.
+    pub fn fill(&self, values: &TemplateValues<'_>) -> String {
+        self.parts.iter().map(|part| part.value(values)).collect()
     }
 
     /// Whether this template can give a name below the same topic that it was made from.

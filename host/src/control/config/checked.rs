@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::problem::Problems;
 use crate::message::QoS;
 use crate::topic::{Template, TopicFilter};
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
+    /// What works but was probably not meant: to be shown, once.
+    pub warnings: Problems,
 }
 
 #[derive(Clone, Debug)]

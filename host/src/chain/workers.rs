@@ -1,0 +1,213 @@
+//! The threads that run chains.
+//!
+//! Plain threads and synchronous calls: an asynchronous call into a guest costs two thirds more, and a guest that computes
+//! would hold a runtime's thread anyway. Two more threads than cores, because a thread can be lost for a while: a plugin that
+//! spins holds its thread until its deadline, and with as many spinning plugins as threads every binding waits.
+//!
+//! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
+//! owns the workers has to notice, by [`Workers::died`], and end the process.
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::{io, thread};
+
+use tokio::sync::watch;
+
+use super::fold::Chain;
+use super::lane::Lane;
+use super::ready::Ready;
+
+/// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
+const STACK_BYTES: usize = 2 << 20;
+
+pub struct Workers {
+    ready: Arc<Ready<Lane>>,
+    lanes: Vec<Lane>,
+    died: watch::Receiver<Option<String>>,
+}
+
+/// On a worker's stack: tells of its end, whichever it is.
+struct Watched {
+    ready: Arc<Ready<Lane>>,
+    died: Arc<watch::Sender<Option<String>>>,
+}
+
+/// As many as there are cores, and two.
+pub fn default_threads() -> usize {
+    thread::available_parallelism().map_or(1, usize::from) + 2
+}
+
+// === impl Workers ===
+
+impl Workers {
+    /// A lane for each chain, in order.
+    pub fn start(threads: usize, chains: Vec<Chain>) -> io::Result<(Self, Vec<Lane>)> {
+        let threads = threads.max(1);
+        let ready = Arc::new(Ready::new(threads));
+        let (sender, died) = watch::channel(None);
+        let sender = Arc::new(sender);
+        let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&ready))).collect();
+        let workers = Self { ready: Arc::clone(&ready), lanes: lanes.clone(), died };
+        for number in 0..threads {
+            let watched = Watched { ready: Arc::clone(&ready), died: Arc::clone(&sender) };
+            let name = format!("chain-{number}");
+            // On an error `workers` is dropped, which stops those that were started.
+            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work())?;
+        }
+        Ok((workers, lanes))
+    }
+
+    /// Resolves with the name of a worker thread that panicked. Never resolves otherwise.
+    pub fn died(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut died = self.died.clone();
+        async move {
+            let name = died.wait_for(Option::is_some).await.ok().and_then(|name| name.clone());
+            match name {
+                Some(name) => name,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Finish what waits, but no longer than `deadline`; blocks the caller. A thread that is in a plugin then is left alone:
+    /// it ends at the plugin's deadline. Returns how many jobs were dropped.
+    pub fn shutdown(self, deadline: Duration) -> usize {
+        self.ready.drain(deadline);
+        self.ready.stop();
+        self.lanes.iter().map(Lane::clear).sum()
+    }
+}
+
+impl Drop for Workers {
+    fn drop(&mut self) {
+        self.ready.stop();
+    }
+}
+
+// === impl Watched ===
+
+impl Watched {
+    fn work(self) {
+        while let Some(lane) = self.ready.next() {
+            lane.turn();
+        }
+    }
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.ready.end_thread();
+        if thread::panicking() {
+            let name = thread::current().name().unwrap_or("chain").to_owned();
+            self.died.send_replace(Some(name));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::fixtures::{message, stage};
+    use crate::chain::{Job, Outcome, Stage, Verdict};
+    use crate::message::Origin;
+    use std::sync::mpsc;
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    type Results = (mpsc::Sender<Outcome>, mpsc::Receiver<Outcome>);
+
+    fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
+        let results = results.clone();
+        let done = Box::new(move |outcome| results.send(outcome).unwrap_or(()));
+        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), done }
+    }
+
+    fn pass(payload: &str) -> Outcome {
+        Outcome::Outputs(vec![message(payload)])
+    }
+
+    /// Tells that it has begun, and waits to be let go.
+    fn gated() -> (Box<dyn Stage>, mpsc::Receiver<()>, mpsc::SyncSender<()>) {
+        let (began, begins) = mpsc::channel();
+        let (go, gate) = mpsc::sync_channel(1_000);
+        let stage = stage(move |_| {
+            began.send(()).unwrap_or(());
+            gate.recv().unwrap_or(());
+            Ok(Verdict::Forward)
+        });
+        (stage, begins, go)
+    }
+
+    #[test]
+    fn jobs_of_a_lane_are_done_in_the_order_they_came_whatever_the_threads() {
+        let (workers, lanes) = Workers::start(4, vec![Chain::new(vec![stage(|_| Ok(Verdict::Forward))])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        for turn in 0..50 {
+            lanes[0].push((0..20).map(|i| job(&(turn * 20 + i).to_string(), &send)));
+        }
+        for i in 0..1_000 {
+            assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass(&i.to_string()));
+        }
+        assert_eq!(workers.shutdown(PATIENCE), 0);
+    }
+
+    #[test]
+    fn a_lane_that_hangs_does_not_stop_another() {
+        let (slow, begins, go) = gated();
+        let (workers, lanes) = Workers::start(2, vec![Chain::new(vec![slow]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        lanes[0].push([job("slow", &send)]);
+        begins.recv_timeout(PATIENCE).unwrap();
+        lanes[1].push([job("quick", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("quick"));
+        go.send(()).unwrap();
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("slow"));
+        drop(workers);
+    }
+
+    #[test]
+    fn a_lane_with_much_to_do_lets_others_have_their_turn() {
+        let (busy, begins, go) = gated();
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![busy]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        lanes[0].push((0..500).map(|_| job("busy", &send)));
+        begins.recv_timeout(PATIENCE).unwrap();
+        lanes[1].push([job("other", &send)]);
+        (0..500).for_each(|_| go.send(()).unwrap());
+        let position = (0..501).position(|_| results.recv_timeout(PATIENCE).unwrap() == pass("other")).unwrap();
+        assert!(position <= crate::chain::batching::MAX_BATCH, "after {position}");
+        drop(workers);
+    }
+
+    #[test]
+    fn stopping_finishes_what_waits_and_takes_nothing_new() {
+        let (workers, lanes) = Workers::start(2, vec![Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        lanes[0].push((0..500).map(|_| job("x", &send)));
+        assert_eq!(workers.shutdown(PATIENCE), 0);
+        lanes[0].push([job("late", &send)]);
+        assert_eq!(results.try_iter().count(), 500);
+    }
+
+    #[test]
+    fn stopping_does_not_wait_longer_than_it_was_told_and_says_what_it_dropped() {
+        let (stuck, begins, go) = gated();
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![stuck])]).unwrap();
+        let (send, _results): Results = mpsc::channel();
+        lanes[0].push([job("stuck", &send)]);
+        begins.recv_timeout(PATIENCE).unwrap();
+        lanes[0].push((0..3).map(|_| job("waits", &send)));
+        assert_eq!(workers.shutdown(Duration::from_millis(1)), 3);
+        drop(go);
+    }
+
+    #[tokio::test]
+    async fn the_owner_hears_of_a_worker_that_panicked() {
+        let broken = stage(|_| panic!("a mistake of ours"));
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![broken])]).unwrap();
+        let (send, _results): Results = mpsc::channel();
+        let died = workers.died();
+        lanes[0].push([job("x", &send)]);
+        assert_eq!(tokio::time::timeout(PATIENCE, died).await.unwrap(), "chain-0");
+    }
+}

@@ -1,0 +1,42 @@
+//! `[plugins.NAME]`: a component, its limits, and its own configuration.
+
+use super::{json, limits, name};
+use crate::control::config::checked::Plugin;
+use crate::control::config::problem::Problem;
+use crate::control::config::raw::{Placed, Table};
+
+/// All names in the order of the file, and the plugins that have no problem.
+pub fn check_all<'a>(root: &Table<'a>) -> (Vec<Placed<&'a str>>, Vec<Plugin>) {
+    let (mut names, mut plugins) = (Vec::new(), Vec::new());
+    for (name, table) in root.named("plugins") {
+        name::check(&table, &name);
+        plugins.extend(check(&table, name.get_ref()));
+        table.finish();
+        names.push(name);
+    }
+    (names, plugins)
+}
+
+fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
+    let component = table.file("component", "`tidegate plugin build` makes components from source");
+    if table.value("component").is_none() {
+        table.missing("component", "name the file: `component = \"plugins/threshold.wasm\"`");
+    }
+    let sha256 = sha256(table);
+    let limits = limits::plugin(&table.table("limits"));
+    let config_json = json::of_table(&table.table("config"));
+    Some(Plugin { name: name.to_owned(), component: component?, sha256, limits, config_json })
+}
+
+/// In lower case, as every tool prints it.
+fn sha256(table: &Table<'_>) -> Option<String> {
+    let typed = table.text("sha256")?;
+    let digest = typed.get_ref().to_ascii_lowercase();
+    if digest.len() == 64 && digest.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Some(digest);
+    }
+    let sentence = "`sha256` must be 64 hexadecimal digits";
+    let advice = "copy it from `tidegate plugin build` or `sha256sum FILE`";
+    table.add(Problem::error(typed.span(), sentence).advice(advice));
+    None
+}

@@ -1,0 +1,123 @@
+//! `[upstreams.NAME]`: a broker that messages are forwarded to.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::url::{self, Address, UrlError};
+use super::{limits::LONGEST_SESSION, name};
+use crate::control::config::checked::{Protocol, Tls, Upstream};
+use crate::control::config::defaults;
+use crate::control::config::problem::Problem;
+use crate::control::config::raw::{Placed, Table};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(18 * 60 * 60);
+
+/// All names in the order of the file, and the upstreams that have no problem.
+pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, Vec<Upstream>) {
+    let (mut names, mut upstreams) = (Vec::new(), Vec::new());
+    for (name, table) in root.named("upstreams") {
+        name::check(&table, &name);
+        upstreams.extend(check(&table, name.get_ref(), gateway));
+        table.finish();
+        names.push(name);
+    }
+    (names, upstreams)
+}
+
+fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
+    let address = address(table);
+    let protocol = protocol(table);
+    let tls = tls(table, address.as_ref());
+    let (username, password_file) = credentials(table, protocol);
+    let client_id = table.text("client_id").map(|id| (*id.get_ref()).to_owned());
+    let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
+    let max_inflight = table.number("max_inflight", 1..=u16::MAX).unwrap_or(defaults::MAX_INFLIGHT);
+    let keep_alive = second_up("keep_alive", LONGEST_KEEP_ALIVE, defaults::KEEP_ALIVE);
+    let connect_timeout = second_up("connect_timeout", Duration::from_secs(600), defaults::CONNECT_TIMEOUT);
+    let session_expiry = second_up("session_expiry", LONGEST_SESSION, defaults::SESSION_EXPIRY);
+    let address = address?;
+    Some(Upstream {
+        name: name.to_owned(),
+        host: address.host,
+        port: address.port,
+        tls,
+        protocol,
+        // With the upstream's name: two upstreams that are one broker must not take each other's session over.
+        client_id: client_id.unwrap_or_else(|| format!("tidegate-{gateway}-{name}")),
+        username,
+        password_file,
+        max_inflight,
+        keep_alive,
+        connect_timeout,
+        session_expiry,
+    })
+}
+
+fn address(table: &Table<'_>) -> Option<Address> {
+    let Some(typed) = table.text("url") else {
+        if table.value("url").is_none() {
+            table.missing("url", "say where it is: `url = \"mqtts://broker.example.com:8883\"`");
+        }
+        return None;
+    };
+    match url::parse(typed.get_ref()) {
+        Ok(address) => Some(address),
+        // Drawn at the table's name: the line of the url has a password in it.
+        Err(error @ UrlError::User) => report(table, table.span(), "this `url` contains a user or a password", error),
+        Err(error) => report(table, typed.span(), "this is no url of an MQTT broker", error),
+    }
+}
+
+fn report(table: &Table<'_>, span: Range<usize>, sentence: &str, error: UrlError) -> Option<Address> {
+    table.add(Problem::error(span, sentence).advice(error.to_string()));
+    None
+}
+
+fn protocol(table: &Table<'_>) -> Protocol {
+    let Some((value, span)) = table.value("protocol") else { return Protocol::V5 };
+    match value.as_integer().map(|number| number.as_str()) {
+        Some("4") => return Protocol::V311,
+        Some("5") => {}
+        _ => table.add(
+            Problem::error(span, "`protocol` must be 4 or 5")
+                .advice("`protocol = 5` is MQTT 5, `protocol = 4` is MQTT 3.1.1"),
+        ),
+    }
+    Protocol::V5
+}
+
+fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
+    const KEYS: [&str; 3] = ["ca", "cert", "key"];
+    let given: Vec<_> = KEYS.iter().filter_map(|key| Some((*key, table.value(key)?.1))).collect();
+    let file = |key| table.file(key, "it is a file in PEM form");
+    let tls = Tls { ca: file("ca"), cert: file("cert"), key: file("key") };
+    for (key, other) in [("cert", "key"), ("key", "cert")] {
+        let has = |key| given.iter().find(|(name, _)| *name == key);
+        if let (Some((_, span)), None) = (has(key), has(other)) {
+            let advice = format!("a client certificate needs both: add `{other}`, or remove `{key}`");
+            table.add(Problem::error(span.clone(), format!("`{key}` stands without `{other}`")).advice(advice));
+        }
+    }
+    if address?.tls {
+        return Some(tls);
+    }
+    if let Some((key, span)) = given.first() {
+        let sentence = format!("`{key}` has no effect: `mqtt://` is not encrypted");
+        table.add(Problem::error(span.clone(), sentence).advice("write `mqtts://` in `url`, or remove this key"));
+    }
+    None
+}
+
+fn credentials(table: &Table<'_>, protocol: Protocol) -> (Option<String>, Option<PathBuf>) {
+    let username = table.text("username").map(|name| (*name.get_ref()).to_owned());
+    let password_file = table.file("password_file", "the first line of that file is the password");
+    if let (Some((_, span)), None, Protocol::V311) = (table.value("password_file"), &username, protocol) {
+        // [MQTT-3.1.2-22] of version 3.1.1; MQTT 5 allows it.
+        let sentence = "MQTT 3.1.1 sends a password only with a user name";
+        table.add(Problem::error(span, sentence).advice("add `username`, or use `protocol = 5`"));
+    }
+    (username, password_file)
+}

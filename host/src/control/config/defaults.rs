@@ -1,0 +1,98 @@
+//! What holds when the file says nothing, each with its reason. Documented for users in `host/examples/gateway.toml`.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use super::checked::{BrokerLimits, Listener, PluginLimits, Spool};
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The port that IANA gave to MQTT without TLS, and with it.
+pub const MQTT_PORT: u16 = 1883;
+pub const MQTTS_PORT: u16 = 8883;
+
+/// Beside the configuration file, so that a first try needs no root.
+pub const DATA_DIR: &str = "tidegate-data";
+
+/// Measured: a window of 1000 forwards no faster than 100, and the window bounds duplicates after a crash (promise P2).
+pub const MAX_INFLIGHT: u16 = 100;
+/// Half of the usual 60 s timeout of mobile networks' address translation.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
+/// TCP, TLS and CONNACK together, on a slow radio link.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
+pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+
+/// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
+/// that fails cannot come back and fail again.
+pub const DEAD_LETTER_TOPIC: &str = "$tidegate/dead-letter/{binding}/{topic}";
+
+// === impl Listener ===
+
+impl Listener {
+    /// The one listener of a file without listeners: this machine only.
+    pub fn local() -> Self {
+        let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, MQTT_PORT));
+        Self { name: "local".into(), bind, allow_insecure: false }
+    }
+}
+
+// === impl BrokerLimits ===
+
+impl Default for BrokerLimits {
+    fn default() -> Self {
+        Self {
+            // Below the usual limit of 1024 open files, with room for upstreams and the spool.
+            max_connections: 900,
+            // Readings are small; with the connections above this bounds half-read packets to 225 MiB.
+            max_packet_size: 256 * KIB,
+            handshake_timeout: Duration::from_secs(10),
+            // Together with the packet size: 25 MiB for the worst client. Small devices use 1 to 20.
+            receive_maximum: 100,
+            // About a minute of a busy topic for a dashboard that reconnects.
+            max_queued_messages: 1_000,
+            max_queued_bytes: 4 * MIB,
+            max_subscriptions_per_client: 100,
+            // As many as connections: each device may be away once.
+            max_sessions: 900,
+            // A device that sleeps over a long weekend finds its session.
+            max_session_expiry: Duration::from_secs(7 * DAY.as_secs()),
+            max_retained_messages: 10_000,
+            max_retained_bytes: 64 * MIB,
+        }
+    }
+}
+
+// === impl Spool ===
+
+impl Default for Spool {
+    fn default() -> Self {
+        Self {
+            // A hundred devices at one reading per second: a quarter of an hour without upstream.
+            max_messages: 100_000,
+            // In memory in this version, so it must leave room on a 256 MiB gateway.
+            max_bytes: 64 * MIB,
+            // Nobody waits for these; a minute of them shows what just happened.
+            max_qos0_messages: 10_000,
+        }
+    }
+}
+
+// === impl PluginLimits ===
+
+impl Default for PluginLimits {
+    fn default() -> Self {
+        Self {
+            // A Rust plugin needs about 1.2 MiB; one in Python needs more and says so.
+            memory: 16 * MIB,
+            // A call takes microseconds; this is long enough for a loaded gateway to be innocent.
+            deadline: Duration::from_millis(100),
+            // Splitting a frame of a gateway's readings makes tens of messages; thousands are a mistake.
+            max_outputs: 100,
+            // Four of the largest packets.
+            max_output_bytes: MIB,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! A problem is a sentence, a place, and what to do next.
+//!
+//! Drawn the way `rustc` draws its own, because that is how carets have been read for years: the sentence as title, the
+//! line with the place underlined, the advice as `help`.
+
+use std::fmt;
+use std::ops::Range;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// Everything that is wrong or doubtful in one file, with the text that it is about.
+#[derive(Clone, Default, thiserror::Error)]
+pub struct Problems {
+    file: String,
+    text: String,
+    list: Vec<Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    pub severity: Severity,
+    /// Bytes of the file; `None` when the file could not be read at all.
+    pub span: Option<Range<usize>>,
+    pub sentence: String,
+    pub advice: Option<String>,
+    /// Another place that explains this one, and how: "first used here".
+    pub also: Option<(Range<usize>, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Nothing starts with this file.
+    Error,
+    /// It works, but probably not as it was meant.
+    Warning,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    pub fn error(span: Range<usize>, sentence: impl Into<String>) -> Self {
+        Self { severity: Severity::Error, span: Some(span), sentence: sentence.into(), advice: None, also: None }
+    }
+
+    pub fn warning(span: Range<usize>, sentence: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, ..Self::error(span, sentence) }
+    }
+
+    pub fn advice(mut self, advice: impl Into<String>) -> Self {
+        self.advice = Some(advice.into());
+        self
+    }
+
+    pub fn also(mut self, span: Range<usize>, label: impl Into<String>) -> Self {
+        self.also = Some((span, label.into()));
+        self
+    }
+}
+
+// === impl Problems ===
+
+impl Problems {
+    pub fn new(file: impl Into<String>, text: impl Into<String>, mut list: Vec<Problem>) -> Self {
+        list.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
+        Self { file: file.into(), text: text.into(), list }
+    }
+
+    /// The file itself could not be read.
+    pub fn unreadable(file: impl Into<String>, reason: &std::io::Error) -> Self {
+        let file = file.into();
+        let sentence = format!("cannot read the configuration `{file}`: {reason}");
+        let advice = "name the file with `-c FILE`".to_owned();
+        let problem = Problem { severity: Severity::Error, span: None, sentence, advice: Some(advice), also: None };
+        Self { file, text: String::new(), list: vec![problem] }
+    }
+
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+
+    pub fn count(&self, severity: Severity) -> usize {
+        self.iter().filter(|problem| problem.severity == severity).count()
+    }
+
+    /// Line and column where a problem begins, both counted from 1, columns in characters.
+    pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
+        let before = self.text.get(..problem.span.as_ref()?.start)?;
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
+    }
+
+    /// All problems with carets; `styled` adds terminal colours.
+    pub fn render(&self, styled: bool) -> String {
+        let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
+        let drawn: Vec<String> = self.list.iter().map(|problem| self.draw(problem, &renderer)).collect();
+        drawn.join("\n\n")
+    }
+
+    fn draw(&self, problem: &Problem, renderer: &Renderer) -> String {
+        let level = match problem.severity {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(problem.sentence.as_str());
+        let mut group = match &problem.span {
+            Some(span) => title.element(self.snippet(span.clone(), problem.also.as_ref())),
+            None => Group::with_title(title),
+        };
+        if let Some(advice) = &problem.advice {
+            group = group.element(Level::HELP.message(advice.as_str()));
+        }
+        renderer.render(&[group])
+    }
+
+    fn snippet<'a>(
+        &'a self,
+        span: Range<usize>,
+        also: Option<&'a (Range<usize>, String)>,
+    ) -> Snippet<'a, annotate_snippets::Annotation<'a>> {
+        let primary = AnnotationKind::Primary.span(self.clamp(span));
+        let context =
+            also.map(|(span, label)| AnnotationKind::Context.span(self.clamp(span.clone())).label(label.as_str()));
+        Snippet::source(self.text.as_str()).path(self.file.as_str()).annotation(primary).annotations(context)
+    }
+
+    /// A place the renderer can draw: inside the text, and an array table's `[[` without the body below it.
+    fn clamp(&self, span: Range<usize>) -> Range<usize> {
+        let end = span.end.min(self.text.len());
+        let start = span.start.min(end);
+        let first_line =
+            self.text.get(start..end).and_then(|text| text.find('\n')).map_or(end, |length| start + length);
+        start..first_line.max(start)
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+/// As drawn: a failed `unwrap` in a test then shows the carets and not the whole file escaped.
+impl fmt::Debug for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\n{self}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_counts_lines_and_characters_from_one() {
+        let text = "a = 1\n# é\né = x\n";
+        let problems = Problems::new("f", text, vec![]);
+        let at = |needle: &str| {
+            let start = text.find(needle).unwrap();
+            problems.position(&Problem::error(start..start + 1, ""))
+        };
+        assert_eq!(at("a"), Some((1, 1)));
+        assert_eq!(at("x"), Some((3, 5)));
+    }
+
+    #[test]
+    fn a_place_beyond_the_text_is_drawn_and_does_not_panic() {
+        let drawn = Problems::new("f", "a", vec![Problem::error(5..9, "odd")]).to_string();
+        assert!(drawn.contains("odd"), "{drawn}");
+    }
+}

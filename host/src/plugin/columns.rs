@@ -1,0 +1,145 @@
+//! Many messages in one crossing: flat columns out, and verdicts from the columns that come back.
+//!
+//! A list of records costs an allocation in the guest for each string; five flat lists cost five, whatever the number of
+//! messages (`batched` in `wit/guest.wit`). What comes back is untrusted: lengths are added up with checks, every column is
+//! read through an iterator that may end, and all of it must be used up. An answer that does not add up belongs to no
+//! message, so it condemns the instance and not one of them.
+
+use bytes::Bytes;
+
+use crate::chain::{Envelope, FailureKind, Verdict};
+
+use super::contract::batched::{Batch, BatchResult};
+use super::contract::types;
+use super::crossing::{Allowance, Answer, refused};
+use super::faults::Fault;
+
+/// The outgoing columns, reused from call to call.
+#[derive(Default)]
+pub struct Columns {
+    topic_lens: Vec<u32>,
+    payload_lens: Vec<u32>,
+    bits: Vec<u8>,
+    topics: String,
+    payloads: Vec<u8>,
+}
+
+/// The incoming ones, read from the front.
+struct Reader {
+    payload_lens: std::vec::IntoIter<u32>,
+    payloads: Bytes,
+    emit_counts: std::vec::IntoIter<u32>,
+    emitted: std::vec::IntoIter<types::MessageResult>,
+    failures: std::vec::IntoIter<types::Failure>,
+}
+
+// === impl Columns ===
+
+impl Columns {
+    pub fn fill(&mut self, batch: &[Envelope]) -> Result<(), Fault> {
+        self.clear();
+        for Envelope { message, .. } in batch {
+            self.topic_lens.push(length(message.topic.as_str().len())?);
+            self.payload_lens.push(length(message.payload.len())?);
+            self.bits.push(message.qos as u8 | u8::from(message.retain) << 2);
+            self.topics.push_str(message.topic.as_str());
+            self.payloads.extend_from_slice(&message.payload);
+        }
+        Ok(())
+    }
+
+    pub fn lower(&self) -> Batch<'_> {
+        Batch {
+            topic_lens: &self.topic_lens,
+            payload_lens: &self.payload_lens,
+            bits: &self.bits,
+            topics: &self.topics,
+            payloads: &self.payloads,
+        }
+    }
+
+    fn clear(&mut self) {
+        self.topic_lens.clear();
+        self.payload_lens.clear();
+        self.bits.clear();
+        self.topics.clear();
+        self.payloads.clear();
+    }
+}
+
+/// An answer for each of `count` messages, or why the columns cannot be read.
+pub fn read(result: BatchResult, count: usize, allowance: &mut Allowance) -> Result<Vec<Answer>, Fault> {
+    if result.actions.len() != count {
+        return Err(Fault::invalid(format!("{} verdicts for {count} messages", result.actions.len())));
+    }
+    let mut reader = Reader {
+        payload_lens: result.payload_lens.into_iter(),
+        payloads: result.payloads.into(),
+        emit_counts: result.emit_counts.into_iter(),
+        emitted: result.emitted.into_iter(),
+        failures: result.failures.into_iter(),
+    };
+    let answers = result.actions.into_iter().map(|action| reader.next(action, allowance)).collect::<Result<_, _>>()?;
+    reader.finish()?;
+    Ok(answers)
+}
+
+// === impl Reader ===
+
+impl Reader {
+    /// The inner error is about this message, the outer one about the whole answer.
+    fn next(&mut self, action: u8, allowance: &mut Allowance) -> Result<Answer, Fault> {
+        match action {
+            0 => Ok(Ok(Verdict::Drop)),
+            1 => Ok(Ok(Verdict::Forward)),
+            2 => {
+                let payload = self.payload()?;
+                Ok(allowance.spend(payload.len()).map(|()| Verdict::Replace(payload)))
+            }
+            3 => {
+                let messages = self.messages()?;
+                Ok(allowance.emitted(messages))
+            }
+            4 => self.failures.next().map(|failure| Err(refused(&failure))).ok_or_else(|| short("failures")),
+            code => Err(Fault::invalid(format!("the unknown action {code}"))),
+        }
+    }
+
+    fn payload(&mut self) -> Result<Bytes, Fault> {
+        let length = self.payload_lens.next().ok_or_else(|| short("payload-lens"))?;
+        let length = usize::try_from(length).ok().filter(|length| *length <= self.payloads.len());
+        let slice = self.payloads.split_to(length.ok_or_else(|| short("payloads"))?);
+        // Copied, not shared: one small message that waits in a queue would keep the whole batch's bytes alive, uncounted.
+        Ok(Bytes::copy_from_slice(&slice))
+    }
+
+    fn messages(&mut self) -> Result<Vec<types::MessageResult>, Fault> {
+        let count = self.emit_counts.next().ok_or_else(|| short("emit-counts"))?;
+        let count = usize::try_from(count).ok().filter(|count| *count <= self.emitted.len());
+        Ok(self.emitted.by_ref().take(count.ok_or_else(|| short("emitted"))?).collect())
+    }
+
+    fn finish(&self) -> Result<(), Fault> {
+        let left = [
+            ("payload-lens", self.payload_lens.len()),
+            ("payloads", self.payloads.len()),
+            ("emit-counts", self.emit_counts.len()),
+            ("emitted", self.emitted.len()),
+            ("failures", self.failures.len()),
+        ];
+        match left.into_iter().find(|(_, left)| *left > 0) {
+            Some((column, left)) => {
+                Err(Fault::invalid(format!("{left} entries of column `{column}` belong to no message")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn short(column: &str) -> Fault {
+    Fault::invalid(format!("column `{column}` is too short for its actions"))
+}
+
+fn length(bytes: usize) -> Result<u32, Fault> {
+    u32::try_from(bytes).map_err(|_| Fault::new(FailureKind::Invalid, "a message of more than 4 GiB"))
+}

@@ -1,0 +1,91 @@
+//! Why a plugin gave no verdict, in the chain's vocabulary.
+//!
+//! wasmtime reports everything as one error type; here it is sorted by what it *is*, never by its words:
+//! - `Trap::Interrupt`: the epoch passed the deadline;
+//! - our own `MemoryExceeded`, wherever in the chain of causes;
+//! - any other trap, a WASI `exit`, a refused wait: the guest's doing;
+//! - what remains is an answer that the host could not read: too much of it, text that is not UTF-8, a bad discriminant.
+
+use wasmtime::Trap;
+use wasmtime_wasi::I32Exit;
+
+use crate::chain::FailureKind;
+
+use super::capability::Waited;
+use super::limits::MAX_DETAIL_BYTES;
+use super::memory::{MemoryExceeded, TableExceeded};
+use super::text::printable;
+
+/// A failure without the plugin's name, which the stage adds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {detail}")]
+pub struct Fault {
+    pub kind: FailureKind,
+    pub detail: String,
+}
+
+// === impl Fault ===
+
+impl Fault {
+    pub fn new(kind: FailureKind, detail: &str) -> Self {
+        Self { kind, detail: printable(detail, MAX_DETAIL_BYTES) }
+    }
+
+    pub fn invalid(detail: impl std::fmt::Display) -> Self {
+        Self::new(FailureKind::Invalid, &detail.to_string())
+    }
+
+    /// Of a call that ended with `error`, by an instance whose stderr ends with `last_words`.
+    pub(super) fn of_call(error: &wasmtime::Error, last_words: &str) -> Self {
+        let kind = kind(error);
+        let panic = (kind == FailureKind::Trapped).then(|| panic_message(last_words)).flatten();
+        Self::new(kind, &panic.unwrap_or_else(|| error.root_cause().to_string()))
+    }
+}
+
+fn kind(error: &wasmtime::Error) -> FailureKind {
+    if error.is::<MemoryExceeded>() {
+        return FailureKind::Memory;
+    }
+    match error.downcast_ref::<Trap>() {
+        Some(Trap::Interrupt) => FailureKind::Deadline,
+        Some(Trap::AllocationTooLarge) => FailureKind::Memory,
+        Some(_) => FailureKind::Trapped,
+        None if error.is::<I32Exit>() || error.is::<Waited>() || error.is::<TableExceeded>() => FailureKind::Trapped,
+        None => FailureKind::Invalid,
+    }
+}
+
+/// `panicked at src/lib.rs:7:9: what it said`, of what Rust's standard library prints when a plugin panics.
+fn panic_message(stderr: &str) -> Option<String> {
+    let panic = &stderr[stderr.rfind("panicked at ")?..];
+    let panic = panic.split("\nnote: ").next().unwrap_or(panic).trim_end();
+    Some(panic.replacen(":\n", ": ", 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_told_in_one_line() {
+        let stderr = "hello\n\nthread '<unnamed>' (1) panicked at src/lib.rs:7:9:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
+        assert_eq!(panic_message(stderr).unwrap(), "panicked at src/lib.rs:7:9: index out of bounds");
+        assert_eq!(panic_message("just words"), None);
+    }
+
+    #[test]
+    fn each_error_is_known_by_its_type() {
+        let kinds = [
+            (wasmtime::Error::from(Trap::Interrupt), FailureKind::Deadline),
+            (Trap::UnreachableCodeReached.into(), FailureKind::Trapped),
+            (Trap::StackOverflow.into(), FailureKind::Trapped),
+            (wasmtime::Error::from(MemoryExceeded { limit: 1 }).context("growing"), FailureKind::Memory),
+            (Waited.into(), FailureKind::Trapped),
+            (wasmtime::Error::msg("invalid utf-8"), FailureKind::Invalid),
+        ];
+        for (error, expected) in kinds {
+            assert_eq!(kind(&error), expected, "{error:?}");
+        }
+    }
+}

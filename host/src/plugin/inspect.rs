@@ -1,0 +1,100 @@
+//! What a component says about itself, without running it.
+
+use std::path::Path;
+
+use wasmtime::component;
+
+use super::contract;
+use super::engine::{Engine, EngineError};
+use super::file::ComponentFile;
+use super::refusal::{LoadError, Problem};
+use super::{capability, component as loading};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Inspection {
+    pub bytes: usize,
+    /// Hex, as `sha256` in the configuration.
+    pub sha256: String,
+    /// The version of the contract that it was built for; `None` if it has nothing to do with the contract.
+    pub contract: Option<String>,
+    /// It has the fast path for many messages.
+    pub batched: bool,
+    pub imports: Vec<Import>,
+    pub exports: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    pub name: String,
+    pub granted: bool,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InspectError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error(transparent)]
+    Load(#[from] LoadError),
+}
+
+/// Look at any component, also at one that would be refused for what it imports or exports.
+pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
+    let engine = Engine::new(None)?;
+    let file = ComponentFile::read(path)?;
+    let component = loading::compile(&engine, &file).map_err(|problem| problem.at(path))?;
+    Ok(Inspection::of(&engine, &file, &component))
+}
+
+// === impl Inspection ===
+
+impl Inspection {
+    pub(super) fn of(engine: &Engine, file: &ComponentFile, component: &component::Component) -> Self {
+        let (engine, ty) = (engine.wasmtime(), component.component_type());
+        let imports: Vec<_> = ty.imports(engine).map(|(name, _)| Import::named(name)).collect();
+        let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let names = imports.iter().map(|import| import.name.as_str()).chain(exports.iter().map(String::as_str));
+        Self {
+            bytes: file.bytes.len(),
+            sha256: file.sha256.clone(),
+            contract: contract_of(names),
+            batched: exports.iter().any(|name| interface(name) == Some("batched")),
+            imports,
+            exports,
+        }
+    }
+
+    /// Why this is no plugin that this host can run, if it is not. One reason: the first one explains the others.
+    pub(super) fn problem(&self) -> Option<Problem> {
+        if let Some(found) = self.contract.as_ref().filter(|found| !contract::speaks(found)) {
+            return Some(Problem::OtherContract { found: found.clone() });
+        }
+        let denied: Vec<_> = self.imports.iter().filter(|import| !import.granted).map(|i| i.name.clone()).collect();
+        if !denied.is_empty() {
+            return Some(Problem::NotGranted(denied));
+        }
+        let exported = |wanted: &&str| self.exports.iter().any(|name| interface(name) == Some(*wanted));
+        let missing: Vec<_> = ["lifecycle", "single"].into_iter().filter(|wanted| !exported(wanted)).collect();
+        let full = |name: &str| format!("{}/{name}@{}", contract::PACKAGE, contract::VERSION);
+        (!missing.is_empty()).then(|| Problem::MissingExports(missing.into_iter().map(full).collect()))
+    }
+}
+
+impl Import {
+    fn named(name: &str) -> Self {
+        Self { name: name.to_owned(), granted: capability::granted(name) }
+    }
+}
+
+/// `single` of `tidegate:plugin/single@0.1.0`.
+fn interface(name: &str) -> Option<&str> {
+    let name = name.strip_prefix(contract::PACKAGE)?.strip_prefix('/')?;
+    Some(name.split_once('@').map_or(name, |(interface, _)| interface))
+}
+
+/// One that this host does not speak, if there is one; else any.
+fn contract_of<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let ours = names.filter(|name| interface(name).is_some());
+    let versions: Vec<_> = ours.map(|name| name.split_once('@').map_or("without a version", |(_, v)| v)).collect();
+    let foreign = versions.iter().find(|version| !contract::speaks(version));
+    foreign.or(versions.first()).map(|version| (*version).to_owned())
+}

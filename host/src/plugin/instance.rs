@@ -1,0 +1,140 @@
+//! A plugin at work: one store, one guest, many calls.
+//!
+//! An instance lives long, because a plugin keeps state in it and starting one costs a hundred calls. Each call has a
+//! deadline (epochs), a memory limit (`memory`), and a limit on what it may bring across (hostcall fuel: wasmtime counts
+//! the bytes that leave the guest *before* it allocates for them).
+//!
+//! An answer has two levels. `Ok(Err(fault))` is about one message and the instance goes on. `Err(fault)` is about the
+//! instance: it trapped, or its answer cannot be read. wasmtime does not let a trapped instance be entered again, and state
+//! that was abandoned in the middle of a change is not worth entering: the caller drops it and starts another.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::Store;
+
+use crate::chain::Envelope;
+use crate::control::config::PluginLimits;
+
+use super::columns::{self, Columns};
+use super::component::Component;
+use super::contract::{batched, single};
+use super::crossing::{self, Allowance, Answer};
+use super::engine::Engine;
+use super::faults::Fault;
+use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE};
+use super::state::HostState;
+use super::ticker::Ticker;
+
+pub struct Instance {
+    guest: Guest,
+    single: single::Guest,
+    batched: Option<batched::Guest>,
+    limits: PluginLimits,
+    columns: Columns,
+}
+
+/// What every call goes through.
+struct Guest {
+    engine: Engine,
+    store: Store<HostState>,
+}
+
+/// Why an instance did not start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The plugin's own words about its table of the configuration.
+    #[error("does not accept its configuration: {0}")]
+    Config(String),
+    #[error("does not start: it {0}")]
+    Fault(#[from] Fault),
+}
+
+// === impl Instance ===
+
+impl Instance {
+    /// A fresh guest, configured and ready for its first message.
+    pub fn start(
+        component: &Component,
+        name: &Arc<str>,
+        limits: &PluginLimits,
+        config: &str,
+    ) -> Result<Self, StartError> {
+        let mut guest = Guest::new(&component.engine, HostState::new(Arc::clone(name), limits.memory));
+        let instance =
+            guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| component.pre.instantiate(store))?;
+        let exports = &component.exports;
+        let loaded = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
+            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+            let single = exports.single.load(&mut store, &instance)?;
+            let batched = exports.batched.as_ref().map(|b| b.load(&mut store, &instance)).transpose()?;
+            Ok((lifecycle, single, batched))
+        })?;
+        let (lifecycle, single, batched) = loaded;
+        guest
+            .call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| lifecycle.call_configure(store, config))?
+            .map_err(|words| StartError::Config(super::text::printable(&words, super::limits::MAX_DETAIL_BYTES)))?;
+        Ok(Self { guest, single, batched, limits: limits.clone(), columns: Columns::default() })
+    }
+
+    pub fn is_batched(&self) -> bool {
+        self.batched.is_some()
+    }
+
+    pub fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
+        let user = crossing::user_pairs(&envelope.message);
+        let message = crossing::lower(&envelope.message, &user);
+        let fuel = self.fuel(1);
+        self.guest.origins([envelope]);
+        let answer = self.guest.call(self.limits.deadline, fuel, |store| self.single.call_process(store, message))?;
+        Ok(Allowance::new(&self.limits).answer(answer))
+    }
+
+    /// Messages without properties, one verdict for each. The deadline is that of one call: a batch that needs longer is
+    /// for the caller to split.
+    pub fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
+        let Some(batched) = &self.batched else {
+            return batch.iter().map(|envelope| self.process_one(envelope)).collect();
+        };
+        self.columns.fill(batch)?;
+        let (columns, fuel) = (self.columns.lower(), self.fuel(batch.len()));
+        self.guest.origins(batch);
+        let result = self.guest.call(self.limits.deadline, fuel, |store| batched.call_process_batch(store, columns))?;
+        columns::read(result, batch.len(), &mut Allowance::new(&self.limits))
+    }
+
+    /// The bytes that may cross in one call: those of the answer and, for each message that it may have, a record. The exact
+    /// limits are held afterwards; this one is there so that the host never allocates for a flood.
+    fn fuel(&self, messages: usize) -> usize {
+        let records = messages.saturating_mul(self.limits.max_outputs.max(1)).saturating_mul(ANSWER_OVERHEAD);
+        self.limits.max_output_bytes.saturating_add(records)
+    }
+}
+
+// === impl Guest ===
+
+impl Guest {
+    fn new(engine: &Engine, state: HostState) -> Self {
+        let mut store = Store::new(engine.wasmtime(), state);
+        store.limiter(|state| &mut state.memory);
+        Self { engine: engine.clone(), store }
+    }
+
+    fn origins<'a>(&mut self, batch: impl IntoIterator<Item = &'a Envelope>) {
+        self.store.data_mut().origins.set(batch.into_iter().map(|envelope| &envelope.origin));
+    }
+
+    fn call<R>(
+        &mut self,
+        deadline: Duration,
+        fuel: usize,
+        call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<R>,
+    ) -> Result<R, Fault> {
+        self.store.set_epoch_deadline(Ticker::ticks(deadline));
+        self.store.set_hostcall_fuel(fuel);
+        let ticking = self.engine.ticker().hold();
+        let result = call(&mut self.store);
+        drop(ticking);
+        result.map_err(|error| Fault::of_call(&error, &self.store.data().world.last_words()))
+    }
+}

@@ -1,0 +1,45 @@
+//! What a plugin can never have more of, and why that much.
+//!
+//! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
+//! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
+
+use std::time::Duration;
+
+/// A component file. Rust plugins with `serde_json` have 140 KB, an embedded Python interpreter 35 MB.
+pub const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+
+/// From the start of an instance to the answer of `configure`. A plugin may build tables there, once; but a restart in the
+/// middle of the stream waits for it too.
+pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has.
+pub const MAX_STACK_BYTES: usize = 512 << 10;
+
+/// Entries of all tables of an instance: function pointers. A plugin in Rust has some hundreds.
+pub const MAX_TABLE_ENTRIES: usize = 100_000;
+
+/// Linear memories, tables and core instances of one component: tools make one to four of each.
+pub const MAX_MEMORIES: usize = 8;
+pub const MAX_TABLES: usize = 16;
+pub const MAX_INSTANCES: usize = 32;
+
+/// Handles that a guest holds in the host (the streams of its empty WASI world). wasmtime's default is a million, each an
+/// allocation outside the guest's memory limit.
+pub const MAX_HANDLES: usize = 64;
+
+/// What the host pays for each message of an answer beside the bytes in it, when it counts what crosses.
+pub const ANSWER_OVERHEAD: usize = 256;
+
+/// A plugin's words about one message, in logs and dead letters.
+pub const MAX_DETAIL_BYTES: usize = 512;
+
+/// The end of what a guest wrote to stderr: enough for a panic message.
+pub const MAX_LAST_WORDS: usize = 4 << 10;
+
+/// One line that a plugin logs.
+pub const MAX_LOG_BYTES: usize = 1 << 10;
+
+/// Lines that a plugin may log at once, and per second after that. Above it they are counted, not written: a log that a
+/// device can fill by sending bad messages is a way to fill the disk.
+pub const LOG_BURST: u32 = 50;
+pub const LOG_PER_SECOND: u32 = 10;

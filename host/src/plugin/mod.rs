@@ -1,0 +1,46 @@
+//! Plugins: WebAssembly components, each in a box with known walls.
+//!
+//! ```text
+//!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, an empty WASI world
+//!  digest    compiled     a store      ▲
+//!   kind     linked       a deadline   └── state      what the host keeps for one instance
+//!   size     inspected    a memory cap
+//!            ▲               │ crossing · columns     a message in and out, one or many at once
+//!          engine            ▼
+//!          ticker          faults                     what went wrong, in the chain's words
+//! ```
+//!
+//! - A component is refused when it is loaded or not at all: [`Component::load`] leaves only the plugin's own reasons to
+//!   fail (`refusal` has them all, each with what to do).
+//! - A guest has memory, a stack, and the time of one call. It has no files, sockets, environment, clock, or threads.
+//! - What it gives back is parsed like a packet from the network.
+//! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held.
+
+mod capability;
+mod columns;
+mod component;
+mod contract;
+mod crossing;
+mod engine;
+mod faults;
+mod file;
+mod inspect;
+mod instance;
+pub mod limits;
+mod loaded;
+mod memory;
+mod refusal;
+mod state;
+mod stats;
+mod text;
+mod ticker;
+
+pub use component::Component;
+pub use crossing::Answer;
+pub use engine::{Engine, EngineError};
+pub use faults::Fault;
+pub use inspect::{Import, InspectError, Inspection, inspect};
+pub use instance::{Instance, StartError};
+pub use loaded::LoadedPlugin;
+pub use refusal::{LoadError, Problem};
+pub use stats::PluginStats;
