@@ -7,14 +7,12 @@ use crate::chain::Lane;
 use crate::control::config;
 use crate::topic::{TopicName, Trie};
 
-#[derive(Debug)]
 pub struct Table {
     bindings: Vec<Binding>,
     trie: Trie<usize>,
     cache: MatchCache,
 }
 
-#[derive(Debug)]
 pub struct Binding {
     pub spec: config::Binding,
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
