@@ -1,5 +1,6 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
+pub mod app;
 pub mod bindings;
 pub mod bus;
 pub mod chain;

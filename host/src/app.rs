@@ -1,0 +1,249 @@
+//! The composition root: the only file that knows every room. Read [`Gateway::start`] as the way of a message.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bus::{Bus, MailboxLimits, RetainedLimits};
+use crate::chain::{Chain, Workers, default_threads};
+use crate::control::config::{BrokerLimits, Config};
+use crate::control::counters::Counters;
+use crate::control::rate_limit::RateLimit;
+use crate::egress::{self, UpstreamStatus};
+use crate::ingress::connection;
+use crate::ingress::listener::Listener;
+use crate::ingress::registry::Registry;
+use crate::ingress::wills::Wills;
+use crate::plugin::{Engine, LoadedPlugin, PluginStats};
+use crate::spool::Spool;
+
+/// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// What each stage gets when the gateway stops: devices to be told, chains to finish, upstreams to take what waits.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Complaints about connections in the log, each second.
+const COMPLAINTS_PER_SECOND: u32 = 5;
+
+/// A gateway that runs. Its parts stop in the order in which messages flow.
+pub struct Gateway {
+    addresses: Vec<(String, SocketAddr)>,
+    counters: Arc<Counters>,
+    plugins: Vec<(String, Arc<PluginStats>)>,
+    upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
+    spool: Spool,
+    workers: Workers,
+    devices: JoinSet<()>,
+    senders: Vec<JoinHandle<()>>,
+    stop_devices: CancellationToken,
+    stop_senders: CancellationToken,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Everything that can be wrong is found here, before the first device is let in.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let counters = Arc::<Counters>::default();
+        let stop_devices = CancellationToken::new();
+        let stop_senders = CancellationToken::new();
+
+        // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
+        let prepared: Vec<_> = config.upstreams.iter().map(egress::prepare).collect::<Result<_, _>>()?;
+        let loaded = load_plugins(&config)?;
+        let (workers, bindings) = start_chains(&config, &loaded)?;
+        let listeners = bind(&config).await?;
+        let spool = Spool::new(config.upstreams.len(), &config.spool, counters.clone());
+        let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
+        let table = Table::new(bindings);
+        let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
+
+        let mut senders = Vec::new();
+        let mut upstreams = Vec::new();
+        for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
+            let queue = spool.queue(index);
+            let (sender, status) = egress::start(prepared, queue, counters.clone(), stop_senders.clone());
+            senders.push(sender);
+            upstreams.push((spec.name.clone(), status));
+        }
+        let limits = config.broker.limits;
+        let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
+        let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
+        let plugins = loaded.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        Ok(Self {
+            addresses,
+            counters,
+            plugins,
+            upstreams,
+            spool,
+            workers,
+            devices,
+            senders,
+            stop_devices,
+            stop_senders,
+        })
+    }
+
+    /// Runs until `stop`, then stops in good order. An error when a part ended that should not have.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let died = self.workers.died();
+        tokio::select! {
+            () = stop => {}
+            thread = died => bail!("worker thread `{thread}` died; the log says why"),
+            ended = self.devices.join_next() => bail!("a listener ended by itself: {ended:?}"),
+            ended = first_ended(&mut self.senders) => bail!("the sender of upstream {ended} ended by itself"),
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Ingress first, egress last.
+    pub async fn stop(mut self) {
+        self.stop_devices.cancel();
+        let devices = async { while self.devices.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, devices).await.is_err() {
+            tracing::warn!("some devices did not leave in {GRACE:?}");
+        }
+        let workers = self.workers;
+        let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(GRACE)).await.unwrap_or(0);
+        if unfinished > 0 {
+            tracing::warn!(unfinished, "messages whose plugins did not finish: not acknowledged, their devices keep them");
+        }
+        drain(&self.spool, &self.upstreams).await;
+        self.stop_senders.cancel();
+        for sender in self.senders {
+            // The sender bounds its own farewell; this is for one that hangs.
+            let _ = tokio::time::timeout(GRACE, sender).await;
+        }
+        let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
+        tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
+    }
+
+    /// Name and bound address of each listener: useful where the configuration asks the kernel for a port.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    pub fn plugins(&self) -> &[(String, Arc<PluginStats>)] {
+        &self.plugins
+    }
+
+    pub fn upstreams(&self) -> &[(String, watch::Receiver<UpstreamStatus>)] {
+        &self.upstreams
+    }
+
+    /// Messages committed and not yet forwarded.
+    pub fn waiting(&self) -> usize {
+        self.spool.waiting()
+    }
+}
+
+fn load_plugins(config: &Config) -> anyhow::Result<Vec<LoadedPlugin>> {
+    if config.plugins.is_empty() {
+        return Ok(Vec::new());
+    }
+    let engine = Engine::new(Some(&config.gateway.data_dir.join("compiled")))?;
+    let load = |plugin| LoadedPlugin::load(&engine, plugin).with_context(|| format!("plugin `{}`", plugin_name(plugin)));
+    config.plugins.iter().map(load).collect()
+}
+
+fn plugin_name(plugin: &crate::control::config::Plugin) -> &str {
+    &plugin.name
+}
+
+/// A lane for each binding that has plugins.
+fn start_chains(config: &Config, loaded: &[LoadedPlugin]) -> anyhow::Result<(Workers, Vec<Binding>)> {
+    let mut chains = Vec::new();
+    for binding in config.bindings.iter().filter(|binding| !binding.plugins.is_empty()) {
+        let plugins: Vec<LoadedPlugin> = binding.plugins.iter().filter_map(|index| loaded.get(*index).cloned()).collect();
+        chains.push(Chain::load(&binding.name, &plugins)?);
+    }
+    let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
+    let mut lanes = lanes.into_iter();
+    let with_lane = |spec: &crate::control::config::Binding| Binding {
+        lane: if spec.plugins.is_empty() { None } else { lanes.next() },
+        spec: spec.clone(),
+    };
+    Ok((workers, config.bindings.iter().map(with_lane).collect()))
+}
+
+async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for spec in &config.broker.listeners {
+        listeners.push(Listener::bind(spec).await?);
+    }
+    Ok(listeners)
+}
+
+/// The listeners and the clock of the sessions.
+fn serve(
+    listeners: Vec<Listener>,
+    limits: BrokerLimits,
+    bus: Arc<Bus>,
+    dispatcher: Arc<Dispatcher>,
+    counters: Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
+    let mailbox = MailboxLimits {
+        max_messages: limits.max_queued_messages,
+        max_bytes: limits.max_queued_bytes,
+        max_retained: limits.max_retained_messages,
+    };
+    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, limits.max_sessions);
+    let places = Arc::new(Semaphore::new(limits.max_connections));
+    let parked_bytes = Arc::new(AtomicUsize::new(0));
+    let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);
+    let context =
+        Arc::new(connection::Context { limits, bus, dispatcher, registry, counters, parked_bytes, complaints });
+    let mut tasks = JoinSet::new();
+    for listener in listeners {
+        tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));
+    }
+    tasks.spawn(sweep(context, stop.clone()));
+    tasks
+}
+
+async fn sweep(context: Arc<connection::Context>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        context.registry.sweep(Instant::now());
+    }
+}
+
+/// Lets the upstreams that are there take what waits.
+async fn drain(spool: &Spool, upstreams: &[(String, watch::Receiver<UpstreamStatus>)]) {
+    let deadline = Instant::now() + GRACE;
+    let connected = || upstreams.iter().any(|(_, status)| status.borrow().connected);
+    while spool.waiting() > 0 && connected() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The position of the first task that ended; never, when there is none.
+async fn first_ended(tasks: &mut [JoinHandle<()>]) -> usize {
+    std::future::poll_fn(|cx| {
+        for (index, task) in tasks.iter_mut().enumerate() {
+            if std::pin::Pin::new(task).poll(cx).is_ready() {
+                return std::task::Poll::Ready(index);
+            }
+        }
+        std::task::Poll::Pending
+    })
+    .await
+}
+
+fn retained_limits(limits: &BrokerLimits) -> RetainedLimits {
+    RetainedLimits { max_messages: limits.max_retained_messages, max_bytes: limits.max_retained_bytes }
+}
