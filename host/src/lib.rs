@@ -2,6 +2,7 @@
 
 pub mod chain;
 pub mod control;
+pub mod egress;
 pub mod ingress;
 pub mod message;
 pub mod spool;
