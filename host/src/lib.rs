@@ -5,6 +5,7 @@ pub mod bindings;
 pub mod bus;
 pub mod chain;
 pub mod control;
+pub mod egress;
 pub mod ingress;
 pub mod message;
 pub mod plugin;

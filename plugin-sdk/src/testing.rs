@@ -77,3 +77,51 @@ impl<P: Plugin> Tester<P> {
         crate::log::fake::take()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::log::Level;
+    use crate::prelude::*;
+
+    /// Puts the message before this one behind it, to say where that came from.
+    #[derive(Deserialize)]
+    struct Echo {
+        #[serde(skip)]
+        last: Option<Message<'static>>,
+    }
+
+    impl Plugin for Echo {
+        fn transform(&mut self, message: &Message) -> Result<Outputs> {
+            log::info(format!("{} at {:?}", message.client(), message.arrived()));
+            let echo = self.last.replace(message.keep());
+            let echo = echo.map(|last| Output::of(&last).topic(format!("echo/{}", last.client())));
+            Ok([Output::new()].into_iter().chain(echo).collect())
+        }
+    }
+
+    #[test]
+    fn a_kept_message_remembers_its_origin() {
+        let mut echo = Tester::<Echo>::configured(json!({})).unwrap();
+        let first = Message::new("a", "1").from_client("dev-1").with_retain(true);
+        assert_eq!(echo.handle(&first).unwrap(), [first.keep()]);
+        let behind = Message::new("echo/dev-1", "1").with_retain(true);
+        assert_eq!(echo.send("b", "2").unwrap(), [Message::new("b", "2"), behind]);
+    }
+
+    #[test]
+    fn the_log_holds_what_was_said_since_the_last_look() {
+        let mut echo = Tester::<Echo>::configured(json!({})).unwrap();
+        let message = Message::new("a", "1").from_client("dev-1").arrived_at(Duration::from_secs(5));
+        echo.handle(&message).unwrap();
+        assert_eq!(echo.log(), [(Level::Info, "dev-1 at 5s".to_owned())]);
+        assert_eq!(echo.log(), []);
+    }
+
+    #[test]
+    fn the_state_of_a_plugin_can_be_looked_at() {
+        let mut echo = Tester::<Echo>::configured(json!({})).unwrap();
+        echo.send("a", "1").unwrap();
+        assert_eq!(echo.plugin().last, Some(Message::new("a", "1")));
+    }
+}

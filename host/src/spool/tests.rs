@@ -232,7 +232,7 @@ proptest! {
                 drain(&bench, *turn, &mut seen);
             }
         }
-        while (0..3).fold(false, |any, upstream| drain(&bench, upstream, &mut seen) || any) {}
+        while (0..3).any(|upstream| drain(&bench, upstream, &mut seen)) {}
         prop_assert_eq!(seen, expected);
         let mut acks = bench.acks();
         acks.sort_unstable();

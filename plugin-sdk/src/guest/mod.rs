@@ -48,13 +48,20 @@ impl<P: Plugin> Slot<P> {
 pub fn configure<P: Plugin>(config_json: &str) -> Result<P> {
     // By way of a value: a line and a column would be those of JSON that nobody has written.
     let config: serde_json::Value = serde_json::from_str(config_json)?;
-    let mut plugin: P = serde_path_to_error::deserialize(config).map_err(|error| {
-        let at_the_top = error.path().iter().next().is_none();
-        let (place, reason) = (error.path().to_string(), Error::from(error.into_inner()));
-        if at_the_top { reason } else { reason.context(format!("`{place}`")) }
-    })?;
+    let mut plugin: P = serde_path_to_error::deserialize(config).map_err(placed)?;
     plugin.init()?;
     Ok(plugin)
+}
+
+/// Says where in the table the error is: "`fields[2].from`: unknown unit".
+fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
+    let (path, reason) = (error.path().to_string(), Error::from(error.into_inner()));
+    let place = match reason.to_string().starts_with("unknown field") {
+        // That sentence names the last step itself.
+        true => path.rsplit_once('.').map_or(".", |(place, _)| place),
+        false => &path,
+    };
+    if place == "." { reason } else { reason.context(format!("`{place}`")) }
 }
 
 /// What the plugin makes of one message.
@@ -94,7 +101,7 @@ mod tests {
     fn a_configuration_error_names_the_place_and_no_line_of_json() {
         let cases = [
             (r#"{"levels": [1, "two"]}"#, "`levels[1]`: invalid type: string \"two\", expected f64"),
-            (r#"{"level": []}"#, "`level`: unknown field `level`, expected `levels`"),
+            (r#"{"level": []}"#, "unknown field `level`, expected `levels`"),
             (r#"{}"#, "missing field `levels`"),
         ];
         for (config, error) in cases {

@@ -1,6 +1,8 @@
 //! Converts units of fields in place and leaves the rest of the payload as it is. The lesson: a transform that replaces
 //! the payload.
 
+#![forbid(unsafe_code)]
+
 mod conversion;
 mod field;
 mod unit;
@@ -96,7 +98,7 @@ mod tests {
                 "`fields[0]`: give units or `scale` and `offset`, not both",
             ),
             (json!([{ "path": "/t", "scale": 2, "decimals": 16 }]), "`fields[0]`: `decimals` is 15 at most"),
-            (json!([{ "path": "/t", "scale": 2, "decimal": 1 }]), "`fields[0].decimal`: unknown field `decimal`"),
+            (json!([{ "path": "/t", "scale": 2, "decimal": 1 }]), "`fields[0]`: unknown field `decimal`"),
         ];
         for (fields, reason) in cases {
             let error = Tester::<Convert>::configured(json!({ "fields": fields })).unwrap_err().to_string();

@@ -2,6 +2,8 @@
 //!
 //! A reading is compared with the last one *forwarded* of its topic, so a slow drift is seen as soon as it has left the band.
 
+#![forbid(unsafe_code)]
+
 mod memory;
 
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! Removes what must not leave the site, and replaces identities by keyed hashes. The lesson: properties are part of a
 //! message, and secrets part of a configuration.
 
+#![forbid(unsafe_code)]
+
 mod hash;
 
 use serde_json::Value;

@@ -1,6 +1,8 @@
 //! Rewrites topics by rules with captures; the first rule that matches wins. The lesson: an output is the message that
 //! came in, but for what changed.
 
+#![forbid(unsafe_code)]
+
 mod pattern;
 mod template;
 

@@ -1,5 +1,7 @@
 //! Forwards readings inside a range and drops the rest. The lesson: a filter is one function.
 
+#![forbid(unsafe_code)]
+
 use tidegate_plugin::prelude::*;
 
 #[derive(Debug, Deserialize)]
@@ -91,7 +93,7 @@ mod tests {
         let cases = [
             (json!({}), "a threshold needs `min`, `max` or both"),
             (json!({ "min": 2, "max": 1 }), "`min` = 2 is above `max` = 1: nothing would be inside"),
-            (json!({ "mni": 2 }), "`mni`: unknown field `mni`, expected one of `field`, `min`, `max`, `invert`"),
+            (json!({ "mni": 2 }), "unknown field `mni`, expected one of `field`, `min`, `max`, `invert`"),
             (json!({ "field": "value", "min": 2 }), "`field`: `value` is no JSON pointer: write `/value`"),
         ];
         for (config, reason) in cases {

@@ -1,0 +1,246 @@
+//! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use rumqttc::mqttbytes::v4;
+use rumqttc::v5::mqttbytes::v5;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::control::config;
+use crate::egress::transport::Transport;
+use crate::message::{Message, QoS};
+use crate::spool::{Output, Receipt, Record, Spool};
+use crate::topic::TopicName;
+
+pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What the client said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard {
+    Connect {
+        clean: bool,
+    },
+    Publish {
+        id: u16,
+        dup: bool,
+        qos: u8,
+        retain: bool,
+        text: String,
+    },
+    PubAck(u16),
+    PubRec(u16),
+    PubRel(u16),
+    PubComp(u16),
+    PingReq,
+    Disconnect,
+    /// The client has closed.
+    Gone,
+}
+
+/// One accepted connection. Dropping it cuts the line.
+pub struct Peer {
+    protocol: Protocol,
+    stream: DuplexStream,
+    input: BytesMut,
+}
+
+/// A running client with its spool, and the connections that it opens.
+pub struct Bench {
+    pub spool: Spool,
+    pub counters: Arc<Counters>,
+    pub status: watch::Receiver<UpstreamStatus>,
+    pub shutdown: CancellationToken,
+    pub task: JoinHandle<()>,
+    protocol: Protocol,
+    connections: mpsc::Receiver<DuplexStream>,
+}
+
+struct Pipes {
+    far_ends: mpsc::Sender<DuplexStream>,
+    capacity: usize,
+}
+
+// === impl Pipes ===
+
+impl Dial for Pipes {
+    async fn dial(&self, _: &Prepared) -> std::io::Result<Transport> {
+        let (near, far) = tokio::io::duplex(self.capacity);
+        self.far_ends.send(far).await.map_err(std::io::Error::other)?;
+        Ok(Box::new(near))
+    }
+}
+
+// === impl Bench ===
+
+impl Bench {
+    pub fn new(protocol: Protocol) -> Self {
+        Self::with_capacity(protocol, 64 * 1024)
+    }
+
+    pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
+        let counters = Arc::new(Counters::default());
+        let limits = config::Spool { max_messages: 10_000, max_bytes: 1 << 24, max_qos0_messages: 1000 };
+        let spool = Spool::new(1, &limits, counters.clone());
+        let (far_ends, connections) = mpsc::channel(1);
+        let shutdown = CancellationToken::new();
+        let prepared = Prepared { spec: spec(protocol), password: None, tls: None };
+        let dial = Pipes { far_ends, capacity };
+        let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
+        Self { spool, counters, status, shutdown, task, protocol, connections }
+    }
+
+    pub fn commit(&self, qos: QoS, text: &str) {
+        self.commit_message(Message::new(TopicName::parse("t").unwrap(), text.to_string(), qos));
+    }
+
+    pub fn commit_message(&self, message: Message) {
+        let output = Output { upstream: 0, message, arrived: Instant::now() };
+        self.spool.commit(Record { outputs: vec![output], receipt: Receipt::none(), hold: Vec::new() });
+    }
+
+    /// The next connection, before its CONNECT is read.
+    pub async fn accept(&mut self) -> Peer {
+        let stream = self.connections.recv().await.expect("the client runs");
+        Peer { protocol: self.protocol, stream, input: BytesMut::new() }
+    }
+
+    /// The next connection with its CONNECT answered by success. Says whether it asked for a clean start.
+    pub async fn welcome(&mut self, session_present: bool) -> (Peer, bool) {
+        let mut peer = self.accept().await;
+        let Heard::Connect { clean } = peer.hear().await else { panic!("CONNECT comes first") };
+        peer.connack(session_present).await;
+        (peer, clean)
+    }
+
+    /// Waits until everything that was committed has met its fate.
+    pub async fn drained(&self) {
+        while self.spool.waiting() > 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+}
+
+pub fn spec(protocol: Protocol) -> config::Upstream {
+    config::Upstream {
+        name: "cloud".into(),
+        host: "localhost".into(),
+        port: 1883,
+        tls: None,
+        protocol,
+        client_id: "gw".into(),
+        username: None,
+        password_file: None,
+        max_inflight: 10,
+        keep_alive: KEEP_ALIVE,
+        connect_timeout: Duration::from_secs(10),
+        session_expiry: Duration::from_secs(3600),
+    }
+}
+
+// === impl Peer ===
+
+impl Peer {
+    pub async fn hear(&mut self) -> Heard {
+        loop {
+            if let Some(heard) = self.parse() {
+                return heard;
+            }
+            if self.stream.read_buf(&mut self.input).await.unwrap_or(0) == 0 {
+                return Heard::Gone;
+            }
+        }
+    }
+
+    /// The next packet, which must be a PUBLISH: its id, DUP flag and text.
+    pub async fn publish(&mut self) -> (u16, bool, String) {
+        match self.hear().await {
+            Heard::Publish { id, dup, text, .. } => (id, dup, text),
+            other => panic!("expected PUBLISH, heard {other:?}"),
+        }
+    }
+
+    pub async fn send(&mut self, bytes: &[u8]) {
+        // A client that is gone hears nothing; the script finds out when it listens.
+        let _ = self.stream.write_all(bytes).await;
+    }
+
+    pub async fn connack(&mut self, session_present: bool) {
+        self.connack_with(session_present, &[]).await;
+    }
+
+    /// `properties` are of MQTT 5, as bytes.
+    pub async fn connack_with(&mut self, session_present: bool, properties: &[u8]) {
+        let mut bytes = vec![0x20, 2, session_present.into(), 0];
+        if self.protocol == Protocol::V5 {
+            bytes[1] += 1 + properties.len() as u8;
+            bytes.push(properties.len() as u8);
+            bytes.extend(properties);
+        }
+        self.send(&bytes).await;
+    }
+
+    pub async fn puback(&mut self, id: u16) {
+        self.ack(0x40, id).await;
+    }
+
+    pub async fn pubrec(&mut self, id: u16) {
+        self.ack(0x50, id).await;
+    }
+
+    pub async fn pubcomp(&mut self, id: u16) {
+        self.ack(0x70, id).await;
+    }
+
+    async fn ack(&mut self, first: u8, id: u16) {
+        let [high, low] = id.to_be_bytes();
+        self.send(&[first, 2, high, low]).await;
+    }
+
+    fn parse(&mut self) -> Option<Heard> {
+        match self.protocol {
+            Protocol::V311 => v4::Packet::read(&mut self.input, usize::MAX).ok().map(of_v311),
+            Protocol::V5 if self.input.starts_with(&[0xE0, 0]) => {
+                let _ = self.input.split_to(2);
+                Some(Heard::Disconnect)
+            }
+            Protocol::V5 => v5::Packet::read(&mut self.input, None).ok().map(of_v5),
+        }
+    }
+}
+
+fn of_v311(packet: v4::Packet) -> Heard {
+    match packet {
+        v4::Packet::Connect(connect) => Heard::Connect { clean: connect.clean_session },
+        v4::Packet::Publish(p) => {
+            let text = String::from_utf8_lossy(&p.payload).into_owned();
+            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text }
+        }
+        v4::Packet::PubAck(ack) => Heard::PubAck(ack.pkid),
+        v4::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),
+        v4::Packet::PubRel(ack) => Heard::PubRel(ack.pkid),
+        v4::Packet::PubComp(ack) => Heard::PubComp(ack.pkid),
+        v4::Packet::PingReq => Heard::PingReq,
+        v4::Packet::Disconnect => Heard::Disconnect,
+        other => panic!("a client without subscriptions does not send {other:?}"),
+    }
+}
+
+fn of_v5(packet: v5::Packet) -> Heard {
+    match packet {
+        v5::Packet::Connect(connect, ..) => Heard::Connect { clean: connect.clean_start },
+        v5::Packet::Publish(p) => {
+            let text = String::from_utf8_lossy(&p.payload).into_owned();
+            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text }
+        }
+        v5::Packet::PubAck(ack) => Heard::PubAck(ack.pkid),
+        v5::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),
+        v5::Packet::PubRel(ack) => Heard::PubRel(ack.pkid),
+        v5::Packet::PubComp(ack) => Heard::PubComp(ack.pkid),
+        v5::Packet::PingReq(_) => Heard::PingReq,
+        other => panic!("a client without subscriptions does not send {other:?}"),
+    }
+}

@@ -1,0 +1,111 @@
+//! When to ask whether the upstream is alive, and when to stop believing it. Pure: time comes in.
+//!
+//! - A PINGREQ goes out when for three quarters of the keep-alive nothing was sent, or nothing was heard: the first keeps the
+//!   server from closing [MQTT-3.1.2-20], the second finds a dead server under a stream of QoS 0.
+//! - A server that is not heard for one and a half keep-alives is dead. The last half or more of it was asked.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Used for our own asking when the server does not watch: a silent peer must be noticed all the same.
+const DEFAULT: Duration = Duration::from_secs(60);
+
+pub struct KeepAlive {
+    interval: Duration,
+    sent: Instant,
+    heard: Instant,
+    /// A PINGREQ is out and nothing has been heard since.
+    asked: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Due {
+    Nothing,
+    Ping,
+    Dead(Duration),
+}
+
+// === impl KeepAlive ===
+
+impl KeepAlive {
+    pub fn new(interval: Duration, now: Instant) -> Self {
+        let interval = if interval.is_zero() { DEFAULT } else { interval };
+        Self { interval, sent: now, heard: now, asked: false }
+    }
+
+    pub fn sent(&mut self, now: Instant) {
+        self.sent = now;
+    }
+
+    pub fn heard(&mut self, now: Instant) {
+        self.heard = now;
+        self.asked = false;
+    }
+
+    /// When to look again.
+    pub fn deadline(&self) -> Instant {
+        if self.asked { self.death() } else { self.ping().min(self.death()) }
+    }
+
+    pub fn check(&mut self, now: Instant) -> Due {
+        if now >= self.death() {
+            return Due::Dead(now - self.heard);
+        }
+        if self.asked || now < self.ping() {
+            return Due::Nothing;
+        }
+        self.asked = true;
+        Due::Ping
+    }
+
+    fn ping(&self) -> Instant {
+        self.sent.min(self.heard) + self.interval.mul_f64(0.75)
+    }
+
+    fn death(&self) -> Instant {
+        self.heard + self.interval.mul_f64(1.5)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn an_idle_connection_is_asked_before_the_server_would_close_it() {
+        let start = Instant::now();
+        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        assert_eq!(keep_alive.check(start + 2 * SECOND), Due::Nothing);
+        assert_eq!(keep_alive.deadline(), start + 3 * SECOND);
+        assert_eq!(keep_alive.check(start + 3 * SECOND), Due::Ping);
+        assert_eq!(keep_alive.check(start + 3 * SECOND), Due::Nothing, "asked once");
+    }
+
+    #[test]
+    fn a_peer_that_does_not_answer_is_dead_after_one_and_a_half_keep_alives() {
+        let start = Instant::now();
+        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        keep_alive.check(start + 3 * SECOND);
+        keep_alive.sent(start + 5 * SECOND);
+        assert_eq!(keep_alive.deadline(), start + 6 * SECOND);
+        assert_eq!(keep_alive.check(start + 6 * SECOND), Due::Dead(6 * SECOND));
+    }
+
+    #[test]
+    fn an_answer_begins_a_new_round_and_either_silence_asks() {
+        let start = Instant::now();
+        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        keep_alive.check(start + 3 * SECOND);
+        keep_alive.sent(start + 3 * SECOND);
+        keep_alive.heard(start + 4 * SECOND);
+        keep_alive.sent(start + 6 * SECOND);
+        assert_eq!(keep_alive.check(start + 6 * SECOND), Due::Nothing);
+        assert_eq!(keep_alive.check(start + 7 * SECOND), Due::Ping, "we talk, but hear nothing");
+        let mut listening = KeepAlive::new(4 * SECOND, start);
+        listening.heard(start + 3 * SECOND);
+        assert_eq!(listening.check(start + 3 * SECOND), Due::Ping, "we hear, but say nothing");
+    }
+}

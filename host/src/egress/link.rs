@@ -1,0 +1,216 @@
+//! A connection from the first byte to CONNACK, and the terms that the server sets in it.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::prepare::Prepared;
+use super::transport::{Dial, Transport};
+use super::wire::{self, ConnAck, Connect, DecodeError, Incoming, Outgoing};
+use crate::control::config::{Protocol, Upstream};
+use crate::ingress::codec::Reason;
+use crate::message::{Message, QoS};
+
+/// How long a goodbye may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A connection that the server has accepted.
+pub struct Link {
+    pub stream: Transport,
+    /// Bytes that came after CONNACK.
+    pub input: BytesMut,
+    pub session_present: bool,
+    pub terms: Terms,
+}
+
+/// What this server allows on this connection (MQTT 5, section 3.2.2.3); 3.1.1 has the defaults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    pub protocol: Protocol,
+    pub receive_maximum: u16,
+    pub maximum_qos: QoS,
+    pub retain_available: bool,
+    pub maximum_packet_size: usize,
+    /// Zero: the server does not watch.
+    pub keep_alive: Duration,
+}
+
+/// Who is asking: the gateway itself, or `tidegate check` under another name.
+pub struct Identity<'a> {
+    pub client_id: &'a str,
+    pub clean_start: bool,
+    pub session_expiry: Duration,
+}
+
+/// Why a connection failed or ended.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    #[error("cannot connect to `{address}`: {source}; check the url, and that the upstream is running")]
+    Unreachable { address: String, source: io::Error },
+    #[error("the connection broke: {0}")]
+    Io(#[from] io::Error),
+    #[error("no connection within {0:?}; is the address right, and the port open?")]
+    Timeout(Duration),
+    #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
+    Refused { reason: Reason, text: Option<String> },
+    #[error("the upstream closed the connection")]
+    Closed,
+    #[error("disconnected by the upstream: {reason}{}; {}", text_of(.text), advice(*.reason))]
+    Disconnected { reason: Reason, text: Option<String> },
+    #[error("nothing heard from the upstream for {0:?}, although it was asked")]
+    Silent(Duration),
+    #[error(transparent)]
+    Protocol(#[from] DecodeError),
+    #[error("the upstream sent {0} out of turn")]
+    OutOfTurn(&'static str),
+    #[error("CONNECT does not fit: {0}")]
+    Connect(#[from] wire::EncodeError),
+    #[error("the upstream's session disagrees with ours (a packet id is in use); starting a new one")]
+    SessionBroken,
+}
+
+// === impl Link ===
+
+impl Link {
+    /// Dials, sends CONNECT and waits for CONNACK, all within the connect timeout.
+    pub async fn open(dial: &impl Dial, upstream: &Prepared, identity: Identity<'_>) -> Result<Self, LinkError> {
+        let limit = upstream.spec.connect_timeout;
+        let opening = async {
+            let mut stream = dial.dial(upstream).await.map_err(|source| unreachable(&upstream.spec, source))?;
+            stream.write_all(&connect(upstream, &identity)?).await?;
+            stream.flush().await?;
+            let mut input = BytesMut::new();
+            let ack = read_connack(upstream.spec.protocol, &mut stream, &mut input).await?;
+            if ack.reason != Reason::SUCCESS {
+                return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
+            }
+            let terms = Terms::new(&upstream.spec, &ack);
+            Ok(Self { stream, input, session_present: ack.session_present, terms })
+        };
+        tokio::time::timeout(limit, opening).await.unwrap_or(Err(LinkError::Timeout(limit)))
+    }
+
+    /// Says goodbye: the server keeps the session and does not take us for dead.
+    pub async fn close(mut self) {
+        let mut goodbye = BytesMut::new();
+        let encoded = wire::encode(self.terms.protocol, Outgoing::Disconnect, wire::MAX_OUTGOING, &mut goodbye);
+        let closing = async {
+            self.stream.write_all(&goodbye).await?;
+            self.stream.shutdown().await
+        };
+        // Whether it hears us or not, the connection is over.
+        if encoded.is_ok() {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, closing).await;
+        }
+    }
+}
+
+// === impl Terms ===
+
+impl Terms {
+    fn new(spec: &Upstream, ack: &ConnAck) -> Self {
+        let keep_alive = ack.server_keep_alive.unwrap_or_else(|| keep_alive(spec));
+        let size = ack.maximum_packet_size.and_then(|size| usize::try_from(size).ok());
+        Self {
+            protocol: spec.protocol,
+            // Zero would be a protocol error [MQTT-3.2.2-22]; one is the least that can work.
+            receive_maximum: ack.receive_maximum.unwrap_or(u16::MAX).max(1),
+            maximum_qos: ack.maximum_qos.unwrap_or(QoS::ExactlyOnce),
+            retain_available: ack.retain_available.unwrap_or(true),
+            maximum_packet_size: size.unwrap_or(wire::MAX_OUTGOING),
+            keep_alive: Duration::from_secs(keep_alive.into()),
+        }
+    }
+
+    /// The message as this server takes it: no more QoS [MQTT-3.2.2-11] and no retain flag [MQTT-3.2.2-14] than it allows.
+    /// The road not taken is to refuse such messages: then nothing at all would reach this upstream.
+    pub fn fit(&self, mut message: Message) -> Message {
+        message.qos = message.qos.min(self.maximum_qos);
+        message.retain &= self.retain_available;
+        message
+    }
+
+    /// What an operator should know about this server.
+    pub fn warn(&self, upstream: &str) {
+        if self.maximum_qos < QoS::ExactlyOnce {
+            let maximum = self.maximum_qos as u8;
+            tracing::warn!(
+                upstream,
+                "this server takes QoS {maximum} at most: messages of a higher QoS are lowered to it"
+            );
+        }
+        if !self.retain_available {
+            tracing::warn!(upstream, "this server does not retain: the retain flag is taken off");
+        }
+    }
+}
+
+impl LinkError {
+    /// Whether trying again soon is of no use: a person has to change something.
+    pub fn needs_attention(&self) -> bool {
+        match self {
+            Self::Refused { reason, .. } => !matches!(*reason, Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY),
+            Self::Disconnected { reason, .. } => {
+                matches!(*reason, Reason::SESSION_TAKEN_OVER | Reason::NOT_AUTHORIZED)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
+    let spec = &upstream.spec;
+    let connect = Connect {
+        client_id: identity.client_id,
+        clean_start: identity.clean_start,
+        keep_alive: keep_alive(spec),
+        username: spec.username.as_deref(),
+        password: upstream.password.as_ref().map(|secret| secret.expose()),
+        session_expiry: u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX),
+    };
+    let mut bytes = BytesMut::new();
+    wire::encode(spec.protocol, Outgoing::Connect(&connect), wire::MAX_OUTGOING, &mut bytes)?;
+    Ok(bytes)
+}
+
+/// In whole seconds. A fraction is rounded up, because zero would switch it off.
+fn keep_alive(spec: &Upstream) -> u16 {
+    let seconds = spec.keep_alive.as_secs() + u64::from(spec.keep_alive.subsec_nanos() > 0);
+    u16::try_from(seconds).unwrap_or(u16::MAX)
+}
+
+/// The server's first packet is CONNACK [MQTT-3.2.0-1].
+async fn read_connack(protocol: Protocol, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
+    loop {
+        match wire::decode(protocol, input)? {
+            Some(Incoming::ConnAck(ack)) => return Ok(ack),
+            Some(Incoming::Disconnect { reason, text }) => return Err(LinkError::Disconnected { reason, text }),
+            Some(_) => return Err(LinkError::OutOfTurn("a packet before CONNACK")),
+            None if stream.read_buf(input).await? == 0 => return Err(LinkError::Closed),
+            None => {}
+        }
+    }
+}
+
+fn unreachable(spec: &Upstream, source: io::Error) -> LinkError {
+    LinkError::Unreachable { address: format!("{}:{}", spec.host, spec.port), source }
+}
+
+fn text_of(text: &Option<String>) -> String {
+    text.as_ref().map_or_else(String::new, |text| format!(" ({})", text.escape_debug()))
+}
+
+fn advice(reason: Reason) -> &'static str {
+    match reason {
+        Reason::UNSUPPORTED_PROTOCOL_VERSION => "set the other `protocol` (4 for MQTT 3.1.1, 5 for MQTT 5)",
+        Reason::CLIENT_IDENTIFIER_NOT_VALID => "check `client_id` and what the server allows there",
+        Reason::BAD_USER_NAME_OR_PASSWORD => "check `username` and the password file",
+        Reason::NOT_AUTHORIZED => "check the credentials, and what the server's access rules allow this client",
+        Reason::SESSION_TAKEN_OVER => "another client uses the same `client_id`: give each gateway its own",
+        Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY | Reason::SERVER_SHUTTING_DOWN => "it will be tried again",
+        Reason::PACKET_TOO_LARGE => "check the packet size that the server allows",
+        _ => "the server's own log may say more",
+    }
+}

@@ -1,0 +1,112 @@
+//! Real sockets on the loopback: TLS, a client certificate, and the mistakes that are found before and while connecting.
+
+use std::sync::Arc;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::*;
+use crate::egress::client::{peer, probe};
+use crate::egress::link::LinkError;
+
+fn file(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/egress/testdata").join(name)
+}
+
+fn upstream(tls: Option<config::Tls>, port: u16) -> config::Upstream {
+    config::Upstream { tls, port, ..peer::spec(config::Protocol::V311) }
+}
+
+fn acceptor() -> TlsAcceptor {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(file("ca.pem")).unwrap()).unwrap();
+    let clients =
+        WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone()).allow_unauthenticated();
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(clients.build().unwrap())
+        .with_single_cert(
+            vec![CertificateDer::from_pem_file(file("server.pem")).unwrap()],
+            PrivateKeyDer::from_pem_file(file("server.key")).unwrap(),
+        );
+    TlsAcceptor::from(Arc::new(config.unwrap()))
+}
+
+/// A TLS server for one connection, which accepts any CONNECT. Resolves to whether it saw a client certificate.
+async fn serve() -> (u16, tokio::task::JoinHandle<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let task = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let Ok(mut stream) = acceptor().accept(stream).await else { return false };
+        let mut connect = [0; 256];
+        if stream.read(&mut connect).await.unwrap_or(0) == 0 {
+            return false;
+        }
+        stream.write_all(&[0x20, 2, 0, 0]).await.unwrap();
+        let _ = stream.read(&mut connect).await;
+        stream.get_ref().1.peer_certificates().is_some()
+    });
+    (port, task)
+}
+
+#[tokio::test]
+async fn a_server_of_the_given_ca_is_trusted_and_sees_our_certificate_when_there_is_one() {
+    let ca = Some(file("ca.pem"));
+    let pair = config::Tls { ca: ca.clone(), cert: Some(file("client.pem")), key: Some(file("client.key")) };
+    for (tls, has_certificate) in [(pair, true), (config::Tls { ca, ..config::Tls::default() }, false)] {
+        let (port, server) = serve().await;
+        probe(&prepare(&upstream(Some(tls), port)).unwrap()).await.unwrap();
+        assert_eq!(server.await.unwrap(), has_certificate);
+    }
+}
+
+#[tokio::test]
+async fn a_server_of_another_ca_or_another_name_is_not_trusted() {
+    let (port, _server) = serve().await;
+    let other = config::Tls { ca: Some(file("client.pem")), ..config::Tls::default() };
+    let error = probe(&prepare(&upstream(Some(other), port)).unwrap()).await.unwrap_err();
+    assert!(matches!(&error, LinkError::Unreachable { .. }) && error.to_string().contains("certificate"), "{error}");
+
+    let (port, _server) = serve().await;
+    let tls = Some(config::Tls { ca: Some(file("ca.pem")), ..config::Tls::default() });
+    let by_address = config::Upstream { host: "127.0.0.1".into(), ..upstream(tls, port) };
+    let error = probe(&prepare(&by_address).unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_not_there_is_named() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let error = probe(&prepare(&upstream(None, port)).unwrap()).await.unwrap_err();
+    assert!(error.to_string().contains(&format!("localhost:{port}")), "{error}");
+}
+
+#[test]
+fn mistakes_in_files_are_found_before_anything_starts() {
+    let tls = |ca: Option<&str>, cert: Option<&str>, key: Option<&str>| {
+        Some(config::Tls { ca: ca.map(file), cert: cert.map(file), key: key.map(file) })
+    };
+    let cases = [
+        (tls(Some("missing.pem"), None, None), "missing.pem"),
+        (tls(Some("README.md"), None, None), "holds no certificate"),
+        (tls(Some("ca.pem"), Some("client.pem"), None), "both `cert` and `key`"),
+        (tls(Some("ca.pem"), Some("client.pem"), Some("ca.pem")), "PRIVATE KEY"),
+        (tls(Some("ca.pem"), Some("client.pem"), Some("server.key")), "client.pem"),
+    ];
+    for (tls, expected) in cases {
+        let Err(error) = prepare(&upstream(tls, 1)) else { panic!("{expected}: no error") };
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    let missing = config::Upstream { password_file: Some(file("no.password")), ..upstream(None, 1) };
+    assert!(prepare(&missing).is_err_and(|error| error.to_string().contains("no.password")));
+}

@@ -1,0 +1,42 @@
+//! What can be seen of an upstream from outside.
+
+use tokio::sync::watch;
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamStatus {
+    pub connected: bool,
+    /// Connection attempts since the start.
+    pub attempts: u64,
+    /// Why the last connection failed or ended. Cleared by a new one.
+    pub last_error: Option<String>,
+}
+
+/// The writing side, owned by the client task.
+pub(super) struct Reporter(watch::Sender<UpstreamStatus>);
+
+// === impl Reporter ===
+
+impl Reporter {
+    pub fn new() -> (Self, watch::Receiver<UpstreamStatus>) {
+        let (sender, receiver) = watch::channel(UpstreamStatus::default());
+        (Self(sender), receiver)
+    }
+
+    pub fn attempt(&self) {
+        self.0.send_modify(|status| status.attempts += 1);
+    }
+
+    pub fn connected(&self) {
+        self.0.send_modify(|status| {
+            status.connected = true;
+            status.last_error = None;
+        });
+    }
+
+    pub fn disconnected(&self, error: Option<String>) {
+        self.0.send_modify(|status| {
+            status.connected = false;
+            status.last_error = error;
+        });
+    }
+}

@@ -1,0 +1,35 @@
+//! The byte stream to an upstream: TCP, with or without TLS.
+
+use std::future::Future;
+use std::io;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::prepare::Prepared;
+
+pub type Transport = Box<dyn Stream>;
+
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Where streams come from: the network, or in tests a pipe, so that time can be paused.
+pub trait Dial: Send + Sync + 'static {
+    fn dial(&self, upstream: &Prepared) -> impl Future<Output = io::Result<Transport>> + Send;
+}
+
+pub struct Network;
+
+// === impl Network ===
+
+impl Dial for Network {
+    async fn dial(&self, upstream: &Prepared) -> io::Result<Transport> {
+        let stream = TcpStream::connect((upstream.spec.host.as_str(), upstream.spec.port)).await?;
+        // Packets are coalesced here; Nagle's algorithm would hold the last one back until the server's delayed ack.
+        stream.set_nodelay(true)?;
+        let Some(tls) = &upstream.tls else { return Ok(Box::new(stream)) };
+        let stream = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream).await?;
+        Ok(Box::new(stream))
+    }
+}

@@ -1,0 +1,98 @@
+//! MQTT 3.1.1 through `rumqttc::mqttbytes::v4`. Properties have no place here and are dropped.
+
+use bytes::BytesMut;
+use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
+use rumqttc::mqttbytes::{self, Error, Protocol};
+
+use super::frame::Frame;
+use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, Outgoing};
+use crate::egress::inflight::{Ack, Publish};
+use crate::ingress::codec::Reason;
+use crate::message::QoS;
+
+pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let packet = match packet {
+        Outgoing::Connect(connect) => Packet::Connect(to_connect(connect)),
+        Outgoing::Publish(publish) => Packet::Publish(to_publish(publish)),
+        Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id)),
+        Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id)),
+        Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.id)),
+        Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id)),
+        Outgoing::PingReq => Packet::PingReq,
+        Outgoing::Disconnect => Packet::Disconnect,
+    };
+    packet.write(out, max).map(drop).map_err(|error| match error {
+        Error::OutgoingPacketTooLarge { pkt_size, max } => EncodeError::TooLarge { size: pkt_size, max },
+        other => EncodeError::Codec(other.to_string()),
+    })
+}
+
+pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
+    // CONNACK to PUBCOMP, PINGRESP. The server of 3.1.1 does not say goodbye.
+    let kind = frame.packet_type();
+    if !matches!(kind, 2..=7 | 13) {
+        return Err(DecodeError::Unexpected(kind));
+    }
+    let ok = |id| Ack { id, reason: Reason::SUCCESS };
+    match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(malformed)? {
+        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(from_connack(&ack))),
+        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), id: publish.pkid }),
+        Packet::PubAck(ack) => Ok(Incoming::PubAck(ok(ack.pkid))),
+        Packet::PubRec(ack) => Ok(Incoming::PubRec(ok(ack.pkid))),
+        Packet::PubRel(ack) => Ok(Incoming::PubRel(ack.pkid)),
+        Packet::PubComp(ack) => Ok(Incoming::PubComp(ok(ack.pkid))),
+        Packet::PingResp => Ok(Incoming::PingResp),
+        _ => Err(DecodeError::Unexpected(kind)),
+    }
+}
+
+fn to_connect(connect: &Connect<'_>) -> v4::Connect {
+    let login = v4::Login::new(connect.username.unwrap_or_default(), connect.password.unwrap_or_default());
+    v4::Connect {
+        protocol: Protocol::V4,
+        keep_alive: connect.keep_alive,
+        client_id: connect.client_id.into(),
+        clean_session: connect.clean_start,
+        last_will: None,
+        login: Some(login),
+    }
+}
+
+fn to_publish(publish: &Publish) -> v4::Publish {
+    let message = &publish.message;
+    let qos = match message.qos {
+        QoS::AtMostOnce => mqttbytes::QoS::AtMostOnce,
+        QoS::AtLeastOnce => mqttbytes::QoS::AtLeastOnce,
+        QoS::ExactlyOnce => mqttbytes::QoS::ExactlyOnce,
+    };
+    v4::Publish {
+        dup: publish.dup,
+        retain: message.retain,
+        pkid: publish.id,
+        ..v4::Publish::from_bytes(message.topic.as_str(), qos, message.payload.clone())
+    }
+}
+
+fn from_connack(ack: &v4::ConnAck) -> ConnAck {
+    let reason = match ack.code {
+        ConnectReturnCode::Success => Reason::SUCCESS,
+        ConnectReturnCode::RefusedProtocolVersion => Reason::UNSUPPORTED_PROTOCOL_VERSION,
+        ConnectReturnCode::BadClientId => Reason::CLIENT_IDENTIFIER_NOT_VALID,
+        ConnectReturnCode::ServiceUnavailable => Reason::SERVER_UNAVAILABLE,
+        ConnectReturnCode::BadUserNamePassword => Reason::BAD_USER_NAME_OR_PASSWORD,
+        ConnectReturnCode::NotAuthorized => Reason::NOT_AUTHORIZED,
+    };
+    ConnAck { session_present: ack.session_present, reason, ..ConnAck::default() }
+}
+
+fn from_qos(qos: mqttbytes::QoS) -> QoS {
+    match qos {
+        mqttbytes::QoS::AtMostOnce => QoS::AtMostOnce,
+        mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+fn malformed(error: Error) -> DecodeError {
+    DecodeError::Malformed(error.to_string())
+}
