@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
-use crate::control::config::{BrokerLimits, Config};
+use crate::control::config::{self, BrokerLimits, Config};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::egress::{self, UpstreamStatus};
@@ -155,12 +155,10 @@ fn load_plugins(config: &Config) -> anyhow::Result<Vec<LoadedPlugin>> {
         return Ok(Vec::new());
     }
     let engine = Engine::new(Some(&config.gateway.data_dir.join("compiled")))?;
-    let load = |plugin| LoadedPlugin::load(&engine, plugin).with_context(|| format!("plugin `{}`", plugin_name(plugin)));
+    let load = |plugin: &config::Plugin| {
+        LoadedPlugin::load(&engine, plugin).with_context(|| format!("plugin `{}`", plugin.name))
+    };
     config.plugins.iter().map(load).collect()
-}
-
-fn plugin_name(plugin: &crate::control::config::Plugin) -> &str {
-    &plugin.name
 }
 
 /// A lane for each binding that has plugins.
@@ -172,7 +170,7 @@ fn start_chains(config: &Config, loaded: &[LoadedPlugin]) -> anyhow::Result<(Wor
     }
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
-    let with_lane = |spec: &crate::control::config::Binding| Binding {
+    let with_lane = |spec: &config::Binding| Binding {
         lane: if spec.plugins.is_empty() { None } else { lanes.next() },
         spec: spec.clone(),
     };

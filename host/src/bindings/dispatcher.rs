@@ -36,7 +36,7 @@ pub struct Dispatcher {
     gateway: String,
     table: Table,
     bus: Arc<Bus>,
-    spool: Arc<Spool>,
+    spool: Spool,
     counters: Arc<Counters>,
     internal: Arc<Semaphore>,
     warnings: RateLimit,
@@ -52,7 +52,7 @@ impl Pending {
 // === impl Dispatcher ===
 
 impl Dispatcher {
-    pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Arc<Spool>, counters: Arc<Counters>) -> Arc<Self> {
+    pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
         Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
     }
