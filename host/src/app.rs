@@ -115,7 +115,10 @@ impl Gateway {
         let workers = self.workers;
         let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(GRACE)).await.unwrap_or(0);
         if unfinished > 0 {
-            tracing::warn!(unfinished, "messages whose plugins did not finish: not acknowledged, their devices keep them");
+            tracing::warn!(
+                unfinished,
+                "messages whose plugins did not finish: not acknowledged, their devices keep them"
+            );
         }
         drain(&self.spool, &self.upstreams).await;
         self.stop_senders.cancel();
@@ -165,7 +168,8 @@ fn load_plugins(config: &Config) -> anyhow::Result<Vec<LoadedPlugin>> {
 fn start_chains(config: &Config, loaded: &[LoadedPlugin]) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let mut chains = Vec::new();
     for binding in config.bindings.iter().filter(|binding| !binding.plugins.is_empty()) {
-        let plugins: Vec<LoadedPlugin> = binding.plugins.iter().filter_map(|index| loaded.get(*index).cloned()).collect();
+        let plugins: Vec<LoadedPlugin> =
+            binding.plugins.iter().filter_map(|index| loaded.get(*index).cloned()).collect();
         chains.push(Chain::load(&binding.name, &plugins)?);
     }
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;

@@ -177,7 +177,10 @@ impl Session {
                 session_expiry: disconnect.session_expiry,
             }],
             _ => {
-                return Err(violation(Reason::PROTOCOL_ERROR, "a packet that only a server sends, or a second CONNECT"));
+                return Err(violation(
+                    Reason::PROTOCOL_ERROR,
+                    "a packet that only a server sends, or a second CONNECT",
+                ));
             }
         })
     }

@@ -1,0 +1,172 @@
+use super::*;
+use crate::bindings::{Dispatcher, Table};
+use crate::bus::RetainedLimits;
+use crate::control::config;
+use crate::control::counters::Counters;
+use crate::ingress::codec::{Connect, SubscribeOptions, Version};
+use crate::ingress::handshake::negotiate;
+use crate::message::{Message, QoS};
+use crate::spool::Spool;
+use crate::topic::{SharedFilter, TopicName};
+
+struct House {
+    registry: Arc<Registry>,
+    /// Hears the wills.
+    listener: Arc<Mailbox>,
+    limits: config::BrokerLimits,
+}
+
+fn house() -> House {
+    let counters = Arc::<Counters>::default();
+    let limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    let spool_limits = config::Spool { max_messages: 1, max_bytes: 1, max_qos0_messages: 1 };
+    let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
+    let spool = Spool::new(0, &spool_limits, counters.clone());
+    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![]), bus.clone(), spool, counters);
+    let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
+    let listener = Mailbox::new("listener".into(), mailbox);
+    listener.attach();
+    let subscription = crate::bus::Subscription {
+        mailbox: listener.clone(),
+        options: SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() },
+        id: None,
+    };
+    bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
+    House { registry: Arc::new(Registry::new(bus, Wills::new(dispatcher), mailbox, 2)), listener, limits }
+}
+
+impl House {
+    fn terms(&self, client: &str, clean_start: bool, expiry: u32) -> Terms {
+        let connect = Connect {
+            version: Version::V5,
+            client_id: client.into(),
+            clean_start,
+            keep_alive: 0,
+            username: None,
+            password: None,
+            will: None,
+            session_expiry: Some(expiry),
+            receive_maximum: None,
+            maximum_packet_size: None,
+            topic_alias_maximum: 0,
+            authentication_method: None,
+        };
+        negotiate(connect, &self.limits, || "x".into()).unwrap()
+    }
+
+    async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
+        self.registry.open(&self.terms(client, clean_start, expiry)).await
+    }
+
+    fn wills(&self) -> usize {
+        std::iter::from_fn(|| self.listener.take()).count()
+    }
+}
+
+fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
+    let will = will_delay.map(|delay| {
+        let message = Message::new(TopicName::parse("will").unwrap(), "gone", QoS::AtLeastOnce);
+        Will { message, delay }
+    });
+    Ending { will, session_expiry: Duration::from_secs(expiry) }
+}
+
+fn later(seconds: u64) -> Instant {
+    Instant::now() + Duration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn a_session_is_found_again_until_it_expires() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    assert!(!opened.present);
+    house.registry.close(opened.session, ending(100, None));
+    house.registry.sweep(later(99));
+    let opened = house.open("dev", false, 100).await.unwrap();
+    assert!(opened.present);
+    house.registry.close(opened.session, ending(100, None));
+    house.registry.sweep(later(101));
+    assert!(!house.open("dev", false, 100).await.unwrap().present);
+}
+
+#[tokio::test]
+async fn a_clean_start_begins_anew() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, None));
+    assert!(!house.open("dev", true, 100).await.unwrap().present);
+}
+
+#[tokio::test]
+async fn a_takeover_asks_the_old_connection_to_leave_and_gets_its_session() {
+    let house = Arc::new(house());
+    let old = house.open("dev", false, 100).await.unwrap();
+    let new = tokio::spawn({
+        let house = house.clone();
+        async move { house.open("dev", false, 100).await }
+    });
+    old.kicked.notified().await;
+    house.registry.close(old.session, ending(100, None));
+    assert!(new.await.unwrap().unwrap().present);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
+    let house = house();
+    let _stuck = house.open("dev", false, 100).await.unwrap();
+    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+}
+
+#[tokio::test]
+async fn a_will_without_delay_is_published_at_once() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(0)));
+    assert_eq!(house.wills(), 1);
+}
+
+#[tokio::test]
+async fn a_delayed_will_is_published_when_due_and_once() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    house.registry.sweep(later(9));
+    assert_eq!(house.wills(), 0);
+    house.registry.sweep(later(11));
+    house.registry.sweep(later(12));
+    assert_eq!(house.wills(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_in_time_has_no_will_published() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    let back = house.open("dev", false, 100).await.unwrap();
+    house.registry.sweep(later(20));
+    house.registry.close(back.session, ending(100, None));
+    house.registry.sweep(later(20));
+    assert_eq!(house.wills(), 0);
+}
+
+#[tokio::test]
+async fn a_will_waits_no_longer_than_its_session_lasts() {
+    let house = house();
+    let opened = house.open("dev", false, 0).await.unwrap();
+    house.registry.close(opened.session, ending(0, Some(10)));
+    assert_eq!(house.wills(), 1);
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    let _clean = house.open("dev", true, 100).await.unwrap();
+    assert_eq!(house.wills(), 1);
+}
+
+#[tokio::test]
+async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room() {
+    let house = house();
+    let first = house.open("1", false, 100).await.unwrap();
+    let _second = house.open("2", false, 100).await.unwrap();
+    assert_eq!(house.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));
+    house.registry.close(first.session, ending(0, None));
+    assert!(house.open("3", false, 100).await.is_ok());
+}
