@@ -1,6 +1,7 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
 pub mod chain;
+pub mod cli;
 pub mod control;
 pub mod ingress;
 pub mod message;
