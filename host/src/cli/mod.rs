@@ -3,7 +3,7 @@
 //! Data goes to stdout, talk to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
 //! 78, the configuration is wrong (`EX_CONFIG` of sysexits, which supervisors know not to restart on).
 //!
-//! A new command is a file with `Args` and `run`, a variant of [`Command`], and an arm in [`Command::run`].
+//! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
 mod check;
 mod explain;
