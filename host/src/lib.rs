@@ -4,6 +4,7 @@ pub mod app;
 pub mod bindings;
 pub mod bus;
 pub mod chain;
+pub mod cli;
 pub mod control;
 pub mod egress;
 pub mod ingress;

@@ -1,5 +1,6 @@
 //! What is meant: a configuration with nothing left to parse and every name resolved.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -164,4 +165,17 @@ pub enum Target {
     Upstream(usize),
     /// The embedded broker itself; bindings match the message again, one hop further.
     Local,
+}
+
+// === impl Upstream ===
+
+/// Its address as a url, for logs and tables.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
 }

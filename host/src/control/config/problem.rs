@@ -90,6 +90,17 @@ impl Problems {
         self.iter().filter(|problem| problem.severity == severity).count()
     }
 
+    /// `2 errors, 1 warning`
+    pub fn summary(&self) -> String {
+        let count = |severity, word: &str| match self.count(severity) {
+            0 => None,
+            1 => Some(format!("1 {word}")),
+            more => Some(format!("{more} {word}s")),
+        };
+        let parts = [count(Severity::Error, "error"), count(Severity::Warning, "warning")];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+
     /// Line and column where a problem begins, both counted from 1, columns in characters.
     pub fn position(&self, problem: &Problem) -> Option<(usize, usize)> {
         let before = self.text.get(..problem.span.as_ref()?.start)?;

@@ -1,0 +1,194 @@
+//! `tidegate explain`: what would happen to a message on this topic?
+//!
+//! Answered from the configuration alone; no plugin runs. What a plugin may still change is said, not guessed.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use super::{ConfigFile, Format};
+use crate::control::config::{Binding, Config, Destination, OnError, Target};
+use crate::topic::{NameError, Template, TemplateValues, TopicName};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    config: ConfigFile,
+    /// The topic of a message: a name, without wildcards
+    #[arg(value_parser = TopicName::parse)]
+    topic: TopicName,
+    /// The device's client identifier, for destinations that use it
+    #[arg(long, default_value = "{client}")]
+    client: String,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, Serialize)]
+struct Explanation {
+    topic: String,
+    bindings: Vec<Matched>,
+}
+
+#[derive(Debug, Serialize)]
+struct Matched {
+    binding: String,
+    /// The first of its filters that matches.
+    filter: String,
+    plugins: Vec<String>,
+    on_error: String,
+    to: Vec<Outlet>,
+}
+
+#[derive(Debug, Serialize)]
+struct Outlet {
+    target: String,
+    /// The finished topic, unless a plugin changes what `{topic}` is; or why there is none.
+    topic: String,
+    qos: String,
+    retain: String,
+}
+
+/// What fills the templates: one topic, asked about once.
+struct Asked<'a> {
+    config: &'a Config,
+    topic: &'a TopicName,
+    client: &'a str,
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let config = args.config.load()?;
+    let explanation = Asked { config: &config, topic: &args.topic, client: &args.client }.explain();
+    match args.format {
+        Format::Text => write!(out, "{explanation}")?,
+        Format::Json => writeln!(out, "{:#}", serde_json::to_value(&explanation)?)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+// === impl Asked ===
+
+impl Asked<'_> {
+    fn explain(&self) -> Explanation {
+        let bindings = self.config.bindings.iter().filter_map(|binding| self.matched(binding)).collect();
+        Explanation { topic: self.topic.to_string(), bindings }
+    }
+
+    fn matched(&self, binding: &Binding) -> Option<Matched> {
+        let filter = binding.filters.iter().find(|filter| filter.matches(self.topic))?;
+        let plugin = |index: &usize| self.config.plugins.get(*index).map(|plugin| plugin.name.clone());
+        Some(Matched {
+            binding: binding.name.clone(),
+            filter: filter.to_string(),
+            plugins: binding.plugins.iter().filter_map(plugin).collect(),
+            on_error: match &binding.on_error {
+                OnError::DeadLetter { topic } => format!("dead-letter to {}", self.render(topic, binding)),
+                OnError::Drop => "drop".into(),
+                OnError::Pass => "pass".into(),
+            },
+            to: binding.to.iter().map(|to| self.outlet(to, binding)).collect(),
+        })
+    }
+
+    fn outlet(&self, to: &Destination, binding: &Binding) -> Outlet {
+        let target = match to.target {
+            Target::Local => "local".to_owned(),
+            Target::Upstream(index) => self
+                .config
+                .upstreams
+                .get(index)
+                .map_or_else(String::new, |upstream| format!("upstream {} ({upstream})", upstream.name)),
+        };
+        let preserve = || "preserve".to_owned();
+        Outlet {
+            target,
+            topic: self.render(&to.topic, binding),
+            qos: to.qos.map_or_else(preserve, |qos| (qos as u8).to_string()),
+            retain: to.retain.map_or_else(preserve, |retain| retain.to_string()),
+        }
+    }
+
+    fn render(&self, template: &Template, binding: &Binding) -> String {
+        let (topic, gateway) = (self.topic.as_str(), self.config.gateway.id.as_str());
+        let values = TemplateValues { topic, gateway, binding: &binding.name, client: self.client };
+        let refused = |error: NameError| format!("no topic: {error}");
+        template.render(&values).map_or_else(refused, |name| name.to_string())
+    }
+}
+
+// === impl Explanation ===
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.topic)?;
+        if self.bindings.is_empty() {
+            return writeln!(f, "  no binding matches: it stays local");
+        }
+        self.bindings.iter().try_for_each(|matched| write!(f, "{matched}"))
+    }
+}
+
+impl fmt::Display for Matched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "  binding {} by {}", self.binding, self.filter)?;
+        if !self.plugins.is_empty() {
+            writeln!(f, "    plugins   {}", self.plugins.join(" -> "))?;
+            writeln!(f, "    on error  {}", self.on_error)?;
+        }
+        for outlet in &self.to {
+            writeln!(f, "    to        {}: {}", outlet.target, outlet.topic)?;
+            writeln!(f, "              qos {}, retain {}", outlet.qos, outlet.retain)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::control::config::parse;
+
+    const CONFIG: &str = r#"
+        gateway = { id = "gw1" }
+        upstreams.cloud = { url = "mqtt://broker" }
+        [[bindings]]
+        name = "first"
+        topic = ["x/#", "sensors/+/t"]
+        to = [{ upstream = "cloud", topic = "{gateway}/{topic}/{client}", qos = 0 }, { local = true, topic = "c/{topic}" }]
+        [[bindings]]
+        name = "second"
+        topic = "sensors/#"
+        to = [{ upstream = "cloud", retain = false }]
+    "#;
+
+    fn explain(topic: &str) -> String {
+        let config = parse(CONFIG, "f", Path::new("")).unwrap();
+        let topic = TopicName::parse(topic).unwrap();
+        Asked { config: &config, topic: &topic, client: "{client}" }.explain().to_string()
+    }
+
+    #[test]
+    fn every_binding_that_matches_is_named_in_file_order_with_its_finished_topics() {
+        assert_eq!(
+            explain("sensors/7/t"),
+            "sensors/7/t\n  \
+               binding first by sensors/+/t\n    \
+                 to        upstream cloud (mqtt://broker:1883): gw1/sensors/7/t/{client}\n              \
+                           qos 0, retain preserve\n    \
+                 to        local: c/sensors/7/t\n              \
+                           qos preserve, retain preserve\n  \
+               binding second by sensors/#\n    \
+                 to        upstream cloud (mqtt://broker:1883): sensors/7/t\n              \
+                           qos preserve, retain false\n"
+        );
+    }
+
+    #[test]
+    fn a_topic_without_a_binding_stays_local() {
+        assert_eq!(explain("other"), "other\n  no binding matches: it stays local\n");
+    }
+}

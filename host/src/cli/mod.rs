@@ -1,0 +1,125 @@
+//! The command line: one file per command.
+//!
+//! Data goes to stdout, talk to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
+//! 78, the configuration is wrong (`EX_CONFIG` of sysexits, which supervisors know not to restart on).
+//!
+//! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
+
+mod check;
+mod explain;
+mod logging;
+pub mod plugin_build;
+
+use std::io::{self, ErrorKind, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::control::config::{self, Config, Problems};
+
+/// A WebAssembly plugin host for MQTT at the edge.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version)]
+pub struct Cli {
+    /// How to write the log, which goes to stderr; RUST_LOG chooses what is in it.
+    #[arg(long, global = true, value_enum, default_value_t)]
+    log_format: logging::LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Find every problem of a configuration, and try its upstreams; changes nothing
+    Check(check::Args),
+    /// Say which bindings and plugins a topic meets, and where it would go
+    Explain(explain::Args),
+    /// Work on plugins
+    #[command(subcommand)]
+    Plugin(PluginCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum PluginCommand {
+    /// Build plugin crates into components
+    Build(plugin_build::Args),
+}
+
+/// Which configuration a command is about.
+#[derive(Debug, clap::Args)]
+struct ConfigFile {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+/// For people or for programs.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+enum Format {
+    #[default]
+    Text,
+    Json,
+}
+
+const EXIT_CONFIG: u8 = 78;
+
+// === impl Cli ===
+
+impl Cli {
+    pub fn run(self) -> ExitCode {
+        self.log_format.install();
+        match self.command.run(&mut io::stdout().lock()) {
+            Ok(code) => code,
+            Err(error) => complain(&error),
+        }
+    }
+}
+
+// === impl Command ===
+
+impl Command {
+    fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Check(args) => check::run(&args, out),
+            Self::Explain(args) => explain::run(&args, out),
+            Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
+        }
+    }
+}
+
+// === impl ConfigFile ===
+
+impl ConfigFile {
+    /// The configuration, its warnings shown; or its problems, which [`complain`] draws.
+    fn load(&self) -> anyhow::Result<Config> {
+        let config = config::load(&self.config)?;
+        if !config.warnings.is_empty() {
+            eprintln!("{}\n", draw(&config.warnings));
+        }
+        Ok(config)
+    }
+
+    fn path(&self) -> &Path {
+        &self.config
+    }
+}
+
+/// With colours where somebody looks.
+fn draw(problems: &Problems) -> String {
+    problems.render(io::stderr().is_terminal())
+}
+
+fn complain(error: &anyhow::Error) -> ExitCode {
+    if let Some(problems) = error.downcast_ref::<Problems>() {
+        eprintln!("{}\n", draw(problems));
+        eprintln!("{}: {}", problems.file(), problems.summary());
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
+    // `tidegate explain ... | head -1` is no reason to talk.
+    if !error.downcast_ref().is_some_and(closed) {
+        eprintln!("error: {error:#}");
+    }
+    ExitCode::FAILURE
+}
