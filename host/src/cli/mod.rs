@@ -9,6 +9,7 @@ mod check;
 mod explain;
 mod logging;
 pub mod plugin_build;
+mod run;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -31,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run the gateway until SIGTERM or SIGINT
+    Run(run::Args),
     /// Find every problem of a configuration, and try its upstreams; changes nothing
     Check(check::Args),
     /// Say which bindings and plugins a topic meets, and where it would go
@@ -81,6 +84,7 @@ impl Cli {
 impl Command {
     fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         match self {
+            Self::Run(args) => run::run(&args),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
