@@ -138,3 +138,126 @@ impl Guest {
         result.map_err(|error| Fault::of_call(&error, &self.store.data().world.last_words()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::{FailureKind, Verdict};
+    use crate::message::{Message, Origin, Properties, QoS};
+    use crate::plugin::fixtures::load;
+    use crate::topic::TopicName;
+
+    fn envelope(payload: &str) -> Envelope {
+        let message = Message::new(TopicName::parse("t").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
+        let origin = Origin { client: format!("client of {payload}").into(), arrived_ms: 7, hops: 0 };
+        Envelope { message, origin: Arc::new(origin) }
+    }
+
+    fn batch(payloads: &[&str]) -> Vec<Envelope> {
+        payloads.iter().map(|payload| envelope(payload)).collect()
+    }
+
+    fn replaced(payload: &str) -> Answer {
+        Ok(Verdict::Replace(payload.to_owned().into()))
+    }
+
+    /// The end of the instance by one message.
+    fn end(payload: &str) -> Fault {
+        load("{}").start().unwrap().process_one(&envelope(payload)).expect_err(payload)
+    }
+
+    #[test]
+    fn each_verdict_comes_back_alone_and_in_a_batch() {
+        let cases = ["x", "drop", "count", "client", "two", "refuse", "transient"];
+        let mut alone = load("{}").start().unwrap();
+        let alone: Vec<_> = batch(&cases).iter().map(|envelope| alone.process_one(envelope).unwrap()).collect();
+        let together = load("{}").start().unwrap().process_batch(&batch(&cases)).unwrap();
+        assert_eq!(alone, together);
+
+        let part = |topic| Message::new(TopicName::parse(topic).unwrap(), "two", QoS::ExactlyOnce);
+        let refused = |transient, detail| Err(Fault::new(FailureKind::Refused { transient }, detail));
+        let expected = [
+            Ok(Verdict::Forward),
+            Ok(Verdict::Drop),
+            replaced("3"),
+            replaced("client of client"),
+            Ok(Verdict::Emit(vec![part("a"), part("b")])),
+            refused(false, "I do not like this\n"),
+            refused(true, "not now"),
+        ];
+        assert_eq!(together, expected);
+    }
+
+    #[test]
+    fn properties_survive_the_crossing() {
+        let mut input = envelope("two");
+        let properties = Properties {
+            payload_is_utf8: true,
+            expiry: Some(9),
+            content_type: Some("text/plain".into()),
+            response_topic: Some("re".into()),
+            correlation_data: Some(vec![0, 255].into()),
+            user: vec![("n".into(), "1".into()), ("n".into(), "2".into())],
+        };
+        input.message.properties = Some(Arc::new(properties));
+        let answer = load("{}").start().unwrap().process_one(&input).unwrap();
+        let Ok(Verdict::Emit(outputs)) = answer else { panic!("{answer:?}") };
+        assert!(outputs.iter().all(|output| output.properties == input.message.properties));
+    }
+
+    #[test]
+    fn each_way_to_break_an_instance_has_its_kind_and_its_words() {
+        let cases = [
+            ("trap", FailureKind::Trapped, "unreachable"),
+            ("panic", FailureKind::Trapped, "src/lib.rs"),
+            ("panic", FailureKind::Trapped, ": thirteen at the table"),
+            ("exit", FailureKind::Trapped, "exit"),
+            ("sleep", FailureKind::Trapped, "must not sleep"),
+            ("recurse", FailureKind::Trapped, "stack"),
+            ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
+            ("loop", FailureKind::Deadline, "interrupt"),
+            ("flood", FailureKind::Invalid, "fuel"),
+            ("bulk", FailureKind::Invalid, "fuel"),
+        ];
+        for (vice, kind, words) in cases {
+            let fault = end(vice);
+            assert_eq!(fault.kind, kind, "{vice}: {fault}");
+            assert!(fault.detail.contains(words), "{vice}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_bad_output_is_its_messages_failure_and_not_the_instances() {
+        let mut instance = load("{}").start().unwrap();
+        let mut answers = instance.process_batch(&batch(&["count", "topic", "count"])).unwrap();
+        assert_eq!(answers.remove(2), replaced("3"));
+        let fault = answers.remove(1).unwrap_err();
+        assert_eq!(fault.kind, FailureKind::Invalid);
+        assert!(fault.detail.contains("`not/a/#/name`: a topic name must not contain the wildcard `#`"), "{fault}");
+    }
+
+    #[test]
+    fn a_guest_sees_nothing_of_the_machine_and_no_time() {
+        let answer = load("{}").start().unwrap().process_one(&envelope("world")).unwrap();
+        assert_eq!(answer, replaced("[]"));
+    }
+
+    #[test]
+    fn a_guest_that_logs_without_end_is_not_heard_without_end_and_goes_on() {
+        let mut instance = load("{}").start().unwrap();
+        assert_eq!(instance.process_one(&envelope("log")).unwrap(), Ok(Verdict::Forward));
+    }
+
+    #[test]
+    fn a_start_that_fails_says_whether_the_configuration_or_the_plugin_is_to_blame() {
+        let start = |config: &str| load(config).start().err().expect(config);
+        let refused = start(r#"{"start": "refuse"}"#);
+        assert!(matches!(&refused, StartError::Config(words) if words.contains("must not be `refuse`")), "{refused}");
+        let unknown = start(r#"{"strat": ""}"#);
+        assert!(matches!(&unknown, StartError::Config(words) if words.contains("strat")), "{unknown}");
+        let panicked = start(r#"{"start": "panic"}"#);
+        assert!(panicked.to_string().contains("no start today"), "{panicked}");
+        let StartError::Fault(hung) = start(r#"{"start": "loop"}"#) else { panic!("a loop is a fault") };
+        assert_eq!(hung.kind, FailureKind::Deadline);
+    }
+}
