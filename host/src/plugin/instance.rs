@@ -22,8 +22,9 @@ use super::contract::{batched, single};
 use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
-use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE};
+use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE, MAX_DETAIL_BYTES};
 use super::state::HostState;
+use super::text::printable;
 use super::ticker::Ticker;
 
 pub struct Instance {
@@ -61,19 +62,16 @@ impl Instance {
         config: &str,
     ) -> Result<Self, StartError> {
         let mut guest = Guest::new(&component.engine, HostState::new(Arc::clone(name), limits.memory));
-        let instance =
-            guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| component.pre.instantiate(store))?;
         let exports = &component.exports;
-        let loaded = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
-            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+        // One deadline over all of it: code of the guest runs from the instantiation on.
+        let (single, batched, configured) = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
+            let instance = component.pre.instantiate(&mut store)?;
             let single = exports.single.load(&mut store, &instance)?;
-            let batched = exports.batched.as_ref().map(|b| b.load(&mut store, &instance)).transpose()?;
-            Ok((lifecycle, single, batched))
+            let batched = exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+            Ok((single, batched, lifecycle.call_configure(&mut store, config)?))
         })?;
-        let (lifecycle, single, batched) = loaded;
-        guest
-            .call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| lifecycle.call_configure(store, config))?
-            .map_err(|words| StartError::Config(super::text::printable(&words, super::limits::MAX_DETAIL_BYTES)))?;
+        configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
         Ok(Self { guest, single, batched, limits: limits.clone(), columns: Columns::default() })
     }
 
@@ -90,10 +88,11 @@ impl Instance {
         Ok(Allowance::new(&self.limits).answer(answer))
     }
 
-    /// Messages without properties, one verdict for each. The deadline is that of one call: a batch that needs longer is
-    /// for the caller to split.
+    /// One verdict for each. The deadline is that of one call: a batch that needs longer is for the caller to split.
     pub fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
-        let Some(batched) = &self.batched else {
+        // The columns have no place for properties, and they must not be lost on the way.
+        let plain = batch.iter().all(|envelope| envelope.message.properties.is_none());
+        let Some(batched) = self.batched.as_ref().filter(|_| plain) else {
             return batch.iter().map(|envelope| self.process_one(envelope)).collect();
         };
         self.columns.fill(batch)?;
@@ -135,7 +134,11 @@ impl Guest {
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
         drop(ticking);
-        result.map_err(|error| Fault::of_call(&error, &self.store.data().world.last_words()))
+        result.map_err(|error| {
+            // With the guest's backtrace, for its author.
+            tracing::debug!("a call into a plugin ended: {error:?}");
+            Fault::of_call(&error, deadline, &self.store.data().world.last_words())
+        })
     }
 }
 
@@ -215,9 +218,9 @@ mod tests {
             ("sleep", FailureKind::Trapped, "must not sleep"),
             ("recurse", FailureKind::Trapped, "stack"),
             ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
-            ("loop", FailureKind::Deadline, "interrupt"),
-            ("flood", FailureKind::Invalid, "fuel"),
-            ("bulk", FailureKind::Invalid, "fuel"),
+            ("loop", FailureKind::Deadline, "no answer within 200ms"),
+            ("flood", FailureKind::Invalid, "too much data"),
+            ("bulk", FailureKind::Invalid, "too much data"),
         ];
         for (vice, kind, words) in cases {
             let fault = end(vice);
