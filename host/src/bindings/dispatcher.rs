@@ -135,7 +135,7 @@ impl Dispatcher {
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
         let Some(gathered) = gather.put(slot, outcome) else { return };
         let Input { inbound, bindings, hold } = gathered.input;
-        let mut record = Record { outputs: Vec::new(), receipt: Receipt::none(), hold };
+        let mut record = Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold };
         let mut republish = Vec::new();
         for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
             let Some(binding) = self.table.get(*index) else { continue };

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::Receipt;
+use super::{Change, Receipt};
 use crate::control::counters::{Counter, Counters};
 use crate::message::{Message, QoS};
 
@@ -13,6 +13,8 @@ use crate::message::{Message, QoS};
 pub struct Record {
     /// In order; empty when the chain left nothing over.
     pub outputs: Vec<Output>,
+    /// What the input changes in the durable state: safe together with the outputs, or not at all.
+    pub changes: Vec<Change>,
     pub receipt: Receipt,
     /// The places that the input holds in its lanes, given back when the record is admitted.
     pub hold: Vec<OwnedSemaphorePermit>,

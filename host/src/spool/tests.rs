@@ -40,7 +40,7 @@ impl Bench {
         });
         let hold = vec![self.lane.clone().try_acquire_owned().unwrap()];
         let receipt = Receipt::new(ticket, self.done.clone());
-        self.spool.commit(Record { outputs: outputs.collect(), receipt, hold });
+        self.spool.commit(Record { outputs: outputs.collect(), changes: Vec::new(), receipt, hold });
     }
 
     fn read(&self, upstream: usize) -> Vec<String> {

@@ -99,7 +99,12 @@ impl Bench {
 
     pub fn commit_message(&self, message: Message) {
         let output = Output { upstream: 0, message, arrived: Instant::now() };
-        self.spool.commit(Record { outputs: vec![output], receipt: Receipt::none(), hold: Vec::new() });
+        self.spool.commit(Record {
+            outputs: vec![output],
+            changes: Vec::new(),
+            receipt: Receipt::none(),
+            hold: Vec::new(),
+        });
     }
 
     /// The next connection, before its CONNECT is read.

@@ -1,0 +1,155 @@
+//! The small durable state of the house: what must survive and is not a message on its way.
+//!
+//! One variant for each owner, who alone knows what the value means. To the spool a value is opaque bytes: it is put or
+//! deleted in the same atomic frame as the outputs that belong to it, and given back whole at the next start.
+//!
+//! ```text
+//! key = tag u8, then its fields in the order of the variant: text = length u16 + UTF-8, numbers little-endian
+//! ```
+//!
+//! Tags are for ever: a tag that is retired is not given to anybody else.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::wire::{Fields, WireError, put_text};
+use crate::topic::TopicName;
+
+/// Puts a value, or deletes it with `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    pub key: Key,
+    pub value: Option<Bytes>,
+}
+
+/// Whose state it is. Ordered, so that everything of one owner stands together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A QoS 2 PUBLISH of a device that has been taken over and not released [MQTT-4.3.3-10].
+    Qos2 { client: Arc<str>, packet_id: u16 },
+    /// A session that outlives its connection.
+    Session { client: Arc<str> },
+    /// One subscription of such a session.
+    Subscription { client: Arc<str>, filter: Arc<str> },
+    /// The will of such a session while it waits for its delay.
+    Will { client: Arc<str> },
+    /// A message that waits for a subscriber.
+    Queued { client: Arc<str>, number: u64 },
+    /// The retained message of a topic.
+    Retained { topic: TopicName },
+    /// The session that an upstream keeps for us.
+    Upstream { name: Arc<str> },
+    /// A QoS 2 message that an upstream has received: from here on only PUBREL is sent [MQTT-4.3.3-6].
+    Released { upstream: Arc<str>, number: u64 },
+}
+
+const QOS2: u8 = 1;
+const SESSION: u8 = 2;
+const SUBSCRIPTION: u8 = 3;
+const WILL: u8 = 4;
+const QUEUED: u8 = 5;
+const RETAINED: u8 = 6;
+const UPSTREAM: u8 = 7;
+const RELEASED: u8 = 8;
+
+// === impl Change ===
+
+impl Change {
+    pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
+        Self { key, value: Some(value.into()) }
+    }
+
+    pub fn delete(key: Key) -> Self {
+        Self { key, value: None }
+    }
+}
+
+// === impl Key ===
+
+impl Key {
+    pub(super) fn encode(&self, out: &mut BytesMut) {
+        let tagged = |out: &mut BytesMut, tag, text: &str| {
+            out.put_u8(tag);
+            put_text(out, text);
+        };
+        match self {
+            Self::Qos2 { client, packet_id } => {
+                tagged(out, QOS2, client);
+                out.put_u16_le(*packet_id);
+            }
+            Self::Session { client } => tagged(out, SESSION, client),
+            Self::Subscription { client, filter } => {
+                tagged(out, SUBSCRIPTION, client);
+                put_text(out, filter);
+            }
+            Self::Will { client } => tagged(out, WILL, client),
+            Self::Queued { client, number } => {
+                tagged(out, QUEUED, client);
+                out.put_u64_le(*number);
+            }
+            Self::Retained { topic } => tagged(out, RETAINED, topic.as_str()),
+            Self::Upstream { name } => tagged(out, UPSTREAM, name),
+            Self::Released { upstream, number } => {
+                tagged(out, RELEASED, upstream);
+                out.put_u64_le(*number);
+            }
+        }
+    }
+
+    pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Self, WireError> {
+        let tag = fields.u8()?;
+        let name = fields.text()?;
+        Ok(match tag {
+            QOS2 => Self::Qos2 { client: name.into(), packet_id: fields.u16()? },
+            SESSION => Self::Session { client: name.into() },
+            SUBSCRIPTION => Self::Subscription { client: name.into(), filter: fields.text()?.into() },
+            WILL => Self::Will { client: name.into() },
+            QUEUED => Self::Queued { client: name.into(), number: fields.u64()? },
+            RETAINED => Self::Retained { topic: TopicName::parse(name)? },
+            UPSTREAM => Self::Upstream { name: name.into() },
+            RELEASED => Self::Released { upstream: name.into(), number: fields.u64()? },
+            tag => return Err(WireError::Unknown { what: "key", tag }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn keys() -> impl Strategy<Value = Key> {
+        let text = "[a-zé/]{0,20}";
+        (0..8_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
+            let name = Arc::<str>::from(one);
+            match kind {
+                0 => Key::Qos2 { client: name, packet_id: number as u16 },
+                1 => Key::Session { client: name },
+                2 => Key::Subscription { client: name, filter: two.into() },
+                3 => Key::Will { client: name },
+                4 => Key::Queued { client: name, number },
+                5 => Key::Retained { topic: TopicName::parse(&format!("t{name}")).unwrap() },
+                6 => Key::Upstream { name },
+                _ => Key::Released { upstream: name, number },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_key_reads_as_it_was_written(key in keys()) {
+            let mut out = BytesMut::new();
+            key.encode(&mut out);
+            let mut fields = Fields::new(&out);
+            prop_assert_eq!(Key::decode(&mut fields), Ok(key));
+            prop_assert_eq!(fields.end(), Ok(()));
+        }
+
+        #[test]
+        fn any_bytes_are_a_key_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = Key::decode(&mut Fields::new(&bytes));
+        }
+    }
+}

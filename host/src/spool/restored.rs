@@ -1,0 +1,36 @@
+//! What the spool found when it was opened.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::Key;
+
+/// What survived, for its owners; and what there is to say about the recovery.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// Everything that was put and not deleted, in the order of the keys.
+    pub state: Vec<(Key, Bytes)>,
+    pub recovery: Report,
+}
+
+/// The recovery in numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Intact frames that were read.
+    pub frames: u64,
+    /// Messages that wait for the upstreams of this configuration.
+    pub waiting: u64,
+    /// Stretches of the log that did not verify; their bytes are in the folder `quarantine`.
+    pub quarantined: u64,
+    /// Upstreams with messages in the spool that this configuration does not have, and how many. Their messages stay.
+    pub orphaned: Vec<(String, u64)>,
+    pub took: Duration,
+}
+
+/// Why the spool cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error("the spool's thread does not start: {0}")]
+    Thread(std::io::Error),
+}
