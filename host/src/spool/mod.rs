@@ -24,6 +24,7 @@
 
 mod ledger;
 mod line;
+pub mod log;
 mod queue;
 mod receipt;
 mod record;
