@@ -58,7 +58,7 @@ pub struct Head {
 }
 
 /// Bytes that a frame with such a body takes.
-pub fn framed(body: usize) -> u64 {
+fn framed(body: usize) -> u64 {
     (FRAME_BYTES as u64 + body as u64).next_multiple_of(ALIGN)
 }
 
@@ -72,6 +72,15 @@ fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     let (head, rest) = bytes.split_first_chunk()?;
     *bytes = rest;
     Some(*head)
+}
+
+// === impl Frame ===
+
+impl Frame<'_> {
+    /// What it takes in a segment.
+    pub fn framed(&self) -> u64 {
+        framed(self.body.len())
+    }
 }
 
 // === impl Location ===

@@ -78,6 +78,7 @@ mod options;
 mod quarantine;
 mod reader;
 mod recovery;
+mod roll;
 mod scan;
 mod segment;
 mod writer;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::format::MAX_BODY_BYTES;
+
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Room for frames in one segment, taken when the segment begins. Also the largest group of frames; at most a
-    /// quarter of `max_bytes`, so that a small log still turns over.
+    /// quarter of `max_bytes`, so that a small log still turns over, and at most [`MAX_BODY_BYTES`].
     pub segment_bytes: u64,
     /// Of all segments together, the preallocated one and the reserve included.
     pub max_bytes: u64,
@@ -33,7 +35,7 @@ impl Options {
     pub const SEGMENT_BYTES: u64 = 32 << 20;
 
     pub(super) fn room(&self) -> u64 {
-        self.segment_bytes.min(self.max_bytes / 4)
+        self.segment_bytes.min(self.max_bytes / 4).min(MAX_BODY_BYTES as u64)
     }
 }
 

@@ -1,6 +1,8 @@
 //! One segment, as recovery finds it.
 
+use std::io;
 use std::ops::Range;
+use std::path::Path;
 
 use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
@@ -50,13 +52,7 @@ impl Clues {
         visit: &mut dyn FnMut(Location, Frame<'_>),
     ) -> Result<Walked, OpenError> {
         let path = folder.segment(self.segment);
-        let file = folder.disk.open(&path).map_err(OpenError::at(&path))?;
-        if self.last {
-            // A process that was killed leaves frames in the page cache only, and one whose sync failed leaves some there
-            // that will never be written. What is shown from here on must be on the medium.
-            file.sync_data().and_then(|()| file.forget_cache()).map_err(OpenError::at(&path))?;
-        }
-        let size = file.size().map_err(OpenError::at(&path))?;
+        let (file, size) = self.open(&folder.disk, &path).map_err(OpenError::at(&path))?;
         let limit = self.told.map_or(size, |(end, _)| end.min(size));
         let synced = self.told.map_or(0, |(_, synced)| synced);
         let mut walked = Walked { end: HEADER_BYTES, synced, size, ..Walked::default() };
@@ -68,18 +64,26 @@ impl Clues {
         while let Some(piece) = scan.next().map_err(OpenError::at(&path))? {
             match piece {
                 Piece::Frame { offset, kind, body, unsynced } => {
-                    visit(Location { segment: self.segment, offset }, Frame { kind, body });
-                    walked.frame(offset, unsynced);
+                    let frame = Frame { kind, body };
+                    visit(Location { segment: self.segment, offset }, frame);
+                    walked.frame(offset, frame.framed(), unsynced);
                 }
-                Piece::Damage { written: up_to, .. } => {
-                    written = up_to;
-                    continue;
-                }
+                Piece::Damage { written: up_to, .. } => written = up_to,
             }
-            walked.end = scan.at();
         }
         self.judge_tail(&mut walked, written);
         Ok(walked)
+    }
+
+    fn open<D: Disk>(&self, disk: &D, path: &Path) -> io::Result<(D::File, u64)> {
+        let file = disk.open(path)?;
+        if self.last {
+            // A process that was killed leaves frames in the page cache only, and one whose sync failed leaves some there
+            // that will never be written. What is shown from here on must be on the medium.
+            file.sync_data().and_then(|()| file.forget_cache())?;
+        }
+        let size = file.size()?;
+        Ok((file, size))
     }
 
     /// What follows the last intact frame, `written` with something up to there.
@@ -100,10 +104,11 @@ impl Clues {
 
 impl Walked {
     /// An intact frame: whatever lies between it and the one before is damage.
-    fn frame(&mut self, offset: u64, unsynced: u64) {
+    fn frame(&mut self, offset: u64, framed: u64, unsynced: u64) {
         self.frames += 1;
         self.synced = self.synced.max(offset.saturating_sub(unsynced));
         self.damaged(self.end..offset);
+        self.end = offset + framed;
     }
 
     fn damaged(&mut self, range: Range<u64>) {

@@ -1,4 +1,4 @@
-//! The writing side: the one owner of a log.
+//! The writing side: the one owner of a log. How it goes on to another segment is in `roll`.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -6,12 +6,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::disk::{Disk, DiskFile};
-use super::error::{AppendError, OpenError, Shortage};
+use super::error::{AppendError, OpenError};
 use super::extents::Extents;
 use super::folder::Folder;
-use super::format::{Frame, HEADER_BYTES, Header, Location, MAX_BODY_BYTES, Salt, framed};
+use super::format::{Frame, Location, Salt};
 use super::options::{Options, Sync};
-use super::quarantine::is_full;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
 
@@ -20,29 +19,29 @@ const KEEP_BYTES: usize = 1 << 20;
 
 /// An open log. Blocking: it belongs to a thread, not to a task.
 pub struct Log<D: Disk> {
-    folder: Folder<D>,
-    options: Options,
-    id: u128,
+    pub(super) folder: Folder<D>,
+    pub(super) options: Options,
+    pub(super) id: u128,
     /// None until the first roll.
-    active: Option<Active<D::File>>,
+    pub(super) active: Option<Active<D::File>>,
     /// End and durable part of the last segment that recovery found, for the header of the next one.
-    recovered: (u64, u64),
+    pub(super) recovered: (u64, u64),
     /// Segment to the length of its file.
-    sizes: BTreeMap<u64, u64>,
-    extents: Arc<Extents>,
+    pub(super) sizes: BTreeMap<u64, u64>,
+    pub(super) extents: Arc<Extents>,
     buffer: Vec<u8>,
     /// Why nothing may be written any more.
     poisoned: Option<String>,
     _lock: D::Lock,
 }
 
-struct Active<F> {
-    file: F,
-    segment: u64,
-    salt: Salt,
-    capacity: u64,
-    end: u64,
-    synced: u64,
+pub(super) struct Active<F> {
+    pub file: F,
+    pub segment: u64,
+    pub salt: Salt,
+    pub capacity: u64,
+    pub end: u64,
+    pub synced: u64,
 }
 
 // === impl Log ===
@@ -78,16 +77,16 @@ impl<D: Disk> Log<D> {
     /// group must fit into the active segment ([`Log::must_roll`]).
     pub fn append(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Location>, AppendError> {
         self.check_poison()?;
-        let bytes = Self::framed(frames)?;
+        let bytes = frames.iter().map(Frame::framed).sum();
         if bytes > self.max_append() {
             return Err(AppendError::TooLarge { bytes, max: self.max_append() });
         }
         let active = self.active.as_mut().filter(|active| active.capacity - active.end >= bytes);
         let active = active.ok_or(AppendError::MustRoll)?;
-        self.buffer.clear();
         let locations = active.encode(&mut self.buffer, frames);
         let written = active.file.write_at(&self.buffer, active.end);
         active.end += bytes;
+        self.buffer.clear();
         self.buffer.shrink_to(KEEP_BYTES);
         self.fatal(written)?;
         match self.options.sync {
@@ -98,96 +97,14 @@ impl<D: Disk> Log<D> {
         Ok(locations)
     }
 
-    /// True when the active segment has no room for `bytes` more (see [`Log::framed`]), and always after `open`.
+    /// True when the active segment has no room for `bytes` more ([`Frame::framed`], summed), and always after `open`.
     pub fn must_roll(&self, bytes: usize) -> bool {
         self.active.as_ref().is_none_or(|active| active.capacity - active.end < bytes as u64)
-    }
-
-    /// What these frames take in a segment.
-    pub fn framed(frames: &[Frame<'_>]) -> Result<u64, AppendError> {
-        frames.iter().try_fold(0, |sum, frame| match frame.body.len() {
-            length if length > MAX_BODY_BYTES => {
-                Err(AppendError::TooLarge { bytes: length as u64, max: MAX_BODY_BYTES as u64 })
-            }
-            length => Ok(sum + framed(length)),
-        })
     }
 
     /// The largest group that [`Log::append`] takes. A fresh segment has room for one such, whatever its snapshot.
     pub fn max_append(&self) -> u64 {
         self.options.room()
-    }
-
-    /// Begins a segment whose first frame is `snapshot`. `Full` leaves the active segment in use.
-    pub fn roll(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
-        let reserve = HEADER_BYTES + Self::framed(&[snapshot])? + self.options.room();
-        self.roll_within(snapshot, self.options.max_bytes.saturating_sub(reserve), self.options.free_floor)
-    }
-
-    /// As [`Log::roll`], into the reserve: the last segment's worth of `max_bytes`, and below the free floor. For what
-    /// lets a full log drain (who has what, what may be removed), never for a new message.
-    pub fn roll_reserved(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
-        self.roll_within(snapshot, self.options.max_bytes, 0)
-    }
-
-    fn roll_within(&mut self, snapshot: Frame<'_>, limit: u64, floor: u64) -> Result<Location, AppendError> {
-        self.check_poison()?;
-        let capacity = HEADER_BYTES + Self::framed(&[snapshot])? + self.options.room();
-        self.check_room(capacity, limit, floor)?;
-        // What comes before the new segment is durable before it: also with the weaker levels a segment is all they lose.
-        self.sync_now()?;
-        let active = self.prepare_and_publish(snapshot, capacity)?;
-        let location = Location { segment: active.segment, offset: HEADER_BYTES };
-        self.sizes.insert(active.segment, capacity);
-        self.extents.set(active.segment, active.end);
-        let before = self.active.replace(active).map_or(self.recovered.0, |before| before.end);
-        self.trim(location.segment - 1, before);
-        Ok(location)
-    }
-
-    fn check_room(&mut self, wanted: u64, limit: u64, floor: u64) -> Result<(), AppendError> {
-        let used = self.bytes();
-        if used.saturating_add(wanted) > limit {
-            return Err(AppendError::Full(Shortage::Limit { used, wanted, limit }));
-        }
-        let free = self.folder.disk.free_bytes(self.folder.dir());
-        let free = self.fatal(free)?;
-        if free < floor.saturating_add(wanted) {
-            return Err(AppendError::Full(Shortage::Floor { free, floor }));
-        }
-        Ok(())
-    }
-
-    fn prepare_and_publish(&mut self, snapshot: Frame<'_>, capacity: u64) -> Result<Active<D::File>, AppendError> {
-        let segment = self.active_segment().saturating_add(1);
-        let (previous_end, previous_synced) =
-            self.active.as_ref().map_or(self.recovered, |active| (active.end, active.synced));
-        let salt = Salt::new(self.id, segment);
-        let mut bytes = Header { id: self.id, segment, capacity, previous_end, previous_synced }.encode();
-        salt.encode(&mut bytes, HEADER_BYTES, 0, snapshot);
-        let end = bytes.len() as u64;
-        let new = self.folder.prepare(self.folder.segment(segment), |file| {
-            file.allocate(capacity)?;
-            file.write_at(&bytes, 0)
-        });
-        let new = match new {
-            // Nothing has its name yet, so that nothing is lost by trying again.
-            Err(error) if is_full(&error) => return Err(AppendError::Full(Shortage::Disk)),
-            new => self.fatal(new)?,
-        };
-        let file = self.folder.publish(new);
-        let file = self.fatal(file)?;
-        Ok(Active { file, segment, salt, capacity, end, synced: end })
-    }
-
-    /// Gives back what was preallocated and not used. The next header says where the segment ends, so that this need
-    /// not survive a crash, and a failure costs space only.
-    fn trim(&mut self, segment: u64, end: u64) {
-        if let Some(size) = self.sizes.get_mut(&segment).filter(|size| **size > end)
-            && self.folder.disk.truncate(&self.folder.segment(segment), end).is_ok()
-        {
-            *size = end;
-        }
     }
 
     /// Makes durable what was appended and lets readers see it. For [`Sync::Interval`]; a poor man's [`Sync::Group`] else.
@@ -241,14 +158,14 @@ impl<D: Disk> Log<D> {
         Reader::new(self.folder.clone(), self.id, self.extents.clone(), from)
     }
 
-    fn check_poison(&self) -> Result<(), AppendError> {
+    pub(super) fn check_poison(&self) -> Result<(), AppendError> {
         match &self.poisoned {
             None => Ok(()),
             Some(error) => Err(AppendError::Fatal(io::Error::other(format!("an earlier write failed: {error}")))),
         }
     }
 
-    fn fatal<T>(&mut self, result: io::Result<T>) -> Result<T, AppendError> {
+    pub(super) fn fatal<T>(&mut self, result: io::Result<T>) -> Result<T, AppendError> {
         result.map_err(|error| {
             self.poisoned = Some(error.to_string());
             AppendError::Fatal(error)

@@ -13,7 +13,7 @@ fn open_at(dir: &Path) -> (Log<OsDisk>, Recovery) {
 fn fill(log: &mut Log<OsDisk>, group: usize, groups: usize) -> f64 {
     let body = [7; BODY];
     let frames = vec![record(&body); group];
-    let bytes = Log::<OsDisk>::framed(&frames).unwrap() as usize;
+    let bytes = frames.iter().map(Frame::framed).sum::<u64>() as usize;
     let started = Instant::now();
     for _ in 0..groups {
         if log.must_roll(bytes) {

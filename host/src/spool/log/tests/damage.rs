@@ -54,7 +54,7 @@ fn drain(reader: &mut Reader<SimDisk>) -> Seen {
 fn a_cut_anywhere_in_the_last_three_frames_costs_what_was_cut_off() {
     let (disk, before) = written();
     let [.., third, _, last] = &before[..] else { panic!() };
-    let end = last.0.offset + format::framed(last.2.len());
+    let end = last.0.offset + record(&last.2).framed();
     let mut whole = Vec::new();
     disk.edit(&segment(3), |bytes| whole = bytes.clone());
     for cut in third.0.offset..end {
@@ -74,7 +74,7 @@ fn a_cut_anywhere_in_the_last_three_frames_costs_what_was_cut_off() {
 fn a_tear_anywhere_in_the_last_three_frames_is_cut_at_the_next_roll() {
     let (disk, before) = written();
     let [.., third, _, last] = &before[..] else { panic!() };
-    let end = last.0.offset + format::framed(last.2.len());
+    let end = last.0.offset + record(&last.2).framed();
     let mut whole = Vec::new();
     disk.edit(&segment(3), |bytes| whole = bytes.clone());
     for cut in third.0.offset + 1..end {
@@ -101,7 +101,7 @@ fn a_destroyed_stretch_goes_to_quarantine_once_and_the_rest_is_read() {
     let (disk, before) = written();
     let hit: Vec<_> = before.iter().filter(|(place, ..)| place.segment == 2).skip(3).take(2).collect();
     let start = hit[0].0.offset;
-    let end = hit[1].0.offset + format::framed(hit[1].2.len());
+    let end = hit[1].0.offset + record(&hit[1].2).framed();
     disk.edit(&segment(2), |bytes| bytes[start as usize..end as usize].fill(0xaa));
     let (log, recovery, seen) = open(&disk);
     assert_eq!(seen.len(), before.len() - 2);

@@ -52,16 +52,47 @@ fn a_full_disk_is_full_and_nothing_else_and_goes_on_when_space_returns() {
     assert!(matches!(log.roll(record(b"")), Err(AppendError::Full(Shortage::Floor { .. }))));
     append(&mut log, &[b"b, into what was preallocated"]);
     disk.set_capacity(None);
-    for call in 1..=8 {
+    log.roll(Frame { kind: SNAPSHOT, body: b"" }).unwrap();
+}
+
+#[test]
+fn whatever_call_of_a_roll_meets_a_full_disk_what_is_appended_afterwards_is_found() {
+    for call in 1..=12 {
+        let disk = SimDisk::default();
+        let mut log = fresh(&disk);
         disk.fail_at(call, Fault::Enospc);
-        match log.roll(Frame { kind: SNAPSHOT, body: b"" }) {
-            Ok(_) => break,
-            Err(AppendError::Full(Shortage::Disk)) => append(&mut log, &[b"still here"]),
-            // The folder's own sync: nobody knows what is there, whatever the error says.
-            Err(AppendError::Fatal(_)) => break,
+        let full = match log.roll(Frame { kind: SNAPSHOT, body: b"" }) {
+            Err(AppendError::Full(Shortage::Disk)) => true,
+            // After the rename nobody knows what is there, whatever the error says.
+            Err(AppendError::Fatal(_)) => continue,
+            Ok(_) => false,
             other => panic!("{other:?}"),
         };
-        assert!(disk.files().iter().all(|file| file.extension().is_none_or(|end| end != "new")));
+        let unfinished = disk.files().iter().any(|file| file.extension().is_some_and(|end| end == "new"));
+        assert!(!full || !unfinished, "call {call}: the space is given back");
+        disk.no_fault();
+        append(&mut log, &[b"still here"]);
+        drop(log);
+        disk.kill();
+        assert_eq!(records(&open(&disk).2), [b"still here"], "call {call}");
+    }
+}
+
+#[test]
+fn what_recovery_showed_survives_a_power_cut_right_after_it() {
+    for call in 1..=12 {
+        for seed in 0..16 {
+            let disk = SimDisk::default();
+            let mut log = fresh(&disk);
+            append(&mut log, &[b"a"]);
+            disk.fail_at(call, Fault::Crash);
+            let _ = log.append(&[record(b"b")]).and_then(|_| log.roll(Frame { kind: SNAPSHOT, body: b"c" }));
+            drop(log);
+            disk.kill();
+            let shown = open(&disk).2;
+            disk.power_cut(seed);
+            assert_eq!(open(&disk).2, shown, "killed at call {call}, power cut {seed}");
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Model {
         let first = self.frames.len();
         let bodies: Vec<_> = sizes.iter().enumerate().map(|(i, len)| body(first + i, *len)).collect();
         let frames: Vec<_> = bodies.iter().map(|body| record(body)).collect();
-        if log.must_roll(Log::<SimDisk>::framed(&frames)? as usize) {
+        if log.must_roll(frames.iter().map(Frame::framed).sum::<u64>() as usize) {
             return self.roll(log, 0);
         }
         self.write(log.active_segment(), sizes.len());
