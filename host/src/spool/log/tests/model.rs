@@ -147,7 +147,8 @@ fn crash(disk: &SimDisk, power_cut: Option<u64>) {
     }
 }
 
-/// Opens with a fault at any call of the recovery, then again without. The last value: the power stayed on.
+/// Opens with a fault at any call of the recovery, then again without. The last value: the power stayed on, and the disk
+/// did not refuse to keep what was in the cache.
 fn recover(disk: &SimDisk, sync: Sync, life: &Life) -> (Log<SimDisk>, Recovery, Seen, bool) {
     let options = Options { sync, ..small() };
     disk.fail_at(life.fault_at, life.fault);
@@ -157,7 +158,7 @@ fn recover(disk: &SimDisk, sync: Sync, life: &Life) -> (Log<SimDisk>, Recovery, 
     }
     disk.no_fault();
     let (log, recovery, seen) = open_with(disk, options).unwrap();
-    (log, recovery, seen, life.power_cut.is_none())
+    (log, recovery, seen, life.power_cut.is_none() && life.fault == Fault::Crash)
 }
 
 fn run(sync: Sync, lives: &[Life]) {
@@ -165,8 +166,8 @@ fn run(sync: Sync, lives: &[Life]) {
     let mut model = Model { sync: Some(sync), ..Model::default() };
     let mut only_the_process_died = false;
     for life in lives {
-        let (mut log, recovery, seen, power_stayed) = recover(&disk, sync, life);
-        if only_the_process_died && power_stayed {
+        let (mut log, recovery, seen, cache_survived) = recover(&disk, sync, life);
+        if only_the_process_died && cache_survived {
             // Then every level keeps what it said was done.
             model.all_done_is_promised();
         }
