@@ -25,6 +25,7 @@
 mod key;
 mod ledger;
 mod line;
+pub mod log;
 mod queue;
 mod receipt;
 mod record;

@@ -1,0 +1,90 @@
+//! A new segment: taken whole before it is needed, named when it is whole, used when its name is durable.
+
+use super::disk::{Disk, DiskFile};
+use super::error::{AppendError, Shortage};
+use super::format::{Frame, HEADER_BYTES, Header, Location, MAX_BODY_BYTES, Salt};
+use super::quarantine::is_full;
+use super::writer::{Active, Log};
+
+// === impl Log ===
+
+impl<D: Disk> Log<D> {
+    /// Begins a segment whose first frame is `snapshot`. `Full` leaves the active segment in use.
+    pub fn roll(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
+        let reserve = self.capacity_for(snapshot);
+        self.roll_within(snapshot, self.options.max_bytes.saturating_sub(reserve), self.options.free_floor)
+    }
+
+    /// As [`Log::roll`], into the reserve: the last segment's worth of `max_bytes`, and below the free floor. For what
+    /// lets a full log drain (who has what, what may be removed), never for a new message.
+    pub fn roll_reserved(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
+        self.roll_within(snapshot, self.options.max_bytes, 0)
+    }
+
+    fn roll_within(&mut self, snapshot: Frame<'_>, limit: u64, floor: u64) -> Result<Location, AppendError> {
+        self.check_poison()?;
+        if snapshot.body.len() > MAX_BODY_BYTES {
+            return Err(AppendError::TooLarge { bytes: snapshot.body.len() as u64, max: MAX_BODY_BYTES as u64 });
+        }
+        let capacity = self.capacity_for(snapshot);
+        self.check_room(capacity, limit, floor)?;
+        // What comes before the new segment is durable before it: also with the weaker levels a segment is all they lose.
+        self.sync_now()?;
+        let active = self.prepare_and_publish(snapshot, capacity)?;
+        let location = Location { segment: active.segment, offset: HEADER_BYTES };
+        self.sizes.insert(active.segment, capacity);
+        self.extents.set(active.segment, active.end);
+        let before = self.active.replace(active).map_or(self.recovered.0, |before| before.end);
+        self.trim(location.segment - 1, before);
+        Ok(location)
+    }
+
+    fn capacity_for(&self, snapshot: Frame<'_>) -> u64 {
+        HEADER_BYTES + snapshot.framed() + self.options.room()
+    }
+
+    fn check_room(&mut self, wanted: u64, limit: u64, floor: u64) -> Result<(), AppendError> {
+        let used = self.bytes();
+        if used.saturating_add(wanted) > limit {
+            return Err(AppendError::Full(Shortage::Limit { used, wanted, limit }));
+        }
+        let free = self.folder.disk.free_bytes(self.folder.dir());
+        let free = self.fatal(free)?;
+        if free < floor.saturating_add(wanted) {
+            return Err(AppendError::Full(Shortage::Floor { free, floor }));
+        }
+        Ok(())
+    }
+
+    fn prepare_and_publish(&mut self, snapshot: Frame<'_>, capacity: u64) -> Result<Active<D::File>, AppendError> {
+        let segment = self.active_segment().saturating_add(1);
+        let (previous_end, previous_synced) =
+            self.active.as_ref().map_or(self.recovered, |active| (active.end, active.synced));
+        let salt = Salt::new(self.id, segment);
+        let mut bytes = Header { id: self.id, segment, capacity, previous_end, previous_synced }.encode();
+        salt.encode(&mut bytes, HEADER_BYTES, 0, snapshot);
+        let end = bytes.len() as u64;
+        let new = self.folder.prepare(self.folder.segment(segment), |file| {
+            file.allocate(capacity)?;
+            file.write_at(&bytes, 0)
+        });
+        let new = match new {
+            // Nothing has its name yet, so that nothing is lost by trying again.
+            Err(error) if is_full(&error) => return Err(AppendError::Full(Shortage::Disk)),
+            new => self.fatal(new)?,
+        };
+        let file = self.folder.publish(new);
+        let file = self.fatal(file)?;
+        Ok(Active { file, segment, salt, capacity, end, synced: end })
+    }
+
+    /// Gives back what was preallocated and not used. The next header says where the segment ends, so that this need
+    /// not survive a crash, and a failure costs space only.
+    fn trim(&mut self, segment: u64, end: u64) {
+        if let Some(size) = self.sizes.get_mut(&segment).filter(|size| **size > end)
+            && self.folder.disk.truncate(&self.folder.segment(segment), end).is_ok()
+        {
+            *size = end;
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The writing side: the one owner of a log. How it goes on to another segment is in `roll`.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::disk::{Disk, DiskFile};
+use super::error::{AppendError, OpenError};
+use super::extents::Extents;
+use super::folder::Folder;
+use super::format::{Frame, Location, Salt};
+use super::options::{Options, Sync};
+use super::reader::Reader;
+use super::recovery::{Recovered, Recovery, recover};
+
+/// What the encoding buffer may keep between two appends.
+const KEEP_BYTES: usize = 1 << 20;
+
+/// An open log. Blocking: it belongs to a thread, not to a task.
+pub struct Log<D: Disk> {
+    pub(super) folder: Folder<D>,
+    pub(super) options: Options,
+    pub(super) id: u128,
+    /// None until the first roll.
+    pub(super) active: Option<Active<D::File>>,
+    /// End and durable part of the last segment that recovery found, for the header of the next one.
+    pub(super) recovered: (u64, u64),
+    /// Segment to the length of its file.
+    pub(super) sizes: BTreeMap<u64, u64>,
+    pub(super) extents: Arc<Extents>,
+    buffer: Vec<u8>,
+    /// Why nothing may be written any more.
+    poisoned: Option<String>,
+    _lock: D::Lock,
+}
+
+pub(super) struct Active<F> {
+    pub file: F,
+    pub segment: u64,
+    pub salt: Salt,
+    pub capacity: u64,
+    pub end: u64,
+    pub synced: u64,
+}
+
+// === impl Log ===
+
+impl<D: Disk> Log<D> {
+    /// Locks the folder, creates what is missing, and shows every intact frame of every segment to `visit`, in order.
+    ///
+    /// What was shown is durable. The log that is returned can be read and wants a [`Log::roll`] before it is written.
+    pub fn open(
+        disk: D,
+        dir: &Path,
+        options: Options,
+        visit: &mut dyn FnMut(Location, Frame<'_>),
+    ) -> Result<(Self, Recovery), OpenError> {
+        let (folder, lock) = Folder::open(disk, dir)?;
+        let (Recovered { id, sizes, extents, last }, recovery) = recover(&folder, visit)?;
+        let log = Self {
+            folder,
+            options,
+            id,
+            active: None,
+            recovered: last,
+            sizes,
+            extents: Arc::new(extents),
+            buffer: Vec::new(),
+            poisoned: None,
+            _lock: lock,
+        };
+        Ok((log, recovery))
+    }
+
+    /// One write and, by [`Sync`], one `fdatasync`: `Ok` means that all of them are as safe as that level promises. The
+    /// group must fit into the active segment ([`Log::must_roll`]).
+    pub fn append(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Location>, AppendError> {
+        self.check_poison()?;
+        let bytes = frames.iter().map(Frame::framed).sum();
+        if bytes > self.max_append() {
+            return Err(AppendError::TooLarge { bytes, max: self.max_append() });
+        }
+        let active = self.active.as_mut().filter(|active| active.capacity - active.end >= bytes);
+        let active = active.ok_or(AppendError::MustRoll)?;
+        let locations = active.encode(&mut self.buffer, frames);
+        let written = active.file.write_at(&self.buffer, active.end);
+        active.end += bytes;
+        self.buffer.clear();
+        self.buffer.shrink_to(KEEP_BYTES);
+        self.fatal(written)?;
+        match self.options.sync {
+            Sync::Group => self.sync_now()?,
+            Sync::Interval(_) => {}
+            Sync::Os => self.show(|active| active.end),
+        }
+        Ok(locations)
+    }
+
+    /// True when the active segment has no room for `bytes` more ([`Frame::framed`], summed), and always after `open`.
+    pub fn must_roll(&self, bytes: usize) -> bool {
+        self.active.as_ref().is_none_or(|active| active.capacity - active.end < bytes as u64)
+    }
+
+    /// The largest group that [`Log::append`] takes. A fresh segment has room for one such, whatever its snapshot.
+    pub fn max_append(&self) -> u64 {
+        self.options.room()
+    }
+
+    /// Makes durable what was appended and lets readers see it. For [`Sync::Interval`]; a poor man's [`Sync::Group`] else.
+    pub fn sync_now(&mut self) -> Result<(), AppendError> {
+        self.check_poison()?;
+        let Some(active) = self.active.as_mut().filter(|active| active.synced < active.end) else { return Ok(()) };
+        let synced = active.file.sync_data();
+        self.fatal(synced)?;
+        self.show(|active| {
+            active.synced = active.end;
+            active.end
+        });
+        Ok(())
+    }
+
+    fn show(&mut self, end: impl FnOnce(&mut Active<D::File>) -> u64) {
+        if let Some(active) = self.active.as_mut() {
+            let end = end(active);
+            self.extents.set(active.segment, end);
+        }
+    }
+
+    /// Deletes the segments below this one, but never the last. After an error, call it again.
+    pub fn remove_below(&mut self, segment: u64) -> io::Result<()> {
+        let segment = segment.min(self.active_segment());
+        while let Some(first) = self.sizes.keys().next().copied().filter(|first| *first < segment) {
+            self.extents.remove(first);
+            self.folder.unlink_segment(first)?;
+            self.sizes.remove(&first);
+        }
+        Ok(())
+    }
+
+    /// Of all segments together, as preallocated.
+    pub fn bytes(&self) -> u64 {
+        self.sizes.values().sum()
+    }
+
+    /// The last segment; 0 when there is none yet.
+    pub fn active_segment(&self) -> u64 {
+        self.sizes.keys().next_back().copied().unwrap_or(0)
+    }
+
+    /// The oldest segment that is left; 0 when there is none yet.
+    pub fn first_segment(&self) -> u64 {
+        self.sizes.keys().next().copied().unwrap_or(0)
+    }
+
+    /// Reads the frame at `from` and what follows it, also what is still going to be written.
+    pub fn reader(&self, from: Location) -> Reader<D> {
+        Reader::new(self.folder.clone(), self.id, self.extents.clone(), from)
+    }
+
+    pub(super) fn check_poison(&self) -> Result<(), AppendError> {
+        match &self.poisoned {
+            None => Ok(()),
+            Some(error) => Err(AppendError::Fatal(io::Error::other(format!("an earlier write failed: {error}")))),
+        }
+    }
+
+    pub(super) fn fatal<T>(&mut self, result: io::Result<T>) -> Result<T, AppendError> {
+        result.map_err(|error| {
+            self.poisoned = Some(error.to_string());
+            AppendError::Fatal(error)
+        })
+    }
+}
+
+// === impl Active ===
+
+impl<F> Active<F> {
+    fn encode(&self, buffer: &mut Vec<u8>, frames: &[Frame<'_>]) -> Vec<Location> {
+        let place = |frame: &Frame<'_>| {
+            let offset = self.end + buffer.len() as u64;
+            self.salt.encode(buffer, offset, offset - self.synced, *frame);
+            Location { segment: self.segment, offset }
+        };
+        frames.iter().map(place).collect()
+    }
+}
