@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
-use crate::control::config::{self, BrokerLimits, Config};
+use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::egress::{self, UpstreamStatus};
@@ -33,6 +33,9 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
+
+/// The log of what is acknowledged and not forwarded, in the data folder.
+const SPOOL: &str = "spool";
 
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
@@ -64,7 +67,7 @@ impl Gateway {
         let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
         let (workers, bindings) = start_chains(&config, setup.chains)?;
         let listeners = bind(&config).await?;
-        let spool = Spool::new(config.upstreams.len(), &config.spool, counters.clone());
+        let spool = open_spool(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -98,8 +101,10 @@ impl Gateway {
     /// Runs until `stop`, then stops in good order. An error when a part ended that should not have.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
         let died = self.workers.died();
+        let lost = self.spool.died();
         tokio::select! {
             () = stop => {}
+            reason = lost => bail!("{reason}; what was acknowledged is on disk, and is found at the next start"),
             thread = died => bail!("worker thread `{thread}` died; the log says why"),
             ended = self.devices.join_next() => bail!("a listener ended by itself: {ended:?}"),
             ended = first_ended(&mut self.senders) => bail!("the sender of upstream {ended} ended by itself"),
@@ -129,6 +134,9 @@ impl Gateway {
             // The sender bounds its own farewell; this is for one that hangs.
             let _ = tokio::time::timeout(GRACE, sender).await;
         }
+        if tokio::time::timeout(GRACE, self.spool.close()).await.is_err() {
+            tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
+        }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
         tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
     }
@@ -154,6 +162,20 @@ impl Gateway {
     pub fn waiting(&self) -> usize {
         self.spool.waiting()
     }
+}
+
+fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool> {
+    let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
+    restored.recovery.log();
+    match config.spool.sync {
+        Sync::Group => {}
+        Sync::Interval(every) => {
+            tracing::warn!("`sync`: a power cut loses what was acknowledged in the last {every:?}")
+        }
+        Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
+    }
+    Ok(spool)
 }
 
 /// A lane for each binding that has plugins.

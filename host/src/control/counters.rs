@@ -44,6 +44,10 @@ counters! {
     failed_passed,
     /// Messages committed for an upstream.
     committed,
+    /// Messages that an earlier process had committed, found in the spool at the start.
+    recovered,
+    /// Messages lost with a damaged part of the spool, whose bytes are in `quarantine`.
+    corrupt,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
     /// The upstream answered with a failure reason code: by the specification not sent again.

@@ -1,10 +1,11 @@
 //! The task that owns one upstream: connect, hand over to the session, wait, again.
 //!
-//! **Which session?** After the first CONNACK of this process we have a session and ask for it (`clean_start = false`). Before
-//! it we have none: the server may still keep one of an earlier process, whose packet ids would clash with ours, and a new
-//! QoS 2 message under an id that the server holds is taken for a repeat and lost. A client without session state must not use
-//! such a session [MQTT-3.2.2-4], so that the first connection asks for a clean start. 3.1.1 cannot ask for "clean now, kept
-//! later" in one CONNECT: there, a session that turns up unexpected is cleared by a short connection of its own.
+//! **Which session?** The spool remembers that one began, under which client id, before anything was sent in it. When it does, we
+//! ask for it (`clean_start = false`) and go on where we or an earlier process were. When it does not, the server may still
+//! keep one of somebody else, whose packet ids would clash with ours, and a new QoS 2 message under an id that the server
+//! holds is taken for a repeat and lost. A client without session state must not use such a session [MQTT-3.2.2-4], so that
+//! the first connection asks for a clean start. 3.1.1 cannot ask for "clean now, kept later" in one CONNECT: there, a session
+//! that turns up unexpected is cleared by a short connection of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use super::throttle::Throttle;
 use super::transport::{Dial, Network};
 use crate::control::config::Protocol;
 use crate::control::counters::Counters;
-use crate::spool::Queue;
+use crate::spool::{Queue, UpstreamSession};
 
 /// A connection that lasted this long was a good one.
 const STABLE: Duration = Duration::from_secs(10);
@@ -34,10 +35,11 @@ const PROBE_SUFFIX: &str = "-check";
 struct Client<D> {
     dial: D,
     upstream: Prepared,
-    counters: Arc<Counters>,
     sender: Sender,
     /// Whether a session of ours exists at the server, as far as we know.
     has_session: bool,
+    /// What the spool knows of it.
+    remembered: Option<UpstreamSession>,
     reporter: Reporter,
     last_logged: Option<String>,
 }
@@ -60,14 +62,18 @@ pub(super) fn start_with<D: Dial>(
     shutdown: CancellationToken,
 ) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
     let (reporter, status) = Reporter::new();
+    let recovered = queue.recovered();
+    let has_session = recovered.session.as_ref().is_some_and(|session| session.client_id == upstream.spec.client_id);
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         queue,
-        inflight: Inflight::new(upstream.spec.max_inflight),
+        inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
+        counters,
         refused: Throttle::default(),
         oversize: Throttle::default(),
     };
-    let client = Client { dial, upstream, counters, sender, has_session: false, reporter, last_logged: None };
+    let remembered = recovered.session;
+    let client = Client { dial, upstream, sender, has_session, remembered, reporter, last_logged: None };
     (tokio::spawn(client.run(shutdown)), status)
 }
 
@@ -94,7 +100,11 @@ impl<D: Dial> Client<D> {
         self.reporter.disconnected(None);
         let left = self.sender.queue.len();
         if left > 0 {
-            tracing::warn!(upstream = self.sender.upstream, left, "stopped with messages that are not forwarded");
+            tracing::warn!(
+                upstream = self.sender.upstream,
+                left,
+                "stopped with messages that are not forwarded; QoS 1 and 2 are kept"
+            );
         }
     }
 
@@ -106,12 +116,14 @@ impl<D: Dial> Client<D> {
         self.connected(&link);
         let start = Instant::now();
         let kept = self.has_session && link.session_present;
+        self.has_session = kept;
+        self.remember_session(kept).await?;
         self.has_session = true;
         let mut session = Session::new(&mut self.sender, link);
         if kept {
             session.resume();
         } else {
-            self.counters.possible_duplicates.add(session.restart() as u64);
+            session.restart();
         }
         let end = session.run(shutdown).await;
         self.has_session = !matches!(end, Err(LinkError::SessionBroken));
@@ -119,6 +131,23 @@ impl<D: Dial> Client<D> {
             backoff.reset();
         }
         end
+    }
+
+    /// The next process must know of this session, and of its window, before anything is sent in it.
+    async fn remember_session(&mut self, kept: bool) -> Result<(), LinkError> {
+        let spec = &self.upstream.spec;
+        let session = UpstreamSession { client_id: spec.client_id.clone(), window: spec.max_inflight };
+        if kept && self.remembered.as_ref() == Some(&session) {
+            return Ok(());
+        }
+        let durable = self.sender.queue.remember_session(&session, !kept);
+        match tokio::time::timeout(spec.connect_timeout, durable).await {
+            Ok(true) => {
+                self.remembered = Some(session);
+                Ok(())
+            }
+            Ok(false) | Err(_) => Err(LinkError::NotRemembered),
+        }
     }
 
     async fn open(&self) -> Result<Link, LinkError> {

@@ -67,6 +67,8 @@ pub enum LinkError {
     OutOfTurn(&'static str),
     #[error("CONNECT does not fit: {0}")]
     Connect(#[from] wire::EncodeError),
+    #[error("connected, and the spool has no room to remember the new session; make room on its disk")]
+    NotRemembered,
     #[error("the upstream's session disagrees with ours (a packet id is in use); starting a new one")]
     SessionBroken,
 }

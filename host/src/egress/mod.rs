@@ -3,12 +3,13 @@
 //! ```text
 //!  spool::Queue ─ read ─▶ session ─▶ inflight ─▶ wire ─▶ outbox ─▶ transport ─▶ upstream
 //!        ▲                   │       (ids, window, (rumqttc's  (one write,   (TCP, TLS)
-//!        └──── complete ◀────┘        QoS 1 and 2)  codecs)     many packets)
+//!      ▲ └── confirmed ─────▶│        QoS 1 and 2)  codecs)     many packets)
+//!      └─ release, complete ◀┘
 //! ```
 //!
 //! - One task for each upstream owns its socket, its exchanges and its place in the spool: no locks, no hand-over.
 //! - An entry is complete when the upstream has it: written at QoS 0, PUBACK at QoS 1, PUBCOMP at QoS 2. Until then it stays
-//!   in the spool, so that nothing in here needs to survive anything.
+//!   in the spool, and what must survive of an exchange is in there too, so that nothing in here needs to survive anything.
 //! - The connection may end at any moment. With the session kept, exchanges go on where they were ([`inflight`]); without it
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.
 //! - The server sets terms (Receive Maximum, Maximum QoS, Maximum Packet Size, ...), and they are kept ([`link::Terms`]).

@@ -80,11 +80,11 @@ mod tests {
         let (mut near, _far) = tokio::io::duplex(4);
         let mut outbox = Outbox::default();
         outbox.bytes.extend_from_slice(b"abc");
-        outbox.mark_end(Position(1));
+        outbox.mark_end(Position::of(1));
         outbox.bytes.extend_from_slice(b"def");
-        outbox.mark_end(Position(2));
+        outbox.mark_end(Position::of(2));
         outbox.push(&mut near).await.unwrap();
-        assert_eq!((outbox.next_written(), outbox.next_written()), (Some(Position(1)), None));
+        assert_eq!((outbox.next_written(), outbox.next_written()), (Some(Position::of(1)), None));
         assert!(!outbox.is_idle());
     }
 }

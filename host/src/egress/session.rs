@@ -4,7 +4,10 @@
 //! buffers would wait for each other. Whatever arm wakes it, every round begins by filling the outbox with all that may go:
 //! repeats first, then the spool while the window is open, QoS 0 and QoS 1/2 in the order of the spool.
 //!
-//! On shutdown what the spool still holds is sent within the grace time, because a spool in memory ends with the process.
+//! PUBREL waits for the disk without holding up anything else: the ack of the server becomes a note for the spool, and what the
+//! spool confirms comes back as one more thing to wake up for.
+//!
+//! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +17,14 @@ use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::inflight::{Inflight, Publish, Step};
+use super::inflight::{Ack, Inflight, Publish, Step};
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, LinkError, Terms};
 use super::outbox::Outbox;
 use super::throttle::Throttle;
 use super::transport::Transport;
 use super::wire::{self, EncodeError, Incoming, Outgoing};
+use crate::control::counters::Counters;
 use crate::message::{Message, QoS};
 use crate::spool::{Entry, Fate, Position, Queue};
 
@@ -38,6 +42,7 @@ pub struct Sender {
     pub upstream: String,
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
+    pub counters: Arc<Counters>,
     pub refused: Throttle,
     pub oversize: Throttle,
 }
@@ -55,6 +60,18 @@ pub struct Session<'a> {
     keep_alive: KeepAlive,
 }
 
+// === impl Sender ===
+
+impl Sender {
+    /// What the spool has made durable. Returns the PUBRELs that may now go.
+    fn hear_spool(&mut self) -> Vec<Ack> {
+        let confirmed = self.queue.take_confirmed();
+        let doubtful = self.inflight.take_doubtful();
+        self.counters.possible_duplicates.add(doubtful);
+        self.inflight.confirm(&confirmed)
+    }
+}
+
 // === impl Session ===
 
 impl<'a> Session<'a> {
@@ -67,14 +84,17 @@ impl<'a> Session<'a> {
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
     pub fn resume(&mut self) {
+        // What has become durable meanwhile is among them.
+        self.sender.hear_spool();
         for release in self.sender.inflight.resume(self.terms.receive_maximum) {
             self.write(Outgoing::PubRel(release));
         }
     }
 
-    /// Begins with a new session. Returns how many QoS 2 messages the server may now get twice.
-    pub fn restart(&mut self) -> usize {
-        self.sender.inflight.restart(self.terms.receive_maximum)
+    /// Begins with a new session.
+    pub fn restart(&mut self) {
+        self.sender.hear_spool();
+        self.sender.inflight.restart(self.terms.receive_maximum);
     }
 
     /// Runs until the connection fails, or until the shutdown is complete.
@@ -82,8 +102,12 @@ impl<'a> Session<'a> {
         let mut grace_ends = None;
         self.receive()?;
         loop {
+            self.hear_spool();
             self.fill();
             let stopping = grace_ends.is_some();
+            if stopping || self.sender.inflight.is_held_by_disk() {
+                self.sender.queue.hurry();
+            }
             if stopping && (self.is_drained() || grace_ends <= Some(Instant::now())) {
                 self.close().await;
                 return Ok(());
@@ -96,6 +120,7 @@ impl<'a> Session<'a> {
                 read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
                 pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => self.pushed(pushed)?,
                 () = queue.wait_after(self.cursor), if hungry => {}
+                () = queue.wait_confirmed() => {}
                 () = tokio::time::sleep_until(deadline) => self.check()?,
                 () = shutdown.cancelled(), if !stopping => grace_ends = Some(Instant::now() + GRACE),
             }
@@ -116,22 +141,30 @@ impl<'a> Session<'a> {
                 return;
             }
             for entry in entries {
+                let kept = entry.message.qos > QoS::AtMostOnce;
+                let number = entry.position.number;
+                if kept && !self.sender.inflight.contains(number) && !self.sender.inflight.admits(number) {
+                    return;
+                }
                 self.cursor = entry.position;
-                self.offer(entry);
+                if !kept || !self.sender.inflight.contains(number) {
+                    self.offer(entry, kept);
+                }
             }
         }
     }
 
-    fn offer(&mut self, entry: Entry) {
-        if self.sender.inflight.contains(entry.position) {
-            return;
-        }
+    /// `kept` is what the spool thinks of it; this server may take it at a lower QoS.
+    fn offer(&mut self, entry: Entry, kept: bool) {
         let Some(message) = entry.message.aged(entry.arrived.elapsed()) else {
+            if kept {
+                self.sender.inflight.leave_out(entry.position.number);
+            }
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
         let message = self.terms.fit(message);
         if message.qos > QoS::AtMostOnce {
-            let begun = self.sender.inflight.publish(entry.position, message);
+            let begun = self.sender.inflight.publish(entry.position.number, message);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
         let publish = Publish { id: 0, dup: false, message };
@@ -141,12 +174,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// PUBRELs that waited for the disk.
+    fn hear_spool(&mut self) {
+        for release in self.sender.hear_spool() {
+            self.write(Outgoing::PubRel(release));
+        }
+    }
+
     /// A QoS 1 or 2 PUBLISH, first or repeated.
     fn publish(&mut self, publish: &Publish) {
         if let Err(error) = self.encode(Outgoing::Publish(publish))
-            && let Some(position) = self.sender.inflight.abandon(publish.id)
+            && let Some(number) = self.sender.inflight.abandon(publish.id)
         {
-            self.give_up(position, &publish.message, &error);
+            self.give_up(Position::of(number), &publish.message, &error);
         }
     }
 
@@ -216,14 +256,15 @@ impl<'a> Session<'a> {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
-            Step::Done { position, reason, .. } if !reason.is_failure() => {
-                self.sender.queue.complete(position, Fate::Forwarded);
+            Step::Receive { number, turn } => self.sender.queue.release(number, turn),
+            Step::Done { number, reason, .. } if !reason.is_failure() => {
+                self.sender.queue.complete(Position::of(number), Fate::Forwarded);
             }
-            Step::Done { position, message, reason } => {
-                self.sender.queue.complete(position, Fate::Refused);
+            Step::Done { number, message, reason } => {
+                self.sender.queue.complete(Position::of(number), Fate::Refused);
                 if let Some(silent) = self.sender.refused.pass(Instant::now()) {
-                    let (upstream, topic) = (&self.sender.upstream, &message.topic);
-                    tracing::warn!(upstream, %topic, silent, "the upstream refused a message: {reason}");
+                    let (upstream, topic) = (&self.sender.upstream, message.map(|message| message.topic));
+                    tracing::warn!(upstream, ?topic, silent, "the upstream refused a message: {reason}");
                 }
             }
         }

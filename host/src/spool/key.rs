@@ -63,11 +63,29 @@ impl Change {
     pub fn delete(key: Key) -> Self {
         Self { key, value: None }
     }
+
+    /// About its bytes in the log, rather more than less.
+    pub(super) fn weight(&self) -> usize {
+        const FIELDS: usize = 32;
+        FIELDS + self.key.text_len() + self.value.as_ref().map_or(0, Bytes::len)
+    }
 }
 
 // === impl Key ===
 
 impl Key {
+    fn text_len(&self) -> usize {
+        match self {
+            Self::Qos2 { client, .. }
+            | Self::Session { client }
+            | Self::Will { client }
+            | Self::Queued { client, .. } => client.len(),
+            Self::Subscription { client, filter } => client.len() + filter.len(),
+            Self::Retained { topic } => topic.as_str().len(),
+            Self::Upstream { name } | Self::Released { upstream: name, .. } => name.len(),
+        }
+    }
+
     pub(super) fn encode(&self, out: &mut BytesMut) {
         let tagged = |out: &mut BytesMut, tag, text: &str| {
             out.put_u8(tag);

@@ -1,81 +1,164 @@
-//! The books: which record is admitted, which waits, and in what order. Plain data behind the spool's mutex.
+//! The books: what was committed and waits for the log, and what each upstream has to send. Plain data behind the spool's
+//! mutex, between the threads that commit, the committer, the refill and the senders.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use tokio::sync::{Notify, OwnedSemaphorePermit};
+use bytes::Bytes;
+use tokio::sync::{Notify, oneshot};
 
-use super::line::{Line, Need};
-use super::{Entry, Fate, Output, Position, Receipt, Record};
-use crate::control::config;
+use super::line::{Line, Want};
+use super::log::Location;
+use super::notes::{Confirmed, Notes, Session};
+use super::{Entry, Fate, Output, Position, Record};
 use crate::control::counters::Counters;
 
 pub(super) struct Ledger {
     lines: Vec<Line>,
-    arrivals: Vec<Arc<Notify>>,
-    /// Records without room, in commit order.
-    waiting: VecDeque<Waiting>,
-    last: Position,
-    limits: config::Spool,
+    signals: Vec<Signals>,
+    /// Committed and not taken by the committer yet. Bounded: each record holds places in its lanes.
+    pub incoming: VecDeque<Record>,
+    pub notes: Notes,
+    confirmed: Vec<Confirmed>,
+    /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
+    unplaced: usize,
+    /// Asked to finish, or dead: nothing more is taken.
+    pub closing: bool,
+    pub dead: bool,
+    max_qos0_messages: usize,
     counters: Arc<Counters>,
 }
 
-struct Waiting {
-    record: Record,
-    needs: Vec<Need>,
-}
-
-/// A record that has been admitted: what is left to do once the mutex is free.
-pub(super) struct Settled {
-    receipt: Receipt,
-    hold: Vec<OwnedSemaphorePermit>,
-}
-
-// === impl Settled ===
-
-impl Settled {
-    pub fn settle(self) {
-        self.receipt.resolve();
-        drop(self.hold);
-    }
+/// What the sender of an upstream waits for.
+#[derive(Clone, Default)]
+pub(super) struct Signals {
+    pub arrived: Arc<Notify>,
+    pub confirmed: Arc<Notify>,
 }
 
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn new(arrivals: Vec<Arc<Notify>>, limits: config::Spool, counters: Arc<Counters>) -> Self {
-        let lines = arrivals.iter().map(|_| Line::default()).collect();
-        Self { lines, arrivals, waiting: VecDeque::new(), last: Position::START, limits, counters }
+    pub fn new(lines: Vec<Line>, signals: Vec<Signals>, max_qos0_messages: usize, counters: Arc<Counters>) -> Self {
+        let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
+        let notes = Notes::new(lines.len());
+        Self {
+            lines,
+            signals,
+            incoming: VecDeque::new(),
+            notes,
+            confirmed,
+            unplaced: 0,
+            closing: false,
+            dead: false,
+            max_qos0_messages,
+            counters,
+        }
     }
 
-    pub fn commit(&mut self, record: Record) -> Option<Settled> {
+    /// Gives the record back when it has nothing for the log: it is as safe as it will ever be.
+    pub fn commit(&mut self, mut record: Record) -> Option<Record> {
         if record.outputs.iter().any(|output| output.upstream >= self.lines.len()) {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
         self.counters.committed.add(record.outputs.len() as u64);
-        let needs = needs(&record.outputs);
-        let free =
-            needs.iter().all(|need| self.line(need).is_some_and(|line| line.waiters == 0) && self.has_room(need));
-        if free {
-            return Some(self.admit(record));
+        if record.changes.is_empty() && !record.outputs.iter().any(Output::is_kept) {
+            record.outputs.drain(..).for_each(|output| self.ring(output));
+            return Some(record);
         }
-        self.count_waiters(&needs, |waiters| waiters + 1);
-        self.waiting.push_back(Waiting { record, needs });
+        if !self.dead {
+            self.unplaced += record.outputs.len();
+            self.incoming.push_back(record);
+        }
         None
     }
 
-    /// Takes an entry out under its fate, and admits what now has room.
-    pub fn complete(&mut self, upstream: usize, position: Position, fate: Fate) -> Vec<Settled> {
-        let Some(line) = self.lines.get_mut(upstream) else { return Vec::new() };
-        if !line.complete(position) {
-            return Vec::new();
+    /// A message of QoS 1 or 2 that is in the log.
+    pub fn place(&mut self, number: u64, output: Output, at: Location) {
+        self.unplaced = self.unplaced.saturating_sub(1);
+        let Output { upstream, message, arrived } = output;
+        if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
+            line.place(Entry { position: Position::of(number), message, arrived }, at);
+            signals.arrived.notify_one();
+        }
+    }
+
+    /// A message of QoS 0, whose record is in the log.
+    pub fn place_qos0(&mut self, output: Output) {
+        self.unplaced = self.unplaced.saturating_sub(1);
+        self.ring(output);
+    }
+
+    /// A message that no segment has room for.
+    pub fn refuse(&mut self) {
+        self.unplaced = self.unplaced.saturating_sub(1);
+        self.counters.oversize.increment();
+    }
+
+    fn ring(&mut self, Output { upstream, message, arrived }: Output) {
+        if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
+            let entry = Entry { position: Position::START, message, arrived };
+            let dropped = line.ring(entry, self.max_qos0_messages);
+            self.counters.dropped_full.add(dropped as u64);
+            signals.arrived.notify_one();
+        }
+    }
+
+    /// Takes an entry out under its fate. Whether the log has to hear of it.
+    pub fn complete(&mut self, upstream: usize, position: Position, fate: Fate) -> bool {
+        if !self.lines.get_mut(upstream).is_some_and(|line| line.complete(position)) {
+            return false;
         }
         fate.counter(&self.counters).increment();
-        if line.waiters == 0 {
-            return Vec::new();
+        if position.turn == 0 {
+            self.notes.done(upstream, position.number);
         }
-        self.admit_waiting()
+        position.turn == 0
+    }
+
+    pub fn remember_session(&mut self, upstream: usize, value: Bytes, is_new: bool) -> oneshot::Receiver<()> {
+        let (durable, heard) = oneshot::channel();
+        self.notes.session(upstream, Session { value, is_new, durable });
+        heard
+    }
+
+    /// These notes are durable.
+    pub fn confirm(&mut self, notes: Notes) {
+        let pairs = notes.of.into_iter().zip(&mut self.confirmed).zip(&self.signals);
+        for ((note, confirmed), signals) in pairs {
+            confirmed.done.extend(&note.done);
+            confirmed.released.extend(note.released.iter().map(|(number, _)| *number));
+            if let Some(session) = note.session {
+                // A sender that has given up asks again with its next connection.
+                let _ = session.durable.send(());
+            }
+            signals.confirmed.notify_one();
+        }
+    }
+
+    pub fn take_confirmed(&mut self, upstream: usize) -> Confirmed {
+        self.confirmed.get_mut(upstream).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The first backlog that wants to be read on.
+    pub fn want(&self) -> Option<Want> {
+        self.lines.iter().enumerate().find_map(|(upstream, line)| line.want(upstream))
+    }
+
+    pub fn has_want(&self) -> bool {
+        self.lines.iter().any(Line::is_hungry)
+    }
+
+    /// What the refill has read.
+    pub fn load(&mut self, upstream: usize, entries: Vec<Entry>, next: Location) {
+        let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) else { return };
+        let lost = line.load(entries, next);
+        for number in lost.numbers() {
+            self.counters.corrupt.increment();
+            self.notes.done(upstream, number);
+        }
+        signals.arrived.notify_one();
     }
 
     pub fn read(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
@@ -91,91 +174,11 @@ impl Ledger {
     }
 
     pub fn waiting(&self) -> usize {
-        let admitted: usize = self.lines.iter().map(Line::len).sum();
-        let waiting: usize = self.waiting.iter().map(|waiting| waiting.record.outputs.len()).sum();
-        admitted + waiting
+        self.unplaced + self.lines.iter().map(Line::len).sum::<usize>()
     }
 
-    /// From the oldest on. A record that still has no room closes all of its upstreams to those behind it.
-    fn admit_waiting(&mut self) -> Vec<Settled> {
-        let mut settled = Vec::new();
-        let mut closed = vec![false; self.lines.len()];
-        let mut index = 0;
-        while let Some(Waiting { needs, .. }) = self.waiting.get(index)
-            && closed.contains(&false)
-        {
-            let open = |need: &Need| closed.get(need.upstream) == Some(&false) && self.has_room(need);
-            if !needs.iter().all(open) {
-                needs.iter().for_each(|need| close(&mut closed, need));
-                index += 1;
-                continue;
-            }
-            let Some(Waiting { record, needs }) = self.waiting.remove(index) else { break };
-            self.count_waiters(&needs, |waiters| waiters - 1);
-            settled.push(self.admit(record));
-        }
-        settled
+    #[cfg(test)]
+    pub fn weight(&self, upstream: usize) -> usize {
+        self.lines.get(upstream).map_or(0, Line::weight)
     }
-
-    fn admit(&mut self, record: Record) -> Settled {
-        for output in record.outputs {
-            let upstream = output.upstream;
-            self.place(output);
-            if let Some(arrivals) = self.arrivals.get(upstream) {
-                arrivals.notify_one();
-            }
-        }
-        Settled { receipt: record.receipt, hold: record.hold }
-    }
-
-    fn place(&mut self, output: Output) {
-        self.last.0 += 1;
-        let kept = output.is_kept();
-        let Some(line) = self.lines.get_mut(output.upstream) else { return };
-        let entry = Entry { position: self.last, message: output.message, arrived: output.arrived };
-        if kept {
-            return line.keep(entry);
-        }
-        let dropped = line.ring(entry, self.limits.max_qos0_messages, self.limits.max_bytes);
-        self.counters.dropped_full.add(dropped as u64);
-    }
-
-    fn line(&self, need: &Need) -> Option<&Line> {
-        self.lines.get(need.upstream)
-    }
-
-    fn has_room(&self, need: &Need) -> bool {
-        let (messages, bytes) = (self.limits.max_messages, self.limits.max_bytes);
-        self.line(need).is_some_and(|line| line.has_room(need, messages, bytes))
-    }
-
-    fn count_waiters(&mut self, needs: &[Need], count: impl Fn(usize) -> usize) {
-        for need in needs {
-            if let Some(line) = self.lines.get_mut(need.upstream) {
-                line.waiters = count(line.waiters);
-            }
-        }
-    }
-}
-
-fn close(closed: &mut [bool], need: &Need) {
-    if let Some(closed) = closed.get_mut(need.upstream) {
-        *closed = true;
-    }
-}
-
-/// What the QoS 1 and 2 outputs of a record need, one sum for each upstream.
-fn needs(outputs: &[Output]) -> Vec<Need> {
-    let mut needs: Vec<Need> = Vec::new();
-    for output in outputs.iter().filter(|output| output.is_kept()) {
-        let index = needs.iter().position(|need| need.upstream == output.upstream).unwrap_or_else(|| {
-            needs.push(Need { upstream: output.upstream, ..Need::default() });
-            needs.len() - 1
-        });
-        if let Some(need) = needs.get_mut(index) {
-            need.messages += 1;
-            need.bytes += output.message.weight();
-        }
-    }
-    needs
 }

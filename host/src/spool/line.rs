@@ -1,57 +1,136 @@
 //! The entries of one upstream: a shelf for QoS 1 and 2, a ring for QoS 0, read as one in the order of positions.
+//!
+//! ```text
+//!  number ─▶  0 … done …│  in memory (shelf)  │  only in the log (spilled)  │ next
+//!                       oldest              loaded                        placed
+//! ```
+//!
+//! The shelf is a window on the log: those that are next to be sent, up to [`SHELF_BYTES`]. What comes when it is full stays
+//! in the log alone and is counted; when the shelf is half empty, the refill reads on where the window ends. After a restart
+//! everything is "only in the log", and the same refill brings it back: there is one way into memory for a backlog, not two.
 
 use std::collections::VecDeque;
 
+use super::intervals::Intervals;
+use super::log::Location;
+use super::track::Track;
 use super::{Entry, Position};
 
-#[derive(Debug, Default)]
+/// What one upstream keeps in memory of its backlog. About a second of a fast upstream, so that the refill is never late.
+pub(super) const SHELF_BYTES: usize = 16 << 20;
+
+/// What one upstream keeps of QoS 0 at most, whatever the count.
+const RING_BYTES: usize = 16 << 20;
+
+#[derive(Debug)]
 pub(super) struct Line {
-    /// QoS 1 and 2, by rising position. A completed slot is empty, and leaves when everything before it is completed too.
+    /// By rising number. A completed slot is empty, and leaves when everything before it is completed too.
     shelf: VecDeque<Slot>,
     shelf_messages: usize,
     shelf_bytes: usize,
     ring: VecDeque<Entry>,
     ring_bytes: usize,
-    /// Records in the waiting list that want room here. While there is one, nobody overtakes it.
-    pub(super) waiters: usize,
+    turns: u64,
+    loaded: u64,
+    placed: u64,
+    /// Incomplete numbers between `loaded` and `placed`, and where in the log to look for them.
+    spilled: u64,
+    from: Location,
+    /// Numbers from `loaded` on that are done.
+    done: Intervals,
 }
 
 #[derive(Debug)]
 struct Slot {
-    position: Position,
+    number: u64,
     entry: Option<Entry>,
 }
 
-/// What a record needs on the shelf of one upstream.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Need {
+/// What the refill is to read.
+#[derive(Clone, Debug)]
+pub(super) struct Want {
     pub upstream: usize,
-    pub messages: usize,
-    pub bytes: usize,
+    pub from: Location,
+    pub loaded: u64,
+    pub placed: u64,
+    pub done: Intervals,
 }
 
 // === impl Line ===
 
 impl Line {
-    /// Room for `need`. An empty shelf has room for anything: a record larger than the whole shelf would wait for ever.
-    pub fn has_room(&self, need: &Need, max_messages: usize, max_bytes: usize) -> bool {
-        self.shelf_messages == 0
-            || (self.shelf_messages + need.messages <= max_messages && self.shelf_bytes + need.bytes <= max_bytes)
+    /// As it stands after a restart: nothing in memory, everything that is not done in the log.
+    pub fn restored(track: &Track) -> Self {
+        let (loaded, placed) = (track.oldest(), track.next());
+        let mut done = track.done().clone();
+        done.remove_below(loaded);
+        let from = Location { segment: track.needed_segment().unwrap_or_default(), offset: 0 };
+        Self {
+            shelf: VecDeque::new(),
+            shelf_messages: 0,
+            shelf_bytes: 0,
+            ring: VecDeque::new(),
+            ring_bytes: 0,
+            turns: 0,
+            loaded,
+            placed,
+            spilled: track.incomplete(),
+            from,
+            done,
+        }
     }
 
-    pub fn keep(&mut self, entry: Entry) {
-        self.shelf_messages += 1;
-        self.shelf_bytes += entry.message.weight();
-        self.shelf.push_back(Slot { position: entry.position, entry: Some(entry) });
+    /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
+    pub fn place(&mut self, entry: Entry, at: Location) {
+        let number = entry.position.number;
+        self.placed = number + 1;
+        if self.spilled == 0 && self.shelf_bytes < SHELF_BYTES {
+            return self.keep(entry);
+        }
+        if self.spilled == 0 {
+            (self.from, self.loaded) = (at, number);
+        }
+        self.spilled += 1;
     }
 
-    /// Puts a QoS 0 entry into the ring and says how many of the oldest had to go for it.
-    pub fn ring(&mut self, entry: Entry, max_messages: usize, max_bytes: usize) -> usize {
+    /// What the refill has read, in order, and where it goes on. Returns the numbers that it should have met and did not.
+    pub fn load(&mut self, entries: Vec<Entry>, next: Location) -> Intervals {
+        let mut lost = Intervals::default();
+        for entry in entries {
+            let number = entry.position.number;
+            if number < self.loaded || number >= self.placed || self.done.contains(number) {
+                continue;
+            }
+            for missing in (self.loaded..number).filter(|number| !self.done.contains(*number)) {
+                lost.insert(missing);
+            }
+            self.spilled -= 1;
+            self.keep(entry);
+        }
+        self.spilled -= lost.count_in(0..self.loaded);
+        self.from = next;
+        lost
+    }
+
+    /// What to read when the shelf is half empty and there is more in the log.
+    pub fn want(&self, upstream: usize) -> Option<Want> {
+        let Self { from, loaded, placed, .. } = *self;
+        self.is_hungry().then(|| Want { upstream, from, loaded, placed, done: self.done.clone() })
+    }
+
+    pub fn is_hungry(&self) -> bool {
+        self.spilled > 0 && self.shelf_bytes < SHELF_BYTES / 2
+    }
+
+    /// Puts a QoS 0 message into the ring and says how many of the oldest had to go for it. It never waits for a backlog.
+    pub fn ring(&mut self, mut entry: Entry, max_messages: usize) -> usize {
+        self.turns += 1;
+        entry.position = Position { number: self.loaded.saturating_sub(1), turn: self.turns };
         self.ring_bytes += entry.message.weight();
         self.ring.push_back(entry);
         let mut dropped = 0;
         // The byte cap leaves the newest alone: one large message is not a reason to keep none.
-        while self.ring.len() > max_messages || (self.ring_bytes > max_bytes && self.ring.len() > 1) {
+        while self.ring.len() > max_messages || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
             let Some(oldest) = self.ring.pop_front() else { break };
             self.ring_bytes -= oldest.message.weight();
             dropped += 1;
@@ -79,28 +158,54 @@ impl Line {
 
     /// Takes an entry out. `false` when it is not here (any more).
     pub fn complete(&mut self, position: Position) -> bool {
-        if let Ok(index) = self.shelf.binary_search_by_key(&position, |slot| slot.position) {
-            let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
-            self.shelf_messages -= 1;
-            self.shelf_bytes -= entry.message.weight();
-            while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
-                self.shelf.pop_front();
-            }
+        if position.turn > 0 {
+            return self.complete_ringed(position);
+        }
+        let number = position.number;
+        if (self.loaded..self.placed).contains(&number) && !self.done.contains(number) {
+            self.done.insert(number);
+            self.spilled -= 1;
             return true;
         }
+        let Ok(index) = self.shelf.binary_search_by_key(&number, |slot| slot.number) else { return false };
+        let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
+        self.shelf_messages -= 1;
+        self.shelf_bytes -= entry.message.weight();
+        while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
+            self.shelf.pop_front();
+        }
+        true
+    }
+
+    pub fn len(&self) -> usize {
+        self.shelf_messages + self.ring.len() + usize::try_from(self.spilled).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes in memory.
+    #[cfg(test)]
+    pub fn weight(&self) -> usize {
+        self.shelf_bytes + self.ring_bytes
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        let number = entry.position.number;
+        self.loaded = number + 1;
+        self.done.remove_below(self.loaded);
+        self.shelf_messages += 1;
+        self.shelf_bytes += entry.message.weight();
+        self.shelf.push_back(Slot { number, entry: Some(entry) });
+    }
+
+    fn complete_ringed(&mut self, position: Position) -> bool {
         let Ok(index) = self.ring.binary_search_by_key(&position, |entry| entry.position) else { return false };
         let Some(entry) = self.ring.remove(index) else { return false };
         self.ring_bytes -= entry.message.weight();
         true
     }
 
-    pub fn len(&self) -> usize {
-        self.shelf_messages + self.ring.len()
-    }
-
     /// Shelf and ring after a position, merged.
     fn after(&self, after: Position) -> impl Iterator<Item = &Entry> {
-        let kept = self.shelf.partition_point(|slot| slot.position <= after);
+        let kept = self.shelf.partition_point(|slot| Position::of(slot.number) <= after);
         let rung = self.ring.partition_point(|entry| entry.position <= after);
         let mut kept = self.shelf.range(kept..).filter_map(|slot| slot.entry.as_ref()).peekable();
         let mut rung = self.ring.range(rung..).peekable();

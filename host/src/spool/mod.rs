@@ -1,74 +1,109 @@
 //! Between the chain and the upstreams: where the outcome of a message is kept until the upstream has it.
 //!
 //! ```text
-//!  chain ── commit(record) ──▶ ledger ──┬─▶ line of upstream 0 ─ read / complete ─▶ egress
-//!                                │      └─▶ line of upstream 1 ─ read / complete ─▶ egress
-//!                                └─▶ waiting (no room: the record keeps its lane permits)
+//!  chain ── commit(record) ──▶ incoming ──▶ committer ──▶ log (one write, one fdatasync for everybody who waits)
+//!                                               │            │
+//!     ack ◀── receipt ◀── place, confirm ◀──────┘         refill
+//!                                               ▼            ▼
+//!                     line of upstream 0: what is next in memory, the backlog in the log ── read / complete ──▶ egress
+//!                     line of upstream 1: ...                                      ◀── release, session, confirmed ──
 //! ```
 //!
-//! - **One place for durability.** A record is safe when [`Spool::commit`] admits it; only then is its [`Receipt`]
-//!   resolved, and the ack to the device follows from the receipt alone. Today "safe" means "in memory"; the durable
-//!   log goes inside `commit`, and no caller changes.
-//! - **Whole or not at all.** All outputs of a record are admitted in one step. When one of its upstreams has no room,
-//!   the record waits, and with it what follows it to *any* of its upstreams: order is kept for each upstream, and a
-//!   record for a free upstream passes by.
-//! - **Bounded.** QoS 1 and 2 have a cap on count and on bytes per upstream. What waits beyond it is bounded by the
-//!   lanes: a waiting record keeps its permits, so the lane fills, and the pressure travels back to the devices.
-//! - **QoS 0 never waits** on its own: a ring per upstream, the oldest goes first and is counted. (In a record that also has
-//!   QoS 1 or 2 outputs it goes with them.)
-//! - **Read is not remove.** An entry stays until [`Queue::complete`], so that a sender that lost its session reads again
-//!   from [`Position::START`]. Every entry ends under exactly one [`Fate`]: at all times
-//!   `committed = waiting + forwarded + refused + expired + oversize + dropped_full`.
+//! - **One place for durability.** A record is safe when its frame is in the log; only then are its outputs seen by egress
+//!   and its [`Receipt`] resolved, and the ack to the device follows from the receipt alone.
+//! - **Whole or not at all.** All outputs of a record, and all changes to the durable state that it causes, are one frame.
+//! - **One order.** Records are written in commit order, so that each upstream sees commit order, also after a crash.
+//! - **Numbers.** Each QoS 1 or 2 output has a number, contiguous for its upstream, given when it is written. It is in the
+//!   frame, so that damage shifts nothing; the packet id follows from it, so that a repeat after a crash has the same one.
+//! - **Exactly once** needs three things to be durable before the next step: the session, before anything is sent in it; that a
+//!   message was received, before PUBREL; that it is done, before its place in the window is given away.
+//! - **Bounded.** The log has a cap and leaves the file system a floor; what has no room waits, holding its lane permits, so
+//!   that the lanes fill and the pressure travels back to the devices. Memory holds the head of each backlog only.
+//! - **QoS 0** stays in memory and never waits on its own: a ring per upstream, the oldest goes first and is counted. (In a record
+//!   that also has QoS 1 or 2 outputs it goes with them.)
+//! - **Read is not remove.** An entry stays until [`Queue::complete`]. Every entry ends under exactly one [`Fate`]: at all times
+//!   `committed + recovered = waiting + forwarded + refused + expired + oversize + corrupt + dropped_full`.
+//! - **Dead is dead.** After an error of the disk nothing is acknowledged, [`Spool::died`] resolves, and the process must end.
 //!
-//! Not here: expiry is judged by the reader, which knows the time; packet ids belong to the connection.
+//! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`ledger`] and [`line`] are the
+//! books in memory; [`refill`] reads a backlog back. One log for all upstreams, because a record for several of them must be
+//! one frame. The price: an upstream that is away for long fills it for all.
+//!
+//! Not here: expiry is judged by the reader, which knows the time; who a key of the durable state belongs to, and what its
+//! value means.
 
+mod batch;
+#[cfg(test)]
+mod by_hand;
+mod committer;
+mod frame;
+mod image;
+mod intervals;
 mod key;
 mod ledger;
 mod line;
 pub mod log;
+mod message;
+mod notes;
+mod open;
 mod queue;
 mod receipt;
 mod record;
+mod refill;
 mod restored;
+mod session;
+mod threads;
+mod track;
 mod wire;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use tokio::sync::watch;
 
+pub use self::intervals::Intervals;
 pub use self::key::{Change, Key};
-use self::ledger::{Ledger, Settled};
+use self::ledger::{Ledger, Signals};
+pub use self::message::{decode_message, encode_message};
+pub use self::notes::Confirmed;
+use self::open::Parts;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Output, Position, Record};
 pub use self::restored::{OpenError, Report, Restored};
+pub use self::session::{Recovered, UpstreamSession};
+use self::threads::Life;
+pub use self::wire::WireError;
 use crate::control::config;
 use crate::control::counters::Counters;
 
-/// What has been accepted and not yet forwarded, for all upstreams.
+/// What has been accepted and not yet forwarded, for all upstreams. Ends with its last handle.
 #[derive(Clone)]
 pub struct Spool {
     shared: Arc<Shared>,
+    _owner: Arc<Owner>,
 }
 
-/// One mutex for all upstreams, because a record is admitted to several of them in one step. It is a std mutex: nobody
-/// awaits while holding it, and chain threads are not async.
+/// Tells the threads to finish when the last [`Spool`] goes.
+struct Owner(Arc<Shared>);
+
+/// One mutex for all upstreams, because a record is placed for several of them in one step. It is a std mutex: nobody
+/// awaits or touches the disk while holding it, and chain threads are not async.
 struct Shared {
     ledger: Mutex<Ledger>,
-    /// One for each upstream: something new is there to read.
-    arrivals: Vec<Arc<Notify>>,
+    /// For the committer and for the refill: there is something to do.
+    work: Condvar,
+    wants: Condvar,
+    life: watch::Sender<Life>,
+    signals: Vec<Signals>,
+    sessions: Vec<Recovered>,
+    #[cfg(test)]
+    by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
 }
 
 // === impl Spool ===
 
 impl Spool {
-    pub fn new(upstreams: usize, limits: &config::Spool, counters: Arc<Counters>) -> Self {
-        let arrivals: Vec<_> = (0..upstreams).map(|_| Arc::new(Notify::new())).collect();
-        let ledger = Mutex::new(Ledger::new(arrivals.clone(), limits.clone(), counters));
-        Self { shared: Arc::new(Shared { ledger, arrivals }) }
-    }
-
     /// Opens the spool in `dir`, or makes it, and recovers what is there. `upstreams` are their names, because the log knows
     /// upstreams by name: a changed configuration finds its own.
     pub fn open(
@@ -77,28 +112,38 @@ impl Spool {
         config: &config::Spool,
         counters: Arc<Counters>,
     ) -> Result<(Self, Restored), OpenError> {
-        let _ = dir;
-        Ok((Self::new(upstreams.len(), config, counters), Restored::default()))
+        let parts = open::open(log::OsDisk, dir, upstreams, config, counters)?;
+        let Parts { shared, committer, refill, restored } = parts;
+        threads::start(&shared, committer, refill, open::options(config).sync).map_err(OpenError::Thread)?;
+        Ok((Self::new(shared), restored))
     }
 
-    /// A spool for tests of other rooms: it keeps nothing, and every record is safe when `commit` returns.
+    /// A spool for tests of other rooms, on a disk that is only simulated: every record is safe when `commit` returns.
     #[cfg(test)]
     pub fn in_memory(upstreams: usize, counters: Arc<Counters>) -> Self {
-        Self::new(upstreams, &config::Spool::default(), counters)
+        let names: Vec<String> = (0..upstreams).map(|index| format!("upstream{index}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        let opened = Self::by_hand(log::sim::SimDisk::default(), &names, &config::Spool::default(), counters);
+        opened.unwrap_or_else(|error| panic!("{error}")).0
     }
 
-    /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.
-    pub fn died(&self) -> impl Future<Output = String> + Send + use<> {
-        std::future::pending()
+    fn new(shared: Arc<Shared>) -> Self {
+        Self { _owner: Arc::new(Owner(shared.clone())), shared }
     }
 
-    /// Takes over the outcome of one input. Never blocks: what has no room waits inside, in order.
+    /// Takes over the outcome of one input. Never blocks: it is resolved when it is durable, or never.
     ///
     /// Outputs name their upstream by its index in the configuration; an index that does not exist is a bug of the
     /// caller, and the record is neither kept nor acknowledged.
     pub fn commit(&self, record: Record) {
         let settled = self.shared.ledger().commit(record);
-        settled.into_iter().for_each(Settled::settle);
+        match settled {
+            Some(record) => {
+                record.receipt.resolve();
+                drop(record.hold);
+            }
+            None => self.shared.wake(),
+        }
     }
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
@@ -106,9 +151,38 @@ impl Spool {
         Arc::new(Queue::new(self.shared.clone(), upstream))
     }
 
-    /// Messages that were committed and have not met their [`Fate`].
+    /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].
     pub fn waiting(&self) -> usize {
         self.shared.ledger().waiting()
+    }
+
+    /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.
+    pub fn died(&self) -> impl Future<Output = String> + Send + use<> {
+        let mut life = self.shared.life.subscribe();
+        async move {
+            let end = life.wait_for(|life| matches!(life, Life::Dead(_))).await.map(|life| life.clone());
+            match end {
+                Ok(Life::Dead(reason)) => reason,
+                // Closed in good order, and gone.
+                _ => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Writes what waits and frees the folder. What a full disk has no room for is not acknowledged.
+    pub async fn close(&self) {
+        self.shared.close();
+        let mut life = self.shared.life.subscribe();
+        // The sender is in `self.shared`: it does not go before us.
+        let _ = life.wait_for(|life| *life != Life::Open).await;
+    }
+}
+
+// === impl Owner ===
+
+impl Drop for Owner {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }
 
@@ -118,6 +192,27 @@ impl Shared {
     fn ledger(&self) -> MutexGuard<'_, Ledger> {
         // A panic elsewhere ends the process; until then the books are still the best there is.
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        self.ledger().closing = true;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        #[cfg(test)]
+        if let Some(hand) = self.by_hand.get() {
+            return hand.lock().unwrap_or_else(PoisonError::into_inner).turn(self);
+        }
+        self.work.notify_one();
+    }
+
+    fn wake_refill(&self) {
+        #[cfg(test)]
+        if let Some(hand) = self.by_hand.get() {
+            return hand.lock().unwrap_or_else(PoisonError::into_inner).turn(self);
+        }
+        self.wants.notify_one();
     }
 }
 

@@ -1,8 +1,9 @@
-//! One upstream's side of the spool: read, wait, complete.
+//! One upstream's side of the spool: read, wait, complete, and hear what is durable.
 
 use std::sync::Arc;
 
-use super::{Entry, Fate, Position, Shared};
+use super::notes::Confirmed;
+use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
 
 /// What is there for one upstream. One reader, which keeps its own place: reading removes nothing.
 pub struct Queue {
@@ -25,24 +26,72 @@ impl Queue {
 
     /// Returns when there is an entry after this position.
     pub async fn wait_after(&self, after: Position) {
-        let Some(arrivals) = self.shared.arrivals.get(self.upstream) else { return std::future::pending().await };
+        let Some(signals) = self.shared.signals.get(self.upstream) else { return std::future::pending().await };
         // `notify_one` leaves a permit behind, so that an arrival between the look and the wait is not missed.
         while !self.has_after(after) {
-            arrivals.notified().await;
+            signals.arrived.notified().await;
         }
     }
 
+    /// Whether an entry after this position is in memory.
     pub fn has_after(&self, after: Position) -> bool {
         self.shared.ledger().has_after(self.upstream, after)
     }
 
-    /// The entry has met its fate: it leaves, is counted once, and makes room. Saying it twice changes nothing.
+    /// The entry has met its fate: it leaves, and is counted once. Saying it twice changes nothing. That it is durable is
+    /// [`Confirmed`] later; for QoS 0 there is nothing to make durable.
     pub fn complete(&self, position: Position, fate: Fate) {
-        let settled = self.shared.ledger().complete(self.upstream, position, fate);
-        settled.into_iter().for_each(super::Settled::settle);
+        let mut ledger = self.shared.ledger();
+        let noted = ledger.complete(self.upstream, position, fate);
+        let wanted = ledger.has_want();
+        drop(ledger);
+        if noted {
+            self.shared.wake();
+        }
+        if wanted {
+            self.shared.wake_refill();
+        }
     }
 
-    /// Entries that are admitted and not completed.
+    /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`]. `turn` orders releases.
+    pub fn release(&self, number: u64, turn: u64) {
+        self.shared.ledger().notes.released(self.upstream, number, turn);
+        self.shared.wake();
+    }
+
+    /// What has become durable since the last time.
+    pub fn take_confirmed(&self) -> Confirmed {
+        self.shared.ledger().take_confirmed(self.upstream)
+    }
+
+    /// Returns when something may have become durable.
+    pub async fn wait_confirmed(&self) {
+        match self.shared.signals.get(self.upstream) {
+            Some(signals) => signals.confirmed.notified().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Somebody waits for completions to be durable: they are written now, not when it suits.
+    pub fn hurry(&self) {
+        self.shared.ledger().notes.hurry();
+        self.shared.wake();
+    }
+
+    /// Remembers the session at the upstream. Nothing may be sent in it before this is durable, or the next process would
+    /// not know that it was. A new one forgets what was received in the one before. `false` when the spool has ended.
+    pub async fn remember_session(&self, session: &UpstreamSession, is_new: bool) -> bool {
+        let durable = self.shared.ledger().remember_session(self.upstream, session.encode(), is_new);
+        self.shared.wake();
+        durable.await.is_ok()
+    }
+
+    /// What an earlier process has left in flight.
+    pub fn recovered(&self) -> Recovered {
+        self.shared.sessions.get(self.upstream).cloned().unwrap_or_default()
+    }
+
+    /// Entries that are admitted and not completed, in memory or not.
     pub fn len(&self) -> usize {
         self.shared.ledger().len(self.upstream)
     }

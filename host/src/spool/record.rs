@@ -30,9 +30,16 @@ pub struct Output {
     pub arrived: Instant,
 }
 
-/// Where an entry stands. Rises with every entry, so that "after this one" is a question about a number.
+/// Where an entry stands in the order of its upstream, so that "after this one" is a question about a number.
+///
+/// QoS 1 and 2 have a number of their own, contiguous for each upstream and for ever: the packet id follows from it. QoS 0
+/// stands in a turn behind the number that was the last when it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Position(pub u64);
+pub struct Position {
+    pub number: u64,
+    /// 0 for QoS 1 and 2.
+    pub turn: u64,
+}
 
 /// A message that waits to be forwarded.
 #[derive(Clone, Debug)]
@@ -67,8 +74,13 @@ impl Output {
 // === impl Position ===
 
 impl Position {
-    /// Before the first entry.
-    pub const START: Self = Self(0);
+    /// Before the first entry: numbers begin at 1.
+    pub const START: Self = Self { number: 0, turn: 0 };
+
+    /// Of the QoS 1 or 2 entry with this number.
+    pub fn of(number: u64) -> Self {
+        Self { number, turn: 0 }
+    }
 }
 
 // === impl Fate ===

@@ -21,16 +21,51 @@ pub struct Report {
     pub frames: u64,
     /// Messages that wait for the upstreams of this configuration.
     pub waiting: u64,
+    /// Messages that were in damaged parts of the log.
+    pub lost: u64,
     /// Stretches of the log that did not verify; their bytes are in the folder `quarantine`.
     pub quarantined: u64,
+    /// Frames that are intact and make no sense to this version.
+    pub unreadable: u64,
     /// Upstreams with messages in the spool that this configuration does not have, and how many. Their messages stay.
     pub orphaned: Vec<(String, u64)>,
     pub took: Duration,
 }
 
+// === impl Report ===
+
+impl Report {
+    /// Tells what a person should know.
+    pub fn log(&self) {
+        tracing::info!(waiting = self.waiting, frames = self.frames, took = ?self.took, "spool open");
+        if self.quarantined + self.lost + self.unreadable > 0 {
+            let Self { quarantined, lost, unreadable, .. } = self;
+            tracing::error!(
+                quarantined,
+                lost,
+                unreadable,
+                "the spool was damaged; the bytes are in its folder `quarantine`"
+            );
+        }
+        for (upstream, messages) in &self.orphaned {
+            tracing::warn!(
+                upstream,
+                messages,
+                "the spool has messages for an upstream that is not configured; they are kept"
+            );
+        }
+    }
+}
+
 /// Why the spool cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
+    #[error(transparent)]
+    Log(#[from] super::log::OpenError),
+    #[error("the spool cannot be read: {0}")]
+    Read(std::io::Error),
+    #[error("{0}")]
+    Write(String),
     #[error("the spool's thread does not start: {0}")]
     Thread(std::io::Error),
 }

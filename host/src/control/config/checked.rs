@@ -97,14 +97,27 @@ pub struct Tls {
     pub key: Option<PathBuf>,
 }
 
-/// What the gateway keeps for an upstream that is away.
+/// What the gateway keeps for upstreams that are away.
 #[derive(Clone, Debug)]
 pub struct Spool {
-    /// QoS 1 and 2 messages per upstream: full means back-pressure to the devices.
-    pub max_messages: usize,
-    pub max_bytes: usize,
-    /// QoS 0 messages per upstream: full means the oldest goes, counted.
+    /// Of the whole log on disk: full means back-pressure to the devices.
+    pub max_bytes: u64,
+    /// What stays free on the file system: reached means full, too.
+    pub free_floor: u64,
+    /// QoS 0 messages per upstream, in memory: full means the oldest goes, counted.
     pub max_qos0_messages: usize,
+    pub sync: Sync,
+}
+
+/// When a message counts as safe, and so what an acknowledgement is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// `"group"`: on the medium. Nothing acknowledged is lost, whatever fails.
+    Group,
+    /// `"interval:500ms"`: with the kernel. A power cut loses this much; a crash of the process loses nothing.
+    Interval(Duration),
+    /// `"os"`: with the kernel, which writes when it pleases. A power cut loses about half a minute.
+    Os,
 }
 
 #[derive(Clone, Debug)]

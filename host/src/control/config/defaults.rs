@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, Listener, PluginLimits, Spool};
+use super::checked::{BrokerLimits, Listener, PluginLimits, Spool, Sync};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+const GIB: u64 = 1 << 30;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The port that IANA gave to MQTT without TLS, and with it.
@@ -70,12 +71,13 @@ impl Default for BrokerLimits {
 impl Default for Spool {
     fn default() -> Self {
         Self {
-            // A hundred devices at one reading per second: a quarter of an hour without upstream.
-            max_messages: 100_000,
-            // In memory in this version, so it must leave room on a 256 MiB gateway.
-            max_bytes: 64 * MIB,
+            // A hundred devices at one reading per second: half a day without upstream.
+            max_bytes: GIB,
+            // For logs, updates, and whatever else lives on the gateway.
+            free_floor: 64 * MIB as u64,
             // Nobody waits for these; a minute of them shows what just happened.
             max_qos0_messages: 10_000,
+            sync: Sync::Group,
         }
     }
 }

@@ -83,8 +83,7 @@ impl Bench {
 
     pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
         let counters = Arc::new(Counters::default());
-        let limits = config::Spool { max_messages: 10_000, max_bytes: 1 << 24, max_qos0_messages: 1000 };
-        let spool = Spool::new(1, &limits, counters.clone());
+        let spool = Spool::in_memory(1, counters.clone());
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
         let prepared = Prepared { spec: spec(protocol), password: None, tls: None };

@@ -158,7 +158,7 @@ async fn what_the_server_does_not_offer_is_taken_off() {
     let mut peer = bench.accept().await;
     peer.hear().await;
     peer.connack_with(false, &[0x24, 1, 0x25, 0]).await;
-    assert_eq!(peer.hear().await, publish(1, false, 1, "a"));
+    assert_eq!(peer.hear().await, publish(2, false, 1, "a"));
 }
 
 #[tokio::test(start_paused = true)]

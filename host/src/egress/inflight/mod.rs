@@ -1,59 +1,82 @@
 //! The sender's half of QoS 1 and 2 (MQTT 5, sections 4.3, 4.4, 4.9), for both protocol versions, without I/O.
 //!
 //! ```text
-//!            PUBLISH            PUBACK
-//!  QoS 1  ────────▶ Published ────────▶ done
-//!            PUBLISH            PUBREC ▷ PUBREL         PUBCOMP
-//!  QoS 2  ────────▶ Published ─────────────▶ Released ─────────▶ done
+//!            PUBLISH            PUBACK           durable
+//!  QoS 1  ────────▶ Published ───────────────▶ Done ─────▶ (forgotten)
+//!            PUBLISH            PUBREC             durable ▷ PUBREL           PUBCOMP        durable
+//!  QoS 2  ────────▶ Published ────────▶ Received ─────────────────▶ Released ─────────▶ Done ─────▶ (forgotten)
 //! ```
 //!
-//! - **Packet ids are ours** and never reused while their exchange is open [MQTT-2.2.1-3].
+//! - **The packet id follows from the number** that the spool gave the message, so that a repeat has the same one, also by
+//!   another process after a crash. It is unique while the open numbers span less than all ids, and the window sees to that
+//!   [MQTT-2.2.1-3].
 //! - **The window** is the lesser of our limit and the server's Receive Maximum [MQTT-3.3.4-7]. It counts every open
-//!   exchange of this connection, recovered ones too: never more than the quota of section 4.9 allows.
+//!   exchange of this connection, recovered ones too: never more than the quota of section 4.9 allows. An exchange leaves
+//!   it when its end is *durable*: so a crash repeats a window's worth at most, whatever the disk was late with.
+//! - **Received is durable before PUBREL**, or the next process would publish again what the server is free to take as new.
 //! - **A new connection with the session**: a PUBREL for each released exchange, then every unacknowledged PUBLISH with
 //!   its own id and DUP = 1 [MQTT-4.4.0-1, MQTT-3.3.1-1], each in its original order [MQTT-4.6.0-1], before anything new.
-//! - **Without the session** everything is forgotten, because ids mean nothing to that server any more; the spool still
-//!   has the messages and they begin again. QoS 2 may then arrive twice, and that is counted.
+//! - **A new process with the session**: the same. Which messages had been published is not written down; those within the
+//!   window of the oldest may have been, and are published with DUP = 1.
+//! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
+//!   then arrive twice, and that is counted.
 //! - **A failure reason** in PUBACK or PUBREC ends the exchange; the message is not sent again (section 4.3.3).
 //! - **Acks that fit nothing** (duplicates, strangers) change nothing. A strange PUBREC is answered with PUBREL 0x92, so
 //!   that the server can close its side.
-//! - Once released, only PUBREL is ever sent [MQTT-4.3.3-6]. Message expiry is no longer applied to what was sent
+//! - Once received, only PUBREL is ever sent [MQTT-4.3.3-6]. Message expiry is no longer applied to what was sent
 //!   [MQTT-4.3.3-7].
 //!
-//! Not here: the codec, the clock, the spool. Positions of the spool name exchanges, and their order is the sending order.
+//! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
-use crate::spool::Position;
+use crate::spool::{Confirmed, Recovered};
+
+/// Packet ids are 1 to this.
+const IDS: u64 = 65_535;
 
 pub struct Inflight {
-    /// Open exchanges in the order of their first sending.
-    exchanges: BTreeMap<Position, Exchange>,
-    by_id: HashMap<u16, Position>,
+    /// Open exchanges by number, which is the order of their first sending.
+    exchanges: BTreeMap<u64, Exchange>,
+    by_id: HashMap<u16, u64>,
     /// Published on an earlier connection and not yet repeated on this one.
-    resend: VecDeque<Position>,
-    next_id: u16,
+    resend: VecDeque<u64>,
     /// Our own limit, and what this connection allows.
     limit: u16,
     window: usize,
     releases: u64,
+    /// Done, and not known to be durable.
+    closing: usize,
+    /// Messages below may have been sent in this session, by an earlier process.
+    sent_below: u64,
+    /// Messages below may have been sent in a session that was lost.
+    doubtful_below: u64,
+    doubtful: u64,
+    /// The next message would have the id of an open exchange: none may begin until one has ended.
+    blocked: bool,
 }
 
 struct Exchange {
-    id: u16,
-    message: Message,
+    /// None for one that is past needing it.
+    message: Option<Message>,
     state: State,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Published,
-    /// PUBREC has come; PUBRELs are repeated in the order of their PUBRECs [MQTT-4.6.0-4].
+    /// PUBREC has come, and is on its way to the disk.
+    Received {
+        turn: u64,
+    },
+    /// PUBRELs are repeated in the order of their PUBRECs [MQTT-4.6.0-4].
     Released {
         turn: u64,
     },
+    /// Over, but for the disk. Holds its place in the window and its packet id.
+    Done,
 }
 
 /// A PUBLISH to be sent. `id` is 0 at QoS 0, which is never in flight.
@@ -75,32 +98,51 @@ pub struct Ack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     Nothing,
+    /// Make this durable; [`Inflight::confirm`] then has the PUBREL.
+    Receive {
+        number: u64,
+        turn: u64,
+    },
     /// Send this PUBREL.
     Release(Ack),
     /// The exchange is over: acknowledged, or refused when the reason is a failure.
     Done {
-        position: Position,
-        message: Message,
+        number: u64,
+        message: Option<Message>,
         reason: Reason,
     },
     /// The server says that our id is in use: the two sides disagree, and only a clean start can heal that.
     Reset,
 }
 
+/// The packet id of the message with this number.
+pub fn packet_id(number: u64) -> u16 {
+    (number % IDS) as u16 + 1
+}
+
 // === impl Inflight ===
 
 impl Inflight {
-    /// No exchange is open, and none can be begun before the first [`Inflight::resume`].
-    pub fn new(limit: u16) -> Self {
-        Self {
+    /// No exchange can be begun before the first [`Inflight::resume`] or [`Inflight::restart`].
+    pub fn new(limit: u16, recovered: &Recovered) -> Self {
+        let mut inflight = Self {
             exchanges: BTreeMap::new(),
             by_id: HashMap::new(),
             resend: VecDeque::new(),
-            next_id: 1,
             limit: limit.max(1),
             window: 0,
             releases: 0,
+            closing: 0,
+            sent_below: recovered.sent_below,
+            doubtful_below: 0,
+            doubtful: 0,
+            blocked: false,
+        };
+        for &(number, turn) in &recovered.released {
+            inflight.releases = inflight.releases.max(turn);
+            inflight.open(number, Exchange { message: None, state: State::Released { turn } });
         }
+        inflight
     }
 
     /// A new connection that kept the session: the PUBRELs to send first. [`Inflight::next_resend`] has the rest.
@@ -108,22 +150,32 @@ impl Inflight {
         self.window = self.limit.min(receive_maximum).into();
         self.resend.clear();
         let mut released = Vec::new();
-        for (position, exchange) in &self.exchanges {
+        for (number, exchange) in &self.exchanges {
             match exchange.state {
-                State::Published => self.resend.push_back(*position),
-                State::Released { turn } => released.push((turn, exchange.id)),
+                State::Published => self.resend.push_back(*number),
+                State::Released { turn } => released.push((turn, *number)),
+                State::Received { .. } | State::Done => {}
             }
         }
         released.sort_unstable();
-        released.into_iter().map(|(_, id)| Ack { id, reason: Reason::SUCCESS }).collect()
+        released.into_iter().map(|(_, number)| success(number)).collect()
     }
 
-    /// A new session: nothing is open any more. Returns how many QoS 2 messages may now arrive twice.
-    pub fn restart(&mut self, receive_maximum: u16) -> usize {
-        let doubtful = self.exchanges.values().filter(|exchange| exchange.message.qos == QoS::ExactlyOnce).count();
-        *self = Self::new(self.limit);
+    /// A new session: nothing is open any more, but what is over and waits for the disk.
+    pub fn restart(&mut self, receive_maximum: u16) {
         self.window = self.limit.min(receive_maximum).into();
-        doubtful
+        let sent_below = self.exchanges.keys().next_back().map_or(0, |last| last + 1).max(self.sent_below);
+        self.doubtful_below = self.doubtful_below.max(sent_below);
+        self.sent_below = 0;
+        self.blocked = false;
+        self.resend.clear();
+        self.exchanges.retain(|_, exchange| exchange.state == State::Done);
+        self.by_id.retain(|_, number| self.exchanges.contains_key(number));
+    }
+
+    /// QoS 2 messages that were sent again after a lost session, since the last time: they may arrive twice.
+    pub fn take_doubtful(&mut self) -> u64 {
+        std::mem::take(&mut self.doubtful)
     }
 
     /// The next PUBLISH to repeat, when the window has room for it.
@@ -131,67 +183,110 @@ impl Inflight {
         if self.active() >= self.window {
             return None;
         }
-        let exchange = self.exchanges.get(&self.resend.pop_front()?)?;
-        Some(Publish { id: exchange.id, dup: true, message: exchange.message.clone() })
+        let number = self.resend.pop_front()?;
+        let message = self.exchanges.get(&number)?.message.clone()?;
+        Some(Publish { id: packet_id(number), dup: true, message })
     }
 
     /// How many new exchanges may begin now. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
-        if self.resend.is_empty() { self.window.saturating_sub(self.active()) } else { 0 }
+        let open = self.resend.is_empty() && !self.blocked;
+        if open { self.window.saturating_sub(self.active()) } else { 0 }
     }
 
-    /// Begins an exchange. `None` when there is no room, or this position is in flight already.
-    pub fn publish(&mut self, position: Position, message: Message) -> Option<Publish> {
-        if self.room() == 0 || self.contains(position) {
+    /// Whether much of the window is held by what waits for the disk alone.
+    pub fn is_held_by_disk(&self) -> bool {
+        self.closing > 0 && self.closing * 2 >= self.window
+    }
+
+    /// Begins an exchange that [`Inflight::admits`]. `None` when it does not.
+    pub fn publish(&mut self, number: u64, message: Message) -> Option<Publish> {
+        if !self.admits(number) {
             return None;
         }
-        let id = self.allocate();
-        self.by_id.insert(id, position);
-        self.exchanges.insert(position, Exchange { id, message: message.clone(), state: State::Published });
-        Some(Publish { id, dup: false, message })
+        let dup = number < self.sent_below;
+        self.doubtful += u64::from(number < self.doubtful_below && message.qos == QoS::ExactlyOnce);
+        self.open(number, Exchange { message: Some(message.clone()), state: State::Published });
+        Some(Publish { id: packet_id(number), dup, message })
     }
 
-    pub fn contains(&self, position: Position) -> bool {
-        self.exchanges.contains_key(&position)
+    /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the
+    /// oldest must cover all that was sent, whatever was left out between.
+    pub fn leave_out(&mut self, number: u64) {
+        self.open(number, Exchange { message: None, state: State::Done });
+        self.closing += 1;
+    }
+
+    /// Whether an exchange with this number can begin now: there is room, it has not begun, and its id is free.
+    pub fn admits(&mut self, number: u64) -> bool {
+        self.blocked |= self.exchanges.keys().next().is_some_and(|oldest| number.saturating_sub(*oldest) >= IDS);
+        self.room() > 0 && !self.contains(number)
+    }
+
+    pub fn contains(&self, number: u64) -> bool {
+        self.exchanges.contains_key(&number)
     }
 
     pub fn is_empty(&self) -> bool {
         self.exchanges.is_empty()
     }
 
-    /// Ends an exchange whose PUBLISH cannot be written to this server. Returns its place in the spool.
-    pub fn abandon(&mut self, id: u16) -> Option<Position> {
-        let position = *self.by_id.get(&id)?;
-        self.end(position);
-        Some(position)
+    /// Ends an exchange whose PUBLISH cannot be written to this server. Returns its number.
+    pub fn abandon(&mut self, id: u16) -> Option<u64> {
+        let number = *self.by_id.get(&id)?;
+        self.end(number)?;
+        Some(number)
     }
 
     pub fn on_puback(&mut self, ack: Ack) -> Step {
         match self.find(ack.id) {
-            Some((position, QoS::AtLeastOnce, _)) => self.finish(position, ack.reason),
+            Some((number, Some(QoS::AtLeastOnce), State::Published)) => self.finish(number, ack.reason),
             _ => Step::Nothing,
         }
     }
 
     pub fn on_pubrec(&mut self, ack: Ack) -> Step {
         match self.find(ack.id) {
-            Some((position, QoS::ExactlyOnce, State::Published)) if ack.reason.is_failure() => {
-                self.finish(position, ack.reason)
+            Some((number, Some(QoS::ExactlyOnce), State::Published)) if ack.reason.is_failure() => {
+                self.finish(number, ack.reason)
             }
-            Some((position, QoS::ExactlyOnce, State::Published)) => self.release(position, ack.id),
-            Some((_, QoS::ExactlyOnce, State::Released { .. })) => release(ack.id, Reason::SUCCESS),
+            Some((number, Some(QoS::ExactlyOnce), State::Published)) => self.receive(number),
+            Some((_, _, State::Received { .. })) => Step::Nothing,
+            Some((number, _, State::Released { .. })) => Step::Release(success(number)),
             // A failure has closed the server's side already.
             _ if ack.reason.is_failure() => Step::Nothing,
-            _ => release(ack.id, Reason::PACKET_IDENTIFIER_NOT_FOUND),
+            _ => Step::Release(Ack { id: ack.id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }),
         }
     }
 
     /// Any reason ends the exchange: 0x92 says that the server had finished before, its PUBCOMP was lost.
     pub fn on_pubcomp(&mut self, ack: Ack) -> Step {
         match self.find(ack.id) {
-            Some((position, QoS::ExactlyOnce, State::Released { .. })) => self.finish(position, Reason::SUCCESS),
+            Some((number, _, State::Released { .. })) => self.finish(number, Reason::SUCCESS),
             _ => Step::Nothing,
         }
+    }
+
+    /// What has become durable. Returns the PUBRELs that may now be sent.
+    pub fn confirm(&mut self, confirmed: &Confirmed) -> Vec<Ack> {
+        for number in confirmed.done.numbers() {
+            if self.exchanges.get(&number).is_some_and(|exchange| exchange.state == State::Done) {
+                self.exchanges.remove(&number);
+                self.by_id.remove(&packet_id(number));
+                self.closing -= 1;
+                self.blocked = false;
+            }
+        }
+        let mut releases = Vec::new();
+        for number in &confirmed.released {
+            if let Some(exchange) = self.exchanges.get_mut(number)
+                && let State::Received { turn } = exchange.state
+            {
+                exchange.state = State::Released { turn };
+                releases.push(success(*number));
+            }
+        }
+        releases
     }
 
     /// Exchanges that are open on this connection.
@@ -199,54 +294,52 @@ impl Inflight {
         self.exchanges.len() - self.resend.len()
     }
 
-    /// The window is at most 65,535 and there is room in it, so that a free id exists.
-    fn allocate(&mut self) -> u16 {
-        while self.next_id == 0 || self.by_id.contains_key(&self.next_id) {
-            self.next_id = self.next_id.wrapping_add(1);
-        }
-        let id = self.next_id;
-        self.next_id = id.wrapping_add(1);
-        id
+    fn open(&mut self, number: u64, exchange: Exchange) {
+        self.by_id.insert(packet_id(number), number);
+        self.exchanges.insert(number, exchange);
     }
 
-    fn find(&self, id: u16) -> Option<(Position, QoS, State)> {
-        let position = *self.by_id.get(&id)?;
-        let exchange = self.exchanges.get(&position)?;
-        Some((position, exchange.message.qos, exchange.state))
+    fn find(&self, id: u16) -> Option<(u64, Option<QoS>, State)> {
+        let number = *self.by_id.get(&id)?;
+        let exchange = self.exchanges.get(&number)?;
+        Some((number, exchange.message.as_ref().map(|message| message.qos), exchange.state))
     }
 
-    fn release(&mut self, position: Position, id: u16) -> Step {
+    fn receive(&mut self, number: u64) -> Step {
         self.releases += 1;
         let turn = self.releases;
-        if let Some(exchange) = self.exchanges.get_mut(&position) {
-            exchange.state = State::Released { turn };
+        if let Some(exchange) = self.exchanges.get_mut(&number) {
+            exchange.state = State::Received { turn };
         }
-        self.resend.retain(|waiting| *waiting != position);
-        release(id, Reason::SUCCESS)
+        self.resend.retain(|waiting| *waiting != number);
+        Step::Receive { number, turn }
     }
 
-    fn finish(&mut self, position: Position, reason: Reason) -> Step {
+    fn finish(&mut self, number: u64, reason: Reason) -> Step {
         if reason == Reason::PACKET_IDENTIFIER_IN_USE {
             return Step::Reset;
         }
-        match self.end(position) {
-            Some(exchange) => Step::Done { position, message: exchange.message, reason },
+        match self.end(number) {
+            Some(message) => Step::Done { number, message, reason },
             None => Step::Nothing,
         }
     }
 
-    fn end(&mut self, position: Position) -> Option<Exchange> {
-        let exchange = self.exchanges.remove(&position)?;
-        self.by_id.remove(&exchange.id);
+    /// Over, but for the disk. Gives its message back.
+    fn end(&mut self, number: u64) -> Option<Option<Message>> {
+        let exchange = self.exchanges.get_mut(&number).filter(|exchange| exchange.state != State::Done)?;
+        exchange.state = State::Done;
+        self.closing += 1;
+        let message = exchange.message.take();
         if !self.resend.is_empty() {
-            self.resend.retain(|waiting| *waiting != position);
+            self.resend.retain(|waiting| *waiting != number);
         }
-        Some(exchange)
+        Some(message)
     }
 }
 
-fn release(id: u16, reason: Reason) -> Step {
-    Step::Release(Ack { id, reason })
+fn success(number: u64) -> Ack {
+    Ack { id: packet_id(number), reason: Reason::SUCCESS }
 }
 
 #[cfg(test)]

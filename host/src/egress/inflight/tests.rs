@@ -1,4 +1,4 @@
-//! The rules of the sender, one by one. The whole of them under random disconnects is in `model`.
+//! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
 
 use super::*;
 use crate::topic::TopicName;
@@ -7,8 +7,12 @@ fn message(qos: QoS) -> Message {
     Message::new(TopicName::parse("t").unwrap(), "x", qos)
 }
 
+fn fresh(limit: u16) -> Inflight {
+    Inflight::new(limit, &Recovered::default())
+}
+
 fn connected(limit: u16) -> Inflight {
-    let mut inflight = Inflight::new(limit);
+    let mut inflight = fresh(limit);
     inflight.restart(u16::MAX);
     inflight
 }
@@ -17,15 +21,28 @@ fn ok(id: u16) -> Ack {
     Ack { id, reason: Reason::SUCCESS }
 }
 
-fn publish(inflight: &mut Inflight, position: u64, qos: QoS) -> u16 {
-    inflight.publish(Position(position), message(qos)).expect("room").id
+fn publish(inflight: &mut Inflight, number: u64, qos: QoS) -> u16 {
+    inflight.publish(number, message(qos)).expect("room").id
 }
 
 fn done(step: &Step) -> Option<(u64, Reason)> {
     match step {
-        Step::Done { position, reason, .. } => Some((position.0, *reason)),
+        Step::Done { number, reason, .. } => Some((*number, *reason)),
         _ => None,
     }
+}
+
+/// The disk has these completions.
+fn durable(inflight: &mut Inflight, numbers: impl IntoIterator<Item = u64>) {
+    let mut confirmed = Confirmed::default();
+    numbers.into_iter().for_each(|number| confirmed.done.insert(number));
+    assert_eq!(inflight.confirm(&confirmed), []);
+}
+
+/// The PUBREC has come and is on the disk. Returns the PUBREL.
+fn received(inflight: &mut Inflight, id: u16) -> Vec<Ack> {
+    let Step::Receive { number, .. } = inflight.on_pubrec(ok(id)) else { panic!("a first PUBREC is made durable") };
+    inflight.confirm(&Confirmed { released: vec![number], ..Confirmed::default() })
 }
 
 #[test]
@@ -33,9 +50,47 @@ fn qos_1_ends_with_its_puback_and_qos_2_with_its_pubcomp() {
     let mut inflight = connected(10);
     let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
     assert_eq!(done(&inflight.on_puback(ok(one))), Some((1, Reason::SUCCESS)));
-    assert_eq!(inflight.on_pubrec(ok(two)), Step::Release(ok(two)));
+    assert_eq!(received(&mut inflight, two), [ok(two)]);
     assert_eq!(done(&inflight.on_pubcomp(ok(two))), Some((2, Reason::SUCCESS)));
+    durable(&mut inflight, [1, 2]);
     assert!(inflight.is_empty());
+}
+
+#[test]
+fn pubrel_waits_for_the_disk() {
+    let mut inflight = connected(10);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    assert_eq!(inflight.on_pubrec(ok(id)), Step::Receive { number: 1, turn: 1 });
+    assert_eq!(inflight.on_pubrec(ok(id)), Step::Nothing, "a second PUBREC hurries nothing");
+    assert_eq!(inflight.on_pubcomp(ok(id)), Step::Nothing, "nobody has asked for it");
+    assert_eq!(inflight.resume(u16::MAX), [], "not on a new connection either");
+    assert_eq!(inflight.next_resend(), None, "and never again a PUBLISH");
+    let released = Confirmed { released: vec![1], ..Confirmed::default() };
+    assert_eq!(inflight.confirm(&released), [ok(id)]);
+    assert_eq!(inflight.confirm(&released), [], "once");
+}
+
+#[test]
+fn a_completion_holds_its_place_until_it_is_durable() {
+    let mut inflight = connected(2);
+    for number in [1, 2] {
+        let id = publish(&mut inflight, number, QoS::AtLeastOnce);
+        inflight.on_puback(ok(id));
+    }
+    assert_eq!((inflight.room(), inflight.is_held_by_disk()), (0, true));
+    inflight.restart(u16::MAX);
+    assert_eq!(inflight.room(), 0, "a lost session changes nothing about what is over");
+    durable(&mut inflight, [2]);
+    assert_eq!(inflight.room(), 1);
+}
+
+#[test]
+fn what_is_left_out_holds_a_place_as_well() {
+    let mut inflight = connected(2);
+    inflight.leave_out(1);
+    assert_eq!(inflight.room(), 1);
+    durable(&mut inflight, [1]);
+    assert_eq!((inflight.room(), inflight.is_empty()), (2, true));
 }
 
 #[test]
@@ -51,11 +106,11 @@ fn acks_that_fit_nothing_change_nothing() {
     ] {
         assert_eq!(step, Step::Nothing);
     }
-    inflight.on_pubrec(ok(two));
+    received(&mut inflight, two);
     assert_eq!(inflight.on_pubrec(ok(two)), Step::Release(ok(two)), "a second PUBREC is answered like the first");
     inflight.on_pubcomp(ok(two));
     assert_eq!(inflight.on_pubcomp(ok(two)), Step::Nothing);
-    assert!(inflight.contains(Position(1)));
+    assert!(inflight.contains(1));
 }
 
 #[test]
@@ -73,6 +128,7 @@ fn a_failure_reason_ends_the_exchange() {
     let refused = |id| Ack { id, reason: Reason::NOT_AUTHORIZED };
     assert_eq!(done(&inflight.on_pubrec(refused(two))), Some((2, Reason::NOT_AUTHORIZED)));
     assert_eq!(done(&inflight.on_puback(refused(one))), Some((1, Reason::NOT_AUTHORIZED)));
+    durable(&mut inflight, [1, 2]);
     assert!(inflight.is_empty());
 }
 
@@ -90,19 +146,19 @@ fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
     let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
     let in_use = Ack { id: two, reason: Reason::PACKET_IDENTIFIER_IN_USE };
     assert_eq!(inflight.on_pubrec(in_use), Step::Reset);
-    assert!(inflight.contains(Position(2)));
+    assert!(inflight.contains(2));
 }
 
 #[test]
 fn the_window_is_the_lesser_of_ours_and_the_servers() {
-    let mut inflight = Inflight::new(5);
+    let mut inflight = fresh(5);
     assert_eq!(inflight.room(), 0, "not before the first connection");
     inflight.restart(3);
     assert_eq!(inflight.room(), 3);
-    for position in 1..=3 {
-        publish(&mut inflight, position, QoS::AtLeastOnce);
+    for number in 1..=3 {
+        publish(&mut inflight, number, QoS::AtLeastOnce);
     }
-    assert_eq!(inflight.publish(Position(4), message(QoS::AtLeastOnce)), None);
+    assert_eq!(inflight.publish(4, message(QoS::AtLeastOnce)), None);
     inflight.restart(u16::MAX);
     assert_eq!(inflight.room(), 5);
 }
@@ -111,19 +167,26 @@ fn the_window_is_the_lesser_of_ours_and_the_servers() {
 fn an_id_is_not_reused_while_its_exchange_is_open() {
     let mut inflight = connected(2);
     let first = publish(&mut inflight, 1, QoS::AtLeastOnce);
-    for position in 2..=70_000 {
-        let id = publish(&mut inflight, position, QoS::AtLeastOnce);
+    for number in 2..=65_535 {
+        let id = publish(&mut inflight, number, QoS::AtLeastOnce);
         assert!(id != 0 && id != first);
         inflight.on_puback(ok(id));
+        durable(&mut inflight, [number]);
     }
+    assert_eq!(packet_id(65_536), first);
+    assert_eq!((inflight.admits(65_536), inflight.room()), (false, 0), "all ids are used up: nothing new begins");
+    inflight.on_puback(ok(first));
+    assert!(!inflight.admits(65_536), "not before that is durable");
+    durable(&mut inflight, [1]);
+    assert_eq!(publish(&mut inflight, 65_536, QoS::AtLeastOnce), first);
 }
 
 #[test]
 fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids() {
     let mut inflight = connected(10);
-    let ids: Vec<u16> = (1..=4).map(|position| publish(&mut inflight, position, QoS::ExactlyOnce)).collect();
-    inflight.on_pubrec(ok(ids[3]));
-    inflight.on_pubrec(ok(ids[1]));
+    let ids: Vec<u16> = (1..=4).map(|number| publish(&mut inflight, number, QoS::ExactlyOnce)).collect();
+    received(&mut inflight, ids[3]);
+    received(&mut inflight, ids[1]);
     assert_eq!(inflight.resume(u16::MAX), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
     assert_eq!(inflight.room(), 0, "nothing new before what is old");
     let resent: Vec<(u16, bool)> =
@@ -133,13 +196,28 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
 }
 
 #[test]
+fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
+    let session = None;
+    let mut inflight = Inflight::new(10, &Recovered { session, sent_below: 9, released: vec![(7, 3), (5, 4)] });
+    let (five, seven) = (packet_id(5), packet_id(7));
+    assert_eq!(inflight.resume(u16::MAX), [ok(seven), ok(five)]);
+    assert!(inflight.contains(5) && inflight.contains(7), "never published again");
+    let sent: Vec<_> = [6, 8, 9].map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap()).into();
+    let sent: Vec<_> = sent.iter().map(|publish| (publish.id, publish.dup)).collect();
+    assert_eq!(sent, [(packet_id(6), true), (packet_id(8), true), (packet_id(9), false)]);
+    assert_eq!(inflight.on_pubrec(ok(packet_id(6))), Step::Receive { number: 6, turn: 5 }, "turns go on");
+    assert_eq!(done(&inflight.on_pubcomp(ok(five))), Some((5, Reason::SUCCESS)));
+}
+
+#[test]
 fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
     let mut inflight = connected(10);
-    let ids: Vec<u16> = (1..=3).map(|position| publish(&mut inflight, position, QoS::AtLeastOnce)).collect();
+    let ids: Vec<u16> = (1..=3).map(|number| publish(&mut inflight, number, QoS::AtLeastOnce)).collect();
     inflight.resume(1);
     assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[0]));
     assert_eq!(inflight.next_resend(), None);
     inflight.on_puback(ok(ids[0]));
+    durable(&mut inflight, [1]);
     assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[1]));
 }
 
@@ -149,7 +227,20 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
     publish(&mut inflight, 1, QoS::AtLeastOnce);
     let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
     publish(&mut inflight, 3, QoS::ExactlyOnce);
-    inflight.on_pubrec(ok(two));
-    assert_eq!(inflight.restart(u16::MAX), 2);
+    received(&mut inflight, two);
+    inflight.restart(u16::MAX);
     assert!(inflight.is_empty() && inflight.next_resend().is_none());
+    let again = (1..=4).map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap());
+    assert!(again.collect::<Vec<_>>().iter().all(|publish| !publish.dup));
+    assert_eq!((inflight.take_doubtful(), inflight.take_doubtful()), (3, 0));
+}
+
+#[test]
+fn a_session_that_a_new_process_does_not_find_makes_its_messages_doubtful() {
+    let mut inflight = Inflight::new(10, &Recovered { session: None, sent_below: 3, released: vec![(1, 1)] });
+    inflight.restart(u16::MAX);
+    for number in 1..=4 {
+        assert!(!inflight.publish(number, message(QoS::ExactlyOnce)).unwrap().dup);
+    }
+    assert_eq!(inflight.take_doubtful(), 2);
 }

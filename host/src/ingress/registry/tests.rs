@@ -19,9 +19,8 @@ struct House {
 fn house() -> House {
     let counters = Arc::<Counters>::default();
     let limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
-    let spool_limits = config::Spool { max_messages: 1, max_bytes: 1, max_qos0_messages: 1 };
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
-    let spool = Spool::new(0, &spool_limits, counters.clone());
+    let spool = Spool::in_memory(0, counters.clone());
     let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
     let listener = Mailbox::new("listener".into(), mailbox);

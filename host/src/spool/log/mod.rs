@@ -88,7 +88,7 @@ pub use self::disk::os::OsDisk;
 pub use self::disk::sim;
 pub use self::disk::{Disk, DiskFile, LockError};
 pub use self::error::{AppendError, OpenError, Shortage};
-pub use self::format::{Frame, Location, MAX_BODY_BYTES};
+pub use self::format::{FRAME_BYTES, Frame, Location, MAX_BODY_BYTES};
 pub use self::options::{Options, Sync};
 pub use self::reader::Reader;
 pub use self::recovery::{Quarantined, Recovery};

@@ -33,6 +33,12 @@ impl<D: Disk> Reader<D> {
         self.at
     }
 
+    /// Goes on from another place.
+    pub fn seek(&mut self, to: Location) {
+        self.at = to;
+        self.scan = None;
+    }
+
     /// The next frame. Removed segments and damaged stretches are stepped over; after an error the same place is tried again.
     ///
     /// Not an `Iterator`: `None` is not the end, and an error is not an item.

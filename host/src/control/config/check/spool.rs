@@ -1,20 +1,44 @@
-//! `[spool]`: what is kept for an upstream that is away.
+//! `[spool]`: what is kept for upstreams that are away, and how safely.
+
+use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::Spool;
+use crate::control::config::checked::{Spool, Sync};
+use crate::control::config::problem::Problem;
 use crate::control::config::raw::Table;
 
 const MANY: usize = 1_000_000_000;
+/// Four segments of 4 MiB, which hold the largest records of the default limits.
+const SMALLEST: ByteSize = ByteSize::mib(16);
+/// Shorter than a sync takes on slow flash is no interval; a minute is a loss that nobody means.
+const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
 pub fn check(table: &Table<'_>) -> Spool {
     let default = Spool::default();
+    let bytes = |size: Option<usize>, default: u64| size.map_or(default, |size| size as u64);
     let spool = Spool {
-        max_messages: table.number("max_messages", 1..=MANY).unwrap_or(default.max_messages),
-        // Less than a mebibyte would not hold a few of the largest packets.
-        max_bytes: table.size("max_bytes", ByteSize::mib(1)..=ByteSize::tib(16)).unwrap_or(default.max_bytes),
+        max_bytes: bytes(table.size("max_bytes", SMALLEST..=ByteSize::tib(16)), default.max_bytes),
+        free_floor: bytes(table.size("free_floor", ByteSize::b(0)..=ByteSize::tib(1)), default.free_floor),
         max_qos0_messages: table.number("max_qos0_messages", 1..=MANY).unwrap_or(default.max_qos0_messages),
+        sync: sync(table).unwrap_or(default.sync),
     };
     table.finish();
     spool
+}
+
+fn sync(table: &Table<'_>) -> Option<Sync> {
+    let typed = table.text("sync")?;
+    let text = *typed.get_ref();
+    let interval = |text: &str| humantime::parse_duration(text).ok().filter(|every| INTERVALS.contains(every));
+    let sync = match (text, text.strip_prefix("interval:")) {
+        ("group", _) => Some(Sync::Group),
+        ("os", _) => Some(Sync::Os),
+        (_, every) => every.and_then(interval).map(Sync::Interval),
+    };
+    if sync.is_none() {
+        let advice = "write `sync = \"group\"` (nothing acknowledged is lost), `\"interval:500ms\"` (from 10ms to 1m) or `\"os\"`";
+        table.add(Problem::error(typed.span(), format!("`sync` cannot be \"{text}\"")).advice(advice));
+    }
+    sync
 }

@@ -15,7 +15,8 @@ const LATER: &[(&str, &str)] = &[
     ("users", "this version has no passwords on listeners yet"),
     ("acl", "this version has no access lists yet"),
     ("when_full", "this version always holds devices back when the spool is full"),
-    ("sync", "this version keeps the spool in memory"),
+    ("max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
+    ("qos0", "this version keeps QoS 0 in memory"),
 ];
 
 // === impl Table ===

@@ -1,0 +1,139 @@
+//! What goes to the log in one write: some records, and the notes that have gathered.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+use super::frame::{INPUT, NOTES, put_change, put_list, put_output};
+use super::image::Image;
+use super::log::{FRAME_BYTES, Frame, Location};
+use super::notes::Notes;
+use super::track::{FIRST, Track};
+use super::{Output, Record};
+use crate::control::clock;
+
+/// Records in one write at most, and bytes: enough that a sync is shared by everybody who waits, few enough that the first
+/// of them does not wait for the copying of a crowd.
+const MAX_RECORDS: usize = 4096;
+const MAX_BYTES: usize = 4 << 20;
+
+/// Bodies in one buffer, encoded against the numbers that are next.
+#[derive(Default)]
+pub(super) struct Batch {
+    bytes: BytesMut,
+    bodies: Vec<(u8, Range<usize>)>,
+    /// Of the bodies, those at the front that are notes.
+    notes: usize,
+    /// By upstream of the configuration: the first number of this batch, and the next.
+    first: Vec<u64>,
+    next: Vec<u64>,
+}
+
+/// The clocks at one moment: `arrived` is told by one and written by the other.
+#[derive(Clone, Copy)]
+struct Now {
+    instant: Instant,
+    unix_ms: u64,
+}
+
+// === impl Batch ===
+
+impl Batch {
+    /// Begins again, and keeps its memory.
+    pub fn clear(&mut self, image: &Image, names: &[Arc<str>]) {
+        self.bytes.clear();
+        self.bodies.clear();
+        self.notes = 0;
+        let next = |name: &Arc<str>| image.track(name).map_or(FIRST, Track::next);
+        self.first = names.iter().map(next).collect();
+        self.next.clone_from(&self.first);
+    }
+
+    /// Before the records.
+    pub fn notes(&mut self, notes: &Notes, names: &[Arc<str>]) {
+        if !notes.is_empty() {
+            self.body(NOTES, |out| notes.encode(names, out));
+            self.notes = self.bodies.len();
+        }
+    }
+
+    /// Encodes records from the front, as many as go in one write of at most `most` bytes; a batch is never empty.
+    pub fn records(&mut self, records: &VecDeque<Record>, names: &[Arc<str>], most: usize) -> usize {
+        let now = Now::read();
+        let mut count = 0;
+        for record in records.iter().take(MAX_RECORDS) {
+            if !self.bodies.is_empty() && self.framed() + weight(record) > most.min(MAX_BYTES) {
+                break;
+            }
+            self.record(record, names, now);
+            count += 1;
+        }
+        count
+    }
+
+    /// Where the records are, when this is where the bodies are.
+    pub fn of_records<'a>(&self, locations: &'a [Location]) -> &'a [Location] {
+        locations.get(self.notes..).unwrap_or_default()
+    }
+
+    pub fn first_numbers(&self) -> &[u64] {
+        &self.first
+    }
+
+    pub fn frames(&self) -> Vec<Frame<'_>> {
+        let body = |range: &Range<usize>| self.bytes.get(range.clone()).unwrap_or_default();
+        self.bodies.iter().map(|(kind, range)| Frame { kind: *kind, body: body(range) }).collect()
+    }
+
+    /// Bytes in a segment, a little more rather than less.
+    pub fn framed(&self) -> usize {
+        self.bytes.len() + self.bodies.len() * (FRAME_BYTES + 8)
+    }
+
+    fn record(&mut self, record: &Record, names: &[Arc<str>], now: Now) {
+        let mut next = std::mem::take(&mut self.next);
+        self.body(INPUT, |out| {
+            let kept = record.outputs.iter().filter(|output| output.is_kept());
+            let numbered = kept.filter_map(|output| {
+                let (name, next) = (names.get(output.upstream)?, next.get_mut(output.upstream)?);
+                *next += 1;
+                Some((name, *next - 1, output))
+            });
+            put_list(out, numbered, |out, (name, number, output)| {
+                put_output(out, name, number, now.unix(output.arrived), &output.message);
+            });
+            put_list(out, &record.changes, put_change);
+        });
+        self.next = next;
+    }
+
+    fn body(&mut self, kind: u8, write: impl FnOnce(&mut BytesMut)) {
+        let start = self.bytes.len();
+        write(&mut self.bytes);
+        self.bodies.push((kind, start..self.bytes.len()));
+    }
+}
+
+/// About the bytes of a record in the log.
+pub(super) fn weight(record: &Record) -> usize {
+    let output = |output: &Output| output.message.weight();
+    let outputs: usize = record.outputs.iter().filter(|output| output.is_kept()).map(output).sum();
+    let changes: usize = record.changes.iter().map(super::Change::weight).sum();
+    FRAME_BYTES + outputs + changes
+}
+
+// === impl Now ===
+
+impl Now {
+    fn read() -> Self {
+        Self { instant: Instant::now(), unix_ms: clock::unix_ms() }
+    }
+
+    fn unix(self, arrived: Instant) -> u64 {
+        let held = self.instant.saturating_duration_since(arrived).as_millis();
+        self.unix_ms.saturating_sub(u64::try_from(held).unwrap_or(u64::MAX))
+    }
+}

@@ -1,0 +1,53 @@
+//! A spool that turns in the caller's thread, for tests: what was committed is durable when the call returns, or never.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use super::committer::{Committer, Turn};
+use super::log::Disk;
+use super::open::{Parts, open};
+use super::refill::{Refill, Refilled};
+use super::threads::Life;
+use super::*;
+
+/// The working parts behind one call.
+pub(super) trait Hand: Send {
+    fn turn(&mut self, shared: &Shared);
+}
+
+struct Both<D: Disk> {
+    committer: Committer<D>,
+    refill: Refill<D>,
+}
+
+impl<D: Disk> Hand for Both<D> {
+    fn turn(&mut self, shared: &Shared) {
+        loop {
+            match self.committer.turn(shared) {
+                Ok(Turn::Worked) => {}
+                Ok(Turn::Idle | Turn::Full(_)) => break,
+                Err(error) => {
+                    shared.life.send_replace(Life::Dead(error.to_string()));
+                    shared.end();
+                    break;
+                }
+            }
+        }
+        while let Ok(Refilled::Some) = self.refill.turn(shared) {}
+    }
+}
+
+impl Spool {
+    pub(in crate::spool) fn by_hand<D: Disk>(
+        disk: D,
+        upstreams: &[&str],
+        config: &config::Spool,
+        counters: Arc<Counters>,
+    ) -> Result<(Self, Restored), OpenError> {
+        let Parts { shared, committer, refill, restored } =
+            open(disk, Path::new("/data/spool"), upstreams, config, counters)?;
+        let hand: Box<dyn Hand> = Box::new(Both { committer, refill });
+        assert!(shared.by_hand.set(Mutex::new(hand)).is_ok());
+        Ok((Self::new(shared), restored))
+    }
+}

@@ -1,0 +1,250 @@
+//! The one owner of the log: takes what waits, writes it once, syncs it once, and only then lets anybody see or ack it.
+//!
+//! ```text
+//!  turn:  collect ─▶ encode ─▶ (roll) ─▶ append + sync ─▶ fold into the image ─▶ place, confirm ─▶ resolve ─▶ trim
+//! ```
+//!
+//! - **Nobody waits for a batch to fill.** While one write is under way the next batch gathers by itself: that is the group
+//!   commit, and it grows with the load.
+//! - **Full is not an error.** Records then wait here in commit order, each with its receipt and its lane permits, so that
+//!   the lanes fill and the devices are held back. They are tried again when a segment has gone, and every [`RETRY`].
+//!   Notes go on: they are what lets a full log drain, and have the log's reserve and a share of each segment for it.
+//! - **An error is the end.** Nothing is resolved after it; whoever waits is dropped unacknowledged, and the process ends.
+//! - **A record that no segment has room for** is not kept: its outputs are counted as `oversize`, or its device would send
+//!   it for ever. Its changes are kept if they fit.
+//!
+//! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, weight};
+use super::frame::SNAPSHOT;
+use super::image::Image;
+use super::log::{AppendError, Disk, Frame, Location, Log};
+use super::notes::Notes;
+use super::{Record, Shared};
+
+/// How often a full log is tried again when nothing else happens: space may return without our doing.
+pub(super) const RETRY: Duration = Duration::from_millis(500);
+
+/// One in so many bytes of a segment is for notes alone: enough for those that complete a segment's worth of messages, when
+/// the disk has no room for the reserve.
+const NOTE_SHARE: u64 = 64;
+
+pub(super) struct Committer<D: Disk> {
+    log: Log<D>,
+    image: Image,
+    /// Of the configuration, in order.
+    names: Vec<Arc<str>>,
+    records: VecDeque<Record>,
+    notes: Notes,
+    batch: Batch,
+    full: Option<Full>,
+}
+
+/// Why records have to wait, and until when.
+struct Full {
+    retry: Instant,
+    /// The active segment is the reserve: it is not for records, whatever its room.
+    reserve: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// There may be more.
+    Worked,
+    Idle,
+    /// What waits here has to wait on, until then.
+    Full(Instant),
+}
+
+// === impl Committer ===
+
+impl<D: Disk> Committer<D> {
+    pub fn new(log: Log<D>, image: Image, names: Vec<Arc<str>>) -> Self {
+        let notes = Notes::new(names.len());
+        Self { log, image, names, records: VecDeque::new(), notes, batch: Batch::default(), full: None }
+    }
+
+    /// The first segment of this process. A log that is full from the start opens all the same: it has a backlog to send.
+    pub fn begin(&mut self) -> Result<(), AppendError> {
+        match self.roll() {
+            Err(AppendError::Full(_)) => match self.roll_reserved() {
+                Err(AppendError::Full(_)) | Ok(()) => Ok(()),
+                error => error,
+            },
+            rolled => rolled,
+        }?;
+        self.trim();
+        Ok(())
+    }
+
+    pub fn log_mut(&mut self) -> &mut Log<D> {
+        &mut self.log
+    }
+
+    /// One write, if there is something to write.
+    pub fn turn(&mut self, shared: &Shared) -> Result<Turn, AppendError> {
+        self.collect(shared);
+        self.refuse_oversize(shared);
+        let ready = if self.may_write_records() { self.records.len() } else { 0 };
+        if ready > 0 && self.write(shared, true)? {
+            return Ok(Turn::Worked);
+        }
+        if !self.notes.is_empty() && self.write(shared, false)? {
+            return Ok(Turn::Worked);
+        }
+        let waits = !self.records.is_empty() || !self.notes.is_empty();
+        Ok(if waits { Turn::Full(self.retry()) } else { Turn::Idle })
+    }
+
+    fn collect(&mut self, shared: &Shared) {
+        let mut ledger = shared.ledger();
+        self.records.append(&mut ledger.incoming);
+        self.notes.absorb(&mut ledger.notes);
+    }
+
+    fn refuse_oversize(&mut self, shared: &Shared) {
+        let most = self.max_record();
+        for record in self.records.iter_mut().filter(|record| weight(record) as u64 > most) {
+            let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(super::Output::is_kept);
+            record.outputs = rest;
+            let mut ledger = shared.ledger();
+            for output in kept {
+                tracing::error!(topic = %output.message.topic, "its record is larger than a segment of the spool; not kept");
+                ledger.refuse();
+            }
+            if weight(record) as u64 > most {
+                tracing::error!(changes = record.changes.len(), "changes larger than a segment of the spool; not kept");
+                record.changes.clear();
+            }
+        }
+    }
+
+    fn may_write_records(&self) -> bool {
+        self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
+    }
+
+    /// Writes the notes and, when asked to, records. `false` when there is no room.
+    fn write(&mut self, shared: &Shared, with_records: bool) -> Result<bool, AppendError> {
+        self.batch.clear(&self.image, &self.names);
+        self.batch.notes(&self.notes, &self.names);
+        let most = self.max_record() as usize;
+        let count = if with_records { self.batch.records(&self.records, &self.names, most) } else { 0 };
+        let room = if with_records { self.make_room() } else { self.make_reserved_room() };
+        match room {
+            Err(AppendError::Full(shortage)) => {
+                self.is_full(&shortage);
+                return Ok(false);
+            }
+            room => room?,
+        }
+        let frames = self.batch.frames();
+        let locations = self.log.append(&frames)?;
+        for (at, frame) in locations.iter().zip(&frames) {
+            self.image.apply(*at, *frame);
+        }
+        self.publish(shared, count, self.batch.of_records(&locations));
+        self.trim();
+        Ok(true)
+    }
+
+    /// For records, and notes beside them.
+    fn make_room(&mut self) -> Result<(), AppendError> {
+        let wanted = self.batch.framed() + self.note_share() as usize;
+        let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        if in_reserve || self.log.must_roll(wanted) {
+            self.roll()?;
+        }
+        if self.full.take().is_some() {
+            tracing::info!("the spool has room again");
+        }
+        Ok(())
+    }
+
+    /// For notes alone.
+    fn make_reserved_room(&mut self) -> Result<(), AppendError> {
+        if !self.log.must_roll(self.batch.framed()) {
+            return Ok(());
+        }
+        match self.roll() {
+            Err(AppendError::Full(_)) => self.roll_reserved(),
+            rolled => rolled,
+        }
+    }
+
+    fn roll(&mut self) -> Result<(), AppendError> {
+        let snapshot = self.image.encode_snapshot();
+        self.log.roll(Frame { kind: SNAPSHOT, body: &snapshot }).map(drop)
+    }
+
+    fn roll_reserved(&mut self) -> Result<(), AppendError> {
+        let snapshot = self.image.encode_snapshot();
+        self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
+        self.full = Some(Full { retry: Instant::now(), reserve: true });
+        Ok(())
+    }
+
+    fn is_full(&mut self, shortage: &dyn std::fmt::Display) {
+        if self.full.is_none() {
+            tracing::warn!("the spool is full: {shortage}; devices are held back until there is room");
+        }
+        let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        self.full = Some(Full { retry: Instant::now() + RETRY, reserve });
+    }
+
+    fn retry(&self) -> Instant {
+        self.full.as_ref().map_or_else(|| Instant::now() + RETRY, |full| full.retry)
+    }
+
+    /// Everything of this write is durable: now it may be seen, and acknowledged.
+    fn publish(&mut self, shared: &Shared, count: usize, locations: &[Location]) {
+        let mut settled = Vec::with_capacity(count);
+        let notes = std::mem::replace(&mut self.notes, Notes::new(self.names.len()));
+        let mut ledger = shared.ledger();
+        let mut numbers = self.batch.first_numbers().to_vec();
+        for (record, at) in self.records.drain(..count).zip(locations) {
+            for output in record.outputs {
+                match numbers.get_mut(output.upstream).filter(|_| output.is_kept()) {
+                    Some(number) => {
+                        ledger.place(*number, output, *at);
+                        *number += 1;
+                    }
+                    None => ledger.place_qos0(output),
+                }
+            }
+            settled.push((record.receipt, record.hold));
+        }
+        ledger.confirm(notes);
+        drop(ledger);
+        for (receipt, hold) in settled {
+            receipt.resolve();
+            drop(hold);
+        }
+    }
+
+    /// Deletes the segments that hold nothing any more. What is needed of them stands in the snapshot of the one after.
+    fn trim(&mut self) {
+        let active = self.log.active_segment();
+        let needed = self.image.needed_segment().unwrap_or(active).min(active);
+        if needed <= self.log.first_segment() {
+            return;
+        }
+        match self.log.remove_below(needed) {
+            Ok(()) => self.full.iter_mut().for_each(|full| full.retry = Instant::now()),
+            // They cost space only, and the next turn tries again.
+            Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
+        }
+    }
+
+    /// The largest record, and the most that records may take in one write.
+    fn max_record(&self) -> u64 {
+        self.log.max_append() - self.note_share()
+    }
+
+    fn note_share(&self) -> u64 {
+        self.log.max_append() / NOTE_SHARE
+    }
+}

@@ -1,0 +1,130 @@
+//! What the frames of the log mean.
+//!
+//! ```text
+//! struct Snapshot {                 // kind 1, the first frame of each segment: all that came before, but the messages
+//!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
+//!     state: u32 count, then (Key, bytes)*,
+//! }
+//! struct Input {                    // kind 2, one for each record: safe as a whole or not at all
+//!     outputs: u32 count, then (upstream: text, number: u64, arrived: u64, message: bytes)*,
+//!     changes: Changes,
+//! }
+//! struct Notes {                    // kind 3: what happened to messages, many in one frame
+//!     done: u32 count, then (upstream: text, done: Ranges)*,
+//!     changes: Changes,
+//! }
+//! Ranges  = u32 count, then (start: u64, end: u64)*
+//! Changes = u32 count, then (Key, u8 put or delete, bytes when put)*
+//! ```
+//!
+//! - Upstreams go by name. An index would be a few bytes shorter, and one damaged table of names would orphan everything.
+//! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
+//! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
+//! - A snapshot repeats which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+
+use std::ops::Range;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::intervals::Intervals;
+use super::key::{Change, Key};
+use super::message::encode_message;
+use super::wire::{Fields, WireError, put_bytes, put_option, put_text};
+use crate::message::Message;
+
+pub(super) const SNAPSHOT: u8 = 1;
+pub(super) const INPUT: u8 = 2;
+pub(super) const NOTES: u8 = 3;
+
+/// An output as it stands in its frame; the message is not decoded yet.
+pub(super) struct Written<'a> {
+    pub upstream: &'a str,
+    pub number: u64,
+    pub arrived_ms: u64,
+    pub message: &'a [u8],
+}
+
+/// Writes a count in front of what `write` puts, which returns how many it were.
+fn counted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> usize) {
+    let at = out.len();
+    out.put_u32_le(0);
+    let count = write(out) as u32;
+    if let Some(place) = out.get_mut(at..at + size_of::<u32>()) {
+        place.copy_from_slice(&count.to_le_bytes());
+    }
+}
+
+pub(super) fn put_output(out: &mut BytesMut, upstream: &str, number: u64, arrived_ms: u64, message: &Message) {
+    put_text(out, upstream);
+    out.put_u64_le(number);
+    out.put_u64_le(arrived_ms);
+    let at = out.len();
+    out.put_u32_le(0);
+    encode_message(message, out);
+    let length = (out.len() - at - size_of::<u32>()) as u32;
+    if let Some(place) = out.get_mut(at..at + size_of::<u32>()) {
+        place.copy_from_slice(&length.to_le_bytes());
+    }
+}
+
+pub(super) fn put_list<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, put: impl Fn(&mut BytesMut, T)) {
+    counted(out, |out| items.into_iter().map(|item| put(out, item)).count());
+}
+
+pub(super) fn put_ranges(out: &mut BytesMut, ranges: &Intervals) {
+    put_list(out, ranges.ranges(), |out, range| {
+        out.put_u64_le(range.start);
+        out.put_u64_le(range.end);
+    });
+}
+
+pub(super) fn put_change(out: &mut BytesMut, change: &Change) {
+    change.key.encode(out);
+    put_option(out, change.value.as_ref());
+}
+
+pub(super) fn put_entry(out: &mut BytesMut, key: &Key, value: &Bytes) {
+    key.encode(out);
+    put_bytes(out, value);
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    pub fn written(&mut self) -> Result<Written<'a>, WireError> {
+        Ok(Written { upstream: self.text()?, number: self.u64()?, arrived_ms: self.u64()?, message: self.bytes()? })
+    }
+
+    pub fn range(&mut self) -> Result<Range<u64>, WireError> {
+        Ok(self.u64()?..self.u64()?)
+    }
+
+    pub fn ranges(&mut self) -> Result<Intervals, WireError> {
+        let mut ranges = Intervals::default();
+        for _ in 0..self.u32()? {
+            ranges.insert_range(self.range()?);
+        }
+        Ok(ranges)
+    }
+
+    pub fn change(&mut self) -> Result<Change, WireError> {
+        let key = Key::decode(self)?;
+        let value = match self.u8()? {
+            0 => None,
+            1 => Some(Bytes::copy_from_slice(self.bytes()?)),
+            tag => return Err(WireError::Unknown { what: "change", tag }),
+        };
+        Ok(Change { key, value })
+    }
+
+    pub fn entry(&mut self) -> Result<(Key, Bytes), WireError> {
+        Ok((Key::decode(self)?, Bytes::copy_from_slice(self.bytes()?)))
+    }
+
+    /// A list as [`put_list`] writes it.
+    pub fn list<T>(&mut self, mut read: impl FnMut(&mut Self) -> Result<T, WireError>) -> Result<Vec<T>, WireError> {
+        let count = self.u32()?;
+        // Not reserved by a count from outside: it grows with what is really there.
+        (0..count).map(|_| read(self)).collect()
+    }
+}

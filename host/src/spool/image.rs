@@ -1,0 +1,159 @@
+//! What the log says: the fold of all its frames.
+//!
+//! Recovery folds what it reads and the committer folds what it has written, with the same function. So what is known while
+//! running is what would be known after a crash at this moment, and a snapshot of it can stand for all frames before.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::frame::{INPUT, NOTES, SNAPSHOT, put_entry, put_list, put_ranges};
+use super::key::{Change, Key};
+use super::log::{Frame, Location};
+use super::track::Track;
+use super::wire::{Fields, WireError, put_text};
+
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    tracks: Vec<Track>,
+    state: BTreeMap<Key, Bytes>,
+    /// Frames that verify and make no sense to us.
+    pub unreadable: u64,
+    /// Outputs that were in damaged frames and were not done.
+    pub lost: u64,
+    /// Whether a snapshot has been seen: from there on, every upstream that is not in it is new.
+    anchored: bool,
+}
+
+// === impl Image ===
+
+impl Image {
+    pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
+        let mut fields = Fields::new(frame.body);
+        let applied = match frame.kind {
+            SNAPSHOT => self.apply_snapshot(&mut fields),
+            INPUT => self.apply_input(at, &mut fields),
+            NOTES => self.apply_notes(&mut fields),
+            tag => Err(WireError::Unknown { what: "kind of frame", tag }),
+        };
+        if let Err(error) = applied.and_then(|()| fields.end()) {
+            self.unreadable += 1;
+            tracing::error!(segment = at.segment, offset = at.offset, "a frame of the spool cannot be read: {error}");
+        }
+    }
+
+    pub fn encode_snapshot(&self) -> BytesMut {
+        let mut out = BytesMut::new();
+        put_list(&mut out, &self.tracks, |out, track| {
+            put_text(out, &track.name);
+            out.put_u64_le(track.next());
+            put_ranges(out, track.done());
+        });
+        put_list(&mut out, &self.state, |out, (key, value)| put_entry(out, key, value));
+        out
+    }
+
+    pub fn track(&self, name: &str) -> Option<&Track> {
+        self.tracks.iter().find(|track| &*track.name == name)
+    }
+
+    pub fn tracks(&self) -> &[Track] {
+        &self.tracks
+    }
+
+    /// The upstream of this name, made when it is new.
+    pub fn track_mut(&mut self, name: &str) -> &mut Track {
+        let index = self.tracks.iter().position(|track| &*track.name == name).unwrap_or_else(|| {
+            self.tracks.push(if self.anchored { Track::new(name) } else { Track::unknown(name) });
+            self.tracks.len() - 1
+        });
+        &mut self.tracks[index]
+    }
+
+    /// From here on nothing unknown comes: the log has been read to its end.
+    pub fn anchor(&mut self) {
+        self.anchored = true;
+    }
+
+    pub fn state(&self) -> &BTreeMap<Key, Bytes> {
+        &self.state
+    }
+
+    /// Segments below this one hold nothing that is still wanted; none when no output waits.
+    pub fn needed_segment(&self) -> Option<u64> {
+        self.tracks.iter().filter_map(Track::needed_segment).min()
+    }
+
+    /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
+    pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
+        let turn = |value: &Bytes| Fields::new(value).u64().unwrap_or_default();
+        let numbered = self.state.range(released(upstream, 0)..=released(upstream, u64::MAX));
+        let numbered = numbered.filter_map(|(key, value)| match key {
+            Key::Released { number, .. } => Some((*number, turn(value))),
+            _ => None,
+        });
+        numbered.collect()
+    }
+
+    fn apply_snapshot(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
+        let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
+        let state = fields.list(Fields::entry)?;
+        for (name, next, done) in tracks {
+            self.lost += if self.anchored || self.track(name).is_some() {
+                self.track_mut(name).snapshot(next, &done)
+            } else {
+                // The oldest segment that is left: what is below was done when the segments before it were deleted.
+                let track = self.track_mut(name);
+                track.complete(0..next);
+                track.snapshot(next, &done)
+            };
+        }
+        self.state = state.into_iter().collect();
+        self.anchored = true;
+        Ok(())
+    }
+
+    fn apply_input(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
+        let outputs = fields.list(|fields| fields.written().map(|output| (output.upstream, output.number)))?;
+        let changes = fields.list(Fields::change)?;
+        for (upstream, number) in outputs {
+            self.lost += self.track_mut(upstream).output(number, at.segment);
+        }
+        changes.into_iter().for_each(|change| self.change(change));
+        Ok(())
+    }
+
+    fn apply_notes(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
+        let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
+        let changes = fields.list(Fields::change)?;
+        changes.into_iter().for_each(|change| self.change(change));
+        for (upstream, done) in done {
+            let name = self.track_mut(upstream).name.clone();
+            done.ranges().for_each(|range| self.track_mut(upstream).complete(range));
+            for (number, _) in self.released(&name) {
+                if done.contains(number) {
+                    self.state.remove(&released(&name, number));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn change(&mut self, change: Change) {
+        // With a session goes what was received in it.
+        if let (Key::Upstream { name }, None) = (&change.key, &change.value) {
+            for (number, _) in self.released(name) {
+                self.state.remove(&released(name, number));
+            }
+        }
+        match change.value {
+            Some(value) => drop(self.state.insert(change.key, value)),
+            None => drop(self.state.remove(&change.key)),
+        }
+    }
+}
+
+fn released(upstream: &Arc<str>, number: u64) -> Key {
+    Key::Released { upstream: upstream.clone(), number }
+}

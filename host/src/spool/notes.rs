@@ -1,0 +1,141 @@
+//! What egress has to say, on its way to the log and back.
+//!
+//! A note is not urgent in itself: that a message is done only spares a repeat after a crash. So notes wait for company, the
+//! next record or [`DELAY`], unless somebody waits for them: a release, a session, a window that fills up.
+
+use std::time::{Duration, Instant};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use tokio::sync::oneshot;
+
+use super::frame::{put_change, put_list, put_ranges};
+use super::intervals::Intervals;
+use super::key::{Change, Key};
+use super::wire::put_text;
+
+/// How long a completion may wait for company. Four syncs a second at most on an idle gateway: flash wears out.
+pub(super) const DELAY: Duration = Duration::from_millis(250);
+
+/// By upstream, in the order of the configuration.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub of: Vec<Note>,
+    /// When the first of them came.
+    since: Option<Instant>,
+    urgent: bool,
+}
+
+/// Of one upstream. Bounded: ranges by disorder, releases by the window, and a session begins once for each connection.
+#[derive(Debug, Default)]
+pub(super) struct Note {
+    pub done: Intervals,
+    /// Number and turn of each QoS 2 message that was received.
+    pub released: Vec<(u64, u64)>,
+    pub session: Option<Session>,
+}
+
+/// The session at the upstream, and who waits for it to be durable.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub value: Bytes,
+    /// Another one than before: what that had received is forgotten.
+    pub is_new: bool,
+    pub durable: oneshot::Sender<()>,
+}
+
+/// What is durable by now, for the sender of one upstream.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Confirmed {
+    pub done: Intervals,
+    /// In the order of the releases.
+    pub released: Vec<u64>,
+}
+
+// === impl Notes ===
+
+impl Notes {
+    pub fn new(upstreams: usize) -> Self {
+        Self { of: (0..upstreams).map(|_| Note::default()).collect(), ..Self::default() }
+    }
+
+    pub fn done(&mut self, upstream: usize, number: u64) {
+        self.note(upstream, |note| note.done.insert(number));
+    }
+
+    pub fn released(&mut self, upstream: usize, number: u64, turn: u64) {
+        self.note(upstream, |note| note.released.push((number, turn)));
+        self.urgent = true;
+    }
+
+    pub fn session(&mut self, upstream: usize, session: Session) {
+        self.note(upstream, |note| note.replace_session(session));
+        self.urgent = true;
+    }
+
+    /// Somebody waits for what is there.
+    pub fn hurry(&mut self) {
+        self.urgent = self.since.is_some();
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.since.is_none()
+    }
+
+    /// When they have to be written; none when there is nothing to write.
+    pub fn due(&self) -> Option<Instant> {
+        let since = self.since?;
+        Some(if self.urgent { since } else { since + DELAY })
+    }
+
+    /// Adds what has come since to what could not be written yet.
+    pub fn absorb(&mut self, newer: &mut Self) {
+        self.since = self.since.or(newer.since.take());
+        self.urgent |= std::mem::take(&mut newer.urgent);
+        for (note, newer) in self.of.iter_mut().zip(&mut newer.of) {
+            note.done.extend(&std::mem::take(&mut newer.done));
+            note.released.append(&mut newer.released);
+            newer.session.take().into_iter().for_each(|session| note.replace_session(session));
+        }
+        newer.since = None;
+    }
+
+    /// The body of a frame. Releases stand before sessions: a new session forgets them.
+    pub fn encode(&self, names: &[std::sync::Arc<str>], out: &mut BytesMut) {
+        let named = || names.iter().zip(&self.of);
+        let done = named().filter(|(_, note)| !note.done.is_empty());
+        put_list(out, done, |out, (name, note)| {
+            put_text(out, name);
+            put_ranges(out, &note.done);
+        });
+        let released = named().flat_map(|(name, note)| note.released.iter().map(move |one| released(name, *one)));
+        let sessions = named().flat_map(|(name, note)| {
+            let key = || Key::Upstream { name: name.clone() };
+            let end = note.session.iter().filter(|session| session.is_new).map(move |_| Change::delete(key()));
+            end.chain(note.session.iter().map(move |session| Change::put(key(), session.value.clone())))
+        });
+        put_list(out, released.chain(sessions), |out, change| put_change(out, &change));
+    }
+
+    fn note(&mut self, upstream: usize, note: impl FnOnce(&mut Note)) {
+        if let Some(of) = self.of.get_mut(upstream) {
+            note(of);
+            self.since.get_or_insert_with(Instant::now);
+        }
+    }
+}
+
+// === impl Note ===
+
+impl Note {
+    /// One that replaces a new one is new as well.
+    fn replace_session(&mut self, mut session: Session) {
+        session.is_new |= self.session.as_ref().is_some_and(|before| before.is_new);
+        self.session = Some(session);
+    }
+}
+
+fn released(upstream: &std::sync::Arc<str>, (number, turn): (u64, u64)) -> Change {
+    let mut value = BytesMut::new();
+    value.put_u64_le(turn);
+    Change::put(Key::Released { upstream: upstream.clone(), number }, value)
+}

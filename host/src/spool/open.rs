@@ -1,0 +1,113 @@
+//! From a folder to a spool: read the log into an image, make the books from it, set the threads to work.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::committer::Committer;
+use super::image::Image;
+use super::ledger::{Ledger, Signals};
+use super::line::Line;
+use super::log::{self, AppendError, Disk, Location, Log, Options, Recovery};
+use super::refill::{Refill, Refilled};
+use super::threads::Life;
+use super::track::Track;
+use super::{Key, OpenError, Report, Restored, Shared};
+use crate::control::config;
+use crate::control::counters::Counters;
+
+/// The working parts, before they have threads.
+pub(super) struct Parts<D: Disk> {
+    pub shared: Arc<Shared>,
+    pub committer: Committer<D>,
+    pub refill: Refill<D>,
+    pub restored: Restored,
+}
+
+pub(super) fn open<D: Disk>(
+    disk: D,
+    dir: &Path,
+    upstreams: &[&str],
+    config: &config::Spool,
+    counters: Arc<Counters>,
+) -> Result<Parts<D>, OpenError> {
+    let mut image = Image::default();
+    let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
+    let names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
+    image.anchor();
+    let lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
+    let report = report(&recovery, &image, &names);
+    counters.recovered.add(report.waiting);
+    counters.corrupt.add(image.lost);
+    let refill = Refill::new(log.reader(Location::START), names.clone());
+    let state = image.state().iter().filter(|(key, _)| !is_ours(key));
+    let restored =
+        Restored { state: state.map(|(key, value)| (key.clone(), value.clone())).collect(), recovery: report };
+    let shared = Arc::new(shared(&image, &names, lines, config, counters));
+    let mut parts = Parts { shared, committer: Committer::new(log, image, names), refill, restored };
+    parts.begin()?;
+    Ok(parts)
+}
+
+pub(super) fn options(config: &config::Spool) -> Options {
+    let sync = match config.sync {
+        config::Sync::Group => log::Sync::Group,
+        config::Sync::Interval(every) => log::Sync::Interval(every),
+        config::Sync::Os => log::Sync::Os,
+    };
+    let (max_bytes, free_floor) = (config.max_bytes, config.free_floor);
+    Options { segment_bytes: Options::SEGMENT_BYTES, max_bytes, free_floor, sync }
+}
+
+/// What egress keeps here is given to it by its queue.
+fn is_ours(key: &Key) -> bool {
+    matches!(key, Key::Upstream { .. } | Key::Released { .. })
+}
+
+fn shared(
+    image: &Image,
+    names: &[Arc<str>],
+    lines: Vec<Line>,
+    config: &config::Spool,
+    counters: Arc<Counters>,
+) -> Shared {
+    let signals: Vec<_> = names.iter().map(|_| Signals::default()).collect();
+    let sessions = names.iter().map(|name| super::session::restore(image, name)).collect();
+    let ledger = Ledger::new(lines, signals.clone(), config.max_qos0_messages, counters);
+    Shared {
+        ledger: std::sync::Mutex::new(ledger),
+        work: std::sync::Condvar::new(),
+        wants: std::sync::Condvar::new(),
+        life: watch::Sender::new(Life::Open),
+        signals,
+        sessions,
+        #[cfg(test)]
+        by_hand: std::sync::OnceLock::new(),
+    }
+}
+
+fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
+    let is_known = |track: &Track| names.contains(&track.name);
+    let orphaned = image.tracks().iter().filter(|track| !is_known(track) && track.incomplete() > 0);
+    Report {
+        frames: recovery.frames,
+        waiting: image.tracks().iter().filter(|track| is_known(track)).map(Track::incomplete).sum(),
+        lost: image.lost,
+        quarantined: recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted,
+        unreadable: image.unreadable,
+        orphaned: orphaned.map(|track| (track.name.to_string(), track.incomplete())).collect(),
+        took: recovery.took,
+    }
+}
+
+// === impl Parts ===
+
+impl<D: Disk> Parts<D> {
+    /// The first segment, and the first of each backlog in memory: who starts now finds something to send.
+    fn begin(&mut self) -> Result<(), OpenError> {
+        self.committer.begin().map_err(|error: AppendError| OpenError::Write(error.to_string()))?;
+        while self.refill.turn(&self.shared).map_err(OpenError::Read)? == Refilled::Some {}
+        Ok(())
+    }
+}

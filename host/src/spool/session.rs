@@ -1,0 +1,75 @@
+//! What an upstream's sender finds of the session that an earlier process had there.
+
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::image::Image;
+use super::key::Key;
+use super::wire::{Fields, WireError, put_text};
+
+const VERSION: u8 = 1;
+
+/// The session that an upstream keeps for us, as it was remembered when it began.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamSession {
+    /// A session belongs to a client id: under another one it is not there.
+    pub client_id: String,
+    /// How many messages could be in flight.
+    pub window: u16,
+}
+
+/// What may have been sent in that session and is not completed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    pub session: Option<UpstreamSession>,
+    /// Messages below this number may have been sent.
+    pub sent_below: u64,
+    /// Number and turn of the QoS 2 messages that the upstream has received, in the order in which it said so.
+    pub released: Vec<(u64, u64)>,
+}
+
+pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
+    let value = image.state().get(&Key::Upstream { name: upstream.clone() });
+    let Some(session) = value.and_then(|value| UpstreamSession::decode(value).ok()) else {
+        return Recovered::default();
+    };
+    let sent_below = image.track(upstream).map_or(0, |track| track.after_incomplete(session.window.into()));
+    let mut released = image.released(upstream);
+    released.sort_unstable_by_key(|(_, turn)| *turn);
+    Recovered { session: Some(session), sent_below, released }
+}
+
+// === impl UpstreamSession ===
+
+impl UpstreamSession {
+    pub(super) fn encode(&self) -> Bytes {
+        let mut out = BytesMut::new();
+        out.put_u8(VERSION);
+        put_text(&mut out, &self.client_id);
+        out.put_u16_le(self.window);
+        out.freeze()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut fields = Fields::new(bytes);
+        match fields.u8()? {
+            VERSION => Ok(Self { client_id: fields.text()?.to_owned(), window: fields.u16()? }),
+            tag => Err(WireError::Unknown { what: "version of an upstream's session", tag }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_reads_as_it_was_written_and_another_version_is_no_session() {
+        let session = UpstreamSession { client_id: "gw".into(), window: 100 };
+        let mut bytes = session.encode().to_vec();
+        assert_eq!(UpstreamSession::decode(&bytes), Ok(session));
+        bytes[0] = 9;
+        assert!(UpstreamSession::decode(&bytes).is_err());
+    }
+}

@@ -1,0 +1,148 @@
+//! Two threads turn the spool: the committer and the refill. Their owner is the [`Spool`]; what they cannot go on with, it tells.
+//!
+//! Plain threads, because both block on a disk. They sleep on a condition variable beside the books and wake when there is
+//! something to do, when a note has waited long enough, when a full log is to be tried again, or when a sync is due.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::Shared;
+use super::committer::{Committer, RETRY, Turn};
+use super::ledger::Ledger;
+use super::log::{AppendError, Disk, Sync};
+use super::refill::{Refill, Refilled};
+
+/// What has become of the spool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Life {
+    Open,
+    /// Everything that was committed is durable, but what a full disk had no room for.
+    Closed,
+    Dead(String),
+}
+
+/// Says that the spool is dead when its thread ends in any other way than it should.
+struct Witness<'a>(&'a watch::Sender<Life>);
+
+pub(super) fn start<D: Disk>(
+    shared: &Arc<Shared>,
+    committer: Committer<D>,
+    refill: Refill<D>,
+    sync: Sync,
+) -> std::io::Result<()> {
+    let (writing, reading) = (shared.clone(), shared.clone());
+    std::thread::Builder::new().name("spool-commit".into()).spawn(move || commit(&writing, committer, sync))?;
+    std::thread::Builder::new().name("spool-refill".into()).spawn(move || read(&reading, refill))?;
+    Ok(())
+}
+
+fn commit<D: Disk>(shared: &Shared, mut committer: Committer<D>, sync: Sync) {
+    let witness = Witness(&shared.life);
+    let life = match commit_until_closed(shared, &mut committer, sync) {
+        Ok(()) => Life::Closed,
+        Err(error) => {
+            tracing::error!("{error}; nothing is acknowledged any more");
+            Life::Dead(error.to_string())
+        }
+    };
+    // The folder is free before anybody hears of the end.
+    drop(committer);
+    shared.end();
+    witness.0.send_replace(life);
+}
+
+fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, sync: Sync) -> Result<(), AppendError> {
+    let mut sync_due = None;
+    loop {
+        let closing = shared.ledger().closing;
+        let turn = committer.turn(shared)?;
+        if let Sync::Interval(every) = sync
+            && turn == Turn::Worked
+        {
+            sync_due.get_or_insert_with(|| Instant::now() + every);
+        }
+        if sync_due.is_some_and(|due| due <= Instant::now()) {
+            committer.log_mut().sync_now()?;
+            sync_due = None;
+        }
+        match turn {
+            Turn::Worked => {}
+            // What has no room when it closes is not acknowledged, so that its devices keep it.
+            Turn::Idle | Turn::Full(_) if closing => return committer.log_mut().sync_now(),
+            Turn::Idle => shared.sleep_until_work(sync_due),
+            Turn::Full(retry) => shared.sleep_until_work(Some(sync_due.map_or(retry, |due| due.min(retry)))),
+        }
+    }
+}
+
+fn read<D: Disk>(shared: &Shared, mut refill: Refill<D>) {
+    let _witness = Witness(&shared.life);
+    while !shared.has_ended() {
+        match refill.turn(shared) {
+            Ok(Refilled::Some) => {}
+            Ok(Refilled::Idle) => shared.sleep_until_want(),
+            // With the weaker levels of sync a message may be in the books before it is readable.
+            Ok(Refilled::Stuck) => shared.pause(),
+            Err(error) => {
+                tracing::error!("the spool cannot be read: {error}; trying again");
+                shared.pause();
+            }
+        }
+    }
+}
+
+// === impl Witness ===
+
+impl Drop for Witness<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.send_replace(Life::Dead("a thread of the spool has panicked".into()));
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// Until records wait, notes are due, the spool closes, or a moment.
+    fn sleep_until_work(&self, until: Option<Instant>) {
+        let mut ledger = self.ledger();
+        while ledger.incoming.is_empty() && !ledger.closing {
+            let now = Instant::now();
+            let due = [until, ledger.notes.due()].into_iter().flatten().min();
+            let Some(due) = due else {
+                ledger = self.work.wait(ledger).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            let Some(left) = due.checked_duration_since(now).filter(|left| !left.is_zero()) else { return };
+            (ledger, _) = self.work.wait_timeout(ledger, left).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Until a backlog wants to be read on.
+    fn sleep_until_want(&self) {
+        let idle = |ledger: &mut Ledger| !ledger.dead && !ledger.has_want();
+        drop(self.wants.wait_while(self.ledger(), idle));
+    }
+
+    /// Before the same thing is tried again.
+    fn pause(&self) {
+        drop(self.wants.wait_timeout_while(self.ledger(), RETRY, |ledger| !ledger.dead));
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ledger().dead
+    }
+
+    /// Nothing more is taken; what waits is dropped without an ack.
+    pub fn end(&self) {
+        let mut ledger = self.ledger();
+        ledger.dead = true;
+        let dropped = std::mem::take(&mut ledger.incoming);
+        drop(ledger);
+        drop(dropped);
+        self.wants.notify_all();
+    }
+}
