@@ -16,20 +16,21 @@ pub(super) trait Hand: Send {
 }
 
 struct Both<D: Disk> {
-    committer: Committer<D>,
+    /// Until it dies.
+    committer: Option<Committer<D>>,
     refill: Refill<D>,
 }
 
 impl<D: Disk> Hand for Both<D> {
     fn turn(&mut self, shared: &Shared) {
-        loop {
-            match self.committer.turn(shared) {
+        while let Some(committer) = &mut self.committer {
+            match committer.turn(shared) {
                 Ok(Turn::Worked) => {}
                 Ok(Turn::Idle | Turn::Full(_)) => break,
                 Err(error) => {
+                    self.committer = None;
                     shared.life.send_replace(Life::Dead(error.to_string()));
                     shared.end();
-                    break;
                 }
             }
         }
@@ -46,7 +47,7 @@ impl Spool {
     ) -> Result<(Self, Restored), OpenError> {
         let Parts { shared, committer, refill, restored } =
             open(disk, Path::new("/data/spool"), upstreams, config, counters)?;
-        let hand: Box<dyn Hand> = Box::new(Both { committer, refill });
+        let hand: Box<dyn Hand> = Box::new(Both { committer: Some(committer), refill });
         assert!(shared.by_hand.set(Mutex::new(hand)).is_ok());
         Ok((Self::new(shared), restored))
     }

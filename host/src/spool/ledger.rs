@@ -178,6 +178,12 @@ impl Ledger {
     }
 
     #[cfg(test)]
+    pub fn next_number(&self, upstream: usize) -> u64 {
+        self.lines.get(upstream).map_or(0, Line::next_number)
+    }
+
+    /// Bytes in memory.
+    #[cfg(test)]
     pub fn weight(&self, upstream: usize) -> usize {
         self.lines.get(upstream).map_or(0, Line::weight)
     }

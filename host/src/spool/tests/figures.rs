@@ -1,0 +1,64 @@
+//! Figures for the documentation: `cargo test --release -p tidegate -- --ignored --nocapture spool::tests::figures`.
+
+use super::*;
+
+const MESSAGES: usize = 100_000;
+
+fn open(dir: &Path) -> (Spool, Restored) {
+    let config = config::Spool { max_bytes: 4 << 30, free_floor: 0, ..small() };
+    Spool::open(dir, &["one"], &config, Arc::default()).unwrap()
+}
+
+/// Commits with at most `group` records unacknowledged.
+async fn commit(spool: &Spool, messages: usize, group: usize, text: &str) {
+    let (done, mut acks) = mpsc::unbounded_channel();
+    for ticket in 0..messages {
+        if ticket >= group {
+            acks.recv().await;
+        }
+        let receipt = Receipt::new(ticket as u64, done.clone());
+        spool.commit(Record { outputs: vec![output(&(0, Q1, text))], changes: vec![], receipt, hold: vec![] });
+    }
+    for _ in 0..group {
+        acks.recv().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "figures"]
+async fn commit_at_group_sizes() {
+    for (group, messages) in [(1, 2_000), (16, 20_000), (256, MESSAGES), (4096, MESSAGES)] {
+        let dir = tempfile::tempdir_in(".").unwrap();
+        let (spool, _) = open(dir.path());
+        let begun = Instant::now();
+        commit(&spool, messages, group, &"x".repeat(256)).await;
+        println!("group {group}: {:.0} records/s", messages as f64 / begun.elapsed().as_secs_f64());
+        spool.close().await;
+    }
+}
+
+#[tokio::test]
+#[ignore = "figures"]
+async fn a_large_backlog_at_start_and_its_drain() {
+    let dir = tempfile::tempdir_in(".").unwrap();
+    let (spool, _) = open(dir.path());
+    let messages = 2_500_000;
+    commit(&spool, messages, 4096, &"x".repeat(256)).await;
+    spool.close().await;
+    drop(spool);
+    let begun = Instant::now();
+    let (spool, restored) = open(dir.path());
+    println!("{messages} messages: open in {:?}, of that the log {:?}", begun.elapsed(), restored.recovery.took);
+    println!("in memory: {} bytes of messages", spool.shared.ledger().weight(0));
+    let (begun, queue) = (Instant::now(), spool.queue(0));
+    let mut cursor = Position::START;
+    while spool.waiting() > 0 {
+        queue.wait_after(cursor).await;
+        for entry in queue.read(cursor, 100, ALL) {
+            cursor = entry.position;
+            queue.complete(cursor, Fate::Forwarded);
+        }
+    }
+    println!("drain: {:.0} messages/s", messages as f64 / begun.elapsed().as_secs_f64());
+    spool.close().await;
+}

@@ -1,0 +1,121 @@
+//! Full is back-pressure, not an end: what has no room waits, and goes on by itself.
+
+use std::time::Duration;
+
+use super::super::committer::RETRY;
+use super::super::log::sim::Fault;
+use super::*;
+
+fn fill(bench: &mut Bench) -> u64 {
+    let text = "x".repeat(50_000);
+    let mut ticket = 0;
+    loop {
+        ticket += 1;
+        bench.commit(ticket, &[(0, Q1, &text)]);
+        if bench.acks().is_empty() {
+            return ticket;
+        }
+        assert!(ticket < 10_000, "4 MiB are never full");
+    }
+}
+
+/// Waits as long as a full log does before it is tried again, and turns it.
+fn retry(bench: &Bench) {
+    std::thread::sleep(RETRY + Duration::from_millis(1));
+    bench.spool.shared.wake();
+}
+
+#[test]
+fn a_full_log_holds_records_with_their_places_and_takes_them_in_order_when_messages_are_done() {
+    let mut bench = Bench::new(2);
+    let first = fill(&mut bench);
+    bench.commit(first + 1, &[(1, Q1, "b")]);
+    bench.commit(first + 2, &[(0, Q1, "c"), (1, Q1, "c")]);
+    assert_eq!((bench.held(), bench.acks(), bench.read(1)), (3, vec![], vec![]));
+    bench.balance();
+    while bench.acks.is_empty() {
+        assert!(bench.complete_first(0), "everything is done and nothing has moved");
+    }
+    assert_eq!((bench.acks(), bench.held()), (vec![first, first + 1, first + 2], 0));
+    assert_eq!(bench.read(1), ["b", "c"]);
+    bench.balance();
+}
+
+#[test]
+fn qos_0_and_records_without_outputs_pass_by_a_full_log() {
+    let mut bench = Bench::new(1);
+    fill(&mut bench);
+    bench.commit(70_000, &[(0, Q0, "q")]);
+    bench.commit(70_001, &[]);
+    assert_eq!(bench.acks(), [70_000, 70_001]);
+}
+
+#[test]
+fn a_full_log_drains_to_the_last_message() {
+    let mut bench = Bench::new(1);
+    let last = fill(&mut bench);
+    let mut done = 0;
+    while bench.complete_first(0) {
+        done += 1;
+    }
+    assert_eq!((done, bench.acks(), bench.spool.waiting()), (last, vec![last], 0));
+    bench.balance();
+}
+
+#[test]
+fn a_log_that_was_full_when_the_process_died_opens_and_drains() {
+    let mut bench = Bench::new(1);
+    let last = fill(&mut bench);
+    let bench = bench.reopen().reopen().reopen();
+    assert_eq!(bench.spool.waiting() as u64, last - 1, "the one that waited was never acknowledged");
+    while bench.complete_first(0) {}
+    assert_eq!(bench.spool.waiting(), 0);
+    bench.balance();
+}
+
+#[test]
+fn a_disk_without_space_holds_records_and_resumes_by_itself_when_space_returns() {
+    let mut bench = Bench::new(1);
+    bench.disk.set_capacity(Some(2_500_000));
+    let first = fill(&mut bench);
+    retry(&bench);
+    assert!(bench.acks().is_empty(), "still no space");
+    bench.disk.set_capacity(None);
+    retry(&bench);
+    assert_eq!(bench.acks(), [first]);
+}
+
+#[test]
+fn completions_are_durable_on_a_disk_without_space() {
+    let mut bench = Bench::new(1);
+    bench.disk.set_capacity(Some(2_500_000));
+    let first = fill(&mut bench);
+    assert!(bench.complete_first(0) && bench.complete_first(0));
+    let bench = bench.reopen();
+    assert_eq!(bench.spool.waiting() as u64, first - 3);
+}
+
+#[test]
+fn a_record_larger_than_a_segment_is_counted_and_not_sent_for_ever() {
+    let mut bench = Bench::new(1);
+    bench.commit_with(1, &[(0, Q1, &"x".repeat(2 << 20)), (0, Q0, "q")], vec![Change::put(key(1), "kept")]);
+    bench.commit(2, &[(0, Q1, "next")]);
+    assert_eq!((bench.acks(), bench.read(0)), (vec![1, 2], vec!["q".to_string(), "next".into()]));
+    assert_eq!(bench.counters.oversize.get(), 1);
+    bench.balance();
+    assert_eq!(bench.reopen().restored.state.len(), 1);
+}
+
+#[test]
+fn after_an_error_of_the_disk_nothing_is_acknowledged_any_more() {
+    for fault in [Fault::Eio, Fault::Enospc] {
+        let mut bench = Bench::new(1);
+        bench.commit(1, &[(0, Q1, "a")]);
+        bench.disk.fail_at(2, fault);
+        bench.commit(2, &[(0, Q1, "b")]);
+        bench.commit(3, &[(0, Q1, "c")]);
+        bench.complete_first(0);
+        assert!(bench.is_dead());
+        assert_eq!((bench.acks(), bench.held()), (vec![1], 0));
+    }
+}

@@ -1,0 +1,103 @@
+//! The same on a real disk with its threads: group commit, closing, and dying.
+
+use std::time::Duration;
+
+use super::*;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn open(dir: &Path) -> (Spool, Restored, Arc<Counters>) {
+    let counters = Arc::new(Counters::default());
+    let config = config::Spool { max_bytes: 64 << 20, ..small() };
+    let (spool, restored) = Spool::open(dir, &["one"], &config, counters.clone()).unwrap();
+    (spool, restored, counters)
+}
+
+#[tokio::test]
+async fn a_crowd_is_acknowledged_and_found_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, ..) = open(&dir.path().join("spool"));
+    let (done, mut acks) = mpsc::unbounded_channel();
+    let threads: Vec<_> = (0..4_u64)
+        .map(|thread| {
+            let (spool, done) = (spool.clone(), done.clone());
+            std::thread::spawn(move || {
+                for n in 0..500 {
+                    let outputs = vec![output(&(0, Q1, &format!("{thread} {n}")))];
+                    let receipt = Receipt::new(thread * 1000 + n, done.clone());
+                    spool.commit(Record { outputs, changes: vec![], receipt, hold: vec![] });
+                }
+            })
+        })
+        .collect();
+    for _ in 0..2000 {
+        tokio::time::timeout(PATIENCE, acks.recv()).await.unwrap().unwrap();
+    }
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    let queue = spool.queue(0);
+    queue.complete(Position::of(1), Fate::Forwarded);
+    tokio::time::timeout(PATIENCE, queue.wait_confirmed()).await.unwrap();
+    tokio::time::timeout(PATIENCE, spool.close()).await.unwrap();
+    let (spool, restored, _) = open(&dir.path().join("spool"));
+    assert_eq!((restored.recovery.waiting, spool.waiting()), (1999, 1999));
+    for thread in 0..4 {
+        let texts = spool.queue(0).read(Position::START, ALL, ALL).into_iter();
+        let texts = texts.map(|entry| String::from_utf8(entry.message.payload.to_vec()).unwrap());
+        let own: Vec<String> = texts.filter(|text| text.starts_with(&format!("{thread} "))).collect();
+        assert!(own.windows(2).all(|pair| pair[0][2..].parse::<u64>().unwrap() < pair[1][2..].parse().unwrap()));
+    }
+}
+
+#[tokio::test]
+async fn a_release_is_confirmed_without_waiting_for_company() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, ..) = open(dir.path());
+    spool.commit(Record {
+        outputs: vec![output(&(0, Q2, "a"))],
+        changes: vec![],
+        receipt: Receipt::none(),
+        hold: vec![],
+    });
+    let queue = spool.queue(0);
+    tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
+    assert!(queue.remember_session(&UpstreamSession { client_id: "gw".into(), window: 9 }, true).await);
+    queue.release(1, 1);
+    let mut released = queue.take_confirmed().released;
+    while released.is_empty() {
+        tokio::time::timeout(PATIENCE, queue.wait_confirmed()).await.unwrap();
+        released = queue.take_confirmed().released;
+    }
+    assert_eq!(released, [1]);
+    tokio::time::timeout(PATIENCE, spool.close()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_spool_that_is_in_use_names_the_process() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, ..) = open(dir.path());
+    let second = Spool::open(dir.path(), &[], &small(), Arc::default());
+    let error = second.err().expect("one process only").to_string();
+    assert!(error.contains(&std::process::id().to_string()), "{error}");
+    tokio::time::timeout(PATIENCE, spool.close()).await.unwrap();
+    open(dir.path());
+}
+
+#[tokio::test]
+async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
+    let disk = SimDisk::default();
+    let parts = open::open(disk.clone(), Path::new("/spool"), &["one"], &small(), Arc::default()).unwrap();
+    let Parts { shared, committer, refill, .. } = parts;
+    threads::start(&shared, committer, refill, log::Sync::Group).unwrap();
+    let spool = Spool::new(shared);
+    disk.fail_at(1, log::sim::Fault::Eio);
+    let (done, mut acks) = mpsc::unbounded_channel();
+    let died = spool.died();
+    for ticket in 0..2 {
+        let receipt = Receipt::new(ticket, done.clone());
+        spool.commit(Record { outputs: vec![output(&(0, Q1, "a"))], changes: vec![], receipt, hold: vec![] });
+    }
+    drop(done);
+    let reason = tokio::time::timeout(PATIENCE, died).await.unwrap();
+    assert!(reason.contains("cannot be written"), "{reason}");
+    assert_eq!(tokio::time::timeout(PATIENCE, acks.recv()).await.unwrap(), None);
+}
