@@ -39,7 +39,7 @@ impl<D: Disk> Hand for Both<D> {
 }
 
 impl Spool {
-    pub(in crate::spool) fn by_hand<D: Disk>(
+    pub(crate) fn by_hand<D: Disk>(
         disk: D,
         upstreams: &[&str],
         config: &config::Spool,

@@ -177,11 +177,6 @@ impl Ledger {
         self.unplaced + self.lines.iter().map(Line::len).sum::<usize>()
     }
 
-    #[cfg(test)]
-    pub fn next_number(&self, upstream: usize) -> u64 {
-        self.lines.get(upstream).map_or(0, Line::next_number)
-    }
-
     /// Bytes in memory.
     #[cfg(test)]
     pub fn weight(&self, upstream: usize) -> usize {

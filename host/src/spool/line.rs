@@ -181,11 +181,6 @@ impl Line {
         self.shelf_messages + self.ring.len() + usize::try_from(self.spilled).unwrap_or(usize::MAX)
     }
 
-    #[cfg(test)]
-    pub fn next_number(&self) -> u64 {
-        self.placed
-    }
-
     /// Bytes in memory.
     #[cfg(test)]
     pub fn weight(&self) -> usize {

@@ -13,6 +13,7 @@ use super::*;
 use crate::control::config;
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
+use crate::spool::log::sim::SimDisk;
 use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::TopicName;
 
@@ -56,6 +57,8 @@ pub struct Bench {
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
     protocol: Protocol,
+    capacity: usize,
+    disk: SimDisk,
     connections: mpsc::Receiver<DuplexStream>,
 }
 
@@ -82,14 +85,31 @@ impl Bench {
     }
 
     pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
+        Self::start(spec(protocol), capacity, SimDisk::default())
+    }
+
+    fn start(spec: config::Upstream, capacity: usize, disk: SimDisk) -> Self {
         let counters = Arc::new(Counters::default());
-        let spool = Spool::in_memory(1, counters.clone());
+        let limits = config::Spool { max_qos0_messages: 1000, ..config::Spool::default() };
+        let opened = Spool::by_hand(disk.clone(), &["cloud"], &limits, counters.clone());
+        let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        let prepared = Prepared { spec: spec(protocol), password: None, tls: None };
+        let protocol = spec.protocol;
+        let prepared = Prepared { spec, password: None, tls: None };
         let dial = Pipes { far_ends, capacity };
         let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
-        Self { spool, counters, status, shutdown, task, protocol, connections }
+        Self { spool, counters, status, shutdown, task, protocol, capacity, disk, connections }
+    }
+
+    /// The process is killed, and another one starts with this client id.
+    pub async fn crash(self, client_id: &str) -> Self {
+        let Self { spool, task, disk, protocol, capacity, .. } = self;
+        task.abort();
+        let _ = task.await;
+        drop(spool);
+        disk.kill();
+        Self::start(config::Upstream { client_id: client_id.into(), ..spec(protocol) }, capacity, disk)
     }
 
     pub fn commit(&self, qos: QoS, text: &str) {
