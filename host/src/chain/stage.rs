@@ -265,4 +265,23 @@ mod tests {
         let failure = bench.stage.process(&[envelope("x")]).remove(0).unwrap_err();
         assert!(failure.detail.contains("no more"), "{failure}");
     }
+
+    #[test]
+    fn a_real_plugin_that_breaks_in_a_batch_harms_only_its_own_message() {
+        let plugin = crate::plugin::fixtures::load("{}");
+        for (vice, kind) in [
+            ("panic", FailureKind::Trapped),
+            ("loop", FailureKind::Deadline),
+            ("memory", FailureKind::Memory),
+            ("bulk", FailureKind::Invalid),
+        ] {
+            let mut stage = PluginStage::start(&plugin).unwrap();
+            let batch = ["x", "x", vice, "x", "x"].map(envelope);
+            let answers = stage.process(&batch);
+            let failures: Vec<_> =
+                answers.iter().map(|answer| answer.as_ref().err().map(|failure| failure.kind)).collect();
+            assert_eq!(failures, [None, None, Some(kind), None, None], "{vice}");
+        }
+        assert_eq!(plugin.stats().faults(), 4);
+    }
 }

@@ -143,3 +143,106 @@ fn short(column: &str) -> Fault {
 fn length(bytes: usize) -> Result<u32, Fault> {
     u32::try_from(bytes).map_err(|_| Fault::new(FailureKind::Invalid, "a message of more than 4 GiB"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::config::PluginLimits;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn allowance() -> Allowance {
+        let limits = PluginLimits { memory: 0, deadline: Duration::ZERO, max_outputs: 3, max_output_bytes: 1_000 };
+        Allowance::new(&limits)
+    }
+
+    fn made(topic: &str) -> types::MessageResult {
+        let qos = types::Qos::AtMostOnce;
+        types::MessageResult { topic: topic.into(), payload: vec![], qos, retain: false, properties: None }
+    }
+
+    fn result(actions: &[u8]) -> BatchResult {
+        BatchResult {
+            actions: actions.to_vec(),
+            payload_lens: vec![],
+            payloads: vec![],
+            emit_counts: vec![],
+            emitted: vec![],
+            failures: vec![],
+        }
+    }
+
+    #[test]
+    fn each_action_takes_its_share_of_the_columns() {
+        let columns = BatchResult {
+            payload_lens: vec![1, 2],
+            payloads: b"abc".to_vec(),
+            emit_counts: vec![0, 2],
+            emitted: vec![made("x"), made("y")],
+            failures: vec![types::Failure { transient: true, detail: "d".into() }],
+            ..result(&[2, 0, 3, 1, 2, 4, 3])
+        };
+        let answers = read(columns, 7, &mut allowance()).unwrap();
+        let names = |answer: &Answer| match answer {
+            Ok(Verdict::Emit(messages)) => messages.iter().map(|message| message.topic.to_string()).collect(),
+            Ok(Verdict::Replace(payload)) => vec![format!("{payload:?}")],
+            Ok(other) => vec![format!("{other:?}")],
+            Err(fault) => vec![fault.to_string()],
+        };
+        let told: Vec<_> = answers.iter().map(names).collect();
+        let failed = "cannot handle the message now: d";
+        let expected: [&[&str]; 7] = [&["b\"a\""], &["Drop"], &[], &["Forward"], &["b\"bc\""], &[failed], &["x", "y"]];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn columns_that_do_not_add_up_condemn_the_whole_answer() {
+        let cases = [
+            (result(&[1]), "1 verdicts for 2 messages"),
+            (result(&[1, 9]), "unknown action 9"),
+            (result(&[1, 2]), "`payload-lens` is too short"),
+            (BatchResult { payload_lens: vec![u32::MAX], ..result(&[1, 2]) }, "`payloads` is too short"),
+            (result(&[1, 3]), "`emit-counts` is too short"),
+            (BatchResult { emit_counts: vec![u32::MAX], ..result(&[1, 3]) }, "`emitted` is too short"),
+            (result(&[1, 4]), "`failures` is too short"),
+            (BatchResult { payloads: vec![1], ..result(&[1, 1]) }, "1 entries of column `payloads` belong to no"),
+            (BatchResult { emitted: vec![made("x")], ..result(&[1, 1]) }, "`emitted` belong to no message"),
+        ];
+        for (columns, words) in cases {
+            let fault = read(columns, 2, &mut allowance()).unwrap_err();
+            assert!(fault.kind == FailureKind::Invalid && fault.detail.contains(words), "{fault}");
+        }
+    }
+
+    #[test]
+    fn limits_are_for_one_message_and_for_the_call() {
+        let many = BatchResult { emit_counts: vec![4], emitted: vec![made("x"); 4], ..result(&[3, 1]) };
+        let answers = read(many, 2, &mut allowance()).unwrap();
+        assert!(answers[0].as_ref().is_err_and(|fault| fault.detail.contains("4 messages from one, its limit is 3")));
+        assert_eq!(answers[1], Ok(Verdict::Forward));
+        let large = BatchResult { payload_lens: vec![600, 600], payloads: vec![0; 1_200], ..result(&[2, 2]) };
+        let answers = read(large, 2, &mut allowance()).unwrap();
+        assert!(answers[0].is_ok());
+        assert!(answers[1].as_ref().is_err_and(|fault| fault.detail.contains("more than 1000 bytes")));
+    }
+
+    proptest! {
+        #[test]
+        fn no_columns_can_do_more_than_fail(
+            actions in prop::collection::vec(0u8..6, 0..8),
+            payload_lens in prop::collection::vec(prop_oneof![0u32..4, Just(u32::MAX)], 0..4),
+            payloads in prop::collection::vec(any::<u8>(), 0..8),
+            emit_counts in prop::collection::vec(prop_oneof![0u32..3, Just(u32::MAX)], 0..4),
+            topics in prop::collection::vec(".{0,4}", 0..4),
+            failures in 0usize..3,
+        ) {
+            let count = actions.len();
+            let emitted = topics.iter().map(|topic| made(topic)).collect();
+            let failures = vec![types::Failure { transient: false, detail: String::new() }; failures];
+            let columns = BatchResult { actions, payload_lens, payloads, emit_counts, emitted, failures };
+            if let Ok(answers) = read(columns, count, &mut allowance()) {
+                prop_assert_eq!(answers.len(), count);
+            }
+        }
+    }
+}

@@ -74,3 +74,113 @@ pub(super) fn compile(engine: &Engine, file: &ComponentFile) -> Result<component
 fn mismatch(error: wasmtime::Error) -> Problem {
     Problem::Mismatch(format!("{error:#}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plugin::fixtures::{engine, vices};
+
+    fn refused(bytes: &[u8], sha256: Option<&str>) -> Problem {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        std::fs::write(&path, bytes).unwrap();
+        let error = Component::load(&engine(), &path, sha256).err().expect("it was loaded");
+        assert!(error.to_string().starts_with(&format!("`{}` ", path.display())), "{error}");
+        error.problem
+    }
+
+    fn refused_text(wat: &str) -> Problem {
+        refused(&wat::parse_str(wat).unwrap(), None)
+    }
+
+    #[test]
+    fn a_real_plugin_is_loaded_and_described() {
+        let component = Component::load(&engine(), &vices(), None).unwrap();
+        let inspection = component.inspection();
+        assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
+        assert!(inspection.batched);
+        assert!(
+            inspection.imports.iter().any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.granted)
+        );
+        Component::load(&engine(), &vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_or_not_the_pinned_one_is_refused() {
+        let missing = Component::load(&engine(), Path::new("/nowhere/x.wasm"), None).err().unwrap();
+        assert_eq!(missing.problem, Problem::Missing);
+        let Problem::WrongDigest { pinned, found } = refused(b"x", Some("00")) else { panic!() };
+        assert_eq!((pinned.as_str(), &found[..8]), ("00", "2d711642"));
+    }
+
+    #[test]
+    fn what_is_no_component_is_called_what_it_is() {
+        assert_eq!(refused(b"", None), Problem::NotWasm);
+        assert_eq!(refused(b"\x7fELF", None), Problem::NotWasm);
+        assert_eq!(refused(b"\n(component)", None), Problem::Text);
+        assert_eq!(refused_text("(module)"), Problem::CoreModule);
+        let mut damaged = wat::parse_str("(component)").unwrap();
+        damaged.push(0xff);
+        assert!(matches!(refused(&damaged, None), Problem::Malformed(_)));
+    }
+
+    #[test]
+    fn native_code_under_another_name_is_never_run() {
+        let native = engine().wasmtime().precompile_component(&wat::parse_str("(component)").unwrap()).unwrap();
+        assert_eq!(refused(&native, None), Problem::Precompiled);
+    }
+
+    #[test]
+    fn every_import_that_is_not_granted_is_named_at_once() {
+        let problem = refused_text(
+            r#"(component
+                (import "wasi:sockets/tcp@0.2.0" (instance))
+                (import "wasi:cli/stderr@0.2.0" (instance))
+                (import "acme:disk/all" (instance)))"#,
+        );
+        let denied = ["wasi:sockets/tcp@0.2.0", "acme:disk/all"].map(str::to_owned);
+        assert_eq!(problem, Problem::NotGranted(denied.to_vec()));
+        assert!(problem.to_string().contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{problem}");
+    }
+
+    #[test]
+    fn another_version_of_the_contract_is_refused_with_both_named() {
+        let problem = refused_text(
+            r#"(component
+                (import "tidegate:plugin/log@0.1.0" (instance))
+                (instance $i)
+                (export "tidegate:plugin/single@0.2.0" (instance $i)))"#,
+        );
+        assert_eq!(problem, Problem::OtherContract { found: "0.2.0".into() });
+        assert!(problem.to_string().contains("0.2.0, this tidegate has 0.1.0"), "{problem}");
+    }
+
+    #[test]
+    fn a_component_that_is_no_plugin_is_told_what_it_lacks() {
+        let missing = |names: &[&str]| {
+            Problem::MissingExports(names.iter().map(|name| format!("tidegate:plugin/{name}@0.1.0")).collect())
+        };
+        assert_eq!(refused_text("(component)"), missing(&["lifecycle", "single"]));
+        let half = r#"(component (instance $i) (export "tidegate:plugin/lifecycle@0.1.0" (instance $i)))"#;
+        assert_eq!(refused_text(half), missing(&["single"]));
+    }
+
+    #[test]
+    fn exports_with_the_right_names_and_the_wrong_shape_are_refused() {
+        let hollow = r#"(component (instance $i)
+            (export "tidegate:plugin/lifecycle@0.1.0" (instance $i))
+            (export "tidegate:plugin/single@0.1.0" (instance $i)))"#;
+        assert!(matches!(refused_text(hollow), Problem::Mismatch(_)));
+    }
+
+    #[test]
+    fn a_granted_interface_with_a_function_it_does_not_have_is_refused() {
+        let curious = r#"(component
+            (import "tidegate:plugin/context@0.1.0" (instance (export "passwords" (func (result string)))))
+            (instance $i)
+            (export "tidegate:plugin/lifecycle@0.1.0" (instance $i))
+            (export "tidegate:plugin/single@0.1.0" (instance $i)))"#;
+        let problem = refused_text(curious);
+        assert!(matches!(&problem, Problem::Mismatch(words) if words.contains("passwords")), "{problem}");
+    }
+}

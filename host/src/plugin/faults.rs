@@ -6,6 +6,8 @@
 //! - any other trap, a WASI `exit`, a refused wait: the guest's doing;
 //! - what remains is an answer that the host could not read: too much of it, text that is not UTF-8, a bad discriminant.
 
+use std::time::Duration;
+
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
@@ -36,10 +38,14 @@ impl Fault {
     }
 
     /// Of a call that ended with `error`, by an instance whose stderr ends with `last_words`.
-    pub(super) fn of_call(error: &wasmtime::Error, last_words: &str) -> Self {
+    pub(super) fn of_call(error: &wasmtime::Error, deadline: Duration, last_words: &str) -> Self {
         let kind = kind(error);
-        let panic = (kind == FailureKind::Trapped).then(|| panic_message(last_words)).flatten();
-        Self::new(kind, &panic.unwrap_or_else(|| error.root_cause().to_string()))
+        let detail = match kind {
+            FailureKind::Deadline => format!("no answer within {deadline:?}"),
+            FailureKind::Trapped => panic_message(last_words).unwrap_or_else(|| error.root_cause().to_string()),
+            _ => error.root_cause().to_string(),
+        };
+        Self::new(kind, &detail)
     }
 }
 
@@ -58,7 +64,7 @@ fn kind(error: &wasmtime::Error) -> FailureKind {
 
 /// `panicked at src/lib.rs:7:9: what it said`, of what Rust's standard library prints when a plugin panics.
 fn panic_message(stderr: &str) -> Option<String> {
-    let panic = &stderr[stderr.rfind("panicked at ")?..];
+    let panic = stderr.get(stderr.rfind("panicked at ")?..)?;
     let panic = panic.split("\nnote: ").next().unwrap_or(panic).trim_end();
     Some(panic.replacen(":\n", ": ", 1))
 }

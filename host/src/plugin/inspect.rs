@@ -98,3 +98,20 @@ fn contract_of<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let foreign = versions.iter().find(|version| !contract::speaks(version));
     foreign.or(versions.first()).map(|version| (*version).to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_component_that_would_be_refused_can_still_be_looked_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        let wat = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
+        std::fs::write(&path, wat::parse_str(wat).unwrap()).unwrap();
+        let inspection = inspect(&path).unwrap();
+        let import = Import { name: "wasi:sockets/tcp@0.2.0".into(), granted: false };
+        assert_eq!((inspection.imports, inspection.contract, inspection.batched), (vec![import], None, false));
+        assert_eq!(inspection.bytes as u64, path.metadata().unwrap().len());
+    }
+}

@@ -22,8 +22,9 @@ use super::contract::{batched, single};
 use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
-use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE};
+use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE, MAX_DETAIL_BYTES};
 use super::state::HostState;
+use super::text::printable;
 use super::ticker::Ticker;
 
 pub struct Instance {
@@ -61,19 +62,16 @@ impl Instance {
         config: &str,
     ) -> Result<Self, StartError> {
         let mut guest = Guest::new(&component.engine, HostState::new(Arc::clone(name), limits.memory));
-        let instance =
-            guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| component.pre.instantiate(store))?;
         let exports = &component.exports;
-        let loaded = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
-            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+        // One deadline over all of it: code of the guest runs from the instantiation on.
+        let (single, batched, configured) = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
+            let instance = component.pre.instantiate(&mut store)?;
             let single = exports.single.load(&mut store, &instance)?;
-            let batched = exports.batched.as_ref().map(|b| b.load(&mut store, &instance)).transpose()?;
-            Ok((lifecycle, single, batched))
+            let batched = exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+            Ok((single, batched, lifecycle.call_configure(&mut store, config)?))
         })?;
-        let (lifecycle, single, batched) = loaded;
-        guest
-            .call(CONFIGURE_DEADLINE, limits.max_output_bytes, |store| lifecycle.call_configure(store, config))?
-            .map_err(|words| StartError::Config(super::text::printable(&words, super::limits::MAX_DETAIL_BYTES)))?;
+        configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
         Ok(Self { guest, single, batched, limits: limits.clone(), columns: Columns::default() })
     }
 
@@ -90,10 +88,11 @@ impl Instance {
         Ok(Allowance::new(&self.limits).answer(answer))
     }
 
-    /// Messages without properties, one verdict for each. The deadline is that of one call: a batch that needs longer is
-    /// for the caller to split.
+    /// One verdict for each. The deadline is that of one call: a batch that needs longer is for the caller to split.
     pub fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
-        let Some(batched) = &self.batched else {
+        // The columns have no place for properties, and they must not be lost on the way.
+        let plain = batch.iter().all(|envelope| envelope.message.properties.is_none());
+        let Some(batched) = self.batched.as_ref().filter(|_| plain) else {
             return batch.iter().map(|envelope| self.process_one(envelope)).collect();
         };
         self.columns.fill(batch)?;
@@ -135,6 +134,133 @@ impl Guest {
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
         drop(ticking);
-        result.map_err(|error| Fault::of_call(&error, &self.store.data().world.last_words()))
+        result.map_err(|error| {
+            // With the guest's backtrace, for its author.
+            tracing::debug!("a call into a plugin ended: {error:?}");
+            Fault::of_call(&error, deadline, &self.store.data().world.last_words())
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chain::{FailureKind, Verdict};
+    use crate::message::{Message, Origin, Properties, QoS};
+    use crate::plugin::fixtures::load;
+    use crate::topic::TopicName;
+
+    fn envelope(payload: &str) -> Envelope {
+        let message = Message::new(TopicName::parse("t").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
+        let origin = Origin { client: format!("client of {payload}").into(), arrived_ms: 7, hops: 0 };
+        Envelope { message, origin: Arc::new(origin) }
+    }
+
+    fn batch(payloads: &[&str]) -> Vec<Envelope> {
+        payloads.iter().map(|payload| envelope(payload)).collect()
+    }
+
+    fn replaced(payload: &str) -> Answer {
+        Ok(Verdict::Replace(payload.to_owned().into()))
+    }
+
+    /// The end of the instance by one message.
+    fn end(payload: &str) -> Fault {
+        load("{}").start().unwrap().process_one(&envelope(payload)).expect_err(payload)
+    }
+
+    #[test]
+    fn each_verdict_comes_back_alone_and_in_a_batch() {
+        let cases = ["x", "drop", "count", "client", "two", "refuse", "transient"];
+        let mut alone = load("{}").start().unwrap();
+        let alone: Vec<_> = batch(&cases).iter().map(|envelope| alone.process_one(envelope).unwrap()).collect();
+        let together = load("{}").start().unwrap().process_batch(&batch(&cases)).unwrap();
+        assert_eq!(alone, together);
+
+        let part = |topic| Message::new(TopicName::parse(topic).unwrap(), "two", QoS::ExactlyOnce);
+        let refused = |transient, detail| Err(Fault::new(FailureKind::Refused { transient }, detail));
+        let expected = [
+            Ok(Verdict::Forward),
+            Ok(Verdict::Drop),
+            replaced("3"),
+            replaced("client of client"),
+            Ok(Verdict::Emit(vec![part("a"), part("b")])),
+            refused(false, "I do not like this\n"),
+            refused(true, "not now"),
+        ];
+        assert_eq!(together, expected);
+    }
+
+    #[test]
+    fn properties_survive_the_crossing() {
+        let mut input = envelope("two");
+        let properties = Properties {
+            payload_is_utf8: true,
+            expiry: Some(9),
+            content_type: Some("text/plain".into()),
+            response_topic: Some("re".into()),
+            correlation_data: Some(vec![0, 255].into()),
+            user: vec![("n".into(), "1".into()), ("n".into(), "2".into())],
+        };
+        input.message.properties = Some(Arc::new(properties));
+        let answer = load("{}").start().unwrap().process_one(&input).unwrap();
+        let Ok(Verdict::Emit(outputs)) = answer else { panic!("{answer:?}") };
+        assert!(outputs.iter().all(|output| output.properties == input.message.properties));
+    }
+
+    #[test]
+    fn each_way_to_break_an_instance_has_its_kind_and_its_words() {
+        let cases = [
+            ("trap", FailureKind::Trapped, "unreachable"),
+            ("panic", FailureKind::Trapped, "src/lib.rs"),
+            ("panic", FailureKind::Trapped, ": thirteen at the table"),
+            ("exit", FailureKind::Trapped, "exit"),
+            ("sleep", FailureKind::Trapped, "must not sleep"),
+            ("recurse", FailureKind::Trapped, "stack"),
+            ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
+            ("loop", FailureKind::Deadline, "no answer within 200ms"),
+            ("flood", FailureKind::Invalid, "too much data"),
+            ("bulk", FailureKind::Invalid, "too much data"),
+        ];
+        for (vice, kind, words) in cases {
+            let fault = end(vice);
+            assert_eq!(fault.kind, kind, "{vice}: {fault}");
+            assert!(fault.detail.contains(words), "{vice}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_bad_output_is_its_messages_failure_and_not_the_instances() {
+        let mut instance = load("{}").start().unwrap();
+        let mut answers = instance.process_batch(&batch(&["count", "topic", "count"])).unwrap();
+        assert_eq!(answers.remove(2), replaced("3"));
+        let fault = answers.remove(1).unwrap_err();
+        assert_eq!(fault.kind, FailureKind::Invalid);
+        assert!(fault.detail.contains("`not/a/#/name`: a topic name must not contain the wildcard `#`"), "{fault}");
+    }
+
+    #[test]
+    fn a_guest_sees_nothing_of_the_machine_and_no_time() {
+        let answer = load("{}").start().unwrap().process_one(&envelope("world")).unwrap();
+        assert_eq!(answer, replaced("[]"));
+    }
+
+    #[test]
+    fn a_guest_that_logs_without_end_is_not_heard_without_end_and_goes_on() {
+        let mut instance = load("{}").start().unwrap();
+        assert_eq!(instance.process_one(&envelope("log")).unwrap(), Ok(Verdict::Forward));
+    }
+
+    #[test]
+    fn a_start_that_fails_says_whether_the_configuration_or_the_plugin_is_to_blame() {
+        let start = |config: &str| load(config).start().err().expect(config);
+        let refused = start(r#"{"start": "refuse"}"#);
+        assert!(matches!(&refused, StartError::Config(words) if words.contains("must not be `refuse`")), "{refused}");
+        let unknown = start(r#"{"strat": ""}"#);
+        assert!(matches!(&unknown, StartError::Config(words) if words.contains("strat")), "{unknown}");
+        let panicked = start(r#"{"start": "panic"}"#);
+        assert!(panicked.to_string().contains("no start today"), "{panicked}");
+        let StartError::Fault(hung) = start(r#"{"start": "loop"}"#) else { panic!("a loop is a fault") };
+        assert_eq!(hung.kind, FailureKind::Deadline);
     }
 }

@@ -27,6 +27,9 @@ pub const MAX_INSTANCES: usize = 32;
 /// allocation outside the guest's memory limit.
 pub const MAX_HANDLES: usize = 64;
 
+/// Random bytes in one call: a hash map's seed has 16. wasmtime's default is 64 MiB, made while no epoch can end the call.
+pub const MAX_RANDOM_BYTES: u64 = 4 << 10;
+
 /// What the host pays for each message of an answer beside the bytes in it, when it counts what crosses.
 pub const ANSWER_OVERHEAD: usize = 256;
 

@@ -24,10 +24,14 @@ mod crossing;
 mod engine;
 mod faults;
 mod file;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod inspect;
 mod instance;
 pub mod limits;
 mod loaded;
+#[cfg(test)]
+mod measure;
 mod memory;
 mod refusal;
 mod state;

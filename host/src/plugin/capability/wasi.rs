@@ -26,7 +26,7 @@ use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
-use crate::plugin::limits::{MAX_HANDLES, MAX_LAST_WORDS};
+use crate::plugin::limits::{MAX_HANDLES, MAX_LAST_WORDS, MAX_RANDOM_BYTES};
 use crate::plugin::state::HostState;
 
 /// The present WASI 0.2: a guest built for any 0.2.x finds it.
@@ -79,8 +79,12 @@ struct Table;
 impl EmptyWorld {
     pub fn new() -> Self {
         let stderr = LastWords::default();
-        let wasi =
-            WasiCtx::builder().stderr(stderr.clone()).wall_clock(StoppedClock).monotonic_clock(StoppedClock).build();
+        let wasi = WasiCtx::builder()
+            .stderr(stderr.clone())
+            .wall_clock(StoppedClock)
+            .monotonic_clock(StoppedClock)
+            .max_random_size(MAX_RANDOM_BYTES)
+            .build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
         Self { wasi, table, stderr }

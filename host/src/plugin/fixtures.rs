@@ -1,0 +1,56 @@
+//! Real components for the tests of this crate, built once per run by the same `cargo` that runs them.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{LazyLock, OnceLock};
+use std::time::Duration;
+
+use crate::control::config::{Plugin, PluginLimits};
+
+use super::{Engine, LoadedPlugin};
+
+/// Compiled code is kept beside the components: the second run of the tests compiles nothing.
+pub fn engine() -> Engine {
+    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Some(&target().join("compiled-plugins"))).unwrap());
+    ENGINE.clone()
+}
+
+/// The hostile one (`tests/fixtures/vices`).
+pub fn vices() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build("vices")).clone()
+}
+
+pub fn plugin(component: PathBuf, config: &str) -> Plugin {
+    let limits = PluginLimits {
+        memory: 16 << 20,
+        deadline: Duration::from_millis(200),
+        max_outputs: 100,
+        max_output_bytes: 1 << 20,
+    };
+    Plugin { name: "vices".into(), component, sha256: None, limits, config_json: config.into() }
+}
+
+pub fn load(config: &str) -> LoadedPlugin {
+    LoadedPlugin::load(&engine(), &plugin(vices(), config)).unwrap()
+}
+
+fn build(package: &str) -> PathBuf {
+    let target = target();
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--profile", "plugin", "--target", "wasm32-wasip2", "--package", package])
+        .arg("--target-dir")
+        .arg(&target)
+        .current_dir(workspace())
+        .status();
+    assert!(status.is_ok_and(|status| status.success()), "`{package}` does not build");
+    target.join("wasm32-wasip2/plugin").join(format!("{package}.wasm"))
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), PathBuf::from)
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
