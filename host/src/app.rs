@@ -21,7 +21,8 @@ use crate::ingress::connection;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::plugin::{Engine, LoadedPlugin, PluginStats};
+use crate::plugin::PluginStats;
+use crate::setup;
 use crate::spool::Spool;
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
@@ -29,6 +30,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// What each stage gets when the gateway stops: devices to be told, chains to finish, upstreams to take what waits.
 const GRACE: Duration = Duration::from_secs(5);
+
+/// Compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
 
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
@@ -57,9 +61,8 @@ impl Gateway {
         let stop_senders = CancellationToken::new();
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
-        let prepared: Vec<_> = config.upstreams.iter().map(egress::prepare).collect::<Result<_, _>>()?;
-        let loaded = load_plugins(&config)?;
-        let (workers, bindings) = start_chains(&config, &loaded)?;
+        let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        let (workers, bindings) = start_chains(&config, setup.chains)?;
         let listeners = bind(&config).await?;
         let spool = Spool::new(config.upstreams.len(), &config.spool, counters.clone());
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
@@ -68,7 +71,7 @@ impl Gateway {
 
         let mut senders = Vec::new();
         let mut upstreams = Vec::new();
-        for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
+        for (index, (spec, prepared)) in config.upstreams.iter().zip(setup.upstreams).enumerate() {
             let queue = spool.queue(index);
             let (sender, status) = egress::start(prepared, queue, counters.clone(), stop_senders.clone());
             senders.push(sender);
@@ -77,7 +80,7 @@ impl Gateway {
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
-        let plugins = loaded.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         Ok(Self {
             addresses,
             counters,
@@ -153,25 +156,8 @@ impl Gateway {
     }
 }
 
-fn load_plugins(config: &Config) -> anyhow::Result<Vec<LoadedPlugin>> {
-    if config.plugins.is_empty() {
-        return Ok(Vec::new());
-    }
-    let engine = Engine::new(Some(&config.gateway.data_dir.join("compiled")))?;
-    let load = |plugin: &config::Plugin| {
-        LoadedPlugin::load(&engine, plugin).with_context(|| format!("plugin `{}`", plugin.name))
-    };
-    config.plugins.iter().map(load).collect()
-}
-
 /// A lane for each binding that has plugins.
-fn start_chains(config: &Config, loaded: &[LoadedPlugin]) -> anyhow::Result<(Workers, Vec<Binding>)> {
-    let mut chains = Vec::new();
-    for binding in config.bindings.iter().filter(|binding| !binding.plugins.is_empty()) {
-        let plugins: Vec<LoadedPlugin> =
-            binding.plugins.iter().filter_map(|index| loaded.get(*index).cloned()).collect();
-        chains.push(Chain::load(&binding.name, &plugins)?);
-    }
+fn start_chains(config: &Config, chains: Vec<Chain>) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
     let with_lane = |spec: &config::Binding| Binding {

@@ -10,5 +10,6 @@ pub mod egress;
 pub mod ingress;
 pub mod message;
 pub mod plugin;
+pub mod setup;
 pub mod spool;
 pub mod topic;

@@ -13,6 +13,8 @@ use serde_json::json;
 
 use super::{ConfigFile, EXIT_CONFIG, Format};
 use crate::control::config::{self, Config, Problems, Severity, Upstream};
+use crate::plugin::LoadedPlugin;
+use crate::setup;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -40,6 +42,8 @@ enum Verdict {
     Good,
     /// The gateway starts all the same.
     Doubtful,
+    /// The gateway does not start.
+    Bad,
 }
 
 /// Long enough for a slow radio link, short enough to wait for.
@@ -57,17 +61,37 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         },
     };
     let findings = look_around(&config, args.offline);
+    let good = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
     match args.format {
-        Format::Json => writeln!(out, "{:#}", as_json(true, &config.warnings, &findings))?,
-        Format::Text => write_text(args, &config, &findings, out)?,
+        Format::Json => writeln!(out, "{:#}", as_json(good, &config.warnings, &findings))?,
+        Format::Text => write_text(args, &config, &findings, good, out)?,
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) })
 }
 
 /// Everything that the file points to and that can be tried without changing it.
 fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     let upstreams = config.upstreams.iter().filter(|_| !offline).map(reach);
-    upstreams.collect()
+    try_out(config).into_iter().chain(upstreams).collect()
+}
+
+/// Opens what the gateway would open at its start: components, plugin settings, certificates, passwords.
+fn try_out(config: &Config) -> Vec<Finding> {
+    match setup::prepare(config, None) {
+        Ok(setup) => setup.plugins.iter().map(describe).collect(),
+        Err(setup::Refusals(refusals)) => {
+            let bad = |text| Finding { about: "setup".to_owned(), verdict: Verdict::Bad, text };
+            refusals.into_iter().map(bad).collect()
+        }
+    }
+}
+
+fn describe(plugin: &LoadedPlugin) -> Finding {
+    let inspection = plugin.component().inspection();
+    let contract = inspection.contract.as_deref().unwrap_or("unknown");
+    let path = if inspection.batched { "batched" } else { "one message at a time" };
+    let text = format!("contract {contract}, {path}, {} bytes", inspection.bytes);
+    Finding { about: format!("plugin {}", plugin.name()), verdict: Verdict::Good, text }
 }
 
 /// Whether something answers at an upstream's address. The gateway starts without it, so silence is a doubt only.
@@ -85,12 +109,22 @@ fn reach(upstream: &Upstream) -> Finding {
     Finding { about: format!("upstream {}", upstream.name), verdict, text }
 }
 
-fn write_text(args: &Args, config: &Config, findings: &[Finding], out: &mut impl Write) -> std::io::Result<()> {
+fn write_text(
+    args: &Args,
+    config: &Config,
+    findings: &[Finding],
+    good: bool,
+    out: &mut impl Write,
+) -> std::io::Result<()> {
     for finding in findings {
         match finding.verdict {
             Verdict::Good => writeln!(out, "{}: {}", finding.about, finding.text)?,
             Verdict::Doubtful => eprintln!("warning: {}: {}", finding.about, finding.text),
+            Verdict::Bad => eprintln!("error: {}", finding.text),
         }
+    }
+    if !good {
+        return Ok(());
     }
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
     let counts = [

@@ -18,6 +18,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::control::config::{self, Config, Problems};
+use crate::setup::Refusals;
 
 /// A WebAssembly plugin host for MQTT at the edge.
 #[derive(Debug, Parser)]
@@ -118,6 +119,10 @@ fn complain(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         eprintln!("{}\n", draw(problems));
         eprintln!("{}: {}", problems.file(), problems.summary());
+        return ExitCode::from(EXIT_CONFIG);
+    }
+    if let Some(refusals) = error.downcast_ref::<Refusals>() {
+        eprintln!("error: {refusals}");
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;

@@ -10,19 +10,15 @@ use rumqttd::protocol::v4::V4;
 use rumqttd::protocol::v5::V5;
 use rumqttd::protocol::{self as theirs, Protocol};
 
-use super::error::{DecodeError, malformed};
+use super::error::DecodeError;
 use super::guard::Credentials;
 use super::packet::*;
 use super::topic;
 use crate::message::{Message, Properties, QoS};
 
-/// The guard let a packet pass that rumqttd refuses, or takes for another: a mistake of ours, which
-/// `what_passes_the_guard_is_decoded` looks for. The client pays with its connection, and nobody else does.
-pub(super) const DISAGREEMENT: DecodeError = malformed("the decoder refuses what its guard has let pass");
-
 pub(super) fn connect(packet: BytesMut, version: Version, who: Credentials) -> Result<Connect, DecodeError> {
     let theirs::Packet::Connect(connect, properties, will, will_properties, _) = read(packet, version)? else {
-        return Err(DISAGREEMENT);
+        return Err(DecodeError::GUARD_GAP);
     };
     let properties = properties.as_ref();
     Ok(Connect {
@@ -42,7 +38,9 @@ pub(super) fn connect(packet: BytesMut, version: Version, who: Credentials) -> R
 }
 
 pub(super) fn subscribe(packet: BytesMut, version: Version) -> Result<Subscribe, DecodeError> {
-    let theirs::Packet::Subscribe(subscribe, properties) = read(packet, version)? else { return Err(DISAGREEMENT) };
+    let theirs::Packet::Subscribe(subscribe, properties) = read(packet, version)? else {
+        return Err(DecodeError::GUARD_GAP);
+    };
     Ok(Subscribe {
         packet_id: subscribe.pkid,
         subscription_id: properties.and_then(|p| p.id).and_then(|id| u32::try_from(id).ok()),
@@ -53,13 +51,15 @@ pub(super) fn subscribe(packet: BytesMut, version: Version) -> Result<Subscribe,
 pub(super) fn unsubscribe(packet: BytesMut, version: Version) -> Result<Unsubscribe, DecodeError> {
     match read(packet, version)? {
         theirs::Packet::Unsubscribe(theirs, _) => Ok(Unsubscribe { packet_id: theirs.pkid, filters: theirs.filters }),
-        _ => Err(DISAGREEMENT),
+        _ => Err(DecodeError::GUARD_GAP),
     }
 }
 
 /// Adds payload and properties to what is already known of an MQTT 5 PUBLISH.
 pub(super) fn publish(packet: BytesMut, known: Publish) -> Result<Publish, DecodeError> {
-    let theirs::Packet::Publish(publish, Some(theirs)) = read(packet, Version::V5)? else { return Err(DISAGREEMENT) };
+    let theirs::Packet::Publish(publish, Some(theirs)) = read(packet, Version::V5)? else {
+        return Err(DecodeError::GUARD_GAP);
+    };
     let topic_alias = theirs.topic_alias;
     let properties = Properties {
         payload_is_utf8: theirs.payload_format_indicator == Some(1),
@@ -73,7 +73,9 @@ pub(super) fn publish(packet: BytesMut, known: Publish) -> Result<Publish, Decod
 }
 
 pub(super) fn disconnect(packet: BytesMut, known: Disconnect) -> Result<Disconnect, DecodeError> {
-    let theirs::Packet::Disconnect(_, Some(theirs)) = read(packet, Version::V5)? else { return Err(DISAGREEMENT) };
+    let theirs::Packet::Disconnect(_, Some(theirs)) = read(packet, Version::V5)? else {
+        return Err(DecodeError::GUARD_GAP);
+    };
     Ok(Disconnect { session_expiry: theirs.session_expiry_interval, reason_string: theirs.reason_string, ..known })
 }
 
@@ -83,13 +85,13 @@ fn read(mut packet: BytesMut, version: Version) -> Result<theirs::Packet, Decode
         Version::V311 => V4.read_mut(&mut packet, size),
         Version::V5 => V5.read_mut(&mut packet, size),
     }
-    .map_err(|_| DISAGREEMENT)
+    .map_err(|_| DecodeError::GUARD_GAP)
 }
 
 /// A will lives as long as its connection. Its bytes are copied, so that it does not keep the first read buffer of
 /// each of some thousand connections alive.
 fn will(will: theirs::LastWill, theirs: Option<theirs::LastWillProperties>) -> Result<Will, DecodeError> {
-    let name = str::from_utf8(&will.topic).map_err(|_| DISAGREEMENT)?;
+    let name = str::from_utf8(&will.topic).map_err(|_| DecodeError::GUARD_GAP)?;
     let mut message = Message::new(topic::name(name)?, Bytes::copy_from_slice(&will.message), qos(will.qos));
     message.retain = will.retain;
     let delay = theirs.as_ref().and_then(|p| p.delay_interval).unwrap_or_default();

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::ingress::codec::error::{DecodeError, malformed, protocol};
 use crate::ingress::codec::properties::{self, Place};
 use crate::ingress::codec::walk::Walk;
-use crate::ingress::codec::{Reason, Version, topic};
+use crate::ingress::codec::{Reason, Version};
 use crate::message::QoS;
 
 /// Who says to be connecting. Taken from the walk, because a password is binary data (section 3.1.3.6) and
@@ -63,7 +63,8 @@ fn will(walk: &mut Walk<'_>, version: Version) -> Result<(), DecodeError> {
     if version == Version::V5 {
         properties::check(walk, Place::Will)?;
     }
-    topic::name(walk.text()?)?;
+    // That the topic is a name is checked where it becomes one, in `inbound`.
+    walk.text()?;
     walk.binary()?;
     Ok(())
 }

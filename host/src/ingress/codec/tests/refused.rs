@@ -72,8 +72,10 @@ fn a_remaining_length_has_four_bytes_at_most_and_is_minimal_in_mqtt_5() {
     let padded = || BytesMut::from(&[0xC0, 0x80, 0x00][..]);
     assert_eq!(decode(V5, padded()).unwrap_err().reason, MALFORMED);
     assert_eq!(decode(V311, padded()), Ok(Packet::PingReq));
-    let connect = BytesMut::from(&b"\x10\x8E\0\0\x04MQTT\x05\x02\0\0\0\0\x01c"[..]);
-    assert_eq!(Codec::new(MAX).decode(&mut connect.clone()).unwrap_err().reason, MALFORMED);
+    let mut connect = BytesMut::from(&b"\x10\x8E\0\0\x04MQTT\x05\x02\0\0\0\0\x01c"[..]);
+    let mut codec = Codec::new(MAX);
+    assert_eq!(codec.decode(&mut connect).unwrap_err().reason, MALFORMED);
+    assert_eq!(codec.version(), Some(V5), "and the answer is in its language");
 }
 
 #[test]

@@ -1,0 +1,70 @@
+//! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
+//!
+//! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
+
+use std::path::Path;
+
+use crate::chain::Chain;
+use crate::control::config::Config;
+use crate::egress;
+use crate::plugin::{Engine, LoadedPlugin};
+
+pub struct Setup {
+    /// In the order of the configuration.
+    pub upstreams: Vec<egress::Prepared>,
+    pub plugins: Vec<LoadedPlugin>,
+    /// One for each binding that has plugins, in order.
+    pub chains: Vec<Chain>,
+}
+
+/// All that is wrong with what the configuration points to. Never empty.
+#[derive(Debug)]
+pub struct Refusals(pub Vec<String>);
+
+/// `cache` is the folder for compiled plugins; without one nothing is written.
+pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
+    let mut refusals = Vec::new();
+    let upstreams = config.upstreams.iter().map(egress::prepare);
+    let upstreams = upstreams.filter_map(|upstream| keep(upstream, &mut refusals)).collect();
+    let plugins = load_plugins(config, cache, &mut refusals);
+    let chains = match plugins.iter().all(Option::is_some) {
+        true => start_chains(config, &plugins, &mut refusals),
+        false => Vec::new(),
+    };
+    let plugins = plugins.into_iter().flatten().collect();
+    if refusals.is_empty() { Ok(Setup { upstreams, plugins, chains }) } else { Err(Refusals(refusals)) }
+}
+
+/// In the order of the configuration, with a gap for each that is refused.
+fn load_plugins(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Vec<Option<LoadedPlugin>> {
+    if config.plugins.is_empty() {
+        return Vec::new();
+    }
+    let Some(engine) = keep(Engine::new(cache), refusals) else { return vec![None; config.plugins.len()] };
+    let load = |plugin| LoadedPlugin::load(&engine, plugin);
+    let named =
+        config.plugins.iter().map(|plugin| load(plugin).map_err(|error| format!("plugin `{}`: {error}", plugin.name)));
+    named.map(|plugin| keep(plugin, refusals)).collect()
+}
+
+/// Starts every instance, so that settings which a plugin does not accept are known now.
+fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mut Vec<String>) -> Vec<Chain> {
+    let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
+    let chain = |binding: &crate::control::config::Binding| {
+        let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
+        Chain::load(&binding.name, &of_binding.collect::<Vec<_>>())
+    };
+    with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()
+}
+
+fn keep<T, E: std::fmt::Display>(result: Result<T, E>, refusals: &mut Vec<String>) -> Option<T> {
+    result.map_err(|error| refusals.push(error.to_string())).ok()
+}
+
+impl std::fmt::Display for Refusals {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0.join("\nerror: "))
+    }
+}
+
+impl std::error::Error for Refusals {}
