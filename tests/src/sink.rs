@@ -1,0 +1,71 @@
+//! Who listens: a real `mosquitto_sub` with a session that outlives its broker, and what it has heard.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use crate::eventually::soon;
+use crate::process::Process;
+
+/// How a message begins among the other things that `mosquitto_sub` says.
+const ARRIVAL: &str = "arrival ";
+
+pub struct Sink {
+    process: Process,
+}
+
+/// A message as it arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    pub topic: String,
+    pub qos: u8,
+    pub retain: bool,
+    pub payload: String,
+}
+
+// === impl Sink ===
+
+impl Sink {
+    /// Subscribes at QoS 2, so that each message arrives with the QoS it has at the broker. Returns once subscribed.
+    pub fn subscribe(broker: SocketAddr, filter: &str) -> Self {
+        let mut command = Command::new("mosquitto_sub");
+        command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-V", "mqttv5"]);
+        // `-d` tells of the SUBACK. The session is kept while the broker restarts.
+        command.args(["-d", "-i", "sink", "-c", "-q", "2", "-t", filter, "--retain-as-published"]);
+        // One line for each message: what has a fixed form first, so that payload and topic may contain anything else.
+        command.args(["-F", &format!("{ARRIVAL}%q %r %t %p")]);
+        let sink = Self { process: Process::start("sink", &mut command) };
+        soon("the sink is subscribed", || sink.process.out().count("Subscribed") > 0);
+        sink
+    }
+
+    pub fn count(&self) -> usize {
+        self.process.out().count(ARRIVAL)
+    }
+
+    pub fn arrivals(&self) -> Vec<Arrival> {
+        self.process.out().all().iter().filter_map(|line| Arrival::parse(line)).collect()
+    }
+
+    /// Waits for so many, and no longer: whether more arrive is for the caller to find out, with a message that comes last.
+    pub fn wait_for(&self, count: usize) -> Vec<Arrival> {
+        soon(&format!("{count} messages at the sink"), || self.count() >= count);
+        self.arrivals()
+    }
+}
+
+// === impl Arrival ===
+
+impl Arrival {
+    /// The `id` field of its JSON.
+    pub fn id(&self) -> String {
+        let json: serde_json::Value = serde_json::from_str(&self.payload).unwrap_or_default();
+        json["id"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Topics in these tests have no spaces.
+    fn parse(line: &str) -> Option<Self> {
+        let mut words = line.strip_prefix(ARRIVAL)?.splitn(4, ' ');
+        let (qos, retain, topic) = (words.next()?.parse().ok()?, words.next()? == "1", words.next()?.to_owned());
+        Some(Self { topic, qos, retain, payload: words.next().unwrap_or_default().to_owned() })
+    }
+}
