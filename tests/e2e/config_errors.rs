@@ -120,7 +120,10 @@ fn component_that_imports(name: &str) -> Vec<u8> {
 
 #[test]
 fn settings_that_a_plugin_does_not_take_are_refused_in_its_own_words() {
-    let home = Home::new("[plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { minimum = 3 }\n");
+    let home = Home::new(
+        "[plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { minimum = 3 }\n\
+         [[bindings]]\nname = \"b\"\ntopic = \"t\"\nplugins = [\"p\"]\nto = [{ local = true, topic = \"out\" }]\n",
+    );
     for finished in refused(&home) {
         assert_says(&finished, &["`p`", "minimum"]);
     }

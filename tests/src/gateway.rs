@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::binary;
 use crate::counters::Counters;
-use crate::eventually::{SOON, eventually};
+use crate::eventually::{SOON, eventually, soon};
 use crate::process::{Finished, Lines, Process};
 
 /// What every test needs and none is about. The rest of a test's configuration follows.
@@ -88,9 +88,10 @@ impl Gateway {
         self.process.err()
     }
 
-    /// Whether a line of the log has all of these words in it.
-    pub fn has_said(&self, words: &[&str]) -> bool {
-        self.log().find(|line| words.iter().all(|word| line.contains(word)).then_some(())).is_some()
+    /// Waits for a line of the log with all of these words in it.
+    pub fn expect_log(&self, words: &[&str]) {
+        let said = |line: &str| words.iter().all(|word| line.contains(word)).then_some(());
+        soon(&format!("{words:?} in one line of the log"), || self.log().find(said).is_some());
     }
 
     /// Panics when the process has ended.

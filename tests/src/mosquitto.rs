@@ -89,7 +89,7 @@ impl Mosquitto {
         // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
         format!(
             "listener {} {}\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\n\
-             max_queued_messages 0\nmax_inflight_messages 1000\nlog_dest stderr\nlog_type all\nconnection_messages true\n",
+             max_queued_messages 0\nqueue_qos0_messages true\nlog_dest stderr\nlog_type all\nconnection_messages true\n",
             self.address.port(),
             self.address.ip(),
             folder.display()

@@ -27,8 +27,18 @@ pub struct Arrival {
 impl Sink {
     /// Subscribes at QoS 2, so that each message arrives with the QoS it has at the broker. Returns once subscribed.
     pub fn subscribe(broker: SocketAddr, filter: &str) -> Self {
-        let mut command = Command::new("mosquitto_sub");
-        command.args(["-h", &broker.ip().to_string(), "-p", &broker.port().to_string(), "-V", "mqttv5"]);
+        // Into a pipe, `mosquitto_sub` writes what `-d` says only when a message follows; `stdbuf` becomes it and makes it write lines.
+        let mut command = Command::new("stdbuf");
+        command.args([
+            "-oL",
+            "mosquitto_sub",
+            "-h",
+            &broker.ip().to_string(),
+            "-p",
+            &broker.port().to_string(),
+            "-V",
+            "mqttv5",
+        ]);
         // `-d` tells of the SUBACK. The session is kept while the broker restarts.
         command.args(["-d", "-i", "sink", "-c", "-q", "2", "-t", filter, "--retain-as-published"]);
         // One line for each message: what has a fixed form first, so that payload and topic may contain anything else.

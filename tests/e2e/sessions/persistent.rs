@@ -11,7 +11,8 @@ use super::talker;
 fn messages_wait_for_a_device_that_is_away() {
     let gateway = Gateway::start("");
     for version in [V4, V5] {
-        let connect = Connect::new(version, "sleeper").persistent(600);
+        let name = format!("sleeper {version:?}");
+        let connect = Connect::new(version, &name).persistent(600);
         let (mut sleeper, connack) = Raw::connect(gateway.address(), &connect);
         assert!(!connack.session_present());
         sleeper.subscribe("t", 2);
@@ -30,11 +31,10 @@ fn messages_wait_for_a_device_that_is_away() {
         }
         // A clean start ends it.
         drop(sleeper);
-        drop(Raw::clean(gateway.address(), version, "sleeper"));
+        drop(Raw::clean(gateway.address(), version, &name));
         let (mut sleeper, connack) = Raw::connect(gateway.address(), &connect);
         assert!(!connack.session_present());
         sleeper.expect_quiet();
-        sleeper.leave();
     }
     gateway.stop();
 }
