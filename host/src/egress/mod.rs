@@ -20,6 +20,7 @@ mod client;
 mod inflight;
 mod keepalive;
 mod link;
+mod link_error;
 mod outbox;
 mod prepare;
 mod secret;
@@ -31,6 +32,6 @@ mod transport;
 mod wire;
 
 pub use client::{probe, start};
-pub use link::LinkError;
+pub use link_error::LinkError;
 pub use prepare::{Error, Prepared, prepare};
 pub use status::UpstreamStatus;

@@ -78,16 +78,21 @@ impl Dial for Pipes {
 
 impl Bench {
     pub fn new(protocol: Protocol) -> Self {
-        Self::with_capacity(protocol, 64 * 1024)
+        Self::with(protocol, spec(protocol))
     }
 
-    pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
+    pub fn with(protocol: Protocol, spec: config::Upstream) -> Self {
+        Self::over_pipes(protocol, spec, 64 * 1024)
+    }
+
+    /// Over pipes that hold so many bytes in each direction.
+    pub fn over_pipes(protocol: Protocol, spec: config::Upstream, capacity: usize) -> Self {
         let counters = Arc::new(Counters::default());
         let limits = config::Spool { max_messages: 10_000, max_bytes: 1 << 24, max_qos0_messages: 1000 };
         let spool = Spool::new(1, &limits, counters.clone());
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        let prepared = Prepared { spec: spec(protocol), password: None, tls: None };
+        let prepared = Prepared { spec, password: None, tls: None };
         let dial = Pipes { far_ends, capacity };
         let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
         Self { spool, counters, status, shutdown, task, protocol, connections }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::{Bench, Heard, KEEP_ALIVE, Peer};
+use crate::control::config;
 use crate::control::config::Protocol::{self, V5, V311};
 use crate::message::{Message, Properties, QoS};
 use crate::topic::TopicName;
@@ -150,6 +151,18 @@ async fn the_servers_receive_maximum_closes_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn towards_3_1_1_no_more_than_20_of_qos_2_are_in_flight() {
+    let mut bench = Bench::with(V311, config::Upstream { max_inflight: 100, ..super::peer::spec(V311) });
+    (0..50).for_each(|n| bench.commit(QoS::ExactlyOnce, &n.to_string()));
+    let (mut peer, _) = bench.welcome(false).await;
+    let mut ids = Vec::new();
+    while let Heard::Publish { id, .. } = peer.hear().await {
+        ids.push(id);
+    }
+    assert_eq!(ids.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_server_does_not_offer_is_taken_off() {
     let mut bench = Bench::new(V5);
     let mut message = Message::new(TopicName::parse("t").unwrap(), "a", QoS::ExactlyOnce);
@@ -202,7 +215,7 @@ async fn a_refused_message_is_counted_and_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn qos_0_is_forwarded_when_it_is_written_and_stays_when_it_is_not() {
-    let mut bench = Bench::with_capacity(V311, 64);
+    let mut bench = Bench::over_pipes(V311, super::peer::spec(V311), 64);
     for text in ["a", "b", "c"] {
         bench.commit(QoS::AtMostOnce, &text.repeat(30));
     }
