@@ -140,7 +140,10 @@ impl<'a> Session<'a> {
     }
 
     async fn close(self) {
-        let stream = self.reader.unsplit(self.writer);
-        Link { stream, input: self.input, session_present: false, terms: self.terms }.close().await;
+        // Behind half a packet, a goodbye would be read as the rest of it.
+        if self.out.bytes.is_empty() {
+            let stream = self.reader.unsplit(self.writer);
+            Link { stream, input: self.input, session_present: false, terms: self.terms }.close().await;
+        }
     }
 }

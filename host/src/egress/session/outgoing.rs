@@ -33,10 +33,13 @@ impl Session<'_> {
     }
 
     fn offer(&mut self, entry: Entry) {
+        // Before its age is looked at: expiry no longer applies to what was sent [MQTT-4.3.3-7].
         if self.sender.inflight.contains(entry.position) {
             return;
         }
-        let Some(message) = entry.message.aged(entry.arrived.elapsed()) else {
+        // Tokio's clock, so that a test can stop it.
+        let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
+        let Some(message) = entry.message.aged(held) else {
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
         let message = self.terms.fit(message);
