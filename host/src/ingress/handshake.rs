@@ -115,6 +115,7 @@ mod tests {
             receive_maximum: 20,
             max_queued_messages: 10,
             max_queued_bytes: 10_000,
+            max_queued_bytes_total: 10_000,
             max_subscriptions_per_client: 10,
             max_sessions: 10,
             max_session_expiry: Duration::from_secs(100),
