@@ -90,8 +90,13 @@ impl Gateway {
 
     /// Waits for a line of the log with all of these words in it.
     pub fn expect_log(&self, words: &[&str]) {
-        let said = |line: &str| words.iter().all(|word| line.contains(word)).then_some(());
-        soon(&format!("{words:?} in one line of the log"), || self.log().find(said).is_some());
+        self.expect_log_times(1, words);
+    }
+
+    /// Waits for so many of them.
+    pub fn expect_log_times(&self, times: usize, words: &[&str]) {
+        let said = |line: &str| words.iter().all(|word| line.contains(word));
+        soon(&format!("{words:?} in {times} lines of the log"), || self.log().count(said) >= times);
     }
 
     /// Panics when the process has ended.

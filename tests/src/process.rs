@@ -110,9 +110,8 @@ impl Lines {
         self.lock().iter().find_map(|line| found(line))
     }
 
-    /// How many begin with this.
-    pub fn count(&self, prefix: &str) -> usize {
-        self.lock().iter().filter(|line| line.starts_with(prefix)).count()
+    pub fn count(&self, counts: impl Fn(&str) -> bool) -> usize {
+        self.lock().iter().filter(|line| counts(line)).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<String>> {
