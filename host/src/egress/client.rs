@@ -3,8 +3,9 @@
 //! **Which session?** After the first CONNACK of this process we have a session and ask for it (`clean_start = false`). Before
 //! it we have none: the server may still keep one of an earlier process, whose packet ids would clash with ours, and a new
 //! QoS 2 message under an id that the server holds is taken for a repeat and lost. A client without session state must not use
-//! such a session [MQTT-3.2.2-4], so that the first connection asks for a clean start. 3.1.1 cannot ask for "clean now, kept
-//! later" in one CONNECT: there, a session that turns up unexpected is cleared by a short connection of its own.
+//! such a session [MQTT-3.2.2-4]: one that turns up unexpected is cleared by a short connection of its own. MQTT 5 could ask
+//! for "clean now, kept later" in one CONNECT; mosquitto 2.0 takes such a session for one that it need not save, forgets
+//! it when it restarts, and QoS 2 is exactly once only while the session is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +23,6 @@ use super::session::{Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
-use crate::control::config::Protocol;
 use crate::control::counters::Counters;
 use crate::spool::Queue;
 
@@ -123,24 +123,20 @@ impl<D: Dial> Client<D> {
     }
 
     async fn open(&self) -> Result<Link, LinkError> {
-        let clean = !self.has_session;
-        match self.upstream.spec.protocol {
-            Protocol::V5 => self.open_with(clean).await,
-            Protocol::V311 => {
-                let link = self.open_with(false).await?;
-                if !clean || !link.session_present {
-                    return Ok(link);
-                }
-                link.close().await;
-                self.open_with(true).await?.close().await;
-                self.open_with(false).await
-            }
+        let link = self.open_with(false).await?;
+        if self.has_session || !link.session_present {
+            return Ok(link);
         }
+        link.close().await;
+        self.open_with(true).await?.close().await;
+        self.open_with(false).await
     }
 
+    /// A clean start is for clearing, and leaves nothing behind.
     async fn open_with(&self, clean_start: bool) -> Result<Link, LinkError> {
         let spec = &self.upstream.spec;
-        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry: spec.session_expiry };
+        let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
+        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
         Link::open(&self.dial, &self.upstream, identity).await
     }
 

@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::control::config;
+use crate::control::config::{self, Protocol};
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
 use crate::spool::{Output, Receipt, Record, Spool};
