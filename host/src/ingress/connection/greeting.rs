@@ -95,7 +95,8 @@ where
     }
 }
 
-/// CONNACK with the reason, when the first bytes told which version to say it in.
+/// CONNACK with the reason, when the first bytes told which version to say it in. To a version that we do not speak it is
+/// said in 3.1.1, which is older than any of them or understood by its number [MQTT-3.1.2-2].
 async fn refuse<R, W>(
     mut wire: Wire<R, W>,
     peer: SocketAddr,
@@ -110,7 +111,7 @@ where
     if let Some(suppressed) = context.complaints.permit() {
         tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
     }
-    if wire.codec.version().is_some() {
+    if wire.codec.version().is_some() || reason == Reason::UNSUPPORTED_PROTOCOL_VERSION {
         let reason_string = Some(detail.to_owned());
         wire.send(&Packet::ConnAck(Box::new(ConnAck { reason, reason_string, ..ConnAck::default() })));
         let answer = async {
