@@ -80,9 +80,12 @@ fn with_component(name: &str, content: Option<&[u8]>) -> Home {
 const CORE_MODULE: &[u8] = b"\0asm\x01\0\0\0";
 const EMPTY_COMPONENT: &[u8] = b"\0asm\x0D\0\x01\0";
 
+/// The component's name, what is in it, and what must be said about it.
+type Case = (&'static str, Option<&'static [u8]>, &'static [&'static str]);
+
 #[test]
 fn a_component_that_cannot_be_used_is_refused_by_name_and_with_advice() {
-    let cases: [(&str, Option<&[u8]>, &[&str]); 5] = [
+    let cases: [Case; 5] = [
         ("missing.wasm", None, &["missing.wasm", "tidegate plugin build"]),
         ("text.wasm", Some(b"no component at all"), &["text.wasm", "not WebAssembly"]),
         ("core.wasm", Some(CORE_MODULE), &["core.wasm", "core module", "wasm32-wasip2"]),

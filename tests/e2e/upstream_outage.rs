@@ -88,11 +88,6 @@ fn an_upstream_that_restarts_under_load_costs_nothing_that_was_acknowledged() {
     let mut upstream = Mosquitto::start();
     Sink::announce(upstream.address(), "up/#");
     let mut gateway = Gateway::start(&format!("{}{BINDING}", upstream.upstream("cloud", 5)));
-    // mosquitto 2.0.11 saves only sessions that were not begun with a clean start, as the first of a gateway is.
-    gateway.expect_log(&["connected upstream"]);
-    upstream.restart();
-    gateway.expect_log_times(2, &["connected upstream"]);
-
     let load = Load::default();
     let oracles = thread::scope(|scope| {
         let running = Stop(&load);
