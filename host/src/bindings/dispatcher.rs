@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Semaphore};
 
 use super::gather::{Gather, Input};
+use super::places::Held;
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_IN_FLIGHT_KIB, MAX_INTERNAL};
+use super::{MAX_HOPS, MAX_INTERNAL};
 use crate::bus::Bus;
 use crate::chain::{Job, Outcome};
 use crate::control::counters::Counters;
@@ -38,8 +39,6 @@ pub struct Dispatcher {
     bus: Arc<Bus>,
     spool: Spool,
     counters: Arc<Counters>,
-    /// Of `MAX_IN_FLIGHT_KIB`.
-    in_flight: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     warnings: RateLimit,
 }
@@ -48,11 +47,6 @@ impl Pending {
     /// Bytes that it keeps in memory.
     pub fn weight(&self) -> usize {
         self.inbound.message.weight()
-    }
-
-    /// Places in `MAX_IN_FLIGHT_KIB`. Never more than there are: the largest message gets through alone.
-    fn places_of_bytes(&self) -> u32 {
-        u32::try_from(self.weight() / 1_024 + 1).unwrap_or(u32::MAX).min(MAX_IN_FLIGHT_KIB)
     }
 
     /// Whether its device keeps it and sends it again, because it has no ack and no identity that we remember.
@@ -65,9 +59,8 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT_KIB as usize));
         let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
-        Arc::new(Self { gateway, table, bus, spool, counters, in_flight, internal, warnings })
+        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
     }
 
     /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
@@ -76,27 +69,26 @@ impl Dispatcher {
         self.deliver_and_match(inbound)
     }
 
-    /// Starts the chains when every lane has room; gives the message back when one has not.
+    /// Starts the chains when every binding has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
-        let bytes = self.in_flight.clone().try_acquire_many_owned(pending.places_of_bytes());
-        let places = self.places(&pending.bindings).map(|places| places.clone().try_acquire_owned());
-        match places.chain([bytes]).collect::<Result<Vec<_>, _>>() {
-            Ok(hold) => {
-                self.start(pending, hold);
-                Ok(())
-            }
-            Err(_) => Err(pending),
+        let mut held = Held::default();
+        let mut bindings = self.bindings(&pending);
+        if bindings.any(|binding| binding.places().try_take(&pending.inbound.message, &mut held).is_err()) {
+            drop(bindings);
+            return Err(pending);
         }
+        drop(bindings);
+        self.start(pending, held);
+        Ok(())
     }
 
     /// Waits until every binding has room. Places are taken in file order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
-        let mut hold = Vec::with_capacity(pending.bindings.len());
-        for places in self.places(&pending.bindings) {
-            hold.push(places.clone().acquire_owned().await?);
+        let mut held = Held::default();
+        for binding in self.bindings(&pending) {
+            binding.places().take(&pending.inbound.message, &mut held).await?;
         }
-        hold.push(self.in_flight.clone().acquire_many_owned(pending.places_of_bytes()).await?);
-        self.start(pending, hold);
+        self.start(pending, held);
         Ok(())
     }
 
@@ -104,7 +96,7 @@ impl Dispatcher {
     pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
         let Some(pending) = self.deliver_and_match(inbound) else { return };
         match self.internal.clone().try_acquire_owned() {
-            Ok(place) => self.start(pending, vec![place]),
+            Ok(place) => self.start(pending, Held { chain: Vec::new(), record: vec![place] }),
             Err(_) => {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
@@ -125,15 +117,15 @@ impl Dispatcher {
         Some(Pending { inbound, bindings })
     }
 
-    fn places(&self, bindings: &[usize]) -> impl Iterator<Item = &Arc<Semaphore>> {
-        bindings.iter().filter_map(|index| self.table.get(*index).map(Binding::places))
+    fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
+        pending.bindings.iter().filter_map(|index| self.table.get(*index))
     }
 
-    fn start(self: &Arc<Self>, pending: Pending, hold: Vec<OwnedSemaphorePermit>) {
+    fn start(self: &Arc<Self>, pending: Pending, held: Held) {
         let Pending { inbound, bindings } = pending;
         self.counters.chain_in.add(bindings.len() as u64);
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), hold }));
+        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held }));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
@@ -148,8 +140,8 @@ impl Dispatcher {
 
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
         let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, hold } = gathered.input;
-        let mut record = Record { outputs: Vec::new(), receipt: Receipt::none(), hold };
+        let Input { inbound, bindings, held } = gathered.input;
+        let mut record = Record { outputs: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
         let mut republish = Vec::new();
         for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
             let Some(binding) = self.table.get(*index) else { continue };
@@ -162,6 +154,8 @@ impl Dispatcher {
         for message in republish {
             self.republish(message, &inbound);
         }
+        let keeps_something = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
+        record.hold = held.for_record(keeps_something);
         record.receipt = inbound.receipt;
         self.spool.commit(record);
     }

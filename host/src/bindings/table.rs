@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::Semaphore;
-
 use super::cache::MatchCache;
-use crate::chain::{LANE_CAPACITY, Lane};
+use super::places::Places;
+use crate::chain::Lane;
 use crate::control::config;
 use crate::topic::{TopicName, Trie};
 
@@ -19,7 +18,7 @@ pub struct Binding {
     pub spec: config::Binding,
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
-    places: Arc<Semaphore>,
+    places: Places,
 }
 
 impl Table {
@@ -54,14 +53,11 @@ impl Table {
 
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
-        let places =
-            lane.as_ref().map_or_else(|| Arc::new(Semaphore::new(LANE_CAPACITY)), |lane| lane.capacity().clone());
+        let places = Places::new(&spec, lane.as_ref());
         Self { spec, lane, places }
     }
 
-    /// One for each input from its start until its record is admitted. A binding without a lane has them as well: they are
-    /// what bounds the records that wait for room in the spool.
-    pub fn places(&self) -> &Arc<Semaphore> {
+    pub fn places(&self) -> &Places {
         &self.places
     }
 }

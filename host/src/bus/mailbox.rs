@@ -9,6 +9,9 @@ use tokio::sync::Notify;
 
 use crate::message::{Message, QoS};
 
+/// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
+const RETAINED_COST: usize = 256;
+
 #[derive(Clone, Debug)]
 pub struct Delivery {
     pub message: Message,
@@ -76,7 +79,10 @@ impl Mailbox {
         waiting.attached = false;
         waiting.live.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
         let kept = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
-        self.budget.give_back(std::mem::replace(&mut waiting.live_bytes, kept) - kept);
+        let gone = std::mem::replace(&mut waiting.live_bytes, kept) - kept;
+        let replays = waiting.retained.len();
+        waiting.retained.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
+        self.budget.give_back(gone + (replays - waiting.retained.len()) * RETAINED_COST);
     }
 
     /// False when there is no room: the message is dropped for this subscriber and nobody else.
@@ -101,7 +107,7 @@ impl Mailbox {
 
     pub(super) fn put_retained(&self, delivery: Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.retained.len() >= self.limits.max_retained {
+        if waiting.retained.len() >= self.limits.max_retained || !self.budget.take(RETAINED_COST) {
             return false;
         }
         waiting.retained.push_back(delivery);
@@ -114,6 +120,7 @@ impl Mailbox {
     pub fn take(&self) -> Option<Delivery> {
         let mut waiting = self.lock();
         if let Some(delivery) = waiting.retained.pop_front() {
+            self.budget.give_back(RETAINED_COST);
             return Some(delivery);
         }
         let delivery = waiting.live.pop_front()?;
@@ -135,7 +142,8 @@ impl Mailbox {
 
 impl Drop for Mailbox {
     fn drop(&mut self) {
-        self.budget.give_back(self.lock().live_bytes);
+        let waiting = self.lock();
+        self.budget.give_back(waiting.live_bytes + waiting.retained.len() * RETAINED_COST);
     }
 }
 

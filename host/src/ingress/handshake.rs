@@ -13,7 +13,7 @@ use crate::control::config::BrokerLimits;
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;
 
 /// What the remaining length of the fixed header can say, with that header (MQTT 5, section 2.1.4).
-const LARGEST_PACKET: usize = 268_435_455 + 5;
+pub const LARGEST_PACKET: usize = 268_435_455 + 5;
 
 /// What both sides agreed to.
 #[derive(Debug)]

@@ -21,8 +21,8 @@ impl<R, W> Connection<R, W> {
         if !self.wire.outgoing.is_empty() && self.wrote_at.elapsed() >= WRITE_TIMEOUT {
             return Err(End::Gone);
         }
-        if self.is_paused() {
-            // The device may have spoken; it is us who do not listen.
+        if !self.reads() {
+            // It has spoken, and we do not listen.
             self.heard_at = Instant::now();
         }
         match self.silence_allowed {

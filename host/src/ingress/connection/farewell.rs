@@ -21,9 +21,9 @@ impl<R, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) async fn say_goodbye(&mut self, violation: &Violation) {
         if self.version == Version::V5 {
             let reason_string = Some(violation.detail.to_owned());
-            let packet =
-                Packet::Disconnect(Disconnect { reason: violation.reason, session_expiry: None, reason_string });
-            self.wire.send(&packet);
+            let with_words = Disconnect { reason: violation.reason, session_expiry: None, reason_string };
+            let without = Packet::Disconnect(Disconnect { reason_string: None, ..with_words.clone() });
+            self.wire.send_smaller(&Packet::Disconnect(with_words), &without, self.peer_maximum_packet_size);
         }
         let last_words = async {
             let _ = self.wire.writer.write_all_buf(&mut self.wire.outgoing).await;

@@ -3,7 +3,7 @@
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::ingress::codec::{ConnAck, Connect, DecodeError};
-use crate::ingress::handshake::{Terms, negotiate};
+use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
@@ -21,7 +21,7 @@ where
     let connect = match greeting.await {
         Ok(Ok(Some(connect))) => connect,
         Ok(Ok(None)) => return None,
-        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail).await,
+        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail, LARGEST_PACKET).await,
         Err(_) => {
             context.counters.connections_refused.increment();
             tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
@@ -29,13 +29,16 @@ where
         }
     };
     let version = connect.version;
+    let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let terms = match negotiate(connect, &context.limits, new_client_id) {
         Ok(terms) => terms,
-        Err(reason) => return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered").await,
+        Err(reason) => {
+            return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered", largest).await;
+        }
     };
     match context.registry.open(&terms).await {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
-        Err(reason) => refuse(wire, peer, context, reason, "no session to be had").await,
+        Err(reason) => refuse(wire, peer, context, reason, "no session to be had", largest).await,
     }
 }
 
@@ -54,8 +57,7 @@ fn welcome<R, W>(
             wire.send(&packet);
         }
     }
-    let max_parked = usize::from(terms.receive_maximum) + 1;
-    let parked = Parked::new(context.dispatcher.clone(), max_parked, context.parked_bytes.clone())
+    let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     Connection {
@@ -104,6 +106,7 @@ async fn refuse<R, W>(
     context: &Context,
     reason: Reason,
     detail: &'static str,
+    largest: usize,
 ) -> Option<Connection<R, W>>
 where
     W: AsyncWrite + Unpin,
@@ -113,8 +116,9 @@ where
         tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
     }
     if wire.codec.version().is_some() || reason == Reason::UNSUPPORTED_PROTOCOL_VERSION {
-        let reason_string = Some(detail.to_owned());
-        wire.send(&Packet::ConnAck(Box::new(ConnAck { reason, reason_string, ..ConnAck::default() })));
+        let without = ConnAck { reason, ..ConnAck::default() };
+        let with_words = ConnAck { reason_string: Some(detail.to_owned()), ..without.clone() };
+        wire.send_smaller(&Packet::ConnAck(Box::new(with_words)), &Packet::ConnAck(Box::new(without)), largest);
         let answer = async {
             let _ = wire.writer.write_all_buf(&mut wire.outgoing).await;
             let _ = wire.writer.shutdown().await;

@@ -8,14 +8,29 @@ const COPY_BELOW: usize = 2 * 1024;
 impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
-        while !self.is_paused() {
-            let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
-            let Some(packet) = packet else { return Ok(()) };
-            for action in self.session.receive(packet).map_err(End::Because)? {
-                self.carry_out(action)?;
+        while !self.is_paused() && self.process_next()? {}
+        Ok(())
+    }
+
+    /// The connection is over: what was read of it still counts, a good-bye among it.
+    pub(super) fn last_words(&mut self) -> End {
+        loop {
+            match self.process_next() {
+                Ok(true) => {}
+                Ok(false) | Err(End::Because(_)) => return End::Gone,
+                Err(end) => return end,
             }
         }
-        Ok(())
+    }
+
+    /// False when the next packet has not arrived in full.
+    fn process_next(&mut self) -> Result<bool, End> {
+        let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
+        let Some(packet) = packet else { return Ok(false) };
+        for action in self.session.receive(packet).map_err(End::Because)? {
+            self.carry_out(action)?;
+        }
+        Ok(true)
     }
 
     fn carry_out(&mut self, action: Action) -> Result<(), End> {
@@ -30,15 +45,27 @@ impl<R, W> Connection<R, W> {
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
                 let reasons = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
-                self.wire.send(&Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }));
+                self.answer(&Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
             Action::Unsubscribe(packet) => {
                 let mailbox = self.session.mailbox().clone();
                 let reasons = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
-                self.wire.send(&Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }));
+                self.answer(&Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
             Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
         }
+        Ok(())
+    }
+
+    /// An ack whose size the device decides, by what it asks for at once [MQTT-3.1.2-24].
+    fn answer(&mut self, packet: &Packet) -> Result<(), End> {
+        if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
+            return Err(because(
+                Reason::PACKET_TOO_LARGE,
+                "the answer is larger than the device's Maximum Packet Size",
+            ));
+        }
+        self.wire.send(packet);
         Ok(())
     }
 

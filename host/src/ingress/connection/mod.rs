@@ -39,6 +39,9 @@ use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
 use crate::spool::Receipt;
 
+/// Bytes that are read of a connection whose packets wait.
+const READ_AHEAD: usize = 64 * 1024;
+
 /// What every connection shares.
 pub struct Context {
     pub limits: BrokerLimits,
@@ -132,7 +135,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     }
 
     async fn next_event(&mut self, timer: std::pin::Pin<&mut tokio::time::Sleep>) -> Event {
-        let reads = !self.is_paused();
+        let reads = self.reads();
         let (writes, wants_mail) = (!self.wire.outgoing.is_empty(), self.wants_mail());
         let mailbox = self.session.mailbox().clone();
         let Wire { reader, writer, incoming, outgoing, .. } = &mut self.wire;
@@ -151,7 +154,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Read(Ok(0) | Err(_)) | Event::Wrote(Err(_)) => return Err(End::Gone),
+            Event::Read(Ok(0) | Err(_)) => return Err(self.last_words()),
+            Event::Wrote(Err(_)) => return Err(End::Gone),
             Event::Read(Ok(_)) => self.heard_at = Instant::now(),
             Event::Wrote(Ok(_)) => self.wrote_at = Instant::now(),
             Event::Done(ticket) => self.acknowledge(ticket),
@@ -166,9 +170,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 }
 
 impl<R, W> Connection<R, W> {
-    /// Whether reading should wait: for acks, for the lanes, or for the device to read what it was sent.
+    /// Whether packets should wait: for the lanes, or for the device to read what it was sent. Reading goes on for a while,
+    /// so that the end of a connection is noticed.
     fn is_paused(&self) -> bool {
-        self.session.is_saturated() || self.parked.is_full() || self.wire.is_congested()
+        self.parked.is_full() || self.wire.is_congested()
+    }
+
+    fn reads(&self) -> bool {
+        !self.is_paused() || self.wire.incoming.len() < READ_AHEAD
     }
 }
 

@@ -11,6 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Dispatcher, Pending};
 
+/// Messages that one connection may have waiting: more than any device's window that is not a flood.
+const MAX_MESSAGES: usize = 4_096;
+
 /// Bytes that one connection may have waiting. Reading goes on until then, so that pings are answered in an outage.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
 
@@ -23,7 +26,6 @@ pub struct Parked {
     first: Option<Waiting>,
     others: VecDeque<Pending>,
     bytes: usize,
-    max_messages: usize,
     total: Arc<AtomicUsize>,
 }
 
@@ -35,8 +37,8 @@ struct Waiting {
 
 impl Parked {
     /// `total` is shared by all connections.
-    pub fn new(dispatcher: Arc<Dispatcher>, max_messages: usize, total: Arc<AtomicUsize>) -> Self {
-        Self { dispatcher, first: None, others: VecDeque::new(), bytes: 0, max_messages, total }
+    pub fn new(dispatcher: Arc<Dispatcher>, total: Arc<AtomicUsize>) -> Self {
+        Self { dispatcher, first: None, others: VecDeque::new(), bytes: 0, total }
     }
 
     /// Lets nothing start before `barrier` is cancelled: earlier messages of the same client go first.
@@ -70,7 +72,7 @@ impl Parked {
 
     /// Whether reading should pause.
     pub fn is_full(&self) -> bool {
-        self.others.len() >= self.max_messages
+        self.others.len() >= MAX_MESSAGES
             || self.bytes >= MAX_BYTES
             || (!self.is_empty() && self.total.load(Ordering::Relaxed) >= MAX_BYTES_TOTAL)
     }

@@ -132,13 +132,6 @@ impl Session {
         self.exchanges.done(ticket, Reason::SUCCESS)
     }
 
-    /// Whether so much is unacknowledged that reading should pause. MQTT 3.1.1 has no Receive Maximum: this is its place.
-    /// MQTT 5 keeps to the one it was told, so that its pings are read and answered however long an outage lasts.
-    pub fn is_saturated(&self) -> bool {
-        let unacknowledged = self.exchanges.unacknowledged();
-        self.link.version == Version::V311 && unacknowledged >= usize::from(self.link.receive_maximum)
-    }
-
     /// Whether the device has room for another delivery.
     pub fn wants_delivery(&self) -> bool {
         self.outbound.has_room()
