@@ -160,9 +160,9 @@ impl Gateway {
 fn start_chains(config: &Config, chains: Vec<Chain>) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
-    let with_lane = |spec: &config::Binding| Binding {
-        lane: if spec.plugins.is_empty() { None } else { lanes.next() },
-        spec: spec.clone(),
+    let with_lane = |spec: &config::Binding| {
+        let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
+        Binding::new(spec.clone(), lane)
     };
     Ok((workers, config.bindings.iter().map(with_lane).collect()))
 }
@@ -194,8 +194,16 @@ fn serve(
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);
-    let context =
-        Arc::new(connection::Context { limits, bus, dispatcher, registry, counters, parked_bytes, complaints });
+    let context = Arc::new(connection::Context {
+        limits,
+        bus,
+        dispatcher,
+        registry,
+        counters,
+        parked_bytes,
+        drains: Arc::default(),
+        complaints,
+    });
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));

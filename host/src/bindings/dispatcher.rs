@@ -8,12 +8,12 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use super::gather::{Gather, Input};
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_INTERNAL};
+use super::{MAX_HOPS, MAX_IN_FLIGHT_KIB, MAX_INTERNAL};
 use crate::bus::Bus;
 use crate::chain::{Job, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
-use crate::message::{Message, Origin};
+use crate::message::{Message, Origin, QoS};
 use crate::spool::{Receipt, Record, Spool};
 
 /// A message that a device or the gateway published, and the ack that waits for it.
@@ -38,6 +38,8 @@ pub struct Dispatcher {
     bus: Arc<Bus>,
     spool: Spool,
     counters: Arc<Counters>,
+    /// Of `MAX_IN_FLIGHT_KIB`.
+    in_flight: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     warnings: RateLimit,
 }
@@ -47,14 +49,25 @@ impl Pending {
     pub fn weight(&self) -> usize {
         self.inbound.message.weight()
     }
+
+    /// Places in `MAX_IN_FLIGHT_KIB`. Never more than there are: the largest message gets through alone.
+    fn places_of_bytes(&self) -> u32 {
+        u32::try_from(self.weight() / 1_024 + 1).unwrap_or(u32::MAX).min(MAX_IN_FLIGHT_KIB)
+    }
+
+    /// Whether its device keeps it and sends it again, because it has no ack and no identity that we remember.
+    pub fn will_be_resent(&self) -> bool {
+        self.inbound.message.qos == QoS::AtLeastOnce
+    }
 }
 
 // === impl Dispatcher ===
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
+        let in_flight = Arc::new(Semaphore::new(MAX_IN_FLIGHT_KIB as usize));
         let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
-        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
+        Arc::new(Self { gateway, table, bus, spool, counters, in_flight, internal, warnings })
     }
 
     /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
@@ -65,9 +78,9 @@ impl Dispatcher {
 
     /// Starts the chains when every lane has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
-        let places: Result<Vec<_>, _> =
-            self.lanes(&pending.bindings).map(|lane| lane.capacity().clone().try_acquire_owned()).collect();
-        match places {
+        let bytes = self.in_flight.clone().try_acquire_many_owned(pending.places_of_bytes());
+        let places = self.places(&pending.bindings).map(|places| places.clone().try_acquire_owned());
+        match places.chain([bytes]).collect::<Result<Vec<_>, _>>() {
             Ok(hold) => {
                 self.start(pending, hold);
                 Ok(())
@@ -76,12 +89,13 @@ impl Dispatcher {
         }
     }
 
-    /// Waits until every lane has room. Lanes are taken in file order by everybody, so that nobody waits in a circle.
+    /// Waits until every binding has room. Places are taken in file order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
         let mut hold = Vec::with_capacity(pending.bindings.len());
-        for lane in self.lanes(&pending.bindings) {
-            hold.push(lane.capacity().clone().acquire_owned().await?);
+        for places in self.places(&pending.bindings) {
+            hold.push(places.clone().acquire_owned().await?);
         }
+        hold.push(self.in_flight.clone().acquire_many_owned(pending.places_of_bytes()).await?);
         self.start(pending, hold);
         Ok(())
     }
@@ -111,8 +125,8 @@ impl Dispatcher {
         Some(Pending { inbound, bindings })
     }
 
-    fn lanes(&self, bindings: &[usize]) -> impl Iterator<Item = &crate::chain::Lane> {
-        bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref())
+    fn places(&self, bindings: &[usize]) -> impl Iterator<Item = &Arc<Semaphore>> {
+        bindings.iter().filter_map(|index| self.table.get(*index).map(Binding::places))
     }
 
     fn start(self: &Arc<Self>, pending: Pending, hold: Vec<OwnedSemaphorePermit>) {

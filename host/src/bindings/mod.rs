@@ -22,6 +22,10 @@ pub use table::{Binding, Table};
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.
 pub const MAX_HOPS: u8 = 8;
 
+/// Memory, in KiB, of all messages from the start of their chains until their records are admitted: places alone would let
+/// a thousand large messages of each binding wait for a full spool.
+pub const MAX_IN_FLIGHT_KIB: u32 = 64 * 1_024;
+
 /// Messages that the gateway itself made (republished, dead letters, wills) and whose chains have not finished. They do not
 /// wait for a place in a lane, because a lane that waits for itself never ends; this is what bounds them instead.
 pub const MAX_INTERNAL: usize = 10_000;

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use tokio::sync::Semaphore;
+
 use super::cache::MatchCache;
-use crate::chain::Lane;
+use crate::chain::{LANE_CAPACITY, Lane};
 use crate::control::config;
 use crate::topic::{TopicName, Trie};
 
@@ -17,6 +19,7 @@ pub struct Binding {
     pub spec: config::Binding,
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
+    places: Arc<Semaphore>,
 }
 
 impl Table {
@@ -46,5 +49,19 @@ impl Table {
 
     pub fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter()
+    }
+}
+
+impl Binding {
+    pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
+        let places =
+            lane.as_ref().map_or_else(|| Arc::new(Semaphore::new(LANE_CAPACITY)), |lane| lane.capacity().clone());
+        Self { spec, lane, places }
+    }
+
+    /// One for each input from its start until its record is admitted. A binding without a lane has them as well: they are
+    /// what bounds the records that wait for room in the spool.
+    pub fn places(&self) -> &Arc<Semaphore> {
+        &self.places
     }
 }

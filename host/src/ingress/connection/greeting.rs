@@ -55,7 +55,8 @@ fn welcome<R, W>(
         }
     }
     let max_parked = usize::from(terms.receive_maximum) + 1;
-    let parked = Parked::new(context.dispatcher.clone(), max_parked, context.parked_bytes.clone());
+    let parked = Parked::new(context.dispatcher.clone(), max_parked, context.parked_bytes.clone())
+        .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     Connection {
         wire,

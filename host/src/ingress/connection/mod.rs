@@ -4,6 +4,7 @@
 //! is sent; acks and deliveries go on meanwhile. Whatever is ready leaves in one write.
 
 mod clock;
+mod drains;
 mod farewell;
 mod greeting;
 mod incoming;
@@ -18,6 +19,7 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use bytes::Bytes;
+pub use drains::Drains;
 use parked::Parked;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
@@ -45,6 +47,7 @@ pub struct Context {
     pub registry: Registry,
     pub counters: Arc<Counters>,
     pub parked_bytes: Arc<AtomicUsize>,
+    pub drains: Arc<Drains>,
     pub complaints: RateLimit,
 }
 
@@ -99,8 +102,10 @@ where
         connection.complain(peer, &client, violation);
         connection.say_goodbye(violation).await;
     }
-    let Connection { session, ending, context, wire, .. } = connection;
+    let Connection { session, ending, context, wire, parked, .. } = connection;
     drop(wire);
+    // Before the session can be had again: its next connection has to find the barrier.
+    context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
     tracing::debug!(%peer, %client, "disconnected");
 }
