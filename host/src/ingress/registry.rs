@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use super::codec::{Reason, Will};
+use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
-use super::session::{Action, Session};
+use super::session::Session;
 use super::wills::Wills;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
 
@@ -43,7 +43,7 @@ pub struct Opened {
     pub session: Session,
     pub present: bool,
     /// What a resumed session sends first.
-    pub resent: Vec<Action>,
+    pub releases: Vec<Packet>,
     /// Notified when another connection takes the session over.
     pub kicked: Arc<Notify>,
 }
@@ -111,8 +111,8 @@ impl Registry {
             Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
                 let mut session = away.session;
                 session.mailbox().attach();
-                let resent = session.resume(terms.link());
-                Opened { session, present: true, resent, kicked }
+                let releases = session.resume(terms.link());
+                Opened { session, present: true, releases, kicked }
             }
             away => {
                 if let Some(away) = away {
@@ -121,7 +121,7 @@ impl Registry {
                 let mailbox = Mailbox::new(client.clone(), self.mailbox_limits, self.mailbox_budget.clone());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
-                Opened { session, present: false, resent: Vec::new(), kicked }
+                Opened { session, present: false, releases: Vec::new(), kicked }
             }
         }
     }

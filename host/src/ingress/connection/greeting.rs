@@ -18,7 +18,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let greeting = tokio::time::timeout(context.limits.handshake_timeout, read_connect(&mut wire));
-    let connect = match greeting.await {
+    let greeting = shutdown.run_until_cancelled(greeting).await?;
+    let connect = match greeting {
         Ok(Ok(Some(connect))) => connect,
         Ok(Ok(None)) => return None,
         Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail, LARGEST_PACKET).await,
@@ -36,7 +37,7 @@ where
             return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered", largest).await;
         }
     };
-    match context.registry.open(&terms).await {
+    match shutdown.run_until_cancelled(context.registry.open(&terms)).await? {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
         Err(reason) => refuse(wire, peer, context, reason, "no session to be had", largest).await,
     }
@@ -50,12 +51,10 @@ fn welcome<R, W>(
     context: &Arc<Context>,
     shutdown: CancellationToken,
 ) -> Connection<R, W> {
-    let Opened { session, present, resent, kicked } = opened;
+    let Opened { session, present, releases, kicked } = opened;
     wire.send(&Packet::ConnAck(Box::new(terms.connack(present, &context.limits))));
-    for action in resent {
-        if let Action::Send(packet) = action {
-            wire.send(&packet);
-        }
+    for packet in &releases {
+        wire.send(packet);
     }
     let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
         .behind(context.drains.barrier(session.client()));

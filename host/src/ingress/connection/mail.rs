@@ -1,4 +1,4 @@
-//! To the device: acks whose outcome is safe, and what its mailbox holds.
+//! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
 
 use super::*;
 
@@ -15,26 +15,34 @@ impl<R, W> Connection<R, W> {
         }
     }
 
-    /// As much as the device's window and its socket take.
+    /// As much as the device's window and its socket take; the old before the new.
     pub(super) fn deliver_mail(&mut self) {
+        while !self.wire.is_congested()
+            && let Some(packet) = self.session.next_resend()
+        {
+            self.deliver(&packet);
+        }
         while self.wants_mail() {
             let Some(delivery) = self.session.mailbox().take() else { return };
-            let Some(message) = delivery.message.aged(delivery.arrived.elapsed()) else {
+            if delivery.message.aged(delivery.arrived.elapsed()).is_none() {
                 self.context.counters.subscriber_expired.increment();
                 continue;
-            };
-            drop(message);
-            let packet = self.session.deliver(delivery);
-            if self.wire.codec.size(&packet) > self.peer_maximum_packet_size {
-                self.context.counters.subscriber_dropped.increment();
-                self.session.abandon(&packet);
-                continue;
             }
-            self.wire.send(&packet);
+            let packet = self.session.deliver(delivery);
+            self.deliver(&packet);
         }
     }
 
     pub(super) fn wants_mail(&self) -> bool {
         self.session.wants_delivery() && !self.wire.is_congested()
+    }
+
+    /// What the device could not take counts as delivered [MQTT-3.1.2-25].
+    fn deliver(&mut self, packet: &Packet) {
+        if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
+            self.context.counters.subscriber_dropped.increment();
+            return self.session.abandon(packet);
+        }
+        self.wire.send(packet);
     }
 }

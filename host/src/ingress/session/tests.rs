@@ -120,9 +120,11 @@ fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
     session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now() });
-    let again = session.resume(Link::new(Version::V5, 10, 10));
-    let [Action::Send(Packet::Publish(publish))] = &again[..] else { panic!("{again:?}") };
+    assert_eq!(session.resume(Link::new(Version::V5, 10, 10)), []);
+    assert!(!session.wants_delivery());
+    let Some(Packet::Publish(publish)) = session.next_resend() else { panic!() };
     assert!(publish.dup && publish.packet_id == 1);
+    assert!(session.wants_delivery());
 }
 
 #[test]
