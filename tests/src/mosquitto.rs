@@ -1,7 +1,7 @@
 //! A real mosquitto as upstream: it can be stopped with its sessions kept, killed, and started again on the same port.
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
@@ -75,11 +75,12 @@ impl Mosquitto {
         let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
         let mut command = Command::new("mosquitto");
         let mut process = Process::start("mosquitto", command.env("PATH", path).arg("-c").arg(config));
+        // Its own word, not a connection: that may reach another one, which took the port a moment before.
         let up = eventually("mosquitto listens or gives up", SOON, || {
-            if process.has_ended().is_some() {
-                return Some(false);
+            if process.err().count(|line| line.ends_with(" running")) > 0 {
+                return Some(true);
             }
-            TcpStream::connect(self.address).ok().map(|_| true)
+            process.has_ended().map(|_| false)
         });
         self.process = up.then_some(process);
         up

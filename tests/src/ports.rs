@@ -12,8 +12,8 @@ const COUNT: u16 = 16_000;
 /// A port of the loopback interface that was free a moment ago. Whoever takes it must be ready to try another.
 pub fn free() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test runs that share a machine begin at different places.
-    let offset = u16::try_from(std::process::id() % u32::from(COUNT)).unwrap_or(0).wrapping_mul(7) % COUNT;
+    // Test runs that share a machine begin at different places, further apart than a run needs ports.
+    let offset = u16::try_from(std::process::id().wrapping_mul(61) % u32::from(COUNT)).unwrap_or(0);
     for _ in 0..COUNT {
         let port = FIRST + (offset + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
         if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {

@@ -2,7 +2,7 @@
 
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{CONNACK, Connect, DISCONNECT, V4, V5, Will, id};
+use tidegate_tests::wire::{CONNACK, Connect, DISCONNECT, GOODBYE, V4, V5, Will, id, publish};
 
 use super::{listener, talker};
 
@@ -32,6 +32,25 @@ fn a_device_that_is_taken_over_leaves_its_will() {
     let _second = Raw::clean(gateway.address(), V5, "device");
     assert_eq!(listener.expect_delivery().payload, "taken over");
     drop(first);
+    gateway.stop();
+}
+
+#[test]
+fn what_a_device_said_before_it_connected_again_is_heard() {
+    let gateway = Gateway::start("");
+    let mut listener = listener(&gateway, "#", 0);
+    for round in 0..50 {
+        let round = round.to_string();
+        let connect = Connect::new(V4, "device").will(Will::new("will", &round));
+        let (mut device, _) = Raw::connect(gateway.address(), &connect);
+        // In one write: the gateway has read nothing of it when the next connection comes.
+        device.send(&[publish(V4, "t", &round).encode().as_slice(), GOODBYE].concat());
+        let next = Raw::clean(gateway.address(), V4, "device");
+        let heard = listener.expect_delivery();
+        assert_eq!((heard.topic.as_str(), heard.payload), ("t", round), "and no will, after a good-bye");
+        next.leave();
+    }
+    listener.expect_quiet();
     gateway.stop();
 }
 

@@ -10,6 +10,7 @@ mod greeting;
 mod incoming;
 mod mail;
 mod parked;
+mod takeover;
 mod wire;
 
 use std::io;
@@ -125,6 +126,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             self.deliver_mail();
             self.wire.prepare();
             let event = self.next_event(timer.as_mut()).await;
+            if let Event::Kicked = event {
+                return self.hand_over().await;
+            }
             if let Err(end) = self.handle(event) {
                 return end;
             }
@@ -159,10 +163,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             Event::Read(Ok(_)) => self.heard_at = Instant::now(),
             Event::Wrote(Ok(_)) => self.wrote_at = Instant::now(),
             Event::Done(ticket) => self.acknowledge(ticket),
-            // The next turn of the loop looks at what these changed.
-            Event::Started | Event::MailReady => {}
+            // The next turn of the loop looks at what these changed; `run` sees to a takeover.
+            Event::Started | Event::MailReady | Event::Kicked => {}
             Event::Tick => return self.check_deadlines(),
-            Event::Kicked => return Err(because(Reason::SESSION_TAKEN_OVER, "the same client connected again")),
             Event::Shutdown => return Err(because(Reason::SERVER_SHUTTING_DOWN, "the gateway stops")),
         }
         Ok(())
