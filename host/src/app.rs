@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Binding, Dispatcher, Table};
-use crate::bus::{Bus, MailboxLimits, RetainedLimits};
+use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
@@ -182,9 +182,9 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool>
 fn start_chains(config: &Config, chains: Vec<Chain>) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
-    let with_lane = |spec: &config::Binding| Binding {
-        lane: if spec.plugins.is_empty() { None } else { lanes.next() },
-        spec: spec.clone(),
+    let with_lane = |spec: &config::Binding| {
+        let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
+        Binding::new(spec.clone(), lane)
     };
     Ok((workers, config.bindings.iter().map(with_lane).collect()))
 }
@@ -211,12 +211,21 @@ fn serve(
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, limits.max_sessions);
+    let budget = Budget::new(limits.max_queued_bytes_total);
+    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);
-    let context =
-        Arc::new(connection::Context { limits, bus, dispatcher, registry, counters, parked_bytes, complaints });
+    let context = Arc::new(connection::Context {
+        limits,
+        bus,
+        dispatcher,
+        registry,
+        counters,
+        parked_bytes,
+        drains: Arc::default(),
+        complaints,
+    });
     let mut tasks = JoinSet::new();
     for listener in listeners {
         tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));

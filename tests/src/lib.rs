@@ -1,1 +1,29 @@
+//! The house seen from outside: the real binary, a real mosquitto, and devices that are real programs or scripted bytes.
+//!
+//! | need | file |
+//! |---|---|
+//! | the binary and the plugins, built once | [`binary`] |
+//! | a gateway on a port of its own | [`gateway`] |
+//! | an upstream | [`mosquitto`] |
+//! | a device that behaves | [`device`], a real `mosquitto_pub` |
+//! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
+//! | a stream of messages and the acks they got | [`driver`] |
+//! | who listens | [`sink`], a real `mosquitto_sub` |
+//! | was anything lost | [`oracle`] |
+//! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
+//!
+//! A test that fails prints the configuration and the log of every process it had started.
 
+pub mod binary;
+pub mod counters;
+pub mod device;
+pub mod driver;
+pub mod eventually;
+pub mod gateway;
+pub mod mosquitto;
+pub mod oracle;
+pub mod ports;
+pub mod process;
+pub mod raw;
+pub mod sink;
+pub mod wire;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, Semaphore};
 
 use super::gather::{Gather, Input};
+use super::places::Held;
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
 use super::{MAX_HOPS, MAX_INTERNAL};
@@ -13,7 +14,7 @@ use crate::bus::Bus;
 use crate::chain::{Job, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
-use crate::message::{Message, Origin};
+use crate::message::{Message, Origin, QoS};
 use crate::spool::{Receipt, Record, Spool};
 
 /// A message that a device or the gateway published, and the ack that waits for it.
@@ -47,6 +48,11 @@ impl Pending {
     pub fn weight(&self) -> usize {
         self.inbound.message.weight()
     }
+
+    /// Whether its device keeps it and sends it again, because it has no ack and no identity that we remember.
+    pub fn will_be_resent(&self) -> bool {
+        self.inbound.message.qos == QoS::AtLeastOnce
+    }
 }
 
 // === impl Dispatcher ===
@@ -63,26 +69,26 @@ impl Dispatcher {
         self.deliver_and_match(inbound)
     }
 
-    /// Starts the chains when every lane has room; gives the message back when one has not.
+    /// Starts the chains when every binding has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
-        let places: Result<Vec<_>, _> =
-            self.lanes(&pending.bindings).map(|lane| lane.capacity().clone().try_acquire_owned()).collect();
-        match places {
-            Ok(hold) => {
-                self.start(pending, hold);
-                Ok(())
-            }
-            Err(_) => Err(pending),
+        let mut held = Held::default();
+        let mut bindings = self.bindings(&pending);
+        if bindings.any(|binding| binding.places().try_take(&pending.inbound.message, &mut held).is_err()) {
+            drop(bindings);
+            return Err(pending);
         }
+        drop(bindings);
+        self.start(pending, held);
+        Ok(())
     }
 
-    /// Waits until every lane has room. Lanes are taken in file order by everybody, so that nobody waits in a circle.
+    /// Waits until every binding has room. Places are taken in file order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
-        let mut hold = Vec::with_capacity(pending.bindings.len());
-        for lane in self.lanes(&pending.bindings) {
-            hold.push(lane.capacity().clone().acquire_owned().await?);
+        let mut held = Held::default();
+        for binding in self.bindings(&pending) {
+            binding.places().take(&pending.inbound.message, &mut held).await?;
         }
-        self.start(pending, hold);
+        self.start(pending, held);
         Ok(())
     }
 
@@ -90,7 +96,7 @@ impl Dispatcher {
     pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
         let Some(pending) = self.deliver_and_match(inbound) else { return };
         match self.internal.clone().try_acquire_owned() {
-            Ok(place) => self.start(pending, vec![place]),
+            Ok(place) => self.start(pending, Held { chain: Vec::new(), record: vec![place] }),
             Err(_) => {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
@@ -111,15 +117,15 @@ impl Dispatcher {
         Some(Pending { inbound, bindings })
     }
 
-    fn lanes(&self, bindings: &[usize]) -> impl Iterator<Item = &crate::chain::Lane> {
-        bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref())
+    fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
+        pending.bindings.iter().filter_map(|index| self.table.get(*index))
     }
 
-    fn start(self: &Arc<Self>, pending: Pending, hold: Vec<OwnedSemaphorePermit>) {
+    fn start(self: &Arc<Self>, pending: Pending, held: Held) {
         let Pending { inbound, bindings } = pending;
         self.counters.chain_in.add(bindings.len() as u64);
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), hold }));
+        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held }));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
@@ -134,8 +140,9 @@ impl Dispatcher {
 
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
         let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, hold } = gathered.input;
-        let mut record = Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold };
+        let Input { inbound, bindings, held } = gathered.input;
+        let mut record =
+            Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
         let mut republish = Vec::new();
         for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
             let Some(binding) = self.table.get(*index) else { continue };
@@ -148,6 +155,8 @@ impl Dispatcher {
         for message in republish {
             self.republish(message, &inbound);
         }
+        let keeps_something = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
+        record.hold = held.for_record(keeps_something);
         record.receipt = inbound.receipt;
         self.spool.commit(record);
     }

@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::dispatcher::Inbound;
+use super::places::Held;
 use crate::chain::Outcome;
 
 /// An input on its way through its chains.
@@ -26,8 +25,7 @@ struct Slots {
 pub(super) struct Input {
     pub inbound: Inbound,
     pub bindings: Arc<[usize]>,
-    /// Its places in the lanes.
-    pub hold: Vec<OwnedSemaphorePermit>,
+    pub held: Held,
 }
 
 /// An input with the outcome of each of its bindings, in file order.

@@ -12,10 +12,12 @@
 mod cache;
 mod dispatcher;
 mod gather;
+mod places;
 mod settle;
 mod table;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
+pub use settle::{Republish, Settled, settle};
 pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cache::MatchCache;
+use super::places::Places;
 use crate::chain::Lane;
 use crate::control::config;
 use crate::topic::{TopicName, Trie};
@@ -17,6 +18,7 @@ pub struct Binding {
     pub spec: config::Binding,
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
+    places: Places,
 }
 
 impl Table {
@@ -46,5 +48,16 @@ impl Table {
 
     pub fn iter(&self) -> impl Iterator<Item = &Binding> {
         self.bindings.iter()
+    }
+}
+
+impl Binding {
+    pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
+        let places = Places::new(&spec, lane.as_ref());
+        Self { spec, lane, places }
+    }
+
+    pub fn places(&self) -> &Places {
+        &self.places
     }
 }

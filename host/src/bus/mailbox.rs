@@ -1,12 +1,16 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
 use crate::message::{Message, QoS};
+
+/// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
+const RETAINED_COST: usize = 256;
 
 #[derive(Clone, Debug)]
 pub struct Delivery {
@@ -25,10 +29,17 @@ pub struct MailboxLimits {
     pub max_retained: usize,
 }
 
+/// Bytes that live messages of all mailboxes may hold together.
+#[derive(Debug)]
+pub struct Budget {
+    left: AtomicUsize,
+}
+
 #[derive(Debug)]
 pub struct Mailbox {
     client: Arc<str>,
     limits: MailboxLimits,
+    budget: Arc<Budget>,
     waiting: Mutex<Waiting>,
     ready: Notify,
 }
@@ -44,8 +55,8 @@ struct Waiting {
 // === impl Mailbox ===
 
 impl Mailbox {
-    pub fn new(client: Arc<str>, limits: MailboxLimits) -> Arc<Self> {
-        Arc::new(Self { client, limits, waiting: Mutex::default(), ready: Notify::new() })
+    pub fn new(client: Arc<str>, limits: MailboxLimits, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { client, limits, budget, waiting: Mutex::default(), ready: Notify::new() })
     }
 
     pub fn client(&self) -> &str {
@@ -67,7 +78,11 @@ impl Mailbox {
         let mut waiting = self.lock();
         waiting.attached = false;
         waiting.live.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        waiting.live_bytes = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
+        let kept = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
+        let gone = std::mem::replace(&mut waiting.live_bytes, kept) - kept;
+        let replays = waiting.retained.len();
+        waiting.retained.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
+        self.budget.give_back(gone + (replays - waiting.retained.len()) * RETAINED_COST);
     }
 
     /// False when there is no room: the message is dropped for this subscriber and nobody else.
@@ -80,6 +95,9 @@ impl Mailbox {
         if waiting.live.len() >= self.limits.max_messages || waiting.live_bytes + weight > self.limits.max_bytes {
             return false;
         }
+        if !self.budget.take(weight) {
+            return false;
+        }
         waiting.live_bytes += weight;
         waiting.live.push_back(delivery);
         drop(waiting);
@@ -89,7 +107,7 @@ impl Mailbox {
 
     pub(super) fn put_retained(&self, delivery: Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.retained.len() >= self.limits.max_retained {
+        if waiting.retained.len() >= self.limits.max_retained || !self.budget.take(RETAINED_COST) {
             return false;
         }
         waiting.retained.push_back(delivery);
@@ -102,10 +120,13 @@ impl Mailbox {
     pub fn take(&self) -> Option<Delivery> {
         let mut waiting = self.lock();
         if let Some(delivery) = waiting.retained.pop_front() {
+            self.budget.give_back(RETAINED_COST);
             return Some(delivery);
         }
         let delivery = waiting.live.pop_front()?;
-        waiting.live_bytes = waiting.live_bytes.saturating_sub(delivery.message.weight());
+        let weight = delivery.message.weight();
+        waiting.live_bytes -= weight;
+        self.budget.give_back(weight);
         Some(delivery)
     }
 
@@ -116,5 +137,29 @@ impl Mailbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        let waiting = self.lock();
+        self.budget.give_back(waiting.live_bytes + waiting.retained.len() * RETAINED_COST);
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(bytes) })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }

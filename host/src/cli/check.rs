@@ -4,7 +4,6 @@
 //! it points to, one [`Finding`] for each thing that was looked at: [`look_around`] is the place for every such look.
 
 use std::io::Write;
-use std::net::{TcpStream, ToSocketAddrs};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use serde_json::json;
 
 use super::{ConfigFile, EXIT_CONFIG, Format};
 use crate::control::config::{self, Config, Problems, Severity, Upstream};
+use crate::egress;
 use crate::plugin::LoadedPlugin;
 use crate::setup;
 
@@ -71,19 +71,38 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 /// Everything that the file points to and that can be tried without changing it.
 fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
-    let upstreams = config.upstreams.iter().filter(|_| !offline).map(reach);
-    try_out(config).into_iter().chain(upstreams).collect()
-}
-
-/// Opens what the gateway would open at its start: components, plugin settings, certificates, passwords.
-fn try_out(config: &Config) -> Vec<Finding> {
     match setup::prepare(config, None) {
-        Ok(setup) => setup.plugins.iter().map(describe).collect(),
+        Ok(setup) => {
+            let upstreams = if offline { Vec::new() } else { reach(config, &setup.upstreams) };
+            setup.plugins.iter().map(describe).chain(upstreams).collect()
+        }
         Err(setup::Refusals(refusals)) => {
             let bad = |text| Finding { about: "setup".to_owned(), verdict: Verdict::Bad, text };
             refusals.into_iter().map(bad).collect()
         }
     }
+}
+
+/// Connects to each upstream as the gateway would, with its certificates and its password, under another client id. The
+/// gateway starts without its upstreams, so that none of this is more than a doubt.
+fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let text = format!("upstreams were not tried: {error}");
+            return vec![Finding { about: "upstreams".to_owned(), verdict: Verdict::Doubtful, text }];
+        }
+    };
+    let probe = |(spec, prepared): (&Upstream, &egress::Prepared)| {
+        let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, egress::probe(prepared)).await });
+        let (verdict, text) = match answer {
+            Ok(Ok(())) => (Verdict::Good, format!("{spec} lets us in")),
+            Ok(Err(error)) => (Verdict::Doubtful, format!("{spec} does not let us in: {error}")),
+            Err(_) => (Verdict::Doubtful, format!("{spec} does not answer within {PATIENCE:?}")),
+        };
+        Finding { about: format!("upstream {}", spec.name), verdict, text }
+    };
+    config.upstreams.iter().zip(upstreams).map(probe).collect()
 }
 
 fn describe(plugin: &LoadedPlugin) -> Finding {
@@ -92,21 +111,6 @@ fn describe(plugin: &LoadedPlugin) -> Finding {
     let path = if inspection.batched { "batched" } else { "one message at a time" };
     let text = format!("contract {contract}, {path}, {} bytes", inspection.bytes);
     Finding { about: format!("plugin {}", plugin.name()), verdict: Verdict::Good, text }
-}
-
-/// Whether something answers at an upstream's address. The gateway starts without it, so silence is a doubt only.
-fn reach(upstream: &Upstream) -> Finding {
-    let address = (upstream.host.as_str(), upstream.port);
-    let patience = upstream.connect_timeout.min(PATIENCE);
-    let answer = address.to_socket_addrs().and_then(|mut found| match found.next() {
-        Some(first) => TcpStream::connect_timeout(&first, patience),
-        None => Err(std::io::Error::other("the host name has no address")),
-    });
-    let (verdict, text) = match answer {
-        Ok(_) => (Verdict::Good, format!("{upstream} answers")),
-        Err(error) => (Verdict::Doubtful, format!("{upstream} does not answer: {error}")),
-    };
-    Finding { about: format!("upstream {}", upstream.name), verdict, text }
 }
 
 fn write_text(
@@ -152,6 +156,7 @@ fn as_json(good: bool, problems: &Problems, findings: &[Finding]) -> serde_json:
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::net::TcpListener;
     use std::path::Path;
 
@@ -189,12 +194,28 @@ mod tests {
     }
 
     #[test]
-    fn an_upstream_is_doubted_exactly_when_nobody_listens() {
+    fn an_upstream_is_doubted_when_nobody_listens_and_not_tried_when_offline() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let config = with_upstream(listener.local_addr().unwrap().port());
-        assert_eq!(look_around(&config, false)[0].verdict, Verdict::Good);
+        let port = listener.local_addr().unwrap().port();
         drop(listener);
-        assert_eq!(look_around(&config, false)[0].verdict, Verdict::Doubtful);
-        assert!(look_around(&config, true).is_empty());
+        assert_eq!(look_around(&with_upstream(port), false)[0].verdict, Verdict::Doubtful);
+        assert!(look_around(&with_upstream(port), true).is_empty());
+    }
+
+    #[test]
+    fn an_upstream_that_refuses_us_is_doubted_although_its_port_is_open() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let refusing = std::thread::spawn(move || {
+            let (mut peer, _) = listener.accept().unwrap();
+            let mut connect = [0; 256];
+            assert!(peer.read(&mut connect).unwrap() > 0);
+            // CONNACK: Not authorized.
+            peer.write_all(&[0x20, 0x03, 0x00, 0x87, 0x00]).unwrap();
+        });
+        let findings = look_around(&with_upstream(port), false);
+        assert_eq!(findings[0].verdict, Verdict::Doubtful, "{}", findings[0].text);
+        assert!(findings[0].text.contains("does not let us in"), "{}", findings[0].text);
+        refusing.join().unwrap();
     }
 }

@@ -1,11 +1,12 @@
 //! The task that owns one upstream: connect, hand over to the session, wait, again.
 //!
 //! **Which session?** The spool remembers that one began, under which client id, before anything was sent in it. When it does, we
-//! ask for it (`clean_start = false`) and go on where we or an earlier process were. When it does not, the server may still
-//! keep one of somebody else, whose packet ids would clash with ours, and a new QoS 2 message under an id that the server
-//! holds is taken for a repeat and lost. A client without session state must not use such a session [MQTT-3.2.2-4], so that
-//! the first connection asks for a clean start. 3.1.1 cannot ask for "clean now, kept later" in one CONNECT: there, a session
-//! that turns up unexpected is cleared by a short connection of its own.
+//! use it and go on where we or an earlier process were. When it does not, the server may still keep one of somebody else,
+//! whose packet ids would clash with ours, and a new QoS 2 message under an id that the server holds is taken for a repeat
+//! and lost. A client without session state must not use such a session [MQTT-3.2.2-4]: one that turns up unexpected is
+//! cleared by a short connection of its own. MQTT 5 could ask for "clean now, kept later" in one CONNECT; mosquitto 2.0
+//! takes such a session for one that it need not save, forgets it when it restarts, and QoS 2 is exactly once only while
+//! the session is kept.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{self, Backoff};
 use super::inflight::Inflight;
-use super::link::{Identity, Link, LinkError};
+use super::link::{Identity, Link};
+use super::link_error::LinkError;
 use super::prepare::Prepared;
 use super::session::{Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
-use crate::control::config::Protocol;
 use crate::control::counters::Counters;
 use crate::spool::{Queue, UpstreamSession};
 
@@ -151,24 +152,20 @@ impl<D: Dial> Client<D> {
     }
 
     async fn open(&self) -> Result<Link, LinkError> {
-        let clean = !self.has_session;
-        match self.upstream.spec.protocol {
-            Protocol::V5 => self.open_with(clean).await,
-            Protocol::V311 => {
-                let link = self.open_with(false).await?;
-                if !clean || !link.session_present {
-                    return Ok(link);
-                }
-                link.close().await;
-                self.open_with(true).await?.close().await;
-                self.open_with(false).await
-            }
+        let link = self.open_with(false).await?;
+        if self.has_session || !link.session_present {
+            return Ok(link);
         }
+        link.close().await;
+        self.open_with(true).await?.close().await;
+        self.open_with(false).await
     }
 
+    /// A clean start is for clearing, and leaves nothing behind.
     async fn open_with(&self, clean_start: bool) -> Result<Link, LinkError> {
         let spec = &self.upstream.spec;
-        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry: spec.session_expiry };
+        let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
+        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
         Link::open(&self.dial, &self.upstream, identity).await
     }
 

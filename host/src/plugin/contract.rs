@@ -13,8 +13,8 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
+pub use self::tidegate::plugin::{context, log, types};
 pub use exports::tidegate::plugin::{batched, lifecycle, single};
-pub use tidegate::plugin::{context, log, types};
 
 /// The contract of this host. Tested against `wit/`.
 pub const VERSION: &str = "0.1.0";

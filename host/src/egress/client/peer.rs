@@ -1,7 +1,7 @@
 //! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;
@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::control::config;
+use crate::control::config::{self, Protocol};
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
 use crate::spool::log::sim::SimDisk;
@@ -81,11 +81,16 @@ impl Dial for Pipes {
 
 impl Bench {
     pub fn new(protocol: Protocol) -> Self {
-        Self::with_capacity(protocol, 64 * 1024)
+        Self::with(spec(protocol))
     }
 
-    pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
-        Self::start(spec(protocol), capacity, SimDisk::default())
+    pub fn with(spec: config::Upstream) -> Self {
+        Self::over_pipes(spec, 64 * 1024)
+    }
+
+    /// Over pipes that hold so many bytes in each direction.
+    pub fn over_pipes(spec: config::Upstream, capacity: usize) -> Self {
+        Self::start(spec, capacity, SimDisk::default())
     }
 
     fn start(spec: config::Upstream, capacity: usize, disk: SimDisk) -> Self {
@@ -117,7 +122,7 @@ impl Bench {
     }
 
     pub fn commit_message(&self, message: Message) {
-        let output = Output { upstream: 0, message, arrived: Instant::now() };
+        let output = Output { upstream: 0, message, arrived: Instant::now().into_std() };
         self.spool.commit(Record {
             outputs: vec![output],
             changes: Vec::new(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::{Bench, Heard, KEEP_ALIVE, Peer};
+use crate::control::config;
 use crate::control::config::Protocol::{self, V5, V311};
 use crate::message::{Message, Properties, QoS};
 use crate::topic::TopicName;
@@ -104,19 +105,23 @@ async fn a_lost_session_sends_everything_again_as_new_and_counts_qos_2() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_connection_uses_no_session_of_an_earlier_process() {
-    let mut bench = Bench::new(V5);
-    let (_peer, clean) = bench.welcome(false).await;
-    assert!(clean, "MQTT 5 asks for a clean start");
+    for protocol in [V311, V5] {
+        let mut bench = Bench::new(protocol);
+        bench.commit(QoS::ExactlyOnce, "a");
+        let mut peer = clear(&mut bench).await;
+        assert_eq!(peer.publish().await.2, "a");
+    }
+}
 
-    let mut bench = Bench::new(V311);
-    bench.commit(QoS::ExactlyOnce, "a");
+/// The server has a session that is not ours: it is left, ended, and a new one begun.
+async fn clear(bench: &mut Bench) -> Peer {
     let (mut stale, clean) = bench.welcome(true).await;
     assert_eq!((clean, stale.hear().await), (false, Heard::Disconnect));
     let (mut clearing, clean) = bench.welcome(false).await;
     assert_eq!((clean, clearing.hear().await), (true, Heard::Disconnect));
-    let (mut peer, clean) = bench.welcome(false).await;
+    let (peer, clean) = bench.welcome(false).await;
     assert!(!clean);
-    assert_eq!(peer.publish().await.2, "a");
+    peer
 }
 
 #[tokio::test(start_paused = true)]
@@ -172,8 +177,7 @@ async fn a_new_process_under_another_client_id_begins_a_new_session() {
     peer.pubrec(id).await;
     assert_eq!(peer.hear().await, Heard::PubRel(id));
     let mut bench = bench.crash("somebody else").await;
-    let (mut peer, clean) = bench.welcome(false).await;
-    assert!(clean);
+    let mut peer = clear(&mut bench).await;
     assert_eq!(peer.hear().await, publish(id, false, 2, "a"), "what the old session had received means nothing here");
     finish_qos_2(&mut peer, id).await;
     bench.drained().await;
@@ -188,8 +192,7 @@ async fn an_id_that_the_server_holds_leads_to_a_clean_start_and_not_to_a_loss() 
     let (id, ..) = peer.publish().await;
     peer.send(&[0x50, 3, 0, id as u8, 0x91]).await;
     assert_eq!(peer.hear().await, Heard::Gone);
-    let (mut peer, clean) = bench.welcome(false).await;
-    assert!(clean);
+    let mut peer = clear(&mut bench).await;
     let (id, ..) = peer.publish().await;
     finish_qos_2(&mut peer, id).await;
     bench.drained().await;
@@ -208,6 +211,18 @@ async fn the_servers_receive_maximum_closes_the_window() {
     assert_eq!(peer.hear().await, Heard::PingReq, "nothing more without an ack");
     peer.puback(first).await;
     assert_eq!(peer.publish().await.2, "c");
+}
+
+#[tokio::test(start_paused = true)]
+async fn towards_3_1_1_no_more_than_20_of_qos_2_are_in_flight() {
+    let mut bench = Bench::with(config::Upstream { max_inflight: 100, ..super::peer::spec(V311) });
+    (0..50).for_each(|n| bench.commit(QoS::ExactlyOnce, &n.to_string()));
+    let (mut peer, _) = bench.welcome(false).await;
+    let mut ids = Vec::new();
+    while let Heard::Publish { id, .. } = peer.hear().await {
+        ids.push(id);
+    }
+    assert_eq!(ids.len(), 20);
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,16 +253,36 @@ async fn a_message_beyond_the_servers_packet_size_is_counted_and_holds_up_nobody
     assert_eq!((bench.counters.oversize.get(), bench.counters.forwarded.get()), (2, 1));
 }
 
+fn expiring(seconds: u32, text: &str) -> Message {
+    let mut message = Message::new(TopicName::parse("t").unwrap(), text.to_string(), QoS::AtLeastOnce);
+    message.properties = Some(Arc::new(Properties { expiry: Some(seconds), ..Properties::default() }));
+    message
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_expired_message_is_counted_and_not_sent() {
+async fn a_message_that_expires_in_the_spool_is_counted_and_not_sent() {
     let mut bench = Bench::new(V5);
-    let mut message = Message::new(TopicName::parse("t").unwrap(), "late", QoS::AtLeastOnce);
-    message.properties = Some(Arc::new(Properties { expiry: Some(0), ..Properties::default() }));
-    bench.commit_message(message);
-    bench.commit(QoS::AtLeastOnce, "b");
+    bench.commit_message(expiring(2, "late"));
+    bench.commit_message(expiring(4, "in time"));
+    tokio::time::advance(Duration::from_secs(3)).await;
     let (mut peer, _) = bench.welcome(false).await;
-    assert_eq!(peer.publish().await.2, "b");
+    assert_eq!(peer.publish().await.2, "in time");
     assert_eq!(bench.counters.expired.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_does_not_expire_once_it_was_sent() {
+    let mut bench = Bench::new(V5);
+    bench.commit_message(expiring(2, "sent"));
+    let (mut peer, _) = bench.welcome(false).await;
+    let (id, ..) = peer.publish().await;
+    drop(peer);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let (mut peer, _) = bench.welcome(true).await;
+    assert_eq!(peer.publish().await, (id, true, "sent".into()));
+    peer.puback(id).await;
+    bench.drained().await;
+    assert_eq!((bench.counters.expired.get(), bench.counters.forwarded.get()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -263,7 +298,7 @@ async fn a_refused_message_is_counted_and_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn qos_0_is_forwarded_when_it_is_written_and_stays_when_it_is_not() {
-    let mut bench = Bench::with_capacity(V311, 64);
+    let mut bench = Bench::over_pipes(super::peer::spec(V311), 64);
     for text in ["a", "b", "c"] {
         bench.commit(QoS::AtMostOnce, &text.repeat(30));
     }

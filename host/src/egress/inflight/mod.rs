@@ -13,6 +13,7 @@
 //! - **The window** is the lesser of our limit and the server's Receive Maximum [MQTT-3.3.4-7]. It counts every open
 //!   exchange of this connection, recovered ones too: never more than the quota of section 4.9 allows. An exchange leaves
 //!   it when its end is *durable*: so a crash repeats a window's worth at most, whatever the disk was late with.
+//! - **QoS 2 has a window of its own** for servers that have a limit and no words for it (`link::EXACTLY_ONCE_V311`).
 //! - **Received is durable before PUBREL**, or the next process would publish again what the server is free to take as new.
 //! - **A new connection with the session**: a PUBREL for each released exchange, then every unacknowledged PUBLISH with
 //!   its own id and DUP = 1 [MQTT-4.4.0-1, MQTT-3.3.1-1], each in its original order [MQTT-4.6.0-1], before anything new.
@@ -28,8 +29,11 @@
 //!
 //! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
+mod step;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+pub use self::step::{Ack, Publish, Step, Window};
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
 use crate::spool::{Confirmed, Recovered};
@@ -45,7 +49,9 @@ pub struct Inflight {
     resend: VecDeque<u64>,
     /// Our own limit, and what this connection allows.
     limit: u16,
-    window: usize,
+    window: Window,
+    /// QoS 2 exchanges that are not over.
+    exactly_once: usize,
     releases: u64,
     /// Done, and not known to be durable.
     closing: usize,
@@ -79,42 +85,6 @@ enum State {
     Done,
 }
 
-/// A PUBLISH to be sent. `id` is 0 at QoS 0, which is never in flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
-    pub id: u16,
-    pub dup: bool,
-    pub message: Message,
-}
-
-/// PUBACK, PUBREC, PUBREL and PUBCOMP; 3.1.1 knows success only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    pub id: u16,
-    pub reason: Reason,
-}
-
-/// What an ack of the server leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    Nothing,
-    /// Make this durable; [`Inflight::confirm`] then has the PUBREL.
-    Receive {
-        number: u64,
-        turn: u64,
-    },
-    /// Send this PUBREL.
-    Release(Ack),
-    /// The exchange is over: acknowledged, or refused when the reason is a failure.
-    Done {
-        number: u64,
-        message: Option<Message>,
-        reason: Reason,
-    },
-    /// The server says that our id is in use: the two sides disagree, and only a clean start can heal that.
-    Reset,
-}
-
 /// The packet id of the message with this number.
 pub fn packet_id(number: u64) -> u16 {
     (number % IDS) as u16 + 1
@@ -130,7 +100,8 @@ impl Inflight {
             by_id: HashMap::new(),
             resend: VecDeque::new(),
             limit: limit.max(1),
-            window: 0,
+            window: Window { all: 0, exactly_once: 0 },
+            exactly_once: 0,
             releases: 0,
             closing: 0,
             sent_below: recovered.sent_below,
@@ -146,8 +117,8 @@ impl Inflight {
     }
 
     /// A new connection that kept the session: the PUBRELs to send first. [`Inflight::next_resend`] has the rest.
-    pub fn resume(&mut self, receive_maximum: u16) -> Vec<Ack> {
-        self.window = self.limit.min(receive_maximum).into();
+    pub fn resume(&mut self, window: Window) -> Vec<Ack> {
+        self.connect(window);
         self.resend.clear();
         let mut released = Vec::new();
         for (number, exchange) in &self.exchanges {
@@ -162,8 +133,9 @@ impl Inflight {
     }
 
     /// A new session: nothing is open any more, but what is over and waits for the disk.
-    pub fn restart(&mut self, receive_maximum: u16) {
-        self.window = self.limit.min(receive_maximum).into();
+    pub fn restart(&mut self, window: Window) {
+        self.connect(window);
+        self.exactly_once = 0;
         let sent_below = self.exchanges.keys().next_back().map_or(0, |last| last + 1).max(self.sent_below);
         self.doubtful_below = self.doubtful_below.max(sent_below);
         self.sent_below = 0;
@@ -180,7 +152,7 @@ impl Inflight {
 
     /// The next PUBLISH to repeat, when the window has room for it.
     pub fn next_resend(&mut self) -> Option<Publish> {
-        if self.active() >= self.window {
+        if self.active() >= usize::from(self.window.all) {
             return None;
         }
         let number = self.resend.pop_front()?;
@@ -188,15 +160,19 @@ impl Inflight {
         Some(Publish { id: packet_id(number), dup: true, message })
     }
 
-    /// How many new exchanges may begin now. None while something old waits to be repeated.
+    /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
-        let open = self.resend.is_empty() && !self.blocked;
-        if open { self.window.saturating_sub(self.active()) } else { 0 }
+        if self.blocked || !self.resend.is_empty() {
+            return 0;
+        }
+        let all = usize::from(self.window.all).saturating_sub(self.active());
+        let exactly_once = usize::from(self.window.exactly_once).saturating_sub(self.exactly_once);
+        all.min(exactly_once)
     }
 
     /// Whether much of the window is held by what waits for the disk alone.
     pub fn is_held_by_disk(&self) -> bool {
-        self.closing > 0 && self.closing * 2 >= self.window
+        self.closing > 0 && self.closing * 2 >= usize::from(self.window.all)
     }
 
     /// Begins an exchange that [`Inflight::admits`]. `None` when it does not.
@@ -294,7 +270,12 @@ impl Inflight {
         self.exchanges.len() - self.resend.len()
     }
 
+    fn connect(&mut self, window: Window) {
+        self.window = Window { all: self.limit.min(window.all), ..window };
+    }
+
     fn open(&mut self, number: u64, exchange: Exchange) {
+        self.exactly_once += usize::from(exchange.is_exactly_once());
         self.by_id.insert(packet_id(number), number);
         self.exchanges.insert(number, exchange);
     }
@@ -328,6 +309,7 @@ impl Inflight {
     /// Over, but for the disk. Gives its message back.
     fn end(&mut self, number: u64) -> Option<Option<Message>> {
         let exchange = self.exchanges.get_mut(&number).filter(|exchange| exchange.state != State::Done)?;
+        self.exactly_once -= usize::from(exchange.is_exactly_once());
         exchange.state = State::Done;
         self.closing += 1;
         let message = exchange.message.take();
@@ -335,6 +317,19 @@ impl Inflight {
             self.resend.retain(|waiting| *waiting != number);
         }
         Some(message)
+    }
+}
+
+// === impl Exchange ===
+
+impl Exchange {
+    /// Open, and of QoS 2.
+    fn is_exactly_once(&self) -> bool {
+        match self.state {
+            State::Published => self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce),
+            State::Received { .. } | State::Released { .. } => true,
+            State::Done => false,
+        }
     }
 }
 

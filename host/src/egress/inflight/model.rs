@@ -72,7 +72,7 @@ impl World {
         let message =
             |(index, qos): (usize, QoS)| Message::new(TopicName::parse("t").unwrap(), (index + 1).to_string(), qos);
         let mut inflight = Inflight::new(WINDOW, &Recovered::default());
-        inflight.restart(u16::MAX);
+        inflight.restart(Window::OPEN);
         Self {
             messages: qos.into_iter().enumerate().map(message).collect(),
             cursor: 0,
@@ -198,8 +198,9 @@ impl World {
         self.down.clear();
         self.open.clear();
         self.receive_maximum = receive_maximum;
+        let window = Window { all: receive_maximum, ..Window::OPEN };
         if keep_session {
-            let releases = self.inflight.resume(receive_maximum);
+            let releases = self.inflight.resume(window);
             self.up.extend(releases.into_iter().map(ToServer::Release));
         } else {
             self.sync();
@@ -208,7 +209,7 @@ impl World {
             self.stored.clear();
             self.cursor = 0;
             self.sessions_lost += 1;
-            self.inflight.restart(receive_maximum);
+            self.inflight.restart(window);
         }
     }
 

@@ -13,7 +13,7 @@ fn fresh(limit: u16) -> Inflight {
 
 fn connected(limit: u16) -> Inflight {
     let mut inflight = fresh(limit);
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     inflight
 }
 
@@ -63,7 +63,7 @@ fn pubrel_waits_for_the_disk() {
     assert_eq!(inflight.on_pubrec(ok(id)), Step::Receive { number: 1, turn: 1 });
     assert_eq!(inflight.on_pubrec(ok(id)), Step::Nothing, "a second PUBREC hurries nothing");
     assert_eq!(inflight.on_pubcomp(ok(id)), Step::Nothing, "nobody has asked for it");
-    assert_eq!(inflight.resume(u16::MAX), [], "not on a new connection either");
+    assert_eq!(inflight.resume(Window::OPEN), [], "not on a new connection either");
     assert_eq!(inflight.next_resend(), None, "and never again a PUBLISH");
     let released = Confirmed { released: vec![1], ..Confirmed::default() };
     assert_eq!(inflight.confirm(&released), [ok(id)]);
@@ -78,7 +78,7 @@ fn a_completion_holds_its_place_until_it_is_durable() {
         inflight.on_puback(ok(id));
     }
     assert_eq!((inflight.room(), inflight.is_held_by_disk()), (0, true));
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     assert_eq!(inflight.room(), 0, "a lost session changes nothing about what is over");
     durable(&mut inflight, [2]);
     assert_eq!(inflight.room(), 1);
@@ -153,13 +153,13 @@ fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
 fn the_window_is_the_lesser_of_ours_and_the_servers() {
     let mut inflight = fresh(5);
     assert_eq!(inflight.room(), 0, "not before the first connection");
-    inflight.restart(3);
+    inflight.restart(Window { all: 3, ..Window::OPEN });
     assert_eq!(inflight.room(), 3);
     for number in 1..=3 {
         publish(&mut inflight, number, QoS::AtLeastOnce);
     }
     assert_eq!(inflight.publish(4, message(QoS::AtLeastOnce)), None);
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     assert_eq!(inflight.room(), 5);
 }
 
@@ -187,7 +187,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
     let ids: Vec<u16> = (1..=4).map(|number| publish(&mut inflight, number, QoS::ExactlyOnce)).collect();
     received(&mut inflight, ids[3]);
     received(&mut inflight, ids[1]);
-    assert_eq!(inflight.resume(u16::MAX), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
+    assert_eq!(inflight.resume(Window::OPEN), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
     assert_eq!(inflight.room(), 0, "nothing new before what is old");
     let resent: Vec<(u16, bool)> =
         std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.id, publish.dup)).collect();
@@ -200,7 +200,7 @@ fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
     let session = None;
     let mut inflight = Inflight::new(10, &Recovered { session, sent_below: 9, released: vec![(7, 3), (5, 4)] });
     let (five, seven) = (packet_id(5), packet_id(7));
-    assert_eq!(inflight.resume(u16::MAX), [ok(seven), ok(five)]);
+    assert_eq!(inflight.resume(Window::OPEN), [ok(seven), ok(five)]);
     assert!(inflight.contains(5) && inflight.contains(7), "never published again");
     let sent: Vec<_> = [6, 8, 9].map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap()).into();
     let sent: Vec<_> = sent.iter().map(|publish| (publish.id, publish.dup)).collect();
@@ -213,7 +213,7 @@ fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
 fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
     let mut inflight = connected(10);
     let ids: Vec<u16> = (1..=3).map(|number| publish(&mut inflight, number, QoS::AtLeastOnce)).collect();
-    inflight.resume(1);
+    inflight.resume(Window { all: 1, ..Window::OPEN });
     assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[0]));
     assert_eq!(inflight.next_resend(), None);
     inflight.on_puback(ok(ids[0]));
@@ -228,7 +228,7 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
     let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
     publish(&mut inflight, 3, QoS::ExactlyOnce);
     received(&mut inflight, two);
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     assert!(inflight.is_empty() && inflight.next_resend().is_none());
     let again = (1..=4).map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap());
     assert!(again.collect::<Vec<_>>().iter().all(|publish| !publish.dup));
@@ -238,9 +238,26 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
 #[test]
 fn a_session_that_a_new_process_does_not_find_makes_its_messages_doubtful() {
     let mut inflight = Inflight::new(10, &Recovered { session: None, sent_below: 3, released: vec![(1, 1)] });
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     for number in 1..=4 {
         assert!(!inflight.publish(number, message(QoS::ExactlyOnce)).unwrap().dup);
     }
     assert_eq!(inflight.take_doubtful(), 2);
+}
+
+#[test]
+fn qos_2_has_a_window_of_its_own() {
+    let mut inflight = fresh(10);
+    inflight.restart(Window { all: 10, exactly_once: 2 });
+    for number in 1..=5 {
+        publish(&mut inflight, number, QoS::AtLeastOnce);
+    }
+    assert_eq!(inflight.room(), 2);
+    let id = publish(&mut inflight, 6, QoS::ExactlyOnce);
+    publish(&mut inflight, 7, QoS::ExactlyOnce);
+    assert_eq!(inflight.room(), 0, "what comes next may be QoS 2, and order is kept");
+    received(&mut inflight, id);
+    assert_eq!(inflight.room(), 0, "open until PUBCOMP");
+    inflight.on_pubcomp(ok(id));
+    assert_eq!(inflight.room(), 1);
 }

@@ -1,8 +1,9 @@
 //! From the first byte to CONNACK, under one deadline.
 
+use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::ingress::codec::{ConnAck, Connect, DecodeError};
-use crate::ingress::handshake::{Terms, negotiate};
+use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
@@ -17,10 +18,11 @@ where
     W: AsyncWrite + Unpin,
 {
     let greeting = tokio::time::timeout(context.limits.handshake_timeout, read_connect(&mut wire));
-    let connect = match greeting.await {
+    let greeting = shutdown.run_until_cancelled(greeting).await?;
+    let connect = match greeting {
         Ok(Ok(Some(connect))) => connect,
         Ok(Ok(None)) => return None,
-        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail).await,
+        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail, LARGEST_PACKET).await,
         Err(_) => {
             context.counters.connections_refused.increment();
             tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
@@ -28,13 +30,16 @@ where
         }
     };
     let version = connect.version;
+    let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let terms = match negotiate(connect, &context.limits, new_client_id) {
         Ok(terms) => terms,
-        Err(reason) => return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered").await,
+        Err(reason) => {
+            return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered", largest).await;
+        }
     };
-    match context.registry.open(&terms).await {
+    match shutdown.run_until_cancelled(context.registry.open(&terms)).await? {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
-        Err(reason) => refuse(wire, peer, context, reason, "no session to be had").await,
+        Err(reason) => refuse(wire, peer, context, reason, "no session to be had", largest).await,
     }
 }
 
@@ -46,15 +51,13 @@ fn welcome<R, W>(
     context: &Arc<Context>,
     shutdown: CancellationToken,
 ) -> Connection<R, W> {
-    let Opened { session, present, resent, kicked } = opened;
+    let Opened { session, present, releases, kicked } = opened;
     wire.send(&Packet::ConnAck(Box::new(terms.connack(present, &context.limits))));
-    for action in resent {
-        if let Action::Send(packet) = action {
-            wire.send(&packet);
-        }
+    for packet in &releases {
+        wire.send(packet);
     }
-    let max_parked = usize::from(terms.receive_maximum) + 1;
-    let parked = Parked::new(context.dispatcher.clone(), max_parked, context.parked_bytes.clone());
+    let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
+        .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     Connection {
         wire,
@@ -94,13 +97,15 @@ where
     }
 }
 
-/// CONNACK with the reason, when the first bytes told which version to say it in.
+/// CONNACK with the reason, when the first bytes told which version to say it in. To a version that we do not speak it is
+/// said in 3.1.1, which is older than any of them or understood by its number [MQTT-3.1.2-2].
 async fn refuse<R, W>(
     mut wire: Wire<R, W>,
     peer: SocketAddr,
     context: &Context,
     reason: Reason,
     detail: &'static str,
+    largest: usize,
 ) -> Option<Connection<R, W>>
 where
     W: AsyncWrite + Unpin,
@@ -109,9 +114,10 @@ where
     if let Some(suppressed) = context.complaints.permit() {
         tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
     }
-    if wire.codec.version().is_some() {
-        let reason_string = Some(detail.to_owned());
-        wire.send(&Packet::ConnAck(Box::new(ConnAck { reason, reason_string, ..ConnAck::default() })));
+    if wire.codec.version().is_some() || reason == Reason::UNSUPPORTED_PROTOCOL_VERSION {
+        let without = ConnAck { reason, ..ConnAck::default() };
+        let with_words = ConnAck { reason_string: Some(detail.to_owned()), ..without.clone() };
+        wire.send_smaller(&Packet::ConnAck(Box::new(with_words)), &Packet::ConnAck(Box::new(without)), largest);
         let answer = async {
             let _ = wire.writer.write_all_buf(&mut wire.outgoing).await;
             let _ = wire.writer.shutdown().await;

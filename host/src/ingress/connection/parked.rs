@@ -7,8 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::AcquireError;
+use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Dispatcher, Pending};
+
+/// Messages that one connection may have waiting: more than any device's window that is not a flood.
+const MAX_MESSAGES: usize = 4_096;
 
 /// Bytes that one connection may have waiting. Reading goes on until then, so that pings are answered in an outage.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -22,19 +26,44 @@ pub struct Parked {
     first: Option<Waiting>,
     others: VecDeque<Pending>,
     bytes: usize,
-    max_messages: usize,
     total: Arc<AtomicUsize>,
 }
 
 struct Waiting {
     started: Pin<Box<dyn Future<Output = Result<(), AcquireError>> + Send>>,
     weight: usize,
+    will_be_resent: bool,
 }
 
 impl Parked {
     /// `total` is shared by all connections.
-    pub fn new(dispatcher: Arc<Dispatcher>, max_messages: usize, total: Arc<AtomicUsize>) -> Self {
-        Self { dispatcher, first: None, others: VecDeque::new(), bytes: 0, max_messages, total }
+    pub fn new(dispatcher: Arc<Dispatcher>, total: Arc<AtomicUsize>) -> Self {
+        Self { dispatcher, first: None, others: VecDeque::new(), bytes: 0, total }
+    }
+
+    /// Lets nothing start before `barrier` is cancelled: earlier messages of the same client go first.
+    pub fn behind(mut self, barrier: Option<CancellationToken>) -> Self {
+        self.first = barrier.map(|barrier| {
+            let started = Box::pin(async move {
+                barrier.cancelled().await;
+                Ok(())
+            });
+            Waiting { started, weight: 0, will_be_resent: false }
+        });
+        self
+    }
+
+    /// Drops what its device will send again.
+    pub fn forget_resent(&mut self) {
+        let (gone, kept) = self.others.drain(..).partition(Pending::will_be_resent);
+        self.others = kept;
+        let gone: VecDeque<Pending> = gone;
+        self.forget(gone.iter().map(Pending::weight).sum());
+        if self.first.as_ref().is_some_and(|first| first.will_be_resent) {
+            let weight = self.first.take().map_or(0, |first| first.weight);
+            self.forget(weight);
+            self.start_others();
+        }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -43,7 +72,7 @@ impl Parked {
 
     /// Whether reading should pause.
     pub fn is_full(&self) -> bool {
-        self.others.len() >= self.max_messages
+        self.others.len() >= MAX_MESSAGES
             || self.bytes >= MAX_BYTES
             || (!self.is_empty() && self.total.load(Ordering::Relaxed) >= MAX_BYTES_TOTAL)
     }
@@ -83,9 +112,9 @@ impl Parked {
     }
 
     fn wait_for(&mut self, pending: Pending) {
-        let weight = pending.weight();
+        let (weight, will_be_resent) = (pending.weight(), pending.will_be_resent());
         let started = Box::pin(self.dispatcher.clone().start_when_free(pending));
-        self.first = Some(Waiting { started, weight });
+        self.first = Some(Waiting { started, weight, will_be_resent });
     }
 
     fn account(&mut self, weight: usize) {

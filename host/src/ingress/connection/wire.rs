@@ -38,6 +38,11 @@ impl<R, W> Wire<R, W> {
         self.codec.encode(packet, &mut self.outgoing);
     }
 
+    /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3].
+    pub fn send_smaller(&mut self, with_words: &Packet, without: &Packet, max: usize) {
+        self.send(if self.codec.size(with_words) <= max { with_words } else { without });
+    }
+
     pub fn is_congested(&self) -> bool {
         self.outgoing.len() >= HIGH_WATER
     }

@@ -103,11 +103,6 @@ impl Exchanges {
         Ack { packet_id, reason }
     }
 
-    /// Messages accepted whose ack has not left.
-    pub fn unacknowledged(&self) -> usize {
-        self.pubacks.len() + self.pubrecs.len()
-    }
-
     /// What counts against our Receive Maximum: QoS 1 until PUBACK, QoS 2 until PUBCOMP (MQTT 5, section 4.9).
     pub fn outstanding(&self) -> usize {
         self.pubacks.len() + self.received.len()

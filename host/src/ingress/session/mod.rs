@@ -101,12 +101,13 @@ impl Session {
         session
     }
 
-    /// The device is back: a new link, and everything unfinished is sent again before anything new.
-    pub fn resume(&mut self, link: Link) -> Vec<Action> {
+    /// The device is back: a new link. The PUBRELs of unfinished deliveries, to be sent at once; their PUBLISHes come from
+    /// [`Session::next_resend`].
+    pub fn resume(&mut self, link: Link) -> Vec<Packet> {
         self.outbound.set_window(link.peer_receive_maximum);
         self.link = link;
         self.exchanges.reconnect();
-        self.outbound.resend().map(Action::Send).collect()
+        self.outbound.resume()
     }
 
     pub fn client(&self) -> &Arc<str> {
@@ -132,16 +133,14 @@ impl Session {
         self.exchanges.done(ticket, Reason::SUCCESS)
     }
 
-    /// Whether so much is unacknowledged that reading should pause. MQTT 3.1.1 has no Receive Maximum: this is its place.
-    /// MQTT 5 keeps to the one it was told, so that its pings are read and answered however long an outage lasts.
-    pub fn is_saturated(&self) -> bool {
-        let unacknowledged = self.exchanges.unacknowledged();
-        self.link.version == Version::V311 && unacknowledged >= usize::from(self.link.receive_maximum)
-    }
-
     /// Whether the device has room for another delivery.
     pub fn wants_delivery(&self) -> bool {
         self.outbound.has_room()
+    }
+
+    /// A delivery of an earlier connection, when the device has room for it. All of them go before anything new.
+    pub fn next_resend(&mut self) -> Option<Packet> {
+        self.outbound.next_resend()
     }
 
     pub fn deliver(&mut self, delivery: Delivery) -> Packet {

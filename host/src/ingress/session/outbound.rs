@@ -15,6 +15,8 @@ use crate::message::{Message, QoS};
 pub struct Outbound {
     /// In the order of sending, which is the order of sending again [MQTT-4.6.0-1].
     flights: VecDeque<Flight>,
+    /// Of them, those that were sent on an earlier connection and not yet again on this one.
+    unsent: usize,
     window: u16,
     next_id: u16,
 }
@@ -23,6 +25,7 @@ pub struct Outbound {
 struct Flight {
     packet_id: u16,
     stage: Stage,
+    sent: bool,
 }
 
 #[derive(Debug)]
@@ -35,7 +38,7 @@ enum Stage {
 
 impl Default for Outbound {
     fn default() -> Self {
-        Self { flights: VecDeque::new(), window: u16::MAX, next_id: 1 }
+        Self { flights: VecDeque::new(), unsent: 0, window: u16::MAX, next_id: 1 }
     }
 }
 
@@ -45,8 +48,9 @@ impl Outbound {
         self.window = window;
     }
 
+    /// For something new: never before everything old has been sent again [MQTT-4.6.0-1].
     pub fn has_room(&self) -> bool {
-        self.flights.len() < usize::from(self.window)
+        self.unsent == 0 && self.flights.len() < usize::from(self.window)
     }
 
     /// The PUBLISH for a delivery. Ask `has_room` before: QoS 1 and 2 take a place in the window.
@@ -56,7 +60,7 @@ impl Outbound {
         }
         let packet_id = self.free_id();
         let first = packet(&delivery, packet_id, false);
-        self.flights.push_back(Flight { packet_id, stage: Stage::Published(Box::new(delivery)) });
+        self.flights.push_back(Flight { packet_id, stage: Stage::Published(Box::new(delivery)), sent: true });
         first
     }
 
@@ -79,6 +83,8 @@ impl Outbound {
             self.remove(ack.packet_id, |_| true);
             return None;
         }
+        // Acknowledged before it was sent again: there is nothing left to send.
+        self.unsent -= usize::from(!std::mem::replace(&mut flight.sent, true));
         flight.stage = Stage::Released;
         Some(release(ack.packet_id))
     }
@@ -93,17 +99,39 @@ impl Outbound {
         self.remove(packet_id, |_| true);
     }
 
-    /// Everything unfinished, to be sent again on a new connection: the same identifiers, DUP set [MQTT-4.4.0-1].
-    pub fn resend(&self) -> impl Iterator<Item = Packet> {
-        self.flights.iter().map(|flight| match &flight.stage {
-            Stage::Published(delivery) => packet(delivery, flight.packet_id, true),
-            Stage::Released => release(flight.packet_id),
-        })
+    /// A new connection: every message has to be sent again, by [`Outbound::next_resend`]. The PUBRELs may leave at once.
+    pub fn resume(&mut self) -> Vec<Packet> {
+        let mut releases = Vec::new();
+        self.unsent = 0;
+        for flight in &mut self.flights {
+            flight.sent = matches!(flight.stage, Stage::Released);
+            if flight.sent {
+                releases.push(release(flight.packet_id));
+            } else {
+                self.unsent += 1;
+            }
+        }
+        releases
+    }
+
+    /// The next PUBLISH that is sent again, when the window of this connection has room: the same identifier, DUP set
+    /// [MQTT-4.4.0-1, MQTT-3.3.4-9].
+    pub fn next_resend(&mut self) -> Option<Packet> {
+        if self.flights.len() - self.unsent >= usize::from(self.window) {
+            return None;
+        }
+        let flight = self.flights.iter_mut().find(|flight| !flight.sent)?;
+        let Stage::Published(delivery) = &flight.stage else { return None };
+        flight.sent = true;
+        self.unsent -= 1;
+        Some(packet(delivery, flight.packet_id, true))
     }
 
     fn remove(&mut self, packet_id: u16, fits: impl Fn(&Stage) -> bool) -> bool {
         let at = self.flights.iter().position(|flight| flight.packet_id == packet_id && fits(&flight.stage));
-        at.and_then(|at| self.flights.remove(at)).is_some()
+        let Some(flight) = at.and_then(|at| self.flights.remove(at)) else { return false };
+        self.unsent -= usize::from(!flight.sent);
+        true
     }
 
     /// Identifiers go round and skip those in use; there are more of them than places in the window.
@@ -155,13 +183,14 @@ mod tests {
     }
 
     /// Identifier and DUP of each PUBLISH, identifier of each PUBREL.
-    fn resent(outbound: &Outbound) -> Vec<(&'static str, u16, bool)> {
+    fn resent(outbound: &mut Outbound) -> Vec<(&'static str, u16, bool)> {
         let line = |packet| match packet {
             Packet::Publish(publish) => ("publish", publish.packet_id, publish.dup),
             Packet::PubRel(ack) => ("pubrel", ack.packet_id, false),
             other => panic!("{other:?}"),
         };
-        outbound.resend().map(line).collect()
+        let releases = outbound.resume();
+        releases.into_iter().chain(std::iter::from_fn(|| outbound.next_resend())).map(line).collect()
     }
 
     #[test]
@@ -186,7 +215,20 @@ mod tests {
             outbound.publish(delivery(qos));
         }
         outbound.pubrec(ok(1));
-        assert_eq!(resent(&outbound), [("pubrel", 1, false), ("publish", 2, true), ("publish", 3, true)]);
+        assert_eq!(resent(&mut outbound), [("pubrel", 1, false), ("publish", 2, true), ("publish", 3, true)]);
+    }
+
+    #[test]
+    fn what_is_sent_again_keeps_to_the_window_of_the_new_connection_and_goes_before_anything_new() {
+        let mut outbound = Outbound::default();
+        (0..3).for_each(|_| _ = outbound.publish(delivery(QoS::AtLeastOnce)));
+        outbound.set_window(2);
+        outbound.resume();
+        assert!(outbound.next_resend().is_some() && outbound.next_resend().is_some());
+        assert!(outbound.next_resend().is_none() && !outbound.has_room());
+        assert!(outbound.puback(1));
+        assert!(outbound.next_resend().is_some());
+        assert!(outbound.puback(2) && outbound.has_room());
     }
 
     #[test]
@@ -197,7 +239,7 @@ mod tests {
         assert!(!outbound.puback(2) && !outbound.pubcomp(1) && !outbound.pubcomp(2));
         let Some(Packet::PubRel(ack)) = outbound.pubrec(ok(1)) else { panic!() };
         assert_eq!(ack.reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
-        assert_eq!(resent(&outbound).len(), 2);
+        assert_eq!(resent(&mut outbound).len(), 2);
     }
 
     #[test]
@@ -205,7 +247,7 @@ mod tests {
         let mut outbound = Outbound::default();
         outbound.publish(delivery(QoS::ExactlyOnce));
         assert_eq!(outbound.pubrec(Ack { packet_id: 1, reason: Reason::QUOTA_EXCEEDED }), None);
-        assert_eq!(resent(&outbound), []);
+        assert_eq!(resent(&mut outbound), []);
     }
 
     #[test]
@@ -215,7 +257,7 @@ mod tests {
         outbound.next_id = u16::MAX;
         outbound.publish(delivery(QoS::AtLeastOnce));
         outbound.publish(delivery(QoS::AtLeastOnce));
-        let ids: Vec<u16> = resent(&outbound).into_iter().map(|line| line.1).collect();
+        let ids: Vec<u16> = resent(&mut outbound).into_iter().map(|line| line.1).collect();
         assert_eq!(ids, [1, u16::MAX, 2]);
     }
 }

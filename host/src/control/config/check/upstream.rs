@@ -20,11 +20,34 @@ pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, 
     let (mut names, mut upstreams) = (Vec::new(), Vec::new());
     for (name, table) in root.named("upstreams") {
         name::check(&table, &name);
-        upstreams.extend(check(&table, name.get_ref(), gateway));
+        let upstream = check(&table, name.get_ref(), gateway);
+        if let Some(other) = upstream.as_ref().and_then(|one| same_client(one, &upstreams)) {
+            let sentence = format!("this upstream is the same client of the same broker as `{}`", other.name);
+            let advice = "they would take each other's session over for ever: give one of them another `client_id`";
+            table.add(Problem::error(table.span(), sentence).advice(advice));
+        }
+        upstreams.extend(upstream);
         table.finish();
         names.push(name);
     }
     (names, upstreams)
+}
+
+fn same_client<'a>(one: &Upstream, others: &'a [Upstream]) -> Option<&'a Upstream> {
+    let key = |upstream: &Upstream| (upstream.host.clone(), upstream.port, upstream.client_id.clone());
+    others.iter().find(|other| key(other) == key(one))
+}
+
+/// A name that CONNECT can carry: two bytes say its length (MQTT 5, section 1.5.4).
+fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
+    let typed = table.text(key)?;
+    if typed.get_ref().len() > usize::from(u16::MAX) {
+        let sentence = format!("`{key}` is longer than 65,535 bytes, which no CONNECT can carry");
+        table.add(
+            Problem::error(typed.span(), sentence).advice("use a shorter one; brokers often allow 23 characters only"),
+        );
+    }
+    Some((*typed.get_ref()).to_owned())
 }
 
 fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
@@ -32,7 +55,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let protocol = protocol(table);
     let tls = tls(table, address.as_ref());
     let (username, password_file) = credentials(table, protocol);
-    let client_id = table.text("client_id").map(|id| (*id.get_ref()).to_owned());
+    let client_id = name_for_connect(table, "client_id");
     let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
     let max_inflight = table.number("max_inflight", 1..=u16::MAX).unwrap_or(defaults::MAX_INFLIGHT);
     let keep_alive = second_up("keep_alive", LONGEST_KEEP_ALIVE, defaults::KEEP_ALIVE);
@@ -112,7 +135,7 @@ fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
 }
 
 fn credentials(table: &Table<'_>, protocol: Protocol) -> (Option<String>, Option<PathBuf>) {
-    let username = table.text("username").map(|name| (*name.get_ref()).to_owned());
+    let username = name_for_connect(table, "username");
     let password_file = table.file("password_file", "the first line of that file is the password");
     if let (Some((_, span)), None, Protocol::V311) = (table.value("password_file"), &username, protocol) {
         // [MQTT-3.1.2-22] of version 3.1.1; MQTT 5 allows it.

@@ -1,0 +1,109 @@
+//! From the device: packets to the session, its actions to bus and pipeline.
+
+use super::*;
+
+/// Payloads smaller than this are copied out of the read buffer.
+const COPY_BELOW: usize = 2 * 1024;
+
+impl<R, W> Connection<R, W> {
+    /// Everything that has been read, until the pipeline is full.
+    pub(super) fn process_incoming(&mut self) -> Result<(), End> {
+        while !self.is_paused() && self.process_next()? {}
+        Ok(())
+    }
+
+    /// The connection is over: what was read of it still counts, a good-bye among it.
+    pub(super) fn last_words(&mut self) -> End {
+        loop {
+            match self.process_next() {
+                Ok(true) => {}
+                Ok(false) | Err(End::Because(_)) => return End::Gone,
+                Err(end) => return end,
+            }
+        }
+    }
+
+    /// False when the next packet has not arrived in full.
+    fn process_next(&mut self) -> Result<bool, End> {
+        let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
+        let Some(packet) = packet else { return Ok(false) };
+        for action in self.session.receive(packet).map_err(End::Because)? {
+            self.carry_out(action)?;
+        }
+        Ok(true)
+    }
+
+    fn carry_out(&mut self, action: Action) -> Result<(), End> {
+        match action {
+            Action::Send(packet) => self.wire.send(&packet),
+            Action::Accept { message, receipt } => self.accept(message, receipt),
+            Action::Denied(topic) => {
+                self.context.counters.received.increment();
+                self.context.counters.acl_denied.increment();
+                tracing::debug!(client = %self.session.client(), %topic, "denied: the topic belongs to the gateway");
+            }
+            Action::Subscribe(packet) => {
+                let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
+                let reasons = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
+                self.answer(&Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
+            }
+            Action::Unsubscribe(packet) => {
+                let mailbox = self.session.mailbox().clone();
+                let reasons = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
+                self.answer(&Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
+            }
+            Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
+        }
+        Ok(())
+    }
+
+    /// An ack whose size the device decides, by what it asks for at once [MQTT-3.1.2-24].
+    fn answer(&mut self, packet: &Packet) -> Result<(), End> {
+        if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
+            return Err(because(
+                Reason::PACKET_TOO_LARGE,
+                "the answer is larger than the device's Maximum Packet Size",
+            ));
+        }
+        self.wire.send(packet);
+        Ok(())
+    }
+
+    fn accept(&mut self, mut message: Message, receipt: Receipt) {
+        unpin(&mut message);
+        let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
+        let inbound = Inbound { message, origin, arrived: std::time::Instant::now(), receipt };
+        if let Some(pending) = self.context.dispatcher.receive(inbound) {
+            self.parked.submit(pending);
+        }
+    }
+
+    fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+        if !with_will {
+            self.ending.will = None;
+        }
+        if let Some(seconds) = session_expiry {
+            if self.ending.session_expiry.is_zero() && seconds > 0 {
+                return because(
+                    Reason::PROTOCOL_ERROR,
+                    "a session expiry after CONNECT asked for none [MQTT-3.14.2-2]",
+                );
+            }
+            self.ending.session_expiry = Duration::from_secs(seconds.into()).min(self.max_expiry);
+        }
+        End::Gone
+    }
+}
+
+/// A payload is a slice of the read buffer: kept for a day, a reading of 20 bytes would keep 4 KiB. What is small is copied,
+/// which also lets the buffer be used again for the next read.
+fn unpin(message: &mut Message) {
+    if message.payload.len() < COPY_BELOW {
+        message.payload = Bytes::copy_from_slice(&message.payload);
+    }
+    if let Some(properties) = message.properties.as_mut().and_then(Arc::get_mut)
+        && let Some(correlation) = &mut properties.correlation_data
+    {
+        *correlation = Bytes::copy_from_slice(correlation);
+    }
+}

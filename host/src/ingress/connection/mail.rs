@@ -1,0 +1,48 @@
+//! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
+
+use super::*;
+
+impl<R, W> Connection<R, W> {
+    pub(super) fn send_acks(&mut self) {
+        while let Some(ticket) = self.session.try_next_done() {
+            self.acknowledge(ticket);
+        }
+    }
+
+    pub(super) fn acknowledge(&mut self, ticket: u64) {
+        for packet in self.session.acknowledge(ticket) {
+            self.wire.send(&packet);
+        }
+    }
+
+    /// As much as the device's window and its socket take; the old before the new.
+    pub(super) fn deliver_mail(&mut self) {
+        while !self.wire.is_congested()
+            && let Some(packet) = self.session.next_resend()
+        {
+            self.deliver(&packet);
+        }
+        while self.wants_mail() {
+            let Some(delivery) = self.session.mailbox().take() else { return };
+            if delivery.message.aged(delivery.arrived.elapsed()).is_none() {
+                self.context.counters.subscriber_expired.increment();
+                continue;
+            }
+            let packet = self.session.deliver(delivery);
+            self.deliver(&packet);
+        }
+    }
+
+    pub(super) fn wants_mail(&self) -> bool {
+        self.session.wants_delivery() && !self.wire.is_congested()
+    }
+
+    /// What the device could not take counts as delivered [MQTT-3.1.2-25].
+    fn deliver(&mut self, packet: &Packet) {
+        if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
+            self.context.counters.subscriber_dropped.increment();
+            return self.session.abandon(packet);
+        }
+        self.wire.send(packet);
+    }
+}

@@ -1,0 +1,115 @@
+//! A plugin that misbehaves harms its own message and nothing else.
+
+use tidegate_tests::gateway::Gateway;
+use tidegate_tests::raw::Raw;
+use tidegate_tests::wire::{Delivered, V4, V5, publish};
+
+const VICES: &str = r#"
+[plugins.vices]
+component = "plugins/vices.wasm"
+limits = { memory = "16MiB", deadline = "500ms", max_outputs = 100, max_output_bytes = "1MiB" }
+
+[[bindings]]
+name = "risky"
+topic = "risky/#"
+plugins = ["vices"]
+to = [{ local = true, topic = "out/{topic}" }]
+on_error = "dead-letter"
+dead_letter_topic = "out/dead"
+
+[plugins.honest]
+component = "plugins/threshold.wasm"
+config = { min = 0.0 }
+
+[[bindings]]
+name = "other"
+topic = "other"
+plugins = ["honest"]
+to = [{ local = true, topic = "out/{topic}" }]
+"#;
+
+struct Site {
+    gateway: Gateway,
+    listener: Raw,
+    device: Raw,
+}
+
+fn site() -> Site {
+    let gateway = Gateway::start(VICES);
+    let mut listener = Raw::clean(gateway.address(), V5, "listener");
+    listener.subscribe("out/#", 0);
+    let device = Raw::clean(gateway.address(), V4, "device");
+    Site { gateway, listener, device }
+}
+
+fn reason(letter: &Delivered) -> String {
+    let users = letter.properties.users();
+    users.into_iter().find(|user| user.0 == "tidegate-reason").map(|user| user.1).unwrap_or_default()
+}
+
+#[test]
+fn only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures() {
+    let Site { mut gateway, mut listener, mut device } = site();
+    let vices = [
+        ("trap", "trapped"),
+        ("panic", "trapped"),
+        ("exit", "trapped"),
+        ("recurse", "trapped"),
+        ("loop", "passed its deadline"),
+        ("memory", "passed its memory limit"),
+        ("flood", "gave an invalid answer"),
+        ("bulk", "gave an invalid answer"),
+        ("topic", "gave an invalid answer"),
+        ("refuse", "refused the message"),
+        ("transient", "cannot handle the message now"),
+    ];
+    for (vice, expected) in vices {
+        device.publish("risky/x", vice, 1);
+        device.publish("risky/x", "echo: fine again", 1);
+        let letter = listener.expect_delivery();
+        assert_eq!((letter.topic.as_str(), letter.payload.as_str()), ("out/dead", vice));
+        assert_eq!(reason(&letter), expected, "{vice}");
+        let next = listener.expect_delivery();
+        assert_eq!((next.topic.as_str(), next.payload.as_str()), ("out/risky/x", "echo: fine again"), "after {vice}");
+    }
+    gateway.assert_alive();
+    let counters = gateway.stop();
+    assert_eq!((counters["dead_lettered"] as usize, counters["chained"] as usize), (vices.len(), vices.len()));
+}
+
+#[test]
+fn a_fault_in_the_middle_of_a_burst_costs_one_message() {
+    let Site { gateway, mut listener, mut device } = site();
+    // Sent at once, so that the host may hand them to the plugin in batches.
+    let burst: Vec<u8> = (1..=60)
+        .flat_map(|number| {
+            let payload = if number == 30 { "trap".to_owned() } else { format!("echo {number}") };
+            publish(V4, "risky/x", payload).qos(1, number).encode()
+        })
+        .collect();
+    device.send(&burst);
+    for number in 1..=60 {
+        let expected = if number == 30 { "trap".to_owned() } else { format!("echo {number}") };
+        assert_eq!(listener.expect_delivery().payload, expected, "and in order");
+    }
+    let counters = gateway.stop();
+    assert_eq!((counters["failed"], counters["chained"]), (1, 59));
+}
+
+#[test]
+fn another_binding_goes_on_while_a_plugin_loops() {
+    let Site { gateway, mut listener, mut device } = site();
+    let mut neighbour = Raw::clean(gateway.address(), V5, "neighbour");
+    // Each holds a worker thread until its deadline.
+    for id in 1..=4 {
+        device.send(&publish(V4, "risky/x", "loop").qos(1, id).encode());
+    }
+    for number in 0..20 {
+        neighbour.publish("other", &number.to_string(), 1);
+    }
+    let topics: Vec<String> = (0..24).map(|_| listener.expect_delivery().topic).collect();
+    let dead_before_last_other =
+        topics.iter().rev().skip_while(|topic| *topic != "out/other").filter(|topic| *topic == "out/dead");
+    assert!(dead_before_last_other.count() < 4, "the honest binding waited for the looping one: {topics:?}");
+    gateway.stop();
+}

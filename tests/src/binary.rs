@@ -1,0 +1,72 @@
+//! The real binary and the real plugins, built once for all tests of a run.
+//!
+//! Asked for with the same packages and features as `cargo test --workspace`, so that cargo has compiled the dependencies
+//! already; a narrower question (`-p tidegate`) would have other features and compile the larger half of them again.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::process::{Finished, finish};
+
+/// The `tidegate` program, of the same profile as this test.
+pub fn tidegate() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let folder = profile_folder();
+        let mut cargo = cargo();
+        cargo.args(["build", "--workspace", "--bin", "tidegate", "--test", "e2e"]);
+        match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => {}
+            Some(profile) => drop(cargo.args(["--profile", profile])),
+        }
+        must_succeed(&mut cargo);
+        folder.join("tidegate")
+    })
+}
+
+/// A folder with the plugins that are shipped and, for the tests of the sandbox, `vices.wasm`.
+pub fn plugins() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let out = shared_folder().join("plugins");
+        let mut build = Command::new(tidegate());
+        build.args(["plugin", "build", "--out"]).arg(&out);
+        build.arg(workspace().join("plugins")).arg(workspace().join("tests/fixtures/vices"));
+        must_succeed(&mut build);
+        out
+    })
+}
+
+/// A folder for what all gateways of these tests may share.
+pub fn shared_folder() -> PathBuf {
+    profile_folder().join("e2e")
+}
+
+/// `target/debug` of `target/debug/deps/e2e-0123456789abcdef`.
+fn profile_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    test.ancestors().nth(2).expect("cargo puts tests two levels below the profile's folder").to_owned()
+}
+
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this package is in a workspace")
+}
+
+fn cargo() -> Command {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(workspace());
+    cargo
+}
+
+/// Runs without a deadline: a first build takes as long as it takes.
+fn must_succeed(command: &mut Command) {
+    let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(output.status.success(), "{command:?}:\n{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// Runs a command of the binary to its end.
+pub fn run(args: &[&str], folder: &Path) -> Finished {
+    let name = format!("tidegate {}", args.join(" "));
+    finish(&name, Command::new(tidegate()).args(args).current_dir(folder))
+}

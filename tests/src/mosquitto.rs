@@ -1,0 +1,99 @@
+//! A real mosquitto as upstream: it can be stopped with its sessions kept, killed, and started again on the same port.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::process::Command;
+
+use tempfile::TempDir;
+
+use crate::eventually::{SOON, eventually};
+use crate::ports;
+use crate::process::Process;
+
+/// Another process may take a port between the look and the start.
+const ATTEMPTS: usize = 5;
+
+pub struct Mosquitto {
+    folder: TempDir,
+    address: SocketAddr,
+    process: Option<Process>,
+}
+
+// === impl Mosquitto ===
+
+impl Mosquitto {
+    pub fn start() -> Self {
+        let mut mosquitto = Self::stopped();
+        for _ in 0..ATTEMPTS {
+            if mosquitto.try_start() {
+                return mosquitto;
+            }
+            mosquitto.address.set_port(ports::free());
+        }
+        panic!("mosquitto finds no port");
+    }
+
+    /// A place for one that is not there yet.
+    pub fn stopped() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
+        Self { folder, address, process: None }
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The part of a gateway's configuration that names this one.
+    pub fn upstream(&self, name: &str, protocol: u8) -> String {
+        format!("[upstreams.{name}]\nurl = \"mqtt://{}\"\nprotocol = {protocol}\n", self.address)
+    }
+
+    /// SIGTERM: sessions, retained and queued messages are saved.
+    pub fn stop(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            process.terminate();
+            process.wait();
+        }
+    }
+
+    /// SIGKILL: it knows nobody when it comes back.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    pub fn restart(&mut self) {
+        self.stop();
+        assert!(self.try_start(), "mosquitto did not start again on {}", self.address);
+    }
+
+    fn try_start(&mut self) -> bool {
+        let config = self.folder.path().join("mosquitto.conf");
+        fs::write(&config, self.config(self.folder.path())).expect("a file in a temporary folder");
+        // Debian keeps servers out of the PATH of users.
+        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("mosquitto");
+        let mut process = Process::start("mosquitto", command.env("PATH", path).arg("-c").arg(config));
+        // Its own word, not a connection: that may reach another one, which took the port a moment before.
+        let up = eventually("mosquitto listens or gives up", SOON, || {
+            if process.err().count(|line| line.ends_with(" running")) > 0 {
+                return Some(true);
+            }
+            process.has_ended().map(|_| false)
+        });
+        self.process = up.then_some(process);
+        up
+    }
+
+    fn config(&self, folder: &Path) -> String {
+        // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
+        format!(
+            "listener {} {}\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\n\
+             max_queued_messages 0\nqueue_qos0_messages true\nlog_dest stderr\nlog_type all\nconnection_messages true\n",
+            self.address.port(),
+            self.address.ip(),
+            folder.display()
+        )
+    }
+}
