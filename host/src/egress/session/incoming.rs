@@ -50,7 +50,7 @@ impl Session<'_> {
                 self.sender.queue.complete(position, Fate::Refused);
                 if let Some(silent) = self.sender.refused.pass(Instant::now()) {
                     let (upstream, topic) = (&self.sender.upstream, &message.topic);
-                    tracing::warn!(upstream, %topic, silent, "the upstream refused a message: {reason}");
+                    tracing::warn!(upstream, ?topic, silent, "the upstream refused a message: {reason}");
                 }
             }
         }
