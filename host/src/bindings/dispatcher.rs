@@ -6,16 +6,17 @@ use std::time::Instant;
 use tokio::sync::{AcquireError, Semaphore};
 
 use super::gather::{Gather, Input};
-use super::places::Held;
+use super::places::{Held, kib};
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_INTERNAL};
+use super::{MAX_HOPS, MAX_INTERNAL_KIB};
 use crate::bus::Bus;
 use crate::chain::{Job, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
 use crate::spool::{Receipt, Record, Spool};
+use crate::topic::NameError;
 
 /// A message that a device or the gateway published, and the ack that waits for it.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
+        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), RateLimit::per_second(5));
         Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
     }
 
@@ -95,12 +96,12 @@ impl Dispatcher {
     /// What the gateway itself publishes: wills, republished messages, dead letters. Never waits for a place in a lane.
     pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
         let Some(pending) = self.deliver_and_match(inbound) else { return };
-        match self.internal.clone().try_acquire_owned() {
+        match self.internal.clone().try_acquire_many_owned(kib(&pending.inbound.message)) {
             Ok(place) => self.start(pending, Held { chain: Vec::new(), record: vec![place] }),
             Err(_) => {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
-                tracing::error!(%topic, "dropped: {MAX_INTERNAL} republished messages wait already");
+                tracing::error!(?topic, "dropped: {MAX_INTERNAL_KIB} KiB of republished messages wait already");
                 pending.inbound.receipt.resolve();
             }
         }
@@ -148,7 +149,8 @@ impl Dispatcher {
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            let Settled { outputs, local } = settled;
+            let Settled { outputs, local, unroutable } = settled;
+            self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
             republish.extend(local);
         }
@@ -167,7 +169,7 @@ impl Dispatcher {
         if hops > MAX_HOPS {
             self.counters.looped.increment();
             if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = %message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
+                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
             }
             return;
         }
@@ -177,11 +179,19 @@ impl Dispatcher {
         self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
     }
 
+    fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
+        let Some(error) = unroutable else { return };
+        if let Some(suppressed) = self.warnings.permit() {
+            let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
+            tracing::warn!(%binding, ?topic, ?client, suppressed, "dropped, no topic for it: {error}");
+        }
+    }
+
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {
         let Outcome::Failed(failure) = outcome else { return };
         if let Some(suppressed) = self.warnings.permit() {
             let (binding, topic) = (&binding.spec.name, &inbound.message.topic);
-            tracing::warn!(%binding, %topic, suppressed, "{failure}");
+            tracing::warn!(%binding, ?topic, suppressed, "{failure}");
         }
     }
 }

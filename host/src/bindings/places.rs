@@ -1,7 +1,7 @@
 //! What bounds the inputs of a binding, and what an input holds meanwhile.
 //!
-//! An input takes a place in the lane until its chain is done. One that has to be kept takes a place among the records, and
-//! one for each KiB of it, until the spool has admitted what became of it. QoS 0 takes none of those: it never waits for the
+//! An input takes a place in the lane, and one for each KiB of it, until its chain is done. One that has to be kept takes the
+//! same among the records until the spool has admitted what became of it. QoS 0 takes none of those: it never waits for the
 //! spool, so that it must not wait behind those who do.
 
 use std::sync::Arc;
@@ -15,12 +15,14 @@ use crate::message::{Message, QoS};
 /// Inputs of one binding whose records are not admitted: as many as a lane holds.
 const MAX_RECORDS: usize = LANE_CAPACITY;
 
-/// Their memory in KiB. The count alone would let a thousand of the largest messages wait for a full spool.
-const MAX_RECORD_KIB: u32 = 16 * 1_024;
+/// The memory of the inputs in a lane, and that of the records that wait, each in KiB. The counts alone would let a thousand
+/// of the largest messages wait.
+const MAX_KIB: u32 = 16 * 1_024;
 
 #[derive(Debug)]
 pub struct Places {
     lane: Option<Arc<Semaphore>>,
+    lane_kib: Arc<Semaphore>,
     records: Arc<Semaphore>,
     kib: Arc<Semaphore>,
     /// A destination raises the QoS: then QoS 0 has to be kept as well.
@@ -40,8 +42,9 @@ impl Places {
     pub fn new(spec: &config::Binding, lane: Option<&Lane>) -> Self {
         Self {
             lane: lane.map(|lane| lane.capacity().clone()),
+            lane_kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
             records: Arc::new(Semaphore::new(MAX_RECORDS)),
-            kib: Arc::new(Semaphore::new(MAX_RECORD_KIB as usize)),
+            kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
             raises_qos: spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce)),
         }
     }
@@ -53,6 +56,7 @@ impl Places {
         }
         if let Some(lane) = &self.lane {
             held.chain.push(lane.clone().try_acquire_owned()?);
+            held.chain.push(self.lane_kib.clone().try_acquire_many_owned(kib(message))?);
         }
         Ok(())
     }
@@ -65,6 +69,7 @@ impl Places {
         }
         if let Some(lane) = &self.lane {
             held.chain.push(lane.clone().acquire_owned().await?);
+            held.chain.push(self.lane_kib.clone().acquire_many_owned(kib(message)).await?);
         }
         Ok(())
     }
@@ -83,8 +88,8 @@ impl Held {
 }
 
 /// Never more than there are: the largest message gets through alone.
-fn kib(message: &Message) -> u32 {
-    u32::try_from(message.weight() / 1_024 + 1).unwrap_or(u32::MAX).min(MAX_RECORD_KIB)
+pub(super) fn kib(message: &Message) -> u32 {
+    u32::try_from(message.weight() / 1_024 + 1).unwrap_or(u32::MAX).min(MAX_KIB)
 }
 
 #[cfg(test)]

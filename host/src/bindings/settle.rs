@@ -8,7 +8,7 @@ use crate::control::config::{Binding, Destination, OnError, Target};
 use crate::control::counters::Counters;
 use crate::message::{Message, Properties};
 use crate::spool::Output;
-use crate::topic::{Template, TemplateValues, TopicName};
+use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
 /// A message for the local bus, one hop further.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub struct Republish(pub Message);
 pub struct Settled {
     pub outputs: Vec<Output>,
     pub local: Vec<Republish>,
+    /// Why an output has no topic to go to, when one has none: it is dropped and counted.
+    pub unroutable: Option<NameError>,
 }
 
 /// Pure but for the counters.
@@ -60,7 +62,10 @@ impl Room<'_> {
     }
 
     fn route_one(&self, message: &Message, destination: &Destination, settled: &mut Settled) {
-        let Some(topic) = self.render(&destination.topic, &message.topic) else { return };
+        let topic = match self.render(&destination.topic, &message.topic) {
+            Ok(topic) => topic,
+            Err(error) => return settled.unroutable = Some(error),
+        };
         let message = Message {
             topic,
             qos: destination.qos.unwrap_or(message.qos),
@@ -86,9 +91,15 @@ impl Room<'_> {
                 self.route(vec![self.inbound.message.clone()])
             }
             OnError::DeadLetter { topic } => {
-                let Some(topic) = self.render(topic, &self.inbound.message.topic) else { return Settled::default() };
-                self.counters.dead_lettered.increment();
-                Settled { outputs: Vec::new(), local: vec![Republish(self.dead_letter(topic, failure))] }
+                let mut settled = Settled::default();
+                match self.render(topic, &self.inbound.message.topic) {
+                    Ok(topic) => {
+                        self.counters.dead_lettered.increment();
+                        settled.local.push(Republish(self.dead_letter(topic, failure)));
+                    }
+                    Err(error) => settled.unroutable = Some(error),
+                }
+                settled
             }
         }
     }
@@ -110,20 +121,14 @@ impl Room<'_> {
         Message { topic, retain: false, properties, ..original.clone() }
     }
 
-    fn render(&self, template: &Template, topic: &TopicName) -> Option<TopicName> {
+    fn render(&self, template: &Template, topic: &TopicName) -> Result<TopicName, NameError> {
         if template.is_identity() {
-            return Some(topic.clone());
+            return Ok(topic.clone());
         }
         let client = &self.inbound.origin.client;
         let values =
             TemplateValues { topic: topic.as_str(), gateway: self.gateway, binding: &self.binding.name, client };
-        template
-            .render(&values)
-            .inspect_err(|error| {
-                self.counters.unroutable.increment();
-                tracing::warn!(binding = %self.binding.name, %topic, client = %client, "dropped, no topic for it: {error}");
-            })
-            .ok()
+        template.render(&values).inspect_err(|_| self.counters.unroutable.increment())
     }
 }
 

@@ -1,23 +1,25 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::budget::{Budget, Share};
 use crate::message::{Message, QoS};
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
 const RETAINED_COST: usize = 256;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Delivery {
     pub message: Message,
     pub subscription_ids: Vec<u32>,
     /// For the expiry interval, which shrinks while the message waits [MQTT-3.3.2-6].
     pub arrived: Instant,
+    /// Its place in the budgets, from the mailbox on.
+    pub share: Option<Share>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -29,17 +31,12 @@ pub struct MailboxLimits {
     pub max_retained: usize,
 }
 
-/// Bytes that live messages of all mailboxes may hold together.
-#[derive(Debug)]
-pub struct Budget {
-    left: AtomicUsize,
-}
-
 #[derive(Debug)]
 pub struct Mailbox {
     client: Arc<str>,
     limits: MailboxLimits,
-    budget: Arc<Budget>,
+    own_budget: Arc<Budget>,
+    common_budget: Arc<Budget>,
     waiting: Mutex<Waiting>,
     ready: Notify,
 }
@@ -47,7 +44,6 @@ pub struct Mailbox {
 #[derive(Debug, Default)]
 struct Waiting {
     live: VecDeque<Delivery>,
-    live_bytes: usize,
     retained: VecDeque<Delivery>,
     attached: bool,
 }
@@ -55,8 +51,10 @@ struct Waiting {
 // === impl Mailbox ===
 
 impl Mailbox {
-    pub fn new(client: Arc<str>, limits: MailboxLimits, budget: Arc<Budget>) -> Arc<Self> {
-        Arc::new(Self { client, limits, budget, waiting: Mutex::default(), ready: Notify::new() })
+    /// `common_budget` is shared by all mailboxes.
+    pub fn new(client: Arc<str>, limits: MailboxLimits, common_budget: Arc<Budget>) -> Arc<Self> {
+        let (own_budget, waiting, ready) = (Budget::new(limits.max_bytes), Mutex::default(), Notify::new());
+        Arc::new(Self { client, limits, own_budget, common_budget, waiting, ready })
     }
 
     pub fn client(&self) -> &str {
@@ -78,27 +76,20 @@ impl Mailbox {
         let mut waiting = self.lock();
         waiting.attached = false;
         waiting.live.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        let kept = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
-        let gone = std::mem::replace(&mut waiting.live_bytes, kept) - kept;
-        let replays = waiting.retained.len();
         waiting.retained.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        self.budget.give_back(gone + (replays - waiting.retained.len()) * RETAINED_COST);
     }
 
     /// False when there is no room: the message is dropped for this subscriber and nobody else.
     pub(super) fn put(&self, delivery: Delivery) -> bool {
+        let weight = delivery.message.weight();
         let mut waiting = self.lock();
         if !waiting.attached && delivery.message.qos == QoS::AtMostOnce {
             return true;
         }
-        let weight = delivery.message.weight();
-        if waiting.live.len() >= self.limits.max_messages || waiting.live_bytes + weight > self.limits.max_bytes {
+        if waiting.live.len() >= self.limits.max_messages {
             return false;
         }
-        if !self.budget.take(weight) {
-            return false;
-        }
-        waiting.live_bytes += weight;
+        let Some(delivery) = self.charge(delivery, weight) else { return false };
         waiting.live.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();
@@ -107,9 +98,10 @@ impl Mailbox {
 
     pub(super) fn put_retained(&self, delivery: Delivery) -> bool {
         let mut waiting = self.lock();
-        if waiting.retained.len() >= self.limits.max_retained || !self.budget.take(RETAINED_COST) {
+        if waiting.retained.len() >= self.limits.max_retained {
             return false;
         }
+        let Some(delivery) = self.charge(delivery, RETAINED_COST) else { return false };
         waiting.retained.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();
@@ -119,15 +111,12 @@ impl Mailbox {
     /// The next one; retained messages first, because they are older than anything live.
     pub fn take(&self) -> Option<Delivery> {
         let mut waiting = self.lock();
-        if let Some(delivery) = waiting.retained.pop_front() {
-            self.budget.give_back(RETAINED_COST);
-            return Some(delivery);
-        }
-        let delivery = waiting.live.pop_front()?;
-        let weight = delivery.message.weight();
-        waiting.live_bytes -= weight;
-        self.budget.give_back(weight);
-        Some(delivery)
+        waiting.retained.pop_front().or_else(|| waiting.live.pop_front())
+    }
+
+    fn charge(&self, delivery: Delivery, bytes: usize) -> Option<Delivery> {
+        let share = Share::take(&self.own_budget, &self.common_budget, bytes)?;
+        Some(Delivery { share: Some(share), ..delivery })
     }
 
     /// Returns after something was put in. May return with nothing there: look with `take`.
@@ -137,29 +126,5 @@ impl Mailbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Mailbox {
-    fn drop(&mut self) {
-        let waiting = self.lock();
-        self.budget.give_back(waiting.live_bytes + waiting.retained.len() * RETAINED_COST);
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(bytes) })
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -5,6 +5,7 @@
 //! cannot name the receivers, loses what a slow one has not read when a segment recycles, and scans every filter for a topic
 //! that nobody wants (`docs/decisions/0002-local-bus.md`).
 
+mod budget;
 mod mailbox;
 mod retained;
 mod shared;
@@ -13,7 +14,8 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-pub use mailbox::{Budget, Delivery, Mailbox, MailboxLimits};
+pub use budget::{Budget, Share};
+pub use mailbox::{Delivery, Mailbox, MailboxLimits};
 use retained::Retained;
 pub use retained::RetainedLimits;
 use shared::Group;
@@ -21,6 +23,7 @@ pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
 use crate::control::counters::Counters;
+use crate::control::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::topic::{SharedFilter, TopicFilter, Trie};
 
@@ -28,13 +31,15 @@ pub struct Bus {
     subscriptions: RwLock<Trie<Entry>>,
     retained: RwLock<Retained>,
     counters: Arc<Counters>,
+    warnings: RateLimit,
 }
 
 // === impl Bus ===
 
 impl Bus {
     pub fn new(limits: RetainedLimits, counters: Arc<Counters>) -> Self {
-        Self { subscriptions: RwLock::default(), retained: RwLock::new(Retained::new(limits)), counters }
+        let retained = RwLock::new(Retained::new(limits));
+        Self { subscriptions: RwLock::default(), retained, counters, warnings: RateLimit::per_second(1) }
     }
 
     /// Puts the message into every mailbox that wants it, and keeps it when it is retained.
@@ -45,7 +50,9 @@ impl Bus {
             let kept = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now);
             if !kept {
                 self.counters.retained_refused.increment();
-                tracing::warn!(topic = %message.topic, "not retained: broker.limits.max_retained_* is reached");
+                if let Some(suppressed) = self.warnings.permit() {
+                    tracing::warn!(topic = ?message.topic, suppressed, "not retained: broker.limits.max_retained_* is reached");
+                }
             }
         }
         let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);

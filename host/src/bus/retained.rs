@@ -1,7 +1,7 @@
 //! The last retained message of each topic (MQTT 5, section 3.3.1.3), bounded.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::message::Message;
 use crate::topic::{TopicFilter, TopicName};
@@ -12,12 +12,16 @@ pub struct RetainedLimits {
     pub max_bytes: usize,
 }
 
+/// How often a full store is searched for what has expired.
+const PURGE_EVERY: Duration = Duration::from_secs(1);
+
 /// A tree by topic level, so that a filter walks only where it can match. Ordered, so that replays are, too.
 pub(super) struct Retained {
     root: Node,
     limits: RetainedLimits,
     messages: usize,
     bytes: usize,
+    purged: Option<Instant>,
 }
 
 #[derive(Default)]
@@ -35,7 +39,7 @@ struct Held {
 
 impl Retained {
     pub(super) fn new(limits: RetainedLimits) -> Self {
-        Self { root: Node::default(), limits, messages: 0, bytes: 0 }
+        Self { root: Node::default(), limits, messages: 0, bytes: 0, purged: None }
     }
 
     /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6]. False when there is no room;
@@ -50,7 +54,10 @@ impl Retained {
             return true;
         }
         let weight = message.weight();
-        if self.messages >= self.limits.max_messages || self.bytes + weight > self.limits.max_bytes {
+        if !self.has_room(weight) {
+            self.purge(now);
+        }
+        if !self.has_room(weight) {
             return false;
         }
         self.messages += 1;
@@ -59,20 +66,53 @@ impl Retained {
         true
     }
 
+    fn has_room(&self, weight: usize) -> bool {
+        self.messages < self.limits.max_messages && self.bytes + weight <= self.limits.max_bytes
+    }
+
+    /// Drops what has expired. A walk of the whole tree, so not with every message that finds it full.
+    fn purge(&mut self, now: Instant) {
+        if self.purged.is_some_and(|last| now.saturating_duration_since(last) < PURGE_EVERY) {
+            return;
+        }
+        self.purged = Some(now);
+        let (messages, bytes) = self.root.purge(now);
+        self.messages -= messages;
+        self.bytes -= bytes;
+    }
+
     /// Each retained message that matches and has not expired, with its arrival.
     pub(super) fn visit(&self, filter: &TopicFilter, now: Instant, mut found: impl FnMut(&Message, Instant)) {
         let levels: Vec<&str> = filter.levels().collect();
         self.root.visit(&levels, true, &mut |held| {
-            if held.message.expiry().is_none_or(|expiry| now.duration_since(held.arrived) < expiry) {
+            if !held.has_expired(now) {
                 found(&held.message, held.arrived);
             }
         });
     }
 }
 
+impl Held {
+    fn has_expired(&self, now: Instant) -> bool {
+        self.message.expiry().is_some_and(|expiry| now.saturating_duration_since(self.arrived) >= expiry)
+    }
+}
+
 // === impl Node ===
 
 impl Node {
+    /// Messages and bytes that went.
+    fn purge(&mut self, now: Instant) -> (usize, usize) {
+        let expired = self.held.take_if(|held| held.has_expired(now));
+        let mut gone = expired.map_or((0, 0), |held| (1, held.message.weight()));
+        self.children.retain(|_, child| {
+            let (messages, bytes) = child.purge(now);
+            gone = (gone.0 + messages, gone.1 + bytes);
+            child.held.is_some() || !child.children.is_empty()
+        });
+        gone
+    }
+
     fn place(&mut self, topic: &TopicName) -> &mut Self {
         topic.levels().fold(self, |node, level| node.children.entry(level.into()).or_default())
     }

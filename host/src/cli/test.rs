@@ -52,9 +52,9 @@ fn rehearse(
     talk: &mut impl Write,
 ) -> anyhow::Result<usize> {
     let mut unread = 0;
-    for (number, text) in (1..).zip(input.lines()) {
-        let text = text.with_context(|| format!("line {number}"))?;
-        let message = match line::parse(&text) {
+    for (number, bytes) in (1..).zip(input.split(b'\n')) {
+        let bytes = bytes.with_context(|| format!("line {number}"))?;
+        let message = match line::read(&bytes) {
             Ok(Some(message)) => message,
             Ok(None) => continue,
             Err(error) => {

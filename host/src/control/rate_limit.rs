@@ -1,4 +1,5 @@
-//! Logs that a flood of bad messages cannot flood.
+//! Logs that a flood of bad messages cannot flood. What devices choose (topics, client identifiers) is logged with `?`, which
+//! escapes it: nobody writes lines or terminal codes of their own into our log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;

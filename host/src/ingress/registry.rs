@@ -28,7 +28,7 @@ pub struct Registry {
 }
 
 enum Slot {
-    Connected { kick: Arc<Notify> },
+    Connected { kick: Arc<Notify>, outlives: bool },
     Away(Box<Away>),
 }
 
@@ -89,19 +89,20 @@ impl Registry {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.remove(&client) {
-            Some(Slot::Connected { kick }) => {
+            Some(Slot::Connected { kick, outlives }) => {
                 kick.notify_one();
-                slots.insert(client, Slot::Connected { kick });
+                slots.insert(client, Slot::Connected { kick, outlives });
                 return None;
             }
             Some(Slot::Away(away)) => Some(away),
             None => None,
         };
-        if away.is_none() && slots.len() >= self.max_sessions && !terms.session_expiry.is_zero() {
+        let outlives = !terms.session_expiry.is_zero();
+        if away.is_none() && outlives && kept(&slots) >= self.max_sessions {
             return Some(Err(Reason::QUOTA_EXCEEDED));
         }
         let kicked = Arc::new(Notify::new());
-        slots.insert(client.clone(), Slot::Connected { kick: kicked.clone() });
+        slots.insert(client.clone(), Slot::Connected { kick: kicked.clone(), outlives });
         drop(slots);
         Some(Ok(self.attach(client, away, terms, kicked)))
     }
@@ -194,6 +195,11 @@ impl Registry {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Sessions that outlive their connection, or will.
+fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
+    slots.values().filter(|slot| !matches!(slot, Slot::Connected { outlives: false, .. })).count()
 }
 
 #[cfg(test)]

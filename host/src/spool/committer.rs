@@ -113,7 +113,7 @@ impl<D: Disk> Committer<D> {
             record.outputs = rest;
             let mut ledger = shared.ledger();
             for output in kept {
-                tracing::error!(topic = %output.message.topic, "its record is larger than a segment of the spool; not kept");
+                tracing::error!(topic = ?output.message.topic, "its record is larger than a segment of the spool; not kept");
                 ledger.refuse();
             }
             if weight(record) as u64 > most {

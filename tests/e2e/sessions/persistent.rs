@@ -3,7 +3,7 @@
 use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{self, Connect, PUBCOMP, PUBLISH, PUBREC, PUBREL, Properties, V4, V5, id, packet};
+use tidegate_tests::wire::{self, Connect, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Properties, V4, V5, id, packet};
 
 use super::talker;
 
@@ -55,12 +55,40 @@ fn what_was_not_acknowledged_is_sent_again_with_its_identifier_and_dup() {
     drop(device);
 
     let (mut device, _) = Raw::connect(gateway.address(), &connect);
+    assert_eq!(device.expect(PUBREL).packet_id(), sent[1].packet_id, "after PUBREC only PUBREL is ever sent");
     let again = device.expect_delivery();
     assert_eq!((again.packet_id, again.dup, again.payload.as_str()), (sent[0].packet_id, true, "q1"));
-    assert_eq!(device.expect(PUBREL).packet_id(), sent[1].packet_id, "after PUBREC only PUBREL is ever sent");
     let again = device.expect_delivery();
     assert_eq!((again.packet_id, again.dup), (sent[2].packet_id, true));
     device.send(&wire::ack(PUBCOMP, sent[1].packet_id));
+    device.expect_quiet();
+    gateway.stop();
+}
+
+#[test]
+fn what_is_sent_again_keeps_to_the_receive_maximum_and_the_packet_size_of_the_new_connection() {
+    let gateway = Gateway::start("");
+    let connect = Connect::new(V5, "device").persistent(600);
+    let (mut device, _) = Raw::connect(gateway.address(), &connect);
+    device.subscribe("t", 1);
+    let mut talker = talker(&gateway);
+    for index in 0..3 {
+        talker.publish("t", &format!("{index}{:40}", ""), 1);
+        device.expect_delivery();
+    }
+    drop(device);
+
+    let (mut device, _) =
+        Raw::connect(gateway.address(), &connect.clone().with(|with| with.short(id::RECEIVE_MAXIMUM, 2)));
+    let first = device.expect_delivery();
+    device.expect_delivery();
+    device.expect_quiet();
+    device.send(&wire::ack(PUBACK, first.packet_id));
+    assert!(device.expect_delivery().payload.starts_with('2'));
+    drop(device);
+
+    // None of them fits: they count as delivered [MQTT-3.1.2-25], and the session goes on.
+    let (mut device, _) = Raw::connect(gateway.address(), &connect.with(|with| with.long(id::MAXIMUM_PACKET_SIZE, 30)));
     device.expect_quiet();
     gateway.stop();
 }

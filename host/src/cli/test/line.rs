@@ -10,6 +10,8 @@ use crate::topic::{NameError, TopicName};
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
+    #[error("the line is not UTF-8")]
+    NotUtf8,
     #[error("no `[topic]`: write `[topic] payload`")]
     NoTopic,
     #[error("`[` is not closed: write `[topic] payload`, with a blank after the bracket")]
@@ -23,8 +25,13 @@ pub enum LineError {
 /// Written the same way that it is read.
 pub struct Line<'a>(pub &'a Message);
 
-/// `None` when the line says nothing.
-pub fn parse(line: &str) -> Result<Option<Message>, LineError> {
+/// A line without its end. `None` when it says nothing.
+pub fn read(bytes: &[u8]) -> Result<Option<Message>, LineError> {
+    let line = str::from_utf8(bytes).map_err(|_| LineError::NotUtf8)?;
+    parse(line.strip_suffix('\r').unwrap_or(line))
+}
+
+fn parse(line: &str) -> Result<Option<Message>, LineError> {
     if line.trim().is_empty() || line.starts_with('#') {
         return Ok(None);
     }

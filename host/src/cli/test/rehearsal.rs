@@ -105,7 +105,10 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn sent(&self, Settled { outputs, local }: Settled) -> Vec<Sent> {
+    fn sent(&self, Settled { outputs, local, unroutable }: Settled) -> Vec<Sent> {
+        if let Some(error) = unroutable {
+            tracing::warn!("an output is dropped, no topic for it: {error}");
+        }
         let upstream = |index: usize| self.config.upstreams.get(index).map_or("", |upstream| &upstream.name);
         let outputs = outputs
             .into_iter()
@@ -159,7 +162,7 @@ mod tests {
             let list: Vec<_> = step.sent.iter().map(sent).collect();
             format!("{:?} {:?}: {}", step.binding.unwrap_or_default(), step.verdict, list.join(", "))
         };
-        rehearsal.put(line::parse(text).unwrap().unwrap()).into_iter().map(tell).collect()
+        rehearsal.put(line::read(text.as_bytes()).unwrap().unwrap()).into_iter().map(tell).collect()
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub struct BrokerLimits {
     /// Bytes that wait for all subscribers together.
     pub max_queued_bytes_total: usize,
     pub max_subscriptions_per_client: usize,
-    /// Persistent sessions without a connection.
+    /// Sessions that outlive their connection, present or away.
     pub max_sessions: usize,
     /// The longest a session outlives its connection, whatever the client asks.
     pub max_session_expiry: Duration,

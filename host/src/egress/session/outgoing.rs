@@ -86,7 +86,7 @@ impl Session<'_> {
         self.sender.queue.complete(position, Fate::Oversize);
         if let Some(silent) = self.sender.oversize.pass(Instant::now()) {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
-            tracing::warn!(upstream, %topic, silent, "this message can never be sent: {error}");
+            tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
         }
     }
 

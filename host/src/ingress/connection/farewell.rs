@@ -9,11 +9,11 @@ impl<R, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) fn complain(&self, peer: SocketAddr, client: &str, violation: &Violation) {
         let expected = [Reason::SESSION_TAKEN_OVER, Reason::SERVER_SHUTTING_DOWN, Reason::KEEP_ALIVE_TIMEOUT];
         if expected.contains(&violation.reason) {
-            return tracing::info!(%peer, client, "connection ended: {violation}");
+            return tracing::info!(%peer, ?client, "connection ended: {violation}");
         }
         self.context.counters.connections_refused.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
-            tracing::warn!(%peer, client, suppressed, "connection ended: {violation}");
+            tracing::warn!(%peer, ?client, suppressed, "connection ended: {violation}");
         }
     }
 

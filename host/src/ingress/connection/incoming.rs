@@ -40,7 +40,7 @@ impl<R, W> Connection<R, W> {
             Action::Denied(topic) => {
                 self.context.counters.received.increment();
                 self.context.counters.acl_denied.increment();
-                tracing::debug!(client = %self.session.client(), %topic, "denied: the topic belongs to the gateway");
+                tracing::debug!(client = ?self.session.client(), ?topic, "denied: the topic belongs to the gateway");
             }
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);

@@ -100,7 +100,7 @@ where
     let wire = Wire::new(reader, writer, context.limits.max_packet_size);
     let Some(mut connection) = greeting::greet(wire, peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
-    tracing::debug!(%peer, %client, version = ?connection.version, "connected");
+    tracing::debug!(%peer, ?client, version = ?connection.version, "connected");
     let end = connection.run().await;
     if let End::Because(violation) = &end {
         connection.complain(peer, &client, violation);
@@ -111,7 +111,7 @@ where
     // Before the session can be had again: its next connection has to find the barrier.
     context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
-    tracing::debug!(%peer, %client, "disconnected");
+    tracing::debug!(%peer, ?client, "disconnected");
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {

@@ -167,6 +167,7 @@ async fn a_will_waits_no_longer_than_its_session_lasts() {
 #[tokio::test]
 async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room() {
     let house = house();
+    let _guests = [house.open("a", true, 0).await.unwrap(), house.open("b", true, 0).await.unwrap()];
     let first = house.open("1", false, 100).await.unwrap();
     let _second = house.open("2", false, 100).await.unwrap();
     assert_eq!(house.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));

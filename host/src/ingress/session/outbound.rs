@@ -175,7 +175,7 @@ mod tests {
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
-        Delivery { message, subscription_ids: vec![], arrived: Instant::now() }
+        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), share: None }
     }
 
     fn ok(packet_id: u16) -> Ack {

@@ -9,6 +9,9 @@ use crate::ingress::codec::{Reason, RetainHandling, Subscribe, SubscribeRequest,
 use crate::message::QoS;
 use crate::topic::SharedFilter;
 
+/// Bytes of all filters of one session. A thousand filters of usual length; one filter alone may have 65,535.
+const MAX_FILTER_BYTES: usize = 256 * 1024;
+
 /// By the filter as the device wrote it.
 #[derive(Debug, Default)]
 pub struct Subscriptions(HashMap<String, SharedFilter>);
@@ -30,6 +33,10 @@ impl Subscriptions {
         packet.filters.iter().map(remove).collect()
     }
 
+    fn bytes(&self) -> usize {
+        self.0.keys().map(String::len).sum()
+    }
+
     /// The session ends.
     pub fn clear(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>) {
         for (_, filter) in self.0.drain() {
@@ -46,7 +53,8 @@ impl Subscriptions {
         max: usize,
     ) -> Reason {
         let Ok(filter) = SharedFilter::parse(&request.filter) else { return Reason::TOPIC_FILTER_INVALID };
-        if self.0.len() >= max && !self.0.contains_key(&request.filter) {
+        let new = !self.0.contains_key(&request.filter);
+        if new && (self.0.len() >= max || self.bytes() + request.filter.len() > MAX_FILTER_BYTES) {
             return Reason::QUOTA_EXCEEDED;
         }
         let subscription = Subscription { mailbox: mailbox.clone(), options: request.options, id };
