@@ -105,16 +105,17 @@ impl Ledger {
         }
     }
 
-    /// Takes an entry out under its fate. Whether the log has to hear of it.
+    /// Takes an entry out under its fate. Whether that is the first of some notes, so that the committer has to wake.
     pub fn complete(&mut self, upstream: usize, position: Position, fate: Fate) -> bool {
         if !self.lines.get_mut(upstream).is_some_and(|line| line.complete(position)) {
             return false;
         }
         fate.counter(&self.counters).increment();
+        let is_first = self.notes.is_empty();
         if position.turn == 0 {
             self.notes.done(upstream, position.number);
         }
-        position.turn == 0
+        is_first && position.turn == 0
     }
 
     pub fn remember_session(&mut self, upstream: usize, value: Bytes, is_new: bool) -> oneshot::Receiver<()> {

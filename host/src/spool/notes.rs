@@ -72,9 +72,11 @@ impl Notes {
         self.urgent = true;
     }
 
-    /// Somebody waits for what is there.
-    pub fn hurry(&mut self) {
-        self.urgent = self.since.is_some();
+    /// Somebody waits for what is there. Whether that is news.
+    pub fn hurry(&mut self) -> bool {
+        let is_news = !self.urgent && self.since.is_some();
+        self.urgent |= is_news;
+        is_news
     }
 
     pub fn is_empty(&self) -> bool {

@@ -42,10 +42,10 @@ impl Queue {
     /// [`Confirmed`] later; for QoS 0 there is nothing to make durable.
     pub fn complete(&self, position: Position, fate: Fate) {
         let mut ledger = self.shared.ledger();
-        let noted = ledger.complete(self.upstream, position, fate);
+        let first_note = ledger.complete(self.upstream, position, fate);
         let wanted = ledger.has_want();
         drop(ledger);
-        if noted {
+        if first_note {
             self.shared.wake();
         }
         if wanted {
@@ -74,8 +74,10 @@ impl Queue {
 
     /// Somebody waits for completions to be durable: they are written now, not when it suits.
     pub fn hurry(&self) {
-        self.shared.ledger().notes.hurry();
-        self.shared.wake();
+        let is_news = self.shared.ledger().notes.hurry();
+        if is_news {
+            self.shared.wake();
+        }
     }
 
     /// Remembers the session at the upstream. Nothing may be sent in it before this is durable, or the next process would

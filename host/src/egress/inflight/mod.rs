@@ -29,14 +29,15 @@
 //!
 //! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
+mod acks;
 mod step;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use self::acks::success;
 pub use self::step::{Ack, Publish, Step, Window};
-use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
-use crate::spool::{Confirmed, Recovered};
+use crate::spool::Recovered;
 
 /// Packet ids are 1 to this.
 const IDS: u64 = 65_535;
@@ -214,57 +215,6 @@ impl Inflight {
         Some(number)
     }
 
-    pub fn on_puback(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
-            Some((number, Some(QoS::AtLeastOnce), State::Published)) => self.finish(number, ack.reason),
-            _ => Step::Nothing,
-        }
-    }
-
-    pub fn on_pubrec(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) if ack.reason.is_failure() => {
-                self.finish(number, ack.reason)
-            }
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) => self.receive(number),
-            Some((_, _, State::Received { .. })) => Step::Nothing,
-            Some((number, _, State::Released { .. })) => Step::Release(success(number)),
-            // A failure has closed the server's side already.
-            _ if ack.reason.is_failure() => Step::Nothing,
-            _ => Step::Release(Ack { id: ack.id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }),
-        }
-    }
-
-    /// Any reason ends the exchange: 0x92 says that the server had finished before, its PUBCOMP was lost.
-    pub fn on_pubcomp(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
-            Some((number, _, State::Released { .. })) => self.finish(number, Reason::SUCCESS),
-            _ => Step::Nothing,
-        }
-    }
-
-    /// What has become durable. Returns the PUBRELs that may now be sent.
-    pub fn confirm(&mut self, confirmed: &Confirmed) -> Vec<Ack> {
-        for number in confirmed.done.numbers() {
-            if self.exchanges.get(&number).is_some_and(|exchange| exchange.state == State::Done) {
-                self.exchanges.remove(&number);
-                self.by_id.remove(&packet_id(number));
-                self.closing -= 1;
-                self.blocked = false;
-            }
-        }
-        let mut releases = Vec::new();
-        for number in &confirmed.released {
-            if let Some(exchange) = self.exchanges.get_mut(number)
-                && let State::Received { turn } = exchange.state
-            {
-                exchange.state = State::Released { turn };
-                releases.push(success(*number));
-            }
-        }
-        releases
-    }
-
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
         self.exchanges.len() - self.resend.len()
@@ -279,45 +229,6 @@ impl Inflight {
         self.by_id.insert(packet_id(number), number);
         self.exchanges.insert(number, exchange);
     }
-
-    fn find(&self, id: u16) -> Option<(u64, Option<QoS>, State)> {
-        let number = *self.by_id.get(&id)?;
-        let exchange = self.exchanges.get(&number)?;
-        Some((number, exchange.message.as_ref().map(|message| message.qos), exchange.state))
-    }
-
-    fn receive(&mut self, number: u64) -> Step {
-        self.releases += 1;
-        let turn = self.releases;
-        if let Some(exchange) = self.exchanges.get_mut(&number) {
-            exchange.state = State::Received { turn };
-        }
-        self.resend.retain(|waiting| *waiting != number);
-        Step::Receive { number, turn }
-    }
-
-    fn finish(&mut self, number: u64, reason: Reason) -> Step {
-        if reason == Reason::PACKET_IDENTIFIER_IN_USE {
-            return Step::Reset;
-        }
-        match self.end(number) {
-            Some(message) => Step::Done { number, message, reason },
-            None => Step::Nothing,
-        }
-    }
-
-    /// Over, but for the disk. Gives its message back.
-    fn end(&mut self, number: u64) -> Option<Option<Message>> {
-        let exchange = self.exchanges.get_mut(&number).filter(|exchange| exchange.state != State::Done)?;
-        self.exactly_once -= usize::from(exchange.is_exactly_once());
-        exchange.state = State::Done;
-        self.closing += 1;
-        let message = exchange.message.take();
-        if !self.resend.is_empty() {
-            self.resend.retain(|waiting| *waiting != number);
-        }
-        Some(message)
-    }
 }
 
 // === impl Exchange ===
@@ -331,10 +242,6 @@ impl Exchange {
             State::Done => false,
         }
     }
-}
-
-fn success(number: u64) -> Ack {
-    Ack { id: packet_id(number), reason: Reason::SUCCESS }
 }
 
 #[cfg(test)]

@@ -9,6 +9,8 @@ use std::collections::{HashSet, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
+use crate::ingress::codec::Reason;
+use crate::spool::Confirmed;
 use crate::topic::TopicName;
 
 #[derive(Clone, Debug)]

@@ -1,6 +1,8 @@
 //! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
 
 use super::*;
+use crate::ingress::codec::Reason;
+use crate::spool::Confirmed;
 use crate::topic::TopicName;
 
 fn message(qos: QoS) -> Message {

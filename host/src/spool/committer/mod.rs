@@ -15,23 +15,19 @@
 //!
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
+mod room;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use self::room::Full;
+pub(in crate::spool) use self::room::RETRY;
 use super::batch::{Batch, weight};
-use super::frame::SNAPSHOT;
 use super::image::Image;
-use super::log::{AppendError, Disk, Frame, Location, Log};
+use super::log::{AppendError, Disk, Location, Log};
 use super::notes::Notes;
 use super::{Record, Shared};
-
-/// How often a full log is tried again when nothing else happens: space may return without our doing.
-pub(super) const RETRY: Duration = Duration::from_millis(500);
-
-/// One in so many bytes of a segment is for notes alone: enough for those that complete a segment's worth of messages, when
-/// the disk has no room for the reserve.
-const NOTE_SHARE: u64 = 64;
 
 pub(super) struct Committer<D: Disk> {
     log: Log<D>,
@@ -42,13 +38,6 @@ pub(super) struct Committer<D: Disk> {
     notes: Notes,
     batch: Batch,
     full: Option<Full>,
-}
-
-/// Why records have to wait, and until when.
-struct Full {
-    retry: Instant,
-    /// The active segment is the reserve: it is not for records, whatever its room.
-    reserve: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -123,10 +112,6 @@ impl<D: Disk> Committer<D> {
         }
     }
 
-    fn may_write_records(&self) -> bool {
-        self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
-    }
-
     /// Writes the notes and, when asked to, records. `false` when there is no room.
     fn write(&mut self, shared: &Shared, with_records: bool) -> Result<bool, AppendError> {
         self.batch.clear(&self.image, &self.names);
@@ -149,54 +134,6 @@ impl<D: Disk> Committer<D> {
         self.publish(shared, count, self.batch.of_records(&locations));
         self.trim();
         Ok(true)
-    }
-
-    /// For records, and notes beside them.
-    fn make_room(&mut self) -> Result<(), AppendError> {
-        let wanted = self.batch.framed() + self.note_share() as usize;
-        let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        if in_reserve || self.log.must_roll(wanted) {
-            self.roll()?;
-        }
-        if self.full.take().is_some() {
-            tracing::info!("the spool has room again");
-        }
-        Ok(())
-    }
-
-    /// For notes alone.
-    fn make_reserved_room(&mut self) -> Result<(), AppendError> {
-        if !self.log.must_roll(self.batch.framed()) {
-            return Ok(());
-        }
-        match self.roll() {
-            Err(AppendError::Full(_)) => self.roll_reserved(),
-            rolled => rolled,
-        }
-    }
-
-    fn roll(&mut self) -> Result<(), AppendError> {
-        let snapshot = self.image.encode_snapshot();
-        self.log.roll(Frame { kind: SNAPSHOT, body: &snapshot }).map(drop)
-    }
-
-    fn roll_reserved(&mut self) -> Result<(), AppendError> {
-        let snapshot = self.image.encode_snapshot();
-        self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
-        self.full = Some(Full { retry: Instant::now(), reserve: true });
-        Ok(())
-    }
-
-    fn is_full(&mut self, shortage: &dyn std::fmt::Display) {
-        if self.full.is_none() {
-            tracing::warn!("the spool is full: {shortage}; devices are held back until there is room");
-        }
-        let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        self.full = Some(Full { retry: Instant::now() + RETRY, reserve });
-    }
-
-    fn retry(&self) -> Instant {
-        self.full.as_ref().map_or_else(|| Instant::now() + RETRY, |full| full.retry)
     }
 
     /// Everything of this write is durable: now it may be seen, and acknowledged.
@@ -223,28 +160,5 @@ impl<D: Disk> Committer<D> {
             receipt.resolve();
             drop(hold);
         }
-    }
-
-    /// Deletes the segments that hold nothing any more. What is needed of them stands in the snapshot of the one after.
-    fn trim(&mut self) {
-        let active = self.log.active_segment();
-        let needed = self.image.needed_segment().unwrap_or(active).min(active);
-        if needed <= self.log.first_segment() {
-            return;
-        }
-        match self.log.remove_below(needed) {
-            Ok(()) => self.full.iter_mut().for_each(|full| full.retry = Instant::now()),
-            // They cost space only, and the next turn tries again.
-            Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
-        }
-    }
-
-    /// The largest record, and the most that records may take in one write.
-    fn max_record(&self) -> u64 {
-        self.log.max_append() - self.note_share()
-    }
-
-    fn note_share(&self) -> u64 {
-        self.log.max_append() / NOTE_SHARE
     }
 }

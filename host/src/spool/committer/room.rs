@@ -1,0 +1,98 @@
+//! Room in the log: who may take it, what happens when there is none, and how it comes back.
+
+use std::time::{Duration, Instant};
+
+use super::Committer;
+use crate::spool::frame::SNAPSHOT;
+use crate::spool::log::{AppendError, Disk, Frame};
+
+/// How often a full log is tried again when nothing else happens: space may return without our doing.
+pub(in crate::spool) const RETRY: Duration = Duration::from_millis(500);
+
+/// One in so many bytes of a segment is for notes alone: enough for those that complete a segment's worth of messages, when
+/// the disk has no room for the reserve.
+const NOTE_SHARE: u64 = 64;
+
+/// Why records have to wait, and until when.
+pub(super) struct Full {
+    retry: Instant,
+    /// The active segment is the reserve: it is not for records, whatever its room.
+    reserve: bool,
+}
+
+impl<D: Disk> Committer<D> {
+    pub(super) fn may_write_records(&self) -> bool {
+        self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
+    }
+
+    /// For records, and notes beside them.
+    pub(super) fn make_room(&mut self) -> Result<(), AppendError> {
+        let wanted = self.batch.framed() + self.note_share() as usize;
+        let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        if in_reserve || self.log.must_roll(wanted) {
+            self.roll()?;
+        }
+        if self.full.take().is_some() {
+            tracing::info!("the spool has room again");
+        }
+        Ok(())
+    }
+
+    /// For notes alone.
+    pub(super) fn make_reserved_room(&mut self) -> Result<(), AppendError> {
+        if !self.log.must_roll(self.batch.framed()) {
+            return Ok(());
+        }
+        match self.roll() {
+            Err(AppendError::Full(_)) => self.roll_reserved(),
+            rolled => rolled,
+        }
+    }
+
+    pub(super) fn roll(&mut self) -> Result<(), AppendError> {
+        let snapshot = self.image.encode_snapshot();
+        self.log.roll(Frame { kind: SNAPSHOT, body: &snapshot }).map(drop)
+    }
+
+    pub(super) fn roll_reserved(&mut self) -> Result<(), AppendError> {
+        let snapshot = self.image.encode_snapshot();
+        self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
+        self.full = Some(Full { retry: Instant::now(), reserve: true });
+        Ok(())
+    }
+
+    pub(super) fn is_full(&mut self, shortage: &dyn std::fmt::Display) {
+        if self.full.is_none() {
+            tracing::warn!("the spool is full: {shortage}; devices are held back until there is room");
+        }
+        let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        self.full = Some(Full { retry: Instant::now() + RETRY, reserve });
+    }
+
+    pub(super) fn retry(&self) -> Instant {
+        self.full.as_ref().map_or_else(|| Instant::now() + RETRY, |full| full.retry)
+    }
+
+    /// Deletes the segments that hold nothing any more. What is needed of them stands in the snapshot of the one after.
+    pub(super) fn trim(&mut self) {
+        let active = self.log.active_segment();
+        let needed = self.image.needed_segment().unwrap_or(active).min(active);
+        if needed <= self.log.first_segment() {
+            return;
+        }
+        match self.log.remove_below(needed) {
+            Ok(()) => self.full.iter_mut().for_each(|full| full.retry = Instant::now()),
+            // They cost space only, and the next turn tries again.
+            Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
+        }
+    }
+
+    /// The largest record, and the most that records may take in one write.
+    pub(super) fn max_record(&self) -> u64 {
+        self.log.max_append() - self.note_share()
+    }
+
+    pub(super) fn note_share(&self) -> u64 {
+        self.log.max_append() / NOTE_SHARE
+    }
+}
