@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Binding, Dispatcher, Table};
-use crate::bus::{Bus, MailboxLimits, RetainedLimits};
+use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::control::config::{self, BrokerLimits, Config};
 use crate::control::counters::Counters;
@@ -189,7 +189,8 @@ fn serve(
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, limits.max_sessions);
+    let budget = Budget::new(limits.max_queued_bytes_total);
+    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);

@@ -16,6 +16,7 @@ mod settle;
 mod table;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
+pub use settle::{Republish, Settled, settle};
 pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.

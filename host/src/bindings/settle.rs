@@ -12,22 +12,16 @@ use crate::topic::{Template, TemplateValues, TopicName};
 
 /// A message for the local bus, one hop further.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Republish(pub Message);
+pub struct Republish(pub Message);
 
 #[derive(Debug, Default)]
-pub(super) struct Settled {
+pub struct Settled {
     pub outputs: Vec<Output>,
     pub local: Vec<Republish>,
 }
 
 /// Pure but for the counters.
-pub(super) fn settle(
-    gateway: &str,
-    binding: &Binding,
-    inbound: &Inbound,
-    outcome: Outcome,
-    counters: &Counters,
-) -> Settled {
+pub fn settle(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Settled {
     let room = Room { gateway, binding, inbound, counters };
     match outcome {
         Outcome::Outputs(messages) => {

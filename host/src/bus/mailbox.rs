@@ -1,6 +1,7 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -25,10 +26,17 @@ pub struct MailboxLimits {
     pub max_retained: usize,
 }
 
+/// Bytes that live messages of all mailboxes may hold together.
+#[derive(Debug)]
+pub struct Budget {
+    left: AtomicUsize,
+}
+
 #[derive(Debug)]
 pub struct Mailbox {
     client: Arc<str>,
     limits: MailboxLimits,
+    budget: Arc<Budget>,
     waiting: Mutex<Waiting>,
     ready: Notify,
 }
@@ -44,8 +52,8 @@ struct Waiting {
 // === impl Mailbox ===
 
 impl Mailbox {
-    pub fn new(client: Arc<str>, limits: MailboxLimits) -> Arc<Self> {
-        Arc::new(Self { client, limits, waiting: Mutex::default(), ready: Notify::new() })
+    pub fn new(client: Arc<str>, limits: MailboxLimits, budget: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self { client, limits, budget, waiting: Mutex::default(), ready: Notify::new() })
     }
 
     pub fn client(&self) -> &str {
@@ -67,7 +75,8 @@ impl Mailbox {
         let mut waiting = self.lock();
         waiting.attached = false;
         waiting.live.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        waiting.live_bytes = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
+        let kept = waiting.live.iter().map(|delivery| delivery.message.weight()).sum();
+        self.budget.give_back(std::mem::replace(&mut waiting.live_bytes, kept) - kept);
     }
 
     /// False when there is no room: the message is dropped for this subscriber and nobody else.
@@ -78,6 +87,9 @@ impl Mailbox {
         }
         let weight = delivery.message.weight();
         if waiting.live.len() >= self.limits.max_messages || waiting.live_bytes + weight > self.limits.max_bytes {
+            return false;
+        }
+        if !self.budget.take(weight) {
             return false;
         }
         waiting.live_bytes += weight;
@@ -105,7 +117,9 @@ impl Mailbox {
             return Some(delivery);
         }
         let delivery = waiting.live.pop_front()?;
-        waiting.live_bytes = waiting.live_bytes.saturating_sub(delivery.message.weight());
+        let weight = delivery.message.weight();
+        waiting.live_bytes -= weight;
+        self.budget.give_back(weight);
         Some(delivery)
     }
 
@@ -116,5 +130,28 @@ impl Mailbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Mailbox {
+    fn drop(&mut self) {
+        self.budget.give_back(self.lock().live_bytes);
+    }
+}
+
+// === impl Budget ===
+
+impl Budget {
+    pub fn new(bytes: usize) -> Arc<Self> {
+        Arc::new(Self { left: AtomicUsize::new(bytes) })
+    }
+
+    fn take(&self, bytes: usize) -> bool {
+        let less = |left: usize| left.checked_sub(bytes);
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }

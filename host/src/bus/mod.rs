@@ -13,7 +13,7 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-pub use mailbox::{Delivery, Mailbox, MailboxLimits};
+pub use mailbox::{Budget, Delivery, Mailbox, MailboxLimits};
 use retained::Retained;
 pub use retained::RetainedLimits;
 use shared::Group;

@@ -7,6 +7,8 @@ use crate::ingress::codec::SubscribeOptions;
 use crate::message::{Properties, QoS};
 use crate::topic::TopicName;
 
+const BUDGET: usize = 1_000_000;
+
 const LIMITS: MailboxLimits = MailboxLimits { max_messages: 4, max_bytes: 100_000, max_retained: 10 };
 
 struct Client {
@@ -18,7 +20,7 @@ fn bus() -> Bus {
 }
 
 fn client(name: &str) -> Client {
-    let mailbox = Mailbox::new(name.into(), LIMITS);
+    let mailbox = Mailbox::new(name.into(), LIMITS, Budget::new(BUDGET));
     mailbox.attach();
     Client { mailbox }
 }
@@ -131,6 +133,22 @@ fn a_full_mailbox_drops_for_its_subscriber_alone_and_counts() {
     }
     assert_eq!((heard, slow.taken().len()), (10, LIMITS.max_messages));
     assert_eq!(bus.counters.subscriber_dropped.get(), 6);
+}
+
+#[test]
+fn mailboxes_share_one_budget_and_give_back_what_leaves() {
+    let (bus, budget) = (bus(), Budget::new(2 * message("a", QoS::AtLeastOnce).weight()));
+    let [one, two] = ["1", "2"].map(|name| Client { mailbox: Mailbox::new(name.into(), LIMITS, budget.clone()) });
+    for client in [&one, &two] {
+        client.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    }
+    for _ in 0..2 {
+        bus.publish(&message("a", QoS::AtLeastOnce), "p", Instant::now());
+    }
+    assert_eq!(bus.counters.subscriber_dropped.get(), 2);
+    assert_eq!((one.taken().len(), two.taken().len()), (1, 1));
+    bus.publish(&message("a", QoS::AtLeastOnce), "p", Instant::now());
+    assert_eq!(bus.counters.subscriber_dropped.get(), 2);
 }
 
 #[test]

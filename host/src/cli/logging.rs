@@ -18,8 +18,8 @@ pub enum LogFormat {
 
 impl LogFormat {
     /// Takes the process's one log. A second call changes nothing, as when a test runs two commands.
-    pub fn install(self) {
-        let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    pub fn install(self, level: LevelFilter) {
+        let filter = EnvFilter::builder().with_default_directive(level.into()).from_env_lossy();
         let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
         _ = match self {
             Self::Text => log.with_ansi(io::stderr().is_terminal()).try_init(),

@@ -6,16 +6,19 @@
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
 mod check;
+mod demo;
 mod explain;
 mod logging;
 pub mod plugin_build;
 mod run;
+mod test;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::control::config::{self, Config, Problems};
 use crate::setup::Refusals;
@@ -39,6 +42,10 @@ enum Command {
     Check(check::Args),
     /// Say which bindings and plugins a topic meets, and where it would go
     Explain(explain::Args),
+    /// Put messages through the bindings, offline: `[topic] payload` lines in, the same form out
+    Test(test::Args),
+    /// Show it all on this machine: simulated devices, plugins, an upstream, and the proof
+    Demo(demo::Args),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -72,8 +79,9 @@ const EXIT_CONFIG: u8 = 78;
 
 impl Cli {
     pub fn run(self) -> ExitCode {
-        self.log_format.install();
-        match self.command.run(&mut io::stdout().lock()) {
+        self.log_format.install(self.command.log_level());
+        // Not locked for good: a command that draws from a second thread would wait for ever.
+        match self.command.run(&mut io::stdout()) {
             Ok(code) => code,
             Err(error) => complain(&error),
         }
@@ -83,11 +91,21 @@ impl Cli {
 // === impl Command ===
 
 impl Command {
+    /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
+    fn log_level(&self) -> LevelFilter {
+        match self {
+            Self::Demo(_) | Self::Test(_) => LevelFilter::WARN,
+            _ => LevelFilter::INFO,
+        }
+    }
+
     fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         match self {
             Self::Run(args) => run::run(&args),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
+            Self::Test(args) => test::run(&args, out),
+            Self::Demo(args) => demo::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
         }
     }

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::{self, Backoff};
 use super::inflight::Inflight;
-use super::link::{Identity, Link, LinkError};
+use super::link::{Identity, Link};
+use super::link_error::LinkError;
 use super::prepare::Prepared;
 use super::session::{Sender, Session};
 use super::status::{Reporter, UpstreamStatus};

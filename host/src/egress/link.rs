@@ -6,15 +6,22 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use super::inflight::Window;
+use super::link_error::LinkError;
 use super::prepare::Prepared;
 use super::transport::{Dial, Transport};
-use super::wire::{self, ConnAck, Connect, DecodeError, Incoming, Outgoing};
+use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
 use crate::control::config::{Protocol, Upstream};
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// QoS 2 messages in flight towards a server of 3.1.1, which has a limit but no Receive Maximum to tell it. Mosquitto's
+/// `max_inflight_messages` is 20 when nothing is configured, and beyond it mosquitto 2.0.11 completes the exchange and loses
+/// the message: of 20,000 sent with a window of 100, 8,794 arrived; with 20, all. QoS 1 is not affected.
+const EXACTLY_ONCE_V311: u16 = 20;
 
 /// A connection that the server has accepted.
 pub struct Link {
@@ -29,7 +36,7 @@ pub struct Link {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
     pub protocol: Protocol,
-    pub receive_maximum: u16,
+    pub window: Window,
     pub maximum_qos: QoS,
     pub retain_available: bool,
     pub maximum_packet_size: usize,
@@ -42,33 +49,6 @@ pub struct Identity<'a> {
     pub client_id: &'a str,
     pub clean_start: bool,
     pub session_expiry: Duration,
-}
-
-/// Why a connection failed or ended.
-#[derive(Debug, thiserror::Error)]
-pub enum LinkError {
-    #[error("cannot connect to `{address}`: {source}; check the url, and that the upstream is running")]
-    Unreachable { address: String, source: io::Error },
-    #[error("the connection broke: {0}")]
-    Io(#[from] io::Error),
-    #[error("no connection within {0:?}; is the address right, and the port open?")]
-    Timeout(Duration),
-    #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
-    Refused { reason: Reason, text: Option<String> },
-    #[error("the upstream closed the connection")]
-    Closed,
-    #[error("disconnected by the upstream: {reason}{}; {}", text_of(.text), advice(*.reason))]
-    Disconnected { reason: Reason, text: Option<String> },
-    #[error("nothing heard from the upstream for {0:?}, although it was asked")]
-    Silent(Duration),
-    #[error(transparent)]
-    Protocol(#[from] DecodeError),
-    #[error("the upstream sent {0} out of turn")]
-    OutOfTurn(&'static str),
-    #[error("CONNECT does not fit: {0}")]
-    Connect(#[from] wire::EncodeError),
-    #[error("the upstream's session disagrees with ours (a packet id is in use); starting a new one")]
-    SessionBroken,
 }
 
 // === impl Link ===
@@ -115,8 +95,7 @@ impl Terms {
         let size = ack.maximum_packet_size.and_then(|size| usize::try_from(size).ok());
         Self {
             protocol: spec.protocol,
-            // Zero would be a protocol error [MQTT-3.2.2-22]; one is the least that can work.
-            receive_maximum: ack.receive_maximum.unwrap_or(u16::MAX).max(1),
+            window: window(spec.protocol, ack),
             maximum_qos: ack.maximum_qos.unwrap_or(QoS::ExactlyOnce),
             retain_available: ack.retain_available.unwrap_or(true),
             maximum_packet_size: size.unwrap_or(wire::MAX_OUTGOING),
@@ -147,17 +126,11 @@ impl Terms {
     }
 }
 
-impl LinkError {
-    /// Whether trying again soon is of no use: a person has to change something.
-    pub fn needs_attention(&self) -> bool {
-        match self {
-            Self::Refused { reason, .. } => !matches!(*reason, Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY),
-            Self::Disconnected { reason, .. } => {
-                matches!(*reason, Reason::SESSION_TAKEN_OVER | Reason::NOT_AUTHORIZED)
-            }
-            _ => false,
-        }
-    }
+fn window(protocol: Protocol, ack: &ConnAck) -> Window {
+    // Zero would be a protocol error of the server (section 3.2.2.3.3); one is the least that can work.
+    let all = ack.receive_maximum.unwrap_or(u16::MAX).max(1);
+    let exactly_once = if protocol == Protocol::V311 { EXACTLY_ONCE_V311 } else { all };
+    Window { all, exactly_once }
 }
 
 fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
@@ -196,21 +169,4 @@ async fn read_connack(protocol: Protocol, stream: &mut Transport, input: &mut By
 
 fn unreachable(spec: &Upstream, source: io::Error) -> LinkError {
     LinkError::Unreachable { address: format!("{}:{}", spec.host, spec.port), source }
-}
-
-fn text_of(text: &Option<String>) -> String {
-    text.as_ref().map_or_else(String::new, |text| format!(" ({})", text.escape_debug()))
-}
-
-fn advice(reason: Reason) -> &'static str {
-    match reason {
-        Reason::UNSUPPORTED_PROTOCOL_VERSION => "set the other `protocol` (4 for MQTT 3.1.1, 5 for MQTT 5)",
-        Reason::CLIENT_IDENTIFIER_NOT_VALID => "check `client_id` and what the server allows there",
-        Reason::BAD_USER_NAME_OR_PASSWORD => "check `username` and the password file",
-        Reason::NOT_AUTHORIZED => "check the credentials, and what the server's access rules allow this client",
-        Reason::SESSION_TAKEN_OVER => "another client uses the same `client_id`: give each gateway its own",
-        Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY | Reason::SERVER_SHUTTING_DOWN => "it will be tried again",
-        Reason::PACKET_TOO_LARGE => "check the packet size that the server allows",
-        _ => "the server's own log may say more",
-    }
 }

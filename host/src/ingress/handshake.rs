@@ -12,6 +12,9 @@ use crate::control::config::BrokerLimits;
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;
 
+/// What the remaining length of the fixed header can say, with that header (MQTT 5, section 2.1.4).
+const LARGEST_PACKET: usize = 268_435_455 + 5;
+
 /// What both sides agreed to.
 #[derive(Debug)]
 pub struct Terms {
@@ -54,7 +57,7 @@ pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() 
         clean_start: connect.clean_start,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,
-        peer_maximum_packet_size: connect.maximum_packet_size.map_or(usize::MAX, |size| size as usize),
+        peer_maximum_packet_size: connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize),
         peer_receive_maximum: connect.receive_maximum.unwrap_or(u16::MAX).min(limits.receive_maximum),
         receive_maximum: limits.receive_maximum,
         assigned,
@@ -112,6 +115,7 @@ mod tests {
             receive_maximum: 20,
             max_queued_messages: 10,
             max_queued_bytes: 10_000,
+            max_queued_bytes_total: 10_000,
             max_subscriptions_per_client: 10,
             max_sessions: 10,
             max_session_expiry: Duration::from_secs(100),

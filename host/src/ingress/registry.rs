@@ -10,7 +10,7 @@ use super::codec::{Reason, Will};
 use super::handshake::Terms;
 use super::session::{Action, Session};
 use super::wills::Wills;
-use crate::bus::{Bus, Mailbox, MailboxLimits};
+use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to
 /// notice; when it does not, it hangs, and the device is told to try again.
@@ -23,6 +23,7 @@ pub struct Registry {
     bus: Arc<Bus>,
     wills: Wills,
     mailbox_limits: MailboxLimits,
+    mailbox_budget: Arc<Budget>,
     max_sessions: usize,
 }
 
@@ -58,9 +59,15 @@ pub struct Ending {
 // === impl Registry ===
 
 impl Registry {
-    pub fn new(bus: Arc<Bus>, wills: Wills, mailbox_limits: MailboxLimits, max_sessions: usize) -> Self {
+    pub fn new(
+        bus: Arc<Bus>,
+        wills: Wills,
+        mailbox_limits: MailboxLimits,
+        mailbox_budget: Arc<Budget>,
+        max_sessions: usize,
+    ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        Self { slots, released, bus, wills, mailbox_limits, max_sessions }
+        Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new.
@@ -111,7 +118,7 @@ impl Registry {
                 if let Some(away) = away {
                     self.end(*away);
                 }
-                let mailbox = Mailbox::new(client.clone(), self.mailbox_limits);
+                let mailbox = Mailbox::new(client.clone(), self.mailbox_limits, self.mailbox_budget.clone());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
                 Opened { session, present: false, resent: Vec::new(), kicked }

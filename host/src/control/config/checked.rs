@@ -55,6 +55,8 @@ pub struct BrokerLimits {
     /// Messages and bytes that wait for one subscriber.
     pub max_queued_messages: usize,
     pub max_queued_bytes: usize,
+    /// Bytes that wait for all subscribers together.
+    pub max_queued_bytes_total: usize,
     pub max_subscriptions_per_client: usize,
     /// Persistent sessions without a connection.
     pub max_sessions: usize,

@@ -51,10 +51,13 @@ impl Default for BrokerLimits {
             handshake_timeout: Duration::from_secs(10),
             // Together with the packet size: 25 MiB for the worst client. Small devices use 1 to 20.
             receive_maximum: 100,
-            // About a minute of a busy topic for a dashboard that reconnects.
-            max_queued_messages: 1_000,
-            max_queued_bytes: 4 * MIB,
-            max_subscriptions_per_client: 100,
+            // Some minutes of a busy topic for a dashboard that reconnects.
+            max_queued_messages: 10_000,
+            max_queued_bytes: 8 * MIB,
+            // Devices that are all away at once share this, so that the caps above can be generous.
+            max_queued_bytes_total: 64 * MIB,
+            // A dashboard that subscribes to each of its tiles.
+            max_subscriptions_per_client: 1_000,
             // As many as connections: each device may be away once.
             max_sessions: 900,
             // A device that sleeps over a long weekend finds its session.

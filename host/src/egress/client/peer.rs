@@ -1,7 +1,7 @@
 //! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4;
@@ -78,16 +78,22 @@ impl Dial for Pipes {
 
 impl Bench {
     pub fn new(protocol: Protocol) -> Self {
-        Self::with_capacity(protocol, 64 * 1024)
+        Self::with(spec(protocol))
     }
 
-    pub fn with_capacity(protocol: Protocol, capacity: usize) -> Self {
+    pub fn with(spec: config::Upstream) -> Self {
+        Self::over_pipes(spec, 64 * 1024)
+    }
+
+    /// Over pipes that hold so many bytes in each direction.
+    pub fn over_pipes(spec: config::Upstream, capacity: usize) -> Self {
         let counters = Arc::new(Counters::default());
         let limits = config::Spool { max_messages: 10_000, max_bytes: 1 << 24, max_qos0_messages: 1000 };
         let spool = Spool::new(1, &limits, counters.clone());
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        let prepared = Prepared { spec: spec(protocol), password: None, tls: None };
+        let protocol = spec.protocol;
+        let prepared = Prepared { spec, password: None, tls: None };
         let dial = Pipes { far_ends, capacity };
         let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
         Self { spool, counters, status, shutdown, task, protocol, connections }
@@ -98,7 +104,7 @@ impl Bench {
     }
 
     pub fn commit_message(&self, message: Message) {
-        let output = Output { upstream: 0, message, arrived: Instant::now() };
+        let output = Output { upstream: 0, message, arrived: Instant::now().into_std() };
         self.spool.commit(Record {
             outputs: vec![output],
             changes: Vec::new(),

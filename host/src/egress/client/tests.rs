@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::{Bench, Heard, KEEP_ALIVE, Peer};
+use crate::control::config;
 use crate::control::config::Protocol::{self, V5, V311};
 use crate::message::{Message, Properties, QoS};
 use crate::topic::TopicName;
@@ -150,6 +151,18 @@ async fn the_servers_receive_maximum_closes_the_window() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn towards_3_1_1_no_more_than_20_of_qos_2_are_in_flight() {
+    let mut bench = Bench::with(config::Upstream { max_inflight: 100, ..super::peer::spec(V311) });
+    (0..50).for_each(|n| bench.commit(QoS::ExactlyOnce, &n.to_string()));
+    let (mut peer, _) = bench.welcome(false).await;
+    let mut ids = Vec::new();
+    while let Heard::Publish { id, .. } = peer.hear().await {
+        ids.push(id);
+    }
+    assert_eq!(ids.len(), 20);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_the_server_does_not_offer_is_taken_off() {
     let mut bench = Bench::new(V5);
     let mut message = Message::new(TopicName::parse("t").unwrap(), "a", QoS::ExactlyOnce);
@@ -177,16 +190,36 @@ async fn a_message_beyond_the_servers_packet_size_is_counted_and_holds_up_nobody
     assert_eq!((bench.counters.oversize.get(), bench.counters.forwarded.get()), (2, 1));
 }
 
+fn expiring(seconds: u32, text: &str) -> Message {
+    let mut message = Message::new(TopicName::parse("t").unwrap(), text.to_string(), QoS::AtLeastOnce);
+    message.properties = Some(Arc::new(Properties { expiry: Some(seconds), ..Properties::default() }));
+    message
+}
+
 #[tokio::test(start_paused = true)]
-async fn an_expired_message_is_counted_and_not_sent() {
+async fn a_message_that_expires_in_the_spool_is_counted_and_not_sent() {
     let mut bench = Bench::new(V5);
-    let mut message = Message::new(TopicName::parse("t").unwrap(), "late", QoS::AtLeastOnce);
-    message.properties = Some(Arc::new(Properties { expiry: Some(0), ..Properties::default() }));
-    bench.commit_message(message);
-    bench.commit(QoS::AtLeastOnce, "b");
+    bench.commit_message(expiring(2, "late"));
+    bench.commit_message(expiring(4, "in time"));
+    tokio::time::advance(Duration::from_secs(3)).await;
     let (mut peer, _) = bench.welcome(false).await;
-    assert_eq!(peer.publish().await.2, "b");
+    assert_eq!(peer.publish().await.2, "in time");
     assert_eq!(bench.counters.expired.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_does_not_expire_once_it_was_sent() {
+    let mut bench = Bench::new(V5);
+    bench.commit_message(expiring(2, "sent"));
+    let (mut peer, _) = bench.welcome(false).await;
+    let (id, ..) = peer.publish().await;
+    drop(peer);
+    tokio::time::advance(Duration::from_secs(3)).await;
+    let (mut peer, _) = bench.welcome(true).await;
+    assert_eq!(peer.publish().await, (id, true, "sent".into()));
+    peer.puback(id).await;
+    bench.drained().await;
+    assert_eq!((bench.counters.expired.get(), bench.counters.forwarded.get()), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -202,7 +235,7 @@ async fn a_refused_message_is_counted_and_not_sent_again() {
 
 #[tokio::test(start_paused = true)]
 async fn qos_0_is_forwarded_when_it_is_written_and_stays_when_it_is_not() {
-    let mut bench = Bench::with_capacity(V311, 64);
+    let mut bench = Bench::over_pipes(super::peer::spec(V311), 64);
     for text in ["a", "b", "c"] {
         bench.commit(QoS::AtMostOnce, &text.repeat(30));
     }

@@ -10,6 +10,7 @@
 //! - **Packet ids are ours** and never reused while their exchange is open [MQTT-2.2.1-3].
 //! - **The window** is the lesser of our limit and the server's Receive Maximum [MQTT-3.3.4-7]. It counts every open
 //!   exchange of this connection, recovered ones too: never more than the quota of section 4.9 allows.
+//! - **QoS 2 has a window of its own** for servers that have a limit and no words for it (`link::EXACTLY_ONCE_V311`).
 //! - **A new connection with the session**: a PUBREL for each released exchange, then every unacknowledged PUBLISH with
 //!   its own id and DUP = 1 [MQTT-4.4.0-1, MQTT-3.3.1-1], each in its original order [MQTT-4.6.0-1], before anything new.
 //! - **Without the session** everything is forgotten, because ids mean nothing to that server any more; the spool still
@@ -22,7 +23,11 @@
 //!
 //! Not here: the codec, the clock, the spool. Positions of the spool name exchanges, and their order is the sending order.
 
+mod step;
+
 use std::collections::{BTreeMap, HashMap, VecDeque};
+
+pub use self::step::{Ack, Publish, Step, Window};
 
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
@@ -37,7 +42,9 @@ pub struct Inflight {
     next_id: u16,
     /// Our own limit, and what this connection allows.
     limit: u16,
-    window: usize,
+    window: Window,
+    /// Open exchanges of QoS 2.
+    exactly_once: usize,
     releases: u64,
 }
 
@@ -56,37 +63,6 @@ enum State {
     },
 }
 
-/// A PUBLISH to be sent. `id` is 0 at QoS 0, which is never in flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
-    pub id: u16,
-    pub dup: bool,
-    pub message: Message,
-}
-
-/// PUBACK, PUBREC, PUBREL and PUBCOMP; 3.1.1 knows success only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    pub id: u16,
-    pub reason: Reason,
-}
-
-/// What an ack of the server leads to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    Nothing,
-    /// Send this PUBREL.
-    Release(Ack),
-    /// The exchange is over: acknowledged, or refused when the reason is a failure.
-    Done {
-        position: Position,
-        message: Message,
-        reason: Reason,
-    },
-    /// The server says that our id is in use: the two sides disagree, and only a clean start can heal that.
-    Reset,
-}
-
 // === impl Inflight ===
 
 impl Inflight {
@@ -98,14 +74,15 @@ impl Inflight {
             resend: VecDeque::new(),
             next_id: 1,
             limit: limit.max(1),
-            window: 0,
+            window: Window { all: 0, exactly_once: 0 },
+            exactly_once: 0,
             releases: 0,
         }
     }
 
     /// A new connection that kept the session: the PUBRELs to send first. [`Inflight::next_resend`] has the rest.
-    pub fn resume(&mut self, receive_maximum: u16) -> Vec<Ack> {
-        self.window = self.limit.min(receive_maximum).into();
+    pub fn resume(&mut self, window: Window) -> Vec<Ack> {
+        self.open(window);
         self.resend.clear();
         let mut released = Vec::new();
         for (position, exchange) in &self.exchanges {
@@ -119,25 +96,30 @@ impl Inflight {
     }
 
     /// A new session: nothing is open any more. Returns how many QoS 2 messages may now arrive twice.
-    pub fn restart(&mut self, receive_maximum: u16) -> usize {
-        let doubtful = self.exchanges.values().filter(|exchange| exchange.message.qos == QoS::ExactlyOnce).count();
+    pub fn restart(&mut self, window: Window) -> usize {
+        let doubtful = self.exactly_once;
         *self = Self::new(self.limit);
-        self.window = self.limit.min(receive_maximum).into();
+        self.open(window);
         doubtful
     }
 
     /// The next PUBLISH to repeat, when the window has room for it.
     pub fn next_resend(&mut self) -> Option<Publish> {
-        if self.active() >= self.window {
+        if self.active() >= usize::from(self.window.all) {
             return None;
         }
         let exchange = self.exchanges.get(&self.resend.pop_front()?)?;
         Some(Publish { id: exchange.id, dup: true, message: exchange.message.clone() })
     }
 
-    /// How many new exchanges may begin now. None while something old waits to be repeated.
+    /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
-        if self.resend.is_empty() { self.window.saturating_sub(self.active()) } else { 0 }
+        if !self.resend.is_empty() {
+            return 0;
+        }
+        let all = usize::from(self.window.all).saturating_sub(self.active());
+        let exactly_once = usize::from(self.window.exactly_once).saturating_sub(self.exactly_once);
+        all.min(exactly_once)
     }
 
     /// Begins an exchange. `None` when there is no room, or this position is in flight already.
@@ -146,6 +128,7 @@ impl Inflight {
             return None;
         }
         let id = self.allocate();
+        self.exactly_once += usize::from(message.qos == QoS::ExactlyOnce);
         self.by_id.insert(id, position);
         self.exchanges.insert(position, Exchange { id, message: message.clone(), state: State::Published });
         Some(Publish { id, dup: false, message })
@@ -194,6 +177,10 @@ impl Inflight {
         }
     }
 
+    fn open(&mut self, window: Window) {
+        self.window = Window { all: self.limit.min(window.all), ..window };
+    }
+
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
         self.exchanges.len() - self.resend.len()
@@ -238,6 +225,7 @@ impl Inflight {
     fn end(&mut self, position: Position) -> Option<Exchange> {
         let exchange = self.exchanges.remove(&position)?;
         self.by_id.remove(&exchange.id);
+        self.exactly_once -= usize::from(exchange.message.qos == QoS::ExactlyOnce);
         if !self.resend.is_empty() {
             self.resend.retain(|waiting| *waiting != position);
         }

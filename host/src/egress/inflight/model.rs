@@ -52,7 +52,7 @@ impl World {
         let message =
             |(position, qos): (usize, QoS)| Message::new(TopicName::parse("t").unwrap(), position.to_string(), qos);
         let mut inflight = Inflight::new(4);
-        inflight.restart(u16::MAX);
+        inflight.restart(Window::OPEN);
         Self {
             messages: qos.into_iter().enumerate().map(message).collect(),
             cursor: 0,
@@ -143,14 +143,15 @@ impl World {
         self.down.clear();
         self.open.clear();
         self.receive_maximum = receive_maximum;
+        let window = Window { all: receive_maximum, ..Window::OPEN };
         if keep_session {
-            let releases = self.inflight.resume(receive_maximum);
+            let releases = self.inflight.resume(window);
             self.up.extend(releases.into_iter().map(ToServer::Release));
         } else {
             self.stored.clear();
             self.cursor = 0;
             self.sessions_lost += 1;
-            self.doubtful += self.inflight.restart(receive_maximum);
+            self.doubtful += self.inflight.restart(window);
         }
     }
 

@@ -9,7 +9,7 @@ fn message(qos: QoS) -> Message {
 
 fn connected(limit: u16) -> Inflight {
     let mut inflight = Inflight::new(limit);
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     inflight
 }
 
@@ -97,13 +97,13 @@ fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
 fn the_window_is_the_lesser_of_ours_and_the_servers() {
     let mut inflight = Inflight::new(5);
     assert_eq!(inflight.room(), 0, "not before the first connection");
-    inflight.restart(3);
+    inflight.restart(Window { all: 3, ..Window::OPEN });
     assert_eq!(inflight.room(), 3);
     for position in 1..=3 {
         publish(&mut inflight, position, QoS::AtLeastOnce);
     }
     assert_eq!(inflight.publish(Position(4), message(QoS::AtLeastOnce)), None);
-    inflight.restart(u16::MAX);
+    inflight.restart(Window::OPEN);
     assert_eq!(inflight.room(), 5);
 }
 
@@ -124,7 +124,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
     let ids: Vec<u16> = (1..=4).map(|position| publish(&mut inflight, position, QoS::ExactlyOnce)).collect();
     inflight.on_pubrec(ok(ids[3]));
     inflight.on_pubrec(ok(ids[1]));
-    assert_eq!(inflight.resume(u16::MAX), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
+    assert_eq!(inflight.resume(Window::OPEN), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
     assert_eq!(inflight.room(), 0, "nothing new before what is old");
     let resent: Vec<(u16, bool)> =
         std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.id, publish.dup)).collect();
@@ -136,7 +136,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
 fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
     let mut inflight = connected(10);
     let ids: Vec<u16> = (1..=3).map(|position| publish(&mut inflight, position, QoS::AtLeastOnce)).collect();
-    inflight.resume(1);
+    inflight.resume(Window { all: 1, ..Window::OPEN });
     assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[0]));
     assert_eq!(inflight.next_resend(), None);
     inflight.on_puback(ok(ids[0]));
@@ -150,6 +150,23 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
     let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
     publish(&mut inflight, 3, QoS::ExactlyOnce);
     inflight.on_pubrec(ok(two));
-    assert_eq!(inflight.restart(u16::MAX), 2);
+    assert_eq!(inflight.restart(Window::OPEN), 2);
     assert!(inflight.is_empty() && inflight.next_resend().is_none());
+}
+
+#[test]
+fn qos_2_has_a_window_of_its_own() {
+    let mut inflight = Inflight::new(10);
+    inflight.restart(Window { all: 10, exactly_once: 2 });
+    for position in 1..=5 {
+        publish(&mut inflight, position, QoS::AtLeastOnce);
+    }
+    assert_eq!(inflight.room(), 2);
+    let id = publish(&mut inflight, 6, QoS::ExactlyOnce);
+    publish(&mut inflight, 7, QoS::ExactlyOnce);
+    assert_eq!(inflight.room(), 0, "what comes next may be QoS 2, and order is kept");
+    inflight.on_pubrec(ok(id));
+    assert_eq!(inflight.room(), 0, "open until PUBCOMP");
+    inflight.on_pubcomp(ok(id));
+    assert_eq!(inflight.room(), 1);
 }

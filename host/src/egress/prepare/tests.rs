@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::egress::client::{peer, probe};
-use crate::egress::link::LinkError;
+use crate::egress::link_error::LinkError;
 
 fn file(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/egress/testdata").join(name)

@@ -15,8 +15,8 @@
 //! - A payload is never copied on the way in: it is a slice of the read buffer.
 //!
 //! # What rumqttd does, and what it does not
-//! Its decoders read CONNECT, SUBSCRIBE, UNSUBSCRIBE and whatever has properties; its encoders write CONNACK, SUBACK
-//! and UNSUBACK. It never sees a packet that the guard has not passed, because it panics on some that any client can
+//! Its decoders read CONNECT, SUBSCRIBE, UNSUBSCRIBE, and PUBLISH and DISCONNECT when they have properties; its encoders
+//! write CONNACK, SUBACK and UNSUBACK. It never sees a packet that the guard has not passed, because it panics on some that any client can
 //! send and accepts others that it should not. Where the walk of the guard ends with the packet in hand, as for the
 //! acknowledgements, nothing is decoded twice; `publish`, `ack` and `disconnect` each say why they write their own.
 //!

@@ -1,5 +1,6 @@
 //! From the first byte to CONNACK, under one deadline.
 
+use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::ingress::codec::{ConnAck, Connect, DecodeError};
 use crate::ingress::handshake::{Terms, negotiate};

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bindings::{Dispatcher, Table};
-use crate::bus::RetainedLimits;
+use crate::bus::{Budget, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
 use crate::ingress::codec::{Connect, SubscribeOptions, Version};
@@ -24,7 +24,7 @@ fn house() -> House {
     let spool = Spool::new(0, &spool_limits, counters.clone());
     let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
-    let listener = Mailbox::new("listener".into(), mailbox);
+    let listener = Mailbox::new("listener".into(), mailbox, Budget::new(99_999));
     listener.attach();
     let subscription = crate::bus::Subscription {
         mailbox: listener.clone(),
@@ -32,7 +32,11 @@ fn house() -> House {
         id: None,
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
-    House { registry: Arc::new(Registry::new(bus, Wills::new(dispatcher), mailbox, 2)), listener, limits }
+    House {
+        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher), mailbox, Budget::new(99_999), 2)),
+        listener,
+        limits,
+    }
 }
 
 impl House {

@@ -1,10 +1,10 @@
 use std::time::Instant;
 
 use super::*;
-use crate::bus::MailboxLimits;
+use crate::bus::{Budget, MailboxLimits};
 
 fn mailbox() -> Arc<Mailbox> {
-    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 })
+    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Budget::new(9_999))
 }
 
 fn session(version: Version, receive_maximum: u16) -> Session {

@@ -31,6 +31,7 @@ pub fn broker(table: &Table<'_>) -> BrokerLimits {
         receive_maximum: table.number("receive_maximum", 1..=u16::MAX).unwrap_or(default.receive_maximum),
         max_queued_messages: count("max_queued_messages", default.max_queued_messages),
         max_queued_bytes: bytes("max_queued_bytes", default.max_queued_bytes),
+        max_queued_bytes_total: bytes("max_queued_bytes_total", default.max_queued_bytes_total),
         max_subscriptions_per_client: count("max_subscriptions_per_client", default.max_subscriptions_per_client),
         max_sessions: count("max_sessions", default.max_sessions),
         max_session_expiry: table

@@ -1,0 +1,52 @@
+//! What goes in and out of the sender's state.
+
+use crate::ingress::codec::Reason;
+use crate::message::Message;
+use crate::spool::Position;
+
+/// How much may be open at once on one connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// QoS 1 and 2 together: the server's Receive Maximum.
+    pub all: u16,
+    /// QoS 2 alone, where the server has a limit that it cannot tell.
+    pub exactly_once: u16,
+}
+
+/// A PUBLISH to be sent. `id` is 0 at QoS 0, which is never in flight.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    pub id: u16,
+    pub dup: bool,
+    pub message: Message,
+}
+
+/// PUBACK, PUBREC, PUBREL and PUBCOMP; 3.1.1 knows success only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ack {
+    pub id: u16,
+    pub reason: Reason,
+}
+
+/// What an ack of the server leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    Nothing,
+    /// Send this PUBREL.
+    Release(Ack),
+    /// The exchange is over: acknowledged, or refused when the reason is a failure.
+    Done {
+        position: Position,
+        message: Message,
+        reason: Reason,
+    },
+    /// The server says that our id is in use: the two sides disagree, and only a clean start can heal that.
+    Reset,
+}
+
+// === impl Window ===
+
+impl Window {
+    #[cfg(test)]
+    pub const OPEN: Self = Self { all: u16::MAX, exactly_once: u16::MAX };
+}

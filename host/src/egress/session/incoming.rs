@@ -1,0 +1,59 @@
+//! From the socket into the exchanges: acks, and what else a server may say.
+
+use tokio::time::Instant;
+
+use super::Session;
+use crate::egress::inflight::Step;
+use crate::egress::link_error::LinkError;
+use crate::egress::wire::{self, Incoming, Outgoing};
+use crate::message::QoS;
+use crate::spool::Fate;
+
+impl Session<'_> {
+    /// Every whole packet that has arrived.
+    pub(super) fn receive(&mut self) -> Result<(), LinkError> {
+        while let Some(packet) = wire::decode(self.terms.protocol, &mut self.input)? {
+            match packet {
+                Incoming::PubAck(ack) => {
+                    let step = self.sender.inflight.on_puback(ack);
+                    self.step(step)?;
+                }
+                Incoming::PubRec(ack) => {
+                    let step = self.sender.inflight.on_pubrec(ack);
+                    self.step(step)?;
+                }
+                Incoming::PubComp(ack) => {
+                    let step = self.sender.inflight.on_pubcomp(ack);
+                    self.step(step)?;
+                }
+                // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
+                Incoming::Publish { qos: QoS::AtMostOnce, .. } | Incoming::PingResp => {}
+                Incoming::Publish { qos: QoS::AtLeastOnce, id } => self.write(Outgoing::PubAck(id)),
+                Incoming::Publish { qos: QoS::ExactlyOnce, id } => self.write(Outgoing::PubRec(id)),
+                Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
+                Incoming::Disconnect { reason, text } => return Err(LinkError::Disconnected { reason, text }),
+                Incoming::ConnAck(_) => return Err(LinkError::OutOfTurn("a second CONNACK")),
+            }
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: Step) -> Result<(), LinkError> {
+        match step {
+            Step::Nothing => {}
+            Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
+            Step::Reset => return Err(LinkError::SessionBroken),
+            Step::Done { position, reason, .. } if !reason.is_failure() => {
+                self.sender.queue.complete(position, Fate::Forwarded);
+            }
+            Step::Done { position, message, reason } => {
+                self.sender.queue.complete(position, Fate::Refused);
+                if let Some(silent) = self.sender.refused.pass(Instant::now()) {
+                    let (upstream, topic) = (&self.sender.upstream, &message.topic);
+                    tracing::warn!(upstream, %topic, silent, "the upstream refused a message: {reason}");
+                }
+            }
+        }
+        Ok(())
+    }
+}

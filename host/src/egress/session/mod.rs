@@ -1,0 +1,149 @@
+//! One connection after CONNACK: spool to socket, socket to spool, until one of the two ends it.
+//!
+//! A single task with one `select!`, so that the state needs no lock: reading never waits for writing, or two peers with full
+//! buffers would wait for each other. Whatever arm wakes it, every round begins by filling the outbox with all that may go:
+//! repeats first, then the spool while the window is open, QoS 0 and QoS 1/2 in the order of the spool.
+//!
+//! On shutdown what the spool still holds is sent within the grace time, because a spool in memory ends with the process.
+
+mod incoming;
+mod outgoing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::inflight::Inflight;
+use super::keepalive::{Due, KeepAlive};
+use super::link::{Link, Terms};
+use super::link_error::LinkError;
+use super::outbox::Outbox;
+use super::throttle::Throttle;
+use super::transport::Transport;
+use super::wire::{self, Outgoing};
+use crate::spool::{Fate, Position, Queue};
+
+/// How long a shutdown waits for the spool to empty and for the last acks.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// One read of the socket: some thousand acks.
+const READ_SIZE: usize = 8 * 1024;
+
+/// What outlives a connection.
+pub struct Sender {
+    pub upstream: String,
+    pub queue: Arc<Queue>,
+    pub inflight: Inflight,
+    pub refused: Throttle,
+    pub oversize: Throttle,
+}
+
+pub struct Session<'a> {
+    sender: &'a mut Sender,
+    reader: ReadHalf<Transport>,
+    writer: WriteHalf<Transport>,
+    input: BytesMut,
+    out: Outbox,
+    terms: Terms,
+    /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
+    /// that was read but not written is met again.
+    cursor: Position,
+    keep_alive: KeepAlive,
+}
+
+// === impl Session ===
+
+impl<'a> Session<'a> {
+    pub fn new(sender: &'a mut Sender, link: Link) -> Self {
+        let (reader, writer) = tokio::io::split(link.stream);
+        let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
+        let (input, terms, out) = (link.input, link.terms, Outbox::default());
+        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive }
+    }
+
+    /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
+    pub fn resume(&mut self) {
+        for release in self.sender.inflight.resume(self.terms.window) {
+            self.write(Outgoing::PubRel(release));
+        }
+    }
+
+    /// Begins with a new session. Returns how many QoS 2 messages the server may now get twice.
+    pub fn restart(&mut self) -> usize {
+        self.sender.inflight.restart(self.terms.window)
+    }
+
+    /// Runs until the connection fails, or until the shutdown is complete.
+    pub async fn run(mut self, shutdown: &CancellationToken) -> Result<(), LinkError> {
+        let mut grace_ends = None;
+        self.receive()?;
+        loop {
+            self.fill();
+            let stopping = grace_ends.is_some();
+            if stopping && (self.is_drained() || grace_ends <= Some(Instant::now())) {
+                self.close().await;
+                return Ok(());
+            }
+            let queue = self.sender.queue.clone();
+            let hungry = self.is_hungry();
+            let deadline = grace_ends.map_or(self.keep_alive.deadline(), |end| self.keep_alive.deadline().min(end));
+            self.input.reserve(READ_SIZE);
+            tokio::select! {
+                read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
+                pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => self.pushed(pushed)?,
+                () = queue.wait_after(self.cursor), if hungry => {}
+                () = tokio::time::sleep_until(deadline) => self.check()?,
+                () = shutdown.cancelled(), if !stopping => grace_ends = Some(Instant::now() + GRACE),
+            }
+        }
+    }
+
+    fn heard(&mut self, bytes: usize) -> Result<(), LinkError> {
+        if bytes == 0 {
+            return Err(LinkError::Closed);
+        }
+        self.keep_alive.heard(Instant::now());
+        self.receive()
+    }
+
+    fn pushed(&mut self, result: std::io::Result<()>) -> Result<(), LinkError> {
+        result?;
+        self.keep_alive.sent(Instant::now());
+        while let Some(position) = self.out.next_written() {
+            self.sender.queue.complete(position, Fate::Forwarded);
+        }
+        Ok(())
+    }
+
+    fn check(&mut self) -> Result<(), LinkError> {
+        match self.keep_alive.check(Instant::now()) {
+            Due::Nothing => {}
+            Due::Ping => self.write(Outgoing::PingReq),
+            Due::Dead(silence) => return Err(LinkError::Silent(silence)),
+        }
+        Ok(())
+    }
+
+    /// A packet of a few bytes, which always fits.
+    fn write(&mut self, packet: Outgoing<'_>) {
+        if let Err(error) = wire::encode(self.terms.protocol, packet, wire::MAX_OUTGOING, &mut self.out.bytes) {
+            tracing::error!(upstream = self.sender.upstream, "a control packet could not be written: {error}");
+        }
+    }
+
+    fn is_drained(&self) -> bool {
+        self.out.is_idle() && self.sender.inflight.is_empty() && !self.sender.queue.has_after(self.cursor)
+    }
+
+    async fn close(self) {
+        // Behind half a packet, a goodbye would be read as the rest of it.
+        if self.out.bytes.is_empty() {
+            let stream = self.reader.unsplit(self.writer);
+            Link { stream, input: self.input, session_present: false, terms: self.terms }.close().await;
+        }
+    }
+}

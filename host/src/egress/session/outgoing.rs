@@ -1,0 +1,82 @@
+//! From the spool into the outbox.
+
+use tokio::time::Instant;
+
+use super::Session;
+use crate::egress::inflight::Publish;
+use crate::egress::wire::{self, EncodeError, Outgoing};
+use crate::message::{Message, QoS};
+use crate::spool::{Entry, Fate, Position};
+
+/// Entries taken from the spool at once: enough for one write, few enough not to hold its mutex long.
+const BATCH: usize = 256;
+
+impl Session<'_> {
+    /// Puts everything that may go now into the outbox.
+    pub(super) fn fill(&mut self) {
+        while self.out.room() > 0
+            && let Some(publish) = self.sender.inflight.next_resend()
+        {
+            self.publish(&publish);
+        }
+        while self.is_hungry() {
+            let most = self.sender.inflight.room().min(BATCH);
+            let entries = self.sender.queue.read(self.cursor, most, self.out.room());
+            if entries.is_empty() {
+                return;
+            }
+            for entry in entries {
+                self.cursor = entry.position;
+                self.offer(entry);
+            }
+        }
+    }
+
+    fn offer(&mut self, entry: Entry) {
+        // Before its age is looked at: expiry no longer applies to what was sent [MQTT-4.3.3-7].
+        if self.sender.inflight.contains(entry.position) {
+            return;
+        }
+        // Tokio's clock, so that a test can stop it.
+        let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
+        let Some(message) = entry.message.aged(held) else {
+            return self.sender.queue.complete(entry.position, Fate::Expired);
+        };
+        let message = self.terms.fit(message);
+        if message.qos > QoS::AtMostOnce {
+            let begun = self.sender.inflight.publish(entry.position, message);
+            return begun.into_iter().for_each(|publish| self.publish(&publish));
+        }
+        let publish = Publish { id: 0, dup: false, message };
+        match self.encode(Outgoing::Publish(&publish)) {
+            Ok(()) => self.out.mark_end(entry.position),
+            Err(error) => self.give_up(entry.position, &publish.message, &error),
+        }
+    }
+
+    /// A QoS 1 or 2 PUBLISH, first or repeated.
+    fn publish(&mut self, publish: &Publish) {
+        if let Err(error) = self.encode(Outgoing::Publish(publish))
+            && let Some(position) = self.sender.inflight.abandon(publish.id)
+        {
+            self.give_up(position, &publish.message, &error);
+        }
+    }
+
+    fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
+        self.sender.queue.complete(position, Fate::Oversize);
+        if let Some(silent) = self.sender.oversize.pass(Instant::now()) {
+            let (upstream, topic) = (&self.sender.upstream, &message.topic);
+            tracing::warn!(upstream, %topic, silent, "this message can never be sent: {error}");
+        }
+    }
+
+    fn encode(&mut self, packet: Outgoing<'_>) -> Result<(), EncodeError> {
+        wire::encode(self.terms.protocol, packet, self.terms.maximum_packet_size, &mut self.out.bytes)
+    }
+
+    /// Whether more may be taken from the spool now.
+    pub(super) fn is_hungry(&self) -> bool {
+        self.out.room() > 0 && self.sender.inflight.room() > 0
+    }
+}

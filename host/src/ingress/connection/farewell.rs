@@ -1,0 +1,34 @@
+//! The end of a connection that we end: what is logged, what the device is told.
+
+use super::*;
+
+/// For the last words on a connection that ends.
+pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl<R, W: AsyncWrite + Unpin> Connection<R, W> {
+    pub(super) fn complain(&self, peer: SocketAddr, client: &str, violation: &Violation) {
+        let expected = [Reason::SESSION_TAKEN_OVER, Reason::SERVER_SHUTTING_DOWN, Reason::KEEP_ALIVE_TIMEOUT];
+        if expected.contains(&violation.reason) {
+            return tracing::info!(%peer, client, "connection ended: {violation}");
+        }
+        self.context.counters.connections_refused.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            tracing::warn!(%peer, client, suppressed, "connection ended: {violation}");
+        }
+    }
+
+    /// DISCONNECT with the reason; MQTT 3.1.1 has no such packet from the server and just sees the end.
+    pub(super) async fn say_goodbye(&mut self, violation: &Violation) {
+        if self.version == Version::V5 {
+            let reason_string = Some(violation.detail.to_owned());
+            let packet =
+                Packet::Disconnect(Disconnect { reason: violation.reason, session_expiry: None, reason_string });
+            self.wire.send(&packet);
+        }
+        let last_words = async {
+            let _ = self.wire.writer.write_all_buf(&mut self.wire.outgoing).await;
+            let _ = self.wire.writer.shutdown().await;
+        };
+        let _ = tokio::time::timeout(FAREWELL_TIMEOUT, last_words).await;
+    }
+}

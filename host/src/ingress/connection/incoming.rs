@@ -1,0 +1,82 @@
+//! From the device: packets to the session, its actions to bus and pipeline.
+
+use super::*;
+
+/// Payloads smaller than this are copied out of the read buffer.
+const COPY_BELOW: usize = 2 * 1024;
+
+impl<R, W> Connection<R, W> {
+    /// Everything that has been read, until the pipeline is full.
+    pub(super) fn process_incoming(&mut self) -> Result<(), End> {
+        while !self.is_paused() {
+            let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
+            let Some(packet) = packet else { return Ok(()) };
+            for action in self.session.receive(packet).map_err(End::Because)? {
+                self.carry_out(action)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn carry_out(&mut self, action: Action) -> Result<(), End> {
+        match action {
+            Action::Send(packet) => self.wire.send(&packet),
+            Action::Accept { message, receipt } => self.accept(message, receipt),
+            Action::Denied(topic) => {
+                self.context.counters.received.increment();
+                self.context.counters.acl_denied.increment();
+                tracing::debug!(client = %self.session.client(), %topic, "denied: the topic belongs to the gateway");
+            }
+            Action::Subscribe(packet) => {
+                let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
+                let reasons = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
+                self.wire.send(&Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }));
+            }
+            Action::Unsubscribe(packet) => {
+                let mailbox = self.session.mailbox().clone();
+                let reasons = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
+                self.wire.send(&Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }));
+            }
+            Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self, mut message: Message, receipt: Receipt) {
+        unpin(&mut message);
+        let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
+        let inbound = Inbound { message, origin, arrived: std::time::Instant::now(), receipt };
+        if let Some(pending) = self.context.dispatcher.receive(inbound) {
+            self.parked.submit(pending);
+        }
+    }
+
+    fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+        if !with_will {
+            self.ending.will = None;
+        }
+        if let Some(seconds) = session_expiry {
+            if self.ending.session_expiry.is_zero() && seconds > 0 {
+                return because(
+                    Reason::PROTOCOL_ERROR,
+                    "a session expiry after CONNECT asked for none [MQTT-3.14.2-2]",
+                );
+            }
+            self.ending.session_expiry = Duration::from_secs(seconds.into()).min(self.max_expiry);
+        }
+        End::Gone
+    }
+}
+
+/// A payload is a slice of the read buffer: kept for a day, a reading of 20 bytes would keep 4 KiB. What is small is copied,
+/// which also lets the buffer be used again for the next read.
+fn unpin(message: &mut Message) {
+    if message.payload.len() < COPY_BELOW {
+        message.payload = Bytes::copy_from_slice(&message.payload);
+    }
+    if let Some(properties) = message.properties.as_mut().and_then(Arc::get_mut)
+        && let Some(correlation) = &mut properties.correlation_data
+    {
+        *correlation = Bytes::copy_from_slice(correlation);
+    }
+}
