@@ -25,11 +25,12 @@
 mod key;
 mod ledger;
 mod line;
+mod message;
 mod queue;
 mod receipt;
 mod record;
 mod restored;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +39,7 @@ use tokio::sync::Notify;
 
 pub use self::key::{Change, Key};
 use self::ledger::{Ledger, Settled};
+pub use self::message::{decode_message, encode_message};
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Output, Position, Record};
