@@ -34,6 +34,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
 
+/// What must survive, in the data folder.
+const SPOOL: &str = "spool";
+
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
 
@@ -64,7 +67,9 @@ impl Gateway {
         let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
         let (workers, bindings) = start_chains(&config, setup.chains)?;
         let listeners = bind(&config).await?;
-        let spool = Spool::new(config.upstreams.len(), &config.spool, counters.clone());
+        let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+        let folder = config.gateway.data_dir.join(SPOOL);
+        let (spool, restored) = Spool::open(&folder, &names, &config.spool, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -79,7 +84,10 @@ impl Gateway {
         }
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
+        let registry = sessions(&limits, &bus, &dispatcher);
+        let found = registry.restore(&restored.state);
+        tracing::info!(?found, "sessions restored");
+        let devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
         let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         Ok(Self {
             addresses,
@@ -175,22 +183,26 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// The listeners and the clock of the sessions.
-fn serve(
-    listeners: Vec<Listener>,
-    limits: BrokerLimits,
-    bus: Arc<Bus>,
-    dispatcher: Arc<Dispatcher>,
-    counters: Arc<Counters>,
-    stop: &CancellationToken,
-) -> JoinSet<()> {
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>) -> Registry {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
     let budget = Budget::new(limits.max_queued_bytes_total);
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions)
+}
+
+/// The listeners and the clock of the sessions.
+fn serve(
+    listeners: Vec<Listener>,
+    limits: BrokerLimits,
+    bus: Arc<Bus>,
+    dispatcher: Arc<Dispatcher>,
+    registry: Registry,
+    counters: Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);

@@ -8,13 +8,13 @@ use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 use super::gather::{Gather, Input};
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_INTERNAL};
-use crate::bus::Bus;
-use crate::chain::{Job, Outcome};
+use super::{MAX_HOPS, MAX_INTERNAL, MAX_STORING};
+use crate::bus::{Bus, Journal, Kept};
+use crate::chain::{Job, Lane, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
-use crate::spool::{Receipt, Record, Spool};
+use crate::spool::{Change, Receipt, Record, Spool};
 
 /// A message that a device or the gateway published, and the ack that waits for it.
 #[derive(Debug)]
@@ -23,12 +23,15 @@ pub struct Inbound {
     pub origin: Arc<Origin>,
     pub arrived: Instant,
     pub receipt: Receipt,
+    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
+    pub changes: Vec<Change>,
 }
 
-/// Delivered locally; waits for a place in the lanes of its bindings.
+/// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
 pub struct Pending {
     inbound: Inbound,
+    kept: Kept,
     bindings: Arc<[usize]>,
 }
 
@@ -36,8 +39,10 @@ pub struct Dispatcher {
     gateway: String,
     table: Table,
     bus: Arc<Bus>,
-    spool: Spool,
+    journal: Arc<Journal>,
     counters: Arc<Counters>,
+    /// Records that keep something and are not safe yet. It is what bounds those that no lane bounds.
+    storing: Arc<Semaphore>,
     internal: Arc<Semaphore>,
     warnings: RateLimit,
 }
@@ -53,11 +58,17 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL)), RateLimit::per_second(5));
-        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
+        let (internal, storing) = (Arc::new(Semaphore::new(MAX_INTERNAL)), Arc::new(Semaphore::new(MAX_STORING)));
+        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        Arc::new(Self { gateway, table, bus, journal, counters, storing, internal, warnings })
     }
 
-    /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
+    /// Where everything that must survive is written.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
     pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
         self.counters.received.increment();
         self.deliver_and_match(inbound)
@@ -66,7 +77,7 @@ impl Dispatcher {
     /// Starts the chains when every lane has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
         let places: Result<Vec<_>, _> =
-            self.lanes(&pending.bindings).map(|lane| lane.capacity().clone().try_acquire_owned()).collect();
+            self.places(&pending).map(|places| places.clone().try_acquire_owned()).collect();
         match places {
             Ok(hold) => {
                 self.start(pending, hold);
@@ -79,8 +90,8 @@ impl Dispatcher {
     /// Waits until every lane has room. Lanes are taken in file order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
         let mut hold = Vec::with_capacity(pending.bindings.len());
-        for lane in self.lanes(&pending.bindings) {
-            hold.push(lane.capacity().clone().acquire_owned().await?);
+        for places in self.places(&pending) {
+            hold.push(places.clone().acquire_owned().await?);
         }
         self.start(pending, hold);
         Ok(())
@@ -95,31 +106,42 @@ impl Dispatcher {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
                 tracing::error!(%topic, "dropped: {MAX_INTERNAL} republished messages wait already");
-                pending.inbound.receipt.resolve();
+                self.journal.change(pending.inbound.changes, pending.inbound.receipt);
             }
         }
     }
 
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
-        self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() {
             self.counters.unbound.increment();
-            inbound.receipt.resolve();
-            return None;
+            if kept.is_empty() {
+                inbound.receipt.resolve();
+                return None;
+            }
         }
-        Some(Pending { inbound, bindings })
+        Some(Pending { inbound, kept, bindings })
     }
 
-    fn lanes(&self, bindings: &[usize]) -> impl Iterator<Item = &crate::chain::Lane> {
-        bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref())
+    /// Where a message needs a place, always in the same order.
+    fn places(&self, pending: &Pending) -> impl Iterator<Item = &Arc<Semaphore>> {
+        let lanes = pending.bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref());
+        let storing = (!pending.kept.is_empty()).then_some(&self.storing);
+        lanes.map(Lane::capacity).chain(storing)
     }
 
     fn start(self: &Arc<Self>, pending: Pending, hold: Vec<OwnedSemaphorePermit>) {
-        let Pending { inbound, bindings } = pending;
+        let Pending { inbound, kept, bindings } = pending;
+        if bindings.is_empty() {
+            let Kept { changes, parcels } = kept;
+            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold };
+            return self.journal.commit(record, parcels);
+        }
         self.counters.chain_in.add(bindings.len() as u64);
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), hold }));
+        let gather = Arc::new(Gather::new(Input { inbound, kept, bindings: bindings.clone(), hold }));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
@@ -134,8 +156,9 @@ impl Dispatcher {
 
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
         let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, hold } = gathered.input;
-        let mut record = Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold };
+        let Input { inbound, kept, bindings, hold } = gathered.input;
+        let Kept { changes, parcels } = kept;
+        let mut record = Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold };
         let mut republish = Vec::new();
         for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
             let Some(binding) = self.table.get(*index) else { continue };
@@ -149,7 +172,7 @@ impl Dispatcher {
             self.republish(message, &inbound);
         }
         record.receipt = inbound.receipt;
-        self.spool.commit(record);
+        self.journal.commit(record, parcels);
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.
@@ -165,7 +188,7 @@ impl Dispatcher {
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
+        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new() });
     }
 
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {

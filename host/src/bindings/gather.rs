@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::dispatcher::Inbound;
+use crate::bus::Kept;
 use crate::chain::Outcome;
 
 /// An input on its way through its chains.
@@ -25,6 +26,8 @@ struct Slots {
 #[derive(Debug)]
 pub(super) struct Input {
     pub inbound: Inbound,
+    /// What its local delivery leaves to be written.
+    pub kept: Kept,
     pub bindings: Arc<[usize]>,
     /// Its places in the lanes.
     pub hold: Vec<OwnedSemaphorePermit>,

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
-//! one input caused reaches the spool as one record, in the order of the configuration file.
+//! one input caused reaches the spool as one record, in the order of the configuration file. That includes what the message
+//! did locally: retained messages, deliveries to sessions that survive a restart, its QoS 2 identity. The ack waits for it.
 
 mod cache;
 mod dispatcher;
@@ -25,3 +26,6 @@ pub const MAX_HOPS: u8 = 8;
 /// Messages that the gateway itself made (republished, dead letters, wills) and whose chains have not finished. They do not
 /// wait for a place in a lane, because a lane that waits for itself never ends; this is what bounds them instead.
 pub const MAX_INTERNAL: usize = 10_000;
+
+/// Records with local state that are not safe yet. As many as a lane has places.
+pub const MAX_STORING: usize = crate::chain::LANE_CAPACITY;

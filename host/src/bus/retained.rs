@@ -31,6 +31,20 @@ struct Held {
     arrived: Instant,
 }
 
+/// What became of a retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Kept,
+    /// Its topic holds nothing now. `held`: whether it did before.
+    Forgotten {
+        held: bool,
+    },
+    /// No room. The older message of that topic is gone as well, because it is no longer the last one.
+    Refused {
+        held: bool,
+    },
+}
+
 // === impl Retained ===
 
 impl Retained {
@@ -38,25 +52,26 @@ impl Retained {
         Self { root: Node::default(), limits, messages: 0, bytes: 0 }
     }
 
-    /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6]. False when there is no room;
-    /// the older message of that topic is then gone as well, because it is no longer the last one.
-    pub(super) fn store(&mut self, message: &Message, now: Instant) -> bool {
+    /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6].
+    pub(super) fn store(&mut self, message: &Message, now: Instant) -> Stored {
         let levels: Vec<&str> = message.topic.levels().collect();
-        if let Some(old) = self.root.remove(&levels) {
+        let old = self.root.remove(&levels);
+        let held = old.is_some();
+        if let Some(old) = old {
             self.messages -= 1;
             self.bytes -= old.message.weight();
         }
         if message.payload.is_empty() {
-            return true;
+            return Stored::Forgotten { held };
         }
         let weight = message.weight();
         if self.messages >= self.limits.max_messages || self.bytes + weight > self.limits.max_bytes {
-            return false;
+            return Stored::Refused { held };
         }
         self.messages += 1;
         self.bytes += weight;
         self.root.place(&message.topic).held = Some(Held { message: message.clone(), arrived: now });
-        true
+        Stored::Kept
     }
 
     /// Each retained message that matches and has not expired, with its arrival.

@@ -18,9 +18,10 @@ impl<R, W> Connection<R, W> {
     /// As much as the device's window and its socket take.
     pub(super) fn deliver_mail(&mut self) {
         while self.wants_mail() {
-            let Some(delivery) = self.session.mailbox().take() else { return };
+            let Some(delivery) = self.session.next_delivery() else { return };
             let Some(message) = delivery.message.aged(delivery.arrived.elapsed()) else {
                 self.context.counters.subscriber_expired.increment();
+                self.session.finish(delivery.number);
                 continue;
             };
             drop(message);

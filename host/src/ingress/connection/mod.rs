@@ -35,7 +35,6 @@ use crate::control::config::BrokerLimits;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
-use crate::spool::Receipt;
 
 /// What every connection shares.
 pub struct Context {
@@ -115,6 +114,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             }
             self.send_acks();
             self.deliver_mail();
+            self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
             let event = self.next_event(timer.as_mut()).await;
             if let Err(end) = self.handle(event) {

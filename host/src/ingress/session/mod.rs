@@ -7,10 +7,14 @@
 //! |---|---|
 //! | where is QoS 2 deduplicated, who acks and in which order | [`exchanges`] |
 //! | what is sent to the device again after a reconnect | [`outbound`] |
+//! | which packets wait until something is written | [`held`] |
 //! | what does a topic alias stand for | [`alias`] |
+//! | what of it survives a restart | [`durable`] |
 
 mod alias;
+mod durable;
 mod exchanges;
+mod held;
 mod outbound;
 mod subscriptions;
 
@@ -21,13 +25,13 @@ use tokio::sync::mpsc;
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 use exchanges::{Arrival, Exchanges};
-use outbound::Outbound;
-pub use subscriptions::Subscriptions;
+use outbound::{Outbound, Received};
+pub use subscriptions::{Changed, Subscriptions};
 
 use super::codec::{Ack, Packet, Publish, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
 use crate::message::{Message, QoS};
-use crate::spool::Receipt;
+use crate::spool::{Change, Receipt};
 use crate::topic::TopicName;
 
 /// Topics below this belong to the gateway: devices may read them, not write them.
@@ -41,6 +45,8 @@ pub struct Session {
     exchanges: Exchanges,
     outbound: Outbound,
     done: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
+    finished: Vec<Change>,
     link: Link,
 }
 
@@ -59,11 +65,14 @@ pub struct Link {
 #[derive(Debug)]
 pub enum Action {
     Send(Packet),
-    /// A message was accepted: hand it on, with this receipt.
+    /// A message was accepted: hand it on, with this receipt and its identity, if that is to survive a restart.
     Accept {
         message: Message,
         receipt: Receipt,
+        identity: Option<Change>,
     },
+    /// To be written; a packet of the session waits for the receipt.
+    Store(Change, Receipt),
     /// A message for a topic that belongs to the gateway: answered by the session, counted by the connection.
     Denied(TopicName),
     /// Carry out [`Subscriptions::subscribe`] and send the SUBACK.
@@ -95,6 +104,7 @@ impl Session {
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
             done: mpsc::unbounded_channel(),
+            finished: Vec::new(),
             link,
         };
         session.outbound.set_window(session.link.peer_receive_maximum);
@@ -129,19 +139,36 @@ impl Session {
 
     /// The acks that may leave now.
     pub fn acknowledge(&mut self, ticket: u64) -> Vec<Packet> {
-        self.exchanges.done(ticket, Reason::SUCCESS)
+        let packets = self.exchanges.done(ticket, Reason::SUCCESS);
+        for packet in &packets {
+            if let Packet::PubRel(ack) = packet {
+                self.outbound.released(ack.packet_id);
+            }
+        }
+        packets
+    }
+
+    /// A packet that leaves when what the receipt is given to is safe.
+    pub fn hold(&mut self, packet: Packet) -> Receipt {
+        Receipt::new(self.exchanges.hold(packet), self.done.0.clone())
     }
 
     /// Whether so much is unacknowledged that reading should pause. MQTT 3.1.1 has no Receive Maximum: this is its place.
     /// MQTT 5 keeps to the one it was told, so that its pings are read and answered however long an outage lasts.
     pub fn is_saturated(&self) -> bool {
         let unacknowledged = self.exchanges.unacknowledged();
-        self.link.version == Version::V311 && unacknowledged >= usize::from(self.link.receive_maximum)
+        let exceeded = self.link.version == Version::V311 && unacknowledged >= usize::from(self.link.receive_maximum);
+        exceeded || self.exchanges.holds_too_much()
     }
 
     /// Whether the device has room for another delivery.
     pub fn wants_delivery(&self) -> bool {
         self.outbound.has_room()
+    }
+
+    /// The next delivery of the mailbox, unless its packet identifier is in use.
+    pub fn next_delivery(&self) -> Option<Delivery> {
+        self.mailbox.take_if(|delivery| self.outbound.has_identifier_for(delivery))
     }
 
     pub fn deliver(&mut self, delivery: Delivery) -> Packet {
@@ -151,7 +178,8 @@ impl Session {
     /// The device cannot take this packet: too large for it. It counts as delivered [MQTT-3.1.2-25].
     pub fn abandon(&mut self, packet: &Packet) {
         if let Packet::Publish(publish) = packet {
-            self.outbound.abandon(publish.packet_id);
+            let ended = self.outbound.abandon(publish.packet_id);
+            self.finish(ended.flatten());
         }
     }
 
@@ -160,15 +188,17 @@ impl Session {
         Ok(match packet {
             Packet::Publish(publish) => return self.publish(publish),
             Packet::PubAck(ack) => {
-                self.outbound.puback(ack.packet_id);
+                let ended = self.outbound.puback(ack.packet_id);
+                self.finish(ended.flatten());
                 Vec::new()
             }
-            Packet::PubRec(ack) => self.outbound.pubrec(ack).map(Action::Send).into_iter().collect(),
+            Packet::PubRec(ack) => self.pubrec(ack).into_iter().collect(),
             Packet::PubComp(ack) => {
-                self.outbound.pubcomp(ack.packet_id);
+                let ended = self.outbound.pubcomp(ack.packet_id);
+                self.finish(ended.flatten());
                 Vec::new()
             }
-            Packet::PubRel(ack) => vec![Action::Send(Packet::PubComp(self.exchanges.release(ack.packet_id)))],
+            Packet::PubRel(ack) => vec![self.pubrel(ack)],
             Packet::Subscribe(subscribe) => vec![Action::Subscribe(subscribe)],
             Packet::Unsubscribe(unsubscribe) => vec![Action::Unsubscribe(unsubscribe)],
             Packet::PingReq => vec![Action::Send(Packet::PingResp)],
@@ -195,7 +225,7 @@ impl Session {
         let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
         let refused = is_reserved(&message.topic);
         if qos == QoS::AtMostOnce {
-            let accept = |message| Action::Accept { message, receipt: Receipt::none() };
+            let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
             return Ok(vec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
         }
         match self.exchanges.arrive(qos, packet_id) {
@@ -207,8 +237,33 @@ impl Session {
             }
             Arrival::New { ticket } => {
                 self.check_quota()?;
-                Ok(vec![Action::Accept { message, receipt: Receipt::new(ticket, self.done.0.clone()) }])
+                let receipt = Receipt::new(ticket, self.done.0.clone());
+                let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
+                Ok(vec![Action::Accept { message, receipt, identity }])
             }
+        }
+    }
+
+    fn pubrec(&mut self, ack: Ack) -> Option<Action> {
+        match self.outbound.pubrec(ack) {
+            Received::Answer(packet) => Some(Action::Send(packet)),
+            Received::Release(number, packet) => {
+                let receipt = self.hold(packet);
+                Some(Action::Store(self.delivered(number), receipt))
+            }
+            Received::Ended(number) => {
+                self.finish(number);
+                None
+            }
+            Received::Nothing => None,
+        }
+    }
+
+    fn pubrel(&mut self, ack: Ack) -> Action {
+        let answer = Packet::PubComp(self.exchanges.release(ack.packet_id));
+        match self.is_durable() {
+            false => Action::Send(answer),
+            true => Action::Store(self.released(ack.packet_id), self.hold(answer)),
         }
     }
 

@@ -123,7 +123,7 @@ fn an_alias_is_forgotten_with_its_connection() {
 fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now() });
+    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None });
     let again = session.resume(Link::new(Version::V5, 10, 10));
     let [Action::Send(Packet::Publish(publish))] = &again[..] else { panic!("{again:?}") };
     assert!(publish.dup && publish.packet_id == 1);
