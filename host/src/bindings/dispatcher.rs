@@ -75,7 +75,7 @@ impl Dispatcher {
     }
 
     /// Starts the chains when every lane has room; gives the message back when one has not.
-    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
+    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Box<Pending>> {
         let places: Result<Vec<_>, _> =
             self.places(&pending).map(|places| places.clone().try_acquire_owned()).collect();
         match places {
@@ -83,7 +83,7 @@ impl Dispatcher {
                 self.start(pending, hold);
                 Ok(())
             }
-            Err(_) => Err(pending),
+            Err(_) => Err(Box::new(pending)),
         }
     }
 

@@ -12,9 +12,16 @@ use crate::spool::{Change, Receipt, Record, Spool};
 pub struct Journal {
     spool: Spool,
     order: Mutex<()>,
-    /// What a restart would find.
     #[cfg(test)]
-    state: Mutex<std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>>,
+    written: Mutex<Written>,
+}
+
+/// What a restart would find, and how often something was written.
+#[cfg(test)]
+#[derive(Default)]
+struct Written {
+    state: std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>,
+    records: usize,
 }
 
 // === impl Journal ===
@@ -25,7 +32,7 @@ impl Journal {
             spool,
             order: Mutex::default(),
             #[cfg(test)]
-            state: Mutex::default(),
+            written: Mutex::default(),
         }
     }
 
@@ -66,17 +73,22 @@ impl Journal {
 #[cfg(test)]
 impl Journal {
     fn remember(&self, changes: &[Change]) {
-        let mut state = self.state.lock().unwrap();
+        let mut written = self.written.lock().unwrap();
+        written.records += 1;
         for change in changes {
             match &change.value {
-                Some(value) => state.insert(change.key.clone(), value.clone()),
-                None => state.remove(&change.key),
+                Some(value) => written.state.insert(change.key.clone(), value.clone()),
+                None => written.state.remove(&change.key),
             };
         }
     }
 
     /// What has been written and not deleted, as a spool gives it back.
     pub fn state(&self) -> Vec<(crate::spool::Key, bytes::Bytes)> {
-        self.state.lock().unwrap().clone().into_iter().collect()
+        self.written.lock().unwrap().state.clone().into_iter().collect()
+    }
+
+    pub fn records(&self) -> usize {
+        self.written.lock().unwrap().records
     }
 }

@@ -245,4 +245,6 @@ fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
 }
 
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod tests;

@@ -9,16 +9,19 @@ use crate::message::{Message, QoS};
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, TopicName};
 
-struct House {
-    registry: Arc<Registry>,
-    /// Hears the wills.
+pub(super) struct House {
+    pub registry: Arc<Registry>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Hears everything.
     listener: Arc<Mailbox>,
-    limits: config::BrokerLimits,
+    pub limits: config::BrokerLimits,
 }
 
-fn house() -> House {
+pub(super) fn house() -> House {
     let counters = Arc::<Counters>::default();
-    let limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    // Less than the mailbox holds.
+    limits.receive_maximum = 4;
     let spool_limits = config::Spool { max_messages: 1, max_bytes: 1, max_qos0_messages: 1 };
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
     let spool = Spool::new(0, &spool_limits, counters.clone());
@@ -33,7 +36,8 @@ fn house() -> House {
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
     House {
-        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher), mailbox, Budget::new(99_999), 2)),
+        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher.clone()), mailbox, Budget::new(99_999), 2)),
+        dispatcher,
         listener,
         limits,
     }
@@ -58,16 +62,16 @@ impl House {
         negotiate(connect, &self.limits, || "x".into()).unwrap()
     }
 
-    async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
+    pub async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
         self.registry.open(&self.terms(client, clean_start, expiry)).await
     }
 
-    fn wills(&self) -> usize {
+    pub fn heard(&self) -> usize {
         std::iter::from_fn(|| self.listener.take()).count()
     }
 }
 
-fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
+pub(super) fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     let will = will_delay.map(|delay| {
         let message = Message::new(TopicName::parse("will").unwrap(), "gone", QoS::AtLeastOnce);
         Will { message, delay }
@@ -75,7 +79,7 @@ fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     Ending { will, session_expiry: Duration::from_secs(expiry) }
 }
 
-fn later(seconds: u64) -> Instant {
+pub(super) fn later(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
@@ -126,7 +130,7 @@ async fn a_will_without_delay_is_published_at_once() {
     let house = house();
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(0)));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
@@ -135,10 +139,10 @@ async fn a_delayed_will_is_published_when_due_and_once() {
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(10)));
     house.registry.sweep(later(9));
-    assert_eq!(house.wills(), 0);
+    assert_eq!(house.heard(), 0);
     house.registry.sweep(later(11));
     house.registry.sweep(later(12));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
@@ -150,7 +154,7 @@ async fn a_device_that_comes_back_in_time_has_no_will_published() {
     house.registry.sweep(later(20));
     house.registry.close(back.session, ending(100, None));
     house.registry.sweep(later(20));
-    assert_eq!(house.wills(), 0);
+    assert_eq!(house.heard(), 0);
 }
 
 #[tokio::test]
@@ -158,11 +162,11 @@ async fn a_will_waits_no_longer_than_its_session_lasts() {
     let house = house();
     let opened = house.open("dev", false, 0).await.unwrap();
     house.registry.close(opened.session, ending(0, Some(10)));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(10)));
     let _clean = house.open("dev", true, 100).await.unwrap();
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
