@@ -86,6 +86,7 @@ impl Gateway {
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher);
         let found = registry.restore(&restored.state);
+        dispatcher.restore(&restored.state);
         tracing::info!(?found, "sessions restored");
         let devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
         let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();

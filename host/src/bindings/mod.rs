@@ -15,6 +15,7 @@ mod dispatcher;
 mod gather;
 mod settle;
 mod table;
+mod unfinished;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
 pub use settle::{Republish, Settled, settle};

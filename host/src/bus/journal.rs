@@ -16,12 +16,12 @@ pub struct Journal {
     written: Mutex<Written>,
 }
 
-/// What a restart would find, and how often something was written.
+/// What a restart would find, and the records that made it.
 #[cfg(test)]
 #[derive(Default)]
 struct Written {
     state: std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>,
-    records: usize,
+    records: Vec<Vec<Change>>,
 }
 
 // === impl Journal ===
@@ -74,7 +74,7 @@ impl Journal {
 impl Journal {
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
-        written.records += 1;
+        written.records.push(changes.to_vec());
         for change in changes {
             match &change.value {
                 Some(value) => written.state.insert(change.key.clone(), value.clone()),
@@ -89,6 +89,10 @@ impl Journal {
     }
 
     pub fn records(&self) -> usize {
-        self.written.lock().unwrap().records
+        self.written.lock().unwrap().records.len()
+    }
+
+    pub fn record(&self, index: usize) -> Vec<Change> {
+        self.written.lock().unwrap().records[index].clone()
     }
 }

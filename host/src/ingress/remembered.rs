@@ -81,7 +81,11 @@ impl Sessions {
                 let generation = StoredExchange::decode(value)?.generation;
                 self.put(key, client, Some(generation), |session| session.received.push(*packet_id));
             }
-            Key::Session { .. } | Key::Retained { .. } | Key::Upstream { .. } | Key::Released { .. } => {}
+            Key::Session { .. }
+            | Key::Retained { .. }
+            | Key::Unfinished { .. }
+            | Key::Upstream { .. }
+            | Key::Released { .. } => {}
         }
         Ok(())
     }

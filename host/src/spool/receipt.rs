@@ -23,14 +23,23 @@ struct Shared {
 
 enum Done {
     /// Unbounded in type, bounded in fact: each ticket holds a place in a lane until it is resolved.
-    Ticket(u64, mpsc::UnboundedSender<u64>),
+    Ticket {
+        ticket: u64,
+        done: mpsc::UnboundedSender<u64>,
+        lost: Option<mpsc::UnboundedSender<u64>>,
+    },
     Call(Mutex<Option<Box<dyn FnOnce() + Send>>>),
 }
 
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
     pub fn new(ticket: u64, done: mpsc::UnboundedSender<u64>) -> Self {
-        Self::of(Done::Ticket(ticket, done))
+        Self::of(Done::Ticket { ticket, done, lost: None })
+    }
+
+    /// The same, for one who also wants to know that it can never be kept: the ticket arrives at `lost` then.
+    pub fn watched(ticket: u64, done: mpsc::UnboundedSender<u64>, lost: mpsc::UnboundedSender<u64>) -> Self {
+        Self::of(Done::Ticket { ticket, done, lost: Some(lost) })
     }
 
     /// Something to do as soon as it is safe, on the thread that made it safe: it must be short, and commit nothing.
@@ -64,13 +73,23 @@ impl Receipt {
     }
 }
 
+impl Drop for Shared {
+    fn drop(&mut self) {
+        if *self.outstanding.get_mut() > 0
+            && let Done::Ticket { ticket, lost: Some(lost), .. } = &self.done
+        {
+            let _ = lost.send(*ticket);
+        }
+    }
+}
+
 // === impl Done ===
 
 impl Done {
     fn happen(&self) {
         match self {
             // A session that is gone needs no ack; its device will send the message again.
-            Self::Ticket(ticket, done) => drop(done.send(*ticket)),
+            Self::Ticket { ticket, done, .. } => drop(done.send(*ticket)),
             Self::Call(then) => {
                 let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
                 then.into_iter().for_each(|then| then());
@@ -82,7 +101,7 @@ impl Done {
 impl fmt::Debug for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ticket(ticket, _) => f.debug_tuple("Ticket").field(ticket).finish(),
+            Self::Ticket { ticket, .. } => f.debug_tuple("Ticket").field(ticket).finish(),
             Self::Call(_) => f.write_str("Call"),
         }
     }
@@ -110,5 +129,26 @@ mod tests {
         drop(receipt.split());
         receipt.resolve();
         assert!(acks.try_recv().is_err());
+    }
+
+    #[test]
+    fn one_who_watches_hears_that_a_share_was_lost_and_of_nothing_that_was_kept() {
+        let ((done, mut acks), (lost, mut losses)) = (mpsc::unbounded_channel(), mpsc::unbounded_channel());
+        let watched = |ticket| Receipt::watched(ticket, done.clone(), lost.clone());
+        watched(1).resolve();
+        drop(watched(2));
+        assert_eq!((acks.try_recv(), acks.try_recv().ok()), (Ok(1), None));
+        assert_eq!((losses.try_recv(), losses.try_recv().ok()), (Ok(2), None));
+    }
+
+    #[test]
+    fn a_call_happens_once_when_all_of_it_is_safe() {
+        let (done, mut acks) = mpsc::unbounded_channel();
+        let receipt = Receipt::call(move || done.send(7).unwrap());
+        let share = receipt.split();
+        receipt.resolve();
+        assert!(acks.try_recv().is_err());
+        share.resolve();
+        assert_eq!(acks.try_recv(), Ok(7));
     }
 }

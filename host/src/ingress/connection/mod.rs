@@ -98,8 +98,9 @@ where
         connection.complain(peer, &client, violation);
         connection.say_goodbye(violation).await;
     }
-    let Connection { session, ending, context, wire, .. } = connection;
-    drop(wire);
+    let Connection { session, ending, context, wire, parked, .. } = connection;
+    // Before the session can be resumed: it hears which messages did not start.
+    drop((wire, parked));
     context.registry.close(session, ending);
     tracing::debug!(%peer, %client, "disconnected");
 }

@@ -25,6 +25,7 @@ impl House {
         let held = state.iter().map(|(key, value)| Change::put(key.clone(), value.clone()));
         house.dispatcher.journal().change(held.collect(), Receipt::none());
         house.registry.restore(&state);
+        house.dispatcher.restore(&state);
         house
     }
 
@@ -136,6 +137,23 @@ async fn a_qos_2_message_sent_again_after_a_restart_is_acknowledged_and_goes_now
     let mut device = house.connect("dev").await;
     assert_eq!(house.receive(&mut device, exactly_once(7, false)), [Packet::PubRec(ack(7))]);
     assert_eq!(house.heard(), 1, "released: a new message");
+}
+
+#[tokio::test]
+async fn what_a_qos_2_message_is_republished_as_is_taken_up_after_a_restart_and_once() {
+    let house = house();
+    let mut device = house.connect("dev").await;
+    let publish = Publish::outgoing(message("from", "x", QoS::ExactlyOnce), 7, false);
+    let before = house.dispatcher.journal().records();
+    assert_eq!(house.receive(&mut device, Packet::Publish(publish)), [Packet::PubRec(ack(7))]);
+    assert_eq!((house.heard(), house.dispatcher.journal().records() - before), (2, 2));
+    // Killed between the two records: the first one has been written.
+    let first = house.dispatcher.journal().record(before);
+    let unfinished = first.into_iter().find(|change| matches!(change.key, Key::Unfinished { .. })).unwrap();
+    house.dispatcher.journal().change(vec![unfinished], Receipt::none());
+    let house = house.restart();
+    assert_eq!(house.heard(), 1);
+    assert_eq!(house.restart().heard(), 0);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::bindings::{Dispatcher, Table};
+use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
@@ -7,7 +7,7 @@ use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
 use crate::spool::Spool;
-use crate::topic::{SharedFilter, TopicName};
+use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
 pub(super) struct House {
     pub registry: Arc<Registry>,
@@ -25,7 +25,7 @@ pub(super) fn house() -> House {
     let spool_limits = config::Spool { max_messages: 1, max_bytes: 1, max_qos0_messages: 1 };
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
     let spool = Spool::new(0, &spool_limits, counters.clone());
-    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![]), bus.clone(), spool, counters);
+    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
     let listener = Mailbox::new("listener".into(), mailbox, Budget::new(99_999));
     listener.attach();
@@ -41,6 +41,19 @@ pub(super) fn house() -> House {
         listener,
         limits,
     }
+}
+
+/// From `from` to `copy`, locally.
+fn copying() -> Binding {
+    let destination = config::Destination {
+        target: config::Target::Local,
+        topic: Template::parse("copy").unwrap(),
+        qos: None,
+        retain: None,
+    };
+    let filters = vec![TopicFilter::parse("from").unwrap()];
+    let (name, on_error, to) = ("copying".into(), config::OnError::Drop, vec![destination]);
+    Binding { spec: config::Binding { name, filters, plugins: vec![], on_error, to }, lane: None }
 }
 
 impl House {

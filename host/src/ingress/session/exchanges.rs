@@ -148,6 +148,17 @@ impl Exchanges {
         self.held.reconnect();
     }
 
+    /// The message of this ticket went nowhere: its device left before there was a place for it. When it is sent again it is a
+    /// new one; remembered, it would be waited for in vain, and every later PUBREC with it.
+    pub fn lost(&mut self, ticket: u64) {
+        let lost = |waiting: &Waiting| waiting.ticket == ticket && waiting.answer.is_none();
+        if let Some(at) = self.pubrecs.iter().position(lost)
+            && let Some(waiting) = self.pubrecs.remove(at)
+        {
+            self.received.remove(&waiting.packet_id);
+        }
+    }
+
     fn next_ticket(&mut self) -> u64 {
         let ticket = self.next_ticket;
         self.next_ticket += 1;

@@ -45,6 +45,8 @@ pub struct Session {
     exchanges: Exchanges,
     outbound: Outbound,
     done: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    /// Tickets whose messages went nowhere.
+    lost: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
     link: Link,
@@ -104,6 +106,7 @@ impl Session {
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
             done: mpsc::unbounded_channel(),
+            lost: mpsc::unbounded_channel(),
             finished: Vec::new(),
             link,
         };
@@ -116,6 +119,9 @@ impl Session {
         self.outbound.set_window(link.peer_receive_maximum);
         self.link = link;
         self.exchanges.reconnect();
+        while let Ok(ticket) = self.lost.1.try_recv() {
+            self.exchanges.lost(ticket);
+        }
         self.outbound.resend().map(Action::Send).collect()
     }
 
@@ -237,7 +243,7 @@ impl Session {
             }
             Arrival::New { ticket } => {
                 self.check_quota()?;
-                let receipt = Receipt::new(ticket, self.done.0.clone());
+                let receipt = Receipt::watched(ticket, self.done.0.clone(), self.lost.0.clone());
                 let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
                 Ok(vec![Action::Accept { message, receipt, identity }])
             }

@@ -57,6 +57,18 @@ fn a_message_whose_outcome_was_lost_is_never_acknowledged() {
 }
 
 #[test]
+fn a_message_that_went_nowhere_is_new_on_the_next_connection_and_holds_up_nothing() {
+    let mut session = session(Version::V5, 10);
+    drop(accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))));
+    let later = accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 4)));
+    session.resume(Link::new(Version::V5, 10, 10));
+    later.resolve();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(4))]);
+    accepted(receive(&mut session, Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) })).resolve();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(3))]);
+}
+
+#[test]
 fn dup_decides_nothing_a_first_delivery_may_carry_it() {
     let mut session = session(Version::V311, 10);
     let duplicate = Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) };
