@@ -1,22 +1,21 @@
 //! From a message that arrived to a record in the spool.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore};
 
 use super::gather::{Gather, Input};
-use super::settle::{Republish, Settled, settle};
+use super::settle::{Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_INTERNAL, MAX_STORING, unfinished};
+use super::{MAX_INTERNAL, MAX_STORING};
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Job, Lane, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
-use crate::spool::{Change, Key, Receipt, Record, Spool};
+use crate::spool::{Change, Receipt, Record, Spool};
 
 /// A message that a device or the gateway published, and the ack that waits for it.
 #[derive(Debug)]
@@ -41,13 +40,13 @@ pub struct Dispatcher {
     gateway: String,
     table: Table,
     bus: Arc<Bus>,
-    journal: Arc<Journal>,
-    counters: Arc<Counters>,
-    /// Records that keep something and are not safe yet. It is what bounds those that no lane bounds.
+    pub(super) journal: Arc<Journal>,
+    pub(super) counters: Arc<Counters>,
+    /// Records that keep something, are not safe yet, and are bounded by no lane.
     storing: Arc<Semaphore>,
     internal: Arc<Semaphore>,
-    next_unfinished: AtomicU64,
-    warnings: RateLimit,
+    pub(super) next_unfinished: AtomicU64,
+    pub(super) warnings: RateLimit,
 }
 
 impl Pending {
@@ -70,27 +69,6 @@ impl Dispatcher {
     /// Where everything that must survive is written.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
-    }
-
-    /// Takes up what was to be republished when the gateway died. To be called once, when sessions are restored.
-    pub fn restore(self: &Arc<Self>, state: &[(Key, Bytes)]) {
-        let unfinished = state.iter().filter_map(|(key, value)| match key {
-            Key::Unfinished { client, number } => Some((client, *number, value)),
-            _ => None,
-        });
-        let next = unfinished.clone().map(|(_, number, _)| number + 1).max().unwrap_or(0);
-        self.next_unfinished.store(next, Ordering::Relaxed);
-        for (client, number, value) in unfinished {
-            match unfinished::decode(client, number, value) {
-                Ok(Some(inbound)) => self.publish_internal(inbound),
-                Ok(None) => {
-                    self.counters.expired.increment();
-                    let done = Change::delete(Key::Unfinished { client: client.clone(), number });
-                    self.journal.change(vec![done], Receipt::none());
-                }
-                Err(error) => tracing::error!(%client, number, "a message is not republished: {error}"),
-            }
-        }
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
@@ -150,10 +128,11 @@ impl Dispatcher {
         Some(Pending { inbound, kept, bindings })
     }
 
-    /// Where a message needs a place, always in the same order.
+    /// Where a message needs a place, always in the same order. What is bounded by a lane needs no other: a slow plugin would
+    /// fill that for everybody.
     fn places(&self, pending: &Pending) -> impl Iterator<Item = &Arc<Semaphore>> {
-        let lanes = pending.bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref());
-        let storing = (!pending.kept.is_empty()).then_some(&self.storing);
+        let mut lanes = pending.bindings.iter().filter_map(|index| self.table.get(*index)?.lane.as_ref()).peekable();
+        let storing = (lanes.peek().is_none() && !pending.kept.is_empty()).then_some(&self.storing);
         lanes.map(Lane::capacity).chain(storing)
     }
 
@@ -202,29 +181,6 @@ impl Dispatcher {
         self.journal.commit(record, parcels);
         // After their cause: what they delete is written by then.
         further.into_iter().for_each(|inbound| self.publish_internal(inbound));
-    }
-
-    /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    fn further(&self, Republish(message): Republish, cause: &Inbound) -> Option<Inbound> {
-        let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = %message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return None;
-        }
-        self.counters.republished.increment();
-        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
-        let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new() })
-    }
-
-    /// See [`unfinished`].
-    fn write_down(&self, further: &mut Inbound) -> Change {
-        let key = unfinished::key(further, self.next_unfinished.fetch_add(1, Ordering::Relaxed));
-        further.changes.push(Change::delete(key.clone()));
-        Change::put(key, unfinished::encode(further))
     }
 
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {

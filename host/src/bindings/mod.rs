@@ -13,6 +13,7 @@
 mod cache;
 mod dispatcher;
 mod gather;
+mod republish;
 mod settle;
 mod table;
 mod unfinished;

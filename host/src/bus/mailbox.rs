@@ -1,13 +1,12 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::Parcel;
+use super::{Budget, Parcel};
 use crate::message::{Message, QoS};
 
 #[derive(Clone, Debug)]
@@ -27,12 +26,6 @@ pub struct MailboxLimits {
     /// Retained messages waiting for one client. Separate, because one SUBSCRIBE may ask for all of them at once and a
     /// full queue of live messages must not cut them short.
     pub max_retained: usize,
-}
-
-/// Bytes that live messages of all mailboxes may hold together.
-#[derive(Debug)]
-pub struct Budget {
-    left: AtomicUsize,
 }
 
 /// Which session a number belongs to: its upper half. A client that starts anew has a new one, so that nothing which was
@@ -253,22 +246,5 @@ impl Mailbox {
 impl Drop for Mailbox {
     fn drop(&mut self) {
         self.budget.give_back(self.lock().live_bytes);
-    }
-}
-
-// === impl Budget ===
-
-impl Budget {
-    pub fn new(bytes: usize) -> Arc<Self> {
-        Arc::new(Self { left: AtomicUsize::new(bytes) })
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let less = |left: usize| left.checked_sub(bytes);
-        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.left.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -9,6 +9,7 @@
 //! caused it, and [`Journal`] puts it there. A message without retain flag whose subscribers are all of this connection only
 //! keeps nothing and writes nothing.
 
+mod budget;
 mod journal;
 mod mailbox;
 mod parcel;
@@ -20,9 +21,10 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+pub use budget::Budget;
 pub use journal::Journal;
 use mailbox::Put;
-pub use mailbox::{Budget, Delivery, Generation, Mailbox, MailboxLimits};
+pub use mailbox::{Delivery, Generation, Mailbox, MailboxLimits};
 pub use parcel::Parcel;
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};

@@ -101,11 +101,13 @@ impl House {
 impl Device {
     /// Identifier, DUP and payload.
     fn resent_publishes(&self) -> Vec<(u16, bool, &[u8])> {
-        let publish = |packet| match packet {
-            &Packet::Publish(ref publish) => Some((publish.packet_id, publish.dup, &publish.payload[..])),
-            _ => None,
-        };
-        self.resent.iter().filter_map(publish).collect()
+        let mut publishes = Vec::new();
+        for packet in &self.resent {
+            if let Packet::Publish(publish) = packet {
+                publishes.push((publish.packet_id, publish.dup, &publish.payload[..]));
+            }
+        }
+        publishes
     }
 }
 
