@@ -9,7 +9,7 @@ use super::committer::Committer;
 use super::image::Image;
 use super::ledger::{Ledger, Signals};
 use super::line::Line;
-use super::log::{self, AppendError, Disk, Location, Log, Options, Recovery};
+use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
@@ -51,12 +51,7 @@ pub(super) fn open<D: Disk>(
 }
 
 pub(super) fn options(config: &config::Spool) -> Options {
-    let sync = match config.sync {
-        config::Sync::Group => log::Sync::Group,
-        config::Sync::Interval(every) => log::Sync::Interval(every),
-        config::Sync::Os => log::Sync::Os,
-    };
-    let (max_bytes, free_floor) = (config.max_bytes, config.free_floor);
+    let &config::Spool { max_bytes, free_floor, sync, .. } = config;
     Options { segment_bytes: Options::SEGMENT_BYTES, max_bytes, free_floor, sync }
 }
 

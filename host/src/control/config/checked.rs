@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
 
 #[derive(Clone, Debug)]
@@ -108,18 +109,8 @@ pub struct Spool {
     pub free_floor: u64,
     /// QoS 0 messages per upstream, in memory: full means the oldest goes, counted.
     pub max_qos0_messages: usize,
+    /// When a message counts as safe, and so what an acknowledgement is worth.
     pub sync: Sync,
-}
-
-/// When a message counts as safe, and so what an acknowledgement is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// `"group"`: on the medium. Nothing acknowledged is lost, whatever fails.
-    Group,
-    /// `"interval:500ms"`: with the kernel. A power cut loses this much; a crash of the process loses nothing.
-    Interval(Duration),
-    /// `"os"`: with the kernel, which writes when it pleases. A power cut loses about half a minute.
-    Os,
 }
 
 #[derive(Clone, Debug)]
