@@ -28,8 +28,13 @@ use crate::spool::Spool;
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
-/// What each stage gets when the gateway stops: devices to be told, chains to finish, upstreams to take what waits.
-const GRACE: Duration = Duration::from_secs(5);
+/// A stop, from its beginning: when devices have to be gone, chains to be done, upstreams to have what they take, and the spool to be
+/// closed. One clock for all stages, because a supervisor has one: it kills what does not end.
+const DEVICES_BY: Duration = Duration::from_secs(1);
+const CHAINS_BY: Duration = Duration::from_secs(2);
+const UPSTREAMS_BY: Duration = Duration::from_secs(4);
+const FAREWELL_BY: Duration = Duration::from_millis(5_500);
+const CLOSED_BY: Duration = Duration::from_secs(7);
 
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
@@ -115,30 +120,38 @@ impl Gateway {
 
     /// Ingress first, egress last.
     pub async fn stop(mut self) {
+        let begun = tokio::time::Instant::now();
         self.stop_devices.cancel();
         let devices = async { while self.devices.join_next().await.is_some() {} };
-        if tokio::time::timeout(GRACE, devices).await.is_err() {
-            tracing::warn!("some devices did not leave in {GRACE:?}");
+        if tokio::time::timeout_at(begun + DEVICES_BY, devices).await.is_err() {
+            tracing::warn!("some devices did not leave in {DEVICES_BY:?}");
         }
-        let workers = self.workers;
-        let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(GRACE)).await.unwrap_or(0);
+        let (workers, left) = (self.workers, CHAINS_BY.saturating_sub(begun.elapsed()));
+        let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(left)).await.unwrap_or(0);
         if unfinished > 0 {
             tracing::warn!(
                 unfinished,
                 "messages whose plugins did not finish: not acknowledged, their devices keep them"
             );
         }
-        drain(&self.spool, &self.upstreams).await;
+        drain(&self.spool, &self.upstreams, begun + UPSTREAMS_BY).await;
         self.stop_senders.cancel();
         for sender in self.senders {
             // The sender bounds its own farewell; this is for one that hangs.
-            let _ = tokio::time::timeout(GRACE, sender).await;
+            let _ = tokio::time::timeout_at(begun + FAREWELL_BY, sender).await;
         }
-        if tokio::time::timeout(GRACE, self.spool.close()).await.is_err() {
-            tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
+        if tokio::time::timeout_at(begun + CLOSED_BY, self.spool.close()).await.is_err() {
+            tracing::warn!("the spool did not close in {CLOSED_BY:?}; the next start recovers it");
+        }
+        let balance = self.counters.balance(self.spool.waiting());
+        if balance.missing() != 0 {
+            tracing::error!(
+                ?balance,
+                "the books do not balance: a message is missing or was counted twice; please report this"
+            );
         }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
-        tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
+        tracing::info!(waiting = self.spool.waiting(), books = %balance, "stopped; counters {}", counts.join(" "));
     }
 
     /// Name and bound address of each listener: useful where the configuration asks the kernel for a port.
@@ -242,10 +255,9 @@ async fn sweep(context: Arc<connection::Context>, stop: CancellationToken) {
 }
 
 /// Lets the upstreams that are there take what waits.
-async fn drain(spool: &Spool, upstreams: &[(String, watch::Receiver<UpstreamStatus>)]) {
-    let deadline = Instant::now() + GRACE;
+async fn drain(spool: &Spool, upstreams: &[(String, watch::Receiver<UpstreamStatus>)], deadline: tokio::time::Instant) {
     let connected = || upstreams.iter().any(|(_, status)| status.borrow().connected);
-    while spool.waiting() > 0 && connected() && Instant::now() < deadline {
+    while spool.waiting() > 0 && connected() && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -106,11 +106,20 @@ impl Gateway {
 
     /// SIGTERM, exit code 0, and every message accounted for.
     pub fn stop(mut self) -> Counters {
+        self.stop_and_account()
+    }
+
+    fn stop_and_account(&mut self) -> Counters {
         self.process.terminate();
         let status = self.process.wait();
         assert!(status.success(), "the gateway did not stop in good order: {status}");
         let counters = eventually("the gateway logs its counters", SOON, || self.log().find(Counters::parse));
         counters.assert_conserved();
+        assert_eq!(
+            self.log().count(|line| line.contains("books=balanced")),
+            1,
+            "the gateway finds its own books wrong"
+        );
         counters
     }
 }
@@ -119,6 +128,9 @@ impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- gateway.toml ---\n{}", self.home.config());
+        } else if self.process.has_ended().is_none() {
+            // Every test ends with the books, whatever it was about.
+            self.stop_and_account();
         }
     }
 }

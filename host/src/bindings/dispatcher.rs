@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use tokio::sync::{AcquireError, Semaphore};
 
+use super::account::Account;
 use super::gather::{Gather, Input};
 use super::places::{Held, kib};
 use super::settle::{Republish, Settled, settle};
@@ -32,6 +33,7 @@ pub struct Inbound {
 pub struct Pending {
     inbound: Inbound,
     bindings: Arc<[usize]>,
+    account: Account,
 }
 
 pub struct Dispatcher {
@@ -95,6 +97,7 @@ impl Dispatcher {
 
     /// What the gateway itself publishes: wills, republished messages, dead letters. Never waits for a place in a lane.
     pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
+        self.counters.internal.increment();
         let Some(pending) = self.deliver_and_match(inbound) else { return };
         match self.internal.clone().try_acquire_many_owned(kib(&pending.inbound.message)) {
             Ok(place) => self.start(pending, Held { chain: Vec::new(), record: vec![place] }),
@@ -102,6 +105,7 @@ impl Dispatcher {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
                 tracing::error!(?topic, "dropped: {MAX_INTERNAL_KIB} KiB of republished messages wait already");
+                pending.account.settle();
                 pending.inbound.receipt.resolve();
             }
         }
@@ -115,7 +119,7 @@ impl Dispatcher {
             inbound.receipt.resolve();
             return None;
         }
-        Some(Pending { inbound, bindings })
+        Some(Pending { inbound, bindings, account: Account::open(self.counters.clone()) })
     }
 
     fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
@@ -123,10 +127,10 @@ impl Dispatcher {
     }
 
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
-        let Pending { inbound, bindings } = pending;
+        let Pending { inbound, bindings, account } = pending;
         self.counters.chain_in.add(bindings.len() as u64);
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held }));
+        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held, account }));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
@@ -141,7 +145,8 @@ impl Dispatcher {
 
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
         let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, held } = gathered.input;
+        let Input { inbound, bindings, held, account } = gathered.input;
+        self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
         let mut record =
             Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
         let mut republish = Vec::new();
@@ -161,6 +166,7 @@ impl Dispatcher {
         record.hold = held.for_record(keeps_something);
         record.receipt = inbound.receipt;
         self.spool.commit(record);
+        account.settle();
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::account::Account;
 use super::dispatcher::Inbound;
 use super::places::Held;
 use crate::chain::Outcome;
@@ -26,6 +27,7 @@ pub(super) struct Input {
     pub inbound: Inbound,
     pub bindings: Arc<[usize]>,
     pub held: Held,
+    pub account: Account,
 }
 
 /// An input with the outcome of each of its bindings, in file order.

@@ -9,6 +9,7 @@
 //! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
 //! one input caused reaches the spool as one record, in the order of the configuration file.
 
+mod account;
 mod cache;
 mod dispatcher;
 mod gather;

@@ -53,6 +53,8 @@ struct Room<'a> {
 impl Room<'_> {
     fn route(&self, messages: Vec<Message>) -> Settled {
         let mut settled = Settled::default();
+        let routes = messages.len() * self.binding.to.len();
+        self.counters.copies.add(routes.saturating_sub(1) as u64);
         for message in messages {
             for destination in &self.binding.to {
                 self.route_one(&message, destination, &mut settled);
@@ -76,7 +78,10 @@ impl Room<'_> {
             Target::Upstream(upstream) => {
                 settled.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
             }
-            Target::Local => settled.local.push(Republish(message)),
+            Target::Local => {
+                self.counters.to_local.increment();
+                settled.local.push(Republish(message));
+            }
         }
     }
 

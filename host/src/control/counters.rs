@@ -1,4 +1,19 @@
 //! Every message is counted once when it comes in and once under what became of it (promise P5).
+//!
+//! [`Counters::balance`] is the one place that says which numbers are which:
+//!
+//! ```text
+//!  received + internal + recovered + copies
+//!      = forwarded + in_spool + in_hand                                    it is somewhere
+//!      + unbound + to_local                                                it was for this house alone
+//!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
+//!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
+//! ```
+//!
+//! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
+//! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills.
+
+use std::fmt;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,7 +23,7 @@ pub struct Counter(AtomicU64);
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {
-        /// Monotonic counts since the start. `received = forwarded + waiting + sum(reasons)`, allowing for one-to-many.
+        /// Counts since the start.
         #[derive(Debug, Default)]
         pub struct Counters { $($(#[$doc])* pub $name: Counter),* }
 
@@ -24,6 +39,14 @@ macro_rules! counters {
 counters! {
     /// PUBLISH packets of devices, first deliveries only.
     received,
+    /// Messages that the gateway itself published: republished, dead letters, wills.
+    internal,
+    /// What one message became beyond itself: a second binding, a second output, a second destination.
+    copies,
+    /// A gauge: between arrival and spool, waiting for a place, in a chain, or in both.
+    in_hand,
+    /// Given up between arrival and spool, by a stop or with a connection; never acknowledged, so that its device still has it.
+    unfinished,
     /// Messages received that no binding matches: local only.
     unbound,
     /// Inputs to chains: one for each message and binding that match.
@@ -52,17 +75,23 @@ counters! {
     forwarded,
     /// The upstream answered with a failure reason code: by the specification not sent again.
     upstream_refused,
-    /// Sent again after a lost session: the upstream may have had them already.
+    /// QoS 2, sent again after a lost session: the upstream may have had them already. (QoS 1 promises no more than at least once.)
     possible_duplicates,
-    /// Messages for local republishing.
+    /// Outputs for local topics.
+    to_local,
+    /// Of the local outputs and dead letters: published.
     republished,
-    /// Stopped by the hop limit.
+    /// Of the same: stopped by the hop limit.
     looped,
     /// Outputs whose topic could not be made by the destination's template.
     unroutable,
+    /// Older than its message expiry interval, or than `max_age` of the spool.
     expired,
+    /// The oldest, for want of room: QoS 0 in memory, or anything when `when_full` says so.
     dropped_full,
+    /// No segment, or no packet that the upstream takes, has room for it.
     oversize,
+    /// Published to a topic that its device may not write.
     acl_denied,
     /// Local deliveries whose expiry interval passed while they waited.
     subscriber_expired,
@@ -74,6 +103,51 @@ counters! {
     connections_refused,
 }
 
+/// Both sides of the equation at one moment, by name.
+#[derive(Debug)]
+pub struct Balance {
+    pub came_in: Vec<(&'static str, u64)>,
+    pub accounted: Vec<(&'static str, u64)>,
+}
+
+macro_rules! terms {
+    ($counters:expr; $($name:ident)*) => { vec![$((stringify!($name), $counters.$name.get())),*] };
+}
+
+// === impl Counters ===
+
+impl Counters {
+    /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
+    pub fn balance(&self, in_spool: usize) -> Balance {
+        let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
+            expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
+        accounted.push(("in_spool", in_spool as u64));
+        Balance { came_in: terms![self; received internal recovered copies], accounted }
+    }
+}
+
+// === impl Balance ===
+
+impl Balance {
+    /// What came in and is under no name; negative when something was counted twice.
+    pub fn missing(&self) -> i128 {
+        let sum = |terms: &[(&str, u64)]| terms.iter().map(|(_, count)| i128::from(*count)).sum::<i128>();
+        sum(&self.came_in) - sum(&self.accounted)
+    }
+}
+
+/// One word for a log line, and with a mistake of ours its size.
+impl fmt::Display for Balance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.missing() {
+            0 => f.write_str("balanced"),
+            missing => write!(f, "unbalanced:{missing}"),
+        }
+    }
+}
+
+// === impl Counter ===
+
 impl Counter {
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
@@ -83,7 +157,28 @@ impl Counter {
         self.add(1);
     }
 
+    /// For a gauge.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_that_nobody_counted_is_missed() {
+        let counters = Counters::default();
+        counters.received.add(3);
+        counters.copies.increment();
+        counters.forwarded.add(2);
+        counters.filtered.increment();
+        assert_eq!(counters.balance(1).to_string(), "balanced");
+        assert_eq!((counters.balance(0).missing(), counters.balance(2).to_string()), (1, "unbalanced:-1".into()));
     }
 }

@@ -31,8 +31,9 @@ use super::wire::{self, Outgoing};
 use crate::control::counters::Counters;
 use crate::spool::{Fate, Position, Queue};
 
-/// How long a shutdown waits for the spool to empty and for the last acks.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
+/// what waits *before* it stops them.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
@@ -65,7 +66,6 @@ pub struct Session<'a> {
 impl Sender {
     /// What the spool has made durable. Returns the PUBRELs that may now go.
     fn hear_spool(&mut self) -> Vec<Ack> {
-        self.counters.possible_duplicates.add(self.inflight.take_doubtful());
         self.inflight.confirm(&self.queue.take_confirmed())
     }
 }

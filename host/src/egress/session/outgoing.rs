@@ -64,6 +64,8 @@ impl Session<'_> {
         let message = self.terms.fit(message);
         if let Some(number) = number.filter(|_| message.qos > QoS::AtMostOnce) {
             let begun = self.sender.inflight.publish(number, message);
+            // At once: a connection that ends right after it must not forget it.
+            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
         let publish = Publish { id: 0, dup: false, message };

@@ -1,0 +1,36 @@
+//! One message between its arrival and the spool: it is either settled or counted as unfinished, whoever drops it.
+
+use std::sync::Arc;
+
+use crate::control::counters::Counters;
+
+/// Goes with a message through waiting, lanes and gathering. A guard, because a stop, a lost connection and a cleared lane all
+/// end a message by dropping it, and promise P5 has no place for one that nobody counted.
+#[derive(Debug)]
+pub(super) struct Account {
+    counters: Arc<Counters>,
+    settled: bool,
+}
+
+// === impl Account ===
+
+impl Account {
+    pub fn open(counters: Arc<Counters>) -> Self {
+        counters.in_hand.increment();
+        Self { counters, settled: false }
+    }
+
+    /// What became of it is counted elsewhere from here on.
+    pub fn settle(mut self) {
+        self.settled = true;
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.counters.unfinished.increment();
+        }
+        self.counters.in_hand.decrement();
+    }
+}
