@@ -10,11 +10,16 @@ pub fn unix_ms() -> u64 {
 /// 1 January 2024. A clock that stood before it when something arrived had not been set yet.
 const PLAUSIBLE_MS: u64 = 1_704_067_200_000;
 
+/// Whether the clock that told this had been set.
+pub fn is_plausible(unix_ms: u64) -> bool {
+    unix_ms >= PLAUSIBLE_MS
+}
+
 /// The moment that the wall clock called `unix_ms`, for what an earlier process wrote down. A time that cannot be, of a clock
 /// that was not set or lies ahead, is taken as now: what is of unknown age expires later rather than sooner.
 pub fn instant_of(unix_ms: u64) -> Instant {
     let now = Instant::now();
-    let held = if unix_ms < PLAUSIBLE_MS { 0 } else { self::unix_ms().saturating_sub(unix_ms) };
+    let held = if !is_plausible(unix_ms) { 0 } else { self::unix_ms().saturating_sub(unix_ms) };
     // Before the machine started, which is fine on Linux; where an `Instant` cannot say that, the age is unknown too.
     now.checked_sub(Duration::from_millis(held)).unwrap_or(now)
 }

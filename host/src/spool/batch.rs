@@ -5,15 +5,16 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::BytesMut;
+use bytes::{BufMut, BytesMut};
 
-use super::frame::{INPUT, NOTES, put_change, put_list, put_output};
+use super::Record;
+use super::frame::{INPUT, MOVED, NOTES, put_change, put_list, put_output};
 use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
 use super::notes::Notes;
 use super::track::{FIRST, Track};
-use super::{Output, Record};
 use crate::control::clock;
+use crate::control::config::Qos0;
 
 /// Records in one write at most, and bytes: enough that a sync is shared by everybody who waits, few enough that the first
 /// of them does not wait for the copying of a crowd.
@@ -30,6 +31,7 @@ pub(super) struct Batch {
     /// By upstream of the configuration: the first number of this batch, and the next.
     first: Vec<u64>,
     next: Vec<u64>,
+    qos0: Qos0,
 }
 
 /// The clocks at one moment: `arrived` is told by one and written by the other.
@@ -42,6 +44,10 @@ struct Now {
 // === impl Batch ===
 
 impl Batch {
+    pub fn new(qos0: Qos0) -> Self {
+        Self { qos0, ..Self::default() }
+    }
+
     /// Begins again, and keeps its memory.
     pub fn clear(&mut self, image: &Image, names: &[Arc<str>]) {
         self.bytes.clear();
@@ -65,7 +71,7 @@ impl Batch {
         let now = Now::read();
         let mut count = 0;
         for record in records.iter().take(MAX_RECORDS) {
-            if !self.bodies.is_empty() && self.framed() + weight(record) > most.min(MAX_BYTES) {
+            if !self.bodies.is_empty() && self.framed() + weight(record, self.qos0) > most.min(MAX_BYTES) {
                 break;
             }
             self.record(record, names, now);
@@ -77,6 +83,14 @@ impl Batch {
     /// Where the records are, when this is where the bodies are.
     pub fn of_records<'a>(&self, locations: &'a [Location]) -> &'a [Location] {
         locations.get(self.notes..).unwrap_or_default()
+    }
+
+    /// Messages of the oldest segment, written again. Alone in their batch.
+    pub fn moved(&mut self, count: u32, outputs: &[u8]) {
+        self.body(MOVED, |out| {
+            out.put_u32_le(count);
+            out.put_slice(outputs);
+        });
     }
 
     pub fn first_numbers(&self) -> &[u64] {
@@ -94,9 +108,9 @@ impl Batch {
     }
 
     fn record(&mut self, record: &Record, names: &[Arc<str>], now: Now) {
-        let mut next = std::mem::take(&mut self.next);
+        let (mut next, qos0) = (std::mem::take(&mut self.next), self.qos0);
         self.body(INPUT, |out| {
-            let kept = record.outputs.iter().filter(|output| output.is_kept());
+            let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
             let numbered = kept.filter_map(|output| {
                 let (name, next) = (names.get(output.upstream)?, next.get_mut(output.upstream)?);
                 *next += 1;
@@ -118,9 +132,9 @@ impl Batch {
 }
 
 /// About the bytes of a record in the log.
-pub(super) fn weight(record: &Record) -> usize {
-    let output = |output: &Output| output.message.weight();
-    let outputs: usize = record.outputs.iter().filter(|output| output.is_kept()).map(output).sum();
+pub(super) fn weight(record: &Record, qos0: Qos0) -> usize {
+    let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
+    let outputs: usize = kept.map(|output| output.message.weight()).sum();
     let changes: usize = record.changes.iter().map(super::Change::weight).sum();
     FRAME_BYTES + outputs + changes
 }

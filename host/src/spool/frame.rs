@@ -9,6 +9,9 @@
 //!     outputs: u32 count, then (upstream: text, number: u64, arrived: u64, message: bytes)*,
 //!     changes: Changes,
 //! }
+//! struct Moved {                    // kind 4: outputs as they stand in the oldest segment, written again so that it can go
+//!     outputs: as in Input, under the numbers that they have,
+//! }
 //! struct Notes {                    // kind 3: what happened to messages, many in one frame
 //!     done: u32 count, then (upstream: text, done: Ranges)*,
 //!     changes: Changes,
@@ -28,13 +31,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::intervals::Intervals;
 use super::key::{Change, Key};
-use super::message::encode_message;
+use super::message::{encode_message, peek};
+use super::runs::Weight;
 use super::wire::{Fields, WireError, put_bytes, put_option, put_text};
-use crate::message::Message;
+use crate::message::{Message, QoS};
 
 pub(super) const SNAPSHOT: u8 = 1;
 pub(super) const INPUT: u8 = 2;
 pub(super) const NOTES: u8 = 3;
+pub(super) const MOVED: u8 = 4;
+
+/// Of an output, beside its message and the name of its upstream: their lengths, number and time.
+const OUTPUT_BYTES: usize = 2 + 8 + 8 + 4;
 
 /// An output as it stands in its frame; the message is not decoded yet.
 pub(super) struct Written<'a> {
@@ -42,6 +50,11 @@ pub(super) struct Written<'a> {
     pub number: u64,
     pub arrived_ms: u64,
     pub message: &'a [u8],
+}
+
+/// Whether messages stand in a frame of this kind.
+pub(super) fn has_outputs(kind: u8) -> bool {
+    matches!(kind, INPUT | MOVED)
 }
 
 /// Writes a count in front of what `write` puts, which returns how many it were.
@@ -67,6 +80,14 @@ pub(super) fn put_output(out: &mut BytesMut, upstream: &str, number: u64, arrive
     }
 }
 
+/// The same, from the bytes of another frame.
+pub(super) fn put_written(out: &mut BytesMut, written: &Written<'_>) {
+    put_text(out, written.upstream);
+    out.put_u64_le(written.number);
+    out.put_u64_le(written.arrived_ms);
+    put_bytes(out, written.message);
+}
+
 pub(super) fn put_list<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, put: impl Fn(&mut BytesMut, T)) {
     counted(out, |out| items.into_iter().map(|item| put(out, item)).count());
 }
@@ -86,6 +107,22 @@ pub(super) fn put_change(out: &mut BytesMut, change: &Change) {
 pub(super) fn put_entry(out: &mut BytesMut, key: &Key, value: &Bytes) {
     key.encode(out);
     put_bytes(out, value);
+}
+
+// === impl Written ===
+
+impl Written<'_> {
+    /// What it takes in the log and when it has to be gone.
+    pub fn weight(&self) -> Weight {
+        let (qos, expiry) = peek(self.message).unwrap_or_default();
+        let dies = |seconds: u32| self.arrived_ms.saturating_add(u64::from(seconds) * 1000);
+        Weight {
+            bytes: (self.message.len() + self.upstream.len() + OUTPUT_BYTES) as u64,
+            is_qos0: qos == QoS::AtMostOnce,
+            arrived_ms: self.arrived_ms,
+            dies_ms: expiry.map_or(u64::MAX, dies),
+        }
+    }
 }
 
 // === impl Fields ===

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{INPUT, NOTES, SNAPSHOT, put_entry, put_list, put_ranges};
+use super::frame::{INPUT, MOVED, NOTES, SNAPSHOT, put_entry, put_list, put_ranges};
 use super::key::{Change, Key};
 use super::log::{Frame, Location};
 use super::track::Track;
@@ -34,6 +34,7 @@ impl Image {
         let applied = match frame.kind {
             SNAPSHOT => self.apply_snapshot(&mut fields),
             INPUT => self.apply_input(at, &mut fields),
+            MOVED => self.apply_moved(at, &mut fields),
             NOTES => self.apply_notes(&mut fields),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
@@ -74,6 +75,7 @@ impl Image {
     /// From here on nothing unknown comes: the log has been read to its end.
     pub fn anchor(&mut self) {
         self.anchored = true;
+        self.lost += self.tracks.iter_mut().map(Track::finish).sum::<u64>();
     }
 
     pub fn state(&self) -> &BTreeMap<Key, Bytes> {
@@ -100,14 +102,11 @@ impl Image {
         let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
         let state = fields.list(Fields::entry)?;
         for (name, next, done) in tracks {
-            self.lost += if self.anchored || self.track(name).is_some() {
-                self.track_mut(name).snapshot(next, &done)
+            if self.anchored || self.track(name).is_some() {
+                self.lost += self.track_mut(name).snapshot(next, &done);
             } else {
-                // The oldest segment that is left: what is below was done when the segments before it were deleted.
-                let track = self.track_mut(name);
-                track.complete(0..next);
-                track.snapshot(next, &done)
-            };
+                self.track_mut(name).begin_at(next, &done);
+            }
         }
         self.state = state.into_iter().collect();
         self.anchored = true;
@@ -115,12 +114,19 @@ impl Image {
     }
 
     fn apply_input(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        let outputs = fields.list(|fields| fields.written().map(|output| (output.upstream, output.number)))?;
+        let outputs = fields.list(Fields::written)?;
         let changes = fields.list(Fields::change)?;
-        for (upstream, number) in outputs {
-            self.lost += self.track_mut(upstream).output(number, at.segment);
+        for output in outputs {
+            self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
         }
         changes.into_iter().for_each(|change| self.change(change));
+        Ok(())
+    }
+
+    fn apply_moved(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
+        for output in fields.list(Fields::written)? {
+            self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
+        }
         Ok(())
     }
 

@@ -49,8 +49,19 @@ impl Intervals {
 
     /// How many numbers of `range` are in the set.
     pub fn count_in(&self, range: Range<u64>) -> u64 {
-        let cut = |one: Range<u64>| one.end.min(range.end).saturating_sub(one.start.max(range.start));
-        self.ranges().map(cut).sum()
+        let before = self.0.range(..=range.start).next_back();
+        let inside = self.0.range(range.start.saturating_add(1)..range.end.max(range.start.saturating_add(1)));
+        let cut = |(&start, &end): (&u64, &u64)| end.min(range.end).saturating_sub(start.max(range.start));
+        before.into_iter().chain(inside).map(cut).sum()
+    }
+
+    pub fn remove(&mut self, number: u64) {
+        let Some((&start, &end)) = self.0.range(..=number).next_back().filter(|(_, end)| **end > number) else {
+            return;
+        };
+        self.0.remove(&start);
+        self.insert_range(start..number);
+        self.insert_range(number.saturating_add(1)..end);
     }
 
     /// Forgets what is below.
@@ -101,6 +112,9 @@ mod tests {
                 prop_assert_eq!(Some(set.first_missing(number)), missing);
             }
             prop_assert_eq!(set.count_in(cut..cut + 7), oracle.range(cut..cut + 7).count() as u64);
+            set.remove(cut);
+            oracle.remove(&cut);
+            prop_assert_eq!(set.numbers().collect::<Vec<_>>(), oracle.iter().copied().collect::<Vec<_>>());
             set.remove_below(cut);
             prop_assert_eq!(set.numbers().collect::<Vec<_>>(), oracle.range(cut..).copied().collect::<Vec<_>>());
         }

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use super::line::{Line, Want};
+use super::intervals::Intervals;
+use super::line::{Line, Loaded, Want};
 use super::log::Location;
 use super::notes::{Confirmed, Notes, Session};
-use super::{Entry, Fate, Output, Position, Record};
+use super::track::Track;
+use super::{Entry, Fate, Output, Position, Receipt, Record};
+use crate::control::config::{self, Qos0};
 use crate::control::counters::Counters;
 
 pub(super) struct Ledger {
@@ -25,6 +28,9 @@ pub(super) struct Ledger {
     /// Asked to finish, or dead: nothing more is taken.
     pub closing: bool,
     pub dead: bool,
+    /// Of `incoming`, those that nobody waits for.
+    unawaited: usize,
+    qos0: Qos0,
     max_qos0_messages: usize,
     counters: Arc<Counters>,
 }
@@ -39,7 +45,7 @@ pub(super) struct Signals {
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn new(lines: Vec<Line>, signals: Vec<Signals>, max_qos0_messages: usize, counters: Arc<Counters>) -> Self {
+    pub fn new(lines: Vec<Line>, signals: Vec<Signals>, config: &config::Spool, counters: Arc<Counters>) -> Self {
         let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
         let notes = Notes::new(lines.len());
         Self {
@@ -51,20 +57,22 @@ impl Ledger {
             unplaced: 0,
             closing: false,
             dead: false,
-            max_qos0_messages,
+            unawaited: 0,
+            qos0: config.qos0,
+            max_qos0_messages: config.max_qos0_messages,
             counters,
         }
     }
 
     /// Gives the record back when it has nothing for the log: it is as safe as it will ever be.
     pub fn commit(&mut self, mut record: Record) -> Option<Record> {
-        if record.outputs.iter().any(|output| output.upstream >= self.lines.len()) {
+        if record.outputs.iter().any(|output| self.lines.get(output.upstream).is_none_or(|line| line.is_orphan)) {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
         self.counters.committed.add(record.outputs.len() as u64);
-        if record.changes.is_empty() && !record.outputs.iter().any(Output::is_kept) {
-            record.outputs.drain(..).for_each(|output| self.ring(output));
+        if record.changes.is_empty() && record.outputs.iter().all(Output::is_qos0) {
+            self.commit_unawaited(record.outputs.drain(..));
             return Some(record);
         }
         if !self.dead {
@@ -74,7 +82,84 @@ impl Ledger {
         None
     }
 
-    /// A message of QoS 1 or 2 that is in the log.
+    /// QoS 0 alone: into memory, or on its way to the log, for which nobody waits. The oldest on that way make room.
+    fn commit_unawaited(&mut self, outputs: impl ExactSizeIterator<Item = Output>) {
+        if self.qos0 == Qos0::Memory || self.dead {
+            return outputs.for_each(|output| self.ring(output));
+        }
+        if outputs.len() == 0 {
+            return;
+        }
+        if self.unawaited >= self.max_qos0_messages
+            && let Some(oldest) = self.incoming.iter().position(Record::is_unawaited)
+            && let Some(oldest) = self.incoming.remove(oldest)
+        {
+            self.give_up(oldest.outputs.len(), Fate::Dropped);
+            self.unawaited -= 1;
+        }
+        self.unplaced += outputs.len();
+        self.unawaited += 1;
+        let outputs = outputs.collect();
+        self.incoming.push_back(Record { outputs, changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() });
+    }
+
+    /// Everything that waits for the log.
+    pub fn take_incoming(&mut self) -> VecDeque<Record> {
+        self.unawaited = 0;
+        std::mem::take(&mut self.incoming)
+    }
+
+    /// Outputs that will not come into the log.
+    pub fn give_up(&mut self, outputs: usize, fate: Fate) {
+        self.unplaced = self.unplaced.saturating_sub(outputs);
+        fate.counter(&self.counters).add(outputs as u64);
+    }
+
+    /// Takes the oldest of an upstream away unsent, below a number. Returns how many they were.
+    pub fn drop_below(&mut self, upstream: usize, below: u64, fate: Fate) -> u64 {
+        let Some(line) = self.lines.get_mut(upstream) else { return 0 };
+        let dropped = line.drop_below(below);
+        self.notes.all_done(upstream, &dropped);
+        let count = dropped.count_in(0..u64::MAX);
+        fate.counter(&self.counters).add(count);
+        count
+    }
+
+    /// Takes one away, unless it may have been sent.
+    pub fn drop_unsent(&mut self, upstream: usize, number: u64, fate: Fate) -> bool {
+        let is_dropped = self.lines.get_mut(upstream).is_some_and(|line| line.drop_unsent(number));
+        if is_dropped {
+            fate.counter(&self.counters).increment();
+            self.notes.done(upstream, number);
+        }
+        is_dropped
+    }
+
+    /// Nobody can read these in the log any more. What is in memory can still be sent.
+    pub fn lose(&mut self, upstream: usize, numbers: &[u64]) {
+        for number in numbers {
+            if self.lines.get(upstream).is_some_and(|line| !line.is_on_shelf(*number)) {
+                self.drop_unsent(upstream, *number, Fate::Corrupt);
+            }
+        }
+    }
+
+    /// Forgets an upstream that is not configured. `None` when it is, or was never met.
+    pub fn forget(&mut self, upstream: usize) -> Option<u64> {
+        let line = self.lines.get(upstream).filter(|line| line.is_orphan)?;
+        let count = self.drop_below(upstream, line.end(), Fate::Purged);
+        self.notes.end_session(upstream);
+        Some(count)
+    }
+
+    /// Some of it stands elsewhere in the log now.
+    pub fn rehome(&mut self, upstream: usize, track: &Track) {
+        if let Some(line) = self.lines.get_mut(upstream) {
+            line.rehome(track);
+        }
+    }
+
+    /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(1);
         let Output { upstream, message, arrived } = output;
@@ -88,12 +173,6 @@ impl Ledger {
     pub fn place_qos0(&mut self, output: Output) {
         self.unplaced = self.unplaced.saturating_sub(1);
         self.ring(output);
-    }
-
-    /// A message that no segment has room for.
-    pub fn refuse(&mut self) {
-        self.unplaced = self.unplaced.saturating_sub(1);
-        self.counters.oversize.increment();
     }
 
     fn ring(&mut self, Output { upstream, message, arrived }: Output) {
@@ -152,18 +231,22 @@ impl Ledger {
     }
 
     /// What the refill has read.
-    pub fn load(&mut self, upstream: usize, entries: Vec<Entry>, next: Location) {
+    pub fn load(&mut self, want: &Want, loaded: Loaded) {
+        let upstream = want.upstream;
         let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) else { return };
-        let lost = line.load(entries, next);
-        for number in lost.numbers() {
-            self.counters.corrupt.increment();
-            self.notes.done(upstream, number);
-        }
+        let lost: Intervals = line.load(want, loaded);
+        self.counters.corrupt.add(lost.count_in(0..u64::MAX));
+        self.notes.all_done(upstream, &lost);
         signals.arrived.notify_one();
     }
 
-    pub fn read(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.lines.get(upstream).map_or_else(Vec::new, |line| line.read(after, max, max_bytes))
+    pub fn read(&mut self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+        let Some(line) = self.lines.get_mut(upstream) else { return Vec::new() };
+        let entries = line.read(after, max, max_bytes);
+        if let Some(last) = entries.last() {
+            line.hand(last.position.number.saturating_add(1));
+        }
+        entries
     }
 
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {

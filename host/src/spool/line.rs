@@ -11,6 +11,8 @@
 
 use std::collections::VecDeque;
 
+use std::collections::BTreeMap;
+
 use super::intervals::Intervals;
 use super::log::Location;
 use super::track::Track;
@@ -38,6 +40,14 @@ pub(super) struct Line {
     from: Location,
     /// Numbers from `loaded` on that are done.
     done: Intervals,
+    /// Which segment the numbers from this one on are in, for those that are only in the log.
+    homes: BTreeMap<u64, u64>,
+    /// Changes when what the refill is reading just now is not what it was asked for any more.
+    edition: u64,
+    /// Numbers below may have been sent, and only the upstream can say what became of them.
+    handed: u64,
+    /// Of an upstream that is not configured: nobody reads it.
+    pub is_orphan: bool,
 }
 
 #[derive(Debug)]
@@ -46,14 +56,33 @@ struct Slot {
     entry: Option<Entry>,
 }
 
-/// What the refill is to read.
+/// What the refill is to read: the numbers from `loaded` to `end` in one segment.
 #[derive(Clone, Debug)]
 pub(super) struct Want {
     pub upstream: usize,
     pub from: Location,
     pub loaded: u64,
-    pub placed: u64,
+    pub end: u64,
+    /// No number beyond `end` is placed yet: the segment may grow.
+    pub is_last: bool,
     pub done: Intervals,
+    edition: u64,
+}
+
+/// What the refill has read for a want.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// In order.
+    pub entries: Vec<Entry>,
+    /// Where it goes on.
+    pub next: Location,
+    /// The segment has nothing more of what was wanted.
+    pub is_over: bool,
+}
+
+/// Where the numbers are that are not done.
+fn homes(track: &Track) -> BTreeMap<u64, u64> {
+    track.runs().iter().map(|(start, run)| (start, run.segment)).collect()
 }
 
 // === impl Line ===
@@ -64,8 +93,8 @@ impl Line {
         let (loaded, placed) = (track.oldest(), track.next());
         let mut done = track.done().clone();
         done.remove_below(loaded);
-        let from = Location { segment: track.needed_segment().unwrap_or_default(), offset: 0 };
-        Self {
+        let homes = homes(track);
+        let mut line = Self {
             shelf: VecDeque::new(),
             shelf_messages: 0,
             shelf_bytes: 0,
@@ -75,28 +104,43 @@ impl Line {
             loaded,
             placed,
             spilled: track.incomplete(),
-            from,
+            from: Location::START,
             done,
-        }
+            homes,
+            edition: 0,
+            handed: 0,
+            is_orphan: false,
+        };
+        line.go_home();
+        line
     }
 
     /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
     pub fn place(&mut self, entry: Entry, at: Location) {
         let number = entry.position.number;
         self.placed = number + 1;
+        if self.homes.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
+            self.homes.insert(number, at.segment);
+            self.forget_homes();
+        }
         if self.spilled == 0 && self.shelf_bytes < SHELF_BYTES {
             return self.keep(entry);
         }
         if self.spilled == 0 {
             (self.from, self.loaded) = (at, number);
+            self.edition += 1;
+            self.forget_homes();
         }
         self.spilled += 1;
     }
 
-    /// What the refill has read, in order, and where it goes on. Returns the numbers that it should have met and did not.
-    pub fn load(&mut self, entries: Vec<Entry>, next: Location) -> Intervals {
+    /// What the refill has read. Returns the numbers that it should have met and did not.
+    pub fn load(&mut self, want: &Want, loaded: Loaded) -> Intervals {
         let mut lost = Intervals::default();
-        for entry in entries {
+        if want.edition != self.edition {
+            return lost;
+        }
+        for entry in loaded.entries {
             let number = entry.position.number;
             if number < self.loaded || number >= self.placed || self.done.contains(number) {
                 continue;
@@ -107,19 +151,83 @@ impl Line {
             self.spilled -= 1;
             self.keep(entry);
         }
+        self.from = loaded.next;
+        if loaded.is_over && self.loaded < want.end {
+            (self.loaded..want.end)
+                .filter(|number| !self.done.contains(*number))
+                .for_each(|number| lost.insert(number));
+            self.loaded = want.end;
+            self.done.remove_below(self.loaded);
+        }
         self.spilled -= lost.count_in(0..self.loaded);
-        self.from = next;
+        if loaded.is_over {
+            self.go_home();
+        }
         lost
+    }
+
+    /// Some of it stands elsewhere in the log now.
+    pub fn rehome(&mut self, track: &Track) {
+        self.homes = homes(track);
+        self.go_home();
+    }
+
+    /// Takes out, unsent, everything below a number, and says how many they were.
+    pub fn drop_below(&mut self, below: u64) -> Intervals {
+        let mut dropped = Intervals::default();
+        let unsent = |slot: &&mut Slot| (self.handed..below).contains(&slot.number);
+        for slot in self.shelf.iter_mut().filter(unsent) {
+            if let Some(entry) = slot.entry.take() {
+                dropped.insert(slot.number);
+                self.shelf_messages -= 1;
+                self.shelf_bytes -= entry.message.weight();
+            }
+        }
+        self.trim_shelf();
+        for number in self.loaded.max(self.handed)..below.min(self.placed) {
+            if !self.done.contains(number) {
+                dropped.insert(number);
+                self.spilled -= 1;
+            }
+        }
+        dropped.ranges().for_each(|range| self.done.insert_range(range));
+        self.loaded = self.loaded.max(self.done.first_missing(self.loaded).min(self.placed));
+        self.done.remove_below(self.loaded);
+        self.go_home();
+        dropped
+    }
+
+    /// Takes out one message that was not sent and is only in the log, or waits behind what was. `false` when it is not here or
+    /// may have been sent.
+    pub fn drop_unsent(&mut self, number: u64) -> bool {
+        number >= self.handed && self.complete(Position::of(number))
+    }
+
+    /// Whether it is in memory, whatever became of it in the log.
+    pub fn is_on_shelf(&self, number: u64) -> bool {
+        number < self.loaded
+    }
+
+    /// The number after the last.
+    pub fn end(&self) -> u64 {
+        self.placed
+    }
+
+    /// These may have been sent.
+    pub fn hand(&mut self, below: u64) {
+        self.handed = self.handed.max(below);
     }
 
     /// What to read when the shelf is half empty and there is more in the log.
     pub fn want(&self, upstream: usize) -> Option<Want> {
-        let Self { from, loaded, placed, .. } = *self;
-        self.is_hungry().then(|| Want { upstream, from, loaded, placed, done: self.done.clone() })
+        let Self { from, loaded, placed, edition, .. } = *self;
+        let next = self.homes.range(loaded + 1..).next().map(|(start, _)| *start);
+        let (end, is_last) = (next.unwrap_or(placed).min(placed), next.is_none_or(|next| next >= placed));
+        self.is_hungry().then(|| Want { upstream, from, loaded, end, is_last, done: self.done.clone(), edition })
     }
 
     pub fn is_hungry(&self) -> bool {
-        self.spilled > 0 && self.shelf_bytes < SHELF_BYTES / 2
+        !self.is_orphan && self.spilled > 0 && self.shelf_bytes < SHELF_BYTES / 2
     }
 
     /// Puts a QoS 0 message into the ring and says how many of the oldest had to go for it. It never waits for a backlog.
@@ -171,9 +279,7 @@ impl Line {
         let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
         self.shelf_messages -= 1;
         self.shelf_bytes -= entry.message.weight();
-        while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
-            self.shelf.pop_front();
-        }
+        self.trim_shelf();
         true
     }
 
@@ -194,6 +300,26 @@ impl Line {
         self.shelf_messages += 1;
         self.shelf_bytes += entry.message.weight();
         self.shelf.push_back(Slot { number, entry: Some(entry) });
+    }
+
+    fn trim_shelf(&mut self) {
+        while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
+            self.shelf.pop_front();
+        }
+    }
+
+    /// To the segment in which the next one to load is.
+    fn go_home(&mut self) {
+        self.edition += 1;
+        self.forget_homes();
+        let home = self.homes.first_key_value().map_or(0, |(_, segment)| *segment);
+        self.from = Location { segment: home, offset: 0 };
+    }
+
+    fn forget_homes(&mut self) {
+        while self.homes.keys().nth(1).is_some_and(|second| *second <= self.loaded) {
+            self.homes.pop_first();
+        }
     }
 
     fn complete_ringed(&mut self, position: Position) -> bool {

@@ -56,6 +56,19 @@ pub fn decode_message(bytes: &[u8]) -> Result<Message, WireError> {
     Ok(Message { topic, payload, qos, retain: flags & RETAIN != 0, properties })
 }
 
+/// QoS and message expiry interval, without the rest.
+pub(super) fn peek(bytes: &[u8]) -> Result<(QoS, Option<u32>), WireError> {
+    let mut fields = Fields::new(bytes);
+    let flags = fields.u8()?;
+    let qos = QoS::from_bits(flags & QOS).ok_or(WireError::Unknown { what: "QoS", tag: flags })?;
+    if flags & PROPERTIES == 0 {
+        return Ok((qos, None));
+    }
+    fields.text()?;
+    let expires = fields.u8()? & EXPIRY != 0;
+    Ok((qos, if expires { Some(fields.u32()?) } else { None }))
+}
+
 fn encode_properties(properties: &Properties, out: &mut BytesMut) {
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
     out.put_u8(
@@ -146,6 +159,8 @@ mod tests {
         fn a_message_reads_as_it_was_written(message in messages()) {
             let mut out = BytesMut::new();
             encode_message(&message, &mut out);
+            let seconds = message.properties.as_ref().and_then(|properties| properties.expiry);
+            prop_assert_eq!(peek(&out), Ok((message.qos, seconds)));
             prop_assert_eq!(decode_message(&out), Ok(message));
         }
 

@@ -51,6 +51,7 @@ mod receipt;
 mod record;
 mod refill;
 mod restored;
+mod runs;
 mod session;
 mod threads;
 mod track;
@@ -58,6 +59,7 @@ mod wire;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -70,7 +72,7 @@ use self::open::Parts;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Output, Position, Record};
-pub use self::restored::{OpenError, Report, Restored};
+pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
 pub use self::wire::WireError;
@@ -97,6 +99,10 @@ struct Shared {
     life: watch::Sender<Life>,
     signals: Vec<Signals>,
     sessions: Vec<Recovered>,
+    /// Of the configuration, and then those that only the log knows.
+    names: Vec<Arc<str>>,
+    max_age: Option<Duration>,
+    is_qos0_kept: bool,
     #[cfg(test)]
     by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
 }
@@ -141,6 +147,9 @@ impl Spool {
             Some(record) => {
                 record.receipt.resolve();
                 drop(record.hold);
+                if self.shared.is_qos0_kept {
+                    self.shared.wake();
+                }
             }
             None => self.shared.wake(),
         }
@@ -149,6 +158,17 @@ impl Spool {
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
     pub fn queue(&self, upstream: usize) -> Arc<Queue> {
         Arc::new(Queue::new(self.shared.clone(), upstream))
+    }
+
+    /// Drops all that waits for an upstream that is not configured, and what is known of its session. `None` when it is configured, or
+    /// nothing waits for it; else how many messages went, counted as purged. Durable after [`Spool::close`].
+    ///
+    /// For a gateway that does not run: [`Spool::open`] without upstreams, this, [`Spool::close`].
+    pub fn forget(&self, upstream: &str) -> Option<u64> {
+        let index = self.shared.names.iter().position(|name| &**name == upstream)?;
+        let count = self.shared.ledger().forget(index);
+        self.shared.wake();
+        count
     }
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].

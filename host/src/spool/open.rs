@@ -13,7 +13,7 @@ use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
-use super::{Key, OpenError, Report, Restored, Shared};
+use super::{Key, OpenError, Orphan, Report, Restored, Shared};
 use crate::control::config;
 use crate::control::counters::Counters;
 
@@ -34,18 +34,27 @@ pub(super) fn open<D: Disk>(
 ) -> Result<Parts<D>, OpenError> {
     let mut image = Image::default();
     let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
-    let names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     image.anchor();
-    let lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
+    let mut names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     let report = report(&recovery, &image, &names);
-    counters.recovered.add(report.waiting);
+    names.extend(report.orphaned.iter().map(|orphan| Arc::from(&*orphan.upstream)));
+    let mut lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
+    lines.iter_mut().skip(upstreams.len()).for_each(|line| line.is_orphan = true);
+    counters
+        .recovered
+        .add(report.waiting + report.orphaned.iter().map(|orphan| orphan.messages).sum::<u64>() + image.lost);
     counters.corrupt.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
     let state = image.state().iter().filter(|(key, _)| !is_ours(key));
     let restored =
         Restored { state: state.map(|(key, value)| (key.clone(), value.clone())).collect(), recovery: report };
     let shared = Arc::new(shared(&image, &names, lines, config, counters));
-    let mut parts = Parts { shared, committer: Committer::new(log, image, names), refill, restored };
+    let mut parts = Parts {
+        shared,
+        committer: Committer::new(log, image, names, upstreams.len(), config.clone()),
+        refill,
+        restored,
+    };
     parts.begin()?;
     Ok(parts)
 }
@@ -63,13 +72,16 @@ fn is_ours(key: &Key) -> bool {
 fn shared(
     image: &Image,
     names: &[Arc<str>],
-    lines: Vec<Line>,
+    mut lines: Vec<Line>,
     config: &config::Spool,
     counters: Arc<Counters>,
 ) -> Shared {
     let signals: Vec<_> = names.iter().map(|_| Signals::default()).collect();
-    let sessions = names.iter().map(|name| super::session::restore(image, name)).collect();
-    let ledger = Ledger::new(lines, signals.clone(), config.max_qos0_messages, counters);
+    let sessions: Vec<_> = names.iter().map(|name| super::session::restore(image, name)).collect();
+    for (line, session) in lines.iter_mut().zip(&sessions) {
+        line.hand(session.sent_below);
+    }
+    let ledger = Ledger::new(lines, signals.clone(), config, counters);
     Shared {
         ledger: std::sync::Mutex::new(ledger),
         work: std::sync::Condvar::new(),
@@ -77,9 +89,16 @@ fn shared(
         life: watch::Sender::new(Life::Open),
         signals,
         sessions,
+        names: names.to_vec(),
+        max_age: config.max_age,
+        is_qos0_kept: config.qos0 == config::Qos0::Spool,
         #[cfg(test)]
         by_hand: std::sync::OnceLock::new(),
     }
+}
+
+fn orphan(track: &Track) -> Orphan {
+    Orphan { upstream: track.name.to_string(), messages: track.incomplete(), bytes: track.bytes().0 }
 }
 
 fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
@@ -91,7 +110,7 @@ fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
         lost: image.lost,
         quarantined: recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted,
         unreadable: image.unreadable,
-        orphaned: orphaned.map(|track| (track.name.to_string(), track.incomplete())).collect(),
+        orphaned: orphaned.map(orphan).collect(),
         took: recovery.took,
     }
 }

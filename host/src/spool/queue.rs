@@ -1,6 +1,7 @@
 //! One upstream's side of the spool: read, wait, complete, and hear what is durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::notes::Confirmed;
 use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
@@ -22,6 +23,11 @@ impl Queue {
     /// `max_bytes`. [`Position::START`] reads again everything that is not completed.
     pub fn read(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
         self.shared.ledger().read(self.upstream, after, max, max_bytes)
+    }
+
+    /// Whether a message that has waited so long is still wanted.
+    pub fn is_fresh(&self, held: Duration) -> bool {
+        self.shared.max_age.is_none_or(|age| held < age)
     }
 
     /// Returns when there is an entry after this position.

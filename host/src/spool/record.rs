@@ -5,6 +5,7 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
+use crate::control::config::Qos0;
 use crate::control::counters::{Counter, Counters};
 use crate::message::{Message, QoS};
 
@@ -56,18 +57,38 @@ pub enum Fate {
     Forwarded,
     /// The upstream answered with a failure reason code; by the specification it is not sent again.
     Refused,
-    /// Its message expiry interval passed before it could be sent.
+    /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
     /// It can never fit the upstream's maximum packet size.
     Oversize,
+    /// The oldest of its upstream, which had no room for a newer one.
+    Dropped,
+    /// Damaged in the log.
+    Corrupt,
+    /// A person has said that it is not wanted any more.
+    Purged,
+}
+
+// === impl Record ===
+
+impl Record {
+    /// Nobody waits for it: QoS 0 alone.
+    pub(super) fn is_unawaited(&self) -> bool {
+        self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
+    }
 }
 
 // === impl Output ===
 
 impl Output {
-    /// Whether it has to be kept until the upstream acknowledges it. QoS 0 does not.
-    pub(super) fn is_kept(&self) -> bool {
-        self.message.qos > QoS::AtMostOnce
+    /// Whether it goes to the log: QoS 1 and 2, and QoS 0 by configuration.
+    pub(super) fn is_kept(&self, qos0: Qos0) -> bool {
+        qos0 == Qos0::Spool || !self.is_qos0()
+    }
+
+    /// Nobody waits for an ack of it.
+    pub(super) fn is_qos0(&self) -> bool {
+        self.message.qos == QoS::AtMostOnce
     }
 }
 
@@ -92,6 +113,9 @@ impl Fate {
             Self::Refused => &counters.upstream_refused,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
+            Self::Dropped => &counters.dropped_full,
+            Self::Corrupt => &counters.corrupt,
+            Self::Purged => &counters.purged,
         }
     }
 }

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use super::frame::INPUT;
-use super::line::Want;
+use super::frame::has_outputs;
+use super::line::{Loaded, Want};
 use super::log::{Disk, Location, Reader};
 use super::message::decode_message;
 use super::wire::{Fields, WireError};
@@ -37,6 +37,7 @@ struct Piece {
     entries: Vec<Entry>,
     bytes: usize,
     next: Location,
+    is_over: bool,
 }
 
 // === impl Refill ===
@@ -51,26 +52,29 @@ impl<D: Disk> Refill<D> {
         let Some(want) = shared.ledger().want() else { return Ok(Refilled::Idle) };
         let piece = self.read(&want)?;
         let progress = piece.next > want.from;
-        shared.ledger().load(want.upstream, piece.entries, piece.next);
-        Ok(if progress { Refilled::Some } else { Refilled::Stuck })
+        let is_over = piece.is_over;
+        shared.ledger().load(&want, piece.into());
+        Ok(if progress || is_over { Refilled::Some } else { Refilled::Stuck })
     }
 
     fn read(&mut self, want: &Want) -> std::io::Result<Piece> {
-        let mut piece = Piece { entries: Vec::new(), bytes: 0, next: want.from };
+        let mut piece = Piece { entries: Vec::new(), bytes: 0, next: want.from, is_over: false };
         let Some(name) = self.names.get(want.upstream) else { return Ok(piece) };
         self.reader.seek(want.from);
-        while piece.bytes < PIECE
-            && let Some((at, kind, body)) = self.reader.next()?
-        {
-            if kind == INPUT {
-                match piece.add(&body, name, want) {
-                    Ok(true) => {}
-                    Ok(false) => {
-                        piece.next = at;
-                        break;
-                    }
-                    Err(error) => tracing::error!(segment = at.segment, offset = at.offset, "unreadable: {error}"),
-                }
+        while piece.bytes < PIECE && !piece.is_over {
+            let Some((at, kind, body)) = self.reader.next()? else {
+                piece.is_over = !want.is_last;
+                break;
+            };
+            // Behind the segment: what it has not shown, it does not have. With a gap in the log it may be the next one.
+            if at.segment > want.from.segment {
+                piece.is_over = true;
+                break;
+            }
+            if has_outputs(kind)
+                && let Err(error) = piece.add(&body, name, want)
+            {
+                tracing::error!(segment = at.segment, offset = at.offset, "unreadable: {error}");
             }
             piece.next = self.reader.position();
         }
@@ -81,24 +85,29 @@ impl<D: Disk> Refill<D> {
 // === impl Piece ===
 
 impl Piece {
-    /// The wanted outputs of a frame. `false` when it is beyond what may be read.
-    fn add(&mut self, body: &[u8], name: &str, want: &Want) -> Result<bool, WireError> {
+    /// The wanted outputs of a frame.
+    fn add(&mut self, body: &[u8], name: &str, want: &Want) -> Result<(), WireError> {
         let mut fields = Fields::new(body);
         for _ in 0..fields.u32()? {
             let written = fields.written()?;
             if written.upstream != name {
                 continue;
             }
-            if written.number >= want.placed {
-                return Ok(false);
-            }
-            if written.number >= want.loaded && !want.done.contains(written.number) {
+            self.is_over |= written.number.saturating_add(1) == want.end && !want.is_last;
+            let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
+            if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
                 let (position, arrived) = (Position::of(written.number), clock::instant_of(written.arrived_ms));
                 let entry = Entry { position, message: decode_message(written.message)?, arrived };
                 self.bytes += entry.message.weight();
                 self.entries.push(entry);
             }
         }
-        Ok(true)
+        Ok(())
+    }
+}
+
+impl From<Piece> for Loaded {
+    fn from(Piece { entries, next, is_over, .. }: Piece) -> Self {
+        Self { entries, next, is_over }
     }
 }

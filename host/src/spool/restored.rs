@@ -27,9 +27,18 @@ pub struct Report {
     pub quarantined: u64,
     /// Frames that are intact and make no sense to this version.
     pub unreadable: u64,
-    /// Upstreams with messages in the spool that this configuration does not have, and how many. Their messages stay.
-    pub orphaned: Vec<(String, u64)>,
+    /// Upstreams with messages in the spool that this configuration does not have. Their messages stay.
+    pub orphaned: Vec<Orphan>,
     pub took: Duration,
+}
+
+/// An upstream that only the spool knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Orphan {
+    pub upstream: String,
+    pub messages: u64,
+    /// About what they take on the disk.
+    pub bytes: u64,
 }
 
 // === impl Report ===
@@ -47,11 +56,13 @@ impl Report {
                 "the spool was damaged; the bytes are in its folder `quarantine`"
             );
         }
-        for (upstream, messages) in &self.orphaned {
+        for Orphan { upstream, messages, bytes } in &self.orphaned {
             tracing::warn!(
                 upstream,
                 messages,
-                "the spool has messages for an upstream that is not configured; they are kept"
+                bytes,
+                "the spool keeps messages for an upstream that is not configured, and they take a share of it: configure it again, or \
+                 drop them with `tidegate spool purge --upstream {upstream}`"
             );
         }
     }

@@ -71,7 +71,7 @@ fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, s
             Turn::Worked => {}
             // What has no room when it closes is not acknowledged, so that its devices keep it.
             Turn::Idle | Turn::Full(_) if closing => return committer.log_mut().sync_now(),
-            Turn::Idle => shared.sleep_until_work(sync_due),
+            Turn::Idle => shared.sleep_until_work([sync_due, committer.sweep_due()].into_iter().flatten().min()),
             Turn::Full(retry) => shared.sleep_until_work(Some(sync_due.map_or(retry, |due| due.min(retry)))),
         }
     }

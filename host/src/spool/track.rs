@@ -1,10 +1,10 @@
 //! One upstream as the log knows it: which numbers were given, which are done, and where the others are.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::intervals::Intervals;
+use super::runs::{Run, Runs, Weight};
 
 /// The first number that an upstream gives. Zero is "before everything".
 pub(super) const FIRST: u64 = 1;
@@ -16,8 +16,10 @@ pub(super) struct Track {
     next: u64,
     /// Completed, or lost with a damaged frame. Everything below the oldest incomplete number is one range from 0.
     done: Intervals,
-    /// Which segment begins with which number. Numbers rise through the log, so that this is a cut for each segment.
-    starts: VecDeque<(u64, u64)>,
+    /// Where the incomplete ones are.
+    runs: Runs,
+    /// Known to be incomplete by the first snapshot that is left, and not seen since: they have moved, and stand further on.
+    awaited: Intervals,
     /// False for an upstream that was met before any snapshot told of it: what it had before cannot be known.
     known: bool,
 }
@@ -34,7 +36,14 @@ impl Track {
     pub fn unknown(name: &str) -> Self {
         let mut done = Intervals::default();
         done.insert_range(0..FIRST);
-        Self { name: name.into(), next: FIRST, done, starts: VecDeque::new(), known: false }
+        Self {
+            name: name.into(),
+            next: FIRST,
+            done,
+            runs: Runs::default(),
+            awaited: Intervals::default(),
+            known: false,
+        }
     }
 
     pub fn next(&self) -> u64 {
@@ -69,47 +78,95 @@ impl Track {
     }
 
     /// An output in a frame of this segment. Returns how many before it are missing.
-    pub fn output(&mut self, number: u64, segment: u64) -> u64 {
+    pub fn output(&mut self, number: u64, segment: u64, weight: Weight) -> u64 {
         if number < self.next {
             return 0;
         }
         let lost = self.skip_to(number);
-        if self.starts.back().is_none_or(|(last, _)| *last < segment) {
-            self.starts.push_back((segment, number));
-        }
+        self.runs.push(number, segment, weight);
         self.next = number.saturating_add(1);
-        self.prune();
+        self.runs.prune(self.oldest());
         lost
     }
 
     /// What a snapshot says of this upstream. Returns how many outputs before it are missing.
     pub fn snapshot(&mut self, next: u64, done: &Intervals) -> u64 {
-        self.done.extend(done);
+        done.ranges().for_each(|range| self.complete(range));
         let lost = if next > self.next { self.skip_to(next) } else { 0 };
         self.next = self.next.max(next);
         self.known = true;
         lost
     }
 
-    pub fn complete(&mut self, range: Range<u64>) {
-        self.done.insert_range(range);
-        self.prune();
+    /// The first snapshot of a log whose beginning is gone. What was before it is done, or has moved and is still to come.
+    pub fn begin_at(&mut self, next: u64, done: &Intervals) {
+        self.complete(0..next);
+        (self.next, self.known) = (next, true);
+        self.awaited.insert_range(FIRST..next);
+        done.ranges().for_each(|range| remove_range(&mut self.awaited, range));
     }
 
-    /// Forgets the segments whose outputs are all done.
-    fn prune(&mut self) {
-        let oldest = self.oldest();
-        while self.starts.get(1).is_some_and(|(_, first)| *first <= oldest) {
-            self.starts.pop_front();
+    /// A message that was written again, in a frame of this segment.
+    pub fn moved(&mut self, number: u64, segment: u64, weight: Weight) {
+        if number >= self.next {
+            return;
         }
+        // Awaited, it was only taken for done. Otherwise done is done: a copy brings nothing back.
+        let is_awaited = self.awaited.contains(number);
+        if is_awaited || !self.done.contains(number) {
+            self.runs.moved(number, segment, weight, &self.done, self.next);
+        }
+        if is_awaited {
+            self.awaited.remove(number);
+            self.done.remove(number);
+        }
+    }
+
+    /// The log has been read to its end. Returns how many were awaited in vain.
+    pub fn finish(&mut self) -> u64 {
+        let lost = std::mem::take(&mut self.awaited);
+        lost.count_in(0..self.next)
+    }
+
+    pub fn complete(&mut self, range: Range<u64>) {
+        remove_range(&mut self.awaited, range.clone());
+        self.runs.complete(range.start..range.end.min(self.next), &self.done);
+        self.done.insert_range(range);
+        self.runs.prune(self.oldest());
+    }
+
+    pub fn runs(&self) -> &Runs {
+        &self.runs
+    }
+
+    /// About the bytes of what is incomplete, and of that what is QoS 0.
+    pub fn bytes(&self) -> (u64, u64) {
+        self.runs.iter().fold((0, 0), |(bytes, qos0), (_, run)| (bytes + run.bytes, qos0 + run.qos0))
+    }
+
+    /// Whether this number is incomplete and stands in this segment.
+    pub fn lives_in(&self, number: u64, segment: u64) -> bool {
+        number < self.next && !self.done.contains(number) && self.runs.segment_of(number) == Some(segment)
+    }
+
+    /// The incomplete numbers that stand in this segment.
+    pub fn numbers_in(&self, segment: u64) -> Vec<u64> {
+        let runs = self.runs.iter().filter(|(_, run)| run.segment == segment && run.live > 0);
+        let numbers = runs.flat_map(|(start, _)| start..self.runs.end_of(start, self.next));
+        numbers.filter(|number| !self.done.contains(*number)).collect()
+    }
+
+    /// What would go first: the oldest run, or the older half of the only one. The number after it.
+    pub fn oldest_part(&self) -> Option<(u64, Run)> {
+        let (end, run) = self.runs.oldest(self.next)?;
+        let is_last = end >= self.next;
+        let half = self.after_incomplete(run.live.div_ceil(2));
+        Some((if is_last { half.min(end) } else { end }, run))
     }
 
     /// The oldest segment that holds an incomplete output.
     pub fn needed_segment(&self) -> Option<u64> {
-        if self.oldest() >= self.next {
-            return None;
-        }
-        self.starts.front().map(|(segment, _)| *segment)
+        self.runs.needed_segment()
     }
 
     /// Nobody can deliver the numbers from `next` on up to `number`: they are done, and counted when they were not.
@@ -122,13 +179,27 @@ impl Track {
     }
 }
 
+fn remove_range(from: &mut Intervals, range: Range<u64>) {
+    if from.is_empty() {
+        return;
+    }
+    let mut left = Intervals::default();
+    for one in from.ranges() {
+        left.insert_range(one.start..one.end.min(range.start));
+        left.insert_range(one.start.max(range.end)..one.end);
+    }
+    *from = left;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const WEIGHT: Weight = Weight { bytes: 10, is_qos0: false, arrived_ms: 0, dies_ms: u64::MAX };
+
     fn track(outputs: Range<u64>) -> Track {
         let mut track = Track::new("cloud");
-        outputs.for_each(|number| assert_eq!(track.output(number, number / 10), 0));
+        outputs.for_each(|number| assert_eq!(track.output(number, number / 10, WEIGHT), 0));
         track
     }
 
@@ -142,14 +213,14 @@ mod tests {
         assert_eq!((track.needed_segment(), track.oldest(), track.incomplete()), (Some(2), 20, 10));
         track.complete(20..30);
         assert_eq!((track.needed_segment(), track.incomplete()), (None, 0));
-        assert_eq!(track.output(30, 5), 0);
+        assert_eq!(track.output(30, 5, WEIGHT), 0);
         assert_eq!(track.needed_segment(), Some(5));
     }
 
     #[test]
     fn numbers_that_are_missing_are_lost_once_and_hold_up_nothing() {
         let mut track = track(1..5);
-        assert_eq!(track.output(8, 1), 3);
+        assert_eq!(track.output(8, 1, WEIGHT), 3);
         track.complete(1..5);
         assert_eq!((track.oldest(), track.incomplete()), (8, 1));
         let mut done = Intervals::default();
@@ -160,8 +231,8 @@ mod tests {
     #[test]
     fn what_came_before_a_damaged_beginning_is_not_called_lost() {
         let mut track = Track::unknown("cloud");
-        assert_eq!(track.output(1000, 7), 0);
-        assert_eq!((track.oldest(), track.output(1002, 7)), (1000, 1));
+        assert_eq!(track.output(1000, 7, WEIGHT), 0);
+        assert_eq!((track.oldest(), track.output(1002, 7, WEIGHT)), (1000, 1));
     }
 
     #[test]
@@ -171,5 +242,21 @@ mod tests {
         track.complete(5..8);
         let after = [0, 1, 2, 3, 4, 100].map(|count| track.after_incomplete(count));
         assert_eq!(after, [3, 4, 5, 9, 10, 20]);
+    }
+
+    #[test]
+    fn what_has_moved_is_found_behind_the_snapshot_that_expects_it_and_missed_when_it_is_not() {
+        let mut track = Track::unknown("cloud");
+        let mut done = Intervals::default();
+        done.insert_range(0..3);
+        done.insert(5);
+        track.begin_at(8, &done);
+        assert_eq!((track.incomplete(), track.needed_segment()), (0, None));
+        [3, 4].into_iter().for_each(|number| track.moved(number, 9, WEIGHT));
+        track.complete(6..7);
+        assert_eq!((track.incomplete(), track.oldest(), track.needed_segment()), (2, 3, Some(9)));
+        assert_eq!((track.finish(), track.finish()), (1, 0), "7 is nowhere");
+        track.moved(5, 9, WEIGHT);
+        assert_eq!(track.incomplete(), 2, "done is done");
     }
 }

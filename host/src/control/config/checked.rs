@@ -111,6 +111,32 @@ pub struct Spool {
     pub max_qos0_messages: usize,
     /// When a message counts as safe, and so what an acknowledgement is worth.
     pub sync: Sync,
+    /// Older messages are dropped; none: never.
+    pub max_age: Option<Duration>,
+    pub when_full: WhenFull,
+    pub qos0: Qos0,
+}
+
+/// What happens to QoS 1 and 2 when an upstream has no room left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenFull {
+    /// New ones wait, with their devices.
+    #[default]
+    BackPressure,
+    /// The oldest go, whole segments of them.
+    DropOldest,
+    /// QoS 0 that is in the spool goes; then new ones wait.
+    DropQos0First,
+}
+
+/// Where QoS 0 waits for its upstream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Qos0 {
+    /// In memory: over an outage of seconds, not over a restart.
+    #[default]
+    Memory,
+    /// In the log with the others: in order with them and over a restart. Nobody waits for the disk.
+    Spool,
 }
 
 #[derive(Clone, Debug)]

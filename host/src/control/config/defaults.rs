@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, Listener, PluginLimits, Spool, Sync};
+use super::checked::{BrokerLimits, Listener, PluginLimits, Qos0, Spool, Sync, WhenFull};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -81,6 +81,10 @@ impl Default for Spool {
             // Nobody waits for these; a minute of them shows what just happened.
             max_qos0_messages: 10_000,
             sync: Sync::Group,
+            // What is too old to be wanted is for the operator to say.
+            max_age: None,
+            when_full: WhenFull::BackPressure,
+            qos0: Qos0::Memory,
         }
     }
 }

@@ -1,21 +1,28 @@
 //! The one owner of the log: takes what waits, writes it once, syncs it once, and only then lets anybody see or ack it.
 //!
 //! ```text
-//!  turn:  collect ─▶ encode ─▶ (roll) ─▶ append + sync ─▶ fold into the image ─▶ place, confirm ─▶ resolve ─▶ trim
+//!  turn:  collect ─▶ admit ─▶ encode ─▶ (roll) ─▶ append + sync ─▶ fold into the image ─▶ place, confirm ─▶ resolve ─▶ trim
 //! ```
 //!
 //! - **Nobody waits for a batch to fill.** While one write is under way the next batch gathers by itself: that is the group
 //!   commit, and it grows with the load.
-//! - **Full is not an error.** Records then wait here in commit order, each with its receipt and its lane permits, so that
+//! - **Full is not an error.** By default records then wait here in commit order, each with its receipt and its lane permits, so that
 //!   the lanes fill and the devices are held back. They are tried again when a segment has gone, and every [`RETRY`].
 //!   Notes go on: they are what lets a full log drain, and have the log's reserve and a share of each segment for it.
+//! - **Each upstream has a share** ([`admission`]): what is away for long holds back its own bindings, not those of others.
+//! - **Space comes back from the front** ([`squeeze`]): what is still wanted of the oldest segment is written again at the end, so
+//!   that one slow upstream pins its own messages and not everything that came after them.
+//! - **What goes when there is too much** is in [`shed`]: what is too old, and what `when_full` says.
 //! - **An error is the end.** Nothing is resolved after it; whoever waits is dropped unacknowledged, and the process ends.
 //! - **A record that no segment has room for** is not kept: its outputs are counted as `oversize`, or its device would send
 //!   it for ever. Its changes are kept if they fit.
 //!
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
+mod admission;
 mod room;
+mod shed;
+mod squeeze;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -23,21 +30,36 @@ use std::time::Instant;
 
 use self::room::Full;
 pub(in crate::spool) use self::room::RETRY;
+use self::squeeze::Squeeze;
 use super::batch::{Batch, weight};
 use super::image::Image;
 use super::log::{AppendError, Disk, Location, Log};
 use super::notes::Notes;
-use super::{Record, Shared};
+use super::{Fate, Record, Shared};
+use crate::control::config;
+use crate::control::rate_limit::RateLimit;
 
 pub(super) struct Committer<D: Disk> {
     log: Log<D>,
     image: Image,
-    /// Of the configuration, in order.
+    /// Of the configuration, in order; then those that only the log knows.
     names: Vec<Arc<str>>,
+    configured: usize,
+    policy: config::Spool,
+    /// Held back by the share of an upstream.
     records: VecDeque<Record>,
+    /// Admitted, next to be written.
+    ready: VecDeque<Record>,
     notes: Notes,
     batch: Batch,
     full: Option<Full>,
+    squeeze: Option<Squeeze<D>>,
+    next_sweep: Instant,
+    /// What was dropped is in the books, and not in the log yet: what would be dropped next is not known before.
+    is_dropping: bool,
+    /// Upstreams whose share is full, by name in the log of the gateway.
+    is_held: Vec<bool>,
+    warnings: RateLimit,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +74,24 @@ pub(super) enum Turn {
 // === impl Committer ===
 
 impl<D: Disk> Committer<D> {
-    pub fn new(log: Log<D>, image: Image, names: Vec<Arc<str>>) -> Self {
-        let notes = Notes::new(names.len());
-        Self { log, image, names, records: VecDeque::new(), notes, batch: Batch::default(), full: None }
+    pub fn new(log: Log<D>, image: Image, names: Vec<Arc<str>>, configured: usize, policy: config::Spool) -> Self {
+        Self {
+            notes: Notes::new(names.len()),
+            batch: Batch::new(policy.qos0),
+            is_held: vec![false; names.len()],
+            log,
+            image,
+            names,
+            configured,
+            policy,
+            records: VecDeque::new(),
+            ready: VecDeque::new(),
+            full: None,
+            squeeze: None,
+            next_sweep: Instant::now(),
+            is_dropping: false,
+            warnings: RateLimit::per_second(1),
+        }
     }
 
     /// The first segment of this process. A log that is full from the start opens all the same: it has a backlog to send.
@@ -78,34 +115,38 @@ impl<D: Disk> Committer<D> {
     pub fn turn(&mut self, shared: &Shared) -> Result<Turn, AppendError> {
         self.collect(shared);
         self.refuse_oversize(shared);
-        let ready = if self.may_write_records() { self.records.len() } else { 0 };
-        if ready > 0 && self.write(shared, true)? {
+        self.expire(shared);
+        let has_dropped = self.admit(shared);
+        if !self.ready.is_empty() && self.may_write_records() && self.write(shared, true)? {
             return Ok(Turn::Worked);
         }
         if !self.notes.is_empty() && self.write(shared, false)? {
             return Ok(Turn::Worked);
         }
-        let waits = !self.records.is_empty() || !self.notes.is_empty();
+        if has_dropped || (!self.ready.is_empty() && self.make_space(shared)?) {
+            return Ok(Turn::Worked);
+        }
+        let waits = !self.records.is_empty() || !self.ready.is_empty() || !self.notes.is_empty();
         Ok(if waits { Turn::Full(self.retry()) } else { Turn::Idle })
     }
 
     fn collect(&mut self, shared: &Shared) {
         let mut ledger = shared.ledger();
-        self.records.append(&mut ledger.incoming);
+        self.records.append(&mut ledger.take_incoming());
         self.notes.absorb(&mut ledger.notes);
     }
 
     fn refuse_oversize(&mut self, shared: &Shared) {
-        let most = self.max_record();
-        for record in self.records.iter_mut().filter(|record| weight(record) as u64 > most) {
-            let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(super::Output::is_kept);
+        let (most, qos0) = (self.max_record(), self.policy.qos0);
+        for record in self.records.iter_mut().filter(|record| weight(record, qos0) as u64 > most) {
+            let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
             record.outputs = rest;
             let mut ledger = shared.ledger();
             for output in kept {
                 tracing::error!(topic = ?output.message.topic, "its record is larger than a segment of the spool; not kept");
-                ledger.refuse();
+                ledger.give_up(1, Fate::Oversize);
             }
-            if weight(record) as u64 > most {
+            if weight(record, qos0) as u64 > most {
                 tracing::error!(changes = record.changes.len(), "changes larger than a segment of the spool; not kept");
                 record.changes.clear();
             }
@@ -117,7 +158,7 @@ impl<D: Disk> Committer<D> {
         self.batch.clear(&self.image, &self.names);
         self.batch.notes(&self.notes, &self.names);
         let most = self.max_record() as usize;
-        let count = if with_records { self.batch.records(&self.records, &self.names, most) } else { 0 };
+        let count = if with_records { self.batch.records(&self.ready, &self.names, most) } else { 0 };
         let room = if with_records { self.make_room() } else { self.make_reserved_room() };
         match room {
             Err(AppendError::Full(shortage)) => {
@@ -140,11 +181,12 @@ impl<D: Disk> Committer<D> {
     fn publish(&mut self, shared: &Shared, count: usize, locations: &[Location]) {
         let mut settled = Vec::with_capacity(count);
         let notes = std::mem::replace(&mut self.notes, Notes::new(self.names.len()));
+        self.is_dropping = false;
         let mut ledger = shared.ledger();
         let mut numbers = self.batch.first_numbers().to_vec();
-        for (record, at) in self.records.drain(..count).zip(locations) {
+        for (record, at) in self.ready.drain(..count).zip(locations) {
             for output in record.outputs {
-                match numbers.get_mut(output.upstream).filter(|_| output.is_kept()) {
+                match numbers.get_mut(output.upstream).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
                         ledger.place(*number, output, *at);
                         *number += 1;

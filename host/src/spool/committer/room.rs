@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
+use crate::control::config::WhenFull;
 use crate::spool::frame::SNAPSHOT;
 use crate::spool::log::{AppendError, Disk, Frame};
 
@@ -32,7 +33,7 @@ impl<D: Disk> Committer<D> {
         if in_reserve || self.log.must_roll(wanted) {
             self.roll()?;
         }
-        if self.full.take().is_some() {
+        if self.full.take().is_some() && self.policy.when_full != WhenFull::DropOldest {
             tracing::info!("the spool has room again");
         }
         Ok(())
@@ -63,7 +64,11 @@ impl<D: Disk> Committer<D> {
 
     pub(super) fn is_full(&mut self, shortage: &dyn std::fmt::Display) {
         if self.full.is_none() {
-            tracing::warn!("the spool is full: {shortage}; devices are held back until there is room");
+            let policy = match self.policy.when_full {
+                WhenFull::DropOldest => "the oldest messages go",
+                WhenFull::BackPressure | WhenFull::DropQos0First => "devices are held back until there is room",
+            };
+            tracing::warn!("the spool is full: {shortage}; {policy}");
         }
         let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
         self.full = Some(Full { retry: Instant::now() + RETRY, reserve });
@@ -81,9 +86,19 @@ impl<D: Disk> Committer<D> {
             return;
         }
         match self.log.remove_below(needed) {
-            Ok(()) => self.full.iter_mut().for_each(|full| full.retry = Instant::now()),
+            Ok(()) => self.has_more_room(),
             // They cost space only, and the next turn tries again.
             Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
+        }
+    }
+
+    /// A segment is gone: records are tried again, and the reserve may be whole again.
+    fn has_more_room(&mut self) {
+        let snapshot = self.image.encode_snapshot();
+        let has_reserve = self.log.has_reserve(Frame { kind: SNAPSHOT, body: &snapshot });
+        if let Some(full) = &mut self.full {
+            full.retry = Instant::now();
+            full.reserve &= !has_reserve;
         }
     }
 

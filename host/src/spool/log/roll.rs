@@ -21,6 +21,14 @@ impl<D: Disk> Log<D> {
         self.roll_within(snapshot, self.options.max_bytes, 0)
     }
 
+    /// Whether [`Log::roll_reserved`] could begin one more segment, above the free floor.
+    pub fn has_reserve(&self, snapshot: Frame<'_>) -> bool {
+        let reserve = self.capacity_for(snapshot);
+        let free = self.folder.disk.free_bytes(self.folder.dir()).unwrap_or(0);
+        self.bytes().saturating_add(reserve) <= self.options.max_bytes
+            && free >= self.options.free_floor.saturating_add(reserve)
+    }
+
     fn roll_within(&mut self, snapshot: Frame<'_>, limit: u64, floor: u64) -> Result<Location, AppendError> {
         self.check_poison()?;
         if snapshot.body.len() > MAX_BODY_BYTES {

@@ -65,7 +65,8 @@ fn an_upstream_that_is_not_configured_keeps_its_messages() {
     disk.kill();
     let bench = Bench::open(disk, vec!["three", "one"], config).unwrap();
     assert_eq!((bench.read(0), bench.read(1)), (vec![], vec!["a".to_string()]));
-    assert_eq!(bench.restored.recovery.orphaned, [("two".to_string(), 1)]);
+    let orphaned = &bench.restored.recovery.orphaned;
+    assert_eq!((orphaned.len(), &*orphaned[0].upstream, orphaned[0].messages), (1, "two", 1));
     let Bench { disk, config, spool, .. } = bench;
     drop(spool);
     disk.kill();

@@ -38,7 +38,7 @@ struct Bench {
 
 /// The smallest log, whose segments have room for a mebibyte each.
 fn small() -> config::Spool {
-    config::Spool { max_bytes: 4 << 20, free_floor: 0, max_qos0_messages: 2, sync: config::Sync::Group }
+    config::Spool { max_bytes: 4 << 20, free_floor: 0, max_qos0_messages: 2, ..config::Spool::default() }
 }
 
 fn message(qos: QoS, text: &str) -> Message {
@@ -122,7 +122,8 @@ impl Bench {
 
     fn balance(&self) {
         let c = &self.counters;
-        let ended = [&c.forwarded, &c.upstream_refused, &c.expired, &c.oversize, &c.corrupt, &c.dropped_full];
+        let ended =
+            [&c.forwarded, &c.upstream_refused, &c.expired, &c.oversize, &c.corrupt, &c.dropped_full, &c.purged];
         let ended: u64 = ended.iter().map(|counter| counter.get()).sum();
         assert_eq!(c.committed.get() + c.recovered.get(), self.spool.waiting() as u64 + ended);
     }

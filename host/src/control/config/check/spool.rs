@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::{Spool, Sync};
+use crate::control::config::checked::{Qos0, Spool, Sync, WhenFull};
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::Table;
 
@@ -14,6 +14,16 @@ const SMALLEST: ByteSize = ByteSize::mib(16);
 /// Shorter than a sync takes on slow flash is no interval; a minute is a loss that nobody means.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
+/// Below a second everything is too old before it is sent; a hundred years are never.
+const AGES: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=super::limits::LONGEST_SESSION;
+
+const WHEN_FULL: [(&str, WhenFull); 3] = [
+    ("back-pressure", WhenFull::BackPressure),
+    ("drop-oldest", WhenFull::DropOldest),
+    ("drop-qos0-first", WhenFull::DropQos0First),
+];
+const QOS0: [(&str, Qos0); 2] = [("memory", Qos0::Memory), ("spool", Qos0::Spool)];
+
 pub fn check(table: &Table<'_>) -> Spool {
     let default = Spool::default();
     let bytes = |size: Option<usize>, default: u64| size.map_or(default, |size| size as u64);
@@ -22,6 +32,9 @@ pub fn check(table: &Table<'_>) -> Spool {
         free_floor: bytes(table.size("free_floor", ByteSize::b(0)..=ByteSize::tib(1)), default.free_floor),
         max_qos0_messages: table.number("max_qos0_messages", 1..=MANY).unwrap_or(default.max_qos0_messages),
         sync: sync(table).unwrap_or(default.sync),
+        max_age: table.duration("max_age", AGES),
+        when_full: one_of(table, "when_full", &WHEN_FULL).unwrap_or(default.when_full),
+        qos0: one_of(table, "qos0", &QOS0).unwrap_or(default.qos0),
     };
     table.finish();
     spool
@@ -41,4 +54,16 @@ fn sync(table: &Table<'_>) -> Option<Sync> {
         table.add(Problem::error(typed.span(), format!("`sync` cannot be \"{text}\"")).advice(advice));
     }
     sync
+}
+
+fn one_of<T: Copy>(table: &Table<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+    let typed = table.text(key)?;
+    let text = *typed.get_ref();
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+    if found.is_none() {
+        let words: Vec<String> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
+        let advice = format!("choose one of {}", words.join(", "));
+        table.add(Problem::error(typed.span(), format!("`{key}` cannot be \"{text}\"")).advice(advice));
+    }
+    found
 }

@@ -14,9 +14,7 @@ const LATER: &[(&str, &str)] = &[
     ("tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
     ("users", "this version has no passwords on listeners yet"),
     ("acl", "this version has no access lists yet"),
-    ("when_full", "this version always holds devices back when the spool is full"),
     ("max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
-    ("qos0", "this version keeps QoS 0 in memory"),
 ];
 
 // === impl Table ===
