@@ -156,12 +156,16 @@ impl Track {
         numbers.filter(|number| !self.done.contains(*number)).collect()
     }
 
-    /// What would go first: the oldest run, or the older half of the only one. The number after it.
-    pub fn oldest_part(&self) -> Option<(u64, Run)> {
-        let (end, run) = self.runs.oldest(self.next)?;
-        let is_last = end >= self.next;
-        let half = self.after_incomplete(run.live.div_ceil(2));
-        Some((if is_last { half.min(end) } else { end }, run))
+    /// What would go first, part by part: the runs with something incomplete, each with the number after it. The last part is the
+    /// older half of the last run, which may be all there is.
+    pub fn parts(&self) -> impl Iterator<Item = (u64, Run)> {
+        let mut before = 0;
+        self.runs.iter().filter(|(_, run)| run.live > 0).map(move |(start, run)| {
+            let end = self.runs.end_of(start, self.next);
+            let half = before + run.live.div_ceil(2);
+            before += run.live;
+            (if end >= self.next { self.after_incomplete(half).min(end) } else { end }, *run)
+        })
     }
 
     /// The oldest segment that holds an incomplete output.

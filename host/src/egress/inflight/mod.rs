@@ -56,6 +56,8 @@ pub struct Inflight {
     releases: u64,
     /// Done, and not known to be durable.
     closing: usize,
+    /// QoS 0 that the spool keeps, on its way into the socket of this connection.
+    passing: usize,
     /// Messages below may have been sent in this session, by an earlier process.
     sent_below: u64,
     /// Messages below may have been sent in a session that was lost.
@@ -105,6 +107,7 @@ impl Inflight {
             exactly_once: 0,
             releases: 0,
             closing: 0,
+            passing: 0,
             sent_below: recovered.sent_below,
             doubtful_below: 0,
             doubtful: 0,
@@ -194,6 +197,18 @@ impl Inflight {
         self.closing += 1;
     }
 
+    /// A message of QoS 0 that the spool keeps is being written. It has no exchange, and takes a place all the same, as in
+    /// [`Inflight::leave_out`].
+    pub fn pass(&mut self) {
+        self.passing += 1;
+    }
+
+    /// It is written, and over but for the disk.
+    pub fn passed(&mut self, number: u64) {
+        self.passing = self.passing.saturating_sub(1);
+        self.leave_out(number);
+    }
+
     /// Whether an exchange with this number can begin now: there is room, it has not begun, and its id is free.
     pub fn admits(&mut self, number: u64) -> bool {
         self.blocked |= self.exchanges.keys().next().is_some_and(|oldest| number.saturating_sub(*oldest) >= IDS);
@@ -217,10 +232,11 @@ impl Inflight {
 
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
-        self.exchanges.len() - self.resend.len()
+        self.exchanges.len() - self.resend.len() + self.passing
     }
 
     fn connect(&mut self, window: Window) {
+        self.passing = 0;
         self.window = Window { all: self.limit.min(window.all), ..window };
     }
 

@@ -144,6 +144,9 @@ impl<'a> Session<'a> {
         result?;
         self.keep_alive.sent(Instant::now());
         while let Some(position) = self.out.next_written() {
+            if position.turn == 0 {
+                self.sender.inflight.passed(position.number);
+            }
             self.sender.queue.complete(position, Fate::Forwarded);
         }
         Ok(())

@@ -38,7 +38,7 @@ impl Session<'_> {
     /// `false` when it has to be offered again later.
     fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
-        if entry.message.qos == QoS::AtMostOnce {
+        if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
             self.send(entry, None);
             return true;
         }
@@ -53,11 +53,11 @@ impl Session<'_> {
         admitted
     }
 
-    /// `number` when the spool keeps it; the server may take it at QoS 0 all the same.
+    /// `number` when the spool keeps it; it may be QoS 0 all the same, by configuration or because the server takes no more.
     fn send(&mut self, entry: Entry, number: Option<u64>) {
         // Tokio's clock, so that a test can stop it.
         let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
-        let Some(message) = entry.message.aged(held) else {
+        let Some(message) = entry.message.aged(held).filter(|_| self.sender.queue.is_fresh(held)) else {
             number.into_iter().for_each(|number| self.sender.inflight.leave_out(number));
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
@@ -70,7 +70,10 @@ impl Session<'_> {
         }
         let publish = Publish { id: 0, dup: false, message };
         match self.encode(Outgoing::Publish(&publish)) {
-            Ok(()) => self.out.mark_end(entry.position),
+            Ok(()) => {
+                number.into_iter().for_each(|_| self.sender.inflight.pass());
+                self.out.mark_end(entry.position);
+            }
             Err(error) => self.give_up(entry.position, &publish.message, &error),
         }
     }

@@ -15,6 +15,7 @@ mod damage;
 mod figures;
 mod full;
 mod order;
+mod policies;
 mod real;
 
 use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};

@@ -1,0 +1,145 @@
+//! Who may write next: each upstream has a share of the log, and one that has used its own up waits by itself.
+//!
+//! - **The share.** With one upstream, all there is. With several, equal parts of three quarters of the log; the last quarter is
+//!   what lets a full log be squeezed. An upstream that is not configured any more and still has messages has a part too.
+//! - **A record is whole.** One that goes to two upstreams waits when one of them has no room: its ack promises both.
+//! - **A binding is whole.** What follows a held record in one of its bindings waits behind it, so that messages of one client
+//!   and topic, which meet the same bindings, stay in order. Other bindings go on; the places that the held records keep are
+//!   what holds the devices of theirs back. So a fan-out binding, and two bindings on one topic, are held by either upstream.
+//! - **QoS 0 never waits and never crowds out.** It may fill a quarter of a share, unless it is the first to go; what has no room
+//!   is dropped.
+
+use std::collections::{HashSet, VecDeque};
+use std::sync::Arc;
+
+use super::Committer;
+use crate::control::config::WhenFull;
+use crate::spool::log::Disk;
+use crate::spool::track::Track;
+use crate::spool::{Fate, Output, Record, Shared};
+
+/// What each upstream has in the log, or is about to have, by upstream.
+struct Usage {
+    bytes: Vec<u64>,
+    qos0: Vec<u64>,
+}
+
+/// Its bindings, by the semaphores of their places: a binding has its own.
+fn bindings(record: &Record) -> impl Iterator<Item = usize> {
+    record.hold.iter().map(|permit| Arc::as_ptr(permit.semaphore()) as usize)
+}
+
+impl<D: Disk> Committer<D> {
+    /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
+    pub(super) fn admit(&mut self, shared: &Shared) -> bool {
+        if self.records.is_empty() {
+            self.is_held.fill(false);
+            return false;
+        }
+        let (share, mut usage) = (self.share(), self.usage());
+        let (mut held, mut full) = (HashSet::new(), vec![false; self.names.len()]);
+        let mut waiting = VecDeque::new();
+        for mut record in std::mem::take(&mut self.records) {
+            self.shed_qos0(&mut record, &usage, shared);
+            let mut has_room = true;
+            for output in record.outputs.iter().filter(|output| output.is_kept(self.policy.qos0)) {
+                if !usage.has_room(output, share) {
+                    has_room = false;
+                    full.iter_mut().skip(output.upstream).take(1).for_each(|full| *full = true);
+                }
+            }
+            if has_room && !bindings(&record).any(|binding| held.contains(&binding)) {
+                usage.add(&record);
+                self.ready.push_back(record);
+            } else if record.is_unawaited() {
+                shared.ledger().give_up(record.outputs.len(), Fate::Dropped);
+            } else {
+                held.extend(bindings(&record));
+                waiting.push_back(record);
+            }
+        }
+        self.records = waiting;
+        let first = full.iter().position(|full| *full);
+        self.tell_held(full);
+        self.policy.when_full == WhenFull::DropOldest
+            && first.is_some_and(|upstream| self.drop_oldest(upstream, shared))
+    }
+
+    /// What one upstream may have in the log.
+    fn share(&self) -> u64 {
+        if self.holders() > 1 { self.portion() } else { u64::MAX }
+    }
+
+    fn holders(&self) -> u64 {
+        let is_holder = |name: &&Arc<str>| self.image.track(name).is_some_and(|track| track.incomplete() > 0);
+        (self.configured + self.names.iter().skip(self.configured).filter(is_holder).count()) as u64
+    }
+
+    /// Two segments apart, which are the one that is written and the reserve.
+    fn portion(&self) -> u64 {
+        let usable = self.policy.max_bytes.saturating_sub(2 * self.log.max_append());
+        usable / 4 * 3 / self.holders().max(1)
+    }
+
+    fn usage(&self) -> Usage {
+        let of = |name: &Arc<str>| self.image.track(name).map_or((0, 0), Track::bytes);
+        let (bytes, qos0) = self.names.iter().map(of).unzip();
+        let mut usage = Usage { bytes, qos0 };
+        self.ready.iter().for_each(|record| usage.add(record));
+        usage
+    }
+
+    fn shed_qos0(&self, record: &mut Record, usage: &Usage, shared: &Shared) {
+        if self.policy.when_full == WhenFull::DropQos0First
+            || !record.outputs.iter().any(|output| output.is_kept(self.policy.qos0) && output.is_qos0())
+        {
+            return;
+        }
+        let (before, most) = (record.outputs.len(), self.portion() / 4);
+        record
+            .outputs
+            .retain(|output| !output.is_qos0() || usage.qos0.get(output.upstream).is_none_or(|used| *used < most));
+        shared.ledger().give_up(before - record.outputs.len(), Fate::Dropped);
+    }
+
+    /// Each time that it begins.
+    fn tell_held(&mut self, full: Vec<bool>) {
+        for (index, _) in full
+            .iter()
+            .enumerate()
+            .filter(|(index, full)| **full && !self.is_held.get(*index).is_some_and(|held| *held))
+        {
+            let (upstream, share) = (self.names.get(index).map(|name| &**name), self.share());
+            if self.policy.when_full == WhenFull::DropOldest {
+                tracing::warn!(upstream, share, "its share of the spool is full; its oldest messages go");
+            } else {
+                tracing::warn!(
+                    upstream,
+                    share,
+                    "its share of the spool is full; the devices of its bindings are held back"
+                );
+            }
+        }
+        self.is_held = full;
+    }
+}
+
+// === impl Usage ===
+
+impl Usage {
+    /// One that has nothing in the log may always write: also the largest record gets through alone.
+    fn has_room(&self, output: &Output, share: u64) -> bool {
+        let used = self.bytes.get(output.upstream).copied().unwrap_or(0);
+        used == 0 || used.saturating_add(output.message.weight() as u64) <= share
+    }
+
+    fn add(&mut self, record: &Record) {
+        for output in &record.outputs {
+            let weight = output.message.weight() as u64;
+            self.bytes.iter_mut().skip(output.upstream).take(1).for_each(|used| *used += weight);
+            if output.is_qos0() {
+                self.qos0.iter_mut().skip(output.upstream).take(1).for_each(|used| *used += weight);
+            }
+        }
+    }
+}

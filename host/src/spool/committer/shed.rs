@@ -1,0 +1,82 @@
+//! What goes when there is too much: what is too old, and the oldest of an upstream without room.
+//!
+//! Both take whole runs, a segment's worth of one upstream, so that nothing has to be read for it and space comes back in
+//! segments. What may have been sent stays: only the upstream can say what became of it [MQTT-4.3.3-7], and its packet id must
+//! not meet another message. The books are told first, the log by a note; a segment goes when that note is durable.
+
+use std::time::{Duration, Instant};
+
+use super::Committer;
+use crate::control::clock;
+use crate::control::config::WhenFull;
+use crate::spool::log::{AppendError, Disk};
+use crate::spool::runs::Run;
+use crate::spool::track::Track;
+use crate::spool::{Fate, Shared};
+
+/// How often runs are looked at for their age. What is sent is judged to the moment; this is about the room of what is not.
+const SWEEP: Duration = Duration::from_secs(10);
+
+impl<D: Disk> Committer<D> {
+    /// Takes away what is too old in the segments that are not written any more.
+    pub(super) fn expire(&mut self, shared: &Shared) {
+        let now = Instant::now();
+        if self.is_dropping || now < self.next_sweep {
+            return;
+        }
+        self.next_sweep = now + SWEEP;
+        let (now_ms, active) = (clock::unix_ms(), self.log.active_segment());
+        for (upstream, name) in self.names.iter().enumerate() {
+            let Some(track) = self.image.track(name) else { continue };
+            let is_over = |run: &Run| run.segment != active && run.is_dead(now_ms, self.max_age_ms());
+            let dead = track.parts().take_while(|(_, run)| is_over(run)).last();
+            let dropped = dead.map_or(0, |(end, _)| shared.ledger().drop_below(upstream, end, Fate::Expired));
+            if dropped > 0 {
+                tracing::info!(upstream = &**name, dropped, "too old: dropped from the spool, unsent");
+                self.is_dropping = true;
+            }
+        }
+    }
+
+    /// When to look again; none while nothing can grow too old.
+    pub fn sweep_due(&self) -> Option<Instant> {
+        let runs = || self.image.tracks().iter().flat_map(|track| track.runs().iter());
+        let may_die = runs().any(|(_, run)| run.live > 0 && (self.policy.max_age.is_some() || run.dies_ms < u64::MAX));
+        may_die.then_some(self.next_sweep)
+    }
+
+    pub(super) fn max_age_ms(&self) -> Option<u64> {
+        self.policy.max_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Records wait for room in the log. Whether something was done about it.
+    pub(super) fn make_space(&mut self, shared: &Shared) -> Result<bool, AppendError> {
+        if self.squeeze(shared)? {
+            return Ok(true);
+        }
+        let largest =
+            |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.track(name)).map(Track::bytes);
+        let victim = (0..self.names.len()).max_by_key(largest);
+        Ok(self.policy.when_full == WhenFull::DropOldest
+            && victim.is_some_and(|upstream| self.drop_oldest(upstream, shared)))
+    }
+
+    /// Whether there was something that could go.
+    pub(super) fn drop_oldest(&mut self, upstream: usize, shared: &Shared) -> bool {
+        if self.is_dropping {
+            return false;
+        }
+        let Some(name) = self.names.get(upstream) else { return false };
+        let Some(track) = self.image.track(name) else { return false };
+        // The first part of which anything may go: what was sent stays, and may be a run of its own.
+        let drop_to = |(end, _)| shared.ledger().drop_below(upstream, end, Fate::Dropped);
+        let dropped = track.parts().map(drop_to).find(|dropped| *dropped > 0).unwrap_or(0);
+        self.is_dropping = dropped > 0;
+        if dropped > 0
+            && let Some(suppressed) = self.warnings.permit()
+        {
+            tracing::warn!(upstream = &**name, dropped, suppressed, "no room: its oldest messages were dropped");
+        }
+        dropped > 0
+    }
+}

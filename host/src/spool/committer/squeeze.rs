@@ -1,0 +1,180 @@
+//! Space from a log that is full of what nobody wants any more.
+//!
+//! Segments go oldest first, so that a message that nobody fetches keeps everything that came after it. When records have no room
+//! and enough of the log is done, what is still wanted of the oldest segment is written again at the end, under its own
+//! numbers, and the segment can go. It costs one write more for what waits long, and a reader nothing but the knowledge of
+//! where to look ([`super::super::runs`]).
+//!
+//! What is too old to be sent and, if it is the first to go, QoS 0 is left out. A crash at any moment leaves the message in both
+//! places or in one; numbers say that it is the same. One piece for each turn, so that notes and acks go on beside it; it writes
+//! into the reserve, which it gives back with the segment.
+
+use bytes::BytesMut;
+
+use super::Committer;
+use crate::control::clock;
+use crate::control::config::WhenFull;
+use crate::spool::frame::{Written, has_outputs, put_written};
+use crate::spool::log::{AppendError, Disk, Location, Reader};
+use crate::spool::runs::Weight;
+use crate::spool::wire::{Fields, WireError};
+use crate::spool::{Fate, Shared};
+
+/// Read and written at once.
+const PIECE: usize = 1 << 20;
+
+/// The oldest segment, on its way out.
+pub(super) struct Squeeze<D: Disk> {
+    segment: u64,
+    reader: Reader<D>,
+    is_read: bool,
+}
+
+/// What is to be written again.
+#[derive(Default)]
+struct Piece {
+    bytes: BytesMut,
+    count: u32,
+}
+
+impl<D: Disk> Committer<D> {
+    /// One piece. `false` when there is nothing to gain, or no room to do it in.
+    pub(super) fn squeeze(&mut self, shared: &Shared) -> Result<bool, AppendError> {
+        let oldest = self.log.first_segment();
+        if self.squeeze.as_ref().is_none_or(|squeeze| squeeze.segment != oldest) {
+            if oldest >= self.log.active_segment() || !self.is_worthwhile() {
+                return Ok(false);
+            }
+            let reader = self.log.reader(Location { segment: oldest, offset: 0 });
+            self.squeeze = Some(Squeeze { segment: oldest, reader, is_read: false });
+        }
+        let piece = match self.read_piece(shared) {
+            Ok(Some(piece)) => piece,
+            Ok(None) => return Ok(false),
+            Err(error) => {
+                tracing::error!(segment = oldest, "the spool cannot be read: {error}");
+                return Ok(false);
+            }
+        };
+        if !self.write_piece(&piece, shared)? {
+            // No room even in the reserve: from the start when there is.
+            self.squeeze = None;
+            return Ok(false);
+        }
+        self.give_up_missing(shared);
+        self.trim();
+        Ok(true)
+    }
+
+    /// Half a segment and an eighth of the log: below that, the log is full of what is wanted.
+    fn is_worthwhile(&self) -> bool {
+        let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
+        let wanted = |(bytes, qos0): (u64, u64)| if first_to_go { bytes - qos0 } else { bytes };
+        let wanted: u64 = self.image.tracks().iter().map(|track| wanted(track.bytes())).sum();
+        let used = self.log.bytes();
+        used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8
+    }
+
+    /// `None` when all of the segment has been read before.
+    fn read_piece(&mut self, shared: &Shared) -> std::io::Result<Option<Piece>> {
+        let Some(mut squeeze) = self.squeeze.take_if(|squeeze| !squeeze.is_read) else { return Ok(None) };
+        let (mut piece, most) = (Piece::default(), PIECE.min(self.max_record() as usize));
+        let read = loop {
+            match squeeze.reader.next() {
+                Err(error) => break Err(error),
+                Ok(Some((at, _, body)))
+                    if at.segment == squeeze.segment && !piece.is_empty() && piece.bytes.len() + body.len() > most =>
+                {
+                    squeeze.reader.seek(at);
+                    break Ok(());
+                }
+                Ok(Some((at, kind, body))) if at.segment == squeeze.segment => {
+                    if has_outputs(kind) {
+                        // One that makes no sense made none to recovery either, and was told then.
+                        let _ = self.sort_out(&body, squeeze.segment, &mut piece, shared);
+                    }
+                }
+                Ok(_) => {
+                    squeeze.is_read = true;
+                    break Ok(());
+                }
+            }
+        };
+        self.squeeze = Some(squeeze);
+        read.map(|()| Some(piece))
+    }
+
+    /// What is still wanted of a frame.
+    fn sort_out(&self, body: &[u8], segment: u64, piece: &mut Piece, shared: &Shared) -> Result<(), WireError> {
+        let mut fields = Fields::new(body);
+        for _ in 0..fields.u32()? {
+            let written = fields.written()?;
+            if !self.image.track(written.upstream).is_some_and(|track| track.lives_in(written.number, segment)) {
+                continue;
+            }
+            let upstream = self.names.iter().position(|name| **name == *written.upstream);
+            let reason = upstream.zip(self.reason_to_go(&written.weight()));
+            // What may have been sent is kept: only its upstream can say what became of it.
+            if !reason.is_some_and(|(upstream, fate)| shared.ledger().drop_unsent(upstream, written.number, fate)) {
+                piece.keep(&written);
+            }
+        }
+        Ok(())
+    }
+
+    fn reason_to_go(&self, weight: &Weight) -> Option<Fate> {
+        let aged = self.max_age_ms().map_or(u64::MAX, |age| weight.arrived_ms.saturating_add(age));
+        if clock::is_plausible(weight.arrived_ms) && weight.dies_ms.min(aged) <= clock::unix_ms() {
+            return Some(Fate::Expired);
+        }
+        (weight.is_qos0 && self.policy.when_full == WhenFull::DropQos0First).then_some(Fate::Dropped)
+    }
+
+    fn write_piece(&mut self, piece: &Piece, shared: &Shared) -> Result<bool, AppendError> {
+        if piece.count == 0 {
+            return Ok(true);
+        }
+        self.batch.clear(&self.image, &self.names);
+        self.batch.moved(piece.count, &piece.bytes);
+        if self.log.must_roll(self.batch.framed()) {
+            match self.roll_reserved() {
+                Err(AppendError::Full(_)) => return Ok(false),
+                rolled => rolled?,
+            }
+        }
+        let frames = self.batch.frames();
+        let locations = self.log.append(&frames)?;
+        // Before anybody is sent there, and before the first copy goes, at every level of sync.
+        self.log.sync_now()?;
+        for (at, frame) in locations.iter().zip(&frames) {
+            self.image.apply(*at, *frame);
+        }
+        let mut ledger = shared.ledger();
+        for (upstream, name) in self.names.iter().enumerate() {
+            self.image.track(name).into_iter().for_each(|track| ledger.rehome(upstream, track));
+        }
+        Ok(true)
+    }
+
+    /// All has been read, and these should have been met: damaged since the start.
+    fn give_up_missing(&self, shared: &Shared) {
+        let Some(squeeze) = self.squeeze.as_ref().filter(|squeeze| squeeze.is_read) else { return };
+        for (upstream, name) in self.names.iter().enumerate() {
+            let missing = self.image.track(name).map(|track| track.numbers_in(squeeze.segment)).unwrap_or_default();
+            shared.ledger().lose(upstream, &missing);
+        }
+    }
+}
+
+// === impl Piece ===
+
+impl Piece {
+    fn keep(&mut self, written: &Written<'_>) {
+        put_written(&mut self.bytes, written);
+        self.count += 1;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+}
