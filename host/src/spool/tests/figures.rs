@@ -1,4 +1,4 @@
-//! Figures for the documentation: `cargo test --release -p tidegate -- --ignored --nocapture spool::tests::figures`.
+//! Figures for `docs/spool.md`: `cargo test --release -p tidegate --lib -- --ignored --nocapture --test-threads 1 spool::tests::figures`.
 
 use super::*;
 
@@ -42,13 +42,19 @@ async fn commit_at_group_sizes() {
 async fn a_large_backlog_at_start_and_its_drain() {
     let dir = tempfile::tempdir_in(".").unwrap();
     let (spool, _) = open(dir.path());
-    let messages = 2_500_000;
+    let messages = 3_400_000;
     commit(&spool, messages, 4096, &"x".repeat(256)).await;
     spool.close().await;
     drop(spool);
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or("VmRSS: unknown").to_owned()
+    };
+    let before = resident();
     let begun = Instant::now();
     let (spool, restored) = open(dir.path());
     println!("{messages} messages: open in {:?}, of that the log {:?}", begun.elapsed(), restored.recovery.took);
+    println!("{}, and before it was opened: {before}", resident());
     println!("in memory: {} bytes of messages", spool.shared.ledger().weight(0));
     let (begun, queue) = (Instant::now(), spool.queue(0));
     let mut cursor = Position::START;
