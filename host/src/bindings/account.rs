@@ -8,8 +8,8 @@ use crate::control::counters::Counters;
 /// end a message by dropping it, and promise P5 has no place for one that nobody counted.
 #[derive(Debug)]
 pub(super) struct Account {
-    counters: Arc<Counters>,
-    settled: bool,
+    /// None when it is settled.
+    counters: Option<Arc<Counters>>,
 }
 
 // === impl Account ===
@@ -17,20 +17,20 @@ pub(super) struct Account {
 impl Account {
     pub fn open(counters: Arc<Counters>) -> Self {
         counters.in_hand.increment();
-        Self { counters, settled: false }
+        Self { counters: Some(counters) }
     }
 
     /// What became of it is counted elsewhere from here on.
     pub fn settle(mut self) {
-        self.settled = true;
+        self.counters.take().into_iter().for_each(|counters| counters.in_hand.decrement());
     }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        if !self.settled {
-            self.counters.unfinished.increment();
+        if let Some(counters) = &self.counters {
+            counters.unfinished.increment();
+            counters.in_hand.decrement();
         }
-        self.counters.in_hand.decrement();
     }
 }
