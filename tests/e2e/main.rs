@@ -6,6 +6,7 @@ mod hostile_plugins;
 mod interop;
 mod malformed;
 mod qos_kept;
+mod restart;
 mod rumqttd_faults;
 mod sessions;
 mod upstream_outage;

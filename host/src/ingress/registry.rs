@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
@@ -61,6 +61,9 @@ pub struct Opened {
     pub kicked: Arc<Notify>,
 }
 
+/// When what was begun is safe.
+type Written = oneshot::Receiver<()>;
+
 /// How a connection ended.
 #[derive(Debug)]
 pub struct Ending {
@@ -84,7 +87,8 @@ impl Registry {
         Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions, next_generation }
     }
 
-    /// The session of this client: taken over from another connection, resumed, or new.
+    /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
+    /// device hears of it: found again after a crash, the last one would take new messages for repetitions of its own.
     pub async fn open(&self, terms: &Terms) -> Result<Opened, Reason> {
         let waiting = tokio::time::timeout(TAKEOVER_TIMEOUT, async {
             loop {
@@ -95,11 +99,13 @@ impl Registry {
                 released.await;
             }
         });
-        waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))
+        let (opened, written) = waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))?;
+        written.await.map_err(|_| Reason::SERVER_UNAVAILABLE)?;
+        Ok(opened)
     }
 
     /// `None` while another connection has it: that one is asked to leave.
-    fn try_open(&self, terms: &Terms) -> Option<Result<Opened, Reason>> {
+    fn try_open(&self, terms: &Terms) -> Option<Result<(Opened, Written), Reason>> {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.remove(&client) {
@@ -121,7 +127,15 @@ impl Registry {
         Some(Ok(self.attach(client, away, terms, kicked)))
     }
 
-    fn attach(&self, client: Arc<str>, away: Option<Box<Away>>, terms: &Terms, kicked: Arc<Notify>) -> Opened {
+    fn attach(
+        &self,
+        client: Arc<str>,
+        away: Option<Box<Away>>,
+        terms: &Terms,
+        kicked: Arc<Notify>,
+    ) -> (Opened, Written) {
+        let (safe, written) = oneshot::channel();
+        let receipt = Receipt::call(move || _ = safe.send(()));
         match away {
             Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
                 let Away { mut session, will, .. } = *away;
@@ -129,17 +143,19 @@ impl Registry {
                 let releases = session.resume(terms.link());
                 let no_will = will.map(|_| Change::delete(will_of(session.client())));
                 self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
-                Opened { session, present: true, releases, kicked }
+                receipt.resolve();
+                (Opened { session, present: true, releases, kicked }, written)
             }
             away => {
                 if let Some(away) = away {
-                    self.end(*away);
+                    self.end(*away, receipt.split());
                 }
                 let mailbox = self.mailbox(&client, !terms.session_expiry.is_zero());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
-                self.write(session.description(terms.session_expiry, None).into_iter().collect());
-                Opened { session, present: false, releases: Vec::new(), kicked }
+                let begins = session.description(terms.session_expiry, None).into_iter().collect();
+                self.wills.journal().change(begins, receipt);
+                (Opened { session, present: false, releases: Vec::new(), kicked }, written)
             }
         }
     }
@@ -169,7 +185,7 @@ impl Registry {
         let client = away.session.client().clone();
         if ending.session_expiry.is_zero() {
             self.lock().remove(&client);
-            self.end(away);
+            self.end(away, Receipt::none());
         } else {
             self.write(departure(&away, ending.session_expiry));
             self.lock().insert(client, Slot::Away(Box::new(away)));
@@ -206,19 +222,19 @@ impl Registry {
         }
         if let Some(Slot::Away(away)) = slots.remove(client) {
             drop(slots);
-            self.end(*away);
+            self.end(*away, Receipt::none());
         }
     }
 
     /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2). What is written of the will goes in one
     /// record with what becomes of it, or a crash between the two would publish it twice, or never. That may take its time, in
     /// the chain of a binding; the session goes at once, because the next one of this client may begin now.
-    fn end(&self, away: Away) {
+    fn end(&self, away: Away, receipt: Receipt) {
         let Away { mut session, will, .. } = away;
         let mailbox = session.mailbox().clone();
         let Farewell { session: gone, left_over } = session.farewell();
         session.subscriptions.clear(&self.bus, &mailbox);
-        self.write(gone);
+        self.wills.journal().change(gone, receipt);
         if let Some((will, _)) = will {
             let written = session.is_durable().then(|| Change::delete(will_of(session.client())));
             self.wills.publish(session.client(), will.message, written.into_iter().collect());
