@@ -8,4 +8,5 @@ mod malformed;
 mod qos_kept;
 mod rumqttd_faults;
 mod sessions;
+mod upstream_faults;
 mod upstream_outage;
