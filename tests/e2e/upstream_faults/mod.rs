@@ -2,6 +2,7 @@
 
 mod away;
 mod drain;
+mod failover;
 mod several;
 mod silence;
 mod steps;

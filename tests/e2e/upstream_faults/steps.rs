@@ -14,10 +14,10 @@ use tidegate_tests::wire::{PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL};
 
 use super::{Line, Load, WINDOW, config};
 
-const MESSAGES: usize = 40;
+const MESSAGES: usize = 30;
 
 /// Deep in the stream: others are in flight around the packet.
-const NTH: usize = 17;
+const NTH: usize = 13;
 
 struct Step {
     name: String,

@@ -79,6 +79,6 @@ mod tests {
     #[test]
     fn what_is_not_mqtt_is_walked_all_the_same() {
         let mut walker = Walker::default();
-        (0..=u8::MAX).chain([0xFF; 100]).for_each(|byte| drop(walker.step(byte)));
+        (0..=u8::MAX).chain([0xFF; 100]).for_each(|byte| _ = walker.step(byte));
     }
 }

@@ -59,7 +59,7 @@ pub struct Bench {
     pub status: watch::Receiver<UpstreamStatus>,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
-    protocol: Protocol,
+    spec: config::Upstream,
     capacity: usize,
     disk: SimDisk,
     down: Down,
@@ -113,12 +113,11 @@ impl Bench {
         let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        let protocol = spec.protocol;
         let down = Down::default();
         let dial = Pipes { far_ends, capacity, down: down.clone() };
         let prepared = crate::egress::prepare(&spec).unwrap();
         let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
-        Self { spool, counters, status, shutdown, task, protocol, capacity, disk, connections, down }
+        Self { spool, counters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
 
     /// Whether connections to this host are refused.
@@ -133,12 +132,12 @@ impl Bench {
 
     /// The process is killed, and another one starts with this client id.
     pub async fn crash(self, client_id: &str) -> Self {
-        let Self { spool, task, disk, protocol, capacity, .. } = self;
+        let Self { spool, task, disk, spec, capacity, .. } = self;
         task.abort();
         let _ = task.await;
         drop(spool);
         disk.kill();
-        Self::start(config::Upstream { client_id: client_id.into(), ..spec(protocol) }, capacity, disk)
+        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk)
     }
 
     pub fn commit(&self, qos: QoS, text: &str) {
@@ -158,7 +157,7 @@ impl Bench {
     /// The next connection, before its CONNECT is read.
     pub async fn accept(&mut self) -> Peer {
         let (host, stream) = self.connections.recv().await.expect("the client runs");
-        Peer { host, protocol: self.protocol, stream, input: BytesMut::new() }
+        Peer { host, protocol: self.spec.protocol, stream, input: BytesMut::new() }
     }
 
     /// The next connection with its CONNECT answered by success. Says whether it asked for a clean start.

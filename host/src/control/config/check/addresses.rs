@@ -12,6 +12,12 @@ use crate::control::config::raw::{Placed, Table};
 /// Empty when there is none, which has then been reported.
 pub fn check(table: &Table<'_>) -> Vec<Address> {
     match table.value("url") {
+        Some((value, _)) if has_user(value) => {
+            // Drawn at the table's name, and nothing else is said: the line of the url has a password in it.
+            let problem = Problem::error(table.span(), "this `url` contains a user or a password");
+            table.add(problem.advice(UrlError::User.to_string()));
+            return Vec::new();
+        }
         None => table.missing("url", "say where it is: `url = \"mqtts://broker.example.com:8883\"`"),
         Some((DeValue::Array(urls), span)) if urls.is_empty() => table.add(
             Problem::error(span, "`url` is an empty list").advice("name one broker at least, the preferred one first"),
@@ -38,18 +44,20 @@ fn same_place(one: &Address, other: &Address) -> bool {
     one.port == other.port && one.host.eq_ignore_ascii_case(&other.host)
 }
 
-fn parse(table: &Table<'_>, typed: &Placed<&str>) -> Option<Address> {
-    match url::parse(typed.get_ref()) {
-        Ok(address) => Some(address),
-        // Drawn at the table's name: the line of the url has a password in it.
-        Err(error @ UrlError::User) => report(table, table.span(), "this `url` contains a user or a password", error),
-        Err(error) => report(table, typed.span(), "this is no url of an MQTT broker", error),
+/// Whether one of them does what only a url with a user does.
+fn has_user(value: &DeValue<'_>) -> bool {
+    match value {
+        DeValue::String(url) => url.contains('@'),
+        DeValue::Array(urls) => urls.iter().any(|url| has_user(url.get_ref())),
+        _ => false,
     }
 }
 
-fn report(table: &Table<'_>, span: Range<usize>, sentence: &str, error: UrlError) -> Option<Address> {
-    table.add(Problem::error(span, sentence).advice(error.to_string()));
-    None
+fn parse(table: &Table<'_>, typed: &Placed<&str>) -> Option<Address> {
+    let report = |error: UrlError| {
+        table.add(Problem::error(typed.span(), "this is no url of an MQTT broker").advice(error.to_string()));
+    };
+    url::parse(typed.get_ref()).map_err(report).ok()
 }
 
 /// With those before it in the list.
