@@ -62,7 +62,7 @@ impl Upstream {
         self.address
     }
 
-    /// While it is deaf it reads what comes and answers nothing but pings.
+    /// Takes what comes and keeps every ack back, until told otherwise. Pings are answered.
     pub fn hold_acks(&self, hold: bool) {
         self.shared.state().hold(hold);
     }
