@@ -9,4 +9,5 @@ mod qos_kept;
 mod restart;
 mod rumqttd_faults;
 mod sessions;
+mod upstream_faults;
 mod upstream_outage;
