@@ -8,4 +8,5 @@ mod malformed;
 mod qos_kept;
 mod rumqttd_faults;
 mod sessions;
+mod trust;
 mod upstream_outage;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
+//! | the same on the other engine | [`backend`] |
 //! | an upstream | [`mosquitto`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
@@ -14,6 +15,7 @@
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
 
+pub mod backend;
 pub mod binary;
 pub mod counters;
 pub mod device;

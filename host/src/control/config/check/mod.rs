@@ -6,6 +6,7 @@
 mod binding;
 mod broker;
 mod destination;
+mod engine;
 mod gateway;
 mod glob;
 mod json;
@@ -14,6 +15,7 @@ mod loops;
 mod name;
 mod plugin;
 mod spool;
+mod trust;
 mod unused;
 mod upstream;
 mod url;
@@ -28,6 +30,8 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let broker = broker::check(&root.table("broker"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     let spool = spool::check(&root.table("spool"));
+    let engine = engine::check(&root.table("engine"));
+    let trust = trust::check(&root.table("trust"));
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
@@ -40,5 +44,6 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     }
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();
-    Some(Config { gateway: gateway?, broker, upstreams, spool, plugins, bindings, warnings: Problems::default() })
+    let warnings = Problems::default();
+    Some(Config { gateway: gateway?, broker, upstreams, spool, engine, trust, plugins, bindings, warnings })
 }
