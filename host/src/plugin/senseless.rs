@@ -115,6 +115,7 @@ fn load(engine: &Engine, bytes: Vec<u8>, tally: &mut Tally) {
     match Component::link(engine, &ComponentFile::from_bytes(bytes)) {
         Ok(_) => tally.loaded += 1,
         Err(problem) => {
+            println!("DEBUG {problem}");
             assert!(!problem.to_string().is_empty());
             tally.refused += 1;
         }
@@ -127,8 +128,8 @@ fn run(engine: &Engine, bytes: &[u8], random: &mut Random, tally: &mut Tally) {
     std::fs::write(&path, bytes).unwrap();
     let mut spec = fixtures::plugin(path, "{}");
     spec.limits.deadline = Duration::from_millis(5);
-    let Ok(plugin) = LoadedPlugin::load(engine, &fixtures::trust(), &spec) else { return };
-    let Ok(mut chain) = Chain::load("b", &[plugin]) else { return };
+    let Ok(plugin) = LoadedPlugin::load(engine, &fixtures::trust(), &spec) else { println!("DEBUG unloaded"); return };
+    let mut chain = match Chain::load("b", &[plugin]) { Ok(c) => c, Err(e) => { println!("DEBUG unstarted {e}"); return } };
     tally.started += 1;
     for count in [1, 5] {
         let batch: Vec<_> = (0..count).map(|_| envelope(random)).collect();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, nice, setrlimit};
+use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::settings::Settings;
 use crate::control::config::Backend;
@@ -28,9 +28,6 @@ pub enum JobError {
 
 /// The bytes are no component that compiles; the output says why. `EX_DATAERR` of sysexits.
 pub const REFUSED: i32 = 65;
-
-/// Devices come first.
-const NICENESS: i32 = 10;
 
 // === impl Job ===
 
@@ -62,7 +59,8 @@ impl Job {
         }
     }
 
-    /// Before the first byte is read, and without a way back: the hard limits are limits too.
+    /// Before the first byte is read, and without a way back: the hard limits are limits too. Not `nice`: a gateway that starts on a
+    /// busy machine waits for its compiler, and one thread leaves the other cores to the devices.
     fn limit(&self) -> Result<(), JobError> {
         let exactly = |most| Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(Resource::As, exactly(self.memory))?;
@@ -71,8 +69,6 @@ impl Job {
         // It writes into a pipe, and nowhere else.
         setrlimit(Resource::Fsize, exactly(0))?;
         setrlimit(Resource::Core, exactly(0))?;
-        // Where that is not allowed, compiling is as important as the rest.
-        let _ = nice(NICENESS);
         Ok(())
     }
 }
