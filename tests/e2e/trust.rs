@@ -72,7 +72,8 @@ impl Site {
 
     /// By the gateway and by the check, for the same reason.
     fn assert_refused(&self, case: &str, words: &[&str]) {
-        for Finished { code, err, .. } in [self.home.tidegate("check", &["--offline"]), self.home.tidegate("run", &[])] {
+        for Finished { code, err, .. } in [self.home.tidegate("check", &["--offline"]), self.home.tidegate("run", &[])]
+        {
             assert_eq!(code, EX_CONFIG, "{case}: {err}");
             for word in words {
                 assert!(err.contains(word), "{case}: no `{word}` in {err}");

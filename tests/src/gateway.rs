@@ -8,10 +8,10 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::{backend, binary};
 use crate::counters::Counters;
 use crate::eventually::{SOON, eventually, soon};
 use crate::process::{Finished, Lines, Process};
+use crate::{backend, binary};
 
 /// What every test needs and none is about. The rest of a test's configuration follows.
 const PRELUDE: &str =
@@ -84,6 +84,11 @@ impl Gateway {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process, for whoever measures it.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn log(&self) -> &Lines {

@@ -11,9 +11,8 @@ use super::{Engine, LoadedPlugin, Trust};
 
 /// Compiled code is kept beside the components: the second run of the tests compiles nothing.
 pub fn engine() -> Engine {
-    static ENGINE: LazyLock<Engine> = LazyLock::new(|| {
-        Engine::new(&config::Engine::default(), Some(&target().join("compiled-plugins"))).unwrap()
-    });
+    static ENGINE: LazyLock<Engine> =
+        LazyLock::new(|| Engine::new(&config::Engine::default(), Some(&target().join("compiled-plugins"))).unwrap());
     ENGINE.clone()
 }
 

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use wasmtime::component;
 
+use super::capability;
 use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
 use super::refusal::{LoadError, Problem};
-use super::capability;
 use crate::control::config;
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -21,7 +21,9 @@ pub enum Problem {
         "is larger than {limit} bytes: build it without debug information, or raise `component_size` under `[engine.limits]`"
     )]
     TooLarge { limit: usize },
-    #[error("has {found} {what}, {by} allows {limit}: a plugin does not need as many, unless its language brings its runtime along")]
+    #[error(
+        "has {found} {what}, {by} allows {limit}: a plugin does not need as many, unless its language brings its runtime along"
+    )]
     TooMuch { what: &'static str, found: usize, limit: usize, by: &'static str },
     #[error("is not compiled: {0}; `[engine.limits]` has `compile_memory` and `compile_time`")]
     NotCompiled(String),
@@ -47,7 +49,9 @@ pub enum Problem {
         "is not what key `{key}` signed: the file or its signature was changed since; get both anew from who signed, and ask how it came here"
     )]
     WrongSignature { key: String },
-    #[error("was signed under another name, `{signed_as}`: another plugin may be in its place; name the file so if it is the right one")]
+    #[error(
+        "was signed under another name, `{signed_as}`: another plugin may be in its place; name the file so if it is the right one"
+    )]
     OtherFile { signed_as: String },
     #[error("has a signature whose comment has `{word}`: {advice}; sign it again")]
     SignatureComment { word: String, advice: &'static str },

@@ -128,8 +128,17 @@ fn run(engine: &Engine, bytes: &[u8], random: &mut Random, tally: &mut Tally) {
     std::fs::write(&path, bytes).unwrap();
     let mut spec = fixtures::plugin(path, "{}");
     spec.limits.deadline = Duration::from_millis(5);
-    let Ok(plugin) = LoadedPlugin::load(engine, &fixtures::trust(), &spec) else { println!("DEBUG unloaded"); return };
-    let mut chain = match Chain::load("b", &[plugin]) { Ok(c) => c, Err(e) => { println!("DEBUG unstarted {e}"); return } };
+    let Ok(plugin) = LoadedPlugin::load(engine, &fixtures::trust(), &spec) else {
+        println!("DEBUG unloaded");
+        return;
+    };
+    let mut chain = match Chain::load("b", &[plugin]) {
+        Ok(c) => c,
+        Err(e) => {
+            println!("DEBUG unstarted {e}");
+            return;
+        }
+    };
     tally.started += 1;
     for count in [1, 5] {
         let batch: Vec<_> = (0..count).map(|_| envelope(random)).collect();

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
-pub use crate::spool::log::Sync;
 pub use crate::plugin::PublicKey;
+pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
 
 #[derive(Clone, Debug)]

@@ -110,7 +110,9 @@ mod tests {
 
     #[test]
     fn everything_is_counted_through_all_levels() {
-        let counted = census("(component (core module (func) (memory 1)) (component (core module (func) (func) (table 1 funcref))))");
+        let counted = census(
+            "(component (core module (func) (memory 1)) (component (core module (func) (func) (table 1 funcref))))",
+        );
         let Census { functions, modules, nesting, memories, tables, .. } = counted.unwrap();
         assert_eq!((functions, modules, nesting, memories, tables), (3, 3, 0, 1, 1));
     }

@@ -65,7 +65,10 @@ impl Job {
         let exactly = |most| Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(Resource::As, exactly(self.memory))?;
         // The soft one is a signal that can be told from others, the hard one is SIGKILL.
-        setrlimit(Resource::Cpu, Rlimit { current: Some(self.seconds), maximum: Some(self.seconds.saturating_add(1)) })?;
+        setrlimit(
+            Resource::Cpu,
+            Rlimit { current: Some(self.seconds), maximum: Some(self.seconds.saturating_add(1)) },
+        )?;
         // It writes into a pipe, and nowhere else.
         setrlimit(Resource::Fsize, exactly(0))?;
         setrlimit(Resource::Core, exactly(0))?;

@@ -25,7 +25,8 @@ mod tests {
     fn this_is_the_only_file_that_is_excepted_from_the_lint() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
         let word = ["unsafe", "code"].join("_");
-        let excepted: Vec<_> = sources(&root).filter(|path| fs::read_to_string(path).unwrap().contains(&word)).collect();
+        let excepted: Vec<_> =
+            sources(&root).filter(|path| fs::read_to_string(path).unwrap().contains(&word)).collect();
         assert_eq!(excepted, [root.join("plugin/compile/native.rs")]);
     }
 

@@ -66,7 +66,9 @@ fn read(output: impl Read, limit: usize) -> std::io::Result<Vec<u8>> {
 
 fn ended(status: ExitStatus) -> String {
     match status.signal() {
-        Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => "it takes too much processor time".to_owned(),
+        Some(signal) if signal == rustix::process::Signal::XCPU.as_raw() => {
+            "it takes too much processor time".to_owned()
+        }
         Some(signal) if signal == rustix::process::Signal::ABORT.as_raw() => "it takes too much memory".to_owned(),
         _ => format!("the compiler ended with {status}"),
     }

@@ -88,9 +88,9 @@ fn a_key_that_others_could_read_is_replaced_with_all_that_it_sealed() {
     let folder = tempfile::tempdir().unwrap();
     load(folder.path(), &file(SMALL));
     let key = folder.path().join("compiled/key");
-    for spoil in [|key: &Path| fs::set_permissions(key, fs::Permissions::from_mode(0o640)), |key: &Path| {
-        fs::write(key, "short")
-    }] {
+    for spoil in
+        [|key: &Path| fs::set_permissions(key, fs::Permissions::from_mode(0o640)), |key: &Path| fs::write(key, "short")]
+    {
         spoil(&key).unwrap();
         assert_eq!((load(folder.path(), &file(SMALL)), load(folder.path(), &file(SMALL))), (1, 0));
         assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);

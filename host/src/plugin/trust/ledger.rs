@@ -88,7 +88,10 @@ impl Ledger {
     }
 
     /// What runs from now on. Written only when that changes something.
-    pub fn remember<'a>(&mut self, running: impl Iterator<Item = (&'a str, &'a Provenance)>) -> Result<(), LedgerError> {
+    pub fn remember<'a>(
+        &mut self,
+        running: impl Iterator<Item = (&'a str, &'a Provenance)>,
+    ) -> Result<(), LedgerError> {
         let mut known = self.known.clone();
         for (plugin, provenance) in running {
             match &provenance.signer {

@@ -64,7 +64,10 @@ impl Trust {
     }
 
     /// From now on these are what must not become older.
-    pub fn remember<'a>(&mut self, running: impl Iterator<Item = (&'a str, &'a Provenance)>) -> Result<(), LedgerError> {
+    pub fn remember<'a>(
+        &mut self,
+        running: impl Iterator<Item = (&'a str, &'a Provenance)>,
+    ) -> Result<(), LedgerError> {
         self.ledger.remember(running)
     }
 

@@ -101,7 +101,9 @@ impl Signature {
         let found = words.next().and_then(|word| word.get(name.len() + 1..));
         match words.next() {
             None => Ok(found),
-            Some(_) => Err(Problem::SignatureComment { word: format!("{name}:"), advice: "it may stand there only once" }),
+            Some(_) => {
+                Err(Problem::SignatureComment { word: format!("{name}:"), advice: "it may stand there only once" })
+            }
         }
     }
 }

@@ -140,7 +140,9 @@ fn an_older_version_comes_back_only_when_exactly_it_is_named() {
     let mut site = Site::new();
     site.sign("version:1.10.0");
     site.start().unwrap();
-    for (comment, to) in [("version:1.9.0", "1.9.0"), ("version:1.10.0-rc.1", "1.10.0-rc.1"), ("file:x.wasm", "unversioned")] {
+    for (comment, to) in
+        [("version:1.9.0", "1.9.0"), ("version:1.10.0-rc.1", "1.10.0-rc.1"), ("file:x.wasm", "unversioned")]
+    {
         site.sign(comment);
         assert_eq!(site.start(), Err(Problem::Downgrade { from: "1.10.0".into(), to: to.into() }));
     }

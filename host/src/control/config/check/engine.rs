@@ -9,8 +9,7 @@ use crate::control::config::problem::Problem;
 use crate::control::config::raw::Table;
 
 pub fn check(table: &Table<'_>) -> Engine {
-    let engine =
-        Engine { backend: backend(table).unwrap_or_default(), limits: limits(&table.table("limits")) };
+    let engine = Engine { backend: backend(table).unwrap_or_default(), limits: limits(&table.table("limits")) };
     table.finish();
     engine
 }

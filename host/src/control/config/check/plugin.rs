@@ -49,7 +49,8 @@ fn downgrade_to(table: &Table<'_>) -> Option<String> {
     if matches!(text, "unsigned" | "unversioned") || semver::Version::parse(text).is_ok() {
         return Some(text.to_owned());
     }
-    let advice = "write the version to go back to, such as \"1.2.3\", as the refusal shows it; or \"unversioned\", \"unsigned\"";
+    let advice =
+        "write the version to go back to, such as \"1.2.3\", as the refusal shows it; or \"unversioned\", \"unsigned\"";
     table.add(Problem::error(typed.span(), format!("`downgrade_to` cannot be \"{text}\"")).advice(advice));
     None
 }

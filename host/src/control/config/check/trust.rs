@@ -16,7 +16,8 @@ fn keys(table: &Table<'_>) -> Vec<TrustedKey> {
         super::name::check(table, &name);
         let Some(key) = PublicKey::parse(typed.get_ref()) else {
             let sentence = format!("`trust.keys.{}` is not a public key of minisign", name.get_ref());
-            let advice = "copy the second line of `minisign.pub`, 56 characters that begin with `RW`; never the secret key";
+            let advice =
+                "copy the second line of `minisign.pub`, 56 characters that begin with `RW`; never the secret key";
             table.add(Problem::error(typed.span(), sentence).advice(advice));
             continue;
         };
