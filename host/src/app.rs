@@ -64,10 +64,13 @@ impl Gateway {
         let stop_senders = CancellationToken::new();
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
-        let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
-        let (workers, bindings) = start_chains(&config, setup.chains)?;
+        let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        log_plugins(&setup);
+        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains))?;
         let listeners = bind(&config).await?;
         let (spool, restored) = open_spool(&config, counters.clone())?;
+        // The spool's lock is held: no other gateway writes into this folder.
+        setup.remember_versions()?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -162,6 +165,16 @@ impl Gateway {
     /// Messages committed and not yet forwarded.
     pub fn waiting(&self) -> usize {
         self.spool.waiting()
+    }
+}
+
+fn log_plugins(setup: &setup::Setup) {
+    for plugin in &setup.plugins {
+        let sha256 = &plugin.component().inspection().sha256;
+        tracing::info!(plugin = plugin.name(), sha256, origin = %plugin.provenance(), "plugin loaded");
+    }
+    if setup.compiled > 0 {
+        tracing::info!(components = setup.compiled, "compiled; the next start finds them in the cache");
     }
 }
 

@@ -9,5 +9,6 @@ mod qos_kept;
 mod restart;
 mod rumqttd_faults;
 mod sessions;
+mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
+//! | the same on the other engine | [`backend`] |
 //! | an upstream | [`mosquitto`], or one that a test has in its hand: [`upstream`] |
 //! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
@@ -15,6 +16,7 @@
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
 
+pub mod backend;
 pub mod binary;
 pub mod chaos;
 pub mod counters;

@@ -112,7 +112,8 @@ fn describe(plugin: &LoadedPlugin) -> Finding {
     let inspection = plugin.component().inspection();
     let contract = inspection.contract.as_deref().unwrap_or("unknown");
     let path = if inspection.batched { "batched" } else { "one message at a time" };
-    let text = format!("contract {contract}, {path}, {} bytes", inspection.bytes);
+    let origin = plugin.provenance();
+    let text = format!("contract {contract}, {path}, {} bytes, {origin}", inspection.bytes);
     Finding { about: format!("plugin {}", plugin.name()), verdict: Verdict::Good, text }
 }
 
