@@ -2,10 +2,12 @@
 
 mod bindings;
 mod config_errors;
+mod dead_letters;
 mod hostile_plugins;
 mod interop;
 mod malformed;
 mod qos_kept;
 mod rumqttd_faults;
 mod sessions;
+mod spool_commands;
 mod upstream_outage;

@@ -6,16 +6,18 @@ use std::time::Instant;
 use tokio::sync::{AcquireError, Semaphore};
 
 use super::gather::{Gather, Input};
+use super::letter::dead_letter;
 use super::places::{Held, kib};
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
 use super::{MAX_HOPS, MAX_INTERNAL_KIB};
 use crate::bus::Bus;
 use crate::chain::{Job, Outcome};
+use crate::control::config::OnError;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
-use crate::spool::{Receipt, Record, Spool};
+use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::NameError;
 
 /// A message that a device or the gateway published, and the ack that waits for it.
@@ -25,6 +27,8 @@ pub struct Inbound {
     pub origin: Arc<Origin>,
     pub arrived: Instant,
     pub receipt: Receipt,
+    /// How often plugins have failed on it before: it was a dead letter.
+    pub attempts: u32,
 }
 
 /// Delivered locally; waits for a place in the lanes of its bindings.
@@ -107,6 +111,13 @@ impl Dispatcher {
         }
     }
 
+    /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
+    /// is no such binding.
+    pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
+        let index = self.table.iter().position(|one| one.spec.name == binding)?;
+        Some(Pending { inbound, bindings: [index].into() })
+    }
+
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
         self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         let bindings = self.table.matching(&inbound.message.topic);
@@ -148,6 +159,8 @@ impl Dispatcher {
         for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
+            let letter = self.letter(binding, &inbound, &outcome);
+            record.outputs.extend(letter);
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
             let Settled { outputs, local, unroutable } = settled;
             self.complain(binding, &inbound, unroutable);
@@ -176,7 +189,7 @@ impl Dispatcher {
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
+        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt, attempts: 0 });
     }
 
     fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
@@ -185,6 +198,15 @@ impl Dispatcher {
             let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
             tracing::warn!(%binding, ?topic, ?client, suppressed, "dropped, no topic for it: {error}");
         }
+    }
+
+    /// For the archive, in the same record as everything else: what becomes of the message is safe as a whole.
+    fn letter(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) -> Option<Output> {
+        let (Outcome::Failed(failure), OnError::DeadLetter { .. }) = (outcome, &binding.spec.on_error) else {
+            return None;
+        };
+        let line = self.spool.dead_letters()?;
+        dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
     }
 
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {

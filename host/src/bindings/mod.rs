@@ -12,6 +12,7 @@
 mod cache;
 mod dispatcher;
 mod gather;
+mod letter;
 mod places;
 mod settle;
 mod table;

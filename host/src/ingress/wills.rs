@@ -19,7 +19,7 @@ impl Wills {
 
     pub fn publish(&self, client: &Arc<str>, message: Message) {
         let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0 });
-        let inbound = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none() };
+        let inbound = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), attempts: 0 };
         self.dispatcher.publish_internal(inbound);
     }
 }

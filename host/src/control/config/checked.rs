@@ -16,6 +16,7 @@ pub struct Config {
     pub broker: Broker,
     pub upstreams: Vec<Upstream>,
     pub spool: Spool,
+    pub dead_letters: DeadLetters,
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
@@ -111,6 +112,13 @@ pub struct Spool {
     pub max_qos0_messages: usize,
     /// When a message counts as safe, and so what an acknowledgement is worth.
     pub sync: Sync,
+}
+
+/// What is kept of messages that plugins failed on: whole oldest segments go when there is more.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    pub max_bytes: u64,
+    pub max_age: Duration,
 }
 
 #[derive(Clone, Debug)]

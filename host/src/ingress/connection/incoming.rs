@@ -72,7 +72,7 @@ impl<R, W> Connection<R, W> {
     fn accept(&mut self, mut message: Message, receipt: Receipt) {
         unpin(&mut message);
         let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
-        let inbound = Inbound { message, origin, arrived: std::time::Instant::now(), receipt };
+        let inbound = Inbound { message, origin, arrived: std::time::Instant::now(), receipt, attempts: 0 };
         if let Some(pending) = self.context.dispatcher.receive(inbound) {
             self.parked.submit(pending);
         }

@@ -5,6 +5,7 @@
 
 mod binding;
 mod broker;
+mod dead_letters;
 mod destination;
 mod gateway;
 mod glob;
@@ -28,6 +29,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let broker = broker::check(&root.table("broker"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     let spool = spool::check(&root.table("spool"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"));
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
@@ -40,5 +42,14 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     }
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();
-    Some(Config { gateway: gateway?, broker, upstreams, spool, plugins, bindings, warnings: Problems::default() })
+    Some(Config {
+        gateway: gateway?,
+        broker,
+        upstreams,
+        spool,
+        dead_letters,
+        plugins,
+        bindings,
+        warnings: Problems::default(),
+    })
 }
