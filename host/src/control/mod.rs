@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod kill_point;
 pub mod rate_limit;
