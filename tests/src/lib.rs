@@ -8,7 +8,10 @@
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | a stream of messages and the acks they got | [`driver`] |
+//! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
+//! | an upstream without faults of its own, which keeps sessions | [`upstream`] |
+//! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
@@ -19,6 +22,7 @@ pub mod counters;
 pub mod device;
 pub mod driver;
 pub mod eventually;
+pub mod fleet;
 pub mod gateway;
 pub mod mosquitto;
 pub mod oracle;
@@ -26,4 +30,7 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod sink;
+pub mod stubborn;
+pub mod trial;
+pub mod upstream;
 pub mod wire;

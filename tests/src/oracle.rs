@@ -68,6 +68,17 @@ impl Oracle {
         self.acknowledged.insert(id.to_owned());
     }
 
+    /// What another one knows, of other streams.
+    pub fn absorb(&mut self, other: Self) {
+        self.sent.extend(other.sent);
+        self.acknowledged.extend(other.acknowledged);
+    }
+
+    /// The identities of what must arrive.
+    pub fn owed(&self) -> impl Iterator<Item = &str> {
+        self.acknowledged.iter().map(String::as_str)
+    }
+
     pub fn obligations(&self) -> usize {
         self.acknowledged.len()
     }

@@ -1,0 +1,5 @@
+mod kill_points;
+
+fn main() {
+    kill_points::run();
+}

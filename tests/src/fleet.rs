@@ -1,0 +1,127 @@
+//! Many stubborn devices at once, a thread each, which follow their gateway from one address to the next.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crate::eventually::soon;
+use crate::oracle::Oracle;
+use crate::stubborn::{Habits, Stubborn};
+
+/// Messages that each device sends after everything has healed: life goes on.
+pub const FRESH: usize = 5;
+
+/// How long a device listens before it looks around.
+const LISTEN: Duration = Duration::from_millis(10);
+
+pub struct Fleet {
+    shared: Arc<Shared>,
+    devices: Vec<JoinHandle<Stubborn>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    gateway: Mutex<Option<SocketAddr>>,
+    last: AtomicBool,
+    acknowledged: AtomicUsize,
+}
+
+/// What the devices know when they are done.
+pub struct Log {
+    pub oracle: Oracle,
+    /// How often a gateway did not know a session any more.
+    pub forgotten: usize,
+}
+
+// === impl Fleet ===
+
+impl Fleet {
+    pub fn start(habits: impl IntoIterator<Item = Habits>) -> Self {
+        let shared = Arc::<Shared>::default();
+        let device = |habits: Habits| {
+            let shared = shared.clone();
+            thread::spawn(move || shared.drive(Stubborn::new(habits)))
+        };
+        Self { devices: habits.into_iter().map(device).collect(), shared }
+    }
+
+    pub fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.devices.is_empty()
+    }
+
+    /// Where the gateway is now; `None` for nowhere.
+    pub fn look_at(&self, gateway: Option<SocketAddr>) {
+        *self.shared.gateway.lock().unwrap_or_else(PoisonError::into_inner) = gateway;
+    }
+
+    pub fn acknowledged(&self) -> usize {
+        self.shared.acknowledged.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many more are acknowledged.
+    pub fn wait_for_more(&self, count: usize) {
+        let enough = self.acknowledged() + count;
+        soon("the gateway acknowledges", || {
+            self.assert_well();
+            self.acknowledged() >= enough
+        });
+    }
+
+    /// Every device finishes what it has begun, sends a few more, and leaves.
+    pub fn finish(self) -> Log {
+        self.shared.last.store(true, Ordering::Relaxed);
+        soon("every device gets its last acks", || self.devices.iter().all(JoinHandle::is_finished));
+        let mut log = Log { oracle: Oracle::new(), forgotten: 0 };
+        for device in self.devices {
+            let device = device.join().expect("a device that was not cut off");
+            log.forgotten += device.forgotten();
+            log.oracle.absorb(device.into_oracle());
+        }
+        log
+    }
+
+    /// A device that panicked has seen something that must not be.
+    fn assert_well(&self) {
+        assert!(!self.devices.iter().any(JoinHandle::is_finished), "a device has given up");
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn drive(&self, mut device: Stubborn) -> Stubborn {
+        let mut left = None;
+        loop {
+            if !device.is_connected() {
+                self.connect(&mut device);
+            }
+            if left.is_none() && self.last.load(Ordering::Relaxed) {
+                left = Some(FRESH);
+            }
+            let sent = if device.is_connected() { device.send(left.unwrap_or(usize::MAX)) } else { 0 };
+            left = left.map(|left| left - sent);
+            let before = device.obligations();
+            device.listen(LISTEN);
+            self.acknowledged.fetch_add(device.obligations() - before, Ordering::Relaxed);
+            if left == Some(0) && device.is_idle() {
+                return device;
+            }
+        }
+    }
+
+    fn connect(&self, device: &mut Stubborn) {
+        let gateway = *self.gateway.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gateway) = gateway {
+            device.connect(gateway);
+        }
+        if !device.is_connected() {
+            thread::sleep(LISTEN);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A gateway under load that is made to suffer, and the verdict on it: the devices, the upstream and the judge stand outside.
+//!
+//! ```text
+//!  fleet (keeps sessions, sends again) ─▶ gateway (killed, started again) ─▶ upstream (keeps sessions) ─▶ oracle
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fleet::{FRESH, Fleet};
+use crate::gateway::{Gateway, Home, Launch, Stillborn};
+use crate::oracle::Verdict;
+use crate::stubborn::Habits;
+use crate::upstream::Upstream;
+use crate::wire::{V4, V5};
+
+/// Messages that a gateway of these trials has in flight towards its upstream: the default `max_inflight`.
+const UPSTREAM_WINDOW: usize = 100;
+
+const BINDING: &str = r#"
+[plugins.doubled]
+component = "plugins/convert.wasm"
+config = { fields = [{ path = "/n", scale = 2.0, decimals = 0 }] }
+
+[[bindings]]
+name = "load"
+topic = "load/#"
+plugins = ["doubled"]
+to = [{ upstream = "cloud", topic = "up/{topic}" }]
+"#;
+
+/// Who sends what.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Devices at each of these QoS.
+    pub devices: usize,
+    pub qos: Vec<u8>,
+    pub padding: usize,
+    /// More of the configuration, such as a `[spool]`.
+    pub config: String,
+}
+
+pub struct Trial {
+    pub home: Arc<Home>,
+    pub fleet: Fleet,
+    upstream: Upstream,
+    gateway: Option<Gateway>,
+    crashes: usize,
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub struct Outcome {
+    pub verdict: Verdict,
+    pub crashes: usize,
+    /// Duplicates at QoS 1 that a crash may leave behind, for all crashes: what the devices and the gateway had in flight.
+    pub allowed: usize,
+    pub forgotten_sessions: usize,
+}
+
+// === impl Trial ===
+
+impl Trial {
+    /// Nothing runs yet but the upstream and the devices.
+    pub fn new(load: &Load) -> Self {
+        let upstream = Upstream::start();
+        let home = Arc::new(Home::new(&format!("{}{}{BINDING}", load.config, upstream.config(5))));
+        Self { home, fleet: Fleet::start(load.habits()), upstream, gateway: None, crashes: 0 }
+    }
+
+    /// Starts the gateway and sends the devices there; how long it took until they could come.
+    pub fn start(&mut self, how: &Launch) -> Duration {
+        let gateway = Gateway::launch(&self.home, how);
+        self.fleet.look_at(Some(gateway.address()));
+        self.gateway.insert(gateway).ready_after()
+    }
+
+    /// Starts one that dies before it lets a device in.
+    pub fn start_in_vain(&mut self, how: &Launch) -> Stillborn {
+        self.crashes += 1;
+        match Gateway::try_launch(&self.home, how) {
+            Err(stillborn) => stillborn,
+            Ok(_) => panic!("it was to die when it starts: {how:?}"),
+        }
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.gateway().kill();
+        self.crashes += 1;
+    }
+
+    /// Waits until it has died of itself.
+    pub fn wait_for_death(&mut self) -> std::process::ExitStatus {
+        self.crashes += 1;
+        self.gateway().wait_for_end()
+    }
+
+    pub fn running(&mut self) -> &mut Gateway {
+        self.gateway.as_mut().expect("a gateway that runs")
+    }
+
+    /// Everything has healed: a few messages more, and then all that is owed must be there. The gateway stops in good order,
+    /// with its books balanced.
+    pub fn judge(mut self) -> Outcome {
+        let gateway = self.gateway();
+        self.fleet.look_at(Some(gateway.address()));
+        let devices = self.fleet.len();
+        let log = self.fleet.finish();
+        self.upstream.settle(&log.oracle);
+        gateway.stop();
+        let verdict = log.oracle.judge(&self.upstream.seen());
+        assert!(verdict.obligations >= devices * FRESH, "no life after the fault: {verdict:?}");
+        let allowed = self.crashes * (devices * crate::driver::WINDOW + UPSTREAM_WINDOW);
+        Outcome { verdict, crashes: self.crashes, allowed, forgotten_sessions: log.forgotten }
+    }
+
+    fn gateway(&mut self) -> Gateway {
+        self.gateway.take().expect("a gateway that runs")
+    }
+}
+
+// === impl Load ===
+
+impl Load {
+    fn habits(&self) -> Vec<Habits> {
+        let device = |qos: &u8, number: usize| {
+            let name = format!("q{qos}d{number}");
+            let version = if number.is_multiple_of(2) { V5 } else { V4 };
+            let topic = format!("load/{name}");
+            Habits { name, topic, qos: *qos, version, padding: self.padding, expect: doubled }
+        };
+        let of = |qos| (0..self.devices).map(move |number| device(qos, number));
+        self.qos.iter().flat_map(of).collect()
+    }
+}
+
+/// What the plugin of the binding makes of it.
+fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
+    (format!("up/{topic}"), format!(r#"{{"id":"{id}","n":{}}}"#, 2 * number))
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Every promise kept: nothing lost, nothing twice at QoS 2, no more than the windows at QoS 1, nothing changed, in order.
+    pub fn assert_kept(&self, obligations: usize) {
+        self.verdict.assert_repeated_at_most(self.allowed, obligations);
+        assert_eq!(self.forgotten_sessions, 0, "sessions of devices survive a crash");
+    }
+}
