@@ -1,80 +1,88 @@
 //! Every named kill point, at QoS 1 and 2: the process dies there under load, another one goes on.
 
-use std::time::Instant;
-use tidegate_tests::gateway::{Gateway, Launch};
+use std::sync::Arc;
+
+use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::trial::{Load, Outcome, Trial};
 
-/// Points that are met while a gateway starts.
+use crate::report::{Report, VERDICT};
+
+/// Each case again at another moment of the load.
+const HITS: [usize; 3] = [7, 50, 160];
+
+/// Points that only QoS 2 meets.
+const EXACTLY_ONCE_ONLY: [&str; 5] =
+    ["ingress.pubrel", "ingress.pubcomp", "egress.received_synced", "egress.pubrel", "egress.pubcomp"];
+
+/// Points that a gateway meets while it starts.
 const AT_START: [&str; 2] = ["spool.recovering", "spool.recovered"];
 
-/// A spool so small that the load goes through several segments.
-const SMALL: &str = "[spool]\nmax_bytes = \"16MiB\"\n\n";
+/// Points that are met once for each segment: of the first few megabytes of the load.
+const BY_SEGMENT: [&str; 3] = ["spool.segment_named", "spool.segment_done", "spool.segment_unlinked"];
 
-pub fn run() {
+/// The smallest spool there is, so that segments come and go.
+const SMALL: &str = "[spool]\nmax_bytes = \"16MiB\"\n\n";
+const PADDING: usize = 20_000;
+
+pub fn run() -> Report {
+    let mut report = Report::new("Killed at each named point", &[&["point", "QoS"], VERDICT.as_slice()].concat());
     let points = points();
-    println!("{points:?}");
-    let only = std::env::args().nth(1);
-    for point in points {
-        if only.as_ref().is_some_and(|only| !point.contains(only.as_str())) {
-            continue;
-        }
-        for qos in [1, 2] {
-            if qos == 1
-                && ["ingress.pubrel", "ingress.pubcomp", "egress.received_synced", "egress.pubrel", "egress.pubcomp"]
-                    .contains(&point.as_str())
-            {
-                continue;
+    assert!(points.len() >= 20, "a list that has become short: {points:?}");
+    for point in &points {
+        let qos: &[u8] = if EXACTLY_ONCE_ONLY.contains(&point.as_str()) { &[2] } else { &[1, 2] };
+        for qos in qos {
+            for hits in HITS {
+                let outcome = die_at(point, *qos, hits);
+                report.outcome(&[point, &qos.to_string()], &outcome);
+                outcome.assert_kept(1);
             }
-            let t = Instant::now();
-            let outcome = die_at(&point, qos);
-            let v = &outcome.verdict;
-            println!(
-                "{point} q{qos} {:?}: owed {} lost {} rep {} dup {} wrong {} dis {} unk {} forgot {}",
-                t.elapsed(),
-                v.obligations,
-                v.lost.len(),
-                v.repeated.len(),
-                v.duplicated.len(),
-                v.wrong.len(),
-                v.disordered.len(),
-                v.unknown.len(),
-                outcome.forgotten_sessions
-            );
         }
     }
+    report
 }
 
-/// What the build itself says that it has.
+/// What the build itself says that it has: a point that is added there is killed at here.
 fn points() -> Vec<String> {
-    let home = std::sync::Arc::new(tidegate_tests::gateway::Home::new(""));
+    let home = Arc::new(Home::new(""));
     let gateway = Gateway::launch(&home, &Launch::failing(""));
-    let names = |line: &str| {
-        line.split_once("kill points ")
-            .map(|(_, names)| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-    };
-    let points = gateway.log().find(names).expect("a build with kill points says so");
-    points
+    let words = |line: &str| line.split_once("kill points ").map(|(_, words)| words.to_owned());
+    let words = gateway.log().find(words).expect("a build with kill points names them");
+    words.split_whitespace().map(str::to_owned).collect()
 }
 
-fn die_at(point: &str, qos: u8) -> Outcome {
-    let segments = point.starts_with("spool.segment");
-    let padding = if segments { 20_000 } else { 0 };
-    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into() });
+/// Fails when nobody dies there.
+fn die_at(point: &str, qos: u8, hits: usize) -> Outcome {
     if AT_START.contains(&point) {
-        trial.start(&Launch::default());
-        trial.fleet.wait_for_more(200);
-        trial.kill();
-        trial.start_in_vain(&Launch::failing(&format!("{point}=return")));
-        trial.start_in_vain(&Launch::failing(&format!("{point}=return")));
-    } else {
-        let hits = match point {
-            "spool.segment_named" => 2,
-            "spool.segment_done" | "spool.segment_unlinked" => 0,
-            _ => 50,
-        };
-        trial.start(&Launch::failing(&format!("{point}={hits}*off->return")));
-        trial.wait_for_death();
+        return die_twice_at_start(point, qos, hits);
+    }
+    let by_segment = BY_SEGMENT.contains(&point);
+    let padding = if by_segment { PADDING } else { 0 };
+    // Two files get their names when the first process starts.
+    let hits = if by_segment { hits % 4 } else { hits };
+    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into() });
+    match point == "spool.segment_named" && hits < 2 {
+        true => drop(trial.start_in_vain(&Launch::failing(&at(point, hits)))),
+        false => {
+            trial.start(&Launch::failing(&at(point, hits)));
+            trial.wait_for_death();
+        }
     }
     trial.start(&Launch::default());
     trial.judge()
+}
+
+/// A crash, a crash of the recovery from it, and a crash of the recovery from that one.
+fn die_twice_at_start(point: &str, qos: u8, load: usize) -> Outcome {
+    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding: PADDING, config: SMALL.into() });
+    trial.start(&Launch::default());
+    trial.fleet.wait_for_more(load);
+    trial.kill();
+    trial.start_in_vain(&Launch::failing(&at(point, 0)));
+    trial.start_in_vain(&Launch::failing(&at(point, 0)));
+    trial.start(&Launch::default());
+    trial.judge()
+}
+
+fn at(point: &str, hits: usize) -> String {
+    format!("{point}={hits}*off->return")
 }

@@ -91,6 +91,11 @@ impl Launch {
         Self { program: Some(binary::with_kill_points().to_owned()), env, ..Self::default() }
     }
 
+    /// A process that nobody has looked at yet.
+    pub fn start(&self, home: &Home) -> Process {
+        Process::start("tidegate run", &mut self.command(home))
+    }
+
     fn command(&self, home: &Home) -> Command {
         let program = self.program.as_deref().unwrap_or_else(|| binary::tidegate());
         let mut command = match self.under.split_first() {
@@ -129,7 +134,7 @@ impl Gateway {
     /// The same for one that may be killed while it starts.
     pub fn try_launch(home: &Arc<Home>, how: &Launch) -> Result<Self, Stillborn> {
         let started = Instant::now();
-        let mut process = Process::start("tidegate run", &mut how.command(home));
+        let mut process = how.start(home);
         let address = eventually("the gateway listens", SOON, || match process.err().find(address) {
             Some(address) => Some(Ok(address)),
             None => process.has_ended().map(Err),

@@ -13,6 +13,7 @@
 //! | an upstream without faults of its own, which keeps sessions | [`upstream`] |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
+//! | a disk that fills up, or whose power is cut | [`mounted`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
@@ -25,6 +26,7 @@ pub mod eventually;
 pub mod fleet;
 pub mod gateway;
 pub mod mosquitto;
+pub mod mounted;
 pub mod oracle;
 pub mod ports;
 pub mod process;

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::driver::{WINDOW, payload_of};
+use crate::driver::{Expect, WINDOW, payload_of};
 use crate::eventually::SOON;
 use crate::oracle::{Expected, Oracle};
 use crate::raw::{Next, Raw};
@@ -36,8 +36,8 @@ pub struct Habits {
     pub version: Version,
     /// Bytes that make each message larger.
     pub padding: usize,
-    /// What becomes of a message on its way, as [`crate::driver::Expect`] says.
-    pub expect: crate::driver::Expect,
+    /// What becomes of a message on its way, as [`Expect`] says.
+    pub expect: Expect,
 }
 
 struct Exchange {
@@ -129,13 +129,13 @@ impl Stubborn {
     fn hear(&mut self, packet: &Packet) {
         let kind = packet.kind();
         assert!(matches!(kind, PUBACK | PUBREC | PUBCOMP), "{}: unexpected {packet:?}", self.habits.name);
-        assert!(packet.reason() == 0 || packet.reason() == 0x92, "{}: {packet:?}", self.habits.name);
         let found = self.exchanges.iter().position(|exchange| exchange.packet_id == packet.packet_id());
         let Some(at) = found else { panic!("{}: an ack for nothing: {packet:?}", self.habits.name) };
-        if kind != PUBCOMP {
+        let refused = packet.reason() >= 0x80;
+        if kind != PUBCOMP && !refused {
             self.oracle.acknowledged(&self.exchanges[at].id);
         }
-        if kind == PUBREC {
+        if kind == PUBREC && !refused {
             self.exchanges[at].received = true;
             self.say(at, true);
         } else {

@@ -10,7 +10,8 @@ use std::thread;
 use crate::eventually::{SOON, eventually};
 use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::{
-    self, CONNACK, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Packet, Version, connect::Greeting,
+    self, CONNACK, DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, Packet, UNSUBACK, UNSUBSCRIBE,
+    Version, connect::Greeting,
 };
 
 pub struct Upstream {
@@ -20,6 +21,7 @@ pub struct Upstream {
 
 #[derive(Default)]
 struct State {
+    away: bool,
     sessions: HashMap<String, Session>,
     seen: Vec<Seen>,
     ids: HashSet<String>,
@@ -67,6 +69,11 @@ impl Upstream {
         self.address
     }
 
+    /// Nobody is served until it is back. Its sessions stay.
+    pub fn set_away(&self, away: bool) {
+        self.lock().away = away;
+    }
+
     /// Different messages that have arrived.
     pub fn count(&self) -> usize {
         self.lock().ids.len()
@@ -80,7 +87,7 @@ impl Upstream {
             if state.seen.len() != last.0 {
                 last = (state.seen.len(), std::time::Instant::now());
             }
-            let complete = oracle.owed().all(|id| state.ids.contains(id));
+            let complete = state.ids.len() >= oracle.obligations() && oracle.owed().all(|id| state.ids.contains(id));
             (complete || last.1.elapsed() > QUIET).then_some(())
         });
         self.seen()
@@ -110,6 +117,9 @@ fn serve(mut stream: TcpStream, state: Arc<Mutex<State>>) {
     let _ = stream.set_nodelay(true);
     let mut packets = Packets { stream: stream.try_clone().expect("a second handle"), buffer: Vec::new() };
     let Some(connect) = packets.next().as_ref().and_then(Greeting::read) else { return };
+    if state.lock().unwrap_or_else(PoisonError::into_inner).away {
+        return;
+    }
     let (served, present) = Served::new(state, connect.client_id, connect.version, connect.clean);
     let mut connack = vec![u8::from(present), 0];
     connack.extend((connect.version == Version::V5).then_some(0));
@@ -163,7 +173,10 @@ impl Served {
     /// `None` ends the connection.
     fn answer(&self, packet: &Packet) -> Option<Vec<u8>> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { sessions, seen, ids } = &mut *state;
+        let State { away, sessions, seen, ids } = &mut *state;
+        if *away {
+            return None;
+        }
         let session = sessions.get_mut(&self.client).filter(|session| session.connection == self.number)?;
         match packet.kind() {
             PUBLISH => {
@@ -185,6 +198,8 @@ impl Served {
                 session.received.remove(&packet.packet_id());
                 Some(wire::ack(PUBCOMP, packet.packet_id()))
             }
+            // A bridge makes sure that it is not subscribed to what it sends.
+            UNSUBSCRIBE => Some(wire::packet(UNSUBACK << 4, &packet.packet_id().to_be_bytes())),
             PINGREQ => Some(wire::packet(wire::PINGRESP << 4, &[])),
             DISCONNECT => None,
             other => panic!("the gateway does not send packets of type {other} to an upstream"),

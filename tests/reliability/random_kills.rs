@@ -1,0 +1,78 @@
+//! SIGKILL at random moments, some of them while it starts, under the load of twenty devices.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tidegate_tests::gateway::Launch;
+use tidegate_tests::trial::{Load, Trial};
+
+use crate::report::{Report, VERDICT};
+
+const KILLS: usize = 200;
+const ACKNOWLEDGED: usize = 50_000;
+
+/// One in so many processes is killed before it may be ready.
+const WHILE_STARTING: u64 = 5;
+
+/// The longest that a process lives, and the longest of those that are killed while they start.
+const LONGEST: u64 = 500;
+const LONGEST_START: u64 = 150;
+
+/// A restart that is slower is not what was promised.
+const READY: Duration = Duration::from_secs(2);
+
+pub fn run() -> Report {
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64) | 1;
+    let mut report = Report::new("Killed at random moments", &[&["kills"], VERDICT.as_slice()].concat());
+    let mut moments = Moments(seed);
+    let mut trial = Trial::new(&Load { devices: 10, qos: vec![1, 2], padding: 0, config: String::new() });
+    let mut ready = vec![trial.start(&Launch::default())];
+    let mut kills = 0;
+    while kills < KILLS || trial.fleet.acknowledged() < ACKNOWLEDGED {
+        std::thread::sleep(moments.within(LONGEST));
+        trial.kill();
+        kills += 1;
+        if moments.one_in(WHILE_STARTING) {
+            trial.kill_while_starting(moments.within(LONGEST_START));
+            kills += 1;
+        }
+        ready.push(trial.start(&Launch::default()));
+    }
+    let outcome = trial.judge();
+    report.outcome(&[&kills.to_string()], &outcome);
+    outcome.assert_kept(ACKNOWLEDGED);
+    let p99 = say_times(&mut report, &mut ready);
+    assert!(p99 <= READY, "restarted in {p99:?} at the 99th percentile");
+    report
+}
+
+/// From the start of the process until devices could connect.
+fn say_times(report: &mut Report, ready: &mut [Duration]) -> Duration {
+    ready.sort_unstable();
+    let at = |percent: usize| ready[(ready.len() * percent / 100).min(ready.len() - 1)];
+    let (p50, p99, max) = (at(50), at(99), at(100));
+    report.say(&format!(
+        "From the start of the process until devices can connect, {} starts: p50 {p50:.0?}, p99 {p99:.0?}, longest {max:.0?}.",
+        ready.len()
+    ));
+    p99
+}
+
+/// xorshift64: random enough to be anywhere.
+struct Moments(u64);
+
+impl Moments {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn within(&mut self, milliseconds: u64) -> Duration {
+        Duration::from_micros(self.next() % (milliseconds * 1_000))
+    }
+
+    fn one_in(&mut self, count: u64) -> bool {
+        self.next().is_multiple_of(count)
+    }
+}
