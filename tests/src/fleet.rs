@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -24,6 +24,8 @@ pub struct Fleet {
 #[derive(Default)]
 struct Shared {
     gateway: Mutex<Option<SocketAddr>>,
+    /// Locked while devices listen; the number of times that they were cut off.
+    cuts: RwLock<u64>,
     last: AtomicBool,
     acknowledged: AtomicUsize,
 }
@@ -58,6 +60,13 @@ impl Fleet {
     /// Where the gateway is now; `None` for nowhere.
     pub fn look_at(&self, gateway: Option<SocketAddr>) {
         *self.shared.gateway.lock().unwrap_or_else(PoisonError::into_inner) = gateway;
+    }
+
+    /// From its first moment on, no device hears anything of the gateway that it is connected to, also not what is under way.
+    pub fn cut_off<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        let mut cuts = self.shared.cuts.write().unwrap_or_else(PoisonError::into_inner);
+        *cuts += 1;
+        meanwhile()
     }
 
     pub fn acknowledged(&self) -> usize {
@@ -96,7 +105,7 @@ impl Fleet {
 
 impl Shared {
     fn drive(&self, mut device: Stubborn) -> Stubborn {
-        let mut left = None;
+        let (mut left, mut cuts) = (None, 0);
         loop {
             if !device.is_connected() {
                 self.connect(&mut device);
@@ -106,13 +115,22 @@ impl Shared {
             }
             let sent = if device.is_connected() { device.send(left.unwrap_or(usize::MAX)) } else { 0 };
             left = left.map(|left| left - sent);
-            let before = device.obligations();
-            device.listen(LISTEN);
-            self.acknowledged.fetch_add(device.obligations() - before, Ordering::Relaxed);
+            self.listen(&mut device, &mut cuts);
             if left == Some(0) && device.is_idle() {
                 return device;
             }
         }
+    }
+
+    fn listen(&self, device: &mut Stubborn, cuts: &mut u64) {
+        let now = self.cuts.read().unwrap_or_else(PoisonError::into_inner);
+        if *now != *cuts {
+            *cuts = *now;
+            return device.hang_up();
+        }
+        let before = device.obligations();
+        device.listen(LISTEN);
+        self.acknowledged.fetch_add(device.obligations() - before, Ordering::Relaxed);
     }
 
     fn connect(&self, device: &mut Stubborn) {

@@ -69,6 +69,11 @@ impl Stubborn {
         self.raw.is_some()
     }
 
+    /// Hears no more of this connection.
+    pub fn hang_up(&mut self) {
+        self.raw = None;
+    }
+
     /// How often a gateway did not know its session any more.
     pub fn forgotten(&self) -> usize {
         self.forgotten

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::driver::Expect;
 use crate::fleet::{FRESH, Fleet};
 use crate::gateway::{Gateway, Home, Launch, Stillborn};
+use crate::mounted::{Mounted, Reason};
 use crate::oracle::Verdict;
 use crate::stubborn::Habits;
 use crate::upstream::Upstream;
@@ -97,6 +98,23 @@ impl Trial {
     pub fn kill(&mut self) {
         self.gateway().kill();
         self.crashes += 1;
+    }
+
+    /// The power of this disk is cut, and with it the gateway's: of what it says from that moment on, nobody hears. Then the
+    /// power is back.
+    ///
+    /// Not hearing matters: an `fdatasync` that is under way while ext4 is shut down may answer "done" and not have done it, one
+    /// time in twenty. A real power cut leaves nobody to hear that answer.
+    pub fn cut_power(&mut self, disk: &Mounted) -> Result<(), Reason> {
+        let gateway = self.gateway();
+        self.crashes += 1;
+        self.fleet.cut_off(|| {
+            self.upstream.set_away(true);
+            let cut = disk.cut_power();
+            gateway.kill();
+            cut
+        })?;
+        disk.power_on()
     }
 
     /// Waits until it has died of itself.
