@@ -2,8 +2,10 @@
 
 mod bindings;
 mod config_errors;
+mod disk_faults;
 mod hostile_plugins;
 mod interop;
+mod kills;
 mod malformed;
 mod qos_kept;
 mod rumqttd_faults;

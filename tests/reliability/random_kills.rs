@@ -1,8 +1,9 @@
 //! SIGKILL at random moments, some of them while it starts, under the load of twenty devices.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tidegate_tests::gateway::Launch;
+use tidegate_tests::moments::Moments;
 use tidegate_tests::trial::{Load, Trial};
 
 use crate::report::{Report, VERDICT};
@@ -10,31 +11,17 @@ use crate::report::{Report, VERDICT};
 const KILLS: usize = 200;
 const ACKNOWLEDGED: usize = 50_000;
 
-/// One in so many processes is killed before it may be ready.
-const WHILE_STARTING: u64 = 5;
-
-/// The longest that a process lives, and the longest of those that are killed while they start.
-const LONGEST: u64 = 500;
-const LONGEST_START: u64 = 150;
-
 /// A restart that is slower is not what was promised.
 const READY: Duration = Duration::from_secs(2);
 
 pub fn run() -> Report {
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64) | 1;
     let mut report = Report::new("Killed at random moments", &[&["kills"], VERDICT.as_slice()].concat());
-    let mut moments = Moments(seed);
+    let mut moments = Moments::anew();
     let mut trial = Trial::new(&Load { devices: 10, qos: vec![1, 2], padding: 0, config: String::new() });
     let mut ready = vec![trial.start(&Launch::default())];
     let mut kills = 0;
     while kills < KILLS || trial.fleet.acknowledged() < ACKNOWLEDGED {
-        std::thread::sleep(moments.within(LONGEST));
-        trial.kill();
-        kills += 1;
-        if moments.one_in(WHILE_STARTING) {
-            trial.kill_while_starting(moments.within(LONGEST_START));
-            kills += 1;
-        }
+        kills += trial.kill_at_random(&mut moments);
         ready.push(trial.start(&Launch::default()));
     }
     let outcome = trial.judge();
@@ -55,24 +42,4 @@ fn say_times(report: &mut Report, ready: &mut [Duration]) -> Duration {
         ready.len()
     ));
     p99
-}
-
-/// xorshift64: random enough to be anywhere.
-struct Moments(u64);
-
-impl Moments {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn within(&mut self, milliseconds: u64) -> Duration {
-        Duration::from_micros(self.next() % (milliseconds * 1_000))
-    }
-
-    fn one_in(&mut self, count: u64) -> bool {
-        self.next().is_multiple_of(count)
-    }
 }

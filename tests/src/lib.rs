@@ -25,6 +25,7 @@ pub mod driver;
 pub mod eventually;
 pub mod fleet;
 pub mod gateway;
+pub mod moments;
 pub mod mosquitto;
 pub mod mounted;
 pub mod oracle;

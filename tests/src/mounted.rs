@@ -55,12 +55,9 @@ impl Mounted {
         self.mount_image()
     }
 
-    pub fn make_read_only(&self) -> Result<(), Reason> {
-        run("mount", &["-o", "remount,ro"], &[&self.at])
-    }
-
-    pub fn make_writable(&self) -> Result<(), Reason> {
-        run("mount", &["-o", "remount,rw"], &[&self.at])
+    /// What a kernel does to ext4 after an error of the medium. Asked for politely (`remount,ro`) it refuses while a file is open.
+    pub fn fall_read_only(&self) -> Result<(), Reason> {
+        run("mount", &["-o", "remount,abort"], &[&self.at])
     }
 
     fn mount_image(&self) -> Result<(), Reason> {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use crate::driver::Expect;
 use crate::fleet::{FRESH, Fleet};
 use crate::gateway::{Gateway, Home, Launch, Stillborn};
+use crate::moments::Moments;
 use crate::mounted::{Mounted, Reason};
 use crate::oracle::Verdict;
 use crate::stubborn::Habits;
@@ -18,6 +19,13 @@ use crate::wire::{V4, V5};
 
 /// Messages that a gateway of these trials has in flight towards its upstream: the default `max_inflight`.
 const UPSTREAM_WINDOW: usize = 100;
+
+/// One in so many processes is killed before it may be ready.
+const WHILE_STARTING: u64 = 5;
+
+/// The longest that a process lives, and the longest of those that are killed while they start.
+const LONGEST: u64 = 500;
+const LONGEST_START: u64 = 150;
 
 const BINDING: &str = r#"
 [plugins.doubled]
@@ -84,6 +92,17 @@ impl Trial {
             Err(stillborn) => stillborn,
             Ok(_) => panic!("it was to die when it starts: {how:?}"),
         }
+    }
+
+    /// Kills it some time from now, and perhaps the next one while it starts. How many were killed.
+    pub fn kill_at_random(&mut self, moments: &mut Moments) -> usize {
+        std::thread::sleep(moments.within(LONGEST));
+        self.kill();
+        if !moments.one_in(WHILE_STARTING) {
+            return 1;
+        }
+        self.kill_while_starting(moments.within(LONGEST_START));
+        2
     }
 
     /// Starts one and kills it after so long, whatever it does by then: at a random moment, time is the point.
