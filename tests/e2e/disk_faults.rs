@@ -52,7 +52,7 @@ fn in_memory(trial: &Trial) -> Result<Mounted, Reason> {
 }
 
 fn load(qos: &[u8], padding: usize) -> Load {
-    Load { devices: 2, qos: qos.to_vec(), padding, config: SMALL.into() }
+    Load { devices: 2, qos: qos.to_vec(), padding, config: SMALL.into(), ..Load::default() }
 }
 
 #[test]

@@ -8,7 +8,7 @@ const KILLS: usize = 5;
 
 #[test]
 fn kills_at_random_moments_cost_nothing_that_was_acknowledged_and_repeat_nothing_at_qos_2() {
-    let mut trial = Trial::new(&Load { devices: 3, qos: vec![1, 2], padding: 0, config: String::new() });
+    let mut trial = Trial::new(&Load { devices: 3, qos: vec![1, 2], ..Load::default() });
     let (mut moments, mut kills) = (Moments::anew(), 0);
     trial.start(&Launch::default());
     while kills < KILLS {

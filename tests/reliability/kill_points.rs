@@ -59,7 +59,7 @@ fn die_at(point: &str, qos: u8, hits: usize) -> Outcome {
     let padding = if by_segment { PADDING } else { 0 };
     // Two files get their names when the first process starts.
     let hits = if by_segment { hits % 4 } else { hits };
-    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into() });
+    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into(), ..Load::default() });
     match point == "spool.segment_named" && hits < 2 {
         true => drop(trial.start_in_vain(&Launch::failing(&at(point, hits)))),
         false => {
@@ -73,7 +73,8 @@ fn die_at(point: &str, qos: u8, hits: usize) -> Outcome {
 
 /// A crash, a crash of the recovery from it, and a crash of the recovery from that one.
 fn die_twice_at_start(point: &str, qos: u8, load: usize) -> Outcome {
-    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding: PADDING, config: SMALL.into() });
+    let mut trial =
+        Trial::new(&Load { devices: 4, qos: vec![qos], padding: PADDING, config: SMALL.into(), ..Load::default() });
     trial.start(&Launch::default());
     trial.fleet.wait_for_more(load);
     trial.kill();

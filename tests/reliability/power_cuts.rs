@@ -31,7 +31,7 @@ pub fn run() -> Report {
 }
 
 fn cut(how: &Launch, cuts: usize) -> Result<Outcome, Reason> {
-    let mut trial = Trial::new(&Load { devices: 4, qos: vec![1, 2], padding: 0, config: String::new() });
+    let mut trial = Trial::new(&Load { devices: 4, qos: vec![1, 2], ..Load::default() });
     // The spool alone: nothing else of a gateway is promised.
     let disk = Mounted::ext4(&trial.home.path().join("data/spool"), 256)?;
     for number in 0..cuts {

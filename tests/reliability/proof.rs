@@ -30,7 +30,7 @@ pub fn run() -> Report {
 fn bridge(acknowledged: usize, killed: bool) -> Outcome {
     let upstream = Upstream::start();
     let mut bridge = Mosquitto::bridge(upstream.address());
-    let load = Load { devices: 4, qos: vec![1, 2], padding: 0, config: String::new() };
+    let load = Load { devices: 4, qos: vec![1, 2], ..Load::default() };
     let fleet = Fleet::start(load.habits_through(as_it_is));
     upstream.set_away(true);
     fleet.look_at(Some(bridge.address()));

@@ -24,6 +24,8 @@ pub struct Fleet {
 #[derive(Default)]
 struct Shared {
     gateway: Mutex<Option<SocketAddr>>,
+    /// What each device does between two bursts.
+    pause: Duration,
     /// Locked while devices listen; the number of times that they were cut off.
     cuts: RwLock<u64>,
     last: AtomicBool,
@@ -41,7 +43,13 @@ pub struct Log {
 
 impl Fleet {
     pub fn start(habits: impl IntoIterator<Item = Habits>) -> Self {
-        let shared = Arc::<Shared>::default();
+        Self::paced(habits, Duration::ZERO)
+    }
+
+    /// With a pause between a burst and the next one. Without it devices send as fast as they are acknowledged, which is faster
+    /// than any upstream takes it.
+    pub fn paced(habits: impl IntoIterator<Item = Habits>, pause: Duration) -> Self {
+        let shared = Arc::new(Shared { pause, ..Shared::default() });
         let device = |habits: Habits| {
             let shared = shared.clone();
             thread::spawn(move || shared.drive(Stubborn::new(habits)))
@@ -118,6 +126,9 @@ impl Shared {
             self.listen(&mut device, &mut cuts);
             if left == Some(0) && device.is_idle() {
                 return device;
+            }
+            if sent > 0 {
+                thread::sleep(self.pause);
             }
         }
     }

@@ -40,12 +40,14 @@ to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
 
 /// Who sends what.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Load {
     /// Devices at each of these QoS.
     pub devices: usize,
     pub qos: Vec<u8>,
     pub padding: usize,
+    /// Between two bursts of a device.
+    pub pause: Duration,
     /// More of the configuration, such as a `[spool]`.
     pub config: String,
 }
@@ -75,7 +77,7 @@ impl Trial {
     pub fn new(load: &Load) -> Self {
         let upstream = Upstream::start();
         let home = Arc::new(Home::new(&format!("{}{}{BINDING}", load.config, upstream.config(5))));
-        Self { home, fleet: Fleet::start(load.habits()), upstream, gateway: None, crashes: 0 }
+        Self { home, fleet: Fleet::paced(load.habits(), load.pause), upstream, gateway: None, crashes: 0 }
     }
 
     /// Starts the gateway and sends the devices there; how long it took until they could come.
