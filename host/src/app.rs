@@ -23,7 +23,7 @@ use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::plugin::PluginStats;
 use crate::setup;
-use crate::spool::Spool;
+use crate::spool::{Restored, Spool};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -67,7 +67,7 @@ impl Gateway {
         let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
         let (workers, bindings) = start_chains(&config, setup.chains)?;
         let listeners = bind(&config).await?;
-        let spool = open_spool(&config, counters.clone())?;
+        let (spool, restored) = open_spool(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -82,7 +82,8 @@ impl Gateway {
         }
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
+        let registry = sessions(&limits, &bus, &dispatcher, &restored);
+        let devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
         let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         Ok(Self {
             addresses,
@@ -164,7 +165,7 @@ impl Gateway {
     }
 }
 
-fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool> {
+fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool, Restored)> {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
     restored.recovery.log();
@@ -175,7 +176,7 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool>
         }
         Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
     }
-    Ok(spool)
+    Ok((spool, restored))
 }
 
 /// A lane for each binding that has plugins.
@@ -197,15 +198,8 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// The listeners and the clock of the sessions.
-fn serve(
-    listeners: Vec<Listener>,
-    limits: BrokerLimits,
-    bus: Arc<Bus>,
-    dispatcher: Arc<Dispatcher>,
-    counters: Arc<Counters>,
-    stop: &CancellationToken,
-) -> JoinSet<()> {
+/// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
@@ -213,6 +207,21 @@ fn serve(
     };
     let budget = Budget::new(limits.max_queued_bytes_total);
     let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    registry.restore(&last.state).log();
+    dispatcher.restore(&last.state);
+    registry
+}
+
+/// The listeners and the clock of the sessions.
+fn serve(
+    listeners: Vec<Listener>,
+    limits: BrokerLimits,
+    bus: Arc<Bus>,
+    dispatcher: Arc<Dispatcher>,
+    registry: Registry,
+    counters: Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);

@@ -8,6 +8,7 @@ mod interop;
 mod kills;
 mod malformed;
 mod qos_kept;
+mod restart;
 mod rumqttd_faults;
 mod sessions;
 mod upstream_outage;

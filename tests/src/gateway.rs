@@ -160,6 +160,12 @@ impl Gateway {
         self.process.wait()
     }
 
+    /// SIGKILL, and a new process in the same place. It listens on another port.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        *self = Self::launch(&self.home, &Launch::default());
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

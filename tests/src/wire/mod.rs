@@ -7,7 +7,7 @@ pub mod connect;
 pub mod properties;
 pub mod read;
 
-pub use build::{ack, packet, publish, subscribe, unsubscribe};
+pub use build::{Publish, ack, packet, publish, subscribe, unsubscribe};
 pub use connect::{Connect, Will};
 pub use properties::{Properties, id};
 pub use read::{Delivered, Packet};
