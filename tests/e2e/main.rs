@@ -11,4 +11,5 @@ mod qos_kept;
 mod restart;
 mod rumqttd_faults;
 mod sessions;
+mod upstream_faults;
 mod upstream_outage;

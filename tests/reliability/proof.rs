@@ -41,9 +41,9 @@ fn bridge(acknowledged: usize, killed: bool) -> Outcome {
     }
     upstream.set_away(false);
     let log = fleet.finish();
-    let seen = upstream.settle(&log.oracle);
+    upstream.settle(&log.oracle);
     let crashes = usize::from(killed);
-    Outcome { verdict: log.oracle.judge(&seen), crashes, allowed: 0, forgotten_sessions: log.forgotten }
+    Outcome { verdict: log.oracle.judge(&upstream.seen()), crashes, allowed: 0, forgotten_sessions: log.forgotten }
 }
 
 fn as_it_is(topic: &str, id: &str, number: usize) -> (String, String) {

@@ -84,6 +84,14 @@ impl Driver {
         true
     }
 
+    /// Sends until the window is full.
+    pub fn fill_window(&mut self, oracle: &mut Oracle) {
+        let mut has_room = true;
+        while has_room {
+            has_room = self.try_send(oracle);
+        }
+    }
+
     /// Sends `count` more and waits for every ack.
     pub fn send(&mut self, count: usize, oracle: &mut Oracle) {
         for _ in 0..count {

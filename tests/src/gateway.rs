@@ -170,6 +170,11 @@ impl Gateway {
         self.address
     }
 
+    /// The process, for whoever measures it.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn log(&self) -> &Lines {
         self.process.err()
     }

@@ -4,13 +4,13 @@
 //! |---|---|
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
-//! | an upstream | [`mosquitto`] |
+//! | an upstream | [`mosquitto`], or one that a test has in its hand: [`upstream`] |
+//! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | a stream of messages and the acks they got | [`driver`] |
 //! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
-//! | an upstream without faults of its own, which keeps sessions | [`upstream`] |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
@@ -19,6 +19,7 @@
 //! A test that fails prints the configuration and the log of every process it had started.
 
 pub mod binary;
+pub mod chaos;
 pub mod counters;
 pub mod device;
 pub mod driver;

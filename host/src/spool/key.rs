@@ -77,6 +77,19 @@ impl Change {
 // === impl Key ===
 
 impl Key {
+    /// Whose it is, when it is a device's.
+    pub(super) fn client(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Qos2 { client, .. }
+            | Self::Session { client }
+            | Self::Subscription { client, .. }
+            | Self::Will { client }
+            | Self::Queued { client, .. }
+            | Self::Unfinished { client, .. } => Some(client),
+            Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } => None,
+        }
+    }
+
     fn text_len(&self) -> usize {
         match self {
             Self::Qos2 { client, .. }

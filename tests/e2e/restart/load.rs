@@ -48,7 +48,9 @@ impl Load {
         let mut device = Driver::new(self.connect(version, name), name, &topic, 2, as_it_is);
         let mut counted = 0;
         while !self.stop.load(Ordering::Relaxed) || device.unacknowledged() > 0 {
-            while !self.stop.load(Ordering::Relaxed) && device.try_send(&mut oracle) {}
+            if !self.stop.load(Ordering::Relaxed) {
+                device.fill_window(&mut oracle);
+            }
             if device.try_listen(Duration::from_millis(100), &mut oracle).is_err() {
                 device.resume(self.connect(version, name));
             }

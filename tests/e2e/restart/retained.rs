@@ -1,8 +1,9 @@
 //! The retained message of a topic is the last one that was acknowledged, also after a crash.
 
+use tidegate_tests::eventually::SOON;
 use tidegate_tests::gateway::Gateway;
-use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{PUBACK, V4, V5, publish};
+use tidegate_tests::raw::{Next, Raw};
+use tidegate_tests::wire::{PUBACK, PUBLISH, Properties, V4, V5, publish, subscribe};
 
 use super::talker;
 
@@ -22,16 +23,16 @@ fn a_retained_message_survives_and_one_that_was_taken_back_does_not() {
         gateway.crash();
         let mut listener = Raw::clean(gateway.address(), version, "listener");
         // The SUBACK comes behind what is retained, or before it.
-        listener.send(&tidegate_tests::wire::subscribe(version, 1, &Default::default(), &[("r/#", 1)]));
+        listener.send(&subscribe(version, 1, &Properties::new(), &[("r/#", 1)]));
         let mut heard = Vec::new();
         for _ in 0..3 {
-            match listener.next(tidegate_tests::eventually::SOON) {
-                tidegate_tests::raw::Next::Packet(packet) if packet.kind() == tidegate_tests::wire::PUBLISH => {
+            match listener.next(SOON) {
+                Next::Packet(packet) if packet.kind() == PUBLISH => {
                     let delivered = packet.delivered(version);
                     assert!(delivered.retain);
                     heard.push((delivered.topic, delivered.payload));
                 }
-                tidegate_tests::raw::Next::Packet(_) => {}
+                Next::Packet(_) => {}
                 other => panic!("{other:?}"),
             }
         }

@@ -1,8 +1,7 @@
 //! CONNECT.
 
 use super::build::{binary, packet, text};
-use super::read::{Cursor, Packet};
-use super::{CONNECT, Properties, V4, V5, Version};
+use super::{Properties, Version};
 
 #[derive(Clone, Debug)]
 pub struct Connect {
@@ -21,33 +20,6 @@ pub struct Will {
     qos: u8,
     retain: bool,
     properties: Properties,
-}
-
-/// What a server needs to know of a CONNECT.
-#[derive(Clone, Debug)]
-pub struct Greeting {
-    pub version: Version,
-    pub client_id: String,
-    pub clean: bool,
-}
-
-// === impl Greeting ===
-
-impl Greeting {
-    /// `None` when it is something else.
-    pub fn read(packet: &Packet) -> Option<Self> {
-        let mut cursor = Cursor::new(&packet.body);
-        if packet.kind() != CONNECT || cursor.text() != "MQTT" {
-            return None;
-        }
-        let version = if cursor.byte() == V5 as u8 { V5 } else { V4 };
-        let clean = cursor.byte() & 0x02 != 0;
-        let _keep_alive = cursor.short();
-        if version == V5 {
-            Properties::read(&mut cursor);
-        }
-        Some(Self { version, client_id: cursor.text(), clean })
-    }
 }
 
 // === impl Connect ===

@@ -25,6 +25,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
 pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
+pub const FAILBACK: Duration = Duration::from_secs(60);
 
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.

@@ -3,6 +3,7 @@
 //! A check never stops at the first problem. It returns `None`, or a default in place of a wrong value; either way a
 //! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
 
+mod addresses;
 mod binding;
 mod broker;
 mod destination;
