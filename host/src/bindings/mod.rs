@@ -13,6 +13,7 @@
 mod cache;
 mod dispatcher;
 mod gather;
+mod letter;
 mod places;
 mod republish;
 mod settle;

@@ -7,14 +7,16 @@ use crate::control::config::{Plugin, PluginLimits};
 use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
-use super::refusal::LoadError;
+use super::refusal::{LoadError, Problem};
 use super::stats::PluginStats;
+use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct LoadedPlugin {
     name: Arc<str>,
     component: Arc<Component>,
+    provenance: Provenance,
     limits: PluginLimits,
     config: Arc<str>,
     stats: Arc<PluginStats>,
@@ -23,10 +25,18 @@ pub struct LoadedPlugin {
 // === impl LoadedPlugin ===
 
 impl LoadedPlugin {
-    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, LoadError> {
+        Self::examine(engine, trust, plugin).map_err(|problem| problem.at(&plugin.component))
+    }
+
+    /// The file is read once: what was found trustworthy is what is compiled.
+    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, Problem> {
+        let file = engine.read(&plugin.component)?;
+        let provenance = trust.examine(plugin, &file)?;
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::load(engine, &plugin.component, plugin.sha256.as_deref())?),
+            component: Arc::new(Component::link(engine, &file)?),
+            provenance,
             limits: plugin.limits.clone(),
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
@@ -39,6 +49,11 @@ impl LoadedPlugin {
 
     pub fn component(&self) -> &Component {
         &self.component
+    }
+
+    /// Who signed it, and which version it is.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// Over all bindings.
