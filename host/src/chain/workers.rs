@@ -2,7 +2,8 @@
 //!
 //! Plain threads and synchronous calls: an asynchronous call into a guest costs two thirds more, and a guest that computes
 //! would hold a runtime's thread anyway. Two more threads than cores, because a thread can be lost for a while: a plugin that
-//! spins holds its thread until its deadline, and with as many spinning plugins as threads every binding waits.
+//! spins holds its thread until its deadline. However many such plugins there are, they share half of the threads (`ready`,
+//! `standing`), and the other bindings have the rest.
 //!
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::fold::Chain;
 use super::lane::Lane;
-use super::ready::Ready;
+use super::ready::{Ready, Taken, Turn};
 
 /// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
 const STACK_BYTES: usize = 2 << 20;
@@ -88,8 +89,10 @@ impl Drop for Workers {
 
 impl Watched {
     fn work(self) {
-        while let Some(lane) = self.ready.next() {
+        let mut last = Turn::None;
+        while let Some(Taken { item: lane, turn }) = self.ready.next(last) {
             lane.turn();
+            last = turn;
         }
     }
 }
@@ -108,6 +111,7 @@ impl Drop for Watched {
 mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
+    use crate::chain::standing::Stopwatch;
     use crate::chain::{Job, Outcome, Stage, Verdict};
     use crate::message::Origin;
     use std::sync::mpsc;
@@ -209,5 +213,43 @@ mod tests {
         let died = workers.died();
         lanes[0].push([job("x", &send)]);
         assert_eq!(tokio::time::timeout(PATIENCE, died).await.unwrap(), "chain-0");
+    }
+
+    /// The first call uses up processor time, the second waits to be let go.
+    fn spinning() -> (Box<dyn Stage>, mpsc::SyncSender<()>) {
+        let (go, gate) = mpsc::sync_channel(1);
+        let mut known = false;
+        let stage = stage(move |_| {
+            let turn = Stopwatch::start();
+            while !known && turn.stop() < Duration::from_millis(100) {
+                std::hint::spin_loop();
+            }
+            if std::mem::replace(&mut known, true) {
+                gate.recv().unwrap_or(());
+            }
+            Ok(Verdict::Forward)
+        });
+        (stage, go)
+    }
+
+    #[test]
+    fn more_spinning_lanes_than_threads_leave_threads_for_the_others() {
+        let (stages, gates): (Vec<_>, Vec<_>) = (0..5).map(|_| spinning()).unzip();
+        let chains = stages.into_iter().map(|stage| Chain::new(vec![stage])).chain([Chain::new(vec![])]).collect();
+        let (workers, lanes) = Workers::start(4, chains).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let (honest, spinning) = lanes.split_last().unwrap();
+        for round in ["first", "second"] {
+            spinning.iter().for_each(|lane| lane.push([job(round, &send)]));
+            let known = if round == "first" { spinning.len() } else { 0 };
+            (0..known).for_each(|_| assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("first")));
+        }
+        // Five lanes would hold four threads for ever now.
+        for _ in 0..50 {
+            honest.push([job("honest", &send)]);
+            assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("honest"));
+        }
+        drop(gates);
+        assert_eq!(workers.shutdown(PATIENCE), 0);
     }
 }

@@ -47,4 +47,4 @@ pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
 pub use refusal::{LoadError, Problem};
-pub use stats::PluginStats;
+pub use stats::{BreakerGauge, PluginStats};

@@ -6,8 +6,10 @@
 mod binding;
 mod broker;
 mod destination;
+mod faults;
 mod gateway;
 mod glob;
+mod grants;
 mod json;
 mod limits;
 mod loops;

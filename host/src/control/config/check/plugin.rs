@@ -1,6 +1,6 @@
 //! `[plugins.NAME]`: a component, its limits, and its own configuration.
 
-use super::{json, limits, name};
+use super::{grants, json, limits, name};
 use crate::control::config::checked::Plugin;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Placed, Table};
@@ -24,8 +24,9 @@ fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
     }
     let sha256 = sha256(table);
     let limits = limits::plugin(&table.table("limits"));
+    let grants = grants::check(table);
     let config_json = json::of_table(&table.table("config"));
-    Some(Plugin { name: name.to_owned(), component: component?, sha256, limits, config_json })
+    Some(Plugin { name: name.to_owned(), component: component?, sha256, limits, grants, config_json })
 }
 
 /// In lower case, as every tool prints it.
