@@ -6,6 +6,8 @@ mod hostile_plugins;
 mod interop;
 mod malformed;
 mod qos_kept;
+mod resting_plugins;
 mod rumqttd_faults;
+mod sandbox;
 mod sessions;
 mod upstream_outage;

@@ -84,6 +84,11 @@ impl Gateway {
         self.address
     }
 
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        self.process.memory()
+    }
+
     pub fn log(&self) -> &Lines {
         self.process.err()
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Plugin, PluginLimits};
+use crate::control::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
 use super::refusal::LoadError;
+use super::state::HostState;
 use super::stats::PluginStats;
 
 /// Cheap to clone.
@@ -16,6 +17,7 @@ pub struct LoadedPlugin {
     name: Arc<str>,
     component: Arc<Component>,
     limits: PluginLimits,
+    grants: Grants,
     config: Arc<str>,
     stats: Arc<PluginStats>,
 }
@@ -26,8 +28,9 @@ impl LoadedPlugin {
     pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, LoadError> {
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::load(engine, &plugin.component, plugin.sha256.as_deref())?),
+            component: Arc::new(Component::load(engine, &plugin.component, plugin.sha256.as_deref(), plugin.grants)?),
             limits: plugin.limits.clone(),
+            grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
         })
@@ -47,6 +50,7 @@ impl LoadedPlugin {
     }
 
     pub fn start(&self) -> Result<Instance, StartError> {
-        Instance::start(&self.component, &self.name, &self.limits, &self.config)
+        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants);
+        Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

@@ -1,6 +1,6 @@
 //! Counts of one plugin, over all bindings that use it: written by the worker threads, read by anybody.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::chain::{BreakerState, FailureKind};
@@ -25,7 +25,7 @@ pub struct PluginStats {
     pub resting: Counter,
     /// Messages that were handed in once more, after the plugin said "not now".
     pub retries: Counter,
-    breakers: Mutex<Vec<Weak<BreakerGauge>>>,
+    breakers: Mutex<Vec<Arc<BreakerGauge>>>,
 }
 
 /// The circuit breaker of a plugin in one binding, as it is shown.
@@ -64,19 +64,41 @@ impl PluginStats {
         asked.into_iter().chain(not_asked).map(Counter::get).sum()
     }
 
-    /// A gauge for the breaker in this binding. It is shown as long as its owner keeps it.
+    /// A gauge for the breaker in this binding, instead of the one that there was.
     pub fn breaker_of(&self, binding: &str) -> Arc<BreakerGauge> {
         let gauge = Arc::new(BreakerGauge { binding: binding.to_owned(), state: Mutex::new(BreakerState::Closed) });
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.retain(|gauge| gauge.strong_count() > 0);
-        breakers.push(Arc::downgrade(&gauge));
+        breakers.retain(|gauge| gauge.binding != binding);
+        breakers.push(Arc::clone(&gauge));
         gauge
     }
 
     /// Binding and state of each.
     pub fn breakers(&self) -> Vec<(String, BreakerState)> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.iter().filter_map(Weak::upgrade).map(|gauge| (gauge.binding.clone(), gauge.state())).collect()
+        breakers.iter().map(|gauge| (gauge.binding.clone(), gauge.state())).collect()
+    }
+}
+
+/// For the log: what is worth knowing of a plugin when all is over.
+impl std::fmt::Display for PluginStats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let numbers = [
+            ("messages", &self.messages),
+            ("refused", &self.refused),
+            ("trapped", &self.trapped),
+            ("deadline", &self.deadline),
+            ("memory", &self.memory),
+            ("invalid", &self.invalid),
+            ("unavailable", &self.unavailable),
+            ("resting", &self.resting),
+            ("retries", &self.retries),
+            ("restarts", &self.restarts),
+        ];
+        let numbers = numbers.map(|(name, counter)| format!("{name}={}", counter.get())).join(" ");
+        let breakers = self.breakers();
+        let breakers = breakers.iter().map(|(binding, state)| format!(" {binding}={state}")).collect::<String>();
+        write!(f, "{numbers}; breakers{breakers}")
     }
 }
 

@@ -30,9 +30,6 @@ use crate::message::{Message, QoS};
 use crate::spool::Receipt;
 use crate::topic::TopicName;
 
-/// Topics below this belong to the gateway: devices may read them, not write them.
-const RESERVED: [&str; 2] = ["$SYS/", "$tidegate/"];
-
 #[derive(Debug)]
 pub struct Session {
     client: Arc<str>,
@@ -236,7 +233,7 @@ impl Link {
 
 /// Whether only the gateway may publish there.
 pub fn is_reserved(topic: &TopicName) -> bool {
-    RESERVED.iter().any(|reserved| topic.as_str().starts_with(reserved))
+    topic.is_gateways_own()
 }
 
 fn violation(reason: Reason, detail: &'static str) -> Violation {
