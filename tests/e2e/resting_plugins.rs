@@ -66,7 +66,8 @@ fn after_so_many_faults_the_plugin_rests_in_its_binding_and_in_no_other() {
     let log = site.gateway.log().clone();
     let counters = site.gateway.stop();
     assert_eq!((counters["dead_lettered"], counters["chained"]), (4, 1));
-    let state = |line: &str| line.contains("plugin=vices") && line.contains("risky=open") && line.contains("resting=1");
+    let state =
+        |line: &str| line.contains("stopped; messages=") && line.contains("risky=open") && line.contains("resting=1");
     assert_eq!(log.count(state), 1, "its state is told at the end");
 }
 

@@ -3,9 +3,8 @@
 //! A queue behind a mutex, with a condition variable: a thread takes a lane for a turn of up to 64 messages, so the lock is
 //! touched once in many microseconds. Work stealing would save what is not spent.
 //!
-//! Slow lanes (`standing`) have a queue of their own, which at most half of the threads serve at a time. Between the two
-//! queues, who came first is served first. A lane that waits for an attempt is in neither: it is among `later`, and the
-//! threads that wait for work wait no longer than for the first of those.
+//! Slow lanes (`standing`) have a queue and threads of their own. A lane that waits for an attempt is in neither queue: it is
+//! among `later`, and the threads that wait for work wait no longer than for the first of those.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -14,8 +13,9 @@ use std::time::{Duration, Instant};
 
 pub struct Ready<T> {
     state: Mutex<State<T>>,
-    /// Something to do, or to stop.
-    work: Condvar,
+    /// Something to do, or to stop; for each pool.
+    quick_work: Condvar,
+    slow_work: Condvar,
     /// A thread has ended.
     ended: Condvar,
 }
@@ -26,9 +26,6 @@ struct State<T> {
     later: BinaryHeap<Reverse<Later<T>>>,
     /// Of the next entry.
     number: u64,
-    /// Threads that have a slow lane, and how many may.
-    on_slow: usize,
-    most_on_slow: usize,
     phase: Phase,
     /// Threads that have not ended.
     threads: usize,
@@ -45,16 +42,9 @@ struct Later<T> {
     entry: Entry<T>,
 }
 
-/// One to serve. Tell [`Ready::next`] of it when that is done.
-pub struct Taken<T> {
-    pub item: T,
-    pub turn: Turn,
-}
-
-/// What a thread was at, before it asks for more.
+/// Which lanes a thread serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    None,
+pub enum Pool {
     Quick,
     Slow,
 }
@@ -76,12 +66,10 @@ impl<T> Ready<T> {
             slow: VecDeque::new(),
             later: BinaryHeap::new(),
             number: 0,
-            on_slow: 0,
-            most_on_slow: (threads / 2).max(1),
             phase: Phase::Open,
             threads,
         };
-        Self { state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
+        Self { state: Mutex::new(state), quick_work: Condvar::new(), slow_work: Condvar::new(), ended: Condvar::new() }
     }
 
     pub fn is_open(&self) -> bool {
@@ -104,31 +92,37 @@ impl<T> Ready<T> {
         let accepted = state.phase != Phase::Stopped && state.threads > 0;
         if accepted {
             state.put(item, slow, due);
+            let draining = state.phase == Phase::Draining;
             drop(state);
-            self.work.notify_one();
+            let work = if slow { &self.slow_work } else { &self.quick_work };
+            work.notify_one();
+            if draining {
+                // The pool that it is for may have ended already.
+                self.notify_all();
+            }
         }
         accepted
     }
 
-    /// The next one; waits for it. `None`: stop.
-    pub fn next(&self, last: Turn) -> Option<Taken<T>> {
+    /// The next one for a thread of this pool; waits for it. `None`: stop.
+    pub fn next(&self, pool: Pool) -> Option<T> {
+        let work = if pool == Pool::Slow { &self.slow_work } else { &self.quick_work };
         let mut state = self.lock();
-        if last == Turn::Slow {
-            state.on_slow = state.on_slow.saturating_sub(1);
-            // A thread that passed this queue by while it was full.
-            if !state.slow.is_empty() {
-                self.work.notify_one();
-            }
-        }
         loop {
             if state.phase == Phase::Stopped {
                 return None;
             }
             let now = Instant::now();
-            state.mature(now);
-            if let Some(entry) = state.take() {
-                let turn = if entry.slow { Turn::Slow } else { Turn::Quick };
-                return Some(Taken { item: entry.item, turn });
+            if state.mature(now) {
+                // Some of them may be for the other pool.
+                self.notify_all();
+            }
+            if let Some(entry) = state.take(pool) {
+                // Somebody has to watch the clock while this thread is busy.
+                if !state.later.is_empty() {
+                    work.notify_one();
+                }
+                return Some(entry.item);
             }
             if state.phase == Phase::Draining && state.is_empty() {
                 return None;
@@ -136,9 +130,9 @@ impl<T> Ready<T> {
             state = match state.later.peek() {
                 Some(Reverse(first)) => {
                     let wait = first.due.saturating_duration_since(now);
-                    self.work.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                    work.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
                 }
-                None => self.work.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => work.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
         }
     }
@@ -177,8 +171,13 @@ impl<T> Ready<T> {
     fn enter(&self, phase: Phase) -> MutexGuard<'_, State<T>> {
         let mut state = self.lock();
         state.phase = phase;
-        self.work.notify_all();
+        self.notify_all();
         state
+    }
+
+    fn notify_all(&self) {
+        self.quick_work.notify_all();
+        self.slow_work.notify_all();
     }
 
     /// A thread that panicked with the lock left a whole state: every change here is one step.
@@ -204,25 +203,25 @@ impl<T> State<T> {
         queue.push_back(entry);
     }
 
-    /// Queues those whose time has come.
-    fn mature(&mut self, now: Instant) {
+    /// Queues those whose time has come; whether there were any.
+    fn mature(&mut self, now: Instant) -> bool {
+        let waiting = self.later.len();
         while self.later.peek().is_some_and(|Reverse(first)| first.due <= now) {
-            let Some(Reverse(first)) = self.later.pop() else { return };
+            let Some(Reverse(first)) = self.later.pop() else { break };
             // Its place is that of now: it has waited for a plugin and not for a thread.
             self.put(first.entry.item, first.entry.slow, None);
         }
+        self.later.len() < waiting
     }
 
-    fn take(&mut self) -> Option<Entry<T>> {
-        let slow = self.slow.front().filter(|_| self.on_slow < self.most_on_slow).map(|entry| entry.number);
-        let quick = self.quick.front().map(|entry| entry.number);
-        match (quick, slow) {
-            (_, Some(slow)) if quick.is_none_or(|quick| slow < quick) => {
-                self.on_slow += 1;
-                self.slow.pop_front()
-            }
-            _ => self.quick.pop_front(),
-        }
+    /// While draining, every thread takes everything: those of the other pool may have ended.
+    fn take(&mut self, pool: Pool) -> Option<Entry<T>> {
+        let (first, second) = match pool {
+            Pool::Quick => (&mut self.quick, &mut self.slow),
+            Pool::Slow => (&mut self.slow, &mut self.quick),
+        };
+        let next = first.pop_front();
+        if self.phase == Phase::Draining { next.or_else(|| second.pop_front()) } else { next }
     }
 
     fn is_empty(&self) -> bool {
@@ -256,28 +255,16 @@ impl<T> Eq for Later<T> {}
 mod tests {
     use super::*;
 
-    fn next(ready: &Ready<&'static str>) -> &'static str {
-        ready.next(Turn::None).unwrap().item
-    }
-
     #[test]
-    fn slow_ones_have_half_of_the_threads_and_no_more_while_quick_ones_pass_them() {
-        let ready = Ready::new(4);
-        for slow in ["a", "b", "c"] {
-            ready.push(slow, true);
-        }
-        ready.push("quick", false);
-        assert_eq!([next(&ready), next(&ready), next(&ready)], ["a", "b", "quick"]);
-        assert_eq!(ready.next(Turn::Slow).unwrap().item, "c", "a slow turn has ended");
-    }
-
-    #[test]
-    fn with_room_for_both_who_came_first_is_first() {
-        let ready = Ready::new(4);
-        for (item, slow) in [("1", false), ("2", true), ("3", false), ("4", true)] {
+    fn each_pool_has_its_own_until_all_is_to_be_finished() {
+        let ready = Ready::new(2);
+        for (item, slow) in [("s1", true), ("q1", false), ("s2", true), ("q2", false), ("s3", true)] {
             ready.push(item, slow);
         }
-        assert_eq!([next(&ready), next(&ready), next(&ready), next(&ready)], ["1", "2", "3", "4"]);
+        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Quick)], [Some("q1"), Some("q2")]);
+        assert_eq!(ready.next(Pool::Slow), Some("s1"));
+        ready.drain(Duration::ZERO);
+        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Slow)], [Some("s2"), Some("s3")]);
     }
 
     #[test]
@@ -287,7 +274,9 @@ mod tests {
         ready.push_at("third", false, now + Duration::from_millis(20));
         ready.push_at("second", false, now + Duration::from_millis(10));
         ready.push("first", false);
-        assert_eq!([next(&ready), next(&ready), next(&ready)], ["first", "second", "third"]);
+        for expected in ["first", "second", "third"] {
+            assert_eq!(ready.next(Pool::Quick), Some(expected));
+        }
         assert!(now.elapsed() >= Duration::from_millis(20));
     }
 
@@ -296,10 +285,10 @@ mod tests {
         let ready = Ready::new(1);
         ready.push_at("later", false, Instant::now() + Duration::from_millis(10));
         ready.drain(Duration::ZERO);
-        assert_eq!(next(&ready), "later");
-        assert!(ready.next(Turn::Quick).is_none());
+        assert_eq!(ready.next(Pool::Quick), Some("later"));
+        assert!(ready.next(Pool::Quick).is_none());
         ready.push_at("never", false, Instant::now() + Duration::from_secs(3_600));
         ready.stop();
-        assert!(ready.next(Turn::Quick).is_none());
+        assert!(ready.next(Pool::Quick).is_none());
     }
 }

@@ -1,9 +1,9 @@
-//! Whether a lane may use any thread, or only those that slow lanes share.
+//! Whether a lane is quick, or shares the threads of the slow ones.
 //!
 //! A deadline bounds what one call costs. It does not bound what *many* spinning plugins cost together: with as many of them
 //! as threads, everybody waits for a deadline, again and again. So a lane whose turn took long is on **probation**: slow lanes
-//! together have half of the threads (`ready`), the others always find one of the rest. Probation lasts a hundred times as
-//! long as the turn did, so that a lane which behaves and misbehaves by turns has at most a hundredth of a good thread.
+//! share threads of their own (`workers`), which the kernel runs after the others. Probation lasts a hundred times as long as
+//! the turn did, so that a lane which behaves and misbehaves by turns has at most a hundredth of a good thread.
 //!
 //! What counts is the CPU time of the thread, not the clock on the wall: on a machine that others keep busy, an honest lane
 //! waits for the processor, and must not be punished for its neighbours.

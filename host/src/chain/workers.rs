@@ -1,9 +1,9 @@
 //! The threads that run chains.
 //!
 //! Plain threads and synchronous calls: an asynchronous call into a guest costs two thirds more, and a guest that computes
-//! would hold a runtime's thread anyway. Two more threads than cores, because a thread can be lost for a while: a plugin that
-//! spins holds its thread until its deadline. However many such plugins there are, they share half of the threads (`ready`,
-//! `standing`), and the other bindings have the rest.
+//! would hold a runtime's thread anyway. One more thread than cores, because a thread can be lost for a while: a plugin that
+//! spins holds its thread until its deadline. However many such plugins there are, once they have shown what they are
+//! (`standing`) they share a pool of their own, half as large, whose threads the kernel runs after the others.
 //!
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 
 use super::fold::Chain;
 use super::lane::Lane;
-use super::ready::{Ready, Taken, Turn};
+use super::ready::{Pool, Ready};
 
 /// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
 const STACK_BYTES: usize = 2 << 20;
@@ -27,15 +27,19 @@ pub struct Workers {
     died: watch::Receiver<Option<String>>,
 }
 
+/// How much nicer slow threads are: a third of the weight of the others where the processor is contested, so that a honest
+/// but heavy plugin still makes its deadline.
+const NICE: i32 = 5;
+
 /// On a worker's stack: tells of its end, whichever it is.
 struct Watched {
     ready: Arc<Ready<Lane>>,
     died: Arc<watch::Sender<Option<String>>>,
 }
 
-/// As many as there are cores, and two.
+/// As many as there are cores, and one. Slow lanes have half as many of their own.
 pub fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from) + 2
+    thread::available_parallelism().map_or(1, usize::from) + 1
 }
 
 // === impl Workers ===
@@ -44,16 +48,18 @@ impl Workers {
     /// A lane for each chain, in order.
     pub fn start(threads: usize, chains: Vec<Chain>) -> io::Result<(Self, Vec<Lane>)> {
         let threads = threads.max(1);
-        let ready = Arc::new(Ready::new(threads));
+        let slow = (threads / 2).max(1);
+        let ready = Arc::new(Ready::new(threads + slow));
         let (sender, died) = watch::channel(None);
         let sender = Arc::new(sender);
         let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&ready))).collect();
         let workers = Self { ready: Arc::clone(&ready), lanes: lanes.clone(), died };
-        for number in 0..threads {
+        let quick = (0..threads).map(|number| (format!("chain-{number}"), Pool::Quick));
+        let slow = (0..slow).map(|number| (format!("slow-chain-{number}"), Pool::Slow));
+        for (name, pool) in quick.chain(slow) {
             let watched = Watched { ready: Arc::clone(&ready), died: Arc::clone(&sender) };
-            let name = format!("chain-{number}");
             // On an error `workers` is dropped, which stops those that were started.
-            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work())?;
+            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work(pool))?;
         }
         Ok((workers, lanes))
     }
@@ -88,11 +94,13 @@ impl Drop for Workers {
 // === impl Watched ===
 
 impl Watched {
-    fn work(self) {
-        let mut last = Turn::None;
-        while let Some(Taken { item: lane, turn }) = self.ready.next(last) {
+    fn work(self, pool: Pool) {
+        if pool == Pool::Slow {
+            // Linux has it for each thread. Where it is not allowed, the pool is bound all the same.
+            let _ = rustix::process::nice(NICE);
+        }
+        while let Some(lane) = self.ready.next(pool) {
             lane.turn();
-            last = turn;
         }
     }
 }
