@@ -25,14 +25,15 @@ pub fn tidegate() -> &'static Path {
     })
 }
 
-/// A folder with the plugins that are shipped and, for the tests of the sandbox, `vices.wasm`.
+/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `reading.wasm`
+/// for the benchmarks.
 pub fn plugins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let out = shared_folder().join("plugins");
         let mut build = Command::new(tidegate());
         build.args(["plugin", "build", "--out"]).arg(&out);
-        build.arg(workspace().join("plugins")).arg(workspace().join("tests/fixtures/vices"));
+        build.arg(workspace().join("plugins")).arg(workspace().join("tests/fixtures"));
         must_succeed(&mut build);
         out
     })

@@ -89,6 +89,11 @@ impl Gateway {
         self.process.memory()
     }
 
+    /// The process, for whoever measures it.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn log(&self) -> &Lines {
         self.process.err()
     }
