@@ -89,7 +89,9 @@ impl Flow {
                 if let Err(failure) = &mut answer {
                     failure.attempts = self.attempt;
                 }
-                self.answers.get_mut(part).map(|place| *place = answer);
+                if let Some(place) = self.answers.get_mut(part) {
+                    *place = answer;
+                }
             }
             if !self.again.is_empty() && Instant::now() >= until {
                 return Some(Duration::ZERO);
