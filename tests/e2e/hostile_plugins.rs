@@ -161,3 +161,9 @@ fn what_a_plugin_cannot_handle_now_is_tried_again_and_keeps_its_place() {
     let counters = gateway.stop();
     assert_eq!((counters["chained"], counters["dead_lettered"]), (4, 1));
 }
+
+tidegate_tests::also_on_pulley! {
+    only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures,
+    a_fault_in_the_middle_of_a_burst_costs_one_message,
+    another_binding_goes_on_while_a_plugin_loops,
+}

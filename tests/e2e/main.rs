@@ -2,12 +2,17 @@
 
 mod bindings;
 mod config_errors;
+mod dead_letters;
 mod hostile_plugins;
 mod interop;
 mod malformed;
 mod qos_kept;
+mod restart;
 mod resting_plugins;
 mod rumqttd_faults;
 mod sandbox;
 mod sessions;
+mod spool_commands;
+mod trust;
+mod upstream_faults;
 mod upstream_outage;

@@ -145,7 +145,8 @@ impl<G: Guest> PluginStage<G> {
 
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
-        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts: 1 }
+        let attempts = u32::from(fault.kind != FailureKind::Resting);
+        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
     }
 
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.

@@ -5,14 +5,20 @@ use std::process::Command;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
-use crate::control::config::{Grants, Plugin, PluginLimits};
+use crate::control::config::{self, Grants, Plugin, PluginLimits};
 
-use super::{Engine, LoadedPlugin};
+use super::{Engine, LoadedPlugin, Trust};
 
 /// Compiled code is kept beside the components: the second run of the tests compiles nothing.
 pub fn engine() -> Engine {
-    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Some(&target().join("compiled-plugins"))).unwrap());
+    static ENGINE: LazyLock<Engine> =
+        LazyLock::new(|| Engine::new(&config::Engine::default(), Some(&target().join("compiled-plugins"))).unwrap());
     ENGINE.clone()
+}
+
+/// Nobody in particular is trusted, and nothing is remembered.
+pub fn trust() -> Trust {
+    Trust::open(&config::Trust::default(), Path::new("/nowhere")).unwrap()
 }
 
 /// The hostile one (`tests/fixtures/vices`).
@@ -33,6 +39,7 @@ pub fn plugin(component: PathBuf, config: &str) -> Plugin {
         name: "vices".into(),
         component,
         sha256: None,
+        downgrade_to: None,
         limits,
         grants: Grants::default(),
         config_json: config.into(),
@@ -40,7 +47,7 @@ pub fn plugin(component: PathBuf, config: &str) -> Plugin {
 }
 
 pub fn load(config: &str) -> LoadedPlugin {
-    LoadedPlugin::load(&engine(), &plugin(vices(), config)).unwrap()
+    LoadedPlugin::load(&engine(), &trust(), &plugin(vices(), config)).unwrap()
 }
 
 fn build(package: &str) -> PathBuf {

@@ -154,7 +154,7 @@ mod tests {
     use crate::control::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
     use crate::plugin::LoadedPlugin;
-    use crate::plugin::fixtures::{engine, load, plugin, vices};
+    use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
     use crate::topic::TopicName;
     use std::sync::Arc;
 
@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn a_guest_that_is_granted_a_clock_sees_it_run() {
         let granted = Plugin { grants: Grants { clock: true, random: false }, ..plugin(vices(), "{}") };
-        let plugin = LoadedPlugin::load(&engine(), &granted).unwrap();
+        let plugin = LoadedPlugin::load(&engine(), &trust(), &granted).unwrap();
         let answer = plugin.start().unwrap().process_one(&envelope("world")).unwrap();
         let Ok(Verdict::Replace(seen)) = answer else { panic!("{answer:?}") };
         let seen = String::from_utf8(seen.to_vec()).unwrap();

@@ -3,9 +3,6 @@
 //! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
 //! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
 
-/// A component file. Rust plugins with `serde_json` have 140 KB, an embedded Python interpreter 35 MB.
-pub const MAX_COMPONENT_BYTES: u64 = 64 << 20;
-
 /// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the
 /// engine, and an engine for each plugin would be an epoch thread for each.
 pub const MAX_STACK_BYTES: usize = 512 << 10;
@@ -14,6 +11,14 @@ pub const MAX_STACK_BYTES: usize = 512 << 10;
 pub const MAX_MEMORIES: usize = 8;
 pub const MAX_TABLES: usize = 16;
 pub const MAX_INSTANCES: usize = 32;
+
+/// Modules and components in a component, and how deep one in the other. Tools make four in one level; composing several
+/// components adds a level for each step.
+pub const MAX_MODULES: usize = 64;
+pub const MAX_NESTING: usize = 8;
+
+/// Types, imports, exports, globals and the like of all modules together. An embedded Python interpreter has some 20,000.
+pub const MAX_DEFINITIONS: usize = 100_000;
 
 /// Handles that a guest holds in the host (the streams of its empty WASI world). wasmtime's default is a million, each an
 /// allocation outside the guest's memory limit.

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BreakerLimits, BrokerLimits, Listener, PluginLimits, Retry, Spool, Sync};
+use super::checked::{
+    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Retry, Spool, Sync,
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -25,6 +27,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
 pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
+pub const FAILBACK: Duration = Duration::from_secs(60);
 
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
@@ -85,6 +89,19 @@ impl Default for Spool {
     }
 }
 
+// === impl DeadLetters ===
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            // A hundred thousand readings, each with what there is to know about it.
+            max_bytes: 64 * MIB as u64,
+            // Somebody looks once a month, or never.
+            max_age: 30 * DAY,
+        }
+    }
+}
+
 // === impl PluginLimits ===
 
 impl Default for PluginLimits {
@@ -126,5 +143,25 @@ impl Default for BreakerLimits {
     fn default() -> Self {
         // One bad message is no reason; a plugin that fails every second is.
         Self { faults: 5, within: Duration::from_secs(10), rest: Duration::from_secs(30) }
+    }
+}
+
+// === impl CompileLimits ===
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            // Rust plugins with `serde_json` have 140 KiB, an embedded Python interpreter 35 MiB.
+            component_size: 64 * MIB,
+            // Those have 500 and 20,000.
+            functions: 50_000,
+            // Register allocation takes more than its share of time for one enormous function; the largest that compilers
+            // make of honest source, an interpreter's loop, have some 100 KiB.
+            function_size: MIB,
+            // Ten times what the largest honest component needs for each of its bytes; small enough for a gateway with 2 GiB.
+            memory: 1024 * MIB,
+            // A Python interpreter compiles in some ten seconds; small gateways are five times slower.
+            time: Duration::from_secs(60),
+        }
     }
 }
