@@ -163,6 +163,9 @@ impl Gateway {
             tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
         }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
+        for (plugin, stats) in &self.plugins {
+            tracing::info!(plugin, "stopped; {stats}");
+        }
         tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
     }
 

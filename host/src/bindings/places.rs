@@ -106,11 +106,18 @@ pub(super) fn kib(message: &Message) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::{Binding, OnError};
+    use crate::control::config::{Binding, FaultPolicy, OnError};
     use crate::topic::TopicName;
 
     fn places() -> Places {
-        let spec = Binding { name: "b".into(), filters: vec![], plugins: vec![], on_error: OnError::Drop, to: vec![] };
+        let spec = Binding {
+            name: "b".into(),
+            filters: vec![],
+            plugins: vec![],
+            on_error: OnError::Drop,
+            faults: FaultPolicy::default(),
+            to: vec![],
+        };
         Places::new(&spec, None)
     }
 

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Plugin, PluginLimits};
+use crate::control::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
+use super::state::HostState;
 use super::stats::PluginStats;
 use super::trust::{Provenance, Trust};
 
@@ -18,6 +19,7 @@ pub struct LoadedPlugin {
     component: Arc<Component>,
     provenance: Provenance,
     limits: PluginLimits,
+    grants: Grants,
     config: Arc<str>,
     stats: Arc<PluginStats>,
 }
@@ -35,9 +37,10 @@ impl LoadedPlugin {
         let provenance = trust.examine(plugin, &file)?;
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::link(engine, &file)?),
+            component: Arc::new(Component::link(engine, &file, plugin.grants)?),
             provenance,
             limits: plugin.limits.clone(),
+            grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
         })
@@ -62,6 +65,7 @@ impl LoadedPlugin {
     }
 
     pub fn start(&self) -> Result<Instance, StartError> {
-        Instance::start(&self.component, &self.name, &self.limits, &self.config)
+        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants);
+        Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

@@ -52,5 +52,5 @@ pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
 pub use refusal::{LoadError, Problem};
-pub use stats::PluginStats;
+pub use stats::{BreakerGauge, PluginStats};
 pub use trust::{LedgerError, Provenance, PublicKey, Trust};

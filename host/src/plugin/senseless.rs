@@ -20,6 +20,7 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 use crate::chain::{Chain, Envelope};
 use crate::control::config;
+use crate::control::config::{FaultPolicy, Grants};
 use crate::message::{Message, Origin, QoS};
 use crate::topic::TopicName;
 
@@ -89,14 +90,14 @@ impl Contract {
             exports: Some(self.hollow.clone()),
             available_imports: Some(self.hollow.clone()),
             // Most of what traps does so in the first instruction, and is over before a message comes.
-            disallow_traps: random.next() % 4 > 0,
+            disallow_traps: !random.next().is_multiple_of(4),
             allow_start_export: false,
             max_memories: 1,
             ..config()
         };
         let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(&entropy)).ok()?;
         // The others loop, mostly for ever: `configure` may do so for two seconds, which are then missing here.
-        if random.next() % 16 > 0 {
+        if !random.next().is_multiple_of(16) {
             module.ensure_termination(FUEL).ok()?;
         }
         let mut module = module.to_bytes();
@@ -143,7 +144,7 @@ fn survive(seed: u64, time: Duration) -> Tally {
 }
 
 fn load(engine: &Engine, bytes: Vec<u8>, tally: &mut Tally) {
-    match Component::link(engine, &ComponentFile::from_bytes(bytes)) {
+    match Component::link(engine, &ComponentFile::from_bytes(bytes), Grants { clock: true, random: true }) {
         Ok(_) => tally.loaded += 1,
         Err(problem) => {
             assert!(!problem.to_string().is_empty());
@@ -163,7 +164,7 @@ fn run(engine: &Engine, bytes: &[u8], random: &mut Random, tally: &mut Tally) {
         return;
     };
     tally.loaded += 1;
-    let Ok(mut chain) = Chain::load("b", &[plugin]) else { return };
+    let Ok(mut chain) = Chain::load("b", &[plugin], &FaultPolicy::NONE) else { return };
     tally.started += 1;
     for count in [1, 5] {
         let batch: Vec<_> = (0..count).map(|_| envelope(random)).collect();

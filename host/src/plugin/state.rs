@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::control::config::{Grants, PluginLimits};
+
 use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::memory::MemoryCap;
 
@@ -15,12 +17,12 @@ pub struct HostState {
 // === impl HostState ===
 
 impl HostState {
-    pub fn new(plugin: Arc<str>, memory: usize) -> Self {
+    pub fn new(plugin: Arc<str>, limits: &PluginLimits, grants: Grants) -> Self {
         Self {
-            log: PluginLog::new(plugin),
+            log: PluginLog::new(plugin, limits.log_per_second, limits.max_log_bytes),
             origins: Origins::default(),
-            world: EmptyWorld::new(),
-            memory: MemoryCap::new(memory),
+            world: EmptyWorld::new(grants),
+            memory: MemoryCap::new(limits.memory, limits.max_table_entries),
         }
     }
 }
