@@ -21,7 +21,14 @@ const MAX_REASON: usize = 512;
 pub fn compile(settings: Settings, limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let job = Job { settings, memory: limits.memory as u64, seconds: limits.time.as_secs() };
     let mut command = Command::new(SELF);
-    command.args(job.args()).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    // The allocator takes addresses a GiB at a time, unless told otherwise; the limit counts addresses.
+    command
+        .args(job.args())
+        .env_clear()
+        .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().map_err(failed)?;
     let answer = talk(&mut child, limits, bytes);
     // Dead already, unless it has not answered in time; either way it is gone after this.
