@@ -5,7 +5,8 @@
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
 //! | the same on the other engine | [`backend`] |
-//! | an upstream | [`mosquitto`] |
+//! | an upstream | [`mosquitto`], or one that a test has in its hand: [`upstream`] |
+//! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | a stream of messages and the acks they got | [`driver`] |
@@ -17,6 +18,7 @@
 
 pub mod backend;
 pub mod binary;
+pub mod chaos;
 pub mod counters;
 pub mod device;
 pub mod driver;
@@ -28,4 +30,5 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod sink;
+pub mod upstream;
 pub mod wire;

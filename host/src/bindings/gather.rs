@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dispatcher::Inbound;
 use super::places::Held;
+use crate::bus::Kept;
 use crate::chain::Outcome;
 
 /// An input on its way through its chains.
@@ -24,6 +25,8 @@ struct Slots {
 #[derive(Debug)]
 pub(super) struct Input {
     pub inbound: Inbound,
+    /// What its local delivery leaves to be written.
+    pub kept: Kept,
     pub bindings: Arc<[usize]>,
     pub held: Held,
 }

@@ -7,14 +7,18 @@
 //! ```
 //!
 //! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
-//! one input caused reaches the spool as one record, in the order of the configuration file.
+//! one input caused reaches the spool as one record, in the order of the configuration file. That includes what the message
+//! did locally: retained messages, deliveries to sessions that survive a restart, its QoS 2 identity. The ack waits for it.
 
 mod cache;
 mod dispatcher;
 mod gather;
+mod letter;
 mod places;
+mod republish;
 mod settle;
 mod table;
+mod unfinished;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
 pub use settle::{Republish, Settled, settle};

@@ -19,6 +19,8 @@ pub struct Binding {
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
     places: Places,
+    /// Plugin to the digest of its component, for those who ask later which one it was.
+    digests: Vec<(String, String)>,
 }
 
 impl Table {
@@ -54,7 +56,15 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places }
+        Self { spec, lane, places, digests: Vec::new() }
+    }
+
+    pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
+        Self { digests, ..self }
+    }
+
+    pub fn digest_of(&self, plugin: &str) -> &str {
+        self.digests.iter().find(|(name, _)| name == plugin).map_or("", |(_, digest)| digest)
     }
 
     pub fn places(&self) -> &Places {

@@ -60,13 +60,15 @@ pub enum Fate {
     Expired,
     /// It can never fit the upstream's maximum packet size.
     Oversize,
+    /// A dead letter that is in its archive.
+    Archived,
 }
 
 // === impl Output ===
 
 impl Output {
     /// Whether it has to be kept until the upstream acknowledges it. QoS 0 does not.
-    pub(super) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         self.message.qos > QoS::AtMostOnce
     }
 }
@@ -92,6 +94,7 @@ impl Fate {
             Self::Refused => &counters.upstream_refused,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
+            Self::Archived => &counters.letters_archived,
         }
     }
 }

@@ -19,6 +19,7 @@ pub struct Config {
     pub spool: Spool,
     pub engine: Engine,
     pub trust: Trust,
+    pub dead_letters: DeadLetters,
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
@@ -73,8 +74,8 @@ pub struct BrokerLimits {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub name: String,
-    pub host: String,
-    pub port: u16,
+    /// In the order of preference; never empty, and all with or all without TLS.
+    pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
     pub protocol: Protocol,
     pub client_id: String,
@@ -85,6 +86,16 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// How long the upstream is asked to keep our session (MQTT 5 Session Expiry Interval).
     pub session_expiry: Duration,
+    /// How often the first address is looked for while another one is in use.
+    pub failback: Duration,
+}
+
+/// Where a broker is. Drawn as a url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +168,13 @@ pub struct TrustedKey {
     pub key: PublicKey,
 }
 
+/// What is kept of messages that plugins failed on: whole oldest segments go when there is more.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    pub max_bytes: u64,
+    pub max_age: Duration,
+}
+
 #[derive(Clone, Debug)]
 pub struct Plugin {
     pub name: String,
@@ -221,10 +239,19 @@ pub enum Target {
 
 // === impl Upstream ===
 
-/// Its address as a url, for logs and tables.
+/// Its addresses as urls, for tables.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        let urls: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
+        f.write_str(&urls.join(", then "))
+    }
+}
+
+// === impl Address ===
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
             false => write!(f, "{scheme}://{}:{}", self.host, self.port),

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, CompileLimits, Listener, PluginLimits, Spool, Sync};
+use super::checked::{BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Spool, Sync};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -25,6 +25,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
 pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
+pub const FAILBACK: Duration = Duration::from_secs(60);
 
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
@@ -81,6 +83,19 @@ impl Default for Spool {
             // Nobody waits for these; a minute of them shows what just happened.
             max_qos0_messages: 10_000,
             sync: Sync::Group,
+        }
+    }
+}
+
+// === impl DeadLetters ===
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            // A hundred thousand readings, each with what there is to know about it.
+            max_bytes: 64 * MIB as u64,
+            // Somebody looks once a month, or never.
+            max_age: 30 * DAY,
         }
     }
 }

@@ -3,8 +3,10 @@
 //! A check never stops at the first problem. It returns `None`, or a default in place of a wrong value; either way a
 //! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
 
+mod addresses;
 mod binding;
 mod broker;
+mod dead_letters;
 mod destination;
 mod engine;
 mod gateway;
@@ -32,6 +34,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let spool = spool::check(&root.table("spool"));
     let engine = engine::check(&root.table("engine"));
     let trust = trust::check(&root.table("trust"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"));
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
@@ -45,5 +48,16 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();
     let warnings = Problems::default();
-    Some(Config { gateway: gateway?, broker, upstreams, spool, engine, trust, plugins, bindings, warnings })
+    Some(Config {
+        gateway: gateway?,
+        broker,
+        upstreams,
+        spool,
+        dead_letters,
+        engine,
+        trust,
+        plugins,
+        bindings,
+        warnings,
+    })
 }
