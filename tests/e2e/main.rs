@@ -3,8 +3,10 @@
 mod bindings;
 mod config_errors;
 mod dead_letters;
+mod disk_faults;
 mod hostile_plugins;
 mod interop;
+mod kills;
 mod malformed;
 mod qos_kept;
 mod restart;

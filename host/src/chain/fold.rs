@@ -4,6 +4,7 @@
 //! many messages at once as there are. An input's parts share its fate: when a plugin fails one of them, the input failed,
 //! because half of what a device said is not something that anybody asked for. Its other parts go no further.
 
+use crate::control::kill_point::{self, KillPoint};
 use crate::plugin::{LoadedPlugin, StartError};
 
 use super::outcome::{Failure, FailureKind, Outcome};
@@ -67,6 +68,7 @@ impl Chain {
                 break;
             }
             let answers = stage.process(&flow.parts);
+            kill_point::reach(KillPoint::InPlugin);
             flow.advance(stage.name(), answers);
         }
         flow.finish()
