@@ -15,13 +15,22 @@ use crate::plugin::text::printable;
 /// This program, also after its file was replaced by a newer one: the code must be of this version.
 const SELF: &str = "/proc/self/exe";
 
+/// mimalloc sets a GiB of address space aside before it is asked for the first byte: all that this process may have.
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
+
 /// Of a reason, when it is shown.
 const MAX_REASON: usize = 512;
 
 pub fn compile(settings: Settings, limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let job = Job { settings, memory: limits.memory as u64, seconds: limits.time.as_secs() };
     let mut command = Command::new(SELF);
-    command.args(job.args()).env_clear().stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    command
+        .args(job.args())
+        .env_clear()
+        .env(ALLOCATOR.0, ALLOCATOR.1)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = command.spawn().map_err(failed)?;
     let answer = talk(&mut child, limits, bytes);
     // Dead already, unless it has not answered in time; either way it is gone after this.
