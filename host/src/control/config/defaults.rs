@@ -158,7 +158,8 @@ impl Default for CompileLimits {
             // Register allocation takes more than its share of time for one enormous function; the largest that compilers
             // make of honest source, an interpreter's loop, have some 100 KiB.
             function_size: MIB,
-            // Ten times what the largest honest component needs for each of its bytes; small enough for a gateway with 2 GiB.
+            // Address space. Measured: a Rust plugin of 200 KiB takes 250 MiB, because inlining holds all of its functions at once
+            // (31 MiB without). Four of those; a component that brings a language's runtime along needs more, and is told so.
             memory: 1024 * MIB,
             // A Python interpreter compiles in some ten seconds; small gateways are five times slower.
             time: Duration::from_secs(60),

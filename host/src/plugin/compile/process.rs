@@ -15,17 +15,19 @@ use crate::plugin::text::printable;
 /// This program, also after its file was replaced by a newer one: the code must be of this version.
 const SELF: &str = "/proc/self/exe";
 
+/// mimalloc sets a GiB of address space aside before it is asked for the first byte: all that this process may have.
+const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
+
 /// Of a reason, when it is shown.
 const MAX_REASON: usize = 512;
 
 pub fn compile(settings: Settings, limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let job = Job { settings, memory: limits.memory as u64, seconds: limits.time.as_secs() };
     let mut command = Command::new(SELF);
-    // The allocator takes addresses a GiB at a time, unless told otherwise; the limit counts addresses.
     command
         .args(job.args())
         .env_clear()
-        .env("MIMALLOC_ARENA_RESERVE", "16MiB")
+        .env(ALLOCATOR.0, ALLOCATOR.1)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());
