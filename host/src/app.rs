@@ -10,9 +10,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bindings::{Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
+use crate::control::clock::unix_ms;
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -21,9 +22,9 @@ use crate::ingress::connection;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::plugin::PluginStats;
-use crate::setup;
-use crate::spool::Spool;
+use crate::plugin::{self, PluginStats};
+use crate::setup::{self, memory::state_limit};
+use crate::spool::{Receipt, Record, Restored, Spool};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -65,9 +66,10 @@ impl Gateway {
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
         let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
-        let (workers, bindings) = start_chains(&config, setup.chains)?;
         let listeners = bind(&config).await?;
-        let spool = open_spool(&config, counters.clone())?;
+        let (spool, restored) = open_spool(&config, counters.clone())?;
+        remember(&config, &setup.chains, &spool, &restored);
+        let (workers, bindings) = start_chains(&config, setup.chains)?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -82,7 +84,10 @@ impl Gateway {
         }
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
+        let mut devices = serve(listeners, limits, bus, dispatcher.clone(), counters.clone(), &stop_devices);
+        for interval in dispatcher.intervals() {
+            devices.spawn(ticks::run(dispatcher.clone(), interval, unix_ms, stop_devices.clone()));
+        }
         let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         Ok(Self {
             addresses,
@@ -137,6 +142,11 @@ impl Gateway {
         if tokio::time::timeout(GRACE, self.spool.close()).await.is_err() {
             tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
         }
+        for (plugin, stats) in &self.plugins {
+            for (name, metric) in stats.metrics.snapshot() {
+                tracing::info!(plugin, "metric {name}={metric}");
+            }
+        }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
         tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
     }
@@ -164,7 +174,7 @@ impl Gateway {
     }
 }
 
-fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool> {
+fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool, Restored)> {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
     restored.recovery.log();
@@ -175,7 +185,15 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool>
         }
         Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
     }
-    Ok(spool)
+    Ok((spool, restored))
+}
+
+/// Gives plugins back what they remembered, before the first message.
+fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restored) {
+    let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
+    let orphans = plugin::restore(&stores, &restored.state);
+    let changes = orphans.settle(&stores, state_limit(config));
+    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() });
 }
 
 /// A lane for each binding that has plugins.

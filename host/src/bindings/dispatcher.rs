@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use tokio::sync::{AcquireError, Semaphore};
 
-use super::gather::{Gather, Input};
+use super::gather::{Gather, Gathered, Input};
+use super::order::Order;
 use super::places::{Held, kib};
 use super::settle::{Republish, Settled, settle};
 use super::table::{Binding, Table};
+use super::ticks::Rung;
 use super::{MAX_HOPS, MAX_INTERNAL_KIB};
 use crate::bus::Bus;
-use crate::chain::{Job, Outcome};
+use crate::chain::{Done, Job, Lane, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
@@ -35,13 +37,20 @@ pub struct Pending {
 }
 
 pub struct Dispatcher {
-    gateway: String,
-    table: Table,
+    pub(super) gateway: String,
+    pub(super) table: Table,
     bus: Arc<Bus>,
-    spool: Spool,
-    counters: Arc<Counters>,
+    pub(super) spool: Spool,
+    pub(super) counters: Arc<Counters>,
+    pub(super) order: Order<Leaving>,
     internal: Arc<Semaphore>,
-    warnings: RateLimit,
+    pub(super) warnings: RateLimit,
+}
+
+/// What leaves in order, where plugins remember something.
+pub(super) enum Leaving {
+    Input(Gathered),
+    Tick(Rung),
 }
 
 impl Pending {
@@ -61,7 +70,8 @@ impl Pending {
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), RateLimit::per_second(5));
-        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
+        let order = Order::default();
+        Arc::new(Self { gateway, table, bus, spool, counters, order, internal, warnings })
     }
 
     /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
@@ -125,27 +135,61 @@ impl Dispatcher {
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
         let Pending { inbound, bindings } = pending;
         self.counters.chain_in.add(bindings.len() as u64);
-        let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held }));
+        let lines = self.lines(&bindings);
+        if lines.is_empty() {
+            return self.push(Input { inbound, bindings, held, ticket: None });
+        }
+        self.order.enter(lines, |ticket| self.push(Input { inbound, bindings, held, ticket: Some(ticket) }));
+    }
+
+    /// Of the lanes that remember.
+    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
+        let remembers = |index: &usize| {
+            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+            lane.is_some_and(Lane::is_stateful)
+        };
+        bindings.iter().copied().filter(remembers).collect()
+    }
+
+    fn push(self: &Arc<Self>, input: Input) {
+        let (bindings, message, origin) =
+            (input.bindings.clone(), input.inbound.message.clone(), input.inbound.origin.clone());
+        let gather = Arc::new(Gather::new(input));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
-                self.finish(&gather, slot, Outcome::Outputs(vec![message.clone()]));
+                let outcome = Outcome::Outputs(vec![message.clone()]);
+                self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
                 continue;
             };
             let (dispatcher, gather) = (self.clone(), gather.clone());
-            let done = Box::new(move |outcome| dispatcher.finish(&gather, slot, outcome));
+            let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
             lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);
         }
     }
 
-    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
-        let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, held } = gathered.input;
+    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
+        let Some(gathered) = gather.put(slot, done) else { return };
+        match gathered.input.ticket {
+            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered), |leaving| self.leave(leaving)),
+            None => self.conclude(gathered),
+        }
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
+        match leaving {
+            Leaving::Input(gathered) => self.conclude(gathered),
+            Leaving::Tick(rung) => self.rung(rung),
+        }
+    }
+
+    fn conclude(self: &Arc<Self>, gathered: Gathered) {
+        let Input { inbound, bindings, held, .. } = gathered.input;
         let mut record =
             Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
         let mut republish = Vec::new();
-        for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
+        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+            record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
@@ -157,14 +201,15 @@ impl Dispatcher {
         for message in republish {
             self.republish(message, &inbound);
         }
-        let keeps_something = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
-        record.hold = held.for_record(keeps_something);
+        // What a plugin remembers waits for the spool, as what it puts out at QoS 1 and 2 does.
+        let is_written = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
+        record.hold = held.for_record(is_written || !record.changes.is_empty());
         record.receipt = inbound.receipt;
         self.spool.commit(record);
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    fn republish(self: &Arc<Self>, Republish(message): Republish, cause: &Inbound) {
+    pub(super) fn republish(self: &Arc<Self>, Republish(message): Republish, cause: &Inbound) {
         let hops = cause.origin.hops + 1;
         if hops > MAX_HOPS {
             self.counters.looped.increment();
@@ -179,7 +224,7 @@ impl Dispatcher {
         self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
     }
 
-    fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
+    pub(super) fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
         let Some(error) = unroutable else { return };
         if let Some(suppressed) = self.warnings.permit() {
             let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);

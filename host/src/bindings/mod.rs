@@ -7,17 +7,20 @@
 //! ```
 //!
 //! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
-//! one input caused reaches the spool as one record, in the order of the configuration file.
+//! one input caused reaches the spool as one record, in the order of the configuration file. Where plugins remember something,
+//! records are written in the order in which they saw their messages ([`order`]); [`ticks`] is the clock of those that have one.
 
 mod cache;
 mod dispatcher;
 mod gather;
+mod order;
 mod places;
 mod settle;
 mod table;
+pub mod ticks;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
-pub use settle::{Republish, Settled, settle};
+pub use settle::{Republish, Settled, settle, settle_tick};
 pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.

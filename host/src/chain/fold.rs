@@ -4,10 +4,11 @@
 //! many messages at once as there are. An input's parts share its fate: when a plugin fails one of them, the input failed,
 //! because half of what a device said is not something that anybody asked for. Its other parts go no further.
 
-use crate::plugin::{LoadedPlugin, StartError};
+use crate::plugin::{LoadedPlugin, StartError, StateStore};
+use crate::spool::Change;
 
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::stage::PluginStage;
+use super::link::Link;
+use super::outcome::{Done, Failure, FailureKind, Outcome, Ticked};
 use super::verdict::{Envelope, Stage, Verdict};
 
 /// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
@@ -17,7 +18,7 @@ const MAX_PARTS: usize = 1_024;
 const MAX_PART_BYTES: usize = 4 << 20;
 
 pub struct Chain {
-    stages: Vec<Box<dyn Stage>>,
+    links: Vec<Link>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +30,7 @@ pub struct ChainError {
 }
 
 /// The messages of a turn on their way, each with the input that it comes from.
-struct Flow {
+pub(super) struct Flow {
     parts: Vec<Envelope>,
     owners: Vec<usize>,
     inputs: Vec<Input>,
@@ -40,6 +41,7 @@ struct Input {
     failure: Option<Failure>,
     parts: usize,
     bytes: usize,
+    changes: Vec<Change>,
 }
 
 // === impl Chain ===
@@ -47,41 +49,81 @@ struct Input {
 impl Chain {
     /// With no stages it is the identity.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { stages }
+        Self { links: stages.into_iter().map(Link::new).collect() }
     }
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin]) -> Result<Self, ChainError> {
-        let stage = |plugin: &LoadedPlugin| match PluginStage::start(plugin) {
-            Ok(stage) => Ok(Box::new(stage) as Box<dyn Stage>),
-            Err(reason) => Err(ChainError { binding: binding.to_owned(), plugin: plugin.name().to_owned(), reason }),
+        let link = |plugin: &LoadedPlugin| {
+            Link::load(binding, plugin).map_err(|reason| ChainError {
+                binding: binding.to_owned(),
+                plugin: plugin.name().to_owned(),
+                reason,
+            })
         };
-        plugins.iter().map(stage).collect::<Result<_, _>>().map(Self::new)
+        Ok(Self { links: plugins.iter().map(link).collect::<Result<_, _>>()? })
+    }
+
+    /// What its plugins remember: one store for each that does.
+    pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
+        self.links.iter().map(Link::store).filter(|store| store.is_stateful())
     }
 
     /// One outcome for each input, in order.
-    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Outcome> {
+    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Done> {
         let mut flow = Flow::new(inputs);
-        for stage in &mut self.stages {
-            if flow.parts.is_empty() {
-                break;
-            }
-            let answers = stage.process(&flow.parts);
-            flow.advance(stage.name(), answers);
+        for link in &mut self.links {
+            link.pass(&mut flow);
         }
         flow.finish()
+    }
+
+    /// Calls each plugin that has a clock, in the order of the chain. What one makes goes through those behind it before they
+    /// are called themselves.
+    pub fn tick(&mut self, now_ms: u64) -> Ticked {
+        let mut flow = Flow::new(Vec::new());
+        for link in &mut self.links {
+            link.pass(&mut flow);
+            link.tick(now_ms, &mut flow);
+        }
+        flow.finish().into_iter().collect()
     }
 }
 
 // === impl Flow ===
 
 impl Flow {
-    fn new(parts: Vec<Envelope>) -> Self {
+    pub fn new(parts: Vec<Envelope>) -> Self {
         let inputs = parts.iter().map(|_| Input::default()).collect();
         Self { owners: (0..parts.len()).collect(), parts, inputs }
     }
 
-    fn advance(&mut self, stage: &str, answers: Vec<Result<Verdict, Failure>>) {
+    pub fn parts(&self) -> &[Envelope] {
+        &self.parts
+    }
+
+    /// What was written down about the part at this position.
+    pub fn note(&mut self, part: usize, changes: Vec<Change>) {
+        if let Some(input) = self.owners.get(part).and_then(|owner| self.inputs.get_mut(*owner)) {
+            input.changes.extend(changes);
+        }
+    }
+
+    /// An input that is no message: what the clock made here.
+    pub fn enter(&mut self, stage: &str, made: Result<Vec<Envelope>, Failure>, changes: Vec<Change>) {
+        let (owner, mut input) = (self.inputs.len(), Input { changes, ..Input::default() });
+        match made {
+            Ok(parts) if parts.iter().all(|part| input.grow(stage, part.message.weight())) => {
+                self.owners.extend(parts.iter().map(|_| owner));
+                self.parts.extend(parts);
+            }
+            Ok(_) => {}
+            Err(failure) => input.failure = Some(failure),
+        }
+        self.inputs.push(input);
+    }
+
+    pub fn advance(&mut self, stage: &str, answers: Vec<Result<Verdict, Failure>>) {
         let (parts, owners) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.owners));
         for input in &mut self.inputs {
             (input.parts, input.bytes) = (0, 0);
@@ -120,17 +162,20 @@ impl Flow {
         self.owners.retain(lives);
     }
 
-    fn finish(self) -> Vec<Outcome> {
-        let fate = |input: Input| input.failure.map_or(Outcome::Filtered, Outcome::Failed);
-        let mut outcomes: Vec<_> = self.inputs.into_iter().map(fate).collect();
+    pub fn finish(self) -> Vec<Done> {
+        let fate = |input: Input| Done {
+            outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
+            changes: input.changes,
+        };
+        let mut done: Vec<_> = self.inputs.into_iter().map(fate).collect();
         for (Envelope { message, .. }, owner) in self.parts.into_iter().zip(self.owners) {
-            match outcomes.get_mut(owner) {
+            match done.get_mut(owner).map(|done| &mut done.outcome) {
                 Some(Outcome::Outputs(outputs)) => outputs.push(message),
                 Some(outcome) => *outcome = Outcome::Outputs(vec![message]),
                 None => {}
             }
         }
-        outcomes
+        done
     }
 }
 
@@ -160,7 +205,8 @@ mod tests {
     use crate::chain::fixtures::{envelope, failure, message, stage};
 
     fn run(stages: Vec<Box<dyn Stage>>, inputs: &[&str]) -> Vec<Outcome> {
-        Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect())
+        let done = Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect());
+        done.into_iter().map(|done| done.outcome).collect()
     }
 
     fn outputs(payloads: &[&str]) -> Outcome {

@@ -15,7 +15,7 @@ use crate::message::{Message, Origin};
 
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::fold::Chain;
-use super::outcome::Outcome;
+use super::outcome::{Done, Ticked};
 use super::ready::Ready;
 use super::verdict::Envelope;
 
@@ -28,7 +28,21 @@ pub struct Job {
     pub origin: Arc<Origin>,
     /// Called on a worker thread, in the order of the jobs: it must not block. Dropped uncalled when the gateway stops first:
     /// the message is then not acknowledged, and its device sends it again.
-    pub done: Box<dyn FnOnce(Outcome) + Send>,
+    pub done: Box<dyn FnOnce(Done) + Send>,
+}
+
+/// The clock's turn in a lane, between its jobs.
+pub struct Tick {
+    /// In milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// As of a [`Job`].
+    pub done: Box<dyn FnOnce(Ticked) + Send>,
+}
+
+/// What waits in a lane, in the order it came.
+enum Work {
+    Job(Job),
+    Tick(Tick),
 }
 
 #[derive(Clone)]
@@ -40,11 +54,12 @@ struct Shared {
     /// Never contended: only the thread that has the lane's turn locks it.
     chain: Mutex<Chain>,
     ready: Arc<Ready<Lane>>,
+    is_stateful: bool,
 }
 
 #[derive(Default)]
 struct Mailbox {
-    jobs: VecDeque<Job>,
+    work: VecDeque<Work>,
     /// Queued, or in a thread's hands.
     scheduled: bool,
 }
@@ -54,7 +69,8 @@ struct Mailbox {
 impl Lane {
     pub(super) fn new(chain: Chain, ready: Arc<Ready<Lane>>) -> Self {
         let capacity = Arc::new(Semaphore::new(LANE_CAPACITY));
-        Self(Arc::new(Shared { capacity, mailbox: Mutex::default(), chain: Mutex::new(chain), ready }))
+        let is_stateful = chain.stores().next().is_some();
+        Self(Arc::new(Shared { capacity, mailbox: Mutex::default(), chain: Mutex::new(chain), ready, is_stateful }))
     }
 
     /// A permit for each job, taken before `push` and given back by `done`: this is how pressure travels back.
@@ -62,14 +78,55 @@ impl Lane {
         &self.0.capacity
     }
 
+    /// Whether its plugins remember something: what comes out must then be written in the order it came out.
+    pub fn is_stateful(&self) -> bool {
+        self.0.is_stateful
+    }
+
     /// Never blocks. After the workers were told to stop, jobs are dropped.
     pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.put(jobs.into_iter().map(Work::Job));
+    }
+
+    /// The same for the clock, which needs no permit: whoever ticks waits for `done`.
+    pub fn tick(&self, tick: Tick) {
+        self.put([Work::Tick(tick)]);
+    }
+
+    /// One turn, by the thread that took the lane from the queue.
+    pub(super) fn turn(&self) {
+        let (jobs, tick) = self.mailbox().take_turn();
+        self.run(jobs);
+        if let Some(Tick { now_ms, done }) = tick {
+            let ticked = self.chain().tick(now_ms);
+            done(ticked);
+        }
+        let mut mailbox = self.mailbox();
+        mailbox.scheduled = !mailbox.work.is_empty();
+        if mailbox.scheduled {
+            drop(mailbox);
+            self.schedule();
+        }
+    }
+
+    fn run(&self, jobs: Vec<Job>) {
+        if jobs.is_empty() {
+            return;
+        }
+        let (inputs, done): (Vec<_>, Vec<_>) = jobs.into_iter().map(Job::open).unzip();
+        let outcomes = self.chain().run(inputs);
+        for (done, outcome) in done.into_iter().zip(outcomes) {
+            done(outcome);
+        }
+    }
+
+    fn put(&self, work: impl IntoIterator<Item = Work>) {
         if !self.0.ready.is_open() {
             return;
         }
         let mut mailbox = self.mailbox();
-        mailbox.jobs.extend(jobs);
-        if mailbox.jobs.is_empty() || mailbox.scheduled {
+        mailbox.work.extend(work);
+        if mailbox.work.is_empty() || mailbox.scheduled {
             return;
         }
         mailbox.scheduled = true;
@@ -77,26 +134,10 @@ impl Lane {
         self.schedule();
     }
 
-    /// One turn, by the thread that took the lane from the queue.
-    pub(super) fn turn(&self) {
-        let jobs = self.mailbox().take_turn();
-        let (inputs, done): (Vec<_>, Vec<_>) = jobs.into_iter().map(Job::open).unzip();
-        let outcomes = self.chain().run(inputs);
-        for (done, outcome) in done.into_iter().zip(outcomes) {
-            done(outcome);
-        }
-        let mut mailbox = self.mailbox();
-        mailbox.scheduled = !mailbox.jobs.is_empty();
-        if mailbox.scheduled {
-            drop(mailbox);
-            self.schedule();
-        }
-    }
-
     /// Drop what waits; how many there were.
     pub(super) fn clear(&self) -> usize {
-        let jobs = std::mem::take(&mut self.mailbox().jobs);
-        jobs.len()
+        let work = std::mem::take(&mut self.mailbox().work);
+        work.iter().filter(|work| matches!(work, Work::Job(_))).count()
     }
 
     fn schedule(&self) {
@@ -117,21 +158,31 @@ impl Lane {
 // === impl Mailbox ===
 
 impl Mailbox {
-    fn take_turn(&mut self) -> Vec<Job> {
-        let mut bytes = 0usize;
-        let fits = |job: &&Job| {
-            bytes = bytes.saturating_add(job.message.weight());
-            bytes <= MAX_BATCH_BYTES
-        };
-        let count = self.jobs.iter().take(MAX_BATCH).take_while(fits).count().max(1);
-        self.jobs.drain(..count.min(self.jobs.len())).collect()
+    /// The jobs at the front, and the tick behind them when it is reached.
+    fn take_turn(&mut self) -> (Vec<Job>, Option<Tick>) {
+        let (mut jobs, mut bytes) = (Vec::new(), 0usize);
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Tick(tick) => return (jobs, Some(tick)),
+                Work::Job(job) => {
+                    bytes = bytes.saturating_add(job.message.weight());
+                    let fits = jobs.len() < MAX_BATCH && bytes <= MAX_BATCH_BYTES;
+                    if !fits && !jobs.is_empty() {
+                        self.work.push_front(Work::Job(job));
+                        break;
+                    }
+                    jobs.push(job);
+                }
+            }
+        }
+        (jobs, None)
     }
 }
 
 // === impl Job ===
 
 impl Job {
-    fn open(self) -> (Envelope, Box<dyn FnOnce(Outcome) + Send>) {
+    fn open(self) -> (Envelope, Box<dyn FnOnce(Done) + Send>) {
         (Envelope { message: self.message, origin: self.origin }, self.done)
     }
 }

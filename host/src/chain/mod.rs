@@ -19,6 +19,7 @@ mod batching;
 mod fixtures;
 mod fold;
 mod lane;
+mod link;
 mod outcome;
 mod ready;
 mod stage;
@@ -26,8 +27,8 @@ mod verdict;
 mod workers;
 
 pub use fold::{Chain, ChainError};
-pub use lane::{Job, LANE_CAPACITY, Lane};
-pub use outcome::{Failure, FailureKind, Outcome};
+pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
+pub use outcome::{Done, Failure, FailureKind, Outcome, Ticked};
 pub use stage::{Guest, PluginStage};
 pub use verdict::{Envelope, Stage, Verdict};
 pub use workers::{Workers, default_threads};

@@ -11,7 +11,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError};
+use crate::message::Message;
+use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore};
 
 use super::backoff::Backoff;
 use super::batching;
@@ -24,6 +25,11 @@ pub trait Guest: Send {
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
+    /// Only asked of a plugin that has a clock.
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        let _ = now_ms;
+        Ok(Ok(Vec::new()))
+    }
 }
 
 type Start<G> = Box<dyn FnMut() -> Result<G, StartError> + Send>;
@@ -36,23 +42,26 @@ pub struct PluginStage<G = Instance> {
     /// Why the last attempt to start failed.
     reason: String,
     stats: Arc<PluginStats>,
+    has_clock: bool,
 }
 
 // === impl PluginStage ===
 
 impl PluginStage {
-    pub fn start(plugin: &LoadedPlugin) -> Result<Self, StartError> {
-        let stats = Arc::clone(plugin.stats());
-        let name = plugin.name().to_owned();
-        let plugin = plugin.clone();
-        Self::supervise(name, stats, Box::new(move || plugin.start()))
+    /// `store` is what every instance remembers, one after the other.
+    pub fn start(plugin: &LoadedPlugin, store: &StateStore) -> Result<Self, StartError> {
+        let (name, stats) = (plugin.name().to_owned(), Arc::clone(plugin.stats()));
+        let has_clock = plugin.component().inspection().timer;
+        let (plugin, store) = (plugin.clone(), store.clone());
+        let stage = Self::supervise(name, stats, Box::new(move || plugin.start_with(&store)))?;
+        Ok(Self { has_clock, ..stage })
     }
 }
 
 impl<G: Guest> PluginStage<G> {
     fn supervise(name: String, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = Some(start()?);
-        Ok(Self { name, start, guest, backoff: Backoff::default(), reason: String::new(), stats })
+        Ok(Self { name, start, guest, backoff: Backoff::default(), reason: String::new(), stats, has_clock: false })
     }
 
     fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
@@ -141,6 +150,11 @@ impl<G: Guest> Stage for PluginStage<G> {
         }
         answers
     }
+
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        let made = self.has_clock.then(|| self.call(|guest| guest.tick(now_ms)).flatten())?;
+        Some(made.map_err(|fault| self.failed(fault)))
+    }
 }
 
 // === impl Guest ===
@@ -156,6 +170,10 @@ impl Guest for Instance {
 
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
         self.process_batch(batch)
+    }
+
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        self.tick(now_ms)
     }
 }
 
@@ -275,7 +293,7 @@ mod tests {
             ("memory", FailureKind::Memory),
             ("bulk", FailureKind::Invalid),
         ] {
-            let mut stage = PluginStage::start(&plugin).unwrap();
+            let mut stage = PluginStage::start(&plugin, &StateStore::default()).unwrap();
             let batch = ["x", "x", vice, "x", "x"].map(envelope);
             let answers = stage.process(&batch);
             let failures: Vec<_> =

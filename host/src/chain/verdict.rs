@@ -34,6 +34,12 @@ pub trait Stage: Send {
 
     /// One answer for each message, in order. Called with at least one.
     fn process(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>>;
+
+    /// What time makes; none, when it has no clock.
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        let _ = now_ms;
+        None
+    }
 }
 
 // === impl Verdict ===

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use wasmtime::component::{self, InstancePre};
 
-use super::contract::{batched, lifecycle, single};
+use super::contract::{batched, lifecycle, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
 use super::inspect::Inspection;
@@ -28,6 +28,7 @@ pub(super) struct Exports {
     pub lifecycle: lifecycle::GuestIndices,
     pub single: single::GuestIndices,
     pub batched: Option<batched::GuestIndices>,
+    pub timer: Option<timer::GuestIndices>,
 }
 
 // === impl Component ===
@@ -49,17 +50,21 @@ impl Component {
             return Err(problem);
         }
         let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
-        let exports = Exports::find(&pre, inspection.batched).map_err(mismatch)?;
+        let exports = Exports::find(&pre, &inspection).map_err(mismatch)?;
         Ok(Self { engine: engine.clone(), pre, exports, inspection })
     }
 }
 
 impl Exports {
-    fn find(pre: &InstancePre<HostState>, is_batched: bool) -> wasmtime::Result<Self> {
+    fn find(pre: &InstancePre<HostState>, inspection: &Inspection) -> wasmtime::Result<Self> {
         Ok(Self {
             lifecycle: lifecycle::GuestIndices::new(pre)?,
             single: single::GuestIndices::new(pre)?,
-            batched: is_batched.then(|| batched::GuestIndices::new(pre)).transpose()?,
+            // Each change of state belongs to one message, which a batch could not tell.
+            batched: (inspection.batched && !inspection.stateful)
+                .then(|| batched::GuestIndices::new(pre))
+                .transpose()?,
+            timer: inspection.timer.then(|| timer::GuestIndices::new(pre)).transpose()?,
         })
     }
 }

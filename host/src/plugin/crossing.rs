@@ -81,11 +81,15 @@ impl Allowance {
     }
 
     pub fn emitted(&mut self, messages: Vec<types::MessageResult>) -> Answer {
+        self.messages(messages).map(Verdict::Emit)
+    }
+
+    pub fn messages(&mut self, messages: Vec<types::MessageResult>) -> Result<Vec<Message>, Fault> {
         if messages.len() > self.max_outputs {
             let limit = self.max_outputs;
-            return Err(Fault::invalid(format!("{} messages from one, its limit is {limit}", messages.len())));
+            return Err(Fault::invalid(format!("{} messages at once, its limit is {limit}", messages.len())));
         }
-        messages.into_iter().map(|message| self.lift(message)).collect::<Result<_, _>>().map(Verdict::Emit)
+        messages.into_iter().map(|message| self.lift(message)).collect()
     }
 
     pub fn spend(&mut self, bytes: usize) -> Result<(), Fault> {

@@ -8,7 +8,9 @@ use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
 use super::refusal::LoadError;
+use super::state::HostState;
 use super::stats::PluginStats;
+use super::store::StateStore;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -46,7 +48,28 @@ impl LoadedPlugin {
         &self.stats
     }
 
+    /// The limits of each instance.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// What it remembers in this binding; nothing, when it has no use for state.
+    pub fn store(&self, binding: &str) -> StateStore {
+        match self.component.inspection().stateful {
+            true => StateStore::new(binding, &self.name, self.limits.state),
+            false => StateStore::default(),
+        }
+    }
+
+    /// An instance that remembers nothing.
+    #[cfg(test)]
     pub fn start(&self) -> Result<Instance, StartError> {
-        Instance::start(&self.component, &self.name, &self.limits, &self.config)
+        self.start_with(&StateStore::default())
+    }
+
+    pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
+        let metrics = Arc::clone(&self.stats.metrics);
+        let state = HostState::new(Arc::clone(&self.name), self.limits.memory, store.clone(), metrics);
+        Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

@@ -1,7 +1,9 @@
 //! Counts of one plugin, over all bindings that use it: written by the worker threads, read by anybody.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::metrics::PluginMetrics;
 use crate::chain::FailureKind;
 use crate::control::counters::Counter;
 
@@ -20,6 +22,8 @@ pub struct PluginStats {
     pub memory: Counter,
     pub invalid: Counter,
     pub unavailable: Counter,
+    /// What the plugin counts itself.
+    pub metrics: Arc<PluginMetrics>,
 }
 
 // === impl PluginStats ===

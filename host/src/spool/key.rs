@@ -42,6 +42,8 @@ pub enum Key {
     Upstream { name: Arc<str> },
     /// A QoS 2 message that an upstream has received: from here on only PUBREL is sent [MQTT-4.3.3-6].
     Released { upstream: Arc<str>, number: u64 },
+    /// What a plugin remembers in a binding.
+    State { binding: Arc<str>, plugin: Arc<str>, key: Arc<str> },
 }
 
 const QOS2: u8 = 1;
@@ -52,6 +54,7 @@ const QUEUED: u8 = 5;
 const RETAINED: u8 = 6;
 const UPSTREAM: u8 = 7;
 const RELEASED: u8 = 8;
+const STATE: u8 = 16;
 
 // === impl Change ===
 
@@ -83,6 +86,7 @@ impl Key {
             Self::Subscription { client, filter } => client.len() + filter.len(),
             Self::Retained { topic } => topic.as_str().len(),
             Self::Upstream { name } | Self::Released { upstream: name, .. } => name.len(),
+            Self::State { binding, plugin, key } => binding.len() + plugin.len() + key.len(),
         }
     }
 
@@ -112,6 +116,11 @@ impl Key {
                 tagged(out, RELEASED, upstream);
                 out.put_u64_le(*number);
             }
+            Self::State { binding, plugin, key } => {
+                tagged(out, STATE, binding);
+                put_text(out, plugin);
+                put_text(out, key);
+            }
         }
     }
 
@@ -127,6 +136,7 @@ impl Key {
             RETAINED => Self::Retained { topic: TopicName::parse(name)? },
             UPSTREAM => Self::Upstream { name: name.into() },
             RELEASED => Self::Released { upstream: name.into(), number: fields.u64()? },
+            STATE => Self::State { binding: name.into(), plugin: fields.text()?.into(), key: fields.text()?.into() },
             tag => return Err(WireError::Unknown { what: "key", tag }),
         })
     }
@@ -140,7 +150,7 @@ mod tests {
 
     fn keys() -> impl Strategy<Value = Key> {
         let text = "[a-zé/]{0,20}";
-        (0..8_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
+        (0..9_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
             let name = Arc::<str>::from(one);
             match kind {
                 0 => Key::Qos2 { client: name, packet_id: number as u16 },
@@ -150,6 +160,7 @@ mod tests {
                 4 => Key::Queued { client: name, number },
                 5 => Key::Retained { topic: TopicName::parse(&format!("t{name}")).unwrap() },
                 6 => Key::Upstream { name },
+                7 => Key::State { binding: name, plugin: two.as_str().into(), key: format!("{two}{number}").into() },
                 _ => Key::Released { upstream: name, number },
             }
         })

@@ -133,6 +133,8 @@ pub struct PluginLimits {
     pub max_outputs: usize,
     /// Bytes out of one call.
     pub max_output_bytes: usize,
+    /// Bytes that it may remember in one binding.
+    pub state: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -141,6 +143,8 @@ pub struct Binding {
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,
+    /// How often its plugins with a clock are called.
+    pub tick: Option<Duration>,
     pub on_error: OnError,
     pub to: Vec<Destination>,
 }

@@ -98,6 +98,8 @@ impl Default for PluginLimits {
             max_outputs: 100,
             // Four of the largest packets.
             max_output_bytes: MIB,
+            // A hundred bytes about each of some thousand topics.
+            state: MIB,
         }
     }
 }

@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use crate::control::config::checked::{BrokerLimits, PluginLimits};
 use crate::control::config::raw::Table;
+use crate::plugin::limits::MAX_STATE_TOTAL;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -54,6 +55,7 @@ pub fn plugin(table: &Table<'_>) -> PluginLimits {
         max_output_bytes: table
             .size("max_output_bytes", ByteSize::b(1)..=ByteSize::gib(1))
             .unwrap_or(default.max_output_bytes),
+        state: table.size("state", ByteSize::kib(1)..=ByteSize::b(MAX_STATE_TOTAL as u64)).unwrap_or(default.state),
     };
     table.finish();
     limits
