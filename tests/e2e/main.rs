@@ -5,6 +5,7 @@ mod config_errors;
 mod hostile_plugins;
 mod interop;
 mod malformed;
+mod plugin_state;
 mod qos_kept;
 mod rumqttd_faults;
 mod sessions;

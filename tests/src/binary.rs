@@ -25,15 +25,15 @@ pub fn tidegate() -> &'static Path {
     })
 }
 
-/// A folder with the plugins that are shipped and, for the tests of the sandbox and of state, `vices.wasm` and `counting.wasm`.
+/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `counting.wasm` for
+/// those of state, `reading.wasm` for the benchmarks.
 pub fn plugins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let out = shared_folder().join("plugins");
         let mut build = Command::new(tidegate());
         build.args(["plugin", "build", "--out"]).arg(&out);
-        build.arg(workspace().join("plugins"));
-        build.args(["vices", "counting"].map(|fixture| workspace().join("tests/fixtures").join(fixture)));
+        build.arg(workspace().join("plugins")).arg(workspace().join("tests/fixtures"));
         must_succeed(&mut build);
         out
     })

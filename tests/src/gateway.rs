@@ -68,20 +68,23 @@ impl Gateway {
     /// Starts it, and returns when devices can connect.
     pub fn start(config: &str) -> Self {
         let home = Home::new(config);
-        let mut command = Command::new(binary::tidegate());
-        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
-        let mut process = Process::start("tidegate run", &mut command);
-        let address = eventually("the gateway listens", SOON, || {
-            if let Some(status) = process.has_ended() {
-                panic!("the gateway ended ({status}) instead of listening; its configuration:\n{}", home.config());
-            }
-            process.err().find(address)
-        });
+        let (process, address) = launch(&home);
         Self { home, process, address }
+    }
+
+    /// SIGKILL, and a new process in the same place. It listens on another port.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        (self.process, self.address) = launch(&self.home);
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The process, for whoever measures it.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn log(&self) -> &Lines {
@@ -121,6 +124,20 @@ impl Drop for Gateway {
             eprintln!("--- gateway.toml ---\n{}", self.home.config());
         }
     }
+}
+
+/// Returns when devices can connect.
+fn launch(home: &Home) -> (Process, SocketAddr) {
+    let mut command = Command::new(binary::tidegate());
+    command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
+    let mut process = Process::start("tidegate run", &mut command);
+    let address = eventually("the gateway listens", SOON, || {
+        if let Some(status) = process.has_ended() {
+            panic!("the gateway ended ({status}) instead of listening; its configuration:\n{}", home.config());
+        }
+        process.err().find(address)
+    });
+    (process, address)
 }
 
 /// From `… listening listener=local address=127.0.0.1:12345`.

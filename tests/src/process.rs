@@ -44,6 +44,10 @@ impl Process {
         Self { name: name.to_owned(), child, out, err }
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn out(&self) -> &Lines {
         &self.out
     }

@@ -87,7 +87,7 @@ impl Allowance {
     pub fn messages(&mut self, messages: Vec<types::MessageResult>) -> Result<Vec<Message>, Fault> {
         if messages.len() > self.max_outputs {
             let limit = self.max_outputs;
-            return Err(Fault::invalid(format!("{} messages at once, its limit is {limit}", messages.len())));
+            return Err(Fault::invalid(format!("{} messages from one, its limit is {limit}", messages.len())));
         }
         messages.into_iter().map(|message| self.lift(message)).collect()
     }

@@ -1,0 +1,116 @@
+//! What is measured: this gateway, a mosquitto that bridges, or a wire.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tidegate_tests::eventually::soon;
+use tidegate_tests::gateway::Gateway;
+use tidegate_tests::ports;
+use tidegate_tests::process::Process;
+
+use crate::upstream::Upstream;
+use crate::usage::Usage;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Kind {
+    /// The gateway: JSON filter and conversion in a plugin, `sync = "group"`.
+    Tidegate,
+    /// The gateway with a binding without plugins: what the plugin costs is the difference.
+    Plain,
+    /// mosquitto as it comes, with a bridge: no processing, no sync, queues without limit so that it loses nothing.
+    Mosquitto,
+    /// Devices connected to the upstream: what the load generator itself takes.
+    Direct,
+}
+
+/// A system that runs between its devices and its upstream. Ends when dropped.
+pub struct System {
+    pub upstream: Upstream,
+    devices: SocketAddr,
+    running: Running,
+}
+
+enum Running {
+    Tidegate(Gateway),
+    Mosquitto { process: Process, _folder: TempDir },
+    Nothing,
+}
+
+// === impl System ===
+
+impl System {
+    /// Started, and connected to its upstream.
+    pub fn start(kind: Kind) -> Self {
+        let upstream = Upstream::start();
+        let (devices, running) = match kind {
+            Kind::Tidegate => tidegate(&config(upstream.address(), true)),
+            Kind::Plain => tidegate(&config(upstream.address(), false)),
+            Kind::Mosquitto => mosquitto(upstream.address()),
+            Kind::Direct => return Self { devices: upstream.address(), upstream, running: Running::Nothing },
+        };
+        soon("the system is connected to its upstream", || upstream.connections() > 0);
+        Self { upstream, devices, running }
+    }
+
+    /// Where devices connect.
+    pub fn devices(&self) -> SocketAddr {
+        self.devices
+    }
+
+    pub fn usage(&self) -> Usage {
+        self.pid().map(Usage::of).unwrap_or_default()
+    }
+
+    fn pid(&self) -> Option<u32> {
+        match &self.running {
+            Running::Tidegate(gateway) => Some(gateway.pid()),
+            Running::Mosquitto { process, .. } => Some(process.id()),
+            Running::Nothing => None,
+        }
+    }
+}
+
+/// The configuration of the standard table.
+pub fn config(upstream: SocketAddr, with_plugin: bool) -> String {
+    let plugins = if with_plugin { r#"plugins = ["reading"]"# } else { "" };
+    format!(
+        r#"
+        [upstreams.up]
+        url = "mqtt://{upstream}"
+        protocol = 4
+
+        [plugins.reading]
+        component = "plugins/reading.wasm"
+        config = {{ min = -40.0, max = 85.0 }}
+
+        [[bindings]]
+        name = "bench"
+        topic = "bench/+"
+        {plugins}
+        to = [{{ upstream = "up", topic = "{{topic}}" }}]
+        "#
+    )
+}
+
+fn tidegate(config: &str) -> (SocketAddr, Running) {
+    let gateway = Gateway::start(config);
+    (gateway.address(), Running::Tidegate(gateway))
+}
+
+fn mosquitto(upstream: SocketAddr) -> (SocketAddr, Running) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let port = ports::free();
+    let file = folder.path().join("mosquitto.conf");
+    let config = format!(
+        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence false\nmax_queued_messages 0\n\
+         log_dest stderr\nlog_type information\nconnection_messages false\n\
+         connection up\naddress {upstream}\ntopic # out 2\nnotifications false\ncleansession false\n"
+    );
+    fs::write(&file, config).expect("a file in a temporary folder");
+    let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+    let process = Process::start("mosquitto", Command::new("mosquitto").env("PATH", path).arg("-c").arg(file));
+    soon("mosquitto runs", || process.err().count(|line| line.ends_with(" running")) > 0);
+    (SocketAddr::from(([127, 0, 0, 1], port)), Running::Mosquitto { process, _folder: folder })
+}
