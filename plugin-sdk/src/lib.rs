@@ -77,6 +77,8 @@ pub use pointer::Pointer;
 
 /// What a plugin needs, in one line.
 pub mod prelude {
-    pub use crate::{Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log, metrics, state};
+    pub use crate::{
+        Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log, metrics, state,
+    };
     pub use serde::{Deserialize, Serialize};
 }

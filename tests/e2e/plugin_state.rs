@@ -119,7 +119,8 @@ fn assert_counted(found: &BTreeMap<u64, Vec<String>>, qos: u8) {
 
 /// The ids behind the numbers.
 fn ids(found: &BTreeMap<u64, Vec<String>>) -> BTreeSet<String> {
-    let id = |payload: &String| serde_json::from_str::<Value>(payload).expect("JSON")["id"].as_str().unwrap().to_owned();
+    let id =
+        |payload: &String| serde_json::from_str::<Value>(payload).expect("JSON")["id"].as_str().unwrap().to_owned();
     found.values().map(|payloads| id(&payloads[0])).collect()
 }
 
@@ -205,7 +206,8 @@ dead_letter_topic = "out"
         device.publish("in", vice, 1);
         let letter = listener.expect_delivery();
         let users = letter.properties.users();
-        let detail = users.iter().find(|user| user.0 == "tidegate-detail").map(|user| user.1.as_str()).unwrap_or_default();
+        let detail =
+            users.iter().find(|user| user.0 == "tidegate-detail").map(|user| user.1.as_str()).unwrap_or_default();
         let expected = if vice == "hoard" { "raise `limits.state`" } else { "after the count" };
         assert!(detail.contains(expected), "{vice}: {detail}");
     }
@@ -280,12 +282,17 @@ to = [{ upstream = "cloud", topic = "up/{topic}" }]
 #[test]
 fn a_clock_or_a_memory_that_cannot_be_is_refused_with_what_to_do() {
     let binding = |plugins: &str, more: &str| {
-        format!("[[bindings]]\nname = \"b\"\ntopic = \"in\"\nplugins = {plugins}\nto = [{{ local = true, topic = \"o\" }}]\n{more}\n")
+        format!(
+            "[[bindings]]\nname = \"b\"\ntopic = \"in\"\nplugins = {plugins}\nto = [{{ local = true, topic = \"o\" }}]\n{more}\n"
+        )
     };
     let threshold = "[plugins.threshold]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { min = 0.0 }\n";
     let greedy = format!("{COUNTING}limits = {{ state = \"16MiB\" }}\n[spool]\nmax_bytes = \"64MiB\"\n");
     let cases = [
-        (format!("{threshold}{}", binding("[\"threshold\"]", "tick = \"1s\"")), "none of its plugins (`threshold`) has a clock"),
+        (
+            format!("{threshold}{}", binding("[\"threshold\"]", "tick = \"1s\"")),
+            "none of its plugins (`threshold`) has a clock",
+        ),
         (format!("{COUNTING}{}", binding("[\"counting\", \"counting\"]", "")), "has plugin `counting` twice"),
         (format!("{greedy}{}", binding("[\"counting\"]", "")), "this spool carries 8.0 MiB"),
         (binding("[]", "tick = \"1s\""), "`tick` has no effect in a binding without plugins"),
@@ -308,7 +315,7 @@ name = "minutes"
 topic = "in/+"
 plugins = ["minute"]
 tick = "1m"
-to = [{ local = true, topic = "{topic}" }]
+to = [{ local = true, topic = "out/{topic}" }]
 "#;
     let home = Home::new(config);
     let lines = "[in/a] 1\nwait 59s\n[in/a] 3\nwait 1s\nwait 3m\n[in/a] 5\nwait 60s\n";

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::dispatcher::Inbound;
-use super::places::Held;
 use super::order::Ticket;
+use super::places::Held;
 use crate::chain::Done;
 
 /// An input on its way through its chains.

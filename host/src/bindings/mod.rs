@@ -17,6 +17,8 @@ mod order;
 mod places;
 mod settle;
 mod table;
+#[cfg(test)]
+mod tests;
 pub mod ticks;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};

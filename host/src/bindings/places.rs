@@ -99,7 +99,14 @@ mod tests {
     use crate::topic::TopicName;
 
     fn places() -> Places {
-        let spec = Binding { name: "b".into(), filters: vec![], plugins: vec![], tick: None, on_error: OnError::Drop, to: vec![] };
+        let spec = Binding {
+            name: "b".into(),
+            filters: vec![],
+            plugins: vec![],
+            tick: None,
+            on_error: OnError::Drop,
+            to: vec![],
+        };
         Places::new(&spec, None)
     }
 

@@ -16,7 +16,7 @@
 mod backoff;
 mod batching;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod fold;
 mod lane;
 mod link;

@@ -152,7 +152,8 @@ mod tests {
     use std::time::Duration;
 
     fn allowance() -> Allowance {
-        let limits = PluginLimits { memory: 0, deadline: Duration::ZERO, max_outputs: 3, max_output_bytes: 1_000, state: 0 };
+        let limits =
+            PluginLimits { memory: 0, deadline: Duration::ZERO, max_outputs: 3, max_output_bytes: 1_000, state: 0 };
         Allowance::new(&limits)
     }
 

@@ -65,14 +65,16 @@ impl Instance {
         let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, timer, configured) = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
-            let instance = component.pre.instantiate(&mut store)?;
-            let single = exports.single.load(&mut store, &instance)?;
-            let batched = exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-            Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
-        })?;
+        let (single, batched, timer, configured) =
+            guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
+                let instance = component.pre.instantiate(&mut store)?;
+                let single = exports.single.load(&mut store, &instance)?;
+                let batched =
+                    exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+                Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
+            })?;
         configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
         Ok(Self { guest, single, batched, timer, limits: limits.clone(), columns: Columns::default() })
     }
@@ -101,9 +103,9 @@ impl Instance {
         self.guest.origins([]);
         self.guest.remembering(|guest| {
             let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
-            Ok(messages.map_err(|failure| crossing::refused(&failure)).and_then(|messages| {
-                Allowance::new(limits).messages(messages)
-            }))
+            Ok(messages
+                .map_err(|failure| crossing::refused(&failure))
+                .and_then(|messages| Allowance::new(limits).messages(messages)))
         })
     }
 

@@ -42,10 +42,16 @@ impl Orphans {
         let owners = self.owners.join("`, `");
         let configured: usize = stores.iter().map(StateStore::quota).sum();
         if configured.saturating_add(self.bytes) <= limit {
-            tracing::warn!(bytes = self.bytes, "state of `{owners}` is kept, though the configuration has no such plugin there");
+            tracing::warn!(
+                bytes = self.bytes,
+                "state of `{owners}` is kept, though the configuration has no such plugin there"
+            );
             return Vec::new();
         }
-        tracing::warn!(bytes = self.bytes, "state of `{owners}` is dropped: the configuration has no such plugin there, and no room for it");
+        tracing::warn!(
+            bytes = self.bytes,
+            "state of `{owners}` is dropped: the configuration has no such plugin there, and no room for it"
+        );
         self.keys.iter().cloned().map(Change::delete).collect()
     }
 

@@ -52,7 +52,8 @@ fn twice(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
 }
 
 fn too_much(config: &Config, chains: &[Chain]) -> Option<String> {
-    let (wanted, limit) = (chains.iter().flat_map(Chain::stores).map(StateStore::quota).sum::<usize>(), state_limit(config));
+    let (wanted, limit) =
+        (chains.iter().flat_map(Chain::stores).map(StateStore::quota).sum::<usize>(), state_limit(config));
     let size = |bytes: usize| ByteSize::b(bytes as u64).display().iec();
     (wanted > limit).then(|| {
         format!(

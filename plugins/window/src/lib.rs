@@ -65,7 +65,10 @@ impl Plugin for Window {
 impl Window {
     fn first(&self, reading: f64, arrived: Duration) -> Result<Summary> {
         if state::keys("").len() >= self.max_topics {
-            bail!("more than {} topics in one window: raise `max_topics`, and `limits.max_outputs` with it", self.max_topics);
+            bail!(
+                "more than {} topics in one window: raise `max_topics`, and `limits.max_outputs` with it",
+                self.max_topics
+            );
         }
         Ok(Summary::of(reading, arrived))
     }
@@ -164,7 +167,8 @@ mod tests {
 
     #[test]
     fn configurations_that_cannot_be_meant_are_refused() {
-        for config in [json!({ "suffix": "" }), json!({ "suffix": "a/#" }), json!({ "qos": 3 }), json!({ "feild": "" })] {
+        for config in [json!({ "suffix": "" }), json!({ "suffix": "a/#" }), json!({ "qos": 3 }), json!({ "feild": "" })]
+        {
             assert!(Tester::<Window>::configured(config.clone()).is_err(), "{config}");
         }
     }

@@ -38,7 +38,8 @@ impl Summary {
     pub fn report(&self, now: Duration) -> Result<Vec<u8>> {
         let Self { count, mean, min, max, from_ms } = *self;
         let to_ms = millis(now);
-        let report = json!({ "count": count, "mean": mean, "min": min, "max": max, "from_ms": from_ms, "to_ms": to_ms });
+        let report =
+            json!({ "count": count, "mean": mean, "min": min, "max": max, "from_ms": from_ms, "to_ms": to_ms });
         Ok(serde_json::to_vec(&report)?)
     }
 }

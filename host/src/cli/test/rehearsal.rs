@@ -67,7 +67,15 @@ impl<'a> Rehearsal<'a> {
         let chain = |binding: &Binding| if binding.plugins.is_empty() { None } else { chains.next() };
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
-        Ok(Self { ticked, config, chains, client: client.into(), counters: Counters::default(), started_ms: unix_ms(), passed: Duration::ZERO })
+        Ok(Self {
+            ticked,
+            config,
+            chains,
+            client: client.into(),
+            counters: Counters::default(),
+            started_ms: unix_ms(),
+            passed: Duration::ZERO,
+        })
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
