@@ -104,6 +104,10 @@ mod tests {
         let inspection = component.inspection();
         assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
         assert!(inspection.batched);
+        // What a plugin does not use it does not import, so that the others pay nothing.
+        assert!(!inspection.stateful && !inspection.timer);
+        let counting = crate::plugin::fixtures::counting("{}");
+        assert!(counting.component().inspection().stateful && counting.component().inspection().timer);
         assert!(
             inspection.imports.iter().any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.granted)
         );
