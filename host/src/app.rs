@@ -65,11 +65,14 @@ impl Gateway {
         let stop_senders = CancellationToken::new();
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
-        let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        log_plugins(&setup);
         let listeners = bind(&config).await?;
         let (spool, restored) = open_spool(&config, counters.clone())?;
+        // The spool's lock is held: no other gateway writes into this folder.
+        setup.remember_versions()?;
         remember(&config, &setup.chains, &spool, &restored);
-        let (workers, bindings) = start_chains(&config, setup.chains)?;
+        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains))?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -84,9 +87,11 @@ impl Gateway {
         }
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let mut devices = serve(listeners, limits, bus, dispatcher.clone(), counters.clone(), &stop_devices);
-        for interval in dispatcher.intervals() {
-            devices.spawn(ticks::run(dispatcher.clone(), interval, unix_ms, stop_devices.clone()));
+        let registry = sessions(&limits, &bus, &dispatcher, &restored);
+        let clocks = dispatcher.clone();
+        let mut devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
+        for interval in clocks.intervals() {
+            devices.spawn(ticks::run(clocks.clone(), interval, unix_ms, stop_devices.clone()));
         }
         let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         Ok(Self {
@@ -174,6 +179,16 @@ impl Gateway {
     }
 }
 
+fn log_plugins(setup: &setup::Setup) {
+    for plugin in &setup.plugins {
+        let sha256 = &plugin.component().inspection().sha256;
+        tracing::info!(plugin = plugin.name(), sha256, origin = %plugin.provenance(), "plugin loaded");
+    }
+    if setup.compiled > 0 {
+        tracing::info!(components = setup.compiled, "compiled; the next start finds them in the cache");
+    }
+}
+
 fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool, Restored)> {
     let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
@@ -215,15 +230,8 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// The listeners and the clock of the sessions.
-fn serve(
-    listeners: Vec<Listener>,
-    limits: BrokerLimits,
-    bus: Arc<Bus>,
-    dispatcher: Arc<Dispatcher>,
-    counters: Arc<Counters>,
-    stop: &CancellationToken,
-) -> JoinSet<()> {
+/// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
@@ -231,6 +239,21 @@ fn serve(
     };
     let budget = Budget::new(limits.max_queued_bytes_total);
     let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    registry.restore(&last.state).log();
+    dispatcher.restore(&last.state);
+    registry
+}
+
+/// The listeners and the clock of the sessions.
+fn serve(
+    listeners: Vec<Listener>,
+    limits: BrokerLimits,
+    bus: Arc<Bus>,
+    dispatcher: Arc<Dispatcher>,
+    registry: Registry,
+    counters: Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);

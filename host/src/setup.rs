@@ -11,12 +11,15 @@ use std::path::Path;
 use crate::chain::Chain;
 use crate::control::config::Config;
 use crate::egress;
-use crate::plugin::{Engine, LoadedPlugin};
+use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
 
 pub struct Setup {
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Vec<LoadedPlugin>,
+    /// Components that were not in the cache.
+    pub compiled: u64,
+    trust: Option<Trust>,
     /// One for each binding that has plugins, in order.
     pub chains: Vec<Chain>,
 }
@@ -30,7 +33,9 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     let mut refusals = Vec::new();
     let upstreams = config.upstreams.iter().map(egress::prepare);
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, &mut refusals)).collect();
-    let plugins = load_plugins(config, cache, &mut refusals);
+    let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), &mut refusals);
+    let engine = keep(engine(config, cache), &mut refusals).flatten();
+    let plugins = load_plugins(config, engine.as_ref(), trust.as_ref(), &mut refusals);
     let chains = match plugins.iter().all(Option::is_some) {
         true => start_chains(config, &plugins, &mut refusals),
         false => Vec::new(),
@@ -39,16 +44,30 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     if refusals.is_empty() {
         refusals.extend(memory::refusals(config, &plugins, &chains));
     }
-    if refusals.is_empty() { Ok(Setup { upstreams, plugins, chains }) } else { Err(Refusals(refusals)) }
+    let compiled = engine.map_or(0, |engine| engine.compiled());
+    match refusals.is_empty() {
+        true => Ok(Setup { upstreams, plugins, compiled, trust, chains }),
+        false => Err(Refusals(refusals)),
+    }
+}
+
+/// Only when there is a plugin that needs it.
+fn engine(config: &Config, cache: Option<&Path>) -> Result<Option<Engine>, EngineError> {
+    match config.plugins.is_empty() {
+        true => Ok(None),
+        false => Engine::new(&config.engine, cache).map(Some),
+    }
 }
 
 /// In the order of the configuration, with a gap for each that is refused.
-fn load_plugins(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Vec<Option<LoadedPlugin>> {
-    if config.plugins.is_empty() {
-        return Vec::new();
-    }
-    let Some(engine) = keep(Engine::new(cache), refusals) else { return vec![None; config.plugins.len()] };
-    let load = |plugin| LoadedPlugin::load(&engine, plugin);
+fn load_plugins(
+    config: &Config,
+    engine: Option<&Engine>,
+    trust: Option<&Trust>,
+    refusals: &mut Vec<String>,
+) -> Vec<Option<LoadedPlugin>> {
+    let (Some(engine), Some(trust)) = (engine, trust) else { return vec![None; config.plugins.len()] };
+    let load = |plugin| LoadedPlugin::load(engine, trust, plugin);
     let named =
         config.plugins.iter().map(|plugin| load(plugin).map_err(|error| format!("plugin `{}`: {error}", plugin.name)));
     named.map(|plugin| keep(plugin, refusals)).collect()
@@ -62,6 +81,14 @@ fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mu
         Chain::load(&binding.name, &of_binding.collect::<Vec<_>>())
     };
     with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()
+}
+
+impl Setup {
+    /// What runs from now on must not become older. To be said once all the rest has succeeded.
+    pub fn remember_versions(&mut self) -> Result<(), LedgerError> {
+        let running = self.plugins.iter().map(|plugin| (plugin.name(), plugin.provenance()));
+        self.trust.as_mut().map_or(Ok(()), |trust| trust.remember(running))
+    }
 }
 
 fn keep<T, E: std::fmt::Display>(result: Result<T, E>, refusals: &mut Vec<String>) -> Option<T> {

@@ -113,3 +113,9 @@ fn another_binding_goes_on_while_a_plugin_loops() {
     assert!(dead_before_last_other.count() < 4, "the honest binding waited for the looping one: {topics:?}");
     gateway.stop();
 }
+
+tidegate_tests::also_on_pulley! {
+    only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures,
+    a_fault_in_the_middle_of_a_burst_costs_one_message,
+    another_binding_goes_on_while_a_plugin_loops,
+}

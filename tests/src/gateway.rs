@@ -1,17 +1,17 @@
 //! A gateway: the real binary with a configuration of its own, on a port that the kernel gave it.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::binary;
 use crate::counters::Counters;
 use crate::eventually::{SOON, eventually, soon};
 use crate::process::{Finished, Lines, Process};
+use crate::{backend, binary};
 
 /// What every test needs and none is about. The rest of a test's configuration follows.
 const PRELUDE: &str =
@@ -31,7 +31,7 @@ pub struct Home(TempDir);
 impl Home {
     /// `config` is TOML; the gateway's name, its data folder and its listener are added.
     pub fn new(config: &str) -> Self {
-        Self::exactly(&format!("{PRELUDE}{config}"))
+        Self::exactly(&format!("{PRELUDE}{}{config}", backend::table()))
     }
 
     /// Nothing added.
@@ -43,6 +43,8 @@ impl Home {
         // Compiled once for all tests: they would spend most of their time on it.
         let compiled = binary::shared_folder().join("compiled");
         fs::create_dir_all(&compiled).expect("a folder below target");
+        // Where the umask lets a group write, the gateway would refuse it.
+        fs::set_permissions(&compiled, Permissions::from_mode(0o700)).expect("a folder of our own");
         fs::create_dir(path.join("data")).expect("a folder in a temporary folder");
         symlink(compiled, path.join("data/compiled")).expect("a link in a temporary folder");
         Self(folder)

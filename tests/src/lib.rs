@@ -4,7 +4,9 @@
 //! |---|---|
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
-//! | an upstream | [`mosquitto`] |
+//! | the same on the other engine | [`backend`] |
+//! | an upstream | [`mosquitto`], or one that a test has in its hand: [`upstream`] |
+//! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | a stream of messages and the acks they got | [`driver`] |
@@ -14,7 +16,9 @@
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
 
+pub mod backend;
 pub mod binary;
+pub mod chaos;
 pub mod counters;
 pub mod device;
 pub mod driver;
@@ -26,4 +30,5 @@ pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod sink;
+pub mod upstream;
 pub mod wire;

@@ -1,23 +1,24 @@
 //! From a message that arrived to a record in the spool.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use tokio::sync::{AcquireError, Semaphore};
 
+use super::MAX_INTERNAL_KIB;
 use super::gather::{Gather, Gathered, Input};
 use super::order::Order;
-use super::places::{Held, kib};
-use super::settle::{Republish, Settled, settle};
+use super::places::{Held, Places, kib};
+use super::settle::{Settled, settle};
 use super::table::{Binding, Table};
 use super::ticks::Rung;
-use super::{MAX_HOPS, MAX_INTERNAL_KIB};
-use crate::bus::Bus;
+use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
-use crate::spool::{Receipt, Record, Spool};
+use crate::spool::{Change, Output, Receipt, Record, Spool};
 use crate::topic::NameError;
 
 /// A message that a device or the gateway published, and the ack that waits for it.
@@ -27,12 +28,15 @@ pub struct Inbound {
     pub origin: Arc<Origin>,
     pub arrived: Instant,
     pub receipt: Receipt,
+    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
+    pub changes: Vec<Change>,
 }
 
-/// Delivered locally; waits for a place in the lanes of its bindings.
+/// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
 pub struct Pending {
     inbound: Inbound,
+    kept: Kept,
     bindings: Arc<[usize]>,
 }
 
@@ -40,10 +44,13 @@ pub struct Dispatcher {
     pub(super) gateway: String,
     pub(super) table: Table,
     bus: Arc<Bus>,
-    pub(super) spool: Spool,
+    pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
+    /// Of messages that keep something and are bounded by no binding.
+    local: Places,
     pub(super) order: Order<Leaving>,
     internal: Arc<Semaphore>,
+    pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
 }
 
@@ -69,35 +76,48 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), RateLimit::per_second(5));
-        let order = Order::default();
-        Arc::new(Self { gateway, table, bus, spool, counters, order, internal, warnings })
+        let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
+        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
+        Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
 
-    /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
+    /// Where everything that must survive is written.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
     pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
         self.counters.received.increment();
         self.deliver_and_match(inbound)
     }
 
     /// Starts the chains when every binding has room; gives the message back when one has not.
-    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
-        let mut held = Held::default();
+    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Box<Pending>> {
+        let (message, mut held) = (&pending.inbound.message, Held::default());
         let mut bindings = self.bindings(&pending);
-        if bindings.any(|binding| binding.places().try_take(&pending.inbound.message, &mut held).is_err()) {
-            drop(bindings);
-            return Err(pending);
-        }
+        let taken = bindings.try_for_each(|binding| binding.places().try_take(message, &mut held));
         drop(bindings);
+        let taken = match self.unbounded(&pending, &held) {
+            Some(local) => taken.and_then(|()| local.try_take(message, &mut held)),
+            None => taken,
+        };
+        if taken.is_err() {
+            return Err(Box::new(pending));
+        }
         self.start(pending, held);
         Ok(())
     }
 
-    /// Waits until every binding has room. Places are taken in file order by everybody, so that nobody waits in a circle.
+    /// Waits until every binding has room. Places are taken in the same order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
-        let mut held = Held::default();
+        let (message, mut held) = (&pending.inbound.message, Held::default());
         for binding in self.bindings(&pending) {
-            binding.places().take(&pending.inbound.message, &mut held).await?;
+            binding.places().take(message, &mut held).await?;
+        }
+        if let Some(local) = self.unbounded(&pending, &held) {
+            local.take(message, &mut held).await?;
         }
         self.start(pending, held);
         Ok(())
@@ -112,34 +132,48 @@ impl Dispatcher {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
                 tracing::error!(?topic, "dropped: {MAX_INTERNAL_KIB} KiB of republished messages wait already");
-                pending.inbound.receipt.resolve();
+                self.journal.change(pending.kept.changes, pending.inbound.receipt);
             }
         }
     }
 
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
-        self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() {
             self.counters.unbound.increment();
-            inbound.receipt.resolve();
-            return None;
+            if kept.is_empty() {
+                inbound.receipt.resolve();
+                return None;
+            }
         }
-        Some(Pending { inbound, bindings })
+        Some(Pending { inbound, kept, bindings })
     }
 
     fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
         pending.bindings.iter().filter_map(|index| self.table.get(*index))
     }
 
+    /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
+    /// other: a slow plugin would fill that for everybody.
+    fn unbounded(&self, pending: &Pending, held: &Held) -> Option<&Places> {
+        (held.record.is_empty() && !pending.kept.is_empty()).then_some(&self.local)
+    }
+
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
-        let Pending { inbound, bindings } = pending;
+        let Pending { inbound, kept, bindings } = pending;
+        if bindings.is_empty() {
+            let Kept { changes, parcels } = kept;
+            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold: held.record };
+            return self.journal.commit(record, parcels);
+        }
         self.counters.chain_in.add(bindings.len() as u64);
         let lines = self.lines(&bindings);
         if lines.is_empty() {
-            return self.push(Input { inbound, bindings, held, ticket: None });
+            return self.push(Input { inbound, kept, bindings, held, ticket: None });
         }
-        self.order.enter(lines, |ticket| self.push(Input { inbound, bindings, held, ticket: Some(ticket) }));
+        self.order.enter(lines, |ticket| self.push(Input { inbound, kept, bindings, held, ticket: Some(ticket) }));
     }
 
     /// Of the lanes that remember.
@@ -152,8 +186,8 @@ impl Dispatcher {
     }
 
     fn push(self: &Arc<Self>, input: Input) {
-        let (bindings, message, origin) =
-            (input.bindings.clone(), input.inbound.message.clone(), input.inbound.origin.clone());
+        let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
+        let bindings = input.bindings.clone();
         let gather = Arc::new(Gather::new(input));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
@@ -184,11 +218,12 @@ impl Dispatcher {
     }
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
-        let Input { inbound, bindings, held, .. } = gathered.input;
-        let mut record =
-            Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
-        let mut republish = Vec::new();
+        let Input { inbound, kept, bindings, held, .. } = gathered.input;
+        let Kept { changes, parcels } = kept;
+        let mut record = Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() };
+        let (mut republish, mut remembered) = (Vec::new(), false);
         for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+            remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
@@ -198,30 +233,18 @@ impl Dispatcher {
             record.outputs.extend(outputs);
             republish.extend(local);
         }
-        for message in republish {
-            self.republish(message, &inbound);
+        let mut further: Vec<Inbound> =
+            republish.into_iter().filter_map(|message| self.further(message, &inbound)).collect();
+        // What would not be made again in the same way, when the gateway dies before it is written.
+        if remembered || !inbound.changes.is_empty() {
+            record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
         }
-        // What a plugin remembers waits for the spool, as what it puts out at QoS 1 and 2 does.
-        let is_written = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
-        record.hold = held.for_record(is_written || !record.changes.is_empty());
+        let keeps_something = record.outputs.iter().any(Output::is_kept) || !record.changes.is_empty();
+        record.hold = held.for_record(keeps_something);
         record.receipt = inbound.receipt;
-        self.spool.commit(record);
-    }
-
-    /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn republish(self: &Arc<Self>, Republish(message): Republish, cause: &Inbound) {
-        let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return;
-        }
-        self.counters.republished.increment();
-        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
-        let receipt = cause.receipt.split();
-        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
+        self.journal.commit(record, parcels);
+        // After their cause: what they delete is written by then.
+        further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
     pub(super) fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {

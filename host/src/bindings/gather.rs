@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::dispatcher::Inbound;
 use super::order::Ticket;
 use super::places::Held;
+use crate::bus::Kept;
 use crate::chain::Done;
 
 /// An input on its way through its chains.
@@ -25,6 +26,8 @@ struct Slots {
 #[derive(Debug)]
 pub(super) struct Input {
     pub inbound: Inbound,
+    /// What its local delivery leaves to be written.
+    pub kept: Kept,
     pub bindings: Arc<[usize]>,
     pub held: Held,
     /// Its place in the order of the lanes that remember, when it is in one.

@@ -19,7 +19,7 @@ use super::dispatcher::{Dispatcher, Inbound, Leaving};
 use super::settle::{Settled, settle_tick};
 use super::table::Binding;
 use crate::chain::{Tick, Ticked};
-use crate::message::Origin;
+use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
 
 /// A tick that its chain has answered.
@@ -81,16 +81,21 @@ impl Dispatcher {
         let origin = Arc::new(Origin::gateway(now_ms));
         let (receipt, hold) = (Receipt::none(), vec![place]);
         let mut record = Record { outputs: Vec::new(), changes: ticked.changes, receipt, hold };
+        let mut further = Vec::new();
         for message in ticked.messages {
             let (origin, arrived) = (origin.clone(), Instant::now());
-            let inbound = Inbound { message, origin, arrived, receipt: Receipt::none() };
+            let inbound = Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new() };
             let Settled { outputs, local, unroutable } =
                 settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
-            local.into_iter().for_each(|message| self.republish(message, &inbound));
+            further.extend(local.into_iter().filter_map(|message| self.further(message, &inbound)));
         }
-        self.spool.commit(record);
+        // Nobody would make these again.
+        let kept = further.iter_mut().filter(|inbound| inbound.message.qos > QoS::AtMostOnce);
+        record.changes.extend(kept.map(|inbound| self.write_down(inbound)));
+        self.journal.commit(record, Vec::new());
+        further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
     fn report_ticks(&self, binding: &Binding, ticked: &Ticked) {

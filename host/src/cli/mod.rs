@@ -6,6 +6,7 @@
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
 mod check;
+mod compile;
 mod demo;
 mod explain;
 mod logging;
@@ -49,6 +50,9 @@ enum Command {
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Compile a component from stdin to stdout within limits: what the gateway runs for itself
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +111,7 @@ impl Command {
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
+            Self::Compile(args) => compile::run(&args, out),
         }
     }
 }

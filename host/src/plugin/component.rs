@@ -1,18 +1,16 @@
 //! A component: read, verified, compiled, and known to fit before anything runs.
 //!
-//! In this order, so that each refusal is the most telling one: the file exists and is small enough; its digest is the
-//! pinned one; it is a component; it compiles; it speaks our contract; it imports nothing that is not granted; it exports
+//! In this order, so that each refusal is the most telling one: the file exists and is small enough; it is the one that is
+//! meant and trusted (`trust`); it is a component, not too large for the compiler, and compiles (`compile`); it speaks our contract; it imports nothing that is not granted; it exports
 //! what a plugin exports; every type agrees. After that, starting an instance can fail for the plugin's own reasons only.
 
-use std::path::Path;
-
-use wasmtime::component::{self, InstancePre};
+use wasmtime::component::InstancePre;
 
 use super::contract::{batched, lifecycle, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
 use super::inspect::Inspection;
-use super::refusal::{LoadError, Problem};
+use super::refusal::Problem;
 use super::state::HostState;
 
 /// Compiled and linked; instances are made from it in some 25 µs.
@@ -34,17 +32,12 @@ pub(super) struct Exports {
 // === impl Component ===
 
 impl Component {
-    pub fn load(engine: &Engine, path: &Path, sha256: Option<&str>) -> Result<Self, LoadError> {
-        let file = ComponentFile::read(path)?;
-        file.verify(sha256).and_then(|()| Self::link(engine, &file)).map_err(|problem| problem.at(path))
-    }
-
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
     }
 
-    fn link(engine: &Engine, file: &ComponentFile) -> Result<Self, Problem> {
-        let component = compile(engine, file)?;
+    pub(super) fn link(engine: &Engine, file: &ComponentFile) -> Result<Self, Problem> {
+        let component = engine.compile(file)?;
         let inspection = Inspection::of(engine, file, &component);
         if let Some(problem) = inspection.problem() {
             return Err(problem);
@@ -69,27 +62,29 @@ impl Exports {
     }
 }
 
-pub(super) fn compile(engine: &Engine, file: &ComponentFile) -> Result<component::Component, Problem> {
-    file.check_kind()?;
-    // `from_binary` reads no text and no native code, whatever features other crates switch on.
-    component::Component::from_binary(engine.wasmtime(), &file.bytes)
-        .map_err(|error| Problem::Malformed(error.root_cause().to_string()))
-}
-
 fn mismatch(error: wasmtime::Error) -> Problem {
     Problem::Mismatch(format!("{error:#}"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::plugin::fixtures::{engine, vices};
+    use crate::plugin::refusal::LoadError;
+
+    fn load(path: &Path, sha256: Option<&str>) -> Result<Component, LoadError> {
+        let engine = engine();
+        let file = engine.read(path).map_err(|problem| problem.at(path))?;
+        file.verify(sha256).and_then(|()| Component::link(&engine, &file)).map_err(|problem| problem.at(path))
+    }
 
     fn refused(bytes: &[u8], sha256: Option<&str>) -> Problem {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.wasm");
         std::fs::write(&path, bytes).unwrap();
-        let error = Component::load(&engine(), &path, sha256).err().expect("it was loaded");
+        let error = load(&path, sha256).err().expect("it was loaded");
         assert!(error.to_string().starts_with(&format!("`{}` ", path.display())), "{error}");
         error.problem
     }
@@ -100,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_real_plugin_is_loaded_and_described() {
-        let component = Component::load(&engine(), &vices(), None).unwrap();
+        let component = load(&vices(), None).unwrap();
         let inspection = component.inspection();
         assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
         assert!(inspection.batched);
@@ -111,12 +106,12 @@ mod tests {
         assert!(
             inspection.imports.iter().any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.granted)
         );
-        Component::load(&engine(), &vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
+        load(&vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
     }
 
     #[test]
     fn a_file_that_is_not_there_or_not_the_pinned_one_is_refused() {
-        let missing = Component::load(&engine(), Path::new("/nowhere/x.wasm"), None).err().unwrap();
+        let missing = load(Path::new("/nowhere/x.wasm"), None).err().unwrap();
         assert_eq!(missing.problem, Problem::Missing);
         let Problem::WrongDigest { pinned, found } = refused(b"x", Some("00")) else { panic!() };
         assert_eq!((pinned.as_str(), &found[..8]), ("00", "2d711642"));

@@ -4,11 +4,12 @@ use std::path::Path;
 
 use wasmtime::component;
 
+use super::capability;
 use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
 use super::refusal::{LoadError, Problem};
-use super::{capability, component as loading};
+use crate::control::config;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -43,10 +44,13 @@ pub enum InspectError {
 
 /// Look at any component, also at one that would be refused for what it imports or exports.
 pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
-    let engine = Engine::new(None)?;
-    let file = ComponentFile::read(path)?;
-    let component = loading::compile(&engine, &file).map_err(|problem| problem.at(path))?;
-    Ok(Inspection::of(&engine, &file, &component))
+    let engine = Engine::new(&config::Engine::default(), None)?;
+    let look = || {
+        let file = engine.read(path)?;
+        let component = engine.compile(&file)?;
+        Ok(Inspection::of(&engine, &file, &component))
+    };
+    look().map_err(|problem: Problem| problem.at(path).into())
 }
 
 // === impl Inspection ===

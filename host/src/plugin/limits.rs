@@ -5,9 +5,6 @@
 
 use std::time::Duration;
 
-/// A component file. Rust plugins with `serde_json` have 140 KB, an embedded Python interpreter 35 MB.
-pub const MAX_COMPONENT_BYTES: u64 = 64 << 20;
-
 /// From the start of an instance to the answer of `configure`. A plugin may build tables there, once; but a restart in the
 /// middle of the stream waits for it too.
 pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(2);
@@ -22,6 +19,14 @@ pub const MAX_TABLE_ENTRIES: usize = 100_000;
 pub const MAX_MEMORIES: usize = 8;
 pub const MAX_TABLES: usize = 16;
 pub const MAX_INSTANCES: usize = 32;
+
+/// Modules and components in a component, and how deep one in the other. Tools make four in one level; composing several
+/// components adds a level for each step.
+pub const MAX_MODULES: usize = 64;
+pub const MAX_NESTING: usize = 8;
+
+/// Types, imports, exports, globals and the like of all modules together. An embedded Python interpreter has some 20,000.
+pub const MAX_DEFINITIONS: usize = 100_000;
 
 /// Handles that a guest holds in the host (the streams of its empty WASI world). wasmtime's default is a million, each an
 /// allocation outside the guest's memory limit.

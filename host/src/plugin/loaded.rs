@@ -7,16 +7,18 @@ use crate::control::config::{Plugin, PluginLimits};
 use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
-use super::refusal::LoadError;
+use super::refusal::{LoadError, Problem};
 use super::state::HostState;
 use super::stats::PluginStats;
 use super::store::StateStore;
+use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct LoadedPlugin {
     name: Arc<str>,
     component: Arc<Component>,
+    provenance: Provenance,
     limits: PluginLimits,
     config: Arc<str>,
     stats: Arc<PluginStats>,
@@ -25,10 +27,18 @@ pub struct LoadedPlugin {
 // === impl LoadedPlugin ===
 
 impl LoadedPlugin {
-    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, LoadError> {
+        Self::examine(engine, trust, plugin).map_err(|problem| problem.at(&plugin.component))
+    }
+
+    /// The file is read once: what was found trustworthy is what is compiled.
+    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, Problem> {
+        let file = engine.read(&plugin.component)?;
+        let provenance = trust.examine(plugin, &file)?;
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::load(engine, &plugin.component, plugin.sha256.as_deref())?),
+            component: Arc::new(Component::link(engine, &file)?),
+            provenance,
             limits: plugin.limits.clone(),
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
@@ -41,6 +51,11 @@ impl LoadedPlugin {
 
     pub fn component(&self) -> &Component {
         &self.component
+    }
+
+    /// Who signed it, and which version it is.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
     }
 
     /// Over all bindings.

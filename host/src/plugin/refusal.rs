@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::contract::{PACKAGE, VERSION};
-use super::limits::MAX_COMPONENT_BYTES;
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {problem}", path.display())]
@@ -18,12 +17,48 @@ pub enum Problem {
     Missing,
     #[error("cannot be read: {0}")]
     Unreadable(String),
-    #[error("is larger than {MAX_COMPONENT_BYTES} bytes: build it with `--release`, without debug information")]
-    TooLarge,
+    #[error(
+        "is larger than {limit} bytes: build it without debug information, or raise `component_size` under `[engine.limits]`"
+    )]
+    TooLarge { limit: usize },
+    #[error(
+        "has {found} {what}, {by} allows {limit}: a plugin does not need as many, unless its language brings its runtime along"
+    )]
+    TooMuch { what: &'static str, found: usize, limit: usize, by: &'static str },
+    #[error("is not compiled: {0}; `[engine.limits]` has `compile_memory` and `compile_time`")]
+    NotCompiled(String),
     #[error(
         "is not the pinned file: its digest is {found}, `sha256` says {pinned}; if the file was changed on purpose, put its digest there"
     )]
     WrongDigest { pinned: String, found: String },
+    #[error(
+        "is not signed, and `trust.require_signature` is set: there is no `{}`; make it with `minisign -S -H -m FILE`",
+        signature.display()
+    )]
+    Unsigned { signature: PathBuf },
+    #[error("has a signature file that cannot be read: {0}; get it anew from who signed, or sign again")]
+    SignatureDamaged(String),
+    #[error("has a signature of the kind that minisign made before 0.10: sign it again with `minisign -S -H -m FILE`")]
+    SignatureOutdated,
+    #[error(
+        "was signed with key {signer}, which is not among `[trust.keys]`: {}; add its public key there if you trust its owner",
+        trusted.join(", ")
+    )]
+    UnknownKey { signer: String, trusted: Vec<String> },
+    #[error(
+        "is not what key `{key}` signed: the file or its signature was changed since; get both anew from who signed, and ask how it came here"
+    )]
+    WrongSignature { key: String },
+    #[error(
+        "was signed under another name, `{signed_as}`: another plugin may be in its place; name the file so if it is the right one"
+    )]
+    OtherFile { signed_as: String },
+    #[error("has a signature whose comment has `{word}`: {advice}; sign it again")]
+    SignatureComment { word: String, advice: &'static str },
+    #[error(
+        "is `{to}`, but `{from}` ran here before: an older version may have a hole that the newer one closed; to go back on purpose, write `downgrade_to = \"{to}\"` under the plugin"
+    )]
+    Downgrade { from: String, to: String },
     #[error("is not WebAssembly: `component` must name the `.wasm` file that `tidegate plugin build` made")]
     NotWasm,
     #[error("is WebAssembly text: translate it with `wasm-tools parse`")]

@@ -91,7 +91,7 @@ pub(super) fn put_entry(out: &mut BytesMut, key: &Key, value: &Bytes) {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    pub fn written(&mut self) -> Result<Written<'a>, WireError> {
+    pub(super) fn written(&mut self) -> Result<Written<'a>, WireError> {
         Ok(Written { upstream: self.text()?, number: self.u64()?, arrived_ms: self.u64()?, message: self.bytes()? })
     }
 

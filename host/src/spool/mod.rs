@@ -54,7 +54,7 @@ mod restored;
 mod session;
 mod threads;
 mod track;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -66,7 +66,7 @@ pub enum Fate {
 
 impl Output {
     /// Whether it has to be kept until the upstream acknowledges it. QoS 0 does not.
-    pub(super) fn is_kept(&self) -> bool {
+    pub fn is_kept(&self) -> bool {
         self.message.qos > QoS::AtMostOnce
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
 
@@ -16,6 +17,8 @@ pub struct Config {
     pub broker: Broker,
     pub upstreams: Vec<Upstream>,
     pub spool: Spool,
+    pub engine: Engine,
+    pub trust: Trust,
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
@@ -70,8 +73,8 @@ pub struct BrokerLimits {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub name: String,
-    pub host: String,
-    pub port: u16,
+    /// In the order of preference; never empty, and all with or all without TLS.
+    pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
     pub protocol: Protocol,
     pub client_id: String,
@@ -82,6 +85,16 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// How long the upstream is asked to keep our session (MQTT 5 Session Expiry Interval).
     pub session_expiry: Duration,
+    /// How often the first address is looked for while another one is in use.
+    pub failback: Duration,
+}
+
+/// Where a broker is. Drawn as a url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,12 +126,55 @@ pub struct Spool {
     pub sync: Sync,
 }
 
+/// How plugins become native code.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    pub backend: Backend,
+    pub limits: CompileLimits,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// Compiled to the machine's own instructions.
+    #[default]
+    Cranelift,
+    /// Compiled to bytecode that is interpreted: for machines that Cranelift has no instructions for.
+    Pulley,
+}
+
+/// What a component may ask of the compiler.
+#[derive(Clone, Debug)]
+pub struct CompileLimits {
+    pub component_size: usize,
+    pub functions: usize,
+    pub function_size: usize,
+    /// Of the process that compiles.
+    pub memory: usize,
+    /// Wall time and processor time of the process that compiles.
+    pub time: Duration,
+}
+
+/// Whose plugins may run.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    pub keys: Vec<TrustedKey>,
+    pub require_signature: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct TrustedKey {
+    pub name: String,
+    pub key: PublicKey,
+}
+
 #[derive(Clone, Debug)]
 pub struct Plugin {
     pub name: String,
     pub component: PathBuf,
     /// Hex digest that the component must have.
     pub sha256: Option<String>,
+    /// The one older version, or `unsigned`, that may take the place of what ran here before.
+    pub downgrade_to: Option<String>,
     pub limits: PluginLimits,
     /// The plugin's own table, as JSON: handed to `configure` once.
     pub config_json: String,
@@ -179,10 +235,19 @@ pub enum Target {
 
 // === impl Upstream ===
 
-/// Its address as a url, for logs and tables.
+/// Its addresses as urls, for tables.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        let urls: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
+        f.write_str(&urls.join(", then "))
+    }
+}
+
+// === impl Address ===
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
             false => write!(f, "{scheme}://{}:{}", self.host, self.port),

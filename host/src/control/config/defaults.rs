@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, Listener, PluginLimits, Spool, Sync};
+use super::checked::{BrokerLimits, CompileLimits, Listener, PluginLimits, Spool, Sync};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -25,6 +25,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
 pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
+pub const FAILBACK: Duration = Duration::from_secs(60);
 
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
@@ -100,6 +102,26 @@ impl Default for PluginLimits {
             max_output_bytes: MIB,
             // A hundred bytes about each of some thousand topics.
             state: MIB,
+        }
+    }
+}
+
+// === impl CompileLimits ===
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            // Rust plugins with `serde_json` have 140 KiB, an embedded Python interpreter 35 MiB.
+            component_size: 64 * MIB,
+            // Those have 500 and 20,000.
+            functions: 50_000,
+            // Register allocation takes more than its share of time for one enormous function; the largest that compilers
+            // make of honest source, an interpreter's loop, have some 100 KiB.
+            function_size: MIB,
+            // Ten times what the largest honest component needs for each of its bytes; small enough for a gateway with 2 GiB.
+            memory: 1024 * MIB,
+            // A Python interpreter compiles in some ten seconds; small gateways are five times slower.
+            time: Duration::from_secs(60),
         }
     }
 }

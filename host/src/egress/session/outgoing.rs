@@ -96,6 +96,6 @@ impl Session<'_> {
 
     /// Whether more may be taken from the spool now.
     pub(super) fn is_hungry(&self) -> bool {
-        self.out.room() > 0 && self.sender.inflight.room() > 0
+        self.out.room() > 0 && self.sender.inflight.room() > 0 && !self.is_going_back()
     }
 }

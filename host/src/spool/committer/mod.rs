@@ -8,21 +8,23 @@
 //!   commit, and it grows with the load.
 //! - **Full is not an error.** Records then wait here in commit order, each with its receipt and its lane permits, so that
 //!   the lanes fill and the devices are held back. They are tried again when a segment has gone, and every [`RETRY`].
-//!   Notes go on: they are what lets a full log drain, and have the log's reserve and a share of each segment for it.
+//!   Notes go on: they are what lets a full log drain, and have the log's reserve and a share of each segment for it. Small
+//!   changes go on in what notes can spare ([`ahead`]).
 //! - **An error is the end.** Nothing is resolved after it; whoever waits is dropped unacknowledged, and the process ends.
 //! - **A record that no segment has room for** is not kept: its outputs are counted as `oversize`, or its device would send
 //!   it for ever. Its changes are kept if they fit.
 //!
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
+mod ahead;
 mod room;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::room::Full;
 pub(in crate::spool) use self::room::RETRY;
+use self::room::{Full, Room};
 use super::batch::{Batch, weight};
 use super::image::Image;
 use super::log::{AppendError, Disk, Location, Log};
@@ -79,10 +81,14 @@ impl<D: Disk> Committer<D> {
         self.collect(shared);
         self.refuse_oversize(shared);
         let ready = if self.may_write_records() { self.records.len() } else { 0 };
-        if ready > 0 && self.write(shared, true)? {
+        if ready > 0 && self.write(shared, ready, Room::Any)? {
             return Ok(Turn::Worked);
         }
-        if !self.notes.is_empty() && self.write(shared, false)? {
+        let small = if self.may_write_small_records() { ahead::advance(&mut self.records) } else { 0 };
+        if small > 0 && self.write(shared, small, Room::Spare)? {
+            return Ok(Turn::Worked);
+        }
+        if !self.notes.is_empty() && self.write(shared, 0, Room::Reserved)? {
             return Ok(Turn::Worked);
         }
         let waits = !self.records.is_empty() || !self.notes.is_empty();
@@ -112,16 +118,15 @@ impl<D: Disk> Committer<D> {
         }
     }
 
-    /// Writes the notes and, when asked to, records. `false` when there is no room.
-    fn write(&mut self, shared: &Shared, with_records: bool) -> Result<bool, AppendError> {
+    /// Writes the notes and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
+    fn write(&mut self, shared: &Shared, ready: usize, room: Room) -> Result<bool, AppendError> {
         self.batch.clear(&self.image, &self.names);
         self.batch.notes(&self.notes, &self.names);
-        let most = self.max_record() as usize;
-        let count = if with_records { self.batch.records(&self.records, &self.names, most) } else { 0 };
-        let room = if with_records { self.make_room() } else { self.make_reserved_room() };
-        match room {
+        let most = self.most(room) as usize;
+        let count = self.batch.records(self.records.iter().take(ready), &self.names, most);
+        match self.make(room) {
             Err(AppendError::Full(shortage)) => {
-                self.is_full(&shortage);
+                self.is_full(room, &shortage);
                 return Ok(false);
             }
             room => room?,
