@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::bindings::{Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
+use crate::control::admin;
 use crate::control::clock::unix_ms;
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
@@ -22,9 +23,10 @@ use crate::ingress::connection;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::plugin::{self, PluginStats};
+use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
+use crate::plugin::{self, LoadedPlugin, PluginStats};
 use crate::setup::{self, memory::state_limit};
-use crate::spool::{Receipt, Record, Restored, Spool};
+use crate::spool::{Receipt, Record, Restored, Spool, log};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -36,7 +38,7 @@ const GRACE: Duration = Duration::from_secs(5);
 const COMPILED: &str = "compiled";
 
 /// The log of what is acknowledged and not forwarded, in the data folder.
-const SPOOL: &str = "spool";
+pub const SPOOL: &str = "spool";
 
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
@@ -51,6 +53,8 @@ pub struct Gateway {
     workers: Workers,
     devices: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
+    archivist: JoinHandle<Result<(), String>>,
+    admin: JoinHandle<()>,
     stop_devices: CancellationToken,
     stop_senders: CancellationToken,
 }
@@ -72,7 +76,8 @@ impl Gateway {
         // The spool's lock is held: no other gateway writes into this folder.
         setup.remember_versions()?;
         remember(&config, &setup.chains, &spool, &restored);
-        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains))?;
+        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains), &setup.plugins)?;
+        let desk = open_archive(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -85,6 +90,7 @@ impl Gateway {
             senders.push(sender);
             upstreams.push((spec.name.clone(), status));
         }
+        let archivist = start_archivist(&desk, &spool, &dispatcher, &counters, &stop_senders);
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
@@ -93,7 +99,16 @@ impl Gateway {
         for interval in clocks.intervals() {
             devices.spawn(ticks::run(clocks.clone(), interval, unix_ms, stop_devices.clone()));
         }
-        let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        let plugins: Vec<_> =
+            setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        let state = admin::State {
+            desk,
+            spool: spool.clone(),
+            counters: counters.clone(),
+            upstreams: upstreams.clone(),
+            plugins: plugins.clone(),
+        };
+        let admin = admin::start(&config.gateway.data_dir, state, stop_senders.clone()).context("the admin socket")?;
         Ok(Self {
             addresses,
             counters,
@@ -103,6 +118,8 @@ impl Gateway {
             workers,
             devices,
             senders,
+            archivist,
+            admin,
             stop_devices,
             stop_senders,
         })
@@ -117,6 +134,8 @@ impl Gateway {
             reason = lost => bail!("{reason}; what was acknowledged is on disk, and is found at the next start"),
             thread = died => bail!("worker thread `{thread}` died; the log says why"),
             ended = self.devices.join_next() => bail!("a listener ended by itself: {ended:?}"),
+            ended = &mut self.archivist => bail!("the archive of dead letters ended: {ended:?}; they are kept in the spool"),
+            ended = &mut self.admin => bail!("the admin socket ended by itself: {ended:?}"),
             ended = first_ended(&mut self.senders) => bail!("the sender of upstream {ended} ended by itself"),
         }
         self.stop().await;
@@ -144,6 +163,8 @@ impl Gateway {
             // The sender bounds its own farewell; this is for one that hangs.
             let _ = tokio::time::timeout(GRACE, sender).await;
         }
+        let _ = tokio::time::timeout(GRACE, self.archivist).await;
+        let _ = tokio::time::timeout(GRACE, self.admin).await;
         if tokio::time::timeout(GRACE, self.spool.close()).await.is_err() {
             tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
         }
@@ -190,7 +211,8 @@ fn log_plugins(setup: &setup::Setup) {
 }
 
 fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool, Restored)> {
-    let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+    let upstreams = config.upstreams.iter().map(|upstream| upstream.name.as_str());
+    let names: Vec<&str> = upstreams.chain([DEAD_LETTERS]).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
     restored.recovery.log();
     match config.spool.sync {
@@ -211,13 +233,39 @@ fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restore
     spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() });
 }
 
+/// After the spool: the archive has to know whether it is the one that its letters came from.
+fn open_archive(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Desk> {
+    let spool = log::identity(&config.gateway.data_dir.join(SPOOL))?;
+    let archive = Archive::open(&config.gateway.data_dir.join(FOLDER), &config.dead_letters, spool, counters)?;
+    Ok(Desk::new(archive))
+}
+
+fn start_archivist(
+    desk: &Desk,
+    spool: &Spool,
+    dispatcher: &Arc<Dispatcher>,
+    counters: &Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinHandle<Result<(), String>> {
+    // It was opened with this line, so that there is one; a queue without a line has nothing to read.
+    let queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
+    let archivist = Archivist::new(desk.clone(), queue, dispatcher.clone(), counters.clone());
+    tokio::spawn(archivist.run(stop.clone()))
+}
+
 /// A lane for each binding that has plugins.
-fn start_chains(config: &Config, chains: Vec<Chain>) -> anyhow::Result<(Workers, Vec<Binding>)> {
+fn start_chains(
+    config: &Config,
+    chains: Vec<Chain>,
+    plugins: &[LoadedPlugin],
+) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
     let with_lane = |spec: &config::Binding| {
         let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
-        Binding::new(spec.clone(), lane)
+        let of_binding = spec.plugins.iter().filter_map(|index| plugins.get(*index));
+        let digest = |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
+        Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())
     };
     Ok((workers, config.bindings.iter().map(with_lane).collect()))
 }

@@ -2,6 +2,7 @@
 
 mod bindings;
 mod config_errors;
+mod dead_letters;
 mod hostile_plugins;
 mod interop;
 mod malformed;
@@ -10,6 +11,7 @@ mod qos_kept;
 mod restart;
 mod rumqttd_faults;
 mod sessions;
+mod spool_commands;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -18,10 +18,14 @@ const PRELUDE: &str =
     "[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n\n";
 
 pub struct Gateway {
-    home: Home,
+    /// Until it has ended.
+    home: Option<Home>,
     process: Process,
     address: SocketAddr,
 }
+
+/// One that has ended, with everything that it left on disk.
+pub struct Stopped(Home);
 
 /// A folder with a configuration in it, and the plugins beside it: `component = "plugins/threshold.wasm"`.
 pub struct Home(TempDir);
@@ -59,6 +63,11 @@ impl Home {
         binary::run(&[&[command, "-c", "gateway.toml"], more].concat(), self.path())
     }
 
+    /// Runs `tidegate spool` on this configuration, to its end.
+    pub fn spool(&self, command: &str, more: &[&str]) -> Finished {
+        binary::run(&[&["spool", command, "-c", "gateway.toml"], more].concat(), self.path())
+    }
+
     fn config(&self) -> String {
         fs::read_to_string(self.path().join("gateway.toml")).unwrap_or_default()
     }
@@ -69,15 +78,46 @@ impl Home {
 impl Gateway {
     /// Starts it, and returns when devices can connect.
     pub fn start(config: &str) -> Self {
-        let home = Home::new(config);
+        Self::start_in(Home::new(config))
+    }
+
+    fn start_in(home: Home) -> Self {
         let (process, address) = launch(&home);
-        Self { home, process, address }
+        Self { home: Some(home), process, address }
+    }
+
+    pub fn home(&self) -> &Home {
+        self.home.as_ref().expect("taken when the gateway ends")
+    }
+
+    /// Waits until so many dead letters are in the archive, as a command sees it.
+    pub fn expect_letters(&self, count: usize) {
+        soon(&format!("{count} dead letters"), || {
+            let finished = self.home().spool("export", &["--dead-letters"]);
+            finished.code == Some(0) && finished.out.lines().count() == count
+        });
+    }
+
+    /// SIGKILL: what was only in memory is gone.
+    pub fn kill(mut self) -> Stopped {
+        self.process.kill();
+        self.leave()
+    }
+
+    /// As [`Gateway::stop`], for those who go on with what is on disk.
+    pub fn stop_and_keep(mut self) -> Stopped {
+        self.end();
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Stopped {
+        Stopped(self.home.take().expect("a gateway ends once"))
     }
 
     /// SIGKILL, and a new process in the same place. It listens on another port.
     pub fn crash(&mut self) {
         self.process.kill();
-        (self.process, self.address) = launch(&self.home);
+        (self.process, self.address) = launch(self.home());
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -111,6 +151,10 @@ impl Gateway {
 
     /// SIGTERM, exit code 0, and every message accounted for.
     pub fn stop(mut self) -> Counters {
+        self.end()
+    }
+
+    fn end(&mut self) -> Counters {
         self.process.terminate();
         let status = self.process.wait();
         assert!(status.success(), "the gateway did not stop in good order: {status}");
@@ -120,10 +164,20 @@ impl Gateway {
     }
 }
 
+impl Stopped {
+    pub fn home(&self) -> &Home {
+        &self.0
+    }
+
+    pub fn start_again(self) -> Gateway {
+        Gateway::start_in(self.0)
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- gateway.toml ---\n{}", self.home.config());
+            eprintln!("--- gateway.toml ---\n{}", self.home.as_ref().map(Home::config).unwrap_or_default());
         }
     }
 }

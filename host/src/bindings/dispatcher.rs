@@ -8,6 +8,7 @@ use tokio::sync::{AcquireError, Semaphore};
 
 use super::MAX_INTERNAL_KIB;
 use super::gather::{Gather, Gathered, Input};
+use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places, kib};
 use super::settle::{Settled, settle};
@@ -15,6 +16,7 @@ use super::table::{Binding, Table};
 use super::ticks::Rung;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
+use crate::control::config::OnError;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
@@ -30,6 +32,8 @@ pub struct Inbound {
     pub receipt: Receipt,
     /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
     pub changes: Vec<Change>,
+    /// How often plugins have failed on it before: it was a dead letter.
+    pub attempts: u32,
 }
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
@@ -137,6 +141,13 @@ impl Dispatcher {
         }
     }
 
+    /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
+    /// is no such binding.
+    pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
+        let index = self.table.iter().position(|one| one.spec.name == binding)?;
+        Some(Pending { inbound, kept: Kept::default(), bindings: [index].into() })
+    }
+
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
@@ -227,6 +238,8 @@ impl Dispatcher {
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
+            let letter = self.letter(binding, &inbound, &outcome);
+            record.outputs.extend(letter);
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
             let Settled { outputs, local, unroutable } = settled;
             self.complain(binding, &inbound, unroutable);
@@ -253,6 +266,15 @@ impl Dispatcher {
             let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
             tracing::warn!(%binding, ?topic, ?client, suppressed, "dropped, no topic for it: {error}");
         }
+    }
+
+    /// For the archive, in the same record as everything else: what becomes of the message is safe as a whole.
+    fn letter(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) -> Option<Output> {
+        let (Outcome::Failed(failure), OnError::DeadLetter { .. }) = (outcome, &binding.spec.on_error) else {
+            return None;
+        };
+        let line = self.journal.dead_letters()?;
+        dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
     }
 
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {

@@ -16,6 +16,7 @@
 mod cache;
 mod dispatcher;
 mod gather;
+mod letter;
 mod order;
 mod places;
 mod republish;

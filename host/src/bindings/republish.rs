@@ -46,7 +46,7 @@ impl Dispatcher {
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new() })
+        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
     }
 
     /// See [`unfinished`].

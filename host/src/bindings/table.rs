@@ -23,6 +23,8 @@ pub struct Binding {
     places: Places,
     /// One tick at a time.
     ticking: Arc<Semaphore>,
+    /// Plugin to the digest of its component, for those who ask later which one it was.
+    digests: Vec<(String, String)>,
 }
 
 impl Table {
@@ -58,7 +60,15 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places, ticking: Arc::new(Semaphore::new(1)) }
+        Self { spec, lane, places, ticking: Arc::new(Semaphore::new(1)), digests: Vec::new() }
+    }
+
+    pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
+        Self { digests, ..self }
+    }
+
+    pub fn digest_of(&self, plugin: &str) -> &str {
+        self.digests.iter().find(|(name, _)| name == plugin).map_or("", |(_, digest)| digest)
     }
 
     pub fn places(&self) -> &Places {

@@ -46,7 +46,14 @@ fn remembering(plugin: &LoadedPlugin) -> Chain {
 
 fn inbound(topic: &str, receipt: Receipt) -> Inbound {
     let message = Message::new(TopicName::parse(topic).unwrap(), "x", QoS::AtLeastOnce);
-    Inbound { message, origin: Arc::new(Origin::gateway(0)), arrived: Instant::now(), receipt, changes: Vec::new() }
+    Inbound {
+        message,
+        origin: Arc::new(Origin::gateway(0)),
+        arrived: Instant::now(),
+        receipt,
+        changes: Vec::new(),
+        attempts: 0,
+    }
 }
 
 fn until(what: &str, condition: impl Fn() -> bool) {

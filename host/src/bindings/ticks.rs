@@ -84,7 +84,8 @@ impl Dispatcher {
         let mut further = Vec::new();
         for message in ticked.messages {
             let (origin, arrived) = (origin.clone(), Instant::now());
-            let inbound = Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new() };
+            let inbound =
+                Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new(), attempts: 0 };
             let Settled { outputs, local, unroutable } =
                 settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);

@@ -45,7 +45,8 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Opt
     let message = decode_message(fields.rest())?.aged(since_unix_ms(arrived_ms));
     let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
-    let inbound = |message| Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes };
+    let inbound =
+        |message| Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
     Ok(message.map(inbound))
 }
 
@@ -68,7 +69,7 @@ mod tests {
         ) {
             let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::ExactlyOnce);
             let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops });
-            let written = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: vec![] };
+            let written = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: vec![], attempts: 0 };
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
             prop_assert_eq!((&read.message, &read.origin), (&written.message, &written.origin));
             prop_assert_eq!(read.changes, [Change::delete(key(&written, number))]);

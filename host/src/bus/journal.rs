@@ -36,6 +36,11 @@ impl Journal {
         }
     }
 
+    /// The line of dead letters, when the spool has one.
+    pub fn dead_letters(&self) -> Option<usize> {
+        self.spool.dead_letters()
+    }
+
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));

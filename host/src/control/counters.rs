@@ -38,6 +38,14 @@ counters! {
     failed,
     /// Of the failed: published to the dead-letter topic.
     dead_lettered,
+    /// Dead letters that are in the archive.
+    letters_archived,
+    /// Dead letters that went for newer ones, for their age, or for their size.
+    letters_dropped,
+    /// Dead letters that an operator removed.
+    letters_purged,
+    /// Dead letters that went through their binding again.
+    requeued,
     /// Of the failed: dropped by `on_error = "drop"`.
     failed_dropped,
     /// Of the failed: passed on unchanged by `on_error = "pass"`.

@@ -1,5 +1,6 @@
 //! What steers the house: configuration and counters.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod counters;

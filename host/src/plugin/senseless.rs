@@ -89,14 +89,14 @@ impl Contract {
             exports: Some(self.hollow.clone()),
             available_imports: Some(self.hollow.clone()),
             // Most of what traps does so in the first instruction, and is over before a message comes.
-            disallow_traps: random.next() % 4 > 0,
+            disallow_traps: !random.next().is_multiple_of(4),
             allow_start_export: false,
             max_memories: 1,
             ..config()
         };
         let mut module = wasm_smith::Module::new(config, &mut Unstructured::new(&entropy)).ok()?;
         // The others loop, mostly for ever: `configure` may do so for two seconds, which are then missing here.
-        if random.next() % 16 > 0 {
+        if !random.next().is_multiple_of(16) {
             module.ensure_termination(FUEL).ok()?;
         }
         let mut module = module.to_bytes();

@@ -22,6 +22,8 @@ pub(super) struct Ledger {
     confirmed: Vec<Confirmed>,
     /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
     unplaced: usize,
+    /// The line whose entries are no messages for an upstream, and are not counted with them.
+    dead_letters: Option<usize>,
     /// Asked to finish, or dead: nothing more is taken.
     pub closing: bool,
     pub dead: bool,
@@ -39,7 +41,13 @@ pub(super) struct Signals {
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn new(lines: Vec<Line>, signals: Vec<Signals>, max_qos0_messages: usize, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        lines: Vec<Line>,
+        signals: Vec<Signals>,
+        dead_letters: Option<usize>,
+        max_qos0_messages: usize,
+        counters: Arc<Counters>,
+    ) -> Self {
         let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
         let notes = Notes::new(lines.len());
         Self {
@@ -49,6 +57,7 @@ impl Ledger {
             notes,
             confirmed,
             unplaced: 0,
+            dead_letters,
             closing: false,
             dead: false,
             max_qos0_messages,
@@ -62,13 +71,14 @@ impl Ledger {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
-        self.counters.committed.add(record.outputs.len() as u64);
+        let messages = record.outputs.iter().filter(|output| self.is_message(output)).count();
+        self.counters.committed.add(messages as u64);
         if record.changes.is_empty() && !record.outputs.iter().any(Output::is_kept) {
             record.outputs.drain(..).for_each(|output| self.ring(output));
             return Some(record);
         }
         if !self.dead {
-            self.unplaced += record.outputs.len();
+            self.unplaced += messages;
             self.incoming.push_back(record);
         }
         None
@@ -76,7 +86,7 @@ impl Ledger {
 
     /// A message of QoS 1 or 2 that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
-        self.unplaced = self.unplaced.saturating_sub(1);
+        self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
         let Output { upstream, message, arrived } = output;
         if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
             line.place(Entry { position: Position::of(number), message, arrived }, at);
@@ -91,7 +101,10 @@ impl Ledger {
     }
 
     /// A message that no segment has room for.
-    pub fn refuse(&mut self) {
+    pub fn refuse(&mut self, output: &Output) {
+        if !self.is_message(output) {
+            return self.counters.letters_dropped.increment();
+        }
         self.unplaced = self.unplaced.saturating_sub(1);
         self.counters.oversize.increment();
     }
@@ -175,7 +188,12 @@ impl Ledger {
     }
 
     pub fn waiting(&self) -> usize {
-        self.unplaced + self.lines.iter().map(Line::len).sum::<usize>()
+        let messages = self.lines.iter().enumerate().filter(|(line, _)| Some(*line) != self.dead_letters);
+        self.unplaced + messages.map(|(_, line)| line.len()).sum::<usize>()
+    }
+
+    fn is_message(&self, output: &Output) -> bool {
+        Some(output.upstream) != self.dead_letters
     }
 
     /// Bytes in memory.

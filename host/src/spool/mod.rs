@@ -38,6 +38,7 @@ mod by_hand;
 mod committer;
 mod frame;
 mod image;
+mod inspect;
 mod intervals;
 mod key;
 mod ledger;
@@ -46,6 +47,7 @@ pub mod log;
 mod message;
 mod notes;
 mod open;
+mod purge;
 mod queue;
 mod receipt;
 mod record;
@@ -61,12 +63,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key};
 use self::ledger::{Ledger, Signals};
 pub use self::message::{decode_message, encode_message};
 pub use self::notes::Confirmed;
 use self::open::Parts;
+pub use self::purge::purge;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Output, Position, Record};
@@ -76,6 +80,9 @@ use self::threads::Life;
 pub use self::wire::WireError;
 use crate::control::config;
 use crate::control::counters::Counters;
+
+/// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.
+pub const DEAD_LETTERS: &str = "$dead-letters";
 
 /// What has been accepted and not yet forwarded, for all upstreams. Ends with its last handle.
 #[derive(Clone)]
@@ -97,6 +104,7 @@ struct Shared {
     life: watch::Sender<Life>,
     signals: Vec<Signals>,
     sessions: Vec<Recovered>,
+    dead_letters: Option<usize>,
     #[cfg(test)]
     by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
 }
@@ -149,6 +157,11 @@ impl Spool {
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
     pub fn queue(&self, upstream: usize) -> Arc<Queue> {
         Arc::new(Queue::new(self.shared.clone(), upstream))
+    }
+
+    /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
+    pub fn dead_letters(&self) -> Option<usize> {
+        self.shared.dead_letters
     }
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].

@@ -62,6 +62,10 @@ impl Notes {
         self.note(upstream, |note| note.done.insert(number));
     }
 
+    pub fn done_all(&mut self, upstream: usize, numbers: &Intervals) {
+        self.note(upstream, |note| note.done.extend(numbers));
+    }
+
     pub fn released(&mut self, upstream: usize, number: u64, turn: u64) {
         self.note(upstream, |note| note.released.push((number, turn)));
         self.urgent = true;

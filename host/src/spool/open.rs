@@ -13,7 +13,7 @@ use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
-use super::{Key, OpenError, Report, Restored, Shared};
+use super::{DEAD_LETTERS, Key, OpenError, Report, Restored, Shared};
 use crate::control::config;
 use crate::control::counters::Counters;
 
@@ -69,7 +69,8 @@ fn shared(
 ) -> Shared {
     let signals: Vec<_> = names.iter().map(|_| Signals::default()).collect();
     let sessions = names.iter().map(|name| super::session::restore(image, name)).collect();
-    let ledger = Ledger::new(lines, signals.clone(), config.max_qos0_messages, counters);
+    let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
+    let ledger = Ledger::new(lines, signals.clone(), dead_letters, config.max_qos0_messages, counters);
     Shared {
         ledger: std::sync::Mutex::new(ledger),
         work: std::sync::Condvar::new(),
@@ -77,14 +78,17 @@ fn shared(
         life: watch::Sender::new(Life::Open),
         signals,
         sessions,
+        dead_letters,
         #[cfg(test)]
         by_hand: std::sync::OnceLock::new(),
     }
 }
 
 fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
-    let is_known = |track: &Track| names.contains(&track.name);
-    let orphaned = image.tracks().iter().filter(|track| !is_known(track) && track.incomplete() > 0);
+    let is_letters = |track: &Track| *track.name == *DEAD_LETTERS;
+    let is_known = |track: &Track| names.contains(&track.name) && !is_letters(track);
+    let is_orphan = |track: &Track| !names.contains(&track.name) && !is_letters(track);
+    let orphaned = image.tracks().iter().filter(|track| is_orphan(track) && track.incomplete() > 0);
     Report {
         frames: recovery.frames,
         waiting: image.tracks().iter().filter(|track| is_known(track)).map(Track::incomplete).sum(),

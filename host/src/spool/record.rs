@@ -60,6 +60,8 @@ pub enum Fate {
     Expired,
     /// It can never fit the upstream's maximum packet size.
     Oversize,
+    /// A dead letter that is in its archive.
+    Archived,
 }
 
 // === impl Output ===
@@ -92,6 +94,7 @@ impl Fate {
             Self::Refused => &counters.upstream_refused,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
+            Self::Archived => &counters.letters_archived,
         }
     }
 }

@@ -198,7 +198,7 @@ impl<'a> Rehearsal<'a> {
 
     fn inbound(&self, message: Message, hops: u8) -> Inbound {
         let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops });
-        Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new() }
+        Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Config {
     pub spool: Spool,
     pub engine: Engine,
     pub trust: Trust,
+    pub dead_letters: DeadLetters,
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
@@ -165,6 +166,13 @@ pub struct Trust {
 pub struct TrustedKey {
     pub name: String,
     pub key: PublicKey,
+}
+
+/// What is kept of messages that plugins failed on: whole oldest segments go when there is more.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    pub max_bytes: u64,
+    pub max_age: Duration,
 }
 
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, CompileLimits, Listener, PluginLimits, Spool, Sync};
+use super::checked::{BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Spool, Sync};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -83,6 +83,19 @@ impl Default for Spool {
             // Nobody waits for these; a minute of them shows what just happened.
             max_qos0_messages: 10_000,
             sync: Sync::Group,
+        }
+    }
+}
+
+// === impl DeadLetters ===
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            // A hundred thousand readings, each with what there is to know about it.
+            max_bytes: 64 * MIB as u64,
+            // Somebody looks once a month, or never.
+            max_age: 30 * DAY,
         }
     }
 }

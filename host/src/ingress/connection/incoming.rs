@@ -84,7 +84,7 @@ impl<R, W> Connection<R, W> {
         unpin(&mut message);
         let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
         let (arrived, changes) = (std::time::Instant::now(), identity.into_iter().collect());
-        let inbound = Inbound { message, origin, arrived, receipt, changes };
+        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
         if let Some(pending) = self.context.dispatcher.receive(inbound) {
             self.parked.submit(pending);
         }

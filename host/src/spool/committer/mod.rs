@@ -29,7 +29,8 @@ use super::batch::{Batch, weight};
 use super::image::Image;
 use super::log::{AppendError, Disk, Location, Log};
 use super::notes::Notes;
-use super::{Record, Shared};
+use super::track::Track;
+use super::{Intervals, Record, Shared};
 
 pub(super) struct Committer<D: Disk> {
     log: Log<D>,
@@ -72,6 +73,11 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
+    /// What an upstream has not completed.
+    pub fn incomplete(&self, upstream: &str) -> Intervals {
+        self.image.track(upstream).map(Track::incomplete_numbers).unwrap_or_default()
+    }
+
     pub fn log_mut(&mut self) -> &mut Log<D> {
         &mut self.log
     }
@@ -109,7 +115,7 @@ impl<D: Disk> Committer<D> {
             let mut ledger = shared.ledger();
             for output in kept {
                 tracing::error!(topic = ?output.message.topic, "its record is larger than a segment of the spool; not kept");
-                ledger.refuse();
+                ledger.refuse(&output);
             }
             if weight(record) as u64 > most {
                 tracing::error!(changes = record.changes.len(), "changes larger than a segment of the spool; not kept");

@@ -50,6 +50,11 @@ impl<D: Disk> Folder<D> {
         Ok((folder, lock))
     }
 
+    /// For somebody who only looks: not made, not locked, nothing cleared away.
+    pub fn at(disk: D, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf() }
+    }
+
     /// The folder as it is now survives a power cut: what follows will be built on it.
     fn settle(&self) -> io::Result<()> {
         for dir in [&self.dir, &self.dir.join(QUARANTINE)] {
@@ -82,6 +87,10 @@ impl<D: Disk> Folder<D> {
 
     pub fn segment(&self, segment: u64) -> PathBuf {
         self.dir.join(segment_name(segment))
+    }
+
+    pub fn quarantine(&self) -> PathBuf {
+        self.dir.join(QUARANTINE)
     }
 
     pub fn quarantined(&self, segment: u64, offset: u64) -> PathBuf {

@@ -6,6 +6,7 @@
 mod addresses;
 mod binding;
 mod broker;
+mod dead_letters;
 mod destination;
 mod engine;
 mod gateway;
@@ -33,6 +34,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let spool = spool::check(&root.table("spool"));
     let engine = engine::check(&root.table("engine"));
     let trust = trust::check(&root.table("trust"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"));
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
@@ -46,5 +48,16 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();
     let warnings = Problems::default();
-    Some(Config { gateway: gateway?, broker, upstreams, spool, engine, trust, plugins, bindings, warnings })
+    Some(Config {
+        gateway: gateway?,
+        broker,
+        upstreams,
+        spool,
+        dead_letters,
+        engine,
+        trust,
+        plugins,
+        bindings,
+        warnings,
+    })
 }
