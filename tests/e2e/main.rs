@@ -3,8 +3,10 @@
 mod bindings;
 mod config_errors;
 mod dead_letters;
+mod disk_faults;
 mod hostile_plugins;
 mod interop;
+mod kills;
 mod malformed;
 mod plugin_state;
 mod qos_kept;

@@ -3,8 +3,10 @@
 use std::fs::{self, Permissions};
 use std::net::SocketAddr;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -18,14 +20,31 @@ const PRELUDE: &str =
     "[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n\n";
 
 pub struct Gateway {
-    /// Until it has ended.
-    home: Option<Home>,
+    home: Arc<Home>,
     process: Process,
     address: SocketAddr,
+    ready_after: Duration,
+}
+
+/// What is run: the binary as it is shipped, unless a test wants it to suffer.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// Another build of it.
+    pub program: Option<PathBuf>,
+    /// What runs it: `strace` with its arguments.
+    pub under: Vec<String>,
+    pub env: Vec<(String, String)>,
+}
+
+/// It has ended before it let a device in.
+#[derive(Debug)]
+pub struct Stillborn {
+    pub status: ExitStatus,
+    pub log: Lines,
 }
 
 /// One that has ended, with everything that it left on disk.
-pub struct Stopped(Home);
+pub struct Stopped(Arc<Home>);
 
 /// A folder with a configuration in it, and the plugins beside it: `component = "plugins/threshold.wasm"`.
 pub struct Home(TempDir);
@@ -73,21 +92,76 @@ impl Home {
     }
 }
 
+// === impl Launch ===
+
+impl Launch {
+    /// The build with kill points; `failpoints` says what is to happen there.
+    pub fn failing(failpoints: &str) -> Self {
+        let env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+        Self { program: Some(binary::with_kill_points().to_owned()), env, ..Self::default() }
+    }
+
+    /// A process that nobody has looked at yet.
+    pub fn start(&self, home: &Home) -> Process {
+        Process::start("tidegate run", &mut self.command(home))
+    }
+
+    fn command(&self, home: &Home) -> Command {
+        let program = self.program.as_deref().unwrap_or_else(|| binary::tidegate());
+        let mut command = match self.under.split_first() {
+            Some((tracer, args)) => {
+                let mut command = Command::new(tracer);
+                command.args(args).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
+        command.envs(self.env.iter().cloned());
+        command
+    }
+}
+
 // === impl Gateway ===
 
 impl Gateway {
     /// Starts it, and returns when devices can connect.
     pub fn start(config: &str) -> Self {
-        Self::start_in(Home::new(config))
+        Self::launch(&Arc::new(Home::new(config)), &Launch::default())
     }
 
-    fn start_in(home: Home) -> Self {
-        let (process, address) = launch(&home);
-        Self { home: Some(home), process, address }
+    /// The same at a place where one may have run before.
+    pub fn launch(home: &Arc<Home>, how: &Launch) -> Self {
+        Self::try_launch(home, how).unwrap_or_else(|Stillborn { status, log }| {
+            panic!(
+                "the gateway ended ({status}) instead of listening; its configuration:\n{}\n{}",
+                home.config(),
+                log.text()
+            )
+        })
+    }
+
+    /// The same for one that may be killed while it starts.
+    pub fn try_launch(home: &Arc<Home>, how: &Launch) -> Result<Self, Stillborn> {
+        let started = Instant::now();
+        let mut process = how.start(home);
+        let address = eventually("the gateway listens", SOON, || match process.err().find(address) {
+            Some(address) => Some(Ok(address)),
+            None => process.has_ended().map(Err),
+        });
+        match address {
+            Ok(address) => Ok(Self { home: home.clone(), process, address, ready_after: started.elapsed() }),
+            Err(status) => Err(Stillborn { status, log: process.err().clone() }),
+        }
+    }
+
+    /// From the start of the process until devices could connect.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
     }
 
     pub fn home(&self) -> &Home {
-        self.home.as_ref().expect("taken when the gateway ends")
+        &self.home
     }
 
     /// Waits until so many dead letters are in the archive, as a command sees it.
@@ -101,23 +175,24 @@ impl Gateway {
     /// SIGKILL: what was only in memory is gone.
     pub fn kill(mut self) -> Stopped {
         self.process.kill();
-        self.leave()
+        Stopped(self.home.clone())
     }
 
     /// As [`Gateway::stop`], for those who go on with what is on disk.
     pub fn stop_and_keep(mut self) -> Stopped {
         self.end();
-        self.leave()
+        Stopped(self.home.clone())
     }
 
-    fn leave(&mut self) -> Stopped {
-        Stopped(self.home.take().expect("a gateway ends once"))
+    /// Waits for the end that it finds by itself.
+    pub fn wait_for_end(mut self) -> ExitStatus {
+        self.process.wait()
     }
 
     /// SIGKILL, and a new process in the same place. It listens on another port.
     pub fn crash(&mut self) {
         self.process.kill();
-        (self.process, self.address) = launch(self.home());
+        *self = Self::launch(&self.home, &Launch::default());
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -170,30 +245,16 @@ impl Stopped {
     }
 
     pub fn start_again(self) -> Gateway {
-        Gateway::start_in(self.0)
+        Gateway::launch(&self.0, &Launch::default())
     }
 }
 
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- gateway.toml ---\n{}", self.home.as_ref().map(Home::config).unwrap_or_default());
+            eprintln!("--- gateway.toml ---\n{}", self.home.config());
         }
     }
-}
-
-/// Returns when devices can connect.
-fn launch(home: &Home) -> (Process, SocketAddr) {
-    let mut command = Command::new(binary::tidegate());
-    command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
-    let mut process = Process::start("tidegate run", &mut command);
-    let address = eventually("the gateway listens", SOON, || {
-        if let Some(status) = process.has_ended() {
-            panic!("the gateway ended ({status}) instead of listening; its configuration:\n{}", home.config());
-        }
-        process.err().find(address)
-    });
-    (process, address)
 }
 
 /// From `… listening listener=local address=127.0.0.1:12345`.

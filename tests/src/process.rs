@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 /// Lines that a child has written so far.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<Mutex<Vec<String>>>);
 
 /// What a program that ended by itself left behind.
@@ -44,10 +44,6 @@ impl Process {
         Self { name: name.to_owned(), child, out, err }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn out(&self) -> &Lines {
         &self.out
     }
@@ -58,6 +54,10 @@ impl Process {
 
     pub fn stdin(&mut self) -> Option<std::process::ChildStdin> {
         self.child.stdin.take()
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn has_ended(&mut self) -> Option<ExitStatus> {

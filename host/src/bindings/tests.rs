@@ -113,13 +113,16 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     assert_eq!(house.dispatcher.intervals(), [(0, every)]);
     let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), (0, every), || 7, stop.clone()));
     tokio::task::yield_now().await;
+    // One that comes before the last has finished is skipped: how many that are is for the scheduler of this machine.
+    let due = || house.counters.ticks.get() + house.counters.ticks_skipped.get();
     for (seconds, expected) in [(9, 0), (1, 1), (35, 2), (4, 2), (1, 3)] {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         tokio::task::yield_now().await;
-        until("the ticks that are due", || house.counters.ticks.get() >= expected);
-        assert_eq!(house.counters.ticks.get() + house.counters.ticks_skipped.get(), expected, "{seconds} s later");
+        until("the ticks that are due", || due() >= expected);
+        assert_eq!(due(), expected, "{seconds} s later");
     }
     stop.cancel();
     clock.await.unwrap();
-    assert_eq!(house.counters.chain_out.get(), 3);
+    until("what they made", || house.counters.chain_out.get() == house.counters.ticks.get());
+    assert!(house.counters.ticks.get() > 0);
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::control::kill_point::{self, KillPoint};
 use crate::message::{Message, Origin};
 use crate::plugin::{LoadedPlugin, StartError, StateStore};
 
@@ -42,6 +43,7 @@ impl Link {
             return;
         }
         let answers = if self.store.is_stateful() { self.one_by_one(flow) } else { self.stage.process(flow.parts()) };
+        kill_point::reach(KillPoint::InPlugin);
         flow.advance(self.stage.name(), answers);
     }
 

@@ -4,4 +4,5 @@ pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod kill_point;
 pub mod rate_limit;

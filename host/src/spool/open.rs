@@ -16,6 +16,7 @@ use super::track::Track;
 use super::{DEAD_LETTERS, Key, OpenError, Report, Restored, Shared};
 use crate::control::config;
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 
 /// The working parts, before they have threads.
 pub(super) struct Parts<D: Disk> {
@@ -35,6 +36,7 @@ pub(super) fn open<D: Disk>(
     let mut image = Image::default();
     let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
     let names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
+    kill_point::reach(KillPoint::Recovered);
     image.anchor();
     let lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
     let report = report(&recovery, &image, &names);

@@ -13,6 +13,9 @@ pub fn serve(mut stream: TcpStream, shared: &Shared) {
     let mut buffer = Vec::new();
     let Some(connect) = next(&mut stream, &mut buffer) else { return };
     let Ok(handle) = stream.try_clone() else { return };
+    if shared.state().away {
+        return;
+    }
     let (client, connack) = shared.state().connect(&connect, handle);
     let mut alive = stream.write_all(&connack).is_ok();
     while alive && let Some(packet) = next(&mut stream, &mut buffer) {

@@ -10,15 +10,20 @@
 mod connection;
 mod session;
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use self::session::State;
-use crate::eventually::soon;
-use crate::oracle::{Expected, Seen};
+use crate::eventually::{eventually, soon};
+use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::Delivered;
+
+/// After so long without an arrival, what is missing is lost. Longer than any backoff of a gateway that can reach it.
+const QUIET: Duration = Duration::from_secs(10);
 
 pub struct Upstream {
     address: SocketAddr,
@@ -60,6 +65,36 @@ impl Upstream {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The part of a gateway's configuration that names this one.
+    pub fn config(&self, protocol: u8) -> String {
+        format!("[upstreams.cloud]\nurl = \"mqtt://{}\"\nprotocol = {protocol}\n", self.address)
+    }
+
+    /// Nobody is served until it is back. Its sessions stay.
+    pub fn set_away(&self, away: bool) {
+        let mut state = self.shared.state();
+        state.away = away;
+        if away {
+            state.disconnect_all();
+        }
+    }
+
+    /// Waits until all that the oracle is owed has arrived, or nothing comes any more.
+    pub fn settle(&self, oracle: &Oracle) {
+        let (mut missing, mut looked): (BTreeSet<&str>, usize) = (oracle.owed().collect(), 0);
+        let mut last = Instant::now();
+        eventually("what was acknowledged arrives, or nothing does", 10 * QUIET, || {
+            let new: Vec<Delivered> = self.shared.state().arrivals.iter().skip(looked).cloned().collect();
+            if !new.is_empty() {
+                (looked, last) = (looked + new.len(), Instant::now());
+            }
+            for arrived in new.into_iter().map(seen) {
+                missing.remove(arrived.id.as_str());
+            }
+            (missing.is_empty() || last.elapsed() > QUIET).then_some(())
+        });
     }
 
     /// Takes what comes and keeps every ack back, until told otherwise. Pings are answered.

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Shutdown, TcpStream};
 
 use crate::wire::{self, CONNECT, Cursor, Delivered, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL};
-use crate::wire::{Packet, Properties, V4, V5, Version, id};
+use crate::wire::{Packet, Properties, UNSUBACK, UNSUBSCRIBE, V4, V5, Version, id};
 
 #[derive(Default)]
 pub struct State {
     pub forgets: bool,
+    /// Nobody is served.
+    pub away: bool,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -76,13 +78,15 @@ impl State {
 
     /// What the client's packet is answered with. `None` when it has left, or was taken over.
     pub fn answer(&mut self, client: &Client, packet: &Packet) -> Option<Vec<u8>> {
-        self.connections.get(&client.number)?;
+        self.connections.get(&client.number).filter(|_| !self.away)?;
         let answer = match packet.kind() {
             PUBLISH => self.publish(client, packet.delivered(client.version)),
             PUBREL => {
                 self.session(client).remove(&packet.packet_id());
                 wire::ack(PUBCOMP, packet.packet_id())
             }
+            // A bridge makes sure that it is not subscribed to what it sends.
+            UNSUBSCRIBE => wire::packet(UNSUBACK << 4, &packet.packet_id().to_be_bytes()),
             PINGREQ => return Some(b"\xD0\0".to_vec()),
             wire::DISCONNECT => return None,
             kind => panic!("a client without subscriptions does not send packets of type {kind}"),

@@ -33,6 +33,7 @@ use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
 use super::wire::{self, Outgoing};
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty, and any end for the last acks.
@@ -162,6 +163,8 @@ impl<'a> Session<'a> {
     /// PUBRELs that waited for the disk.
     fn hear_spool(&mut self) {
         for release in self.sender.hear_spool() {
+            kill_point::reach(KillPoint::ReceivedSynced);
+            kill_point::expect(KillPoint::Released);
             self.write(Outgoing::PubRel(release));
         }
     }
@@ -176,6 +179,8 @@ impl<'a> Session<'a> {
 
     fn pushed(&mut self, result: std::io::Result<()>) -> Result<(), LinkError> {
         result?;
+        kill_point::happened(KillPoint::Published);
+        kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
         while let Some(position) = self.out.next_written() {
             self.sender.queue.complete(position, Fate::Forwarded);

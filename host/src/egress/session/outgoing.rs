@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Publish;
 use crate::egress::wire::{self, EncodeError, Outgoing};
 use crate::message::{Message, QoS};
@@ -25,6 +26,7 @@ impl Session<'_> {
             if entries.is_empty() {
                 return;
             }
+            kill_point::reach(KillPoint::Picked);
             for entry in entries {
                 let position = entry.position;
                 if !self.offer(entry) {
@@ -75,6 +77,7 @@ impl Session<'_> {
 
     /// A QoS 1 or 2 PUBLISH, first or repeated.
     fn publish(&mut self, publish: &Publish) {
+        kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
             && let Some(number) = self.sender.inflight.abandon(publish.id)
         {

@@ -29,6 +29,9 @@ impl<R, W> Connection<R, W> {
     fn process_next(&mut self) -> Result<bool, End> {
         let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
         let Some(packet) = packet else { return Ok(false) };
+        if let Packet::PubRel(_) = packet {
+            kill_point::reach(KillPoint::ReleaseRead);
+        }
         for action in self.session.receive(packet).map_err(End::Because)? {
             self.carry_out(action)?;
         }

@@ -36,6 +36,7 @@ use crate::bus::Bus;
 use crate::control::clock::unix_ms;
 use crate::control::config::BrokerLimits;
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
 
@@ -160,8 +161,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         match event {
             Event::Read(Ok(0) | Err(_)) => return Err(self.last_words()),
             Event::Wrote(Err(_)) => return Err(End::Gone),
-            Event::Read(Ok(_)) => self.heard_at = Instant::now(),
-            Event::Wrote(Ok(_)) => self.wrote_at = Instant::now(),
+            Event::Read(Ok(_)) => {
+                kill_point::reach(KillPoint::SocketRead);
+                self.heard_at = Instant::now();
+            }
+            Event::Wrote(Ok(_)) => {
+                kill_point::happened(KillPoint::Acked);
+                self.wrote_at = Instant::now();
+            }
             Event::Done(ticket) => self.acknowledge(ticket),
             // The next turn of the loop looks at what these changed; `run` sees to a takeover.
             Event::Started | Event::MailReady | Event::Kicked => {}

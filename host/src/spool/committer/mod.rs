@@ -31,6 +31,7 @@ use super::log::{AppendError, Disk, Location, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{Intervals, Record, Shared};
+use crate::control::kill_point::{self, KillPoint};
 
 pub(super) struct Committer<D: Disk> {
     log: Log<D>,
@@ -139,6 +140,7 @@ impl<D: Disk> Committer<D> {
         }
         let frames = self.batch.frames();
         let locations = self.log.append(&frames)?;
+        kill_point::reach(KillPoint::Synced);
         for (at, frame) in locations.iter().zip(&frames) {
             self.image.apply(*at, *frame);
         }

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
+use crate::control::kill_point::{self, KillPoint};
 use crate::spool::frame::SNAPSHOT;
 use crate::spool::log::{AppendError, Disk, Frame};
 
@@ -118,6 +119,7 @@ impl<D: Disk> Committer<D> {
         if needed <= self.log.first_segment() {
             return;
         }
+        kill_point::reach(KillPoint::SegmentDone);
         match self.log.remove_below(needed) {
             Ok(()) => self.full.iter_mut().for_each(|full| (full.retry, full.spare) = (Instant::now(), Instant::now())),
             // They cost space only, and the next turn tries again.

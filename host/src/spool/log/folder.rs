@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, LockError};
 use super::error::OpenError;
+use crate::control::kill_point::{self, KillPoint};
 
 pub const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
@@ -124,6 +125,7 @@ impl<D: Disk> Folder<D> {
     /// The second half: rename and sync the folder. After a failure nobody knows whether the file is there.
     pub fn publish(&self, new: Unpublished<D::File>) -> io::Result<D::File> {
         self.disk.rename(&new.from, &new.to)?;
+        kill_point::reach(KillPoint::SegmentNamed);
         self.disk.sync_dir(new.to.parent().unwrap_or(&self.dir))?;
         Ok(new.file)
     }
@@ -131,7 +133,10 @@ impl<D: Disk> Folder<D> {
     pub fn unlink_segment(&self, segment: u64) -> io::Result<()> {
         match self.disk.unlink(&self.segment(segment)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.disk.sync_dir(&self.dir),
+            _ => {
+                kill_point::reach(KillPoint::SegmentUnlinked);
+                self.disk.sync_dir(&self.dir)
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::format::{Frame, HEADER_BYTES, Header, HeaderError, Location};
 use super::quarantine::quarantine;
 use super::segment::Clues;
+use crate::control::kill_point::{self, KillPoint};
 
 /// What `open` found.
 #[derive(Debug, Default)]
@@ -82,6 +83,7 @@ fn recover_segment<D: Disk>(
     recovery: &mut Recovery,
     visit: &mut dyn FnMut(Location, Frame<'_>),
 ) -> Result<(), OpenError> {
+    kill_point::reach(KillPoint::Recovering);
     let walked = clues.walk(folder, recovered.id, visit)?;
     for range in walked.damage {
         let was_durable = range.start < walked.synced;
