@@ -174,6 +174,9 @@ impl Gateway {
             }
         }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
+        for (plugin, stats) in &self.plugins {
+            tracing::info!(plugin, "stopped; {stats}");
+        }
         tracing::info!(waiting = self.spool.waiting(), "stopped; counters {}", counts.join(" "));
     }
 

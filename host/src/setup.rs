@@ -78,7 +78,7 @@ fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mu
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
     let chain = |binding: &crate::control::config::Binding| {
         let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
-        Chain::load(&binding.name, &of_binding.collect::<Vec<_>>())
+        Chain::load(&binding.name, &of_binding.collect::<Vec<_>>(), &binding.faults)
     };
     with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()
 }

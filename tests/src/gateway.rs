@@ -199,6 +199,11 @@ impl Gateway {
         self.address
     }
 
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        self.process.memory()
+    }
+
     /// The process, for whoever measures it.
     pub fn pid(&self) -> u32 {
         self.process.id()

@@ -70,6 +70,14 @@ impl Process {
         eventually(&what, SOON, || self.has_ended())
     }
 
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let kib: Option<usize> =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        1024 * kib.unwrap_or_else(|| panic!("no VmRSS in {status}"))
+    }
+
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal("TERM");

@@ -14,7 +14,7 @@ pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failur
         sha256: binding.digest_of(&failure.plugin).to_owned(),
         reason: failure.kind.to_string(),
         detail: failure.detail.clone(),
-        attempts: inbound.attempts.saturating_add(1),
+        attempts: inbound.attempts.saturating_add(failure.attempts),
         arrived_ms: inbound.origin.arrived_ms,
         failed_ms: clock::unix_ms(),
     };

@@ -106,7 +106,7 @@ pub(super) fn kib(message: &Message) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::{Binding, OnError};
+    use crate::control::config::{Binding, FaultPolicy, OnError};
     use crate::topic::TopicName;
 
     fn places() -> Places {
@@ -116,6 +116,7 @@ mod tests {
             plugins: vec![],
             tick: None,
             on_error: OnError::Drop,
+            faults: FaultPolicy::default(),
             to: vec![],
         };
         Places::new(&spec, None)

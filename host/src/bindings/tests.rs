@@ -9,7 +9,7 @@ use super::*;
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::fixtures::stage;
 use crate::chain::{Chain, Verdict, Workers};
-use crate::control::config::{self, OnError};
+use crate::control::config::{self, FaultPolicy, OnError};
 use crate::control::counters::Counters;
 use crate::message::{Message, Origin, QoS};
 use crate::plugin::LoadedPlugin;
@@ -37,11 +37,19 @@ fn house(bindings: Vec<(&str, Chain)>) -> House {
 
 fn spec(filter: &str) -> config::Binding {
     let (filters, tick) = (vec![TopicFilter::parse(filter).unwrap()], Some(Duration::from_secs(10)));
-    config::Binding { name: filter.into(), filters, plugins: vec![0], tick, on_error: OnError::Drop, to: vec![] }
+    config::Binding {
+        name: filter.into(),
+        filters,
+        plugins: vec![0],
+        tick,
+        on_error: OnError::Drop,
+        faults: FaultPolicy::NONE,
+        to: vec![],
+    }
 }
 
 fn remembering(plugin: &LoadedPlugin) -> Chain {
-    Chain::load("b", std::slice::from_ref(plugin)).unwrap()
+    Chain::load("b", std::slice::from_ref(plugin), &FaultPolicy::NONE).unwrap()
 }
 
 fn inbound(topic: &str, receipt: Receipt) -> Inbound {

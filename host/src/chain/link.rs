@@ -4,12 +4,13 @@
 //! message carries it to the disk.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::control::kill_point::{self, KillPoint};
+use crate::control::config::FaultPolicy;
 use crate::message::{Message, Origin};
 use crate::plugin::{LoadedPlugin, StartError, StateStore};
+use crate::spool::Change;
 
-use super::fold::Flow;
 use super::outcome::{Failure, Ticked};
 use super::stage::PluginStage;
 use super::verdict::{Envelope, Stage, Verdict};
@@ -28,42 +29,44 @@ impl Link {
         Self { stage, store: StateStore::default() }
     }
 
-    pub fn load(binding: &str, plugin: &LoadedPlugin) -> Result<Self, StartError> {
+    pub fn load(binding: &str, plugin: &LoadedPlugin, faults: &FaultPolicy) -> Result<Self, StartError> {
         let store = plugin.store(binding);
-        Ok(Self { stage: Box::new(PluginStage::start(plugin, &store)?), store })
+        Ok(Self { stage: Box::new(PluginStage::start(plugin, binding, faults, &store)?), store })
     }
 
     pub fn store(&self) -> &StateStore {
         &self.store
     }
 
-    /// Everything that has come this far goes through.
-    pub fn pass(&mut self, flow: &mut Flow) {
-        if flow.parts().is_empty() {
-            return;
-        }
-        let answers = if self.store.is_stateful() { self.one_by_one(flow) } else { self.stage.process(flow.parts()) };
-        kill_point::reach(KillPoint::InPlugin);
-        flow.advance(self.stage.name(), answers);
+    pub fn name(&self) -> &str {
+        self.stage.name()
     }
 
-    /// What the clock makes here joins what goes on.
-    pub fn tick(&mut self, now_ms: u64, flow: &mut Flow) {
-        let Some(made) = self.stage.tick(now_ms) else { return };
+    /// As [`Stage::process`]; with a memory, for the first message only.
+    pub fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
+        let some = if self.store.is_stateful() { batch.get(..1).unwrap_or_default() } else { batch };
+        self.stage.process(some, until)
+    }
+
+    /// What was written down since the last look.
+    pub fn take_changes(&self) -> Vec<Change> {
+        self.store.take_changes()
+    }
+
+    pub fn try_again(&mut self, messages: usize) {
+        self.stage.try_again(messages);
+    }
+
+    pub fn gave_up(&mut self) {
+        self.stage.gave_up();
+    }
+
+    /// What the clock makes here.
+    pub fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Envelope>, Failure>> {
+        let made = self.stage.tick(now_ms)?;
         let origin = Arc::new(Origin::gateway(now_ms));
         let envelope = |message: Message| Envelope { message, origin: Arc::clone(&origin) };
-        let made = made.map(|messages| messages.into_iter().map(envelope).collect());
-        flow.enter(self.stage.name(), made, self.store.take_changes());
-    }
-
-    fn one_by_one(&mut self, flow: &mut Flow) -> Vec<Result<Verdict, Failure>> {
-        let mut answers = Vec::with_capacity(flow.parts().len());
-        for index in 0..flow.parts().len() {
-            let one = flow.parts().get(index..=index).unwrap_or_default();
-            answers.extend(self.stage.process(one).into_iter().take(1));
-            flow.note(index, self.store.take_changes());
-        }
-        answers
+        Some(made.map(|messages| messages.into_iter().map(envelope).collect()))
     }
 }
 
@@ -92,10 +95,15 @@ mod tests {
     use crate::chain::fixtures::{envelope, stage};
     use crate::chain::{Chain, FailureKind};
     use crate::plugin::fixtures::counting;
-    use crate::spool::{Change, Key};
+    use crate::spool::Key;
 
     fn chain() -> Chain {
-        Chain::load("b", &[counting("{}")]).unwrap()
+        Chain::load("b", &[counting("{}")], &FaultPolicy::NONE).unwrap()
+    }
+
+    /// The counting plugin, and this behind it.
+    fn together(behind: Box<dyn Stage>) -> Chain {
+        Chain::of(vec![Link::load("b", &counting("{}"), &FaultPolicy::NONE).unwrap(), Link::new(behind)])
     }
 
     fn run(chain: &mut Chain, payloads: &[&str]) -> Vec<Done> {
@@ -148,10 +156,7 @@ mod tests {
     #[test]
     fn a_plugin_keeps_what_it_wrote_when_another_behind_it_fails() {
         let failing = stage(|_| Err(crate::chain::fixtures::failure("next")));
-        let mut flow = Flow::new(vec![envelope("a")]);
-        Link::load("b", &counting("{}")).unwrap().pass(&mut flow);
-        Link::new(failing).pass(&mut flow);
-        let done = flow.finish();
+        let done = run(&mut together(failing), &["a"]);
         assert!(matches!(done[0].outcome, Outcome::Failed(_)));
         assert_eq!(written(&done[0].changes), ["n=1"]);
     }
@@ -159,13 +164,7 @@ mod tests {
     #[test]
     fn what_the_clock_makes_goes_through_the_plugins_behind() {
         let upper = stage(|payload| Ok(Verdict::Replace(payload.to_uppercase().into())));
-        let mut flow = Flow::new(Vec::new());
-        let (mut first, mut second) = (Link::load("b", &counting("{}")).unwrap(), Link::new(upper));
-        for link in [&mut first, &mut second] {
-            link.pass(&mut flow);
-            link.tick(7, &mut flow);
-        }
-        let ticked: Ticked = flow.finish().into_iter().collect();
+        let ticked = together(upper).tick(7);
         let payloads: Vec<&Bytes> = ticked.messages.iter().map(|message| &message.payload).collect();
         assert_eq!(payloads, [r#"{"ID":"TICK-1","SEEN":0}"#]);
         assert_eq!((written(&ticked.changes), ticked.failures), (vec!["ticks=1".to_owned()], vec![]));
@@ -180,14 +179,14 @@ mod tests {
 
     #[test]
     fn asking_for_state_in_configure_is_refused_in_words() {
-        let error = Chain::load("b", &[counting(r#"{"early": true}"#)]).err().unwrap();
+        let error = Chain::load("b", &[counting(r#"{"early": true}"#)], &FaultPolicy::NONE).err().unwrap();
         assert!(error.to_string().contains("asked for its state in `configure`"), "{error}");
     }
 
     #[test]
     fn what_a_plugin_counts_is_kept_under_its_name_also_when_it_fails() {
         let plugin = counting("{}");
-        let mut chain = Chain::load("b", std::slice::from_ref(&plugin)).unwrap();
+        let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
         run(&mut chain, &["a", "refuse", "b"]);
         let metrics: Vec<_> =
             plugin.stats().metrics.snapshot().into_iter().map(|(name, metric)| format!("{name}={metric}")).collect();

@@ -38,6 +38,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The plugin's own words or the trap's, cut to `plugin::limits::MAX_DETAIL_BYTES` and free of control characters.
     pub detail: String,
+    /// How often the plugin was asked; more than once only where it said that the failure was transient.
+    pub attempts: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +56,8 @@ pub enum FailureKind {
     Invalid,
     /// No instance could be started.
     Unavailable,
+    /// The plugin was not asked: it rests after too many faults.
+    Resting,
 }
 
 impl std::fmt::Display for FailureKind {
@@ -66,6 +70,7 @@ impl std::fmt::Display for FailureKind {
             Self::Memory => "passed its memory limit",
             Self::Invalid => "gave an invalid answer",
             Self::Unavailable => "could not be started",
+            Self::Resting => "rests after too many faults",
         })
     }
 }

@@ -1,11 +1,15 @@
 //! A component: read, verified, compiled, and known to fit before anything runs.
 //!
 //! In this order, so that each refusal is the most telling one: the file exists and is small enough; it is the one that is
-//! meant and trusted (`trust`); it is a component, not too large for the compiler, and compiles (`compile`); it speaks our contract; it imports nothing that is not granted; it exports
+//! meant and trusted (`trust`); it is a component, not too large for the compiler, and compiles (`compile`); it speaks our
+//! contract; it imports nothing that it is not granted; it exports
 //! what a plugin exports; every type agrees. After that, starting an instance can fail for the plugin's own reasons only.
 
 use wasmtime::component::InstancePre;
 
+use crate::control::config::Grants;
+
+use super::capability;
 use super::contract::{batched, lifecycle, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
@@ -36,13 +40,15 @@ impl Component {
         &self.inspection
     }
 
-    pub(super) fn link(engine: &Engine, file: &ComponentFile) -> Result<Self, Problem> {
+    pub(super) fn link(engine: &Engine, file: &ComponentFile, grants: Grants) -> Result<Self, Problem> {
         let component = engine.compile(file)?;
         let inspection = Inspection::of(engine, file, &component);
-        if let Some(problem) = inspection.problem() {
+        if let Some(problem) = inspection.problem(grants) {
             return Err(problem);
         }
-        let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
+        let mut linker = engine.linker().clone();
+        capability::grant(&mut linker, grants).map_err(mismatch)?;
+        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
         let exports = Exports::find(&pre, &inspection).map_err(mismatch)?;
         Ok(Self { engine: engine.clone(), pre, exports, inspection })
     }
@@ -71,13 +77,18 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::plugin::capability::Access;
     use crate::plugin::fixtures::{engine, vices};
     use crate::plugin::refusal::LoadError;
 
     fn load(path: &Path, sha256: Option<&str>) -> Result<Component, LoadError> {
+        load_with(path, sha256, Grants::default())
+    }
+
+    fn load_with(path: &Path, sha256: Option<&str>, grants: Grants) -> Result<Component, LoadError> {
         let engine = engine();
         let file = engine.read(path).map_err(|problem| problem.at(path))?;
-        file.verify(sha256).and_then(|()| Component::link(&engine, &file)).map_err(|problem| problem.at(path))
+        file.verify(sha256).and_then(|()| Component::link(&engine, &file, grants)).map_err(|problem| problem.at(path))
     }
 
     fn refused(bytes: &[u8], sha256: Option<&str>) -> Problem {
@@ -104,7 +115,10 @@ mod tests {
         let counting = crate::plugin::fixtures::counting("{}");
         assert!(counting.component().inspection().stateful && counting.component().inspection().timer);
         assert!(
-            inspection.imports.iter().any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.granted)
+            inspection
+                .imports
+                .iter()
+                .any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.access == Access::Given)
         );
         load(&vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
     }
@@ -142,9 +156,29 @@ mod tests {
                 (import "wasi:cli/stderr@0.2.0" (instance))
                 (import "acme:disk/all" (instance)))"#,
         );
-        let denied = ["wasi:sockets/tcp@0.2.0", "acme:disk/all"].map(str::to_owned);
-        assert_eq!(problem, Problem::NotGranted(denied.to_vec()));
-        assert!(problem.to_string().contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{problem}");
+        let words = problem.to_string();
+        assert!(words.contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{words}");
+        assert!(!words.contains("stderr") && !words.contains("grants"), "{words}");
+    }
+
+    #[test]
+    fn what_could_be_granted_is_refused_with_the_line_that_grants_it() {
+        let wat = r#"(component
+            (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64)))))
+            (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
+        let words = refused_text(wat).to_string();
+        for expected in
+            ["`wasi:random/random@0.2.6`, `wasi:sockets/tcp@0.2.0`", "grants = [\"random\"]", "to no plugin"]
+        {
+            assert!(words.contains(expected), "{words}");
+        }
+        let granted = Grants { random: true, ..Grants::default() };
+        let component = wat::parse_str(wat.replace("wasi:sockets/tcp@0.2.0", "wasi:cli/stderr@0.2.0")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        std::fs::write(&path, component).unwrap();
+        let lacks = load_with(&path, None, granted).err().unwrap().problem;
+        assert!(matches!(lacks, Problem::MissingExports(_)), "granted, it is only no plugin: {lacks}");
     }
 
     #[test]

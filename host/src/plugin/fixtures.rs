@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
-use crate::control::config::{self, Plugin, PluginLimits};
+use crate::control::config::{self, Grants, Plugin, PluginLimits};
 
 use super::{Engine, LoadedPlugin, Trust};
 
@@ -41,8 +41,17 @@ pub fn plugin(component: PathBuf, config: &str) -> Plugin {
         max_outputs: 100,
         max_output_bytes: 1 << 20,
         state: 64 << 10,
+        ..PluginLimits::default()
     };
-    Plugin { name: "vices".into(), component, sha256: None, downgrade_to: None, limits, config_json: config.into() }
+    Plugin {
+        name: "vices".into(),
+        component,
+        sha256: None,
+        downgrade_to: None,
+        limits,
+        grants: Grants::default(),
+        config_json: config.into(),
+    }
 }
 
 pub fn load(config: &str) -> LoadedPlugin {

@@ -1,15 +1,16 @@
 //! What a component says about itself, without running it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use wasmtime::component;
 
-use super::capability;
+use super::capability::{self, Access};
 use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
 use super::refusal::{LoadError, Problem};
-use crate::control::config;
+use crate::control::config::{self, Grants};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -31,7 +32,7 @@ pub struct Inspection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     pub name: String,
-    pub granted: bool,
+    pub access: Access,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -75,24 +76,40 @@ impl Inspection {
     }
 
     /// Why this is no plugin that this host can run, if it is not. One reason: the first one explains the others.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    pub(super) fn problem(&self, grants: Grants) -> Option<Problem> {
         if let Some(found) = self.contract.as_ref().filter(|found| !contract::speaks(found)) {
             return Some(Problem::OtherContract { found: found.clone() });
         }
-        let denied: Vec<_> = self.imports.iter().filter(|import| !import.granted).map(|i| i.name.clone()).collect();
-        if !denied.is_empty() {
-            return Some(Problem::NotGranted(denied));
+        if let Some(problem) = self.denied(grants) {
+            return Some(problem);
         }
         let exported = |wanted: &&str| self.exports.iter().any(|name| interface(name) == Some(*wanted));
         let missing: Vec<_> = ["lifecycle", "single"].into_iter().filter(|wanted| !exported(wanted)).collect();
         let full = |name: &str| format!("{}/{name}@{}", contract::PACKAGE, contract::VERSION);
         (!missing.is_empty()).then(|| Problem::MissingExports(missing.into_iter().map(full).collect()))
     }
+
+    /// All that it wants and may not have.
+    fn denied(&self, grants: Grants) -> Option<Problem> {
+        let wants: Vec<_> = self.imports.iter().filter(|import| !import.access.to(grants)).collect();
+        let names = |imports: &[&Import]| imports.iter().map(|import| import.name.clone()).collect::<Vec<_>>();
+        let nobody: Vec<_> = wants.iter().copied().filter(|import| import.access == Access::Nobody).collect();
+        let words = wants.iter().filter_map(|import| match import.access {
+            Access::Grant(word) => Some(word),
+            _ => None,
+        });
+        let mut all = capability::words(grants);
+        let had = all.len();
+        all.extend(words.collect::<BTreeSet<_>>());
+        let line = (all.len() > had).then(|| format!("grants = {all:?}"));
+        let problem = Problem::NotGranted { wants: names(&wants), line, offered_to_none: names(&nobody) };
+        (!wants.is_empty()).then_some(problem)
+    }
 }
 
 impl Import {
     fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), granted: capability::granted(name) }
+        Self { name: name.to_owned(), access: capability::access(name) }
     }
 }
 
@@ -121,7 +138,7 @@ mod tests {
         let wat = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
         std::fs::write(&path, wat::parse_str(wat).unwrap()).unwrap();
         let inspection = inspect(&path).unwrap();
-        let import = Import { name: "wasi:sockets/tcp@0.2.0".into(), granted: false };
+        let import = Import { name: "wasi:sockets/tcp@0.2.0".into(), access: Access::Nobody };
         assert_eq!((inspection.imports, inspection.contract, inspection.batched), (vec![import], None, false));
         assert_eq!(inspection.bytes as u64, path.metadata().unwrap().len());
     }

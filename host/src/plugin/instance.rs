@@ -22,7 +22,7 @@ use super::contract::{batched, single, timer};
 use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
-use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE, MAX_DETAIL_BYTES};
+use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
 use super::ticker::Ticker;
@@ -66,7 +66,7 @@ impl Instance {
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
         let (single, batched, timer, configured) =
-            guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
+            guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
                 let instance = component.pre.instantiate(&mut store)?;
                 let single = exports.single.load(&mut store, &instance)?;
                 let batched =
@@ -101,6 +101,7 @@ impl Instance {
         let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
         let (fuel, limits) = (self.fuel(1), &self.limits);
         self.guest.origins([]);
+        self.guest.store.data().world.set_time(now_ms);
         self.guest.remembering(|guest| {
             let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
             Ok(messages
@@ -142,6 +143,10 @@ impl Guest {
 
     fn origins<'a>(&mut self, batch: impl IntoIterator<Item = &'a Envelope>) {
         self.store.data_mut().origins.set(batch.into_iter().map(|envelope| &envelope.origin));
+        let state = self.store.data();
+        if let Some(arrived) = state.origins.last_arrival() {
+            state.world.set_time(arrived);
+        }
     }
 
     /// A call whose changes of state are kept when it succeeds, and leave no trace when it does not.
@@ -179,8 +184,10 @@ impl Guest {
 mod tests {
     use super::*;
     use crate::chain::{FailureKind, Verdict};
+    use crate::control::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
-    use crate::plugin::fixtures::load;
+    use crate::plugin::LoadedPlugin;
+    use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
     use crate::topic::TopicName;
     use std::sync::Arc;
 
@@ -250,6 +257,10 @@ mod tests {
             ("panic", FailureKind::Trapped, ": thirteen at the table"),
             ("exit", FailureKind::Trapped, "exit"),
             ("sleep", FailureKind::Trapped, "must not sleep"),
+            ("chatter", FailureKind::Deadline, "no answer within 200ms"),
+            ("wait", FailureKind::Deadline, "no answer within 200ms"),
+            ("hoard", FailureKind::Memory, "limit of 16777216 bytes"),
+            ("garbled", FailureKind::Invalid, "utf-8"),
             ("recurse", FailureKind::Trapped, "stack"),
             ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
             ("loop", FailureKind::Deadline, "no answer within 200ms"),
@@ -266,7 +277,9 @@ mod tests {
     #[test]
     fn a_bad_output_is_its_messages_failure_and_not_the_instances() {
         let mut instance = load("{}").start().unwrap();
-        let mut answers = instance.process_batch(&batch(&["count", "topic", "count"])).unwrap();
+        let mut answers = instance.process_batch(&batch(&["count", "topic", "count", "forge", "item"])).unwrap();
+        assert!(answers[4].as_ref().is_err_and(|fault| fault.detail.contains("524288 bytes, its limit is 262144")));
+        assert!(answers[3].as_ref().is_err_and(|fault| fault.detail.contains("only the gateway publishes there")));
         assert_eq!(answers.remove(2), replaced("3"));
         let fault = answers.remove(1).unwrap_err();
         assert_eq!(fault.kind, FailureKind::Invalid);
@@ -276,7 +289,31 @@ mod tests {
     #[test]
     fn a_guest_sees_nothing_of_the_machine_and_no_time() {
         let answer = load("{}").start().unwrap().process_one(&envelope("world")).unwrap();
-        assert_eq!(answer, replaced("[]"));
+        assert_eq!(answer, replaced(r#"["7"]"#), "the message arrived at 7 ms");
+    }
+
+    #[test]
+    fn a_guest_that_is_granted_a_clock_sees_it_run() {
+        let granted = Plugin { grants: Grants { clock: true, random: false }, ..plugin(vices(), "{}") };
+        let plugin = LoadedPlugin::load(&engine(), &trust(), &granted).unwrap();
+        let answer = plugin.start().unwrap().process_one(&envelope("world")).unwrap();
+        let Ok(Verdict::Replace(seen)) = answer else { panic!("{answer:?}") };
+        let seen = String::from_utf8(seen.to_vec()).unwrap();
+        assert!(seen.contains("timer") && !seen.contains(r#""7""#), "{seen}");
+    }
+
+    #[test]
+    fn a_loop_is_stopped_within_its_deadline_and_two_ticks() {
+        let plugin = load("{}");
+        let over = (0..5).map(|_| {
+            let mut instance = plugin.start().unwrap();
+            let ticker = engine();
+            let before = ticker.ticker().count();
+            instance.process_one(&envelope("loop")).unwrap_err();
+            (ticker.ticker().count() - before).saturating_sub(200)
+        });
+        // The best of many: on a busy machine the guest's thread may not run while ticks go by.
+        assert!(over.min().unwrap() <= 2);
     }
 
     #[test]

@@ -3,17 +3,9 @@
 //! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
 //! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
 
-use std::time::Duration;
-
-/// From the start of an instance to the answer of `configure`. A plugin may build tables there, once; but a restart in the
-/// middle of the stream waits for it too.
-pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has.
+/// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the
+/// engine, and an engine for each plugin would be an epoch thread for each.
 pub const MAX_STACK_BYTES: usize = 512 << 10;
-
-/// Entries of all tables of an instance: function pointers. A plugin in Rust has some hundreds.
-pub const MAX_TABLE_ENTRIES: usize = 100_000;
 
 /// Linear memories, tables and core instances of one component: tools make one to four of each.
 pub const MAX_MEMORIES: usize = 8;
@@ -44,13 +36,8 @@ pub const MAX_DETAIL_BYTES: usize = 512;
 /// The end of what a guest wrote to stderr: enough for a panic message.
 pub const MAX_LAST_WORDS: usize = 4 << 10;
 
-/// One line that a plugin logs.
-pub const MAX_LOG_BYTES: usize = 1 << 10;
-
-/// Lines that a plugin may log at once, and per second after that. Above it they are counted, not written: a log that a
-/// device can fill by sending bad messages is a way to fill the disk.
-pub const LOG_BURST: u32 = 50;
-pub const LOG_PER_SECOND: u32 = 10;
+/// Lines that a plugin may log at once: what it may log in so many seconds.
+pub const LOG_BURST_SECONDS: u32 = 5;
 
 /// A key of a plugin's state: room for most topics.
 pub const MAX_STATE_KEY_BYTES: usize = 1 << 10;

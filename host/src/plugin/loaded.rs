@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Plugin, PluginLimits};
+use crate::control::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;
@@ -20,6 +20,7 @@ pub struct LoadedPlugin {
     component: Arc<Component>,
     provenance: Provenance,
     limits: PluginLimits,
+    grants: Grants,
     config: Arc<str>,
     stats: Arc<PluginStats>,
 }
@@ -37,9 +38,10 @@ impl LoadedPlugin {
         let provenance = trust.examine(plugin, &file)?;
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::link(engine, &file)?),
+            component: Arc::new(Component::link(engine, &file, plugin.grants)?),
             provenance,
             limits: plugin.limits.clone(),
+            grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
         })
@@ -84,7 +86,7 @@ impl LoadedPlugin {
 
     pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
         let metrics = Arc::clone(&self.stats.metrics);
-        let state = HostState::new(Arc::clone(&self.name), self.limits.memory, store.clone(), metrics);
+        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants, store.clone(), metrics);
         Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

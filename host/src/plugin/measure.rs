@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::chain::{Chain, Envelope, Outcome, Verdict};
+use crate::control::config::FaultPolicy;
 use crate::message::{Message, Origin, QoS};
 use crate::topic::TopicName;
 
@@ -49,7 +50,7 @@ fn crossing() {
             let answers = instance.process_batch(&batch).unwrap();
             assert!(answers.iter().all(|answer| matches!(answer, Ok(Verdict::Replace(_))) == replaced));
         });
-        let mut chain = Chain::load("b", std::slice::from_ref(&plugin)).unwrap();
+        let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
         let chained = nanos(|| {
             let outcomes = chain.run(batch.clone());
             assert!(outcomes.iter().all(|done| matches!(done.outcome, Outcome::Outputs(_))));
@@ -65,7 +66,7 @@ fn crossing() {
 fn life() {
     let plugin = load("{}");
     let start = nanos(|| drop((0..32).map(|_| plugin.start().unwrap()).collect::<Vec<_>>()));
-    let mut chain = Chain::load("b", std::slice::from_ref(&plugin)).unwrap();
+    let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
     let revived = nanos(|| {
         for _ in 0..32 {
             let outcomes = chain.run(vec![envelope_of("trap"), envelope_of("x")]).into_iter().map(|done| done.outcome);

@@ -58,6 +58,6 @@ pub use loaded::LoadedPlugin;
 pub use metrics::PluginMetrics;
 pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};
-pub use stats::PluginStats;
+pub use stats::{BreakerGauge, PluginStats};
 pub use store::StateStore;
 pub use trust::{LedgerError, Provenance, PublicKey, Trust};

@@ -73,11 +73,14 @@ pub enum Problem {
         "was built for contract `{PACKAGE}` {found}, this tidegate has {VERSION}: build it against the SDK of this version"
     )]
     OtherContract { found: String },
-    #[error(
-        "wants what no plugin is granted: {}; remove what uses it from the plugin (network, files and HTTP are not available)",
-        quoted(.0)
-    )]
-    NotGranted(Vec<String>),
+    #[error("wants what it is not granted: {}; {}", quoted(.wants), advice(.line.as_deref(), .offered_to_none))]
+    NotGranted {
+        wants: Vec<String>,
+        /// What to write to be granted all that can be; none, when nothing can.
+        line: Option<String>,
+        /// Of what it wants.
+        offered_to_none: Vec<String>,
+    },
     #[error("is a component but not a plugin, it does not export {}: write `export!(YourPlugin);` at its end", quoted(.0))]
     MissingExports(Vec<String>),
     #[error("does not fit contract `{PACKAGE}` {VERSION}: {0}; build it again")]
@@ -90,6 +93,15 @@ impl Problem {
     pub(super) fn at(self, path: &Path) -> LoadError {
         LoadError { path: path.to_owned(), problem: self }
     }
+}
+
+fn advice(line: Option<&str>, offered_to_none: &[String]) -> String {
+    let add = line.map(|line| format!("if it shall have it, write `{line}` in its table"));
+    let remove = (!offered_to_none.is_empty()).then(|| {
+        let names = quoted(offered_to_none);
+        format!("{names} is offered to no plugin (no network, files or environment): remove what uses it")
+    });
+    add.into_iter().chain(remove).collect::<Vec<_>>().join("; ")
 }
 
 fn quoted(names: &[String]) -> String {

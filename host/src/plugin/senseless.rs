@@ -20,6 +20,7 @@ use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 use crate::chain::{Chain, Envelope};
 use crate::control::config;
+use crate::control::config::{FaultPolicy, Grants};
 use crate::message::{Message, Origin, QoS};
 use crate::topic::TopicName;
 
@@ -143,7 +144,7 @@ fn survive(seed: u64, time: Duration) -> Tally {
 }
 
 fn load(engine: &Engine, bytes: Vec<u8>, tally: &mut Tally) {
-    match Component::link(engine, &ComponentFile::from_bytes(bytes)) {
+    match Component::link(engine, &ComponentFile::from_bytes(bytes), Grants { clock: true, random: true }) {
         Ok(_) => tally.loaded += 1,
         Err(problem) => {
             assert!(!problem.to_string().is_empty());
@@ -163,7 +164,7 @@ fn run(engine: &Engine, bytes: &[u8], random: &mut Random, tally: &mut Tally) {
         return;
     };
     tally.loaded += 1;
-    let Ok(mut chain) = Chain::load("b", &[plugin]) else { return };
+    let Ok(mut chain) = Chain::load("b", &[plugin], &FaultPolicy::NONE) else { return };
     tally.started += 1;
     for count in [1, 5] {
         let batch: Vec<_> = (0..count).map(|_| envelope(random)).collect();

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::control::config::{Grants, PluginLimits};
+
 use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::memory::MemoryCap;
 use super::metrics::PluginMetrics;
@@ -19,12 +21,18 @@ pub struct HostState {
 // === impl HostState ===
 
 impl HostState {
-    pub fn new(plugin: Arc<str>, memory: usize, store: StateStore, metrics: Arc<PluginMetrics>) -> Self {
+    pub fn new(
+        plugin: Arc<str>,
+        limits: &PluginLimits,
+        grants: Grants,
+        store: StateStore,
+        metrics: Arc<PluginMetrics>,
+    ) -> Self {
         Self {
-            log: PluginLog::new(plugin),
+            log: PluginLog::new(plugin, limits.log_per_second, limits.max_log_bytes),
             origins: Origins::default(),
-            world: EmptyWorld::new(),
-            memory: MemoryCap::new(memory),
+            world: EmptyWorld::new(grants),
+            memory: MemoryCap::new(limits.memory, limits.max_table_entries),
             store,
             metrics,
         }

@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::chain::FailureKind;
+use crate::control::config::FaultPolicy;
 use crate::message::{Origin, QoS};
 use crate::spool::Receipt;
 use crate::topic::TopicFilter;
@@ -22,7 +23,7 @@ fn to(target: Target, topic: &str) -> Destination {
 
 fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
-    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, to }
+    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
 }
 
 fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Settled, Counters) {
@@ -33,7 +34,7 @@ fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Settled, Counters)
 
 fn failure() -> Outcome {
     let kind = FailureKind::Refused { transient: false };
-    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into() })
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
 }
 
 fn upstream_topics(settled: &Settled) -> Vec<&str> {

@@ -184,6 +184,7 @@ pub struct Plugin {
     /// The one older version, or `unsigned`, that may take the place of what ran here before.
     pub downgrade_to: Option<String>,
     pub limits: PluginLimits,
+    pub grants: Grants,
     /// The plugin's own table, as JSON: handed to `configure` once.
     pub config_json: String,
 }
@@ -193,12 +194,31 @@ pub struct PluginLimits {
     pub memory: usize,
     /// Wall time of one call.
     pub deadline: Duration,
+    /// Wall time from the start of an instance to the answer of `configure`.
+    pub start_deadline: Duration,
     /// Messages out of one message in.
     pub max_outputs: usize,
     /// Bytes out of one call.
     pub max_output_bytes: usize,
     /// Bytes that it may remember in one binding.
     pub state: usize,
+    /// Bytes of one payload or text that comes out.
+    pub max_item_bytes: usize,
+    /// Function pointers, over all tables of an instance.
+    pub max_table_entries: usize,
+    /// Lines of log per second, and five times as many at once.
+    pub log_per_second: u32,
+    /// Bytes of one line of log.
+    pub max_log_bytes: usize,
+}
+
+/// What one plugin may use beyond what every plugin may. Nothing, unless its table says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Clocks that run. Without it they stand at the arrival of the message.
+    pub clock: bool,
+    /// Random numbers fit for identifiers. Without it there is a seed for hash maps only.
+    pub random: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -210,7 +230,33 @@ pub struct Binding {
     /// How often its plugins with a clock are called.
     pub tick: Option<Duration>,
     pub on_error: OnError,
+    /// What is tried before `on_error`.
+    pub faults: FaultPolicy,
     pub to: Vec<Destination>,
+}
+
+/// What a chain does about faults by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultPolicy {
+    pub retry: Retry,
+    pub breaker: BreakerLimits,
+}
+
+/// For failures that a plugin calls transient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// With the first one: 1 means that nothing is tried again.
+    pub attempts: u32,
+    /// Before the second attempt; doubles with each.
+    pub backoff: Duration,
+}
+
+/// So many faults in so much time, and the plugin rests in this binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerLimits {
+    pub faults: usize,
+    pub within: Duration,
+    pub rest: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -239,6 +285,16 @@ pub enum Target {
     Upstream(usize),
     /// The embedded broker itself; bindings match the message again, one hop further.
     Local,
+}
+
+// === impl FaultPolicy ===
+
+impl FaultPolicy {
+    /// Each message for itself: nothing is tried again and nothing rests. For rehearsals, where no time passes.
+    pub const NONE: Self = Self {
+        retry: Retry { attempts: 1, backoff: Duration::ZERO },
+        breaker: BreakerLimits { faults: usize::MAX, within: Duration::ZERO, rest: Duration::ZERO },
+    };
 }
 
 // === impl Upstream ===

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Spool, Sync};
+use super::checked::{
+    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Retry, Spool, Sync,
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -109,13 +111,40 @@ impl Default for PluginLimits {
             memory: 16 * MIB,
             // A call takes microseconds; this is long enough for a loaded gateway to be innocent.
             deadline: Duration::from_millis(100),
+            // A plugin may build tables there, once; but a restart in the middle of the stream waits for it too.
+            start_deadline: Duration::from_secs(2),
             // Splitting a frame of a gateway's readings makes tens of messages; thousands are a mistake.
             max_outputs: 100,
             // Four of the largest packets.
             max_output_bytes: MIB,
             // A hundred bytes about each of some thousand topics.
             state: MIB,
+            // The largest packet of a device.
+            max_item_bytes: 256 * KIB,
+            // A plugin in Rust has some hundreds, an interpreter some ten thousand.
+            max_table_entries: 100_000,
+            // A log that a device can fill by sending bad messages is a way to fill the disk.
+            log_per_second: 10,
+            max_log_bytes: KIB,
         }
+    }
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        // The lane waits meanwhile: 0.3 s in all, which devices hardly notice.
+        Self { attempts: 3, backoff: Duration::from_millis(100) }
+    }
+}
+
+// === impl BreakerLimits ===
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        // One bad message is no reason; a plugin that fails every second is.
+        Self { faults: 5, within: Duration::from_secs(10), rest: Duration::from_secs(30) }
     }
 }
 

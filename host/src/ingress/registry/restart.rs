@@ -314,18 +314,18 @@ async fn traffic_that_nobody_has_to_remember_writes_nothing() {
 }
 
 /// A house on the spool in this folder, with what was in it.
-fn open_in(folder: &std::path::Path) -> House {
+fn open_in(folder: &std::path::Path) -> (House, Spool) {
     let (spool, restored) = Spool::open(folder, &[], &config::Spool::default(), Arc::default()).unwrap();
-    let house = house_on(spool);
+    let house = house_on(spool.clone());
     house.registry.restore(&restored.state);
     house.dispatcher.restore(&restored.state);
-    house
+    (house, spool)
 }
 
 #[tokio::test]
 async fn a_house_on_a_disk_finds_again_what_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let house = open_in(folder.path());
+    let (house, spool) = open_in(folder.path());
     let mut device = house.connect("dev").await;
     house.subscribe(&mut device, "q", QoS::ExactlyOnce);
     for payload in ["1", "2", "3"] {
@@ -338,9 +338,11 @@ async fn a_house_on_a_disk_finds_again_what_it_acknowledged() {
     house.receive(&mut device, Packet::PubRec(ack(first.packet_id)));
     let ticket = device.session.next_done().await.unwrap();
     assert_eq!(device.session.acknowledge(ticket), [Packet::PubRel(ack(first.packet_id))]);
-    drop((house, device));
+    // Only one process has a folder, and this one has both houses.
+    spool.close().await;
+    drop((house, device, spool));
 
-    let house = open_in(folder.path());
+    let (house, _spool) = open_in(folder.path());
     let mut device = house.connect("dev").await;
     assert!(device.present);
     assert_eq!(device.resent[0], Packet::PubRel(ack(first.packet_id)));

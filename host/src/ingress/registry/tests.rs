@@ -55,7 +55,18 @@ fn copying() -> Binding {
     };
     let filters = vec![TopicFilter::parse("from").unwrap()];
     let (name, on_error, to) = ("copying".into(), config::OnError::Drop, vec![destination]);
-    Binding::new(config::Binding { name, filters, plugins: vec![], tick: None, on_error, to }, None)
+    Binding::new(
+        config::Binding {
+            name,
+            filters,
+            plugins: vec![],
+            tick: None,
+            on_error,
+            faults: config::FaultPolicy::default(),
+            to,
+        },
+        None,
+    )
 }
 
 impl House {

@@ -6,9 +6,6 @@ use super::*;
 use crate::ingress::codec::{Ack, Publish};
 use crate::message::QoS;
 
-/// Topics below this belong to the gateway: devices may read them, not write them.
-const RESERVED: [&str; 2] = ["$SYS/", "$tidegate/"];
-
 impl Session {
     /// Everything but CONNECT, which the handshake has taken.
     pub fn receive(&mut self, packet: Packet) -> Result<Vec<Action>, Violation> {
@@ -113,7 +110,7 @@ impl Session {
 
 /// Whether only the gateway may publish there.
 pub fn is_reserved(topic: &TopicName) -> bool {
-    RESERVED.iter().any(|reserved| topic.as_str().starts_with(reserved))
+    topic.is_gateways_own()
 }
 
 fn violation(reason: Reason, detail: &'static str) -> Violation {

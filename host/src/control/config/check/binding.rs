@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{destination, name};
+use super::{destination, faults, name};
 use crate::control::config::checked::{Binding, Destination, OnError, Target};
 use crate::control::config::defaults::DEAD_LETTER_TOPIC;
 use crate::control::config::problem::Problem;
@@ -54,13 +54,14 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let plugins = plugins(table, names);
     let tick = tick(table, &plugins);
     let (on_error, dead_letters) = on_error(table);
+    let faults = faults::check(table);
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
     let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
     let name = (*name?.get_ref()).to_owned();
-    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, to }, exits })
+    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, to }, exits })
 }
 
 fn binding_name<'a>(table: &Table<'a>, seen: &[Placed<&str>]) -> Option<Placed<&'a str>> {

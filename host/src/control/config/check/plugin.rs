@@ -1,6 +1,6 @@
 //! `[plugins.NAME]`: a component, its limits, and its own configuration.
 
-use super::{json, limits, name};
+use super::{grants, json, limits, name};
 use crate::control::config::checked::Plugin;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Placed, Table};
@@ -25,8 +25,10 @@ fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
     let sha256 = sha256(table);
     let downgrade_to = downgrade_to(table);
     let limits = limits::plugin(&table.table("limits"));
+    let grants = grants::check(table);
     let config_json = json::of_table(&table.table("config"));
-    Some(Plugin { name: name.to_owned(), component: component?, sha256, downgrade_to, limits, config_json })
+    let component = component?;
+    Some(Plugin { name: name.to_owned(), component, sha256, downgrade_to, limits, grants, config_json })
 }
 
 /// In lower case, as every tool prints it.
