@@ -10,10 +10,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bindings::{Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::control::admin;
+use crate::control::clock::unix_ms;
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -23,9 +24,9 @@ use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
-use crate::plugin::{LoadedPlugin, PluginStats};
-use crate::setup;
-use crate::spool::{Restored, Spool, log};
+use crate::plugin::{self, LoadedPlugin, PluginStats};
+use crate::setup::{self, memory::state_limit};
+use crate::spool::{Receipt, Record, Restored, Spool, log};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -70,11 +71,12 @@ impl Gateway {
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
         let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
         log_plugins(&setup);
-        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains), &setup.plugins)?;
         let listeners = bind(&config).await?;
         let (spool, restored) = open_spool(&config, counters.clone())?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.remember_versions()?;
+        remember(&config, &setup.chains, &spool, &restored);
+        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains), &setup.plugins)?;
         let desk = open_archive(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
@@ -92,7 +94,11 @@ impl Gateway {
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
-        let devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
+        let clocks = dispatcher.clone();
+        let mut devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
+        for interval in clocks.intervals() {
+            devices.spawn(ticks::run(clocks.clone(), interval, unix_ms, stop_devices.clone()));
+        }
         let plugins: Vec<_> =
             setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         let state = admin::State {
@@ -162,6 +168,11 @@ impl Gateway {
         if tokio::time::timeout(GRACE, self.spool.close()).await.is_err() {
             tracing::warn!("the spool did not close in {GRACE:?}; the next start recovers it");
         }
+        for (plugin, stats) in &self.plugins {
+            for (name, metric) in stats.metrics.snapshot() {
+                tracing::info!(plugin, "metric {name}={metric}");
+            }
+        }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
         for (plugin, stats) in &self.plugins {
             tracing::info!(plugin, "stopped; {stats}");
@@ -215,6 +226,14 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool
         Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
     }
     Ok((spool, restored))
+}
+
+/// Gives plugins back what they remembered, before the first message.
+fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restored) {
+    let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
+    let orphans = plugin::restore(&stores, &restored.state);
+    let changes = orphans.settle(&stores, state_limit(config));
+    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() });
 }
 
 /// After the spool: the archive has to know whether it is the one that its letters came from.

@@ -1,6 +1,10 @@
 //! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
 //!
+//! [`memory`] looks at what only plugins that are loaded can say: who has a clock, who remembers.
+//!
 //! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
+
+pub mod memory;
 
 use std::path::Path;
 
@@ -36,7 +40,10 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
         true => start_chains(config, &plugins, &mut refusals),
         false => Vec::new(),
     };
-    let plugins = plugins.into_iter().flatten().collect();
+    let plugins: Vec<_> = plugins.into_iter().flatten().collect();
+    if refusals.is_empty() {
+        refusals.extend(memory::refusals(config, &plugins, &chains));
+    }
     let compiled = engine.map_or(0, |engine| engine.compiled());
     match refusals.is_empty() {
         true => Ok(Setup { upstreams, plugins, compiled, trust, chains }),

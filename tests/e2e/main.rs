@@ -8,6 +8,7 @@ mod hostile_plugins;
 mod interop;
 mod kills;
 mod malformed;
+mod plugin_state;
 mod qos_kept;
 mod restart;
 mod resting_plugins;

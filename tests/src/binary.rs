@@ -45,8 +45,8 @@ fn build(more: &[&str]) -> PathBuf {
     folder.join("tidegate")
 }
 
-/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `reading.wasm`
-/// for the benchmarks.
+/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `counting.wasm` for
+/// those of state, `reading.wasm` for the benchmarks.
 pub fn plugins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -7,13 +7,15 @@ use std::time::Instant;
 use tokio::sync::{AcquireError, Semaphore};
 
 use super::MAX_INTERNAL_KIB;
-use super::gather::{Gather, Input};
+use super::gather::{Gather, Gathered, Input};
 use super::letter::dead_letter;
+use super::order::Order;
 use super::places::{Held, Places, kib};
 use super::settle::{Settled, settle};
 use super::table::{Binding, Table};
+use super::ticks::Rung;
 use crate::bus::{Bus, Journal, Kept};
-use crate::chain::{Job, Outcome};
+use crate::chain::{Done, Job, Lane, Outcome};
 use crate::control::config::OnError;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -43,16 +45,23 @@ pub struct Pending {
 }
 
 pub struct Dispatcher {
-    gateway: String,
-    table: Table,
+    pub(super) gateway: String,
+    pub(super) table: Table,
     bus: Arc<Bus>,
     pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
     /// Of messages that keep something and are bounded by no binding.
     local: Places,
+    pub(super) order: Order<Leaving>,
     internal: Arc<Semaphore>,
     pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
+}
+
+/// What leaves in order, where plugins remember something.
+pub(super) enum Leaving {
+    Input(Gathered),
+    Tick(Rung),
 }
 
 impl Pending {
@@ -73,8 +82,8 @@ impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
         let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
-        let next_unfinished = AtomicU64::new(0);
-        Arc::new(Self { gateway, table, bus, journal, counters, local, internal, next_unfinished, warnings })
+        let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
+        Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
 
     /// Where everything that must survive is written.
@@ -171,27 +180,62 @@ impl Dispatcher {
             return self.journal.commit(record, parcels);
         }
         self.counters.chain_in.add(bindings.len() as u64);
-        let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, kept, bindings: bindings.clone(), held }));
+        let lines = self.lines(&bindings);
+        if lines.is_empty() {
+            return self.push(Input { inbound, kept, bindings, held, ticket: None });
+        }
+        self.order.enter(lines, |ticket| self.push(Input { inbound, kept, bindings, held, ticket: Some(ticket) }));
+    }
+
+    /// Of the lanes that remember.
+    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
+        let remembers = |index: &usize| {
+            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+            lane.is_some_and(Lane::is_stateful)
+        };
+        bindings.iter().copied().filter(remembers).collect()
+    }
+
+    fn push(self: &Arc<Self>, input: Input) {
+        let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
+        let bindings = input.bindings.clone();
+        let gather = Arc::new(Gather::new(input));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
-                self.finish(&gather, slot, Outcome::Outputs(vec![message.clone()]));
+                let outcome = Outcome::Outputs(vec![message.clone()]);
+                self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
                 continue;
             };
             let (dispatcher, gather) = (self.clone(), gather.clone());
-            let done = Box::new(move |outcome| dispatcher.finish(&gather, slot, outcome));
+            let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
             lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);
         }
     }
 
-    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
-        let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, kept, bindings, held } = gathered.input;
+    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
+        let Some(gathered) = gather.put(slot, done) else { return };
+        match gathered.input.ticket {
+            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered), |leaving| self.leave(leaving)),
+            None => self.conclude(gathered),
+        }
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
+        match leaving {
+            Leaving::Input(gathered) => self.conclude(gathered),
+            Leaving::Tick(rung) => self.rung(rung),
+        }
+    }
+
+    fn conclude(self: &Arc<Self>, gathered: Gathered) {
+        let Input { inbound, kept, bindings, held, .. } = gathered.input;
         let Kept { changes, parcels } = kept;
         let mut record = Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() };
-        let mut republish = Vec::new();
-        for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
+        let (mut republish, mut remembered) = (Vec::new(), false);
+        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+            remembered |= !changes.is_empty();
+            record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
             let letter = self.letter(binding, &inbound, &outcome);
@@ -204,7 +248,8 @@ impl Dispatcher {
         }
         let mut further: Vec<Inbound> =
             republish.into_iter().filter_map(|message| self.further(message, &inbound)).collect();
-        if !inbound.changes.is_empty() {
+        // What would not be made again in the same way, when the gateway dies before it is written.
+        if remembered || !inbound.changes.is_empty() {
             record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
         }
         let keeps_something = record.outputs.iter().any(Output::is_kept) || !record.changes.is_empty();
@@ -215,7 +260,7 @@ impl Dispatcher {
         further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
-    fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
+    pub(super) fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
         let Some(error) = unroutable else { return };
         if let Some(suppressed) = self.warnings.permit() {
             let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);

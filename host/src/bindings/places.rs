@@ -114,6 +114,7 @@ mod tests {
             name: "b".into(),
             filters: vec![],
             plugins: vec![],
+            tick: None,
             on_error: OnError::Drop,
             faults: FaultPolicy::default(),
             to: vec![],

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
@@ -19,6 +21,8 @@ pub struct Binding {
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
     places: Places,
+    /// One tick at a time.
+    ticking: Arc<Semaphore>,
     /// Plugin to the digest of its component, for those who ask later which one it was.
     digests: Vec<(String, String)>,
 }
@@ -56,7 +60,7 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places, digests: Vec::new() }
+        Self { spec, lane, places, ticking: Arc::new(Semaphore::new(1)), digests: Vec::new() }
     }
 
     pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
@@ -69,5 +73,10 @@ impl Binding {
 
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// For a tick, until the spool has admitted what it made.
+    pub(super) fn tick_place(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.ticking.clone().try_acquire_owned()
     }
 }

@@ -12,9 +12,11 @@
 use std::time::{Duration, Instant};
 
 use crate::control::config::Retry;
+use crate::spool::Change;
 
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::verdict::{Envelope, Stage, Verdict};
+use super::link::Link;
+use super::outcome::{Done, Failure, FailureKind, Outcome};
+use super::verdict::{Envelope, Verdict};
 
 /// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
 pub const MAX_PARTS: usize = 1_024;
@@ -38,6 +40,8 @@ pub struct Flow {
     /// Which parts this stage is asked about again, once all are answered, and for which time.
     again: Vec<usize>,
     attempt: u32,
+    /// It began with the clock and not with messages: each stage that has one is asked for what it makes of this time.
+    clock: Option<u64>,
 }
 
 #[derive(Default)]
@@ -45,6 +49,7 @@ struct Input {
     failure: Option<Failure>,
     parts: usize,
     bytes: usize,
+    changes: Vec<Change>,
 }
 
 // === impl Flow ===
@@ -53,15 +58,21 @@ impl Flow {
     pub fn new(parts: Vec<Envelope>) -> Self {
         let inputs = parts.iter().map(|_| Input::default()).collect();
         let owners = (0..parts.len()).collect();
-        Self { owners, parts, inputs, stage: 0, answers: Vec::new(), again: Vec::new(), attempt: 1 }
+        Self { owners, parts, inputs, stage: 0, answers: Vec::new(), again: Vec::new(), attempt: 1, clock: None }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.parts.is_empty()
+    /// Without messages, for the clock.
+    pub fn of_clock(now_ms: u64) -> Self {
+        Self { clock: Some(now_ms), ..Self::new(Vec::new()) }
+    }
+
+    /// Whether there is anything to do at the next stage.
+    pub(super) fn goes_on(&self) -> bool {
+        !self.parts.is_empty() || self.clock.is_some()
     }
 
     /// Asks the stage about what it has not answered. `Some`: not done, to be taken up after so long.
-    pub(super) fn ask(&mut self, stage: &mut dyn Stage, retry: &Retry, until: Instant) -> Option<Duration> {
+    pub(super) fn ask(&mut self, stage: &mut Link, retry: &Retry, until: Instant) -> Option<Duration> {
         while let Some(waiting @ [_, ..]) = self.parts.get(self.answers.len()..) {
             let mut answers = stage.process(waiting, until);
             answers.truncate(waiting.len());
@@ -69,6 +80,7 @@ impl Flow {
                 // A stage that says nothing is broken; what it did not answer for failed.
                 answers = waiting.iter().map(|_| Err(invalid(stage.name(), "gave no verdict"))).collect();
             }
+            self.note(self.answers.len(), stage.take_changes());
             self.answers.append(&mut answers);
             if self.answers.len() < self.parts.len() && Instant::now() >= until {
                 return Some(Duration::ZERO);
@@ -77,10 +89,13 @@ impl Flow {
         self.ask_again(stage, retry, until)
     }
 
-    fn ask_again(&mut self, stage: &mut dyn Stage, retry: &Retry, until: Instant) -> Option<Duration> {
+    fn ask_again(&mut self, stage: &mut Link, retry: &Retry, until: Instant) -> Option<Duration> {
         while !self.again.is_empty() {
             let waiting: Vec<_> = self.again.iter().filter_map(|part| self.parts.get(*part).cloned()).collect();
             let answers = stage.process(&waiting, until);
+            if let Some(part) = self.again.first() {
+                self.note(*part, stage.take_changes());
+            }
             if answers.is_empty() {
                 self.again.clear();
             }
@@ -109,6 +124,28 @@ impl Flow {
         self.attempt += 1;
         stage.try_again(self.again.len());
         Some(wait)
+    }
+
+    /// What was written down about the part at this position: a stage that remembers answers for one at a time.
+    fn note(&mut self, part: usize, changes: Vec<Change>) {
+        if let Some(input) = self.owners.get(part).and_then(|owner| self.inputs.get_mut(*owner)) {
+            input.changes.extend(changes);
+        }
+    }
+
+    /// What the clock makes at the stage that has just been left joins what goes on, as an input of its own.
+    pub(super) fn ring(&mut self, stage: &mut Link) {
+        let Some(made) = self.clock.and_then(|now_ms| stage.tick(now_ms)) else { return };
+        let (owner, mut input) = (self.inputs.len(), Input { changes: stage.take_changes(), ..Input::default() });
+        match made {
+            Ok(parts) if parts.iter().all(|part| input.grow(stage.name(), part.message.weight())) => {
+                self.owners.extend(parts.iter().map(|_| owner));
+                self.parts.extend(parts);
+            }
+            Ok(_) => {}
+            Err(failure) => input.failure = Some(failure),
+        }
+        self.inputs.push(input);
     }
 
     /// On to the next stage, with what this one made of the parts.
@@ -151,17 +188,20 @@ impl Flow {
         self.owners.retain(lives);
     }
 
-    pub fn finish(self) -> Vec<Outcome> {
-        let fate = |input: Input| input.failure.map_or(Outcome::Filtered, Outcome::Failed);
-        let mut outcomes: Vec<_> = self.inputs.into_iter().map(fate).collect();
+    pub fn finish(self) -> Vec<Done> {
+        let fate = |input: Input| Done {
+            outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
+            changes: input.changes,
+        };
+        let mut done: Vec<_> = self.inputs.into_iter().map(fate).collect();
         for (Envelope { message, .. }, owner) in self.parts.into_iter().zip(self.owners) {
-            match outcomes.get_mut(owner) {
+            match done.get_mut(owner).map(|done| &mut done.outcome) {
                 Some(Outcome::Outputs(outputs)) => outputs.push(message),
                 Some(outcome) => *outcome = Outcome::Outputs(vec![message]),
                 None => {}
             }
         }
-        outcomes
+        done
     }
 }
 

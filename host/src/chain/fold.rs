@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use crate::control::config::{FaultPolicy, Retry};
 use crate::control::kill_point::{self, KillPoint};
-use crate::plugin::{LoadedPlugin, StartError};
+use crate::plugin::{LoadedPlugin, StartError, StateStore};
 
 use super::flow::Flow;
-use super::outcome::Outcome;
-use super::stage::PluginStage;
+use super::link::Link;
+use super::outcome::{Done, Ticked};
 use super::verdict::{Envelope, Stage};
 
 /// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
@@ -20,7 +20,7 @@ use super::verdict::{Envelope, Stage};
 pub const TURN: Duration = Duration::from_millis(10);
 
 pub struct Chain {
-    stages: Vec<Box<dyn Stage>>,
+    links: Vec<Link>,
     retry: Retry,
 }
 
@@ -35,7 +35,7 @@ pub struct ChainError {
 /// Where a turn left its messages.
 pub enum Progress {
     /// One outcome for each input, in order.
-    Done(Vec<Outcome>),
+    Done(Vec<Done>),
     /// To be taken up after so long, which may be at once.
     Paused(Flow, Duration),
 }
@@ -45,39 +45,61 @@ pub enum Progress {
 impl Chain {
     /// With no stages it is the identity.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { stages, retry: Retry::default() }
+        Self { links: stages.into_iter().map(Link::new).collect(), retry: Retry::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(links: Vec<Link>) -> Self {
+        Self { links, retry: Retry::default() }
     }
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
-        let stage = |plugin: &LoadedPlugin| match PluginStage::start(plugin, binding, faults) {
-            Ok(stage) => Ok(Box::new(stage) as Box<dyn Stage>),
-            Err(reason) => Err(ChainError { binding: binding.to_owned(), plugin: plugin.name().to_owned(), reason }),
+        let link = |plugin: &LoadedPlugin| {
+            Link::load(binding, plugin, faults).map_err(|reason| ChainError {
+                binding: binding.to_owned(),
+                plugin: plugin.name().to_owned(),
+                reason,
+            })
         };
-        let stages = plugins.iter().map(stage).collect::<Result<_, _>>()?;
-        Ok(Self { stages, retry: faults.retry })
+        let links = plugins.iter().map(link).collect::<Result<_, _>>()?;
+        Ok(Self { links, retry: faults.retry })
     }
 
-    /// One turn of a flow.
+    /// What its plugins remember: one store for each that does.
+    pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
+        self.links.iter().map(Link::store).filter(|store| store.is_stateful())
+    }
+
+    /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
     pub fn go(&mut self, mut flow: Flow) -> Progress {
         let until = Instant::now() + TURN;
-        while let Some(stage) = self.stages.get_mut(flow.stage).filter(|_| !flow.is_empty()) {
-            let wait = flow.ask(&mut **stage, &self.retry, until);
+        while let Some(link) = self.links.get_mut(flow.stage).filter(|_| flow.goes_on()) {
+            let wait = flow.ask(link, &self.retry, until);
             kill_point::reach(KillPoint::InPlugin);
             if let Some(wait) = wait {
                 return Progress::Paused(flow, wait);
             }
-            flow.advance(stage.name());
+            flow.advance(link.name());
+            flow.ring(link);
         }
         Progress::Done(flow.finish())
     }
 
     /// All turns of a flow at once: for rehearsals, which have one thread and no time.
-    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Outcome> {
-        let mut flow = Flow::new(inputs);
+    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Done> {
+        self.finish(Flow::new(inputs))
+    }
+
+    /// The same for the clock.
+    pub fn tick(&mut self, now_ms: u64) -> Ticked {
+        self.finish(Flow::of_clock(now_ms)).into_iter().collect()
+    }
+
+    fn finish(&mut self, mut flow: Flow) -> Vec<Done> {
         loop {
             match self.go(flow) {
-                Progress::Done(outcomes) => return outcomes,
+                Progress::Done(done) => return done,
                 Progress::Paused(paused, _) => flow = paused,
             }
         }
@@ -89,12 +111,16 @@ mod tests {
     use super::*;
     use crate::chain::fixtures::{envelope, failure, message, stage};
     use crate::chain::flow::MAX_PART_BYTES;
-    use crate::chain::{Failure, FailureKind, Verdict};
+    use crate::chain::{Failure, FailureKind, Outcome, Verdict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     fn run(stages: Vec<Box<dyn Stage>>, inputs: &[&str]) -> Vec<Outcome> {
-        Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect())
+        outcomes(Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect()))
+    }
+
+    fn outcomes(done: Vec<Done>) -> Vec<Outcome> {
+        done.into_iter().map(|done| done.outcome).collect()
     }
 
     fn outputs(payloads: &[&str]) -> Outcome {
@@ -197,14 +223,17 @@ mod tests {
         let mut waits = Vec::new();
         loop {
             match chain.go(flow) {
-                Progress::Done(outcomes) => return (waits, outcomes),
+                Progress::Done(done) => return (waits, outcomes(done)),
                 Progress::Paused(paused, wait) => (flow, _) = (paused, waits.push(wait)),
             }
         }
     }
 
     fn chain(attempts: u32, stages: Vec<Box<dyn Stage>>) -> Chain {
-        Chain { stages, retry: Retry { attempts, backoff: Duration::from_secs(1) } }
+        Chain {
+            links: stages.into_iter().map(Link::new).collect(),
+            retry: Retry { attempts, backoff: Duration::from_secs(1) },
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::message::{Message, Origin};
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::flow::Flow;
 use super::fold::{Chain, Progress};
-use super::outcome::Outcome;
+use super::outcome::{Done, Ticked};
 use super::ready::Ready;
 use super::standing::{Standing, Stopwatch};
 use super::verdict::Envelope;
@@ -33,10 +33,22 @@ pub struct Job {
     pub origin: Arc<Origin>,
     /// Called on a worker thread, in the order of the jobs: it must not block. Dropped uncalled when the gateway stops first:
     /// the message is then not acknowledged, and its device sends it again.
-    pub done: Done,
+    pub done: Box<dyn FnOnce(Done) + Send>,
 }
 
-type Done = Box<dyn FnOnce(Outcome) + Send>;
+/// The clock's turn in a lane, between its jobs.
+pub struct Tick {
+    /// In milliseconds since the Unix epoch.
+    pub now_ms: u64,
+    /// As of a [`Job`].
+    pub done: Box<dyn FnOnce(Ticked) + Send>,
+}
+
+/// What waits in a lane, in the order it came.
+enum Work {
+    Job(Job),
+    Tick(Tick),
+}
 
 #[derive(Clone)]
 pub struct Lane(Arc<Shared>);
@@ -47,11 +59,12 @@ struct Shared {
     /// Never contended: only the thread that has the lane's turn locks it.
     bench: Mutex<Bench>,
     ready: Arc<Ready<Lane>>,
+    is_stateful: bool,
 }
 
 #[derive(Default)]
 struct Mailbox {
-    jobs: VecDeque<Job>,
+    work: VecDeque<Work>,
     /// Anything but idle.
     scheduled: bool,
     standing: Standing,
@@ -64,10 +77,15 @@ struct Bench {
     paused: Option<Batch>,
 }
 
-/// The jobs of one turn.
+/// What one turn takes up, and who waits for it.
 struct Batch {
     flow: Flow,
-    done: Vec<Done>,
+    waiting: Waiting,
+}
+
+enum Waiting {
+    Jobs(Vec<Box<dyn FnOnce(Done) + Send>>),
+    Tick(Box<dyn FnOnce(Ticked) + Send>),
 }
 
 // === impl Lane ===
@@ -75,8 +93,9 @@ struct Batch {
 impl Lane {
     pub(super) fn new(chain: Chain, ready: Arc<Ready<Lane>>) -> Self {
         let capacity = Arc::new(Semaphore::new(LANE_CAPACITY));
+        let is_stateful = chain.stores().next().is_some();
         let bench = Mutex::new(Bench { chain, paused: None });
-        Self(Arc::new(Shared { capacity, mailbox: Mutex::default(), bench, ready }))
+        Self(Arc::new(Shared { capacity, mailbox: Mutex::default(), bench, ready, is_stateful }))
     }
 
     /// A permit for each job, taken before `push` and given back by `done`: this is how pressure travels back.
@@ -84,14 +103,28 @@ impl Lane {
         &self.0.capacity
     }
 
+    /// Whether its plugins remember something: what comes out must then be written in the order it came out.
+    pub fn is_stateful(&self) -> bool {
+        self.0.is_stateful
+    }
+
     /// Never blocks. After the workers were told to stop, jobs are dropped.
     pub fn push(&self, jobs: impl IntoIterator<Item = Job>) {
+        self.put(jobs.into_iter().map(Work::Job));
+    }
+
+    /// The same for the clock, which needs no permit: whoever ticks waits for `done`.
+    pub fn tick(&self, tick: Tick) {
+        self.put([Work::Tick(tick)]);
+    }
+
+    fn put(&self, work: impl IntoIterator<Item = Work>) {
         if !self.0.ready.is_open() {
             return;
         }
         let mut mailbox = self.mailbox();
-        mailbox.jobs.extend(jobs);
-        if mailbox.jobs.is_empty() || mailbox.scheduled {
+        mailbox.work.extend(work);
+        if mailbox.work.is_empty() || mailbox.scheduled {
             return;
         }
         mailbox.scheduled = true;
@@ -104,13 +137,11 @@ impl Lane {
     pub(super) fn turn(&self) {
         let stopwatch = Stopwatch::start();
         let mut bench = self.bench();
-        let batch = bench.paused.take().unwrap_or_else(|| Batch::open(self.mailbox().take_turn()));
+        let batch = bench.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
         match bench.chain.go(batch.flow) {
-            Progress::Done(outcomes) => {
+            Progress::Done(done) => {
                 drop(bench);
-                for (done, outcome) in batch.done.into_iter().zip(outcomes) {
-                    done(outcome);
-                }
+                batch.waiting.hear(done);
                 self.end_turn(stopwatch.stop(), None);
             }
             Progress::Paused(flow, wait) => {
@@ -125,7 +156,7 @@ impl Lane {
     fn end_turn(&self, busy: Duration, pause: Option<Duration>) {
         let mut mailbox = self.mailbox();
         let slow = mailbox.standing.after(busy, Instant::now());
-        mailbox.scheduled = pause.is_some() || !mailbox.jobs.is_empty();
+        mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
             self.schedule(slow, pause.unwrap_or_default());
@@ -134,10 +165,11 @@ impl Lane {
 
     /// Drop what waits; how many there were.
     pub(super) fn clear(&self) -> usize {
-        let jobs = std::mem::take(&mut self.mailbox().jobs);
+        let work = std::mem::take(&mut self.mailbox().work);
+        let jobs = work.iter().filter(|work| matches!(work, Work::Job(_))).count();
         // In a thread's hands there is nothing to drop, and what it puts down then is not taken up again.
         let paused = self.0.bench.try_lock().ok().and_then(|mut bench| bench.paused.take());
-        jobs.len() + paused.map_or(0, |batch| batch.done.len())
+        jobs + paused.map_or(0, |batch| batch.waiting.jobs())
     }
 
     fn schedule(&self, slow: bool, wait: Duration) {
@@ -163,23 +195,58 @@ impl Lane {
 // === impl Mailbox ===
 
 impl Mailbox {
-    fn take_turn(&mut self) -> Vec<Job> {
-        let mut bytes = 0usize;
-        let fits = |job: &&Job| {
-            bytes = bytes.saturating_add(job.message.weight());
-            bytes <= MAX_BATCH_BYTES
-        };
-        let count = self.jobs.iter().take(MAX_BATCH).take_while(fits).count().max(1);
-        self.jobs.drain(..count.min(self.jobs.len())).collect()
+    /// A tick, or the jobs before the next one.
+    fn take_turn(&mut self) -> Batch {
+        let (mut jobs, mut bytes) = (Vec::new(), 0usize);
+        while let Some(work) = self.work.pop_front() {
+            match work {
+                Work::Tick(tick) if jobs.is_empty() => return Batch::of_clock(tick),
+                Work::Job(job) if jobs.is_empty() || fits(jobs.len(), bytes, &job) => {
+                    bytes = bytes.saturating_add(job.message.weight());
+                    jobs.push(job);
+                }
+                next => {
+                    self.work.push_front(next);
+                    break;
+                }
+            }
+        }
+        Batch::of_jobs(jobs)
     }
+}
+
+fn fits(jobs: usize, bytes: usize, next: &Job) -> bool {
+    jobs < MAX_BATCH && bytes.saturating_add(next.message.weight()) <= MAX_BATCH_BYTES
 }
 
 // === impl Batch ===
 
 impl Batch {
-    fn open(jobs: Vec<Job>) -> Self {
+    fn of_jobs(jobs: Vec<Job>) -> Self {
         let open = |job: Job| (Envelope { message: job.message, origin: job.origin }, job.done);
         let (inputs, done): (Vec<_>, _) = jobs.into_iter().map(open).unzip();
-        Self { flow: Flow::new(inputs), done }
+        Self { flow: Flow::new(inputs), waiting: Waiting::Jobs(done) }
+    }
+
+    fn of_clock(tick: Tick) -> Self {
+        Self { flow: Flow::of_clock(tick.now_ms), waiting: Waiting::Tick(tick.done) }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn jobs(&self) -> usize {
+        match self {
+            Self::Jobs(jobs) => jobs.len(),
+            Self::Tick(_) => 0,
+        }
+    }
+
+    fn hear(self, done: Vec<Done>) {
+        match self {
+            Self::Jobs(jobs) => jobs.into_iter().zip(done).for_each(|(job, done)| job(done)),
+            Self::Tick(tick) => tick(done.into_iter().collect()),
+        }
     }
 }

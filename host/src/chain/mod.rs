@@ -19,11 +19,12 @@ mod backoff;
 mod batching;
 mod breaker;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
 mod flow;
 mod fold;
 mod guard;
 mod lane;
+mod link;
 mod outcome;
 mod ready;
 mod stage;
@@ -33,8 +34,8 @@ mod workers;
 
 pub use breaker::BreakerState;
 pub use fold::{Chain, ChainError};
-pub use lane::{Job, LANE_CAPACITY, Lane};
-pub use outcome::{Failure, FailureKind, Outcome};
+pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
+pub use outcome::{Done, Failure, FailureKind, Outcome, Ticked};
 pub use stage::{Guest, PluginStage};
 pub use verdict::{Envelope, Stage, Verdict};
 pub use workers::{Workers, default_threads};

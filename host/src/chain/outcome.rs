@@ -1,6 +1,24 @@
 //! What a chain makes of one message.
 
 use crate::message::Message;
+use crate::spool::Change;
+
+/// What became of one input, and what its plugins wrote down meanwhile: safe together, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub outcome: Outcome,
+    /// In the order in which they were made. Of calls that succeeded, also when the input failed at a later plugin.
+    pub changes: Vec<Change>,
+}
+
+/// What the clock made in a chain.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    pub messages: Vec<Message>,
+    /// One for each plugin that failed, or whose messages a later plugin failed on. There is no message to send there.
+    pub failures: Vec<Failure>,
+    pub changes: Vec<Change>,
+}
 
 /// The value of a chain for one input: a test is one `assert_eq!`.
 #[derive(Clone, Debug, PartialEq, Eq)]

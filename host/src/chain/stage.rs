@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::control::config::FaultPolicy;
-use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError};
+use crate::message::Message;
+use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore};
 
 use super::backoff::Backoff;
 use super::batching;
@@ -28,6 +29,11 @@ pub trait Guest: Send {
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
+    /// Only asked of a plugin that has a clock.
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        let _ = now_ms;
+        Ok(Ok(Vec::new()))
+    }
 }
 
 type Start<G> = Box<dyn FnMut() -> Result<G, StartError> + Send>;
@@ -43,17 +49,25 @@ pub struct PluginStage<G = Instance> {
     /// Messages that cross alone, because together they broke the instance.
     alone: usize,
     stats: Arc<PluginStats>,
+    has_clock: bool,
 }
 
 // === impl PluginStage ===
 
 impl PluginStage {
-    pub fn start(plugin: &LoadedPlugin, binding: &str, faults: &FaultPolicy) -> Result<Self, StartError> {
-        let stats = Arc::clone(plugin.stats());
+    /// `store` is what every instance remembers, one after the other.
+    pub fn start(
+        plugin: &LoadedPlugin,
+        binding: &str,
+        faults: &FaultPolicy,
+        store: &StateStore,
+    ) -> Result<Self, StartError> {
+        let (name, stats) = (plugin.name().to_owned(), Arc::clone(plugin.stats()));
         let guard = Guard::new(plugin.name(), binding, faults.breaker, &stats);
-        let name = plugin.name().to_owned();
-        let plugin = plugin.clone();
-        Self::supervise(name, guard, stats, Box::new(move || plugin.start()))
+        let has_clock = plugin.component().inspection().timer;
+        let (plugin, store) = (plugin.clone(), store.clone());
+        let stage = Self::supervise(name, guard, stats, Box::new(move || plugin.start_with(&store)))?;
+        Ok(Self { has_clock, ..stage })
     }
 }
 
@@ -61,7 +75,7 @@ impl<G: Guest> PluginStage<G> {
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = Some(start()?);
         let (backoff, reason, alone) = (Backoff::default(), String::new(), 0);
-        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats })
+        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_clock: false })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
@@ -133,14 +147,18 @@ impl<G: Guest> PluginStage<G> {
         }
     }
 
-    /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
     fn judge(&mut self, answer: Answer) -> Result<Verdict, Failure> {
-        match &answer {
+        self.learn(&answer);
+        answer.map_err(|fault| self.failed(fault))
+    }
+
+    /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
+    fn learn<T>(&mut self, answer: &Result<T, Fault>) {
+        match answer {
             Ok(_) | Err(Fault { kind: FailureKind::Refused { transient: false }, .. }) => self.guard.success(),
             Err(Fault { kind: FailureKind::Refused { transient: true }, .. }) => {}
             Err(fault) => self.guard.fault(fault),
         }
-        answer.map_err(|fault| self.failed(fault))
     }
 
     fn failed(&self, fault: Fault) -> Failure {
@@ -175,6 +193,21 @@ impl<G: Guest> Stage for PluginStage<G> {
         answers
     }
 
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        if !self.has_clock {
+            return None;
+        }
+        let made = match self.guard.admit() {
+            Admission::None => Err(self.guard.resting()),
+            Admission::Any | Admission::One => {
+                let made = self.call(|guest| guest.tick(now_ms)).flatten();
+                self.learn(&made);
+                made
+            }
+        };
+        Some(made.map_err(|fault| self.failed(fault)))
+    }
+
     fn try_again(&mut self, messages: usize) {
         self.stats.retries.add(messages as u64);
     }
@@ -197,6 +230,10 @@ impl Guest for Instance {
 
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
         self.process_batch(batch)
+    }
+
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        self.tick(now_ms)
     }
 }
 
@@ -330,7 +367,7 @@ mod tests {
             ("memory", FailureKind::Memory),
             ("bulk", FailureKind::Invalid),
         ] {
-            let mut stage = PluginStage::start(&plugin, "b", &FaultPolicy::NONE).unwrap();
+            let mut stage = PluginStage::start(&plugin, "b", &FaultPolicy::NONE, &StateStore::default()).unwrap();
             let batch = ["x", "x", vice, "x", "x"].map(envelope);
             let answers = process(&mut stage, &batch);
             let failures: Vec<_> =

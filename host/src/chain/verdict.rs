@@ -42,6 +42,12 @@ pub trait Stage: Send {
 
     /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
     fn gave_up(&mut self) {}
+
+    /// What time makes; none, when it has no clock.
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        let _ = now_ms;
+        None
+    }
 }
 
 // === impl Verdict ===

@@ -120,7 +120,7 @@ mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
     use crate::chain::standing::Stopwatch;
-    use crate::chain::{Job, Outcome, Stage, Verdict};
+    use crate::chain::{Done, Job, Outcome, Stage, Verdict};
     use crate::message::Origin;
     use std::sync::mpsc;
 
@@ -130,7 +130,7 @@ mod tests {
 
     fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
         let results = results.clone();
-        let done = Box::new(move |outcome| results.send(outcome).unwrap_or(()));
+        let done = Box::new(move |done: Done| results.send(done.outcome).unwrap_or(()));
         Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), done }
     }
 

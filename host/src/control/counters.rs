@@ -50,6 +50,12 @@ counters! {
     failed_dropped,
     /// Of the failed: passed on unchanged by `on_error = "pass"`.
     failed_passed,
+    /// Turns of the clock in a binding.
+    ticks,
+    /// Plugins that failed in one.
+    ticks_failed,
+    /// Turns left out because the one before had not finished.
+    ticks_skipped,
     /// Messages committed for an upstream.
     committed,
     /// Messages that an earlier process had committed, found in the spool at the start.

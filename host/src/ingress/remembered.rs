@@ -90,7 +90,8 @@ impl Sessions {
             | Key::Retained { .. }
             | Key::Unfinished { .. }
             | Key::Upstream { .. }
-            | Key::Released { .. } => {}
+            | Key::Released { .. }
+            | Key::State { .. } => {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use wasmtime::component::InstancePre;
 use crate::control::config::Grants;
 
 use super::capability;
-use super::contract::{batched, lifecycle, single};
+use super::contract::{batched, lifecycle, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
 use super::inspect::Inspection;
@@ -30,6 +30,7 @@ pub(super) struct Exports {
     pub lifecycle: lifecycle::GuestIndices,
     pub single: single::GuestIndices,
     pub batched: Option<batched::GuestIndices>,
+    pub timer: Option<timer::GuestIndices>,
 }
 
 // === impl Component ===
@@ -48,17 +49,21 @@ impl Component {
         let mut linker = engine.linker().clone();
         capability::grant(&mut linker, grants).map_err(mismatch)?;
         let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
-        let exports = Exports::find(&pre, inspection.batched).map_err(mismatch)?;
+        let exports = Exports::find(&pre, &inspection).map_err(mismatch)?;
         Ok(Self { engine: engine.clone(), pre, exports, inspection })
     }
 }
 
 impl Exports {
-    fn find(pre: &InstancePre<HostState>, is_batched: bool) -> wasmtime::Result<Self> {
+    fn find(pre: &InstancePre<HostState>, inspection: &Inspection) -> wasmtime::Result<Self> {
         Ok(Self {
             lifecycle: lifecycle::GuestIndices::new(pre)?,
             single: single::GuestIndices::new(pre)?,
-            batched: is_batched.then(|| batched::GuestIndices::new(pre)).transpose()?,
+            // Each change of state belongs to one message, which a batch could not tell.
+            batched: (inspection.batched && !inspection.stateful)
+                .then(|| batched::GuestIndices::new(pre))
+                .transpose()?,
+            timer: inspection.timer.then(|| timer::GuestIndices::new(pre)).transpose()?,
         })
     }
 }
@@ -105,6 +110,10 @@ mod tests {
         let inspection = component.inspection();
         assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
         assert!(inspection.batched);
+        // What a plugin does not use it does not import, so that the others pay nothing.
+        assert!(!inspection.stateful && !inspection.timer);
+        let counting = crate::plugin::fixtures::counting("{}");
+        assert!(counting.component().inspection().stateful && counting.component().inspection().timer);
         assert!(
             inspection
                 .imports

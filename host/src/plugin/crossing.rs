@@ -83,11 +83,15 @@ impl Allowance {
     }
 
     pub fn emitted(&mut self, messages: Vec<types::MessageResult>) -> Answer {
+        self.messages(messages).map(Verdict::Emit)
+    }
+
+    pub fn messages(&mut self, messages: Vec<types::MessageResult>) -> Result<Vec<Message>, Fault> {
         if messages.len() > self.max_outputs {
             let limit = self.max_outputs;
             return Err(Fault::invalid(format!("{} messages from one, its limit is {limit}", messages.len())));
         }
-        messages.into_iter().map(|message| self.lift(message)).collect::<Result<_, _>>().map(Verdict::Emit)
+        messages.into_iter().map(|message| self.lift(message)).collect()
     }
 
     /// For one payload or text.

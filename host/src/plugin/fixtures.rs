@@ -27,12 +27,20 @@ pub fn vices() -> PathBuf {
     BUILT.get_or_init(|| build("vices")).clone()
 }
 
+/// The one that remembers (`tests/fixtures/counting`).
+pub fn counting(config: &str) -> LoadedPlugin {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let component = BUILT.get_or_init(|| build("counting")).clone();
+    LoadedPlugin::load(&engine(), &trust(), &Plugin { name: "counting".into(), ..plugin(component, config) }).unwrap()
+}
+
 pub fn plugin(component: PathBuf, config: &str) -> Plugin {
     let limits = PluginLimits {
         memory: 16 << 20,
         deadline: Duration::from_millis(200),
         max_outputs: 100,
         max_output_bytes: 1 << 20,
+        state: 64 << 10,
         ..PluginLimits::default()
     };
     Plugin {

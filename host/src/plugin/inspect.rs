@@ -21,6 +21,10 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// It has the fast path for many messages.
     pub batched: bool,
+    /// It can be called by the clock.
+    pub timer: bool,
+    /// It keeps state.
+    pub stateful: bool,
     pub imports: Vec<Import>,
     pub exports: Vec<String>,
 }
@@ -58,11 +62,14 @@ impl Inspection {
         let imports: Vec<_> = ty.imports(engine).map(|(name, _)| Import::named(name)).collect();
         let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
         let names = imports.iter().map(|import| import.name.as_str()).chain(exports.iter().map(String::as_str));
+        let exported = |wanted| exports.iter().any(|name| interface(name) == Some(wanted));
         Self {
             bytes: file.bytes.len(),
             sha256: file.sha256.clone(),
             contract: contract_of(names),
-            batched: exports.iter().any(|name| interface(name) == Some("batched")),
+            batched: exported("batched"),
+            timer: exported("timer"),
+            stateful: imports.iter().any(|import| interface(&import.name) == Some("state")),
             imports,
             exports,
         }

@@ -14,10 +14,11 @@ use wasmtime::Store;
 
 use crate::chain::Envelope;
 use crate::control::config::PluginLimits;
+use crate::message::Message;
 
 use super::columns::{self, Columns};
 use super::component::Component;
-use super::contract::{batched, single};
+use super::contract::{batched, single, timer};
 use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
@@ -30,6 +31,7 @@ pub struct Instance {
     guest: Guest,
     single: single::Guest,
     batched: Option<batched::Guest>,
+    timer: Option<timer::Guest>,
     limits: PluginLimits,
     columns: Columns,
 }
@@ -63,17 +65,18 @@ impl Instance {
         let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, configured) =
+        let (single, batched, timer, configured) =
             guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
                 let instance = component.pre.instantiate(&mut store)?;
                 let single = exports.single.load(&mut store, &instance)?;
                 let batched =
                     exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-                Ok((single, batched, lifecycle.call_configure(&mut store, config)?))
+                Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
             })?;
         configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
-        Ok(Self { guest, single, batched, limits: limits.clone(), columns: Columns::default() })
+        Ok(Self { guest, single, batched, timer, limits: limits.clone(), columns: Columns::default() })
     }
 
     pub fn is_batched(&self) -> bool {
@@ -85,8 +88,26 @@ impl Instance {
         let message = crossing::lower(&envelope.message, &user);
         let fuel = self.fuel(1);
         self.guest.origins([envelope]);
-        let answer = self.guest.call(self.limits.deadline, fuel, |store| self.single.call_process(store, message))?;
-        Ok(Allowance::new(&self.limits).answer(answer))
+        let single = &self.single;
+        let answer = self.guest.remembering(|guest| {
+            let answer = guest.call(self.limits.deadline, fuel, |store| single.call_process(store, message))?;
+            Ok(Allowance::new(&self.limits).answer(answer))
+        })?;
+        Ok(answer)
+    }
+
+    /// What time makes of nothing; none, when the plugin has no clock.
+    pub fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
+        let (fuel, limits) = (self.fuel(1), &self.limits);
+        self.guest.origins([]);
+        self.guest.store.data().world.set_time(now_ms);
+        self.guest.remembering(|guest| {
+            let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
+            Ok(messages
+                .map_err(|failure| crossing::refused(&failure))
+                .and_then(|messages| Allowance::new(limits).messages(messages)))
+        })
     }
 
     /// One verdict for each. The deadline is that of one call: a batch that needs longer is for the caller to split.
@@ -107,7 +128,7 @@ impl Instance {
     /// limits are held afterwards; this one is there so that the host never allocates for a flood.
     fn fuel(&self, messages: usize) -> usize {
         let records = messages.saturating_mul(self.limits.max_outputs.max(1)).saturating_mul(ANSWER_OVERHEAD);
-        self.limits.max_output_bytes.saturating_add(records)
+        self.limits.max_output_bytes.max(self.limits.state).saturating_add(records)
     }
 }
 
@@ -126,6 +147,18 @@ impl Guest {
         if let Some(arrived) = state.origins.last_arrival() {
             state.world.set_time(arrived);
         }
+    }
+
+    /// A call whose changes of state are kept when it succeeds, and leave no trace when it does not.
+    fn remembering<R>(
+        &mut self,
+        call: impl FnOnce(&mut Self) -> Result<Result<R, Fault>, Fault>,
+    ) -> Result<Result<R, Fault>, Fault> {
+        let store = self.store.data().store.clone();
+        store.open();
+        let result = call(self);
+        store.close(matches!(result, Ok(Ok(_))));
+        result
     }
 
     fn call<R>(

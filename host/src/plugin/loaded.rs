@@ -10,6 +10,7 @@ use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
 use super::state::HostState;
 use super::stats::PluginStats;
+use super::store::StateStore;
 use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.
@@ -64,8 +65,28 @@ impl LoadedPlugin {
         &self.stats
     }
 
+    /// The limits of each instance.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// What it remembers in this binding; nothing, when it has no use for state.
+    pub fn store(&self, binding: &str) -> StateStore {
+        match self.component.inspection().stateful {
+            true => StateStore::new(binding, &self.name, self.limits.state),
+            false => StateStore::default(),
+        }
+    }
+
+    /// An instance that remembers nothing.
+    #[cfg(test)]
     pub fn start(&self) -> Result<Instance, StartError> {
-        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants);
+        self.start_with(&StateStore::default())
+    }
+
+    pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
+        let metrics = Arc::clone(&self.stats.metrics);
+        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants, store.clone(), metrics);
         Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

@@ -53,7 +53,7 @@ fn crossing() {
         let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
         let chained = nanos(|| {
             let outcomes = chain.run(batch.clone());
-            assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))));
+            assert!(outcomes.iter().all(|done| matches!(done.outcome, Outcome::Outputs(_))));
         });
         println!(
             "{payload} 256 B: alone {single} ns, 32 in columns {columns} ns, 32 through a chain {chained} ns each"
@@ -69,7 +69,8 @@ fn life() {
     let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
     let revived = nanos(|| {
         for _ in 0..32 {
-            let outcomes = chain.run(vec![envelope_of("trap"), envelope_of("x")]);
+            let outcomes = chain.run(vec![envelope_of("trap"), envelope_of("x")]).into_iter().map(|done| done.outcome);
+            let outcomes: Vec<_> = outcomes.collect();
             assert!(matches!(outcomes[..], [Outcome::Failed(_), Outcome::Outputs(_)]));
         }
     });

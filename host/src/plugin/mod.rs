@@ -1,7 +1,7 @@
 //! Plugins: WebAssembly components, each in a box with known walls.
 //!
 //! ```text
-//!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, an empty WASI world
+//!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, state, metrics, an empty WASI world
 //!  trust     compile      a store      ▲
 //!  digest    linked       a deadline   └── state      what the host keeps for one instance
 //!   kind     inspected    a memory cap
@@ -14,7 +14,8 @@
 //!   fail (`refusal` has them all, each with what to do).
 //! - A guest has memory, a stack, and the time of one call. It has no files, sockets, environment, clock, or threads.
 //! - What it gives back is parsed like a packet from the network.
-//! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held.
+//! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held. What it remembers beyond that is
+//!   in its [`StateStore`], which the chain owns: one for each plugin in each binding.
 
 mod capability;
 mod columns;
@@ -34,11 +35,14 @@ mod loaded;
 #[cfg(test)]
 mod measure;
 mod memory;
+mod metrics;
 mod refusal;
+mod restore;
 #[cfg(test)]
 mod senseless;
 mod state;
 mod stats;
+mod store;
 mod text;
 mod ticker;
 mod trust;
@@ -51,6 +55,9 @@ pub use faults::Fault;
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
+pub use metrics::PluginMetrics;
 pub use refusal::{LoadError, Problem};
+pub use restore::{Orphans, restore};
 pub use stats::{BreakerGauge, PluginStats};
+pub use store::StateStore;
 pub use trust::{LedgerError, Provenance, PublicKey, Trust};

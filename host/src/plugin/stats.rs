@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::metrics::PluginMetrics;
 use crate::chain::{BreakerState, FailureKind};
 use crate::control::counters::Counter;
 
@@ -21,6 +22,8 @@ pub struct PluginStats {
     pub memory: Counter,
     pub invalid: Counter,
     pub unavailable: Counter,
+    /// What the plugin counts itself.
+    pub metrics: Arc<PluginMetrics>,
     /// Messages that were not handed in, because the plugin rests.
     pub resting: Counter,
     /// Messages that were handed in once more, after the plugin said "not now".

@@ -44,6 +44,8 @@ pub enum Key {
     Unfinished { client: Arc<str>, number: u64 },
     /// A QoS 2 message that an upstream has received: from here on only PUBREL is sent [MQTT-4.3.3-6].
     Released { upstream: Arc<str>, number: u64 },
+    /// What a plugin remembers in a binding.
+    State { binding: Arc<str>, plugin: Arc<str>, key: Arc<str> },
 }
 
 const QOS2: u8 = 1;
@@ -55,6 +57,7 @@ const RETAINED: u8 = 6;
 const UPSTREAM: u8 = 7;
 const RELEASED: u8 = 8;
 const UNFINISHED: u8 = 9;
+const STATE: u8 = 16;
 
 // === impl Change ===
 
@@ -86,7 +89,7 @@ impl Key {
             | Self::Will { client }
             | Self::Queued { client, .. }
             | Self::Unfinished { client, .. } => Some(client),
-            Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } => None,
+            Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } | Self::State { .. } => None,
         }
     }
 
@@ -101,6 +104,7 @@ impl Key {
             Self::Upstream { name } | Self::Released { upstream: name, .. } | Self::Unfinished { client: name, .. } => {
                 name.len()
             }
+            Self::State { binding, plugin, key } => binding.len() + plugin.len() + key.len(),
         }
     }
 
@@ -134,6 +138,11 @@ impl Key {
                 tagged(out, RELEASED, upstream);
                 out.put_u64_le(*number);
             }
+            Self::State { binding, plugin, key } => {
+                tagged(out, STATE, binding);
+                put_text(out, plugin);
+                put_text(out, key);
+            }
         }
     }
 
@@ -150,6 +159,7 @@ impl Key {
             UPSTREAM => Self::Upstream { name: name.into() },
             UNFINISHED => Self::Unfinished { client: name.into(), number: fields.u64()? },
             RELEASED => Self::Released { upstream: name.into(), number: fields.u64()? },
+            STATE => Self::State { binding: name.into(), plugin: fields.text()?.into(), key: fields.text()?.into() },
             tag => return Err(WireError::Unknown { what: "key", tag }),
         })
     }
@@ -163,7 +173,7 @@ mod tests {
 
     fn keys() -> impl Strategy<Value = Key> {
         let text = "[a-zé/]{0,20}";
-        (0..9_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
+        (0..10_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
             let name = Arc::<str>::from(one);
             match kind {
                 0 => Key::Qos2 { client: name, packet_id: number as u16 },
@@ -173,7 +183,8 @@ mod tests {
                 4 => Key::Queued { client: name, number },
                 5 => Key::Retained { topic: TopicName::parse(&format!("t{name}")).unwrap() },
                 6 => Key::Upstream { name },
-                7 => Key::Unfinished { client: name, number },
+                7 => Key::State { binding: name, plugin: two.as_str().into(), key: format!("{two}{number}").into() },
+                8 => Key::Unfinished { client: name, number },
                 _ => Key::Released { upstream: name, number },
             }
         })

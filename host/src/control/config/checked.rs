@@ -200,6 +200,8 @@ pub struct PluginLimits {
     pub max_outputs: usize,
     /// Bytes out of one call.
     pub max_output_bytes: usize,
+    /// Bytes that it may remember in one binding.
+    pub state: usize,
     /// Bytes of one payload or text that comes out.
     pub max_item_bytes: usize,
     /// Function pointers, over all tables of an instance.
@@ -225,6 +227,8 @@ pub struct Binding {
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,
+    /// How often its plugins with a clock are called.
+    pub tick: Option<Duration>,
     pub on_error: OnError,
     /// What is tried before `on_error`.
     pub faults: FaultPolicy,

@@ -117,6 +117,8 @@ impl Default for PluginLimits {
             max_outputs: 100,
             // Four of the largest packets.
             max_output_bytes: MIB,
+            // A hundred bytes about each of some thousand topics.
+            state: MIB,
             // The largest packet of a device.
             max_item_bytes: 256 * KIB,
             // A plugin in Rust has some hundreds, an interpreter some ten thousand.

@@ -56,7 +56,15 @@ fn copying() -> Binding {
     let filters = vec![TopicFilter::parse("from").unwrap()];
     let (name, on_error, to) = ("copying".into(), config::OnError::Drop, vec![destination]);
     Binding::new(
-        config::Binding { name, filters, plugins: vec![], on_error, faults: config::FaultPolicy::default(), to },
+        config::Binding {
+            name,
+            filters,
+            plugins: vec![],
+            tick: None,
+            on_error,
+            faults: config::FaultPolicy::default(),
+            to,
+        },
         None,
     )
 }

@@ -5,6 +5,8 @@
 
 mod context;
 mod log;
+mod metrics;
+mod state;
 mod wasi;
 
 use wasmtime::Engine;
@@ -20,12 +22,20 @@ use super::contract;
 use super::state::HostState;
 
 /// Interfaces of our own contract, by name. `types` has no functions and is imported for its types.
-const OWN: [&str; 3] = ["tidegate:plugin/types", "tidegate:plugin/log", "tidegate:plugin/context"];
+const OWN: [&str; 5] = [
+    "tidegate:plugin/types",
+    "tidegate:plugin/log",
+    "tidegate:plugin/context",
+    "tidegate:plugin/state",
+    "tidegate:plugin/metrics",
+];
 
 pub fn linker(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     contract::log::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| &mut state.log)?;
     contract::context::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| &mut state.origins)?;
+    contract::state::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| &mut state.store)?;
+    contract::metrics::add_to_linker::<_, HasSelf<_>>(&mut linker, |state: &mut HostState| &mut state.metrics)?;
     wasi::add_to_linker(&mut linker)?;
     Ok(linker)
 }

@@ -4,6 +4,8 @@
 //! each the ack of a device that asks for no room at all. A record of small changes alone therefore overtakes those with
 //! messages, and is written into what the log keeps free for notes, as long as enough of that is left.
 //!
+//! Not what a plugin remembers, however small: it knows of all messages before its own.
+//!
 //! Never past a record that changes the same key, and never past a small one of the same client: what the state says at the
 //! end, and in which order one client's state comes about, is as if nobody had overtaken.
 
@@ -49,7 +51,11 @@ pub(super) fn advance(records: &mut VecDeque<Record>) -> usize {
 
 fn is_small(record: &Record) -> bool {
     let fits = |change: &Change| change.value.as_ref().is_none_or(|value| value.len() <= MAX_VALUE_BYTES);
-    record.outputs.is_empty() && record.changes.iter().all(fits) && weight(record) <= MAX_BYTES
+    let remembers = |change: &Change| matches!(change.key, Key::State { .. });
+    record.outputs.is_empty()
+        && !record.changes.iter().any(remembers)
+        && record.changes.iter().all(fits)
+        && weight(record) <= MAX_BYTES
 }
 
 #[cfg(test)]
@@ -110,6 +116,12 @@ mod tests {
             small(&[subscription("b")]),
         ];
         assert_eq!(advanced(records), [3]);
+    }
+
+    #[test]
+    fn what_a_plugin_remembers_overtakes_nothing() {
+        let key = Key::State { binding: "b".into(), plugin: "p".into(), key: "n".into() };
+        assert!(advanced(vec![with_message(&[]), small(&[Change::put(key, "7")])]).is_empty());
     }
 
     #[test]

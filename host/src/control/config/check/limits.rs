@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use crate::control::config::checked::{BrokerLimits, PluginLimits};
 use crate::control::config::raw::Table;
+use crate::plugin::limits::MAX_STATE_TOTAL;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -57,6 +58,7 @@ pub fn plugin(table: &Table<'_>) -> PluginLimits {
         max_output_bytes: table
             .size("max_output_bytes", ByteSize::b(1)..=ByteSize::gib(1))
             .unwrap_or(default.max_output_bytes),
+        state: table.size("state", ByteSize::kib(1)..=ByteSize::b(MAX_STATE_TOTAL as u64)).unwrap_or(default.state),
         max_item_bytes: table.size("max_item_bytes", ByteSize::b(1)..=LARGEST_PACKET).unwrap_or(default.max_item_bytes),
         max_table_entries: table.number("max_table_entries", 1..=MANY).unwrap_or(default.max_table_entries),
         log_per_second: table.number("log_per_second", 1..=1_000).unwrap_or(default.log_per_second),
