@@ -10,9 +10,11 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bindings::{Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
+use crate::control::admin;
+use crate::control::clock::unix_ms;
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -21,9 +23,10 @@ use crate::ingress::connection;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::plugin::PluginStats;
-use crate::setup;
-use crate::spool::Spool;
+use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
+use crate::plugin::{self, LoadedPlugin, PluginStats};
+use crate::setup::{self, memory::state_limit};
+use crate::spool::{Receipt, Record, Restored, Spool, log};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -40,7 +43,7 @@ const CLOSED_BY: Duration = Duration::from_secs(7);
 const COMPILED: &str = "compiled";
 
 /// The log of what is acknowledged and not forwarded, in the data folder.
-const SPOOL: &str = "spool";
+pub const SPOOL: &str = "spool";
 
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
@@ -55,6 +58,8 @@ pub struct Gateway {
     workers: Workers,
     devices: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
+    archivist: JoinHandle<Result<(), String>>,
+    admin: JoinHandle<()>,
     stop_devices: CancellationToken,
     stop_senders: CancellationToken,
 }
@@ -69,10 +74,15 @@ impl Gateway {
         let stop_senders = CancellationToken::new();
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
-        let setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
-        let (workers, bindings) = start_chains(&config, setup.chains)?;
+        let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        log_plugins(&setup);
         let listeners = bind(&config).await?;
-        let spool = open_spool(&config, counters.clone())?;
+        let (spool, restored) = open_spool(&config, counters.clone())?;
+        // The spool's lock is held: no other gateway writes into this folder.
+        setup.remember_versions()?;
+        remember(&config, &setup.chains, &spool, &restored);
+        let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains), &setup.plugins)?;
+        let desk = open_archive(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -85,10 +95,25 @@ impl Gateway {
             senders.push(sender);
             upstreams.push((spec.name.clone(), status));
         }
+        let archivist = start_archivist(&desk, &spool, &dispatcher, &counters, &stop_senders);
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let devices = serve(listeners, limits, bus, dispatcher, counters.clone(), &stop_devices);
-        let plugins = setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        let registry = sessions(&limits, &bus, &dispatcher, &restored);
+        let clocks = dispatcher.clone();
+        let mut devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
+        for interval in clocks.intervals() {
+            devices.spawn(ticks::run(clocks.clone(), interval, unix_ms, stop_devices.clone()));
+        }
+        let plugins: Vec<_> =
+            setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
+        let state = admin::State {
+            desk,
+            spool: spool.clone(),
+            counters: counters.clone(),
+            upstreams: upstreams.clone(),
+            plugins: plugins.clone(),
+        };
+        let admin = admin::start(&config.gateway.data_dir, state, stop_senders.clone()).context("the admin socket")?;
         Ok(Self {
             addresses,
             counters,
@@ -98,6 +123,8 @@ impl Gateway {
             workers,
             devices,
             senders,
+            archivist,
+            admin,
             stop_devices,
             stop_senders,
         })
@@ -112,6 +139,8 @@ impl Gateway {
             reason = lost => bail!("{reason}; what was acknowledged is on disk, and is found at the next start"),
             thread = died => bail!("worker thread `{thread}` died; the log says why"),
             ended = self.devices.join_next() => bail!("a listener ended by itself: {ended:?}"),
+            ended = &mut self.archivist => bail!("the archive of dead letters ended: {ended:?}; they are kept in the spool"),
+            ended = &mut self.admin => bail!("the admin socket ended by itself: {ended:?}"),
             ended = first_ended(&mut self.senders) => bail!("the sender of upstream {ended} ended by itself"),
         }
         self.stop().await;
@@ -140,6 +169,8 @@ impl Gateway {
             // The sender bounds its own farewell; this is for one that hangs.
             let _ = tokio::time::timeout_at(begun + FAREWELL_BY, sender).await;
         }
+        let _ = tokio::time::timeout_at(begun + FAREWELL_BY, self.archivist).await;
+        let _ = tokio::time::timeout_at(begun + FAREWELL_BY, self.admin).await;
         if tokio::time::timeout_at(begun + CLOSED_BY, self.spool.close()).await.is_err() {
             tracing::warn!("the spool did not close in {CLOSED_BY:?}; the next start recovers it");
         }
@@ -150,7 +181,15 @@ impl Gateway {
                 "the books do not balance: a message is missing or was counted twice; please report this"
             );
         }
+        for (plugin, stats) in &self.plugins {
+            for (name, metric) in stats.metrics.snapshot() {
+                tracing::info!(plugin, "metric {name}={metric}");
+            }
+        }
         let counts: Vec<String> = self.counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
+        for (plugin, stats) in &self.plugins {
+            tracing::info!(plugin, "stopped; {stats}");
+        }
         tracing::info!(waiting = self.spool.waiting(), books = %balance, "stopped; counters {}", counts.join(" "));
     }
 
@@ -177,8 +216,19 @@ impl Gateway {
     }
 }
 
-fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool> {
-    let names: Vec<&str> = config.upstreams.iter().map(|upstream| upstream.name.as_str()).collect();
+fn log_plugins(setup: &setup::Setup) {
+    for plugin in &setup.plugins {
+        let sha256 = &plugin.component().inspection().sha256;
+        tracing::info!(plugin = plugin.name(), sha256, origin = %plugin.provenance(), "plugin loaded");
+    }
+    if setup.compiled > 0 {
+        tracing::info!(components = setup.compiled, "compiled; the next start finds them in the cache");
+    }
+}
+
+fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool, Restored)> {
+    let upstreams = config.upstreams.iter().map(|upstream| upstream.name.as_str());
+    let names: Vec<&str> = upstreams.chain([DEAD_LETTERS]).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
     restored.recovery.log();
     match config.spool.sync {
@@ -188,16 +238,50 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Spool>
         }
         Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
     }
-    Ok(spool)
+    Ok((spool, restored))
+}
+
+/// Gives plugins back what they remembered, before the first message.
+fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restored) {
+    let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
+    let orphans = plugin::restore(&stores, &restored.state);
+    let changes = orphans.settle(&stores, state_limit(config));
+    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() });
+}
+
+/// After the spool: the archive has to know whether it is the one that its letters came from.
+fn open_archive(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Desk> {
+    let spool = log::identity(&config.gateway.data_dir.join(SPOOL))?;
+    let archive = Archive::open(&config.gateway.data_dir.join(FOLDER), &config.dead_letters, spool, counters)?;
+    Ok(Desk::new(archive))
+}
+
+fn start_archivist(
+    desk: &Desk,
+    spool: &Spool,
+    dispatcher: &Arc<Dispatcher>,
+    counters: &Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinHandle<Result<(), String>> {
+    // It was opened with this line, so that there is one; a queue without a line has nothing to read.
+    let queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
+    let archivist = Archivist::new(desk.clone(), queue, dispatcher.clone(), counters.clone());
+    tokio::spawn(archivist.run(stop.clone()))
 }
 
 /// A lane for each binding that has plugins.
-fn start_chains(config: &Config, chains: Vec<Chain>) -> anyhow::Result<(Workers, Vec<Binding>)> {
+fn start_chains(
+    config: &Config,
+    chains: Vec<Chain>,
+    plugins: &[LoadedPlugin],
+) -> anyhow::Result<(Workers, Vec<Binding>)> {
     let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
     let mut lanes = lanes.into_iter();
     let with_lane = |spec: &config::Binding| {
         let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
-        Binding::new(spec.clone(), lane)
+        let of_binding = spec.plugins.iter().filter_map(|index| plugins.get(*index));
+        let digest = |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
+        Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())
     };
     Ok((workers, config.bindings.iter().map(with_lane).collect()))
 }
@@ -210,15 +294,8 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
     Ok(listeners)
 }
 
-/// The listeners and the clock of the sessions.
-fn serve(
-    listeners: Vec<Listener>,
-    limits: BrokerLimits,
-    bus: Arc<Bus>,
-    dispatcher: Arc<Dispatcher>,
-    counters: Arc<Counters>,
-    stop: &CancellationToken,
-) -> JoinSet<()> {
+/// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
@@ -226,6 +303,21 @@ fn serve(
     };
     let budget = Budget::new(limits.max_queued_bytes_total);
     let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    registry.restore(&last.state).log();
+    dispatcher.restore(&last.state);
+    registry
+}
+
+/// The listeners and the clock of the sessions.
+fn serve(
+    listeners: Vec<Listener>,
+    limits: BrokerLimits,
+    bus: Arc<Bus>,
+    dispatcher: Arc<Dispatcher>,
+    registry: Registry,
+    counters: Arc<Counters>,
+    stop: &CancellationToken,
+) -> JoinSet<()> {
     let places = Arc::new(Semaphore::new(limits.max_connections));
     let parked_bytes = Arc::new(AtomicUsize::new(0));
     let complaints = RateLimit::per_second(COMPLAINTS_PER_SECOND);
@@ -257,7 +349,7 @@ async fn sweep(context: Arc<connection::Context>, stop: CancellationToken) {
 /// Lets the upstreams that are there take what waits.
 async fn drain(spool: &Spool, upstreams: &[(String, watch::Receiver<UpstreamStatus>)], deadline: tokio::time::Instant) {
     let connected = || upstreams.iter().any(|(_, status)| status.borrow().connected);
-    while spool.waiting() > 0 && connected() && tokio::time::Instant::now() < deadline {
+    while spool.deliverable() > 0 && connected() && tokio::time::Instant::now() < deadline {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -8,6 +8,7 @@ pub mod cli;
 pub mod control;
 pub mod egress;
 pub mod ingress;
+pub mod letters;
 pub mod message;
 pub mod plugin;
 pub mod setup;

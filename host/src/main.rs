@@ -5,6 +5,10 @@ use std::process::ExitCode;
 use clap::Parser;
 use tidegate::cli::Cli;
 
+/// Measured beside the C library's: 15 to 25 % less CPU for a message (`docs/performance.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     Cli::parse().run()
 }

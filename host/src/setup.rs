@@ -1,18 +1,25 @@
 //! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
 //!
+//! [`memory`] looks at what only plugins that are loaded can say: who has a clock, who remembers.
+//!
 //! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
+
+pub mod memory;
 
 use std::path::Path;
 
 use crate::chain::Chain;
 use crate::control::config::Config;
 use crate::egress;
-use crate::plugin::{Engine, LoadedPlugin};
+use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
 
 pub struct Setup {
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Vec<LoadedPlugin>,
+    /// Components that were not in the cache.
+    pub compiled: u64,
+    trust: Option<Trust>,
     /// One for each binding that has plugins, in order.
     pub chains: Vec<Chain>,
 }
@@ -26,22 +33,41 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     let mut refusals = Vec::new();
     let upstreams = config.upstreams.iter().map(egress::prepare);
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, &mut refusals)).collect();
-    let plugins = load_plugins(config, cache, &mut refusals);
+    let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), &mut refusals);
+    let engine = keep(engine(config, cache), &mut refusals).flatten();
+    let plugins = load_plugins(config, engine.as_ref(), trust.as_ref(), &mut refusals);
     let chains = match plugins.iter().all(Option::is_some) {
         true => start_chains(config, &plugins, &mut refusals),
         false => Vec::new(),
     };
-    let plugins = plugins.into_iter().flatten().collect();
-    if refusals.is_empty() { Ok(Setup { upstreams, plugins, chains }) } else { Err(Refusals(refusals)) }
+    let plugins: Vec<_> = plugins.into_iter().flatten().collect();
+    if refusals.is_empty() {
+        refusals.extend(memory::refusals(config, &plugins, &chains));
+    }
+    let compiled = engine.map_or(0, |engine| engine.compiled());
+    match refusals.is_empty() {
+        true => Ok(Setup { upstreams, plugins, compiled, trust, chains }),
+        false => Err(Refusals(refusals)),
+    }
+}
+
+/// Only when there is a plugin that needs it.
+fn engine(config: &Config, cache: Option<&Path>) -> Result<Option<Engine>, EngineError> {
+    match config.plugins.is_empty() {
+        true => Ok(None),
+        false => Engine::new(&config.engine, cache).map(Some),
+    }
 }
 
 /// In the order of the configuration, with a gap for each that is refused.
-fn load_plugins(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Vec<Option<LoadedPlugin>> {
-    if config.plugins.is_empty() {
-        return Vec::new();
-    }
-    let Some(engine) = keep(Engine::new(cache), refusals) else { return vec![None; config.plugins.len()] };
-    let load = |plugin| LoadedPlugin::load(&engine, plugin);
+fn load_plugins(
+    config: &Config,
+    engine: Option<&Engine>,
+    trust: Option<&Trust>,
+    refusals: &mut Vec<String>,
+) -> Vec<Option<LoadedPlugin>> {
+    let (Some(engine), Some(trust)) = (engine, trust) else { return vec![None; config.plugins.len()] };
+    let load = |plugin| LoadedPlugin::load(engine, trust, plugin);
     let named =
         config.plugins.iter().map(|plugin| load(plugin).map_err(|error| format!("plugin `{}`: {error}", plugin.name)));
     named.map(|plugin| keep(plugin, refusals)).collect()
@@ -52,9 +78,17 @@ fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mu
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
     let chain = |binding: &crate::control::config::Binding| {
         let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
-        Chain::load(&binding.name, &of_binding.collect::<Vec<_>>())
+        Chain::load(&binding.name, &of_binding.collect::<Vec<_>>(), &binding.faults)
     };
     with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()
+}
+
+impl Setup {
+    /// What runs from now on must not become older. To be said once all the rest has succeeded.
+    pub fn remember_versions(&mut self) -> Result<(), LedgerError> {
+        let running = self.plugins.iter().map(|plugin| (plugin.name(), plugin.provenance()));
+        self.trust.as_mut().map_or(Ok(()), |trust| trust.remember(running))
+    }
 }
 
 fn keep<T, E: std::fmt::Display>(result: Result<T, E>, refusals: &mut Vec<String>) -> Option<T> {

@@ -18,3 +18,15 @@ wit_bindgen::generate!({
     export_macro_name: "export_component",
     default_bindings_module: "tidegate_plugin::bindings",
 });
+
+/// The world of the clock alone: only a plugin that is exported with `tick` has it.
+pub mod timer {
+    wit_bindgen::generate!({
+        world: "plugin-timer",
+        path: "../wit",
+        with: { "tidegate:plugin/types@0.1.0": crate::bindings::tidegate::plugin::types },
+        pub_export_macro: true,
+        export_macro_name: "export_timer",
+        default_bindings_module: "tidegate_plugin::bindings::timer",
+    });
+}

@@ -36,6 +36,9 @@
 //! | read it | [`Message`], [`Pointer`] |
 //! | check the configuration, once | [`Plugin::init`] |
 //! | remember something between messages | a field with `#[serde(skip)]`: see [`Plugin`] |
+//! | remember it for good, over restarts and crashes | [`state`] |
+//! | do something now and then | [`Plugin::tick`], `export!(Window, tick)` |
+//! | count something for the operator | [`metrics`] |
 //! | fail | [`bail!`], `?` on any error, [`Error::transient`] |
 //! | say something to the operator | [`log`] |
 //! | test it, without wasm and without a gateway | [`testing`] |
@@ -56,10 +59,13 @@ mod export;
 pub mod guest;
 pub mod log;
 mod message;
+pub mod metrics;
 mod origin;
 mod output;
 mod plugin;
 mod pointer;
+pub mod state;
+#[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
 
 pub use bindings::tidegate::plugin::types::{Properties, Qos as QoS};
@@ -71,6 +77,8 @@ pub use pointer::Pointer;
 
 /// What a plugin needs, in one line.
 pub mod prelude {
-    pub use crate::{Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log};
+    pub use crate::{
+        Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log, metrics, state,
+    };
     pub use serde::{Deserialize, Serialize};
 }

@@ -1,5 +1,7 @@
 //! What an author writes.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 
 use crate::{Message, Outputs, Result};
@@ -39,7 +41,8 @@ use crate::{Message, Outputs, Result};
 /// }
 /// ```
 ///
-/// State is memory: bound it, and expect to lose it when the gateway restarts or the plugin panics.
+/// Such a field is memory: bound it, and expect to lose it when the gateway restarts or the plugin panics. What must not be lost goes
+/// into [`state`](crate::state).
 ///
 /// # Mistakes
 /// rustc finds the classic ones. A plugin that cannot be configured:
@@ -80,5 +83,13 @@ pub trait Plugin: DeserializeOwned + 'static {
     fn transform(&mut self, message: &Message) -> Result<Outputs> {
         let _ = message;
         Ok(Outputs::same())
+    }
+
+    /// What to make of the time: called on the interval `tick` of the binding, when the plugin is exported with
+    /// `export!(Window, tick)`. `now` is the gateway's clock since the Unix epoch, as in [`Message::arrived`]. The messages go on
+    /// through the rest of the chain. A tick that was missed is not made up for.
+    fn tick(&mut self, now: Duration) -> Result<Vec<Message<'static>>> {
+        let _ = now;
+        Ok(Vec::new())
     }
 }

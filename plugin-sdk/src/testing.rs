@@ -19,19 +19,23 @@
 //! ```
 //!
 //! A message passes through the same code as in the gateway, so what comes back is what would leave, with topic, QoS,
-//! retain and properties. The clock stands still until [`Tester::at`] moves it.
+//! retain and properties. The clock stands still until [`Tester::at`] moves it, and [`Tester::tick`] is the gateway's interval.
+//! [`Tester::restart`] is a gateway that was killed: fields are lost, [`state`](crate::state) is not.
 
+use std::fmt;
 use std::time::Duration;
 
 pub use serde_json::json;
 
 use crate::bindings::tidegate::plugin::types as wit;
-use crate::{Message, Plugin, Result, guest};
+use crate::state::fake::Table;
+use crate::{Message, Plugin, Result, guest, metrics, state};
 
 /// A plugin, configured, and the world around it.
-#[derive(Debug)]
 pub struct Tester<P> {
     plugin: P,
+    config: String,
+    state: Table,
     now: Duration,
 }
 
@@ -40,8 +44,14 @@ pub struct Tester<P> {
 impl<P: Plugin> Tester<P> {
     /// Configures the plugin as the gateway would. The error is what an operator would read.
     pub fn configured(config: serde_json::Value) -> Result<Self> {
-        let plugin = guest::configure(&config.to_string())?;
-        Ok(Self { plugin, now: Duration::ZERO })
+        let config = config.to_string();
+        Ok(Self { plugin: guest::configure(&config)?, config, state: Table::new(), now: Duration::ZERO })
+    }
+
+    /// Begins again with what is durable.
+    pub fn restart(&mut self) -> Result<&mut Self> {
+        self.plugin = guest::configure(&self.config)?;
+        Ok(self)
     }
 
     /// Sets the arrival time of what is sent from now on.
@@ -58,7 +68,8 @@ impl<P: Plugin> Tester<P> {
 
     /// Sends any message; returns what comes out.
     pub fn handle(&mut self, message: &Message) -> Result<Vec<Message<'static>>> {
-        Ok(match guest::decide(&mut self.plugin, message)? {
+        let plugin = &mut self.plugin;
+        Ok(match state::fake::during(&mut self.state, || guest::decide(plugin, message))? {
             wit::Verdict::Drop => vec![],
             wit::Verdict::Forward => vec![message.keep()],
             wit::Verdict::Replace(payload) => vec![message.keep().with_payload(payload)],
@@ -66,15 +77,33 @@ impl<P: Plugin> Tester<P> {
         })
     }
 
-    /// The plugin, to look at its state.
+    /// The clock's turn, at the time that [`Tester::at`] has set; returns what comes out.
+    pub fn tick(&mut self) -> Result<Vec<Message<'static>>> {
+        let (plugin, now) = (&mut self.plugin, self.now);
+        let made = state::fake::during(&mut self.state, || guest::tick(plugin, now))?;
+        Ok(made.into_iter().map(Message::from).collect())
+    }
+
+    /// A number that the plugin has counted or set, over all of this thread's testers.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        metrics::fake::get(name)
+    }
+
+    /// The plugin, to look at its fields.
     pub fn plugin(&mut self) -> &mut P {
         &mut self.plugin
     }
 
     /// What was logged since the last look, by this test.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn log(&self) -> Vec<(crate::log::Level, String)> {
         crate::log::fake::take()
+    }
+}
+
+/// Without the configuration, in which there may be secrets.
+impl<P: fmt::Debug> fmt::Debug for Tester<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tester").field("plugin", &self.plugin).field("now", &self.now).finish_non_exhaustive()
     }
 }
 

@@ -219,3 +219,14 @@ fn a_binding_may_pass_or_drop_what_fails() {
         assert_eq!((counters["failed"], counters[counter]), (1, 1));
     }
 }
+
+tidegate_tests::also_on_pulley! {
+    a_message_goes_through_the_plugins_of_its_binding_in_order,
+    one_message_may_become_many,
+    several_bindings_make_their_outputs_in_the_order_of_the_file,
+    a_message_that_no_binding_matches_stays_local,
+    a_dollar_topic_matches_only_a_filter_that_names_it,
+    what_is_republished_meets_the_bindings_again_but_not_for_ever,
+    a_message_that_fails_becomes_a_dead_letter_that_says_why,
+    a_binding_may_pass_or_drop_what_fails,
+}

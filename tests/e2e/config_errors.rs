@@ -113,6 +113,20 @@ fn an_import_that_is_not_granted_is_refused_by_its_name() {
     }
 }
 
+#[test]
+fn an_import_that_could_be_granted_is_refused_with_the_line_that_grants_it() {
+    let component = component_that_imports("wasi:random/random@0.2.6");
+    for finished in refused(&with_component("dice.wasm", Some(&component))) {
+        assert_says(&finished, &["dice.wasm", "wasi:random/random", r#"grants = ["random"]"#]);
+    }
+    let home = with_component("dice.wasm", Some(&component));
+    let config = fs::read_to_string(home.path().join("gateway.toml")).unwrap() + "grants = [\"random\"]\n";
+    fs::write(home.path().join("gateway.toml"), config).unwrap();
+    for finished in refused(&home) {
+        assert_says(&finished, &["dice.wasm", "not a plugin"]);
+    }
+}
+
 /// `(component (import NAME (instance)))`, by hand: a type section with an empty instance type, and its import.
 fn component_that_imports(name: &str) -> Vec<u8> {
     let section = |id: u8, body: &[u8]| [&[id, body.len() as u8], body].concat();

@@ -16,6 +16,9 @@ plugins = ["vices"]
 to = [{ local = true, topic = "out/{topic}" }]
 on_error = "dead-letter"
 dead_letter_topic = "out/dead"
+retry = { attempts = 3, backoff = "10ms" }
+# What a breaker does is told in `resting_plugins`.
+breaker = { faults = 10000, within = "1ms" }
 
 [plugins.honest]
 component = "plugins/threshold.wasm"
@@ -55,11 +58,18 @@ fn only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures() {
         ("panic", "trapped"),
         ("exit", "trapped"),
         ("recurse", "trapped"),
+        ("sleep", "trapped"),
         ("loop", "passed its deadline"),
+        ("chatter", "passed its deadline"),
+        ("wait", "passed its deadline"),
         ("memory", "passed its memory limit"),
+        ("hoard", "passed its memory limit"),
         ("flood", "gave an invalid answer"),
         ("bulk", "gave an invalid answer"),
+        ("item", "gave an invalid answer"),
         ("topic", "gave an invalid answer"),
+        ("garbled", "gave an invalid answer"),
+        ("forge", "gave an invalid answer"),
         ("refuse", "refused the message"),
         ("transient", "cannot handle the message now"),
     ];
@@ -112,4 +122,48 @@ fn another_binding_goes_on_while_a_plugin_loops() {
         topics.iter().rev().skip_while(|topic| *topic != "out/other").filter(|topic| *topic == "out/dead");
     assert!(dead_before_last_other.count() < 4, "the honest binding waited for the looping one: {topics:?}");
     gateway.stop();
+}
+
+#[test]
+fn a_plugin_that_floods_the_log_is_cut_short_and_cannot_forge_a_line() {
+    let Site { gateway, mut listener, mut device } = site();
+    device.publish("risky/x", "log", 1);
+    assert_eq!(listener.expect_delivery().payload, "log");
+    let said = gateway.log().all().into_iter().filter(|line| line.contains("so much to say")).collect::<Vec<_>>();
+    assert!((1..=100).contains(&said.len()), "{} of 10000 lines", said.len());
+    assert!(said.iter().all(|line| line.contains(r"say\u{1b}[2J\r\nERROR tidegate: forged")), "{said:?}");
+    assert_eq!(gateway.log().count(|line| line.starts_with("ERROR")), 0);
+    gateway.stop();
+}
+
+#[test]
+fn a_plugin_sees_nothing_of_the_machine_and_the_time_of_its_message() {
+    let Site { gateway, mut listener, mut device } = site();
+    device.publish("risky/x", "world", 1);
+    let seen = listener.expect_delivery().payload;
+    let time =
+        seen.strip_prefix("[\"").and_then(|seen| seen.strip_suffix("\"]")).and_then(|time| time.parse::<u64>().ok());
+    assert!(time.is_some(), "files, environment or a clock that runs: {seen}");
+    gateway.stop();
+}
+
+#[test]
+fn what_a_plugin_cannot_handle_now_is_tried_again_and_keeps_its_place() {
+    let Site { gateway, mut listener, mut device } = site();
+    let burst = ["echo 1", "moody", "echo 2", "transient", "echo 3"];
+    let packets = (1..).zip(burst).flat_map(|(id, payload)| publish(V4, "risky/x", payload).qos(1, id).encode());
+    device.send(&packets.collect::<Vec<_>>());
+    for payload in burst {
+        let delivered = listener.expect_delivery();
+        assert_eq!(delivered.payload, payload, "in order");
+        assert_eq!(delivered.topic == "out/dead", payload == "transient", "after three attempts");
+    }
+    let counters = gateway.stop();
+    assert_eq!((counters["chained"], counters["dead_lettered"]), (4, 1));
+}
+
+tidegate_tests::also_on_pulley! {
+    only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures,
+    a_fault_in_the_middle_of_a_burst_costs_one_message,
+    another_binding_goes_on_while_a_plugin_loops,
 }

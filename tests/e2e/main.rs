@@ -2,10 +2,20 @@
 
 mod bindings;
 mod config_errors;
+mod dead_letters;
+mod disk_faults;
 mod hostile_plugins;
 mod interop;
+mod kills;
 mod malformed;
+mod plugin_state;
 mod qos_kept;
+mod restart;
+mod resting_plugins;
 mod rumqttd_faults;
+mod sandbox;
 mod sessions;
+mod spool_commands;
+mod trust;
+mod upstream_faults;
 mod upstream_outage;

@@ -3,6 +3,7 @@
 //! Asked for with the same packages and features as `cargo test --workspace`, so that cargo has compiled the dependencies
 //! already; a narrower question (`-p tidegate`) would have other features and compile the larger half of them again.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -12,21 +13,40 @@ use crate::process::{Finished, finish};
 /// The `tidegate` program, of the same profile as this test.
 pub fn tidegate() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| build(&[]))
+}
+
+/// The same with kill points (`host/src/control/kill_point.rs`): of the dependencies nothing is compiled again.
+///
+/// Cargo has one place for both. So this one is copied away, and the real one put back, before anybody starts either: whoever
+/// uses this asks for it first.
+pub fn with_kill_points() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
-        let folder = profile_folder();
-        let mut cargo = cargo();
-        cargo.args(["build", "--workspace", "--bin", "tidegate", "--test", "e2e"]);
-        match folder.file_name().and_then(|name| name.to_str()) {
-            Some("debug") | None => {}
-            Some(profile) => drop(cargo.args(["--profile", profile])),
-        }
-        must_succeed(&mut cargo);
-        folder.join("tidegate")
+        let aside = shared_folder().join("tidegate-with-kill-points");
+        fs::create_dir_all(shared_folder()).expect("a folder below target");
+        // Not over the old one: that may be running still.
+        let _ = fs::remove_file(&aside);
+        fs::copy(build(&["--features", "tidegate/failpoints"]), &aside).expect("a copy below target");
+        tidegate();
+        aside
     })
 }
 
-/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `reading.wasm`
-/// for the benchmarks.
+fn build(more: &[&str]) -> PathBuf {
+    let folder = profile_folder();
+    let mut cargo = cargo();
+    cargo.args(["build", "--workspace", "--bin", "tidegate", "--test", "e2e"]).args(more);
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => {}
+        Some(profile) => drop(cargo.args(["--profile", profile])),
+    }
+    must_succeed(&mut cargo);
+    folder.join("tidegate")
+}
+
+/// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `counting.wasm` for
+/// those of state, `reading.wasm` for the benchmarks.
 pub fn plugins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -57,6 +77,15 @@ fn workspace() -> &'static Path {
 fn cargo() -> Command {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.current_dir(workspace());
+    // What `cargo test` says to this process about itself. The build script of `ring` runs again when it changes, and with it
+    // everything above TLS would be compiled twice in each round.
+    for (name, _) in std::env::vars_os() {
+        let about_us =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if about_us {
+            cargo.env_remove(name);
+        }
+    }
     cargo
 }
 

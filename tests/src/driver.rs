@@ -14,6 +14,10 @@ pub const WINDOW: usize = 20;
 /// What the gateway makes of a message: topic and payload upstream, from the topic, the identity and the number here.
 pub type Expect = fn(topic: &str, id: &str, number: usize) -> (String, String);
 
+/// The gateway closed the connection.
+#[derive(Debug)]
+pub struct Cut;
+
 pub struct Driver {
     raw: Raw,
     name: String,
@@ -23,9 +27,18 @@ pub struct Driver {
     padding: String,
     sent: usize,
     next_id: u16,
-    inflight: BTreeMap<u16, String>,
+    /// By packet identifier, which rises with the order of sending: no driver sends more than there are.
+    inflight: BTreeMap<u16, Flight>,
     acknowledged: usize,
     pongs: usize,
+}
+
+/// A message without its last ack.
+struct Flight {
+    message: String,
+    packet: wire::Publish,
+    /// The gateway has it: from here on only PUBREL is sent.
+    received: bool,
 }
 
 // === impl Driver ===
@@ -64,11 +77,19 @@ impl Driver {
         let packet = wire::publish(self.raw.version(), &self.topic, payload).qos(self.qos, self.next_id);
         self.raw.send(&packet.encode());
         if self.qos > 0 {
-            self.inflight.insert(self.next_id, id);
+            self.inflight.insert(self.next_id, Flight { message: id, packet, received: false });
         }
         self.next_id = self.next_id.checked_add(1).unwrap_or(1);
         self.sent += 1;
         true
+    }
+
+    /// Sends until the window is full.
+    pub fn fill_window(&mut self, oracle: &mut Oracle) {
+        let mut has_room = true;
+        while has_room {
+            has_room = self.try_send(oracle);
+        }
     }
 
     /// Sends `count` more and waits for every ack.
@@ -95,15 +116,24 @@ impl Driver {
 
     /// Handles one packet, if one comes in time. Acks become obligations.
     pub fn listen(&mut self, patience: Duration, oracle: &mut Oracle) -> bool {
+        self.try_listen(patience, oracle)
+            .unwrap_or_else(|Cut| panic!("{}: the gateway closed the connection", self.name))
+    }
+
+    /// The same for a gateway that may die meanwhile.
+    pub fn try_listen(&mut self, patience: Duration, oracle: &mut Oracle) -> Result<bool, Cut> {
         let packet = match self.raw.next(patience) {
             Next::Packet(packet) => packet,
-            Next::Silence => return false,
-            Next::Closed => panic!("{}: the gateway closed the connection", self.name),
+            Next::Silence => return Ok(false),
+            Next::Closed => return Err(Cut),
         };
         match packet.kind() {
-            PUBREC => self.raw.send(&wire::ack(PUBREL, packet.packet_id())),
+            PUBREC => {
+                self.inflight.entry(packet.packet_id()).and_modify(|flight| flight.received = true);
+                self.raw.send(&wire::ack(PUBREL, packet.packet_id()));
+            }
             PUBACK | PUBCOMP => {
-                let message = self
+                let Flight { message, .. } = self
                     .inflight
                     .remove(&packet.packet_id())
                     .unwrap_or_else(|| panic!("an ack for nothing: {packet:?}"));
@@ -113,7 +143,19 @@ impl Driver {
             PINGRESP => self.pongs += 1,
             _ => panic!("{}: unexpected {packet:?}", self.name),
         }
-        true
+        Ok(true)
+    }
+
+    /// Goes on in the same session, on a new connection: everything unfinished is sent again [MQTT-4.4.0-1].
+    pub fn resume(&mut self, raw: Raw) {
+        self.raw = raw;
+        for (packet_id, flight) in &self.inflight {
+            if flight.received {
+                self.raw.send(&wire::ack(PUBREL, *packet_id));
+            } else {
+                self.raw.send(&flight.packet.clone().dup().encode());
+            }
+        }
     }
 
     pub fn unacknowledged(&self) -> usize {

@@ -1,27 +1,50 @@
 //! A gateway: the real binary with a configuration of its own, on a port that the kernel gave it.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::net::SocketAddr;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::binary;
 use crate::counters::Counters;
 use crate::eventually::{SOON, eventually, soon};
 use crate::process::{Finished, Lines, Process};
+use crate::{backend, binary};
 
 /// What every test needs and none is about. The rest of a test's configuration follows.
 const PRELUDE: &str =
     "[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n\n";
 
 pub struct Gateway {
-    home: Home,
+    home: Arc<Home>,
     process: Process,
     address: SocketAddr,
+    ready_after: Duration,
 }
+
+/// What is run: the binary as it is shipped, unless a test wants it to suffer.
+#[derive(Clone, Debug, Default)]
+pub struct Launch {
+    /// Another build of it.
+    pub program: Option<PathBuf>,
+    /// What runs it: `strace` with its arguments.
+    pub under: Vec<String>,
+    pub env: Vec<(String, String)>,
+}
+
+/// It has ended before it let a device in.
+#[derive(Debug)]
+pub struct Stillborn {
+    pub status: ExitStatus,
+    pub log: Lines,
+}
+
+/// One that has ended, with everything that it left on disk.
+pub struct Stopped(Arc<Home>);
 
 /// A folder with a configuration in it, and the plugins beside it: `component = "plugins/threshold.wasm"`.
 pub struct Home(TempDir);
@@ -31,7 +54,7 @@ pub struct Home(TempDir);
 impl Home {
     /// `config` is TOML; the gateway's name, its data folder and its listener are added.
     pub fn new(config: &str) -> Self {
-        Self::exactly(&format!("{PRELUDE}{config}"))
+        Self::exactly(&format!("{PRELUDE}{}{config}", backend::table()))
     }
 
     /// Nothing added.
@@ -43,6 +66,8 @@ impl Home {
         // Compiled once for all tests: they would spend most of their time on it.
         let compiled = binary::shared_folder().join("compiled");
         fs::create_dir_all(&compiled).expect("a folder below target");
+        // Where the umask lets a group write, the gateway would refuse it.
+        fs::set_permissions(&compiled, Permissions::from_mode(0o700)).expect("a folder of our own");
         fs::create_dir(path.join("data")).expect("a folder in a temporary folder");
         symlink(compiled, path.join("data/compiled")).expect("a link in a temporary folder");
         Self(folder)
@@ -57,8 +82,43 @@ impl Home {
         binary::run(&[&[command, "-c", "gateway.toml"], more].concat(), self.path())
     }
 
+    /// Runs `tidegate spool` on this configuration, to its end.
+    pub fn spool(&self, command: &str, more: &[&str]) -> Finished {
+        binary::run(&[&["spool", command, "-c", "gateway.toml"], more].concat(), self.path())
+    }
+
     fn config(&self) -> String {
         fs::read_to_string(self.path().join("gateway.toml")).unwrap_or_default()
+    }
+}
+
+// === impl Launch ===
+
+impl Launch {
+    /// The build with kill points; `failpoints` says what is to happen there.
+    pub fn failing(failpoints: &str) -> Self {
+        let env = vec![("FAILPOINTS".to_owned(), failpoints.to_owned())];
+        Self { program: Some(binary::with_kill_points().to_owned()), env, ..Self::default() }
+    }
+
+    /// A process that nobody has looked at yet.
+    pub fn start(&self, home: &Home) -> Process {
+        Process::start("tidegate run", &mut self.command(home))
+    }
+
+    fn command(&self, home: &Home) -> Command {
+        let program = self.program.as_deref().unwrap_or_else(|| binary::tidegate());
+        let mut command = match self.under.split_first() {
+            Some((tracer, args)) => {
+                let mut command = Command::new(tracer);
+                command.args(args).arg(program);
+                command
+            }
+            None => Command::new(program),
+        };
+        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
+        command.envs(self.env.iter().cloned());
+        command
     }
 }
 
@@ -67,21 +127,81 @@ impl Home {
 impl Gateway {
     /// Starts it, and returns when devices can connect.
     pub fn start(config: &str) -> Self {
-        let home = Home::new(config);
-        let mut command = Command::new(binary::tidegate());
-        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
-        let mut process = Process::start("tidegate run", &mut command);
-        let address = eventually("the gateway listens", SOON, || {
-            if let Some(status) = process.has_ended() {
-                panic!("the gateway ended ({status}) instead of listening; its configuration:\n{}", home.config());
-            }
-            process.err().find(address)
+        Self::launch(&Arc::new(Home::new(config)), &Launch::default())
+    }
+
+    /// The same at a place where one may have run before.
+    pub fn launch(home: &Arc<Home>, how: &Launch) -> Self {
+        Self::try_launch(home, how).unwrap_or_else(|Stillborn { status, log }| {
+            panic!(
+                "the gateway ended ({status}) instead of listening; its configuration:\n{}\n{}",
+                home.config(),
+                log.text()
+            )
+        })
+    }
+
+    /// The same for one that may be killed while it starts.
+    pub fn try_launch(home: &Arc<Home>, how: &Launch) -> Result<Self, Stillborn> {
+        let started = Instant::now();
+        let mut process = how.start(home);
+        let address = eventually("the gateway listens", SOON, || match process.err().find(address) {
+            Some(address) => Some(Ok(address)),
+            None => process.has_ended().map(Err),
         });
-        Self { home, process, address }
+        match address {
+            Ok(address) => Ok(Self { home: home.clone(), process, address, ready_after: started.elapsed() }),
+            Err(status) => Err(Stillborn { status, log: process.err().clone() }),
+        }
+    }
+
+    /// From the start of the process until devices could connect.
+    pub fn ready_after(&self) -> Duration {
+        self.ready_after
+    }
+
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Waits until so many dead letters are in the archive, as a command sees it.
+    pub fn expect_letters(&self, count: usize) {
+        soon(&format!("{count} dead letters"), || {
+            let finished = self.home().spool("export", &["--dead-letters"]);
+            finished.code == Some(0) && finished.out.lines().count() == count
+        });
+    }
+
+    /// SIGKILL: what was only in memory is gone.
+    pub fn kill(mut self) -> Stopped {
+        self.process.kill();
+        Stopped(self.home.clone())
+    }
+
+    /// As [`Gateway::stop`], for those who go on with what is on disk.
+    pub fn stop_and_keep(mut self) -> Stopped {
+        self.end();
+        Stopped(self.home.clone())
+    }
+
+    /// Waits for the end that it finds by itself.
+    pub fn wait_for_end(mut self) -> ExitStatus {
+        self.process.wait()
+    }
+
+    /// SIGKILL, and a new process in the same place. It listens on another port.
+    pub fn crash(&mut self) {
+        self.process.kill();
+        *self = Self::launch(&self.home, &Launch::default());
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Its resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        self.process.memory()
     }
 
     /// The process, for whoever measures it.
@@ -111,10 +231,10 @@ impl Gateway {
 
     /// SIGTERM, exit code 0, and every message accounted for.
     pub fn stop(mut self) -> Counters {
-        self.stop_and_account()
+        self.end()
     }
 
-    fn stop_and_account(&mut self) -> Counters {
+    fn end(&mut self) -> Counters {
         self.process.terminate();
         let status = self.process.wait();
         assert!(status.success(), "the gateway did not stop in good order: {status}");
@@ -129,13 +249,23 @@ impl Gateway {
     }
 }
 
+impl Stopped {
+    pub fn home(&self) -> &Home {
+        &self.0
+    }
+
+    pub fn start_again(self) -> Gateway {
+        Gateway::launch(&self.0, &Launch::default())
+    }
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- gateway.toml ---\n{}", self.home.config());
         } else if self.process.has_ended().is_none() {
             // Every test ends with the books, whatever it was about.
-            self.stop_and_account();
+            self.end();
         }
     }
 }

@@ -4,26 +4,39 @@
 //! |---|---|
 //! | the binary and the plugins, built once | [`binary`] |
 //! | a gateway on a port of its own | [`gateway`] |
-//! | an upstream | [`mosquitto`] |
+//! | the same on the other engine | [`backend`] |
+//! | an upstream | [`mosquitto`], or one that a test has in its hand: [`upstream`] |
+//! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | a stream of messages and the acks they got | [`driver`] |
+//! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
+//! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
+//! | a disk that fills up, or whose power is cut | [`mounted`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
 
+pub mod backend;
 pub mod binary;
+pub mod chaos;
 pub mod counters;
 pub mod device;
 pub mod driver;
 pub mod eventually;
+pub mod fleet;
 pub mod gateway;
+pub mod moments;
 pub mod mosquitto;
+pub mod mounted;
 pub mod oracle;
 pub mod ports;
 pub mod process;
 pub mod raw;
 pub mod sink;
+pub mod stubborn;
+pub mod trial;
+pub mod upstream;
 pub mod wire;

@@ -18,16 +18,33 @@ pub struct Mosquitto {
     folder: TempDir,
     address: SocketAddr,
     process: Option<Process>,
+    more: String,
 }
+
+/// For an upstream, which is to be none of the limits.
+const UNLIMITED: &str = "max_queued_messages 0\nqueue_qos0_messages true\n";
 
 // === impl Mosquitto ===
 
 impl Mosquitto {
     pub fn start() -> Self {
-        let mut mosquitto = Self::stopped();
+        Self::stopped().started()
+    }
+
+    /// As a gateway of its own kind: a bridge that forwards `load/#` to `up/load/#`, with the limits that it comes with.
+    pub fn bridge(upstream: SocketAddr) -> Self {
+        let more = format!(
+            "connection cloud\naddress {upstream}\ntopic load/# out 2 \"\" up/\ncleansession false\n\
+             try_private false\nnotifications false\nrestart_timeout 1\n"
+        );
+        Self { more, ..Self::stopped() }.started()
+    }
+
+    fn started(mut self) -> Self {
+        let mosquitto = &mut self;
         for _ in 0..ATTEMPTS {
             if mosquitto.try_start() {
-                return mosquitto;
+                return self;
             }
             mosquitto.address.set_port(ports::free());
         }
@@ -38,7 +55,7 @@ impl Mosquitto {
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        Self { folder, address, process: None }
+        Self { folder, address, process: None, more: UNLIMITED.to_owned() }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -90,10 +107,11 @@ impl Mosquitto {
         // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
         format!(
             "listener {} {}\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\n\
-             max_queued_messages 0\nqueue_qos0_messages true\nlog_dest stderr\nlog_type all\nconnection_messages true\n",
+             log_dest stderr\nlog_type all\nconnection_messages true\n{}",
             self.address.port(),
             self.address.ip(),
-            folder.display()
+            folder.display(),
+            self.more,
         )
     }
 }

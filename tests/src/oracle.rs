@@ -68,6 +68,17 @@ impl Oracle {
         self.acknowledged.insert(id.to_owned());
     }
 
+    /// What another one knows, of other streams.
+    pub fn absorb(&mut self, other: Self) {
+        self.sent.extend(other.sent);
+        self.acknowledged.extend(other.acknowledged);
+    }
+
+    /// The identities of what must arrive.
+    pub fn owed(&self) -> impl Iterator<Item = &str> {
+        self.acknowledged.iter().map(String::as_str)
+    }
+
     pub fn obligations(&self) -> usize {
         self.acknowledged.len()
     }
@@ -102,6 +113,17 @@ impl Oracle {
 // === impl Verdict ===
 
 impl Verdict {
+    /// What another trial found.
+    pub fn extend(&mut self, other: Self) {
+        self.obligations += other.obligations;
+        self.lost.extend(other.lost);
+        self.repeated.extend(other.repeated);
+        self.duplicated.extend(other.duplicated);
+        self.wrong.extend(other.wrong);
+        self.disordered.extend(other.disordered);
+        self.unknown.extend(other.unknown);
+    }
+
     /// Every promise kept, over at least `obligations` messages: a test that sent nothing proves nothing.
     pub fn assert_perfect(&self, obligations: usize) {
         self.assert_repeated_at_most(0, obligations);

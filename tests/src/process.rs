@@ -15,7 +15,7 @@ pub struct Process {
 }
 
 /// Lines that a child has written so far.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Lines(Arc<Mutex<Vec<String>>>);
 
 /// What a program that ended by itself left behind.
@@ -44,10 +44,6 @@ impl Process {
         Self { name: name.to_owned(), child, out, err }
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
-    }
-
     pub fn out(&self) -> &Lines {
         &self.out
     }
@@ -60,6 +56,10 @@ impl Process {
         self.child.stdin.take()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn has_ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
@@ -68,6 +68,14 @@ impl Process {
     pub fn wait(&mut self) -> ExitStatus {
         let what = format!("{} ends; it said:\n{}", self.name, self.err.text());
         eventually(&what, SOON, || self.has_ended())
+    }
+
+    /// Resident memory in bytes.
+    pub fn memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("the process runs");
+        let kib: Option<usize> =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+        1024 * kib.unwrap_or_else(|| panic!("no VmRSS in {status}"))
     }
 
     /// SIGTERM.

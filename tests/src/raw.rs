@@ -29,9 +29,14 @@ pub enum Next {
 impl Raw {
     /// A TCP connection on which nothing has been said.
     pub fn open(broker: SocketAddr, version: Version) -> Self {
-        let stream = TcpStream::connect_timeout(&broker, SOON).expect("the broker accepts connections");
-        stream.set_nodelay(true).expect("TCP_NODELAY");
-        Self { stream, version, buffer: Vec::new(), next_id: 1 }
+        Self::try_open(broker, version).expect("the broker accepts connections")
+    }
+
+    /// The same with a broker that may not be there.
+    pub fn try_open(broker: SocketAddr, version: Version) -> Option<Self> {
+        let stream = TcpStream::connect_timeout(&broker, SOON).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream, version, buffer: Vec::new(), next_id: 1 })
     }
 
     /// Connects and expects to be welcome. Gives the CONNACK too.

@@ -1,22 +1,27 @@
 //! From a message that arrived to a record in the spool.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use tokio::sync::{AcquireError, Semaphore};
 
+use super::MAX_INTERNAL_KIB;
 use super::account::Account;
-use super::gather::{Gather, Input};
-use super::places::{Held, kib};
-use super::settle::{Republish, Settled, settle};
+use super::gather::{Gather, Gathered, Input};
+use super::letter::dead_letter;
+use super::order::Order;
+use super::places::{Held, Places, kib};
+use super::settle::{Settled, settle};
 use super::table::{Binding, Table};
-use super::{MAX_HOPS, MAX_INTERNAL_KIB};
-use crate::bus::Bus;
-use crate::chain::{Job, Outcome};
+use super::ticks::Rung;
+use crate::bus::{Bus, Journal, Kept};
+use crate::chain::{Done, Job, Lane, Outcome};
+use crate::control::config::OnError;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
-use crate::spool::{Receipt, Record, Spool};
+use crate::spool::{Change, Output, Receipt, Record, Spool};
 use crate::topic::NameError;
 
 /// A message that a device or the gateway published, and the ack that waits for it.
@@ -26,24 +31,39 @@ pub struct Inbound {
     pub origin: Arc<Origin>,
     pub arrived: Instant,
     pub receipt: Receipt,
+    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
+    pub changes: Vec<Change>,
+    /// How often plugins have failed on it before: it was a dead letter.
+    pub attempts: u32,
 }
 
-/// Delivered locally; waits for a place in the lanes of its bindings.
+/// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
 pub struct Pending {
     inbound: Inbound,
+    kept: Kept,
     bindings: Arc<[usize]>,
     account: Account,
 }
 
 pub struct Dispatcher {
-    gateway: String,
-    table: Table,
+    pub(super) gateway: String,
+    pub(super) table: Table,
     bus: Arc<Bus>,
-    spool: Spool,
-    counters: Arc<Counters>,
+    pub(super) journal: Arc<Journal>,
+    pub(super) counters: Arc<Counters>,
+    /// Of messages that keep something and are bounded by no binding.
+    local: Places,
+    pub(super) order: Order<Leaving>,
     internal: Arc<Semaphore>,
-    warnings: RateLimit,
+    pub(super) next_unfinished: AtomicU64,
+    pub(super) warnings: RateLimit,
+}
+
+/// What leaves in order, where plugins remember something.
+pub(super) enum Leaving {
+    Input(Gathered),
+    Tick(Rung),
 }
 
 impl Pending {
@@ -62,34 +82,48 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, warnings) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), RateLimit::per_second(5));
-        Arc::new(Self { gateway, table, bus, spool, counters, internal, warnings })
+        let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
+        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
+        Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
 
-    /// Delivers to local subscribers at once. `None` when no binding matches: the message stays local and is done.
+    /// Where everything that must survive is written.
+    pub fn journal(&self) -> &Arc<Journal> {
+        &self.journal
+    }
+
+    /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
     pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
         self.counters.received.increment();
         self.deliver_and_match(inbound)
     }
 
     /// Starts the chains when every binding has room; gives the message back when one has not.
-    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Pending> {
-        let mut held = Held::default();
+    pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Box<Pending>> {
+        let (message, mut held) = (&pending.inbound.message, Held::default());
         let mut bindings = self.bindings(&pending);
-        if bindings.any(|binding| binding.places().try_take(&pending.inbound.message, &mut held).is_err()) {
-            drop(bindings);
-            return Err(pending);
-        }
+        let taken = bindings.try_for_each(|binding| binding.places().try_take(message, &mut held));
         drop(bindings);
+        let taken = match self.unbounded(&pending, &held) {
+            Some(local) => taken.and_then(|()| local.try_take(message, &mut held)),
+            None => taken,
+        };
+        if taken.is_err() {
+            return Err(Box::new(pending));
+        }
         self.start(pending, held);
         Ok(())
     }
 
-    /// Waits until every binding has room. Places are taken in file order by everybody, so that nobody waits in a circle.
+    /// Waits until every binding has room. Places are taken in the same order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
-        let mut held = Held::default();
+        let (message, mut held) = (&pending.inbound.message, Held::default());
         for binding in self.bindings(&pending) {
-            binding.places().take(&pending.inbound.message, &mut held).await?;
+            binding.places().take(message, &mut held).await?;
+        }
+        if let Some(local) = self.unbounded(&pending, &held) {
+            local.take(message, &mut held).await?;
         }
         self.start(pending, held);
         Ok(())
@@ -106,91 +140,149 @@ impl Dispatcher {
                 let topic = &pending.inbound.message.topic;
                 tracing::error!(?topic, "dropped: {MAX_INTERNAL_KIB} KiB of republished messages wait already");
                 pending.account.settle();
-                pending.inbound.receipt.resolve();
+                self.journal.change(pending.kept.changes, pending.inbound.receipt);
             }
         }
     }
 
+    /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
+    /// is no such binding.
+    pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
+        let index = self.table.iter().position(|one| one.spec.name == binding)?;
+        let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
+        Some(Pending { inbound, kept, bindings: [index].into(), account })
+    }
+
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
-        self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
-        if bindings.is_empty() {
+        if bindings.is_empty() && kept.is_empty() {
             self.counters.unbound.increment();
             inbound.receipt.resolve();
             return None;
         }
-        Some(Pending { inbound, bindings, account: Account::open(self.counters.clone()) })
+        Some(Pending { inbound, kept, bindings, account: Account::open(self.counters.clone()) })
     }
 
     fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
         pending.bindings.iter().filter_map(|index| self.table.get(*index))
     }
 
+    /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
+    /// other: a slow plugin would fill that for everybody.
+    fn unbounded(&self, pending: &Pending, held: &Held) -> Option<&Places> {
+        (held.record.is_empty() && !pending.kept.is_empty()).then_some(&self.local)
+    }
+
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
-        let Pending { inbound, bindings, account } = pending;
+        let Pending { inbound, kept, bindings, account } = pending;
+        if bindings.is_empty() {
+            self.counters.unbound.increment();
+            account.settle();
+            let Kept { changes, parcels } = kept;
+            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold: held.record };
+            return self.journal.commit(record, parcels);
+        }
         self.counters.chain_in.add(bindings.len() as u64);
-        let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        let gather = Arc::new(Gather::new(Input { inbound, bindings: bindings.clone(), held, account }));
+        let lines = self.lines(&bindings);
+        if lines.is_empty() {
+            return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
+        }
+        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket) };
+        self.order.enter(lines, |ticket| self.push(input(ticket)));
+    }
+
+    /// Of the lanes that remember.
+    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
+        let remembers = |index: &usize| {
+            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+            lane.is_some_and(Lane::is_stateful)
+        };
+        bindings.iter().copied().filter(remembers).collect()
+    }
+
+    fn push(self: &Arc<Self>, input: Input) {
+        let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
+        let bindings = input.bindings.clone();
+        let gather = Arc::new(Gather::new(input));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
             let Some(lane) = &binding.lane else {
-                self.finish(&gather, slot, Outcome::Outputs(vec![message.clone()]));
+                let outcome = Outcome::Outputs(vec![message.clone()]);
+                self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
                 continue;
             };
             let (dispatcher, gather) = (self.clone(), gather.clone());
-            let done = Box::new(move |outcome| dispatcher.finish(&gather, slot, outcome));
+            let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
             lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);
         }
     }
 
-    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, outcome: Outcome) {
-        let Some(gathered) = gather.put(slot, outcome) else { return };
-        let Input { inbound, bindings, held, account } = gathered.input;
+    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
+        let Some(gathered) = gather.put(slot, done) else { return };
+        match gathered.input.ticket {
+            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered), |leaving| self.leave(leaving)),
+            None => self.conclude(gathered),
+        }
+    }
+
+    pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
+        match leaving {
+            Leaving::Input(gathered) => self.conclude(gathered),
+            Leaving::Tick(rung) => self.rung(rung),
+        }
+    }
+
+    fn conclude(self: &Arc<Self>, gathered: Gathered) {
+        let Input { inbound, kept, bindings, held, account, .. } = gathered.input;
         self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
-        let mut record =
-            Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
-        let mut republish = Vec::new();
-        for (index, outcome) in bindings.iter().zip(gathered.outcomes) {
+        let Kept { changes, parcels } = kept;
+        let mut record = Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() };
+        let (mut republish, mut remembered) = (Vec::new(), false);
+        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+            remembered |= !changes.is_empty();
+            record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
+            let letter = self.letter(binding, &inbound, &outcome);
+            record.outputs.extend(letter);
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
             let Settled { outputs, local, unroutable } = settled;
             self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
             republish.extend(local);
         }
-        for message in republish {
-            self.republish(message, &inbound);
+        let mut further: Vec<Inbound> =
+            republish.into_iter().filter_map(|message| self.further(message, &inbound)).collect();
+        // What would not be made again in the same way, when the gateway dies before it is written.
+        if remembered || !inbound.changes.is_empty() {
+            record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
         }
-        let keeps_something = record.outputs.iter().any(|output| output.message.qos > QoS::AtMostOnce);
+        let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
         record.hold = held.for_record(keeps_something);
         record.receipt = inbound.receipt;
-        self.spool.commit(record);
+        self.journal.commit(record, parcels);
         account.settle();
+        // After their cause: what they delete is written by then.
+        further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
-    /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    fn republish(self: &Arc<Self>, Republish(message): Republish, cause: &Inbound) {
-        let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return;
-        }
-        self.counters.republished.increment();
-        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
-        let receipt = cause.receipt.split();
-        self.publish_internal(Inbound { message, origin, arrived: cause.arrived, receipt });
-    }
-
-    fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
+    pub(super) fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
         let Some(error) = unroutable else { return };
         if let Some(suppressed) = self.warnings.permit() {
             let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
             tracing::warn!(%binding, ?topic, ?client, suppressed, "dropped, no topic for it: {error}");
         }
+    }
+
+    /// For the archive, in the same record as everything else: what becomes of the message is safe as a whole.
+    fn letter(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) -> Option<Output> {
+        let (Outcome::Failed(failure), OnError::DeadLetter { .. }) = (outcome, &binding.spec.on_error) else {
+            return None;
+        };
+        let line = self.journal.dead_letters()?;
+        dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
     }
 
     fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {

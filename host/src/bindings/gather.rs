@@ -4,8 +4,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::account::Account;
 use super::dispatcher::Inbound;
+use super::order::Ticket;
 use super::places::Held;
-use crate::chain::Outcome;
+use crate::bus::Kept;
+use crate::chain::Done;
 
 /// An input on its way through its chains.
 #[derive(Debug)]
@@ -15,7 +17,7 @@ pub(super) struct Gather {
 
 #[derive(Debug)]
 struct Slots {
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<Done>>,
     missing: usize,
     /// Taken by the last outcome.
     input: Option<Input>,
@@ -25,15 +27,19 @@ struct Slots {
 #[derive(Debug)]
 pub(super) struct Input {
     pub inbound: Inbound,
+    /// What its local delivery leaves to be written.
+    pub kept: Kept,
     pub bindings: Arc<[usize]>,
     pub held: Held,
     pub account: Account,
+    /// Its place in the order of the lanes that remember, when it is in one.
+    pub ticket: Option<Ticket>,
 }
 
 /// An input with the outcome of each of its bindings, in file order.
 pub(super) struct Gathered {
     pub input: Input,
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Done>,
 }
 
 impl Gather {
@@ -43,7 +49,7 @@ impl Gather {
     }
 
     /// Files one outcome; with the last one, everything comes out.
-    pub(super) fn put(&self, slot: usize, outcome: Outcome) -> Option<Gathered> {
+    pub(super) fn put(&self, slot: usize, outcome: Done) -> Option<Gathered> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         let place = slots.outcomes.get_mut(slot)?;
         if place.replace(outcome).is_none() {

@@ -7,18 +7,29 @@
 //! ```
 //!
 //! Several bindings may match one message. Their chains run side by side; [`gather`] waits for all, so that everything that
-//! one input caused reaches the spool as one record, in the order of the configuration file.
+//! one input caused reaches the spool as one record, in the order of the configuration file. That includes what the message
+//! did locally: retained messages, deliveries to sessions that survive a restart, its QoS 2 identity. The ack waits for it.
+//!
+//! Where plugins remember something, records are written in the order in which they saw their messages ([`order`]); [`ticks`] is the
+//! clock of those that have one.
 
 mod account;
 mod cache;
 mod dispatcher;
 mod gather;
+mod letter;
+mod order;
 mod places;
+mod republish;
 mod settle;
 mod table;
+#[cfg(test)]
+mod tests;
+pub mod ticks;
+mod unfinished;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
-pub use settle::{Republish, Settled, settle};
+pub use settle::{Republish, Settled, settle, settle_tick};
 pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.

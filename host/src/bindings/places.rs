@@ -25,8 +25,8 @@ pub struct Places {
     lane_kib: Arc<Semaphore>,
     records: Arc<Semaphore>,
     kib: Arc<Semaphore>,
-    /// A destination raises the QoS: then QoS 0 has to be kept as well.
-    raises_qos: bool,
+    /// QoS 0 as well, because a destination raises it.
+    keeps_all: bool,
 }
 
 /// The places of one input, in all its bindings.
@@ -45,7 +45,18 @@ impl Places {
             lane_kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
             records: Arc::new(Semaphore::new(MAX_RECORDS)),
             kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
-            raises_qos: spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce)),
+            keeps_all: spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce)),
+        }
+    }
+
+    /// For what is kept for local subscribers alone: retained messages, deliveries to sessions that survive a restart.
+    pub fn local() -> Self {
+        Self {
+            lane: None,
+            lane_kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
+            records: Arc::new(Semaphore::new(MAX_RECORDS)),
+            kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
+            keeps_all: true,
         }
     }
 
@@ -75,7 +86,7 @@ impl Places {
     }
 
     fn is_kept(&self, message: &Message) -> bool {
-        message.qos > QoS::AtMostOnce || self.raises_qos
+        message.qos > QoS::AtMostOnce || self.keeps_all
     }
 }
 
@@ -95,11 +106,19 @@ pub(super) fn kib(message: &Message) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::{Binding, OnError};
+    use crate::control::config::{Binding, FaultPolicy, OnError};
     use crate::topic::TopicName;
 
     fn places() -> Places {
-        let spec = Binding { name: "b".into(), filters: vec![], plugins: vec![], on_error: OnError::Drop, to: vec![] };
+        let spec = Binding {
+            name: "b".into(),
+            filters: vec![],
+            plugins: vec![],
+            tick: None,
+            on_error: OnError::Drop,
+            faults: FaultPolicy::default(),
+            to: vec![],
+        };
         Places::new(&spec, None)
     }
 

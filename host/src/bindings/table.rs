@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
@@ -19,6 +21,10 @@ pub struct Binding {
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
     places: Places,
+    /// One tick at a time.
+    ticking: Arc<Semaphore>,
+    /// Plugin to the digest of its component, for those who ask later which one it was.
+    digests: Vec<(String, String)>,
 }
 
 impl Table {
@@ -54,10 +60,23 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places }
+        Self { spec, lane, places, ticking: Arc::new(Semaphore::new(1)), digests: Vec::new() }
+    }
+
+    pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
+        Self { digests, ..self }
+    }
+
+    pub fn digest_of(&self, plugin: &str) -> &str {
+        self.digests.iter().find(|(name, _)| name == plugin).map_or("", |(_, digest)| digest)
     }
 
     pub fn places(&self) -> &Places {
         &self.places
+    }
+
+    /// For a tick, until the spool has admitted what it made.
+    pub(super) fn tick_place(&self) -> Result<OwnedSemaphorePermit, TryAcquireError> {
+        self.ticking.clone().try_acquire_owned()
     }
 }

@@ -1,11 +1,15 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
+//!
+//! A delivery to a session that survives a restart takes its place here first and comes in later, when it is safe: see
+//! [`Parcel`].
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::Parcel;
 use super::budget::{Budget, Share};
 use crate::message::{Message, QoS};
 
@@ -18,6 +22,8 @@ pub struct Delivery {
     pub subscription_ids: Vec<u32>,
     /// For the expiry interval, which shrinks while the message waits [MQTT-3.3.2-6].
     pub arrived: Instant,
+    /// Its number in the durable state, which rises within a session. `None` when it is kept in memory only.
+    pub number: Option<u64>,
     /// Its place in the budgets, from the mailbox on.
     pub share: Option<Share>,
 }
@@ -31,9 +37,15 @@ pub struct MailboxLimits {
     pub max_retained: usize,
 }
 
+/// Which session a number belongs to: its upper half. A client that starts anew has a new one, so that nothing which was
+/// written for its last session is ever taken for the present one's.
+pub type Generation = u32;
+
 #[derive(Debug)]
 pub struct Mailbox {
     client: Arc<str>,
+    /// Of a session that survives a restart.
+    durable: Option<Generation>,
     limits: MailboxLimits,
     own_budget: Arc<Budget>,
     common_budget: Arc<Budget>,
@@ -41,11 +53,39 @@ pub struct Mailbox {
     ready: Notify,
 }
 
+/// Which of the two queues of a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Live,
+    Retained,
+}
+
+/// What became of a delivery.
+#[derive(Debug)]
+pub(super) enum Put {
+    Done,
+    /// It has its place, and is to be written down first.
+    ToStore(Parcel),
+    /// No room: the message is dropped for this subscriber and nobody else.
+    Full,
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    live: VecDeque<Delivery>,
-    retained: VecDeque<Delivery>,
+    live: Line,
+    retained: Line,
     attached: bool,
+    next_number: u64,
+    /// Given out, and not safe yet.
+    unfilled: BTreeSet<u64>,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    deliveries: VecDeque<Delivery>,
+    /// Taken by what is not safe yet.
+    places: usize,
 }
 
 // === impl Mailbox ===
@@ -53,12 +93,28 @@ struct Waiting {
 impl Mailbox {
     /// `common_budget` is shared by all mailboxes.
     pub fn new(client: Arc<str>, limits: MailboxLimits, common_budget: Arc<Budget>) -> Arc<Self> {
-        let (own_budget, waiting, ready) = (Budget::new(limits.max_bytes), Mutex::default(), Notify::new());
-        Arc::new(Self { client, limits, own_budget, common_budget, waiting, ready })
+        Arc::new(Self::with(client, limits, common_budget, None))
     }
 
-    pub fn client(&self) -> &str {
+    /// For a session that survives a restart.
+    pub fn durable(client: Arc<str>, limits: MailboxLimits, budget: Arc<Budget>, generation: Generation) -> Arc<Self> {
+        Arc::new(Self::with(client, limits, budget, Some(generation)))
+    }
+
+    fn with(client: Arc<str>, limits: MailboxLimits, common_budget: Arc<Budget>, durable: Option<Generation>) -> Self {
+        let next_number = durable.map_or(0, |generation| u64::from(generation) << 32);
+        let waiting = Mutex::new(Waiting { next_number, ..Waiting::default() });
+        let (own_budget, ready) = (Budget::new(limits.max_bytes), Notify::new());
+        Self { client, durable, limits, own_budget, common_budget, waiting, ready }
+    }
+
+    pub fn client(&self) -> &Arc<str> {
         &self.client
+    }
+
+    /// `None` when the session does not survive a restart.
+    pub fn generation(&self) -> Option<Generation> {
+        self.durable
     }
 
     /// Whether a connection reads this mailbox now.
@@ -75,43 +131,107 @@ impl Mailbox {
     pub fn detach(&self) {
         let mut waiting = self.lock();
         waiting.attached = false;
-        waiting.live.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        waiting.retained.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
+        for kind in [Kind::Live, Kind::Retained] {
+            waiting.line(kind).deliveries.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
+        }
     }
 
-    /// False when there is no room: the message is dropped for this subscriber and nobody else.
-    pub(super) fn put(&self, delivery: Delivery) -> bool {
+    pub(super) fn put(self: &Arc<Self>, delivery: Delivery) -> Put {
         let weight = delivery.message.weight();
-        let mut waiting = self.lock();
-        if !waiting.attached && delivery.message.qos == QoS::AtMostOnce {
-            return true;
-        }
-        if waiting.live.len() >= self.limits.max_messages {
-            return false;
-        }
-        let Some(delivery) = self.charge(delivery, weight) else { return false };
-        waiting.live.push_back(delivery);
-        drop(waiting);
-        self.ready.notify_one();
-        true
+        self.place(Kind::Live, delivery, weight)
     }
 
-    pub(super) fn put_retained(&self, delivery: Delivery) -> bool {
+    pub(super) fn put_retained(self: &Arc<Self>, delivery: Delivery) -> Put {
+        self.place(Kind::Retained, delivery, RETAINED_COST)
+    }
+
+    fn place(self: &Arc<Self>, kind: Kind, delivery: Delivery, cost: usize) -> Put {
         let mut waiting = self.lock();
-        if waiting.retained.len() >= self.limits.max_retained {
-            return false;
+        let is_qos_0 = delivery.message.qos == QoS::AtMostOnce;
+        if is_qos_0 && !waiting.attached {
+            return Put::Done;
         }
-        let Some(delivery) = self.charge(delivery, RETAINED_COST) else { return false };
-        waiting.retained.push_back(delivery);
+        if waiting.line(kind).len() >= self.max(kind) {
+            return Put::Full;
+        }
+        let Some(delivery) = self.charge(delivery, cost) else { return Put::Full };
+        if self.durable.is_some() && !is_qos_0 {
+            waiting.line(kind).places += 1;
+            return Put::ToStore(Parcel::new(self.clone(), delivery, kind));
+        }
+        waiting.line(kind).deliveries.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();
-        true
+        Put::Done
+    }
+
+    /// What a restart has found, charged as it was before. `None` when there is no room: the caps have been lowered since.
+    pub fn charge_restored(&self, delivery: Delivery) -> Option<Delivery> {
+        let weight = delivery.message.weight();
+        self.charge(delivery, weight)
+    }
+
+    /// What was in the mailbox before a restart, in order.
+    pub fn restore(&self, delivery: Delivery) {
+        self.lock().live.deliveries.push_back(delivery);
+    }
+
+    /// Numbers up to this one are in use.
+    pub fn restore_number(&self, number: u64) {
+        let mut waiting = self.lock();
+        waiting.next_number = waiting.next_number.max(number + 1);
     }
 
     /// The next one; retained messages first, because they are older than anything live.
+    #[cfg(test)]
     pub fn take(&self) -> Option<Delivery> {
+        self.take_if(|_| true)
+    }
+
+    /// The next one, if it fits.
+    pub fn take_if(&self, mut fits: impl FnMut(&Delivery) -> bool) -> Option<Delivery> {
         let mut waiting = self.lock();
-        waiting.retained.pop_front().or_else(|| waiting.live.pop_front())
+        let kind = if waiting.retained.deliveries.is_empty() { Kind::Live } else { Kind::Retained };
+        waiting.line(kind).deliveries.pop_front_if(|next| fits(next))
+    }
+
+    /// The session has ended: nothing is numbered for it any more. Gives the numbers of what waits or is on its way.
+    pub fn close(&self) -> Vec<u64> {
+        let mut waiting = self.lock();
+        waiting.closed = true;
+        let unfilled = std::mem::take(&mut waiting.unfilled);
+        let held = waiting.retained.deliveries.iter().chain(&waiting.live.deliveries);
+        held.filter_map(|delivery| delivery.number).chain(unfilled).collect()
+    }
+
+    /// Returns after something was put in. May return with nothing there: look with `take_if`.
+    pub async fn ready(&self) {
+        self.ready.notified().await;
+    }
+
+    pub(super) fn next_number(&self) -> Option<u64> {
+        let mut waiting = self.lock();
+        if waiting.closed {
+            return None;
+        }
+        let number = waiting.next_number;
+        waiting.next_number += 1;
+        waiting.unfilled.insert(number);
+        Some(number)
+    }
+
+    /// Fills a place that was taken.
+    pub(super) fn fill(&self, kind: Kind, delivery: Delivery) {
+        let mut waiting = self.lock();
+        waiting.vacate(kind, delivery.number);
+        waiting.line(kind).deliveries.push_back(delivery);
+        drop(waiting);
+        self.ready.notify_one();
+    }
+
+    /// Gives a place back that was not filled.
+    pub(super) fn vacate(&self, kind: Kind, number: Option<u64>) {
+        self.lock().vacate(kind, number);
     }
 
     fn charge(&self, delivery: Delivery, bytes: usize) -> Option<Delivery> {
@@ -119,12 +239,36 @@ impl Mailbox {
         Some(Delivery { share: Some(share), ..delivery })
     }
 
-    /// Returns after something was put in. May return with nothing there: look with `take`.
-    pub async fn ready(&self) {
-        self.ready.notified().await;
+    fn max(&self, kind: Kind) -> usize {
+        match kind {
+            Kind::Live => self.limits.max_messages,
+            Kind::Retained => self.limits.max_retained,
+        }
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Waiting> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn line(&mut self, kind: Kind) -> &mut Line {
+        match kind {
+            Kind::Live => &mut self.live,
+            Kind::Retained => &mut self.retained,
+        }
+    }
+
+    fn vacate(&mut self, kind: Kind, number: Option<u64>) {
+        self.line(kind).places -= 1;
+        number.iter().for_each(|number| _ = self.unfilled.remove(number));
+    }
+}
+
+impl Line {
+    fn len(&self) -> usize {
+        self.deliveries.len() + self.places
     }
 }

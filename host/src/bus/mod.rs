@@ -4,20 +4,30 @@
 //! ack can wait for that. rumqttd's router, the obvious alternative, takes a message into its log and says nothing more: it
 //! cannot name the receivers, loses what a slow one has not read when a segment recycles, and scans every filter for a topic
 //! that nobody wants (`docs/decisions/0002-local-bus.md`).
+//!
+//! What must survive a restart comes back from [`Bus::publish`] as [`Kept`]: it belongs into the record of the message that
+//! caused it, and [`Journal`] puts it there. A message without retain flag whose subscribers are all of this connection only
+//! keeps nothing and writes nothing.
 
 mod budget;
+mod journal;
 mod mailbox;
+mod parcel;
 mod retained;
 mod shared;
+pub mod stored;
 mod subscription;
 
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 pub use budget::{Budget, Share};
-pub use mailbox::{Delivery, Mailbox, MailboxLimits};
-use retained::Retained;
+pub use journal::Journal;
+use mailbox::Put;
+pub use mailbox::{Delivery, Generation, Mailbox, MailboxLimits};
+pub use parcel::Parcel;
 pub use retained::RetainedLimits;
+use retained::{Retained, Stored};
 use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
@@ -25,6 +35,8 @@ use subscription::{Entry, Merged};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::Message;
+use crate::spool::wire::WireError;
+use crate::spool::{Change, Key};
 use crate::topic::{SharedFilter, TopicFilter, Trie};
 
 pub struct Bus {
@@ -32,6 +44,19 @@ pub struct Bus {
     retained: RwLock<Retained>,
     counters: Arc<Counters>,
     warnings: RateLimit,
+}
+
+/// What a message leaves that a restart must find.
+#[derive(Debug, Default)]
+pub struct Kept {
+    pub changes: Vec<Change>,
+    pub parcels: Vec<Parcel>,
+}
+
+impl Kept {
+    pub fn is_empty(&self) -> bool {
+        self.changes.is_empty() && self.parcels.is_empty()
+    }
 }
 
 // === impl Bus ===
@@ -42,18 +67,14 @@ impl Bus {
         Self { subscriptions: RwLock::default(), retained, counters, warnings: RateLimit::per_second(1) }
     }
 
-    /// Puts the message into every mailbox that wants it, and keeps it when it is retained.
+    /// Puts the message into every mailbox that wants it, and keeps it when it is retained. Mailboxes of sessions that survive a
+    /// restart get it when what comes back is safe.
     ///
     /// `publisher` is the client it came from, for No Local (MQTT 5, section 3.8.3.1).
-    pub fn publish(&self, message: &Message, publisher: &str, now: Instant) {
+    pub fn publish(&self, message: &Message, publisher: &str, now: Instant) -> Kept {
+        let mut kept = Kept::default();
         if message.retain {
-            let kept = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now);
-            if !kept {
-                self.counters.retained_refused.increment();
-                if let Some(suppressed) = self.warnings.permit() {
-                    tracing::warn!(topic = ?message.topic, suppressed, "not retained: broker.limits.max_retained_* is reached");
-                }
-            }
+            kept.changes = self.retain(message, now);
         }
         let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<&Subscription> = Vec::new();
@@ -63,10 +84,18 @@ impl Bus {
             Entry::Own(_) => {}
             Entry::Group(group) => chosen.extend(group.choose()),
         });
-        self.deliver_merged(message, wanted, now);
+        kept.parcels.extend(self.deliver_merged(message, wanted, now));
         for subscription in &chosen {
-            self.put(&subscription.mailbox, Merged::of(subscription).delivery(message, now));
+            kept.parcels.extend(self.put(&subscription.mailbox, Merged::of(subscription).delivery(message, now)));
         }
+        kept
+    }
+
+    /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
+    pub fn restore_retained(&self, value: &[u8]) -> Result<bool, WireError> {
+        let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
+        let changes = self.retain(&message, Instant::now());
+        Ok(changes.iter().any(|change| change.value.is_some()))
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].
@@ -95,28 +124,57 @@ impl Bus {
     }
 
     /// Puts the retained messages that match into the mailbox of a new subscription. `retain` stays set [MQTT-3.3.1-8].
-    pub fn replay_retained(&self, filter: &TopicFilter, subscription: &Subscription, now: Instant) {
+    pub fn replay_retained(&self, filter: &TopicFilter, subscription: &Subscription, now: Instant) -> Vec<Parcel> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
+        let mut parcels = Vec::new();
         retained.visit(filter, now, |message, arrived| {
             let delivery = Merged::of(subscription).retained(message, arrived);
-            if !subscription.mailbox.put_retained(delivery) {
-                self.counters.subscriber_dropped.increment();
-            }
+            parcels.extend(self.parcel(subscription.mailbox.put_retained(delivery)));
         });
+        parcels
+    }
+
+    fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
+        let mut purged = Vec::new();
+        let stored = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now, &mut purged);
+        let mut changes: Vec<_> = purged.into_iter().map(|topic| Change::delete(Key::Retained { topic })).collect();
+        let key = Key::Retained { topic: message.topic.clone() };
+        if let Stored::Refused { .. } = stored {
+            self.counters.retained_refused.increment();
+            if let Some(suppressed) = self.warnings.permit() {
+                tracing::warn!(topic = ?message.topic, suppressed, "not retained: broker.limits.max_retained_* is reached");
+            }
+        }
+        changes.extend(match stored {
+            Stored::Kept => Some(Change::put(key, stored::encode_retained(message, now))),
+            Stored::Forgotten { held } | Stored::Refused { held } => held.then(|| Change::delete(key)),
+        });
+        changes
     }
 
     /// One copy for each client, whatever the number of its subscriptions that match.
-    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) {
+    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<Parcel> {
         wanted.sort_by_key(|subscription| Arc::as_ptr(&subscription.mailbox));
-        for same in wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)) {
-            let merged = same.iter().skip(1).fold(Merged::of(same[0]), |merged, next| merged.and(next));
-            self.put(&same[0].mailbox, merged.delivery(message, now));
-        }
+        let of_one = |same: &[&Subscription]| {
+            let (first, others) = same.split_first()?;
+            let merged = others.iter().fold(Merged::of(first), |merged, next| merged.and(next));
+            self.put(&first.mailbox, merged.delivery(message, now))
+        };
+        wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)).filter_map(of_one).collect()
     }
 
-    fn put(&self, mailbox: &Mailbox, delivery: Delivery) {
-        if !mailbox.put(delivery) {
-            self.counters.subscriber_dropped.increment();
+    fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<Parcel> {
+        self.parcel(mailbox.put(delivery))
+    }
+
+    fn parcel(&self, put: Put) -> Option<Parcel> {
+        match put {
+            Put::Done => None,
+            Put::ToStore(parcel) => Some(parcel),
+            Put::Full => {
+                self.counters.subscriber_dropped.increment();
+                None
+            }
         }
     }
 }

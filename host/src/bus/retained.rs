@@ -15,6 +15,9 @@ pub struct RetainedLimits {
 /// How often a full store is searched for what has expired.
 const PURGE_EVERY: Duration = Duration::from_secs(1);
 
+/// Bytes of the topics that one search forgets, because all of them are written in one record.
+const MAX_PURGE: usize = 64 * 1_024;
+
 /// A tree by topic level, so that a filter walks only where it can match. Ordered, so that replays are, too.
 pub(super) struct Retained {
     root: Node,
@@ -35,6 +38,20 @@ struct Held {
     arrived: Instant,
 }
 
+/// What became of a retained message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    Kept,
+    /// Its topic holds nothing now. `held`: whether it did before.
+    Forgotten {
+        held: bool,
+    },
+    /// No room. The older message of that topic is gone as well, because it is no longer the last one.
+    Refused {
+        held: bool,
+    },
+}
+
 // === impl Retained ===
 
 impl Retained {
@@ -42,28 +59,30 @@ impl Retained {
         Self { root: Node::default(), limits, messages: 0, bytes: 0, purged: None }
     }
 
-    /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6]. False when there is no room;
-    /// the older message of that topic is then gone as well, because it is no longer the last one.
-    pub(super) fn store(&mut self, message: &Message, now: Instant) -> bool {
+    /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6].
+    /// `purged` are topics that had to go because they have expired.
+    pub(super) fn store(&mut self, message: &Message, now: Instant, purged: &mut Vec<TopicName>) -> Stored {
         let levels: Vec<&str> = message.topic.levels().collect();
-        if let Some(old) = self.root.remove(&levels) {
+        let old = self.root.remove(&levels);
+        let held = old.is_some();
+        if let Some(old) = old {
             self.messages -= 1;
             self.bytes -= old.message.weight();
         }
         if message.payload.is_empty() {
-            return true;
+            return Stored::Forgotten { held };
         }
         let weight = message.weight();
         if !self.has_room(weight) {
-            self.purge(now);
+            self.purge(now, purged);
         }
         if !self.has_room(weight) {
-            return false;
+            return Stored::Refused { held };
         }
         self.messages += 1;
         self.bytes += weight;
         self.root.place(&message.topic).held = Some(Held { message: message.clone(), arrived: now });
-        true
+        Stored::Kept
     }
 
     fn has_room(&self, weight: usize) -> bool {
@@ -71,14 +90,19 @@ impl Retained {
     }
 
     /// Drops what has expired. A walk of the whole tree, so not with every message that finds it full.
-    fn purge(&mut self, now: Instant) {
+    fn purge(&mut self, now: Instant, purged: &mut Vec<TopicName>) {
         if self.purged.is_some_and(|last| now.saturating_duration_since(last) < PURGE_EVERY) {
             return;
         }
         self.purged = Some(now);
-        let (messages, bytes) = self.root.purge(now);
-        self.messages -= messages;
-        self.bytes -= bytes;
+        let mut left = MAX_PURGE;
+        self.root.purge(now, &mut |held| {
+            self.messages -= 1;
+            self.bytes -= held.message.weight();
+            left = left.saturating_sub(held.message.topic.as_str().len().max(1));
+            purged.push(held.message.topic);
+            left > 0
+        });
     }
 
     /// Each retained message that matches and has not expired, with its arrival.
@@ -101,16 +125,14 @@ impl Held {
 // === impl Node ===
 
 impl Node {
-    /// Messages and bytes that went.
-    fn purge(&mut self, now: Instant) -> (usize, usize) {
-        let expired = self.held.take_if(|held| held.has_expired(now));
-        let mut gone = expired.map_or((0, 0), |held| (1, held.message.weight()));
+    /// Takes out what has expired, until `gone` says that it is enough.
+    fn purge(&mut self, now: Instant, gone: &mut impl FnMut(Held) -> bool) -> bool {
+        let mut go_on = self.held.take_if(|held| held.has_expired(now)).is_none_or(&mut *gone);
         self.children.retain(|_, child| {
-            let (messages, bytes) = child.purge(now);
-            gone = (gone.0 + messages, gone.1 + bytes);
+            go_on = go_on && child.purge(now, gone);
             child.held.is_some() || !child.children.is_empty()
         });
-        gone
+        go_on
     }
 
     fn place(&mut self, topic: &TopicName) -> &mut Self {

@@ -35,7 +35,7 @@ pub(super) struct Merged {
 impl Subscription {
     /// No Local: a client does not hear itself [MQTT-3.8.3-3].
     pub(super) fn hears(&self, publisher: &str) -> bool {
-        !(self.options.no_local && self.mailbox.client() == publisher)
+        !(self.options.no_local && **self.mailbox.client() == *publisher)
     }
 }
 
@@ -84,6 +84,6 @@ impl Merged {
 
     fn with_retain(self, message: &Message, retain: bool, arrived: Instant) -> Delivery {
         let message = Message { qos: message.qos.min(self.qos), retain, ..message.clone() };
-        Delivery { message, subscription_ids: self.ids, arrived, share: None }
+        Delivery { message, subscription_ids: self.ids, arrived, number: None, share: None }
     }
 }

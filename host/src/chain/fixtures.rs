@@ -1,6 +1,7 @@
 //! Messages and stages for the tests of this room.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use crate::message::{Message, Origin, QoS};
 use crate::topic::TopicName;
@@ -20,7 +21,7 @@ pub fn envelope(payload: &str) -> Envelope {
 }
 
 pub fn failure(plugin: &str) -> Failure {
-    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into() }
+    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into(), attempts: 1 }
 }
 
 pub fn payload(envelope: &Envelope) -> &str {
@@ -36,7 +37,7 @@ impl Stage for FakeStage {
         "stage"
     }
 
-    fn process(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+    fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Failure>> {
         batch.iter().map(|envelope| (self.0)(payload(envelope))).collect()
     }
 }

@@ -4,20 +4,24 @@
 //! many messages at once as there are. An input's parts share its fate: when a plugin fails one of them, the input failed,
 //! because half of what a device said is not something that anybody asked for. Its other parts go no further.
 
-use crate::plugin::{LoadedPlugin, StartError};
+use std::time::{Duration, Instant};
 
-use super::outcome::{Failure, FailureKind, Outcome};
-use super::stage::PluginStage;
-use super::verdict::{Envelope, Stage, Verdict};
+use crate::control::config::{FaultPolicy, Retry};
+use crate::control::kill_point::{self, KillPoint};
+use crate::plugin::{LoadedPlugin, StartError, StateStore};
 
-/// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
-const MAX_PARTS: usize = 1_024;
+use super::flow::Flow;
+use super::link::Link;
+use super::outcome::{Done, Ticked};
+use super::verdict::{Envelope, Stage};
 
-/// Bytes that they may have together, once they are more than one.
-const MAX_PART_BYTES: usize = 4 << 20;
+/// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
+/// messages of an ordinary plugin, a tenth of the default deadline.
+pub const TURN: Duration = Duration::from_millis(10);
 
 pub struct Chain {
-    stages: Vec<Box<dyn Stage>>,
+    links: Vec<Link>,
+    retry: Retry,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -28,18 +32,12 @@ pub struct ChainError {
     pub reason: StartError,
 }
 
-/// The messages of a turn on their way, each with the input that it comes from.
-struct Flow {
-    parts: Vec<Envelope>,
-    owners: Vec<usize>,
-    inputs: Vec<Input>,
-}
-
-#[derive(Default)]
-struct Input {
-    failure: Option<Failure>,
-    parts: usize,
-    bytes: usize,
+/// Where a turn left its messages.
+pub enum Progress {
+    /// One outcome for each input, in order.
+    Done(Vec<Done>),
+    /// To be taken up after so long, which may be at once.
+    Paused(Flow, Duration),
 }
 
 // === impl Chain ===
@@ -47,120 +45,82 @@ struct Input {
 impl Chain {
     /// With no stages it is the identity.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { stages }
+        Self { links: stages.into_iter().map(Link::new).collect(), retry: Retry::default() }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(links: Vec<Link>) -> Self {
+        Self { links, retry: Retry::default() }
     }
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
-    pub fn load(binding: &str, plugins: &[LoadedPlugin]) -> Result<Self, ChainError> {
-        let stage = |plugin: &LoadedPlugin| match PluginStage::start(plugin) {
-            Ok(stage) => Ok(Box::new(stage) as Box<dyn Stage>),
-            Err(reason) => Err(ChainError { binding: binding.to_owned(), plugin: plugin.name().to_owned(), reason }),
+    pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
+        let link = |plugin: &LoadedPlugin| {
+            Link::load(binding, plugin, faults).map_err(|reason| ChainError {
+                binding: binding.to_owned(),
+                plugin: plugin.name().to_owned(),
+                reason,
+            })
         };
-        plugins.iter().map(stage).collect::<Result<_, _>>().map(Self::new)
+        let links = plugins.iter().map(link).collect::<Result<_, _>>()?;
+        Ok(Self { links, retry: faults.retry })
     }
 
-    /// One outcome for each input, in order.
-    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Outcome> {
-        let mut flow = Flow::new(inputs);
-        for stage in &mut self.stages {
-            if flow.parts.is_empty() {
-                break;
+    /// What its plugins remember: one store for each that does.
+    pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
+        self.links.iter().map(Link::store).filter(|store| store.is_stateful())
+    }
+
+    /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
+    pub fn go(&mut self, mut flow: Flow) -> Progress {
+        let until = Instant::now() + TURN;
+        while let Some(link) = self.links.get_mut(flow.stage).filter(|_| flow.goes_on()) {
+            let wait = flow.ask(link, &self.retry, until);
+            kill_point::reach(KillPoint::InPlugin);
+            if let Some(wait) = wait {
+                return Progress::Paused(flow, wait);
             }
-            let answers = stage.process(&flow.parts);
-            flow.advance(stage.name(), answers);
+            flow.advance(link.name());
+            flow.ring(link);
         }
-        flow.finish()
-    }
-}
-
-// === impl Flow ===
-
-impl Flow {
-    fn new(parts: Vec<Envelope>) -> Self {
-        let inputs = parts.iter().map(|_| Input::default()).collect();
-        Self { owners: (0..parts.len()).collect(), parts, inputs }
+        Progress::Done(flow.finish())
     }
 
-    fn advance(&mut self, stage: &str, answers: Vec<Result<Verdict, Failure>>) {
-        let (parts, owners) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.owners));
-        for input in &mut self.inputs {
-            (input.parts, input.bytes) = (0, 0);
-        }
-        // A stage that answers for fewer messages than it got is broken; what it did not answer for failed.
-        let missing = std::iter::repeat_with(|| Err(invalid(stage, "gave no verdict")));
-        for ((envelope, owner), answer) in parts.into_iter().zip(owners).zip(answers.into_iter().chain(missing)) {
-            self.take(stage, envelope, owner, answer);
-        }
-        self.drop_failed();
+    /// All turns of a flow at once: for rehearsals, which have one thread and no time.
+    pub fn run(&mut self, inputs: Vec<Envelope>) -> Vec<Done> {
+        self.finish(Flow::new(inputs))
     }
 
-    fn take(&mut self, stage: &str, envelope: Envelope, owner: usize, answer: Result<Verdict, Failure>) {
-        let Some(input) = self.inputs.get_mut(owner) else { return };
-        let Envelope { message, origin } = envelope;
-        match answer {
-            _ if input.failure.is_some() => {}
-            Err(failure) => input.failure = Some(failure),
-            Ok(verdict) => verdict.apply(message, |message| {
-                if input.grow(stage, message.weight()) {
-                    self.parts.push(Envelope { message, origin: origin.clone() });
-                    self.owners.push(owner);
-                }
-            }),
-        }
+    /// The same for the clock.
+    pub fn tick(&mut self, now_ms: u64) -> Ticked {
+        self.finish(Flow::of_clock(now_ms)).into_iter().collect()
     }
 
-    /// Parts that were kept before their input failed at a later one.
-    fn drop_failed(&mut self) {
-        if self.inputs.iter().all(|input| input.failure.is_none()) {
-            return;
-        }
-        let lives = |owner: &usize| self.inputs.get(*owner).is_some_and(|input| input.failure.is_none());
-        let mut kept = self.owners.iter().map(lives);
-        self.parts.retain(|_| kept.next().unwrap_or(false));
-        self.owners.retain(lives);
-    }
-
-    fn finish(self) -> Vec<Outcome> {
-        let fate = |input: Input| input.failure.map_or(Outcome::Filtered, Outcome::Failed);
-        let mut outcomes: Vec<_> = self.inputs.into_iter().map(fate).collect();
-        for (Envelope { message, .. }, owner) in self.parts.into_iter().zip(self.owners) {
-            match outcomes.get_mut(owner) {
-                Some(Outcome::Outputs(outputs)) => outputs.push(message),
-                Some(outcome) => *outcome = Outcome::Outputs(vec![message]),
-                None => {}
+    fn finish(&mut self, mut flow: Flow) -> Vec<Done> {
+        loop {
+            match self.go(flow) {
+                Progress::Done(done) => return done,
+                Progress::Paused(paused, _) => flow = paused,
             }
         }
-        outcomes
     }
-}
-
-// === impl Input ===
-
-impl Input {
-    fn grow(&mut self, stage: &str, weight: usize) -> bool {
-        self.parts += 1;
-        self.bytes = self.bytes.saturating_add(weight);
-        if self.parts > MAX_PARTS {
-            self.failure =
-                Some(invalid(stage, &format!("made more than {MAX_PARTS} messages of one, together with others")));
-        } else if self.parts > 1 && self.bytes > MAX_PART_BYTES {
-            self.failure = Some(invalid(stage, &format!("made more than {MAX_PART_BYTES} bytes of one message")));
-        }
-        self.failure.is_none()
-    }
-}
-
-fn invalid(stage: &str, detail: &str) -> Failure {
-    Failure { plugin: stage.to_owned(), kind: FailureKind::Invalid, detail: detail.to_owned() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::chain::fixtures::{envelope, failure, message, stage};
+    use crate::chain::flow::MAX_PART_BYTES;
+    use crate::chain::{Failure, FailureKind, Outcome, Verdict};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 
     fn run(stages: Vec<Box<dyn Stage>>, inputs: &[&str]) -> Vec<Outcome> {
-        Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect())
+        outcomes(Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect()))
+    }
+
+    fn outcomes(done: Vec<Done>) -> Vec<Outcome> {
+        done.into_iter().map(|done| done.outcome).collect()
     }
 
     fn outputs(payloads: &[&str]) -> Outcome {
@@ -236,12 +196,90 @@ mod tests {
             fn name(&self) -> &str {
                 "mute"
             }
-            fn process(&mut self, _: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
-                vec![Ok(Verdict::Forward)]
+            fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Failure>> {
+                let first = batch.len() == 2;
+                if first { vec![Ok(Verdict::Forward)] } else { vec![] }
             }
         }
         let outcomes = run(vec![Box::new(Mute)], &["a", "b"]);
         assert_eq!(outcomes[0], outputs(&["a"]));
         assert!(matches!(&outcomes[1], Outcome::Failed(failure) if failure.plugin == "mute"));
+    }
+
+    /// Says "not now" the first `times`.
+    fn moody(times: u32) -> (Box<dyn Stage>, Arc<AtomicU32>) {
+        let asked = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&asked);
+        let kind = FailureKind::Refused { transient: true };
+        let stage = stage(move |payload| match payload {
+            "moody" if counted.fetch_add(1, SeqCst) < times => Err(Failure { kind, ..failure("stage") }),
+            _ => Ok(Verdict::Forward),
+        });
+        (stage, asked)
+    }
+
+    fn waits(mut chain: Chain, inputs: &[&str]) -> (Vec<Duration>, Vec<Outcome>) {
+        let mut flow = Flow::new(inputs.iter().map(|payload| envelope(payload)).collect());
+        let mut waits = Vec::new();
+        loop {
+            match chain.go(flow) {
+                Progress::Done(done) => return (waits, outcomes(done)),
+                Progress::Paused(paused, wait) => (flow, _) = (paused, waits.push(wait)),
+            }
+        }
+    }
+
+    fn chain(attempts: u32, stages: Vec<Box<dyn Stage>>) -> Chain {
+        Chain {
+            links: stages.into_iter().map(Link::new).collect(),
+            retry: Retry { attempts, backoff: Duration::from_secs(1) },
+        }
+    }
+
+    #[test]
+    fn what_a_plugin_cannot_handle_now_is_asked_about_again_with_growing_distance_and_keeps_its_place() {
+        let (stage, asked) = moody(3);
+        let (waits, outcomes) = waits(chain(4, vec![append("!"), strip(), stage, append("?")]), &["a", "moody", "b"]);
+        assert_eq!(waits, [1, 2, 4].map(Duration::from_secs));
+        assert_eq!(outcomes, [outputs(&["a?"]), outputs(&["moody?"]), outputs(&["b?"])]);
+        assert_eq!(asked.load(SeqCst), 4);
+    }
+
+    fn strip() -> Box<dyn Stage> {
+        stage(|payload| Ok(Verdict::Replace(payload.trim_end_matches('!').to_owned().into())))
+    }
+
+    #[test]
+    fn after_the_last_attempt_it_failed_and_the_failure_says_how_often_it_was_tried() {
+        let (stage, asked) = moody(100);
+        let (waits, outcomes) = waits(chain(3, vec![stage]), &["moody", "a"]);
+        assert_eq!((waits.len(), asked.load(SeqCst)), (2, 3));
+        assert!(matches!(&outcomes[0], Outcome::Failed(failure) if failure.attempts == 3), "{outcomes:?}");
+        assert_eq!(outcomes[1], outputs(&["a"]));
+        let (waits, outcomes) = self::waits(chain(1, vec![moody(1).0]), &["moody"]);
+        assert!(waits.is_empty() && matches!(&outcomes[0], Outcome::Failed(failure) if failure.attempts == 1));
+    }
+
+    /// Answers for one message at a time, and says that it took all the time there is.
+    struct Slow(usize);
+
+    impl Stage for Slow {
+        fn name(&self) -> &str {
+            "slow"
+        }
+        fn process(&mut self, _: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
+            self.0 += 1;
+            while Instant::now() < until {
+                std::hint::spin_loop();
+            }
+            vec![Ok(Verdict::Replace(self.0.to_string().into()))]
+        }
+    }
+
+    #[test]
+    fn a_turn_that_has_used_up_its_time_goes_on_later_where_it_was() {
+        let (waits, outcomes) = waits(chain(1, vec![Box::new(Slow(0)), append("!")]), &["a", "b", "c"]);
+        assert_eq!(waits, [Duration::ZERO; 2]);
+        assert_eq!(outcomes, [outputs(&["1!"]), outputs(&["2!"]), outputs(&["3!"])]);
     }
 }

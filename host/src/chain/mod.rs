@@ -9,25 +9,33 @@
 //! - [`Chain`] is pure: messages in, one [`Outcome`] for each, in order. It is the same in the gateway, in `tidegate test`,
 //!   and in its own tests.
 //! - A [`Lane`] keeps order: its jobs go through its chain one after the other, and are done in the order they came.
-//! - [`Workers`] keep lanes apart: a slow plugin delays the bindings that use it.
+//! - [`Workers`] keep lanes apart: a slow plugin delays the bindings that use it. A thread is held for a few milliseconds
+//!   and one call; slow lanes have a few threads of their own (`standing`); a plugin that only fails rests (`breaker`).
+//! - A message that a plugin cannot handle *now* is tried again, without a thread waiting for it (`flow`).
 //!
 //! Not here: what an outcome leads to (`on_error`, destinations), which is the dispatcher's. This room knows no sockets.
 
 mod backoff;
 mod batching;
+mod breaker;
 #[cfg(test)]
-mod fixtures;
+pub(crate) mod fixtures;
+mod flow;
 mod fold;
+mod guard;
 mod lane;
+mod link;
 mod outcome;
 mod ready;
 mod stage;
+mod standing;
 mod verdict;
 mod workers;
 
+pub use breaker::BreakerState;
 pub use fold::{Chain, ChainError};
-pub use lane::{Job, LANE_CAPACITY, Lane};
-pub use outcome::{Failure, FailureKind, Outcome};
+pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
+pub use outcome::{Done, Failure, FailureKind, Outcome, Ticked};
 pub use stage::{Guest, PluginStage};
 pub use verdict::{Envelope, Stage, Verdict};
 pub use workers::{Workers, default_threads};

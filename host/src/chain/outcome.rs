@@ -1,6 +1,24 @@
 //! What a chain makes of one message.
 
 use crate::message::Message;
+use crate::spool::Change;
+
+/// What became of one input, and what its plugins wrote down meanwhile: safe together, or not at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub outcome: Outcome,
+    /// In the order in which they were made. Of calls that succeeded, also when the input failed at a later plugin.
+    pub changes: Vec<Change>,
+}
+
+/// What the clock made in a chain.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Ticked {
+    pub messages: Vec<Message>,
+    /// One for each plugin that failed, or whose messages a later plugin failed on. There is no message to send there.
+    pub failures: Vec<Failure>,
+    pub changes: Vec<Change>,
+}
 
 /// The value of a chain for one input: a test is one `assert_eq!`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +38,8 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The plugin's own words or the trap's, cut to `plugin::limits::MAX_DETAIL_BYTES` and free of control characters.
     pub detail: String,
+    /// How often the plugin was asked; more than once only where it said that the failure was transient.
+    pub attempts: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +56,8 @@ pub enum FailureKind {
     Invalid,
     /// No instance could be started.
     Unavailable,
+    /// The plugin was not asked: it rests after too many faults.
+    Resting,
 }
 
 impl std::fmt::Display for FailureKind {
@@ -48,6 +70,7 @@ impl std::fmt::Display for FailureKind {
             Self::Memory => "passed its memory limit",
             Self::Invalid => "gave an invalid answer",
             Self::Unavailable => "could not be started",
+            Self::Resting => "rests after too many faults",
         })
     }
 }

@@ -1,25 +1,52 @@
-//! The lanes that have work, and the threads that wait for one.
+//! The lanes that have work, those that will have some later, and the threads that wait for one.
 //!
 //! A queue behind a mutex, with a condition variable: a thread takes a lane for a turn of up to 64 messages, so the lock is
 //! touched once in many microseconds. Work stealing would save what is not spent.
+//!
+//! Slow lanes (`standing`) have a queue and threads of their own. A lane that waits for an attempt is in neither queue: it is
+//! among `later`, and the threads that wait for work wait no longer than for the first of those.
 
-use std::collections::VecDeque;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 pub struct Ready<T> {
     state: Mutex<State<T>>,
-    /// Something to do, or to stop.
-    work: Condvar,
+    /// Something to do, or to stop; for each pool.
+    quick_work: Condvar,
+    slow_work: Condvar,
     /// A thread has ended.
     ended: Condvar,
 }
 
 struct State<T> {
-    queue: VecDeque<T>,
+    quick: VecDeque<Entry<T>>,
+    slow: VecDeque<Entry<T>>,
+    later: BinaryHeap<Reverse<Later<T>>>,
+    /// Of the next entry.
+    number: u64,
     phase: Phase,
     /// Threads that have not ended.
     threads: usize,
+}
+
+struct Entry<T> {
+    number: u64,
+    item: T,
+    slow: bool,
+}
+
+struct Later<T> {
+    due: Instant,
+    entry: Entry<T>,
+}
+
+/// Which lanes a thread serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pool {
+    Quick,
+    Slow,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,8 +61,15 @@ enum Phase {
 
 impl<T> Ready<T> {
     pub fn new(threads: usize) -> Self {
-        let state = State { queue: VecDeque::new(), phase: Phase::Open, threads };
-        Self { state: Mutex::new(state), work: Condvar::new(), ended: Condvar::new() }
+        let state = State {
+            quick: VecDeque::new(),
+            slow: VecDeque::new(),
+            later: BinaryHeap::new(),
+            number: 0,
+            phase: Phase::Open,
+            threads,
+        };
+        Self { state: Mutex::new(state), quick_work: Condvar::new(), slow_work: Condvar::new(), ended: Condvar::new() }
     }
 
     pub fn is_open(&self) -> bool {
@@ -43,30 +77,63 @@ impl<T> Ready<T> {
     }
 
     /// Queue one that has become ready; `false` when no thread will ever take it.
-    pub fn push(&self, ready: T) -> bool {
+    pub fn push(&self, item: T, slow: bool) -> bool {
+        self.accept(item, slow, None)
+    }
+
+    /// Queue one that becomes ready later.
+    pub fn push_at(&self, item: T, slow: bool, due: Instant) -> bool {
+        self.accept(item, slow, Some(due))
+    }
+
+    fn accept(&self, item: T, slow: bool, due: Option<Instant>) -> bool {
         let mut state = self.lock();
         // While draining, a lane with work left comes back here after its turn.
         let accepted = state.phase != Phase::Stopped && state.threads > 0;
         if accepted {
-            state.queue.push_back(ready);
+            state.put(item, slow, due);
+            let draining = state.phase == Phase::Draining;
             drop(state);
-            self.work.notify_one();
+            let work = if slow { &self.slow_work } else { &self.quick_work };
+            work.notify_one();
+            if draining {
+                // The pool that it is for may have ended already.
+                self.notify_all();
+            }
         }
         accepted
     }
 
-    /// The next one; waits for it. `None`: stop.
-    pub fn next(&self) -> Option<T> {
+    /// The next one for a thread of this pool; waits for it. `None`: stop.
+    pub fn next(&self, pool: Pool) -> Option<T> {
+        let work = if pool == Pool::Slow { &self.slow_work } else { &self.quick_work };
         let mut state = self.lock();
         loop {
             if state.phase == Phase::Stopped {
                 return None;
             }
-            let next = state.queue.pop_front();
-            if next.is_some() || state.phase == Phase::Draining {
-                return next;
+            let now = Instant::now();
+            if state.mature(now) {
+                // Some of them may be for the other pool.
+                self.notify_all();
             }
-            state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = state.take(pool) {
+                // Somebody has to watch the clock while this thread is busy.
+                if !state.later.is_empty() {
+                    work.notify_one();
+                }
+                return Some(entry.item);
+            }
+            if state.phase == Phase::Draining && state.is_empty() {
+                return None;
+            }
+            state = match state.later.peek() {
+                Some(Reverse(first)) => {
+                    let wait = first.due.saturating_duration_since(now);
+                    work.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => work.wait(state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
     }
 
@@ -93,18 +160,135 @@ impl<T> Ready<T> {
 
     /// Threads end after their present turn.
     pub fn stop(&self) {
-        self.enter(Phase::Stopped).queue.clear();
+        let mut state = self.enter(Phase::Stopped);
+        let left =
+            (std::mem::take(&mut state.quick), std::mem::take(&mut state.slow), std::mem::take(&mut state.later));
+        drop(state);
+        // Outside of the lock: the last handle of a lane takes its plugins with it.
+        drop(left);
     }
 
     fn enter(&self, phase: Phase) -> MutexGuard<'_, State<T>> {
         let mut state = self.lock();
         state.phase = phase;
-        self.work.notify_all();
+        self.notify_all();
         state
+    }
+
+    fn notify_all(&self) {
+        self.quick_work.notify_all();
+        self.slow_work.notify_all();
     }
 
     /// A thread that panicked with the lock left a whole state: every change here is one step.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl State ===
+
+impl<T> State<T> {
+    fn put(&mut self, item: T, slow: bool, due: Option<Instant>) {
+        let entry = Entry { number: self.number, item, slow };
+        self.number += 1;
+        match due {
+            Some(due) => self.later.push(Reverse(Later { due, entry })),
+            None => self.queue(entry),
+        }
+    }
+
+    fn queue(&mut self, entry: Entry<T>) {
+        let queue = if entry.slow { &mut self.slow } else { &mut self.quick };
+        queue.push_back(entry);
+    }
+
+    /// Queues those whose time has come; whether there were any.
+    fn mature(&mut self, now: Instant) -> bool {
+        let waiting = self.later.len();
+        while self.later.peek().is_some_and(|Reverse(first)| first.due <= now) {
+            let Some(Reverse(first)) = self.later.pop() else { break };
+            // Its place is that of now: it has waited for a plugin and not for a thread.
+            self.put(first.entry.item, first.entry.slow, None);
+        }
+        self.later.len() < waiting
+    }
+
+    /// While draining, every thread takes everything: those of the other pool may have ended.
+    fn take(&mut self, pool: Pool) -> Option<Entry<T>> {
+        let (first, second) = match pool {
+            Pool::Quick => (&mut self.quick, &mut self.slow),
+            Pool::Slow => (&mut self.slow, &mut self.quick),
+        };
+        let next = first.pop_front();
+        if self.phase == Phase::Draining { next.or_else(|| second.pop_front()) } else { next }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.quick.is_empty() && self.slow.is_empty() && self.later.is_empty()
+    }
+}
+
+// === impl Later ===
+
+impl<T> Ord for Later<T> {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.due, self.entry.number).cmp(&(other.due, other.entry.number))
+    }
+}
+
+impl<T> PartialOrd for Later<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Later<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Later<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pool_has_its_own_until_all_is_to_be_finished() {
+        let ready = Ready::new(2);
+        for (item, slow) in [("s1", true), ("q1", false), ("s2", true), ("q2", false), ("s3", true)] {
+            ready.push(item, slow);
+        }
+        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Quick)], [Some("q1"), Some("q2")]);
+        assert_eq!(ready.next(Pool::Slow), Some("s1"));
+        ready.drain(Duration::ZERO);
+        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Slow)], [Some("s2"), Some("s3")]);
+    }
+
+    #[test]
+    fn what_is_due_later_comes_when_it_is_due_and_in_that_order() {
+        let ready = Ready::new(1);
+        let now = Instant::now();
+        ready.push_at("third", false, now + Duration::from_millis(20));
+        ready.push_at("second", false, now + Duration::from_millis(10));
+        ready.push("first", false);
+        for expected in ["first", "second", "third"] {
+            assert_eq!(ready.next(Pool::Quick), Some(expected));
+        }
+        assert!(now.elapsed() >= Duration::from_millis(20));
+    }
+
+    #[test]
+    fn draining_waits_for_what_is_due_later_and_stopping_does_not() {
+        let ready = Ready::new(1);
+        ready.push_at("later", false, Instant::now() + Duration::from_millis(10));
+        ready.drain(Duration::ZERO);
+        assert_eq!(ready.next(Pool::Quick), Some("later"));
+        assert!(ready.next(Pool::Quick).is_none());
+        ready.push_at("never", false, Instant::now() + Duration::from_secs(3_600));
+        ready.stop();
+        assert!(ready.next(Pool::Quick).is_none());
     }
 }

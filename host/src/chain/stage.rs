@@ -1,20 +1,25 @@
 //! A plugin in service: an instance, and another one when it breaks.
 //!
-//! Supervision is four rules:
+//! Supervision is five rules:
 //! 1. A fault of one message is that message's failure; the instance goes on.
 //! 2. After a fault of the instance it is dropped, and the next message meets a fresh one.
 //! 3. A batch that breaks the instance is tried again one by one, so that only the culprit fails. Its innocent neighbours
 //!    are seen twice by the plugin, but never by the same instance: the state that saw them first is gone.
 //! 4. When no instance can be started, messages fail as unavailable, and starting is tried again on later messages, with
 //!    growing distance.
+//! 5. After too many faults the plugin is not asked at all for a while, and then about one message (`breaker`).
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError};
+use crate::control::config::FaultPolicy;
+use crate::message::Message;
+use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore};
 
 use super::backoff::Backoff;
 use super::batching;
+use super::breaker::Admission;
+use super::guard::Guard;
 use super::outcome::{Failure, FailureKind};
 use super::verdict::{Envelope, Stage, Verdict};
 
@@ -24,6 +29,11 @@ pub trait Guest: Send {
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
+    /// Only asked of a plugin that has a clock.
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        let _ = now_ms;
+        Ok(Ok(Vec::new()))
+    }
 }
 
 type Start<G> = Box<dyn FnMut() -> Result<G, StartError> + Send>;
@@ -32,40 +42,69 @@ pub struct PluginStage<G = Instance> {
     name: String,
     start: Start<G>,
     guest: Option<G>,
+    guard: Guard,
     backoff: Backoff,
     /// Why the last attempt to start failed.
     reason: String,
+    /// Messages that cross alone, because together they broke the instance.
+    alone: usize,
     stats: Arc<PluginStats>,
+    has_clock: bool,
 }
 
 // === impl PluginStage ===
 
 impl PluginStage {
-    pub fn start(plugin: &LoadedPlugin) -> Result<Self, StartError> {
-        let stats = Arc::clone(plugin.stats());
-        let name = plugin.name().to_owned();
-        let plugin = plugin.clone();
-        Self::supervise(name, stats, Box::new(move || plugin.start()))
+    /// `store` is what every instance remembers, one after the other.
+    pub fn start(
+        plugin: &LoadedPlugin,
+        binding: &str,
+        faults: &FaultPolicy,
+        store: &StateStore,
+    ) -> Result<Self, StartError> {
+        let (name, stats) = (plugin.name().to_owned(), Arc::clone(plugin.stats()));
+        let guard = Guard::new(plugin.name(), binding, faults.breaker, &stats);
+        let has_clock = plugin.component().inspection().timer;
+        let (plugin, store) = (plugin.clone(), store.clone());
+        let stage = Self::supervise(name, guard, stats, Box::new(move || plugin.start_with(&store)))?;
+        Ok(Self { has_clock, ..stage })
     }
 }
 
 impl<G: Guest> PluginStage<G> {
-    fn supervise(name: String, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
+    fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = Some(start()?);
-        Ok(Self { name, start, guest, backoff: Backoff::default(), reason: String::new(), stats })
+        let (backoff, reason, alone) = (Backoff::default(), String::new(), 0);
+        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_clock: false })
+    }
+
+    /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
+    fn step(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+        let count = match self.guard.admit() {
+            Admission::Any => self.together(waiting),
+            Admission::One => 1,
+            Admission::None => return waiting.iter().map(|_| Err(self.failed(self.guard.resting()))).collect(),
+        };
+        match waiting.get(..count) {
+            Some([envelope]) => vec![self.one(envelope)],
+            Some(run) => self.many(run),
+            None => Vec::new(),
+        }
     }
 
     fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
+        self.alone = self.alone.saturating_sub(1);
         let answer = self.call(|guest| guest.process_one(envelope)).flatten();
-        answer.map_err(|fault| self.failed(fault))
+        self.judge(answer)
     }
 
     fn many(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         match self.call(|guest| guest.process_batch(batch)) {
-            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(|fault| self.failed(fault))).collect(),
+            Ok(answers) => answers.into_iter().map(|answer| self.judge(answer)).collect(),
             Err(fault) => {
                 tracing::debug!(plugin = self.name, "a batch of {} is tried one by one: {fault}", batch.len());
-                batch.iter().map(|envelope| self.one(envelope)).collect()
+                self.alone = batch.len();
+                Vec::new()
             }
         }
     }
@@ -108,15 +147,30 @@ impl<G: Guest> PluginStage<G> {
         }
     }
 
+    fn judge(&mut self, answer: Answer) -> Result<Verdict, Failure> {
+        self.learn(&answer);
+        answer.map_err(|fault| self.failed(fault))
+    }
+
+    /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
+    fn learn<T>(&mut self, answer: &Result<T, Fault>) {
+        match answer {
+            Ok(_) | Err(Fault { kind: FailureKind::Refused { transient: false }, .. }) => self.guard.success(),
+            Err(Fault { kind: FailureKind::Refused { transient: true }, .. }) => {}
+            Err(fault) => self.guard.fault(fault),
+        }
+    }
+
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
-        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail }
+        let attempts = u32::from(fault.kind != FailureKind::Resting);
+        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
     }
 
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.
     fn together(&self, waiting: &[Envelope]) -> usize {
         match &self.guest {
-            Some(guest) if guest.is_batched() => batching::together(waiting),
+            Some(guest) if guest.is_batched() && self.alone == 0 => batching::together(waiting),
             _ => waiting.len().min(1),
         }
     }
@@ -127,19 +181,39 @@ impl<G: Guest> Stage for PluginStage<G> {
         &self.name
     }
 
-    fn process(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
-        self.stats.messages.add(batch.len() as u64);
+    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
         let mut answers = Vec::with_capacity(batch.len());
-        let mut waiting = batch;
-        while let Some((run, rest)) = waiting.split_at_checked(self.together(waiting)) {
-            match run {
-                [] => break,
-                [envelope] => answers.push(self.one(envelope)),
-                run => answers.extend(self.many(run)),
+        while let Some(waiting @ [_, ..]) = batch.get(answers.len()..) {
+            answers.append(&mut self.step(waiting));
+            if !answers.is_empty() && Instant::now() >= until {
+                break;
             }
-            waiting = rest;
         }
+        self.stats.messages.add(answers.len() as u64);
         answers
+    }
+
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        if !self.has_clock {
+            return None;
+        }
+        let made = match self.guard.admit() {
+            Admission::None => Err(self.guard.resting()),
+            Admission::Any | Admission::One => {
+                let made = self.call(|guest| guest.tick(now_ms)).flatten();
+                self.learn(&made);
+                made
+            }
+        };
+        Some(made.map_err(|fault| self.failed(fault)))
+    }
+
+    fn try_again(&mut self, messages: usize) {
+        self.stats.retries.add(messages as u64);
+    }
+
+    fn gave_up(&mut self) {
+        self.guard.fault("it could not handle a message for the time being, as often as it was asked");
     }
 }
 
@@ -157,13 +231,20 @@ impl Guest for Instance {
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
         self.process_batch(batch)
     }
+
+    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        self.tick(now_ms)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::BreakerState;
     use crate::chain::fixtures::{envelope, payload};
+    use crate::control::config::BreakerLimits;
     use std::sync::Mutex;
+    use std::time::Duration;
 
     /// Answers with how many messages it has seen; breaks on "trap", refuses "refuse".
     struct Counting {
@@ -202,14 +283,25 @@ mod tests {
     }
 
     /// The first `starts` instances start, later ones do not.
-    fn bench(mut starts: usize) -> Bench {
+    fn bench(starts: usize) -> Bench {
+        bench_with(starts, FaultPolicy::NONE.breaker)
+    }
+
+    fn bench_with(mut starts: usize, breaker: BreakerLimits) -> Bench {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&calls);
         let start = move || {
             starts = starts.checked_sub(1).ok_or_else(|| StartError::Config("no more".into()))?;
             Ok(Counting { seen: 0, calls: Arc::clone(&shared) })
         };
-        Bench { stage: PluginStage::supervise("p".into(), Arc::default(), Box::new(start)).unwrap(), calls }
+        let stats = Arc::<PluginStats>::default();
+        let guard = Guard::new("p", "b", breaker, &stats);
+        Bench { stage: PluginStage::supervise("p".into(), guard, stats, Box::new(start)).unwrap(), calls }
+    }
+
+    /// With all the time there is.
+    fn process<G: Guest>(stage: &mut PluginStage<G>, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+        stage.process(batch, Instant::now() + Duration::from_secs(3_600))
     }
 
     impl Bench {
@@ -221,7 +313,7 @@ mod tests {
                 Ok(other) => format!("{other:?}"),
                 Err(failure) => format!("{:?}", failure.kind),
             };
-            self.stage.process(&batch).into_iter().map(tell).collect()
+            process(&mut self.stage, &batch).into_iter().map(tell).collect()
         }
     }
 
@@ -262,7 +354,7 @@ mod tests {
     fn a_plugin_that_cannot_be_restarted_fails_its_messages_with_the_reason() {
         let mut bench = bench(1);
         assert_eq!(bench.send(&["trap", "x", "x"]), ["Trapped", "Unavailable", "Unavailable"]);
-        let failure = bench.stage.process(&[envelope("x")]).remove(0).unwrap_err();
+        let failure = process(&mut bench.stage, &[envelope("x")]).remove(0).unwrap_err();
         assert!(failure.detail.contains("no more"), "{failure}");
     }
 
@@ -275,13 +367,58 @@ mod tests {
             ("memory", FailureKind::Memory),
             ("bulk", FailureKind::Invalid),
         ] {
-            let mut stage = PluginStage::start(&plugin).unwrap();
+            let mut stage = PluginStage::start(&plugin, "b", &FaultPolicy::NONE, &StateStore::default()).unwrap();
             let batch = ["x", "x", vice, "x", "x"].map(envelope);
-            let answers = stage.process(&batch);
+            let answers = process(&mut stage, &batch);
             let failures: Vec<_> =
                 answers.iter().map(|answer| answer.as_ref().err().map(|failure| failure.kind)).collect();
             assert_eq!(failures, [None, None, Some(kind), None, None], "{vice}");
         }
         assert_eq!(plugin.stats().faults(), 4);
+    }
+
+    /// An hour is longer than this test, and nothing is no time at all.
+    fn breaker(faults: usize, rest: Duration) -> BreakerLimits {
+        BreakerLimits { faults, within: Duration::from_secs(3_600), rest }
+    }
+
+    #[test]
+    fn a_plugin_that_only_traps_rests_and_its_messages_fail_at_once() {
+        let mut bench = bench_with(9, breaker(2, Duration::from_secs(3_600)));
+        assert_eq!(bench.send(&["trap", "x", "trap", "x"]), ["Trapped", "1", "Trapped", "Resting"]);
+        let calls = bench.calls.lock().unwrap().len();
+        assert_eq!(bench.send(&["x"; 9]), ["Resting"; 9]);
+        assert_eq!(bench.calls.lock().unwrap().len(), calls, "it was not asked");
+        assert_eq!(bench.stage.stats.breakers(), [("b".to_owned(), BreakerState::Open)]);
+        assert_eq!(bench.stage.stats.resting.get(), 10);
+    }
+
+    #[test]
+    fn after_its_rest_one_message_decides_for_all() {
+        let mut bench = bench_with(9, breaker(1, Duration::ZERO));
+        assert_eq!(bench.send(&["trap", "trap", "x", "x", "x", "x", "x"])[..3], ["Trapped", "Trapped", "1"]);
+        assert_eq!(bench.stage.stats.breakers(), [("b".to_owned(), BreakerState::Closed)]);
+        // The seven broke the first instance together; each probe went alone, and what was left after the good one together.
+        assert_eq!(*bench.calls.lock().unwrap(), [7, 1, 1, 1, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_refusal_is_the_messages_fault_and_a_not_now_only_counts_when_it_is_given_up() {
+        let mut bench = bench_with(1, breaker(2, Duration::from_secs(3_600)));
+        assert_eq!(bench.send(&["refuse", "refuse", "refuse", "x"]).pop().unwrap(), "4");
+        bench.stage.gave_up();
+        assert_eq!(bench.send(&["x"]), ["5"]);
+        bench.stage.gave_up();
+        assert_eq!(bench.send(&["x"]), ["Resting"]);
+    }
+
+    #[test]
+    fn a_stage_that_is_out_of_time_answers_for_one_and_leaves_the_rest() {
+        let mut bench = bench(9);
+        let batch = ["x", "x", "trap", "x", "x"].map(envelope);
+        let now = Instant::now();
+        assert_eq!(bench.stage.process(&batch, now).len(), 1, "the batch traps, so one goes alone");
+        assert_eq!(bench.stage.process(&batch[1..], now).len(), 1, "and the next one too");
+        assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1]);
     }
 }

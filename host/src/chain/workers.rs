@@ -1,8 +1,9 @@
 //! The threads that run chains.
 //!
 //! Plain threads and synchronous calls: an asynchronous call into a guest costs two thirds more, and a guest that computes
-//! would hold a runtime's thread anyway. Two more threads than cores, because a thread can be lost for a while: a plugin that
-//! spins holds its thread until its deadline, and with as many spinning plugins as threads every binding waits.
+//! would hold a runtime's thread anyway. One more thread than cores, because a thread can be lost for a while: a plugin that
+//! spins holds its thread until its deadline. However many such plugins there are, once they have shown what they are
+//! (`standing`) they share a pool of their own, half as large, whose threads the kernel runs after the others.
 //!
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
@@ -15,7 +16,7 @@ use tokio::sync::watch;
 
 use super::fold::Chain;
 use super::lane::Lane;
-use super::ready::Ready;
+use super::ready::{Pool, Ready};
 
 /// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
 const STACK_BYTES: usize = 2 << 20;
@@ -26,15 +27,19 @@ pub struct Workers {
     died: watch::Receiver<Option<String>>,
 }
 
+/// How much nicer slow threads are: a third of the weight of the others where the processor is contested, so that a honest
+/// but heavy plugin still makes its deadline.
+const NICE: i32 = 5;
+
 /// On a worker's stack: tells of its end, whichever it is.
 struct Watched {
     ready: Arc<Ready<Lane>>,
     died: Arc<watch::Sender<Option<String>>>,
 }
 
-/// As many as there are cores, and two.
+/// As many as there are cores, and one. Slow lanes have half as many of their own.
 pub fn default_threads() -> usize {
-    thread::available_parallelism().map_or(1, usize::from) + 2
+    thread::available_parallelism().map_or(1, usize::from) + 1
 }
 
 // === impl Workers ===
@@ -43,16 +48,18 @@ impl Workers {
     /// A lane for each chain, in order.
     pub fn start(threads: usize, chains: Vec<Chain>) -> io::Result<(Self, Vec<Lane>)> {
         let threads = threads.max(1);
-        let ready = Arc::new(Ready::new(threads));
+        let slow = (threads / 2).max(1);
+        let ready = Arc::new(Ready::new(threads + slow));
         let (sender, died) = watch::channel(None);
         let sender = Arc::new(sender);
         let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&ready))).collect();
         let workers = Self { ready: Arc::clone(&ready), lanes: lanes.clone(), died };
-        for number in 0..threads {
+        let quick = (0..threads).map(|number| (format!("chain-{number}"), Pool::Quick));
+        let slow = (0..slow).map(|number| (format!("slow-chain-{number}"), Pool::Slow));
+        for (name, pool) in quick.chain(slow) {
             let watched = Watched { ready: Arc::clone(&ready), died: Arc::clone(&sender) };
-            let name = format!("chain-{number}");
             // On an error `workers` is dropped, which stops those that were started.
-            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work())?;
+            thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work(pool))?;
         }
         Ok((workers, lanes))
     }
@@ -87,8 +94,12 @@ impl Drop for Workers {
 // === impl Watched ===
 
 impl Watched {
-    fn work(self) {
-        while let Some(lane) = self.ready.next() {
+    fn work(self, pool: Pool) {
+        if pool == Pool::Slow {
+            // Linux has it for each thread. Where it is not allowed, the pool is bound all the same.
+            let _ = rustix::process::nice(NICE);
+        }
+        while let Some(lane) = self.ready.next(pool) {
             lane.turn();
         }
     }
@@ -108,7 +119,8 @@ impl Drop for Watched {
 mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
-    use crate::chain::{Job, Outcome, Stage, Verdict};
+    use crate::chain::standing::Stopwatch;
+    use crate::chain::{Done, Job, Outcome, Stage, Verdict};
     use crate::message::Origin;
     use std::sync::mpsc;
 
@@ -118,7 +130,7 @@ mod tests {
 
     fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
         let results = results.clone();
-        let done = Box::new(move |outcome| results.send(outcome).unwrap_or(()));
+        let done = Box::new(move |done: Done| results.send(done.outcome).unwrap_or(()));
         Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), done }
     }
 
@@ -209,5 +221,43 @@ mod tests {
         let died = workers.died();
         lanes[0].push([job("x", &send)]);
         assert_eq!(tokio::time::timeout(PATIENCE, died).await.unwrap(), "chain-0");
+    }
+
+    /// The first call uses up processor time, the second waits to be let go.
+    fn spinning() -> (Box<dyn Stage>, mpsc::SyncSender<()>) {
+        let (go, gate) = mpsc::sync_channel(1);
+        let mut known = false;
+        let stage = stage(move |_| {
+            let turn = Stopwatch::start();
+            while !known && turn.stop() < Duration::from_millis(100) {
+                std::hint::spin_loop();
+            }
+            if std::mem::replace(&mut known, true) {
+                gate.recv().unwrap_or(());
+            }
+            Ok(Verdict::Forward)
+        });
+        (stage, go)
+    }
+
+    #[test]
+    fn more_spinning_lanes_than_threads_leave_threads_for_the_others() {
+        let (stages, gates): (Vec<_>, Vec<_>) = (0..5).map(|_| spinning()).unzip();
+        let chains = stages.into_iter().map(|stage| Chain::new(vec![stage])).chain([Chain::new(vec![])]).collect();
+        let (workers, lanes) = Workers::start(4, chains).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let (honest, spinning) = lanes.split_last().unwrap();
+        for round in ["first", "second"] {
+            spinning.iter().for_each(|lane| lane.push([job(round, &send)]));
+            let known = if round == "first" { spinning.len() } else { 0 };
+            (0..known).for_each(|_| assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("first")));
+        }
+        // Five lanes would hold four threads for ever now.
+        for _ in 0..50 {
+            honest.push([job("honest", &send)]);
+            assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("honest"));
+        }
+        drop(gates);
+        assert_eq!(workers.shutdown(PATIENCE), 0);
     }
 }

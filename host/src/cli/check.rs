@@ -93,23 +93,27 @@ fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
             return vec![Finding { about: "upstreams".to_owned(), verdict: Verdict::Doubtful, text }];
         }
     };
-    let probe = |(spec, prepared): (&Upstream, &egress::Prepared)| {
-        let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, egress::probe(prepared)).await });
+    let probe = |spec: &Upstream, prepared: &egress::Prepared, url: &egress::Endpoint| {
+        let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, egress::probe(prepared, url)).await });
         let (verdict, text) = match answer {
-            Ok(Ok(())) => (Verdict::Good, format!("{spec} lets us in")),
-            Ok(Err(error)) => (Verdict::Doubtful, format!("{spec} does not let us in: {error}")),
-            Err(_) => (Verdict::Doubtful, format!("{spec} does not answer within {PATIENCE:?}")),
+            Ok(Ok(())) => (Verdict::Good, format!("{url} lets us in")),
+            Ok(Err(error)) => (Verdict::Doubtful, format!("{url} does not let us in: {error}")),
+            Err(_) => (Verdict::Doubtful, format!("{url} does not answer within {PATIENCE:?}")),
         };
         Finding { about: format!("upstream {}", spec.name), verdict, text }
     };
-    config.upstreams.iter().zip(upstreams).map(probe).collect()
+    let each = |(spec, prepared): (&Upstream, &egress::Prepared)| -> Vec<Finding> {
+        prepared.endpoints().iter().map(|url| probe(spec, prepared, url)).collect()
+    };
+    config.upstreams.iter().zip(upstreams).flat_map(each).collect()
 }
 
 fn describe(plugin: &LoadedPlugin) -> Finding {
     let inspection = plugin.component().inspection();
     let contract = inspection.contract.as_deref().unwrap_or("unknown");
     let path = if inspection.batched { "batched" } else { "one message at a time" };
-    let text = format!("contract {contract}, {path}, {} bytes", inspection.bytes);
+    let origin = plugin.provenance();
+    let text = format!("contract {contract}, {path}, {} bytes, {origin}", inspection.bytes);
     Finding { about: format!("plugin {}", plugin.name()), verdict: Verdict::Good, text }
 }
 
@@ -191,6 +195,14 @@ mod tests {
         let (code, out) = check("", Format::Text);
         assert_eq!(code, ExitCode::SUCCESS);
         assert!(out.ends_with("good: 1 listener, 0 upstreams, 0 plugins, 0 bindings\n"), "{out}");
+    }
+
+    #[test]
+    fn every_url_of_an_upstream_is_tried() {
+        let text = "[upstreams.cloud]\nurl = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\"]";
+        let findings = look_around(&config::parse(text, "f", Path::new("")).unwrap(), false);
+        let texts: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
+        assert!(texts[0].contains(":1 does not") && texts[1].contains(":2 does not"), "{texts:?}");
     }
 
     #[test]

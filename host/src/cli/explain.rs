@@ -154,7 +154,7 @@ mod tests {
 
     const CONFIG: &str = r#"
         gateway = { id = "gw1" }
-        upstreams.cloud = { url = "mqtt://broker" }
+        upstreams.cloud = { url = ["mqtt://broker", "mqtt://standby"] }
         [[bindings]]
         name = "first"
         topic = ["x/#", "sensors/+/t"]
@@ -177,12 +177,12 @@ mod tests {
             explain("sensors/7/t"),
             "sensors/7/t\n  \
                binding first by sensors/+/t\n    \
-                 to        upstream cloud (mqtt://broker:1883): gw1/sensors/7/t/{client}\n              \
+                 to        upstream cloud (mqtt://broker:1883, then mqtt://standby:1883): gw1/sensors/7/t/{client}\n              \
                            qos 0, retain preserve\n    \
                  to        local: c/sensors/7/t\n              \
                            qos preserve, retain preserve\n  \
                binding second by sensors/#\n    \
-                 to        upstream cloud (mqtt://broker:1883): sensors/7/t\n              \
+                 to        upstream cloud (mqtt://broker:1883, then mqtt://standby:1883): sensors/7/t\n              \
                            qos preserve, retain false\n"
         );
     }

@@ -6,11 +6,14 @@
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
 mod check;
+mod compile;
 mod demo;
 mod explain;
 mod logging;
 pub mod plugin_build;
 mod run;
+mod spool;
+mod status;
 mod test;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
@@ -46,9 +49,17 @@ enum Command {
     Test(test::Args),
     /// Show it all on this machine: simulated devices, plugins, an upstream, and the proof
     Demo(demo::Args),
+    /// Look at what is kept on disk, and change it
+    #[command(subcommand)]
+    Spool(spool::SpoolCommand),
+    /// A running gateway at a glance
+    Status(status::Args),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// Compile a component from stdin to stdout within limits: what the gateway runs for itself
+    #[command(hide = true)]
+    Compile(compile::Args),
 }
 
 #[derive(Debug, Subcommand)]
@@ -94,7 +105,7 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) => LevelFilter::WARN,
+            Self::Demo(_) | Self::Test(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -106,7 +117,10 @@ impl Command {
             Self::Explain(args) => explain::run(&args, out),
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
+            Self::Spool(command) => command.run(out),
+            Self::Status(args) => status::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
+            Self::Compile(args) => compile::run(&args, out),
         }
     }
 }

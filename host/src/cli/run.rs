@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::ConfigFile;
 use crate::app::Gateway;
+use crate::control::kill_point;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -15,6 +16,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    kill_point::arm();
     let config = args.config.load()?;
     end_process_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use self::line::Line;
+use self::line::{Line, Order};
 use self::rehearsal::{Rehearsal, Sent, Step, Verdict};
 use super::{ConfigFile, Format};
 
@@ -23,7 +23,7 @@ use super::{ConfigFile, Format};
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,
-    /// A file of lines `[topic] payload`; before the bracket may stand `qos=1`, `qos=2`, `retain` [default: stdin]
+    /// A file of lines `[topic] payload`; before the bracket may stand `qos=1`, `qos=2`, `retain`; `wait 1m` lets time pass [default: stdin]
     input: Option<PathBuf>,
     /// The client identifier that the messages come from
     #[arg(long, default_value = "test")]
@@ -54,8 +54,8 @@ fn rehearse(
     let mut unread = 0;
     for (number, bytes) in (1..).zip(input.split(b'\n')) {
         let bytes = bytes.with_context(|| format!("line {number}"))?;
-        let message = match line::read(&bytes) {
-            Ok(Some(message)) => message,
+        let order = match line::read(&bytes) {
+            Ok(Some(order)) => order,
             Ok(None) => continue,
             Err(error) => {
                 writeln!(talk, "error: line {number}: {error}")?;
@@ -63,7 +63,11 @@ fn rehearse(
                 continue;
             }
         };
-        for step in rehearsal.put(message) {
+        let steps = match order {
+            Order::Send(message) => rehearsal.put(message),
+            Order::Wait(time) => rehearsal.wait(time),
+        };
+        for step in steps {
             match format {
                 Format::Text => write_text(number, &step, out, talk)?,
                 Format::Json => writeln!(out, "{}", as_json(number, &step))?,
@@ -77,6 +81,7 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, talk: &mut impl 
     let binding = step.binding.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let became = match &step.verdict {
         Verdict::Forwarded => "to ".to_owned(),
+        Verdict::Ticked => "by the clock, to ".to_owned(),
         Verdict::Filtered => "filtered".to_owned(),
         Verdict::Failed(reason) if step.sent.is_empty() => format!("failed and dropped: {reason}"),
         Verdict::Failed(reason) => format!("failed: {reason}; to "),
@@ -91,6 +96,7 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, talk: &mut impl 
 fn as_json(number: usize, step: &Step) -> Value {
     let (verdict, reason) = match &step.verdict {
         Verdict::Forwarded => ("forwarded", None),
+        Verdict::Ticked => ("ticked", None),
         Verdict::Filtered => ("filtered", None),
         Verdict::Failed(reason) => ("failed", Some(reason)),
         Verdict::Unbound => ("unbound", None),

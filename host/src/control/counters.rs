@@ -3,7 +3,7 @@
 //! [`Counters::balance`] is the one place that says which numbers are which:
 //!
 //! ```text
-//!  received + internal + recovered + copies
+//!  received + internal + requeued + ticked + recovered + copies
 //!      = forwarded + in_spool + in_hand                                    it is somewhere
 //!      + unbound + to_local                                                it was for this house alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
@@ -11,7 +11,8 @@
 //! ```
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
-//! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills.
+//! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills. The letter that the archive keeps
+//! of a failure is none of these messages: its message has ended as `dead_lettered`, and comes in again when it is `requeued`.
 
 use std::fmt;
 
@@ -61,10 +62,26 @@ counters! {
     failed,
     /// Of the failed: published to the dead-letter topic.
     dead_lettered,
+    /// Dead letters that are in the archive.
+    letters_archived,
+    /// Dead letters that went for newer ones, for their age, for their size, or with a damaged part of the spool.
+    letters_dropped,
+    /// Dead letters that an operator removed.
+    letters_purged,
+    /// Dead letters that went through their binding again.
+    requeued,
     /// Of the failed: dropped by `on_error = "drop"`.
     failed_dropped,
     /// Of the failed: passed on unchanged by `on_error = "pass"`.
     failed_passed,
+    /// Turns of the clock in a binding.
+    ticks,
+    /// Messages that plugins made in one.
+    ticked,
+    /// Plugins that failed in one.
+    ticks_failed,
+    /// Turns left out because the one before had not finished.
+    ticks_skipped,
     /// Messages committed for an upstream.
     committed,
     /// Messages that an earlier process had committed, found in the spool at the start.
@@ -124,7 +141,7 @@ impl Counters {
         let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
             expired upstream_refused dropped_full purged oversize unroutable corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
-        Balance { came_in: terms![self; received internal recovered copies], accounted }
+        Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What steers the house: configuration and counters.
 
+pub mod admin;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod kill_point;
 pub mod rate_limit;

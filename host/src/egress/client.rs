@@ -7,7 +7,14 @@
 //! cleared by a short connection of its own. MQTT 5 could ask for "clean now, kept later" in one CONNECT; mosquitto 2.0
 //! takes such a session for one that it need not save, forgets it when it restarts, and QoS 2 is exactly once only while
 //! the session is kept.
+//!
+//! **With several addresses** the session is that of the address where we were let in last, and the spool remembers which that is.
+//! Elsewhere it is lost, as if the server had forgotten it: what was open is sent again there, and QoS 2 is counted. When
+//! we come back to an address, what it still keeps of us is older than what we know, and is cleared in the same way.
 
+mod changes;
+
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +23,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{self, Backoff};
+use super::failback::{self, Failback};
 use super::inflight::Inflight;
 use super::link::{Identity, Link};
 use super::link_error::LinkError;
-use super::prepare::Prepared;
-use super::session::{Sender, Session};
+use super::prepare::{Endpoint, Prepared};
+use super::round::Round;
+use super::session::{End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
@@ -30,19 +39,19 @@ use crate::spool::{Queue, UpstreamSession};
 /// A connection that lasted this long was a good one.
 const STABLE: Duration = Duration::from_secs(10);
 
-/// Added to the client id by [`probe`], so that it does not take over the session of a running gateway.
-const PROBE_SUFFIX: &str = "-check";
-
 struct Client<D> {
     dial: D,
     upstream: Prepared,
     sender: Sender,
-    /// Whether a session of ours exists at the server, as far as we know.
-    has_session: bool,
-    /// What the spool knows of it.
+    round: Round,
+    backoff: Backoff,
+    /// How often the first address is looked for.
+    failback: Duration,
+    /// What the spool knows of the session.
     remembered: Option<UpstreamSession>,
     reporter: Reporter,
-    last_logged: Option<String>,
+    /// The last trouble with each address.
+    logged: HashMap<usize, String>,
 }
 
 /// Starts the task. It ends by itself only after `shutdown`; whoever holds the handle notices if it ends otherwise.
@@ -64,7 +73,7 @@ pub(super) fn start_with<D: Dial>(
 ) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
     let (reporter, status) = Reporter::new();
     let recovered = queue.recovered();
-    let has_session = recovered.session.as_ref().is_some_and(|session| session.client_id == upstream.spec.client_id);
+    let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         queue,
@@ -73,27 +82,37 @@ pub(super) fn start_with<D: Dial>(
         refused: Throttle::default(),
         oversize: Throttle::default(),
     };
-    let remembered = recovered.session;
-    let client = Client { dial, upstream, sender, has_session, remembered, reporter, last_logged: None };
+    let client = Client {
+        dial,
+        sender,
+        round: Round::new(upstream.endpoints.len(), home),
+        backoff: Backoff::new(backoff::chance),
+        failback: upstream.spec.failback,
+        upstream,
+        remembered: recovered.session,
+        reporter,
+        logged: HashMap::new(),
+    };
     (tokio::spawn(client.run(shutdown)), status)
 }
 
-/// Connects and says goodbye, under another client id and without leaving a session behind.
-pub async fn probe(upstream: &Prepared) -> Result<(), LinkError> {
-    let client_id = format!("{}{PROBE_SUFFIX}", upstream.spec.client_id);
-    let identity = Identity { client_id: &client_id, clean_start: true, session_expiry: Duration::ZERO };
-    Link::open(&Network, upstream, identity).await?.close().await;
-    Ok(())
+/// Whether an address of an upstream lets us in, tried under another client id.
+pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<(), LinkError> {
+    failback::probe(&Network, upstream, endpoint).await
+}
+
+/// The address where this session is; none when it has gone from the configuration.
+fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
+    let is_there = |endpoint: &Endpoint| session.url == endpoint.to_string();
+    let home = upstream.endpoints.iter().position(is_there);
+    home.filter(|_| session.client_id == upstream.spec.client_id)
 }
 
 // === impl Client ===
 
 impl<D: Dial> Client<D> {
     async fn run(mut self, shutdown: CancellationToken) {
-        let mut backoff = Backoff::new(backoff::chance);
-        while let Err(error) = self.connection(&shutdown, &mut backoff).await {
-            let wait = if error.needs_attention() { backoff.wait_long() } else { backoff.wait() };
-            self.failed(&error, wait);
+        while let Some(wait) = self.turn(&shutdown).await {
             if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
                 break;
             }
@@ -109,35 +128,52 @@ impl<D: Dial> Client<D> {
         }
     }
 
-    /// One connection from dialling to its end. `Ok` when the shutdown has ended it.
-    async fn connection(&mut self, shutdown: &CancellationToken, backoff: &mut Backoff) -> Result<(), LinkError> {
+    /// One connection from dialling to its end. Gives the wait before the next; `None` when the shutdown has ended it.
+    async fn turn(&mut self, shutdown: &CancellationToken) -> Option<Duration> {
         self.reporter.attempt();
-        let Some(link) = shutdown.run_until_cancelled(self.open()).await else { return Ok(()) };
-        let link = link?;
-        self.connected(&link);
+        let Some(endpoint) = self.upstream.endpoints.get(self.round.at()).cloned() else {
+            // The configuration has one at least.
+            return std::future::pending().await;
+        };
+        let link = match shutdown.run_until_cancelled(self.open(&endpoint)).await? {
+            Ok(link) => link,
+            Err(error) => return Some(self.not_connected(&error)),
+        };
         let start = Instant::now();
-        let kept = self.has_session && link.session_present;
-        self.has_session = kept;
-        self.remember_session(kept).await?;
-        self.has_session = true;
+        self.connected(&endpoint, &link);
+        match self.serve(&endpoint, link, shutdown).await {
+            Ok(End::Shutdown) => None,
+            Ok(End::Failback) => Some(self.go_back()),
+            Err(error) => Some(self.broke(&error, start.elapsed() >= STABLE)),
+        }
+    }
+
+    async fn serve(&mut self, endpoint: &Endpoint, link: Link, shutdown: &CancellationToken) -> Result<End, LinkError> {
+        let at = self.round.at();
+        let kept = self.round.home() == Some(at) && link.session_present;
+        self.round.set_home(kept.then_some(at));
+        self.remember_session(endpoint, kept).await?;
+        self.round.set_home(Some(at));
         let mut session = Session::new(&mut self.sender, link);
         if kept {
             session.resume();
         } else {
             session.restart();
         }
-        let end = session.run(shutdown).await;
-        self.has_session = !matches!(end, Err(LinkError::SessionBroken));
-        if start.elapsed() >= STABLE {
-            backoff.reset();
+        let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
+        let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
+        let end = session.run(shutdown, &failback).await;
+        if matches!(end, Err(LinkError::SessionBroken)) {
+            self.round.set_home(None);
         }
         end
     }
 
     /// The next process must know of this session, and of its window, before anything is sent in it.
-    async fn remember_session(&mut self, kept: bool) -> Result<(), LinkError> {
+    async fn remember_session(&mut self, endpoint: &Endpoint, kept: bool) -> Result<(), LinkError> {
         let spec = &self.upstream.spec;
-        let session = UpstreamSession { client_id: spec.client_id.clone(), window: spec.max_inflight };
+        let (client_id, url) = (spec.client_id.clone(), endpoint.to_string());
+        let session = UpstreamSession { client_id, url, window: spec.max_inflight };
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());
         }
@@ -151,44 +187,22 @@ impl<D: Dial> Client<D> {
         }
     }
 
-    async fn open(&self) -> Result<Link, LinkError> {
-        let link = self.open_with(false).await?;
-        if self.has_session || !link.session_present {
+    async fn open(&self, endpoint: &Endpoint) -> Result<Link, LinkError> {
+        let link = self.open_with(endpoint, false).await?;
+        if self.round.home() == Some(self.round.at()) || !link.session_present {
             return Ok(link);
         }
         link.close().await;
-        self.open_with(true).await?.close().await;
-        self.open_with(false).await
+        self.open_with(endpoint, true).await?.close().await;
+        self.open_with(endpoint, false).await
     }
 
     /// A clean start is for clearing, and leaves nothing behind.
-    async fn open_with(&self, clean_start: bool) -> Result<Link, LinkError> {
+    async fn open_with(&self, endpoint: &Endpoint, clean_start: bool) -> Result<Link, LinkError> {
         let spec = &self.upstream.spec;
         let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
         let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
-        Link::open(&self.dial, &self.upstream, identity).await
-    }
-
-    fn connected(&mut self, link: &Link) {
-        let upstream = &self.sender.upstream;
-        let session = if link.session_present { "kept" } else { "new" };
-        tracing::info!(upstream, session, waiting = self.sender.queue.len(), "connected");
-        link.terms.warn(upstream);
-        self.last_logged = None;
-        self.reporter.connected();
-    }
-
-    /// The same trouble is told once, not with every try.
-    fn failed(&mut self, error: &LinkError, wait: Duration) {
-        let upstream = &self.sender.upstream;
-        let text = error.to_string();
-        if self.last_logged.as_ref() == Some(&text) {
-            tracing::debug!(upstream, ?wait, "{text}");
-        } else {
-            tracing::warn!(upstream, waiting = self.sender.queue.len(), "{text}; trying again until it works");
-            self.last_logged = Some(text.clone());
-        }
-        self.reporter.disconnected(Some(text));
+        Link::open(&self.dial, &self.upstream, endpoint, identity).await
     }
 }
 

@@ -8,10 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::inflight::Window;
 use super::link_error::LinkError;
-use super::prepare::Prepared;
+use super::prepare::{Endpoint, Prepared};
 use super::transport::{Dial, Transport};
 use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
-use crate::control::config::{Protocol, Upstream};
+use crate::control::config::{Address, Protocol, Upstream};
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
 
@@ -55,10 +55,15 @@ pub struct Identity<'a> {
 
 impl Link {
     /// Dials, sends CONNECT and waits for CONNACK, all within the connect timeout.
-    pub async fn open(dial: &impl Dial, upstream: &Prepared, identity: Identity<'_>) -> Result<Self, LinkError> {
+    pub async fn open(
+        dial: &impl Dial,
+        upstream: &Prepared,
+        endpoint: &Endpoint,
+        identity: Identity<'_>,
+    ) -> Result<Self, LinkError> {
         let limit = upstream.spec.connect_timeout;
         let opening = async {
-            let mut stream = dial.dial(upstream).await.map_err(|source| unreachable(&upstream.spec, source))?;
+            let mut stream = dial.dial(endpoint).await.map_err(|source| unreachable(&endpoint.address, source))?;
             stream.write_all(&connect(upstream, &identity)?).await?;
             stream.flush().await?;
             let mut input = BytesMut::new();
@@ -167,6 +172,6 @@ async fn read_connack(protocol: Protocol, stream: &mut Transport, input: &mut By
     }
 }
 
-fn unreachable(spec: &Upstream, source: io::Error) -> LinkError {
-    LinkError::Unreachable { address: format!("{}:{}", spec.host, spec.port), source }
+fn unreachable(address: &Address, source: io::Error) -> LinkError {
+    LinkError::Unreachable { address: format!("{}:{}", address.host, address.port), source }
 }

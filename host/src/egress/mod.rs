@@ -12,18 +12,22 @@
 //!   in the spool, and what must survive of an exchange is in there too, so that nothing in here needs to survive anything.
 //! - The connection may end at any moment. With the session kept, exchanges go on where they were (`inflight`); without it
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.
+//! - An upstream may have several addresses: the next one is tried when one fails (`round`), and the first is gone back to when it
+//!   answers again (`failback`). There is one connection at a time, and one session: that of the last address that let us in.
 //! - The server sets terms (Receive Maximum, Maximum QoS, Maximum Packet Size, ...), and they are kept (`link::Terms`).
 //!
 //! [`prepare`] reads files and finds their mistakes before anything starts; [`start`] runs; [`probe`] is for `tidegate check`.
 
 mod backoff;
 mod client;
+mod failback;
 mod inflight;
 mod keepalive;
 mod link;
 mod link_error;
 mod outbox;
 mod prepare;
+mod round;
 mod secret;
 mod session;
 mod status;
@@ -34,5 +38,5 @@ mod wire;
 
 pub use client::{probe, start};
 pub use link_error::LinkError;
-pub use prepare::{Error, Prepared, prepare};
+pub use prepare::{Endpoint, Error, Prepared, prepare};
 pub use status::UpstreamStatus;

@@ -15,6 +15,14 @@ use crate::control::config;
 pub struct Prepared {
     pub(super) spec: config::Upstream,
     pub(super) password: Option<Secret>,
+    /// One for each address of `spec`, in its order.
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+/// A place to connect to.
+#[derive(Clone)]
+pub struct Endpoint {
+    pub(super) address: config::Address,
     pub(super) tls: Option<Tls>,
 }
 
@@ -41,15 +49,36 @@ pub fn prepare(spec: &config::Upstream) -> Result<Prepared, Error> {
         Secret::read(path).map_err(|source| Error::Password { upstream: upstream(), path: path.clone(), source })
     };
     let password = spec.password_file.as_ref().map(read).transpose()?;
-    let tls = spec.tls.as_ref().map(|tls| prepare_tls(spec, tls)).transpose()?;
-    Ok(Prepared { spec: spec.clone(), password, tls })
+    let tls = spec.tls.as_ref().map(tls::client_config).transpose();
+    let tls = tls.map_err(|source| Error::Tls { upstream: upstream(), source })?;
+    let endpoint = |address: &config::Address| {
+        let name = |config: &Arc<ClientConfig>| {
+            let name = ServerName::try_from(address.host.clone());
+            let name = name.map_err(|_| Error::ServerName { upstream: upstream(), host: address.host.clone() })?;
+            Ok(Tls { config: config.clone(), name })
+        };
+        Ok(Endpoint { address: address.clone(), tls: tls.as_ref().map(name).transpose()? })
+    };
+    let endpoints = spec.addresses.iter().map(endpoint).collect::<Result<_, _>>()?;
+    Ok(Prepared { spec: spec.clone(), password, endpoints })
 }
 
-fn prepare_tls(spec: &config::Upstream, tls: &config::Tls) -> Result<Tls, Error> {
-    let config = tls::client_config(tls).map_err(|source| Error::Tls { upstream: spec.name.clone(), source })?;
-    let name = ServerName::try_from(spec.host.clone())
-        .map_err(|_| Error::ServerName { upstream: spec.name.clone(), host: spec.host.clone() })?;
-    Ok(Tls { config, name })
+// === impl Prepared ===
+
+impl Prepared {
+    /// In the order of preference.
+    pub fn endpoints(&self) -> &[Endpoint] {
+        &self.endpoints
+    }
+}
+
+// === impl Endpoint ===
+
+/// As a url.
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.address.fmt(f)
+    }
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use tokio::sync::watch;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamStatus {
     pub connected: bool,
+    /// The address in use.
+    pub url: Option<String>,
     /// Connection attempts since the start.
     pub attempts: u64,
     /// Why the last connection failed or ended. Cleared by a new one.
@@ -26,9 +28,10 @@ impl Reporter {
         self.0.send_modify(|status| status.attempts += 1);
     }
 
-    pub fn connected(&self) {
+    pub fn connected(&self, url: String) {
         self.0.send_modify(|status| {
             status.connected = true;
+            status.url = Some(url.clone());
             status.last_error = None;
         });
     }
@@ -36,6 +39,7 @@ impl Reporter {
     pub fn disconnected(&self, error: Option<String>) {
         self.0.send_modify(|status| {
             status.connected = false;
+            status.url = None;
             status.last_error = error;
         });
     }

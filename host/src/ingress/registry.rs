@@ -1,20 +1,32 @@
 //! Sessions by client identifier: who is connected, who is away, takeover, expiry, wills that wait.
+//!
+//! A session that outlives its connection is written when it begins, when its device leaves or comes back, and deleted when
+//! it ends. Nobody waits for these: what is acknowledged within the session is written after them, in one log.
+
+mod restore;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
-use super::session::Session;
+use super::session::{Farewell, Session};
+use super::stored::StoredWill;
 use super::wills::Wills;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
+use crate::control::clock::unix_ms;
+use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to
 /// notice; when it does not, it hangs, and the device is told to try again.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a session leaves behind is deleted by so many in one record, which has a largest size.
+const FAREWELL_CHUNK: usize = 256;
 
 pub struct Registry {
     slots: Mutex<HashMap<Arc<str>, Slot>>,
@@ -25,6 +37,7 @@ pub struct Registry {
     mailbox_limits: MailboxLimits,
     mailbox_budget: Arc<Budget>,
     max_sessions: usize,
+    next_generation: AtomicU32,
 }
 
 enum Slot {
@@ -48,6 +61,9 @@ pub struct Opened {
     pub kicked: Arc<Notify>,
 }
 
+/// When what was begun is safe.
+type Written = oneshot::Receiver<()>;
+
 /// How a connection ended.
 #[derive(Debug)]
 pub struct Ending {
@@ -67,10 +83,12 @@ impl Registry {
         max_sessions: usize,
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions }
+        let next_generation = AtomicU32::new(1);
+        Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions, next_generation }
     }
 
-    /// The session of this client: taken over from another connection, resumed, or new.
+    /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
+    /// device hears of it: found again after a crash, the last one would take new messages for repetitions of its own.
     pub async fn open(&self, terms: &Terms) -> Result<Opened, Reason> {
         let waiting = tokio::time::timeout(TAKEOVER_TIMEOUT, async {
             loop {
@@ -81,11 +99,13 @@ impl Registry {
                 released.await;
             }
         });
-        waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))
+        let (opened, written) = waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))?;
+        written.await.map_err(|_| Reason::SERVER_UNAVAILABLE)?;
+        Ok(opened)
     }
 
     /// `None` while another connection has it: that one is asked to leave.
-    fn try_open(&self, terms: &Terms) -> Option<Result<Opened, Reason>> {
+    fn try_open(&self, terms: &Terms) -> Option<Result<(Opened, Written), Reason>> {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.remove(&client) {
@@ -107,43 +127,67 @@ impl Registry {
         Some(Ok(self.attach(client, away, terms, kicked)))
     }
 
-    fn attach(&self, client: Arc<str>, away: Option<Box<Away>>, terms: &Terms, kicked: Arc<Notify>) -> Opened {
+    fn attach(
+        &self,
+        client: Arc<str>,
+        away: Option<Box<Away>>,
+        terms: &Terms,
+        kicked: Arc<Notify>,
+    ) -> (Opened, Written) {
+        let (safe, written) = oneshot::channel();
+        let receipt = Receipt::call(move || _ = safe.send(()));
         match away {
             Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
-                let mut session = away.session;
+                let Away { mut session, will, .. } = *away;
                 session.mailbox().attach();
                 let releases = session.resume(terms.link());
-                Opened { session, present: true, releases, kicked }
+                let no_will = will.map(|_| Change::delete(will_of(session.client())));
+                self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
+                receipt.resolve();
+                (Opened { session, present: true, releases, kicked }, written)
             }
             away => {
                 if let Some(away) = away {
-                    self.end(*away);
+                    self.end(*away, receipt.split());
                 }
-                let mailbox = Mailbox::new(client.clone(), self.mailbox_limits, self.mailbox_budget.clone());
+                let mailbox = self.mailbox(&client, !terms.session_expiry.is_zero());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
-                Opened { session, present: false, releases: Vec::new(), kicked }
+                let begins = session.description(terms.session_expiry, None).into_iter().collect();
+                self.wills.journal().change(begins, receipt);
+                (Opened { session, present: false, releases: Vec::new(), kicked }, written)
             }
         }
     }
 
+    fn mailbox(&self, client: &Arc<str>, outlives: bool) -> Arc<Mailbox> {
+        let (limits, budget) = (self.mailbox_limits, self.mailbox_budget.clone());
+        if !outlives {
+            return Mailbox::new(client.clone(), limits, budget);
+        }
+        let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
+        Mailbox::durable(client.clone(), limits, budget, generation)
+    }
+
     /// The connection is gone: the session waits for its device, or ends.
-    pub fn close(&self, session: Session, ending: Ending) {
+    pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
+        session.flush(self.wills.journal());
         let now = Instant::now();
         let mut will = ending.will.map(|will| {
             let at = now + Duration::from_secs(will.delay.into());
             (will, at)
         });
         if let Some((due, _)) = will.take_if(|(_, at)| *at <= now) {
-            self.wills.publish(session.client(), due.message);
+            self.wills.publish(session.client(), due.message, Vec::new());
         }
         let away = Away { session, ends_at: now + ending.session_expiry, will };
         let client = away.session.client().clone();
         if ending.session_expiry.is_zero() {
             self.lock().remove(&client);
-            self.end(away);
+            self.end(away, Receipt::none());
         } else {
+            self.write(departure(&away, ending.session_expiry));
             self.lock().insert(client, Slot::Away(Box::new(away)));
         }
         self.released.notify_waiters();
@@ -162,7 +206,7 @@ impl Registry {
             }
         }
         for (client, will) in due {
-            self.wills.publish(&client, will.message);
+            self.wills.publish(&client, will.message, vec![Change::delete(will_of(&client))]);
         }
         for client in ended {
             self.expire(&client, now);
@@ -178,18 +222,28 @@ impl Registry {
         }
         if let Some(Slot::Away(away)) = slots.remove(client) {
             drop(slots);
-            self.end(*away);
+            self.end(*away, Receipt::none());
         }
     }
 
-    /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2).
-    fn end(&self, away: Away) {
+    /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2). What is written of the will goes in one
+    /// record with what becomes of it, or a crash between the two would publish it twice, or never. That may take its time, in
+    /// the chain of a binding; the session goes at once, because the next one of this client may begin now.
+    fn end(&self, away: Away, receipt: Receipt) {
         let Away { mut session, will, .. } = away;
         let mailbox = session.mailbox().clone();
+        let Farewell { session: gone, left_over } = session.farewell();
         session.subscriptions.clear(&self.bus, &mailbox);
+        self.wills.journal().change(gone, receipt);
         if let Some((will, _)) = will {
-            self.wills.publish(session.client(), will.message);
+            let written = session.is_durable().then(|| Change::delete(will_of(session.client())));
+            self.wills.publish(session.client(), will.message, written.into_iter().collect());
         }
+        left_over.chunks(FAREWELL_CHUNK).for_each(|chunk| self.write(chunk.to_vec()));
+    }
+
+    fn write(&self, changes: Vec<Change>) {
+        self.wills.journal().change(changes, Receipt::none());
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
@@ -202,5 +256,22 @@ fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
     slots.values().filter(|slot| !matches!(slot, Slot::Connected { outlives: false, .. })).count()
 }
 
+fn will_of(client: &Arc<str>) -> Key {
+    Key::Will { client: client.clone() }
+}
+
+/// What is written when a device leaves and its session stays.
+fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
+    let in_ms = |after: Duration| unix_ms().saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    let Some(session) = away.session.description(expiry, Some(in_ms(expiry))) else { return Vec::new() };
+    let will = away.will.as_ref().map(|(will, _)| {
+        let due_ms = in_ms(Duration::from_secs(will.delay.into()));
+        Change::put(will_of(away.session.client()), StoredWill { due_ms, message: will.message.clone() }.encode())
+    });
+    std::iter::once(session).chain(will).collect()
+}
+
+#[cfg(test)]
+mod restart;
 #[cfg(test)]
 mod tests;

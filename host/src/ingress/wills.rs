@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::bindings::{Dispatcher, Inbound};
+use crate::bus::Journal;
 use crate::control::clock::unix_ms;
 use crate::message::{Message, Origin};
-use crate::spool::Receipt;
+use crate::spool::{Change, Receipt};
 
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
@@ -17,9 +18,15 @@ impl Wills {
         Self { dispatcher }
     }
 
-    pub fn publish(&self, client: &Arc<str>, message: Message) {
+    pub fn journal(&self) -> &Journal {
+        self.dispatcher.journal()
+    }
+
+    /// `changes` are safe together with it.
+    pub fn publish(&self, client: &Arc<str>, message: Message, changes: Vec<Change>) {
         let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0 });
-        let inbound = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none() };
+        let inbound =
+            Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
         self.dispatcher.publish_internal(inbound);
     }
 }

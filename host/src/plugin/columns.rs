@@ -149,10 +149,10 @@ mod tests {
     use super::*;
     use crate::control::config::PluginLimits;
     use proptest::prelude::*;
-    use std::time::Duration;
 
     fn allowance() -> Allowance {
-        let limits = PluginLimits { memory: 0, deadline: Duration::ZERO, max_outputs: 3, max_output_bytes: 1_000 };
+        let limits =
+            PluginLimits { max_outputs: 3, max_output_bytes: 1_000, max_item_bytes: 900, ..PluginLimits::default() };
         Allowance::new(&limits)
     }
 

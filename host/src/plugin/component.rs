@@ -1,18 +1,20 @@
 //! A component: read, verified, compiled, and known to fit before anything runs.
 //!
-//! In this order, so that each refusal is the most telling one: the file exists and is small enough; its digest is the
-//! pinned one; it is a component; it compiles; it speaks our contract; it imports nothing that is not granted; it exports
+//! In this order, so that each refusal is the most telling one: the file exists and is small enough; it is the one that is
+//! meant and trusted (`trust`); it is a component, not too large for the compiler, and compiles (`compile`); it speaks our
+//! contract; it imports nothing that it is not granted; it exports
 //! what a plugin exports; every type agrees. After that, starting an instance can fail for the plugin's own reasons only.
 
-use std::path::Path;
+use wasmtime::component::InstancePre;
 
-use wasmtime::component::{self, InstancePre};
+use crate::control::config::Grants;
 
-use super::contract::{batched, lifecycle, single};
+use super::capability;
+use super::contract::{batched, lifecycle, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
 use super::inspect::Inspection;
-use super::refusal::{LoadError, Problem};
+use super::refusal::Problem;
 use super::state::HostState;
 
 /// Compiled and linked; instances are made from it in some 25 µs.
@@ -28,47 +30,42 @@ pub(super) struct Exports {
     pub lifecycle: lifecycle::GuestIndices,
     pub single: single::GuestIndices,
     pub batched: Option<batched::GuestIndices>,
+    pub timer: Option<timer::GuestIndices>,
 }
 
 // === impl Component ===
 
 impl Component {
-    pub fn load(engine: &Engine, path: &Path, sha256: Option<&str>) -> Result<Self, LoadError> {
-        let file = ComponentFile::read(path)?;
-        file.verify(sha256).and_then(|()| Self::link(engine, &file)).map_err(|problem| problem.at(path))
-    }
-
     pub fn inspection(&self) -> &Inspection {
         &self.inspection
     }
 
-    fn link(engine: &Engine, file: &ComponentFile) -> Result<Self, Problem> {
-        let component = compile(engine, file)?;
+    pub(super) fn link(engine: &Engine, file: &ComponentFile, grants: Grants) -> Result<Self, Problem> {
+        let component = engine.compile(file)?;
         let inspection = Inspection::of(engine, file, &component);
-        if let Some(problem) = inspection.problem() {
+        if let Some(problem) = inspection.problem(grants) {
             return Err(problem);
         }
-        let pre = engine.linker().instantiate_pre(&component).map_err(mismatch)?;
-        let exports = Exports::find(&pre, inspection.batched).map_err(mismatch)?;
+        let mut linker = engine.linker().clone();
+        capability::grant(&mut linker, grants).map_err(mismatch)?;
+        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        let exports = Exports::find(&pre, &inspection).map_err(mismatch)?;
         Ok(Self { engine: engine.clone(), pre, exports, inspection })
     }
 }
 
 impl Exports {
-    fn find(pre: &InstancePre<HostState>, is_batched: bool) -> wasmtime::Result<Self> {
+    fn find(pre: &InstancePre<HostState>, inspection: &Inspection) -> wasmtime::Result<Self> {
         Ok(Self {
             lifecycle: lifecycle::GuestIndices::new(pre)?,
             single: single::GuestIndices::new(pre)?,
-            batched: is_batched.then(|| batched::GuestIndices::new(pre)).transpose()?,
+            // Each change of state belongs to one message, which a batch could not tell.
+            batched: (inspection.batched && !inspection.stateful)
+                .then(|| batched::GuestIndices::new(pre))
+                .transpose()?,
+            timer: inspection.timer.then(|| timer::GuestIndices::new(pre)).transpose()?,
         })
     }
-}
-
-pub(super) fn compile(engine: &Engine, file: &ComponentFile) -> Result<component::Component, Problem> {
-    file.check_kind()?;
-    // `from_binary` reads no text and no native code, whatever features other crates switch on.
-    component::Component::from_binary(engine.wasmtime(), &file.bytes)
-        .map_err(|error| Problem::Malformed(error.root_cause().to_string()))
 }
 
 fn mismatch(error: wasmtime::Error) -> Problem {
@@ -77,14 +74,28 @@ fn mismatch(error: wasmtime::Error) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::plugin::capability::Access;
     use crate::plugin::fixtures::{engine, vices};
+    use crate::plugin::refusal::LoadError;
+
+    fn load(path: &Path, sha256: Option<&str>) -> Result<Component, LoadError> {
+        load_with(path, sha256, Grants::default())
+    }
+
+    fn load_with(path: &Path, sha256: Option<&str>, grants: Grants) -> Result<Component, LoadError> {
+        let engine = engine();
+        let file = engine.read(path).map_err(|problem| problem.at(path))?;
+        file.verify(sha256).and_then(|()| Component::link(&engine, &file, grants)).map_err(|problem| problem.at(path))
+    }
 
     fn refused(bytes: &[u8], sha256: Option<&str>) -> Problem {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("x.wasm");
         std::fs::write(&path, bytes).unwrap();
-        let error = Component::load(&engine(), &path, sha256).err().expect("it was loaded");
+        let error = load(&path, sha256).err().expect("it was loaded");
         assert!(error.to_string().starts_with(&format!("`{}` ", path.display())), "{error}");
         error.problem
     }
@@ -95,19 +106,26 @@ mod tests {
 
     #[test]
     fn a_real_plugin_is_loaded_and_described() {
-        let component = Component::load(&engine(), &vices(), None).unwrap();
+        let component = load(&vices(), None).unwrap();
         let inspection = component.inspection();
         assert_eq!(inspection.contract.as_deref(), Some("0.1.0"));
         assert!(inspection.batched);
+        // What a plugin does not use it does not import, so that the others pay nothing.
+        assert!(!inspection.stateful && !inspection.timer);
+        let counting = crate::plugin::fixtures::counting("{}");
+        assert!(counting.component().inspection().stateful && counting.component().inspection().timer);
         assert!(
-            inspection.imports.iter().any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.granted)
+            inspection
+                .imports
+                .iter()
+                .any(|import| import.name == "tidegate:plugin/context@0.1.0" && import.access == Access::Given)
         );
-        Component::load(&engine(), &vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
+        load(&vices(), Some(&inspection.sha256.to_uppercase())).unwrap();
     }
 
     #[test]
     fn a_file_that_is_not_there_or_not_the_pinned_one_is_refused() {
-        let missing = Component::load(&engine(), Path::new("/nowhere/x.wasm"), None).err().unwrap();
+        let missing = load(Path::new("/nowhere/x.wasm"), None).err().unwrap();
         assert_eq!(missing.problem, Problem::Missing);
         let Problem::WrongDigest { pinned, found } = refused(b"x", Some("00")) else { panic!() };
         assert_eq!((pinned.as_str(), &found[..8]), ("00", "2d711642"));
@@ -138,9 +156,29 @@ mod tests {
                 (import "wasi:cli/stderr@0.2.0" (instance))
                 (import "acme:disk/all" (instance)))"#,
         );
-        let denied = ["wasi:sockets/tcp@0.2.0", "acme:disk/all"].map(str::to_owned);
-        assert_eq!(problem, Problem::NotGranted(denied.to_vec()));
-        assert!(problem.to_string().contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{problem}");
+        let words = problem.to_string();
+        assert!(words.contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{words}");
+        assert!(!words.contains("stderr") && !words.contains("grants"), "{words}");
+    }
+
+    #[test]
+    fn what_could_be_granted_is_refused_with_the_line_that_grants_it() {
+        let wat = r#"(component
+            (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64)))))
+            (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
+        let words = refused_text(wat).to_string();
+        for expected in
+            ["`wasi:random/random@0.2.6`, `wasi:sockets/tcp@0.2.0`", "grants = [\"random\"]", "to no plugin"]
+        {
+            assert!(words.contains(expected), "{words}");
+        }
+        let granted = Grants { random: true, ..Grants::default() };
+        let component = wat::parse_str(wat.replace("wasi:sockets/tcp@0.2.0", "wasi:cli/stderr@0.2.0")).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.wasm");
+        std::fs::write(&path, component).unwrap();
+        let lacks = load_with(&path, None, granted).err().unwrap().problem;
+        assert!(matches!(lacks, Problem::MissingExports(_)), "granted, it is only no plugin: {lacks}");
     }
 
     #[test]

@@ -25,6 +25,7 @@ const MAX_FIELD_BYTES: usize = 65_535;
 pub struct Allowance {
     max_outputs: usize,
     max_bytes: usize,
+    max_item_bytes: usize,
     bytes_left: usize,
 }
 
@@ -64,6 +65,7 @@ impl Allowance {
         Self {
             max_outputs: limits.max_outputs,
             max_bytes: limits.max_output_bytes,
+            max_item_bytes: limits.max_item_bytes,
             bytes_left: limits.max_output_bytes,
         }
     }
@@ -81,14 +83,23 @@ impl Allowance {
     }
 
     pub fn emitted(&mut self, messages: Vec<types::MessageResult>) -> Answer {
+        self.messages(messages).map(Verdict::Emit)
+    }
+
+    pub fn messages(&mut self, messages: Vec<types::MessageResult>) -> Result<Vec<Message>, Fault> {
         if messages.len() > self.max_outputs {
             let limit = self.max_outputs;
             return Err(Fault::invalid(format!("{} messages from one, its limit is {limit}", messages.len())));
         }
-        messages.into_iter().map(|message| self.lift(message)).collect::<Result<_, _>>().map(Verdict::Emit)
+        messages.into_iter().map(|message| self.lift(message)).collect()
     }
 
+    /// For one payload or text.
     pub fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
+        if bytes > self.max_item_bytes {
+            let limit = self.max_item_bytes;
+            return Err(Fault::invalid(format!("a payload or text of {bytes} bytes, its limit is {limit}")));
+        }
         let left = self.bytes_left.checked_sub(bytes);
         self.bytes_left = left.ok_or_else(|| {
             Fault::invalid(format!("more than {} bytes from one call, which is its limit", self.max_bytes))
@@ -97,9 +108,14 @@ impl Allowance {
     }
 
     fn lift(&mut self, message: types::MessageResult) -> Result<Message, Fault> {
-        self.spend(message.topic.len().saturating_add(message.payload.len()))?;
+        self.spend(message.topic.len())?;
+        self.spend(message.payload.len())?;
         let topic = TopicName::parse(&message.topic)
             .map_err(|error| Fault::invalid(format!("topic `{}`: {error}", message.topic)))?;
+        // A plugin that could publish there could forge a dead letter, or the gateway's own state.
+        if topic.is_gateways_own() {
+            return Err(Fault::invalid(format!("topic `{topic}`: only the gateway publishes there")));
+        }
         let payload = Bytes::from(message.payload);
         let properties = message.properties.map(|properties| self.lift_properties(properties, &payload)).transpose()?;
         Ok(Message {

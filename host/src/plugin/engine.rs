@@ -1,15 +1,16 @@
 //! The engine: one for the process, shared by every plugin.
 
-use std::fs::{DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wasmtime::component::Linker;
-use wasmtime::{Cache, CacheConfig, Config, Inlining};
+use wasmtime::component::{self, Linker};
+
+use crate::control::config;
 
 use super::capability;
-use super::limits::MAX_STACK_BYTES;
+use super::compile::{Compiler, Settings};
+use super::file::ComponentFile;
+use super::refusal::Problem;
 use super::state::HostState;
 use super::ticker::Ticker;
 
@@ -21,6 +22,7 @@ struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<HostState>,
     ticker: Ticker,
+    compiler: Compiler,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +37,29 @@ pub enum EngineError {
 
 impl Engine {
     /// With `cache`, compiled code is kept in that folder: the second start loads in a fraction of a millisecond.
-    pub fn new(cache: Option<&Path>) -> Result<Self, EngineError> {
-        let wasmtime = wasmtime::Engine::new(&config(cache)?).map_err(EngineError::engine)?;
+    pub fn new(config: &config::Engine, cache: Option<&Path>) -> Result<Self, EngineError> {
+        let settings = Settings { backend: config.backend, inlining: cache.is_some() };
+        let refused = |reason| EngineError::Cache { path: cache.unwrap_or(Path::new("")).to_owned(), reason };
+        let compiler = Compiler::new(settings, config.limits.clone(), cache).map_err(refused)?;
+        let wasmtime = settings.engine().map_err(EngineError::engine)?;
         let linker = capability::linker(&wasmtime).map_err(EngineError::engine)?;
         let epochs = wasmtime.clone();
         let ticker = Ticker::start(move || epochs.increment_epoch()).map_err(EngineError::engine)?;
-        Ok(Self(Arc::new(Inner { wasmtime, linker, ticker })))
+        Ok(Self(Arc::new(Inner { wasmtime, linker, ticker, compiler })))
+    }
+
+    /// Components that were compiled because they were not in the cache.
+    pub fn compiled(&self) -> u64 {
+        self.0.compiler.compiled()
+    }
+
+    /// Read as far as this engine would compile it.
+    pub(super) fn read(&self, component: &Path) -> Result<ComponentFile, Problem> {
+        ComponentFile::read(component, self.0.compiler.limits().component_size)
+    }
+
+    pub(super) fn compile(&self, file: &ComponentFile) -> Result<component::Component, Problem> {
+        self.0.compiler.component(&self.0.wasmtime, file)
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -62,56 +81,16 @@ impl EngineError {
     }
 }
 
-fn config(cache: Option<&Path>) -> Result<Config, EngineError> {
-    let mut config = Config::new();
-    config
-        .wasm_component_model(true)
-        // Tasks of the component model's async side: a call costs three times as much with them, and nothing here waits.
-        .concurrency_support(false)
-        // Not fuel: it costs the same, and what has to be bounded is the time that a thread is held.
-        .epoch_interruption(true)
-        .max_wasm_stack(MAX_STACK_BYTES);
-    if let Some(folder) = cache {
-        config.cache(Some(private_cache(folder)?));
-        // 8 to 10 % faster guests for 2.5 times the compile time: worth it when the result is kept.
-        config.compiler_inlining(Inlining::Yes);
-    }
-    Ok(config)
-}
-
-/// The cache is native code that this process runs: whoever can write it owns the process.
-fn private_cache(folder: &Path) -> Result<Cache, EngineError> {
-    let refuse = |reason: String| EngineError::Cache { path: folder.to_owned(), reason };
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| refuse(e.to_string()))?;
-    // A folder that was there may have been open to others. Only its owner can change that: for anybody else this fails.
-    std::fs::set_permissions(folder, Permissions::from_mode(0o700)).map_err(|e| refuse(e.to_string()))?;
-    // wasmtime wants a path from the root.
-    let folder = folder.canonicalize().map_err(|e| refuse(e.to_string()))?;
-    let mut config = CacheConfig::new();
-    config.with_directory(folder.clone());
-    Cache::new(config).map_err(|e| refuse(format!("{e:#}")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_cache_folder_is_closed_to_others() {
-        let folder = tempfile::tempdir().unwrap();
-        let cache = folder.path().join("compiled");
-        std::fs::create_dir(&cache).unwrap();
-        std::fs::set_permissions(&cache, Permissions::from_mode(0o777)).unwrap();
-        Engine::new(Some(&cache)).unwrap();
-        assert_eq!(cache.metadata().unwrap().permissions().mode() & 0o777, 0o700);
-    }
 
     #[test]
     fn a_cache_that_cannot_be_made_is_refused_by_its_path() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "").unwrap();
-        let error = Engine::new(Some(&file.join("cache"))).err().unwrap();
+        let error = Engine::new(&config::Engine::default(), Some(&file.join("cache"))).err().unwrap();
         assert!(error.to_string().contains("file/cache"), "{error}");
     }
 }

@@ -7,8 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use wasmtime::Engine;
 
-use super::limits::MAX_COMPONENT_BYTES;
-use super::refusal::{LoadError, Problem};
+use super::refusal::Problem;
 
 pub struct ComponentFile {
     pub bytes: Vec<u8>,
@@ -23,10 +22,13 @@ const COMPONENT: &[u8] = b"\0asm\x0d\0\x01\0";
 // === impl ComponentFile ===
 
 impl ComponentFile {
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let bytes = read_capped(path).map_err(|problem| problem.at(path))?;
+    pub fn read(path: &Path, limit: usize) -> Result<Self, Problem> {
+        read_capped(path, limit).map(Self::from_bytes)
+    }
+
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
         let sha256 = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { bytes, sha256 })
+        Self { bytes, sha256 }
     }
 
     pub fn verify(&self, pinned: Option<&str>) -> Result<(), Problem> {
@@ -51,11 +53,11 @@ impl ComponentFile {
     }
 }
 
-fn read_capped(path: &Path) -> Result<Vec<u8>, Problem> {
+fn read_capped(path: &Path, limit: usize) -> Result<Vec<u8>, Problem> {
     let file = File::open(path).map_err(unreadable)?;
     let mut bytes = Vec::new();
-    file.take(MAX_COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_COMPONENT_BYTES { Err(Problem::TooLarge) } else { Ok(bytes) }
+    file.take((limit as u64).saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() > limit { Err(Problem::TooLarge { limit }) } else { Ok(bytes) }
 }
 
 fn unreadable(error: std::io::Error) -> Problem {

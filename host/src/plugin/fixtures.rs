@@ -5,14 +5,20 @@ use std::process::Command;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
-use crate::control::config::{Plugin, PluginLimits};
+use crate::control::config::{self, Grants, Plugin, PluginLimits};
 
-use super::{Engine, LoadedPlugin};
+use super::{Engine, LoadedPlugin, Trust};
 
 /// Compiled code is kept beside the components: the second run of the tests compiles nothing.
 pub fn engine() -> Engine {
-    static ENGINE: LazyLock<Engine> = LazyLock::new(|| Engine::new(Some(&target().join("compiled-plugins"))).unwrap());
+    static ENGINE: LazyLock<Engine> =
+        LazyLock::new(|| Engine::new(&config::Engine::default(), Some(&target().join("compiled-plugins"))).unwrap());
     ENGINE.clone()
+}
+
+/// Nobody in particular is trusted, and nothing is remembered.
+pub fn trust() -> Trust {
+    Trust::open(&config::Trust::default(), Path::new("/nowhere")).unwrap()
 }
 
 /// The hostile one (`tests/fixtures/vices`).
@@ -21,18 +27,35 @@ pub fn vices() -> PathBuf {
     BUILT.get_or_init(|| build("vices")).clone()
 }
 
+/// The one that remembers (`tests/fixtures/counting`).
+pub fn counting(config: &str) -> LoadedPlugin {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let component = BUILT.get_or_init(|| build("counting")).clone();
+    LoadedPlugin::load(&engine(), &trust(), &Plugin { name: "counting".into(), ..plugin(component, config) }).unwrap()
+}
+
 pub fn plugin(component: PathBuf, config: &str) -> Plugin {
     let limits = PluginLimits {
         memory: 16 << 20,
         deadline: Duration::from_millis(200),
         max_outputs: 100,
         max_output_bytes: 1 << 20,
+        state: 64 << 10,
+        ..PluginLimits::default()
     };
-    Plugin { name: "vices".into(), component, sha256: None, limits, config_json: config.into() }
+    Plugin {
+        name: "vices".into(),
+        component,
+        sha256: None,
+        downgrade_to: None,
+        limits,
+        grants: Grants::default(),
+        config_json: config.into(),
+    }
 }
 
 pub fn load(config: &str) -> LoadedPlugin {
-    LoadedPlugin::load(&engine(), &plugin(vices(), config)).unwrap()
+    LoadedPlugin::load(&engine(), &trust(), &plugin(vices(), config)).unwrap()
 }
 
 fn build(package: &str) -> PathBuf {

@@ -1,14 +1,16 @@
 //! What a component says about itself, without running it.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use wasmtime::component;
 
+use super::capability::{self, Access};
 use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
 use super::refusal::{LoadError, Problem};
-use super::{capability, component as loading};
+use crate::control::config::{self, Grants};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
@@ -19,6 +21,10 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// It has the fast path for many messages.
     pub batched: bool,
+    /// It can be called by the clock.
+    pub timer: bool,
+    /// It keeps state.
+    pub stateful: bool,
     pub imports: Vec<Import>,
     pub exports: Vec<String>,
 }
@@ -26,7 +32,7 @@ pub struct Inspection {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Import {
     pub name: String,
-    pub granted: bool,
+    pub access: Access,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -39,10 +45,13 @@ pub enum InspectError {
 
 /// Look at any component, also at one that would be refused for what it imports or exports.
 pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
-    let engine = Engine::new(None)?;
-    let file = ComponentFile::read(path)?;
-    let component = loading::compile(&engine, &file).map_err(|problem| problem.at(path))?;
-    Ok(Inspection::of(&engine, &file, &component))
+    let engine = Engine::new(&config::Engine::default(), None)?;
+    let look = || {
+        let file = engine.read(path)?;
+        let component = engine.compile(&file)?;
+        Ok(Inspection::of(&engine, &file, &component))
+    };
+    look().map_err(|problem: Problem| problem.at(path).into())
 }
 
 // === impl Inspection ===
@@ -53,35 +62,54 @@ impl Inspection {
         let imports: Vec<_> = ty.imports(engine).map(|(name, _)| Import::named(name)).collect();
         let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
         let names = imports.iter().map(|import| import.name.as_str()).chain(exports.iter().map(String::as_str));
+        let exported = |wanted| exports.iter().any(|name| interface(name) == Some(wanted));
         Self {
             bytes: file.bytes.len(),
             sha256: file.sha256.clone(),
             contract: contract_of(names),
-            batched: exports.iter().any(|name| interface(name) == Some("batched")),
+            batched: exported("batched"),
+            timer: exported("timer"),
+            stateful: imports.iter().any(|import| interface(&import.name) == Some("state")),
             imports,
             exports,
         }
     }
 
     /// Why this is no plugin that this host can run, if it is not. One reason: the first one explains the others.
-    pub(super) fn problem(&self) -> Option<Problem> {
+    pub(super) fn problem(&self, grants: Grants) -> Option<Problem> {
         if let Some(found) = self.contract.as_ref().filter(|found| !contract::speaks(found)) {
             return Some(Problem::OtherContract { found: found.clone() });
         }
-        let denied: Vec<_> = self.imports.iter().filter(|import| !import.granted).map(|i| i.name.clone()).collect();
-        if !denied.is_empty() {
-            return Some(Problem::NotGranted(denied));
+        if let Some(problem) = self.denied(grants) {
+            return Some(problem);
         }
         let exported = |wanted: &&str| self.exports.iter().any(|name| interface(name) == Some(*wanted));
         let missing: Vec<_> = ["lifecycle", "single"].into_iter().filter(|wanted| !exported(wanted)).collect();
         let full = |name: &str| format!("{}/{name}@{}", contract::PACKAGE, contract::VERSION);
         (!missing.is_empty()).then(|| Problem::MissingExports(missing.into_iter().map(full).collect()))
     }
+
+    /// All that it wants and may not have.
+    fn denied(&self, grants: Grants) -> Option<Problem> {
+        let wants: Vec<_> = self.imports.iter().filter(|import| !import.access.to(grants)).collect();
+        let names = |imports: &[&Import]| imports.iter().map(|import| import.name.clone()).collect::<Vec<_>>();
+        let nobody: Vec<_> = wants.iter().copied().filter(|import| import.access == Access::Nobody).collect();
+        let words = wants.iter().filter_map(|import| match import.access {
+            Access::Grant(word) => Some(word),
+            _ => None,
+        });
+        let mut all = capability::words(grants);
+        let had = all.len();
+        all.extend(words.collect::<BTreeSet<_>>());
+        let line = (all.len() > had).then(|| format!("grants = {all:?}"));
+        let problem = Problem::NotGranted { wants: names(&wants), line, offered_to_none: names(&nobody) };
+        (!wants.is_empty()).then_some(problem)
+    }
 }
 
 impl Import {
     fn named(name: &str) -> Self {
-        Self { name: name.to_owned(), granted: capability::granted(name) }
+        Self { name: name.to_owned(), access: capability::access(name) }
     }
 }
 
@@ -110,7 +138,7 @@ mod tests {
         let wat = r#"(component (import "wasi:sockets/tcp@0.2.0" (instance)))"#;
         std::fs::write(&path, wat::parse_str(wat).unwrap()).unwrap();
         let inspection = inspect(&path).unwrap();
-        let import = Import { name: "wasi:sockets/tcp@0.2.0".into(), granted: false };
+        let import = Import { name: "wasi:sockets/tcp@0.2.0".into(), access: Access::Nobody };
         assert_eq!((inspection.imports, inspection.contract, inspection.batched), (vec![import], None, false));
         assert_eq!(inspection.bytes as u64, path.metadata().unwrap().len());
     }

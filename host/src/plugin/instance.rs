@@ -8,21 +8,21 @@
 //! instance: it trapped, or its answer cannot be read. wasmtime does not let a trapped instance be entered again, and state
 //! that was abandoned in the middle of a change is not worth entering: the caller drops it and starts another.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::Store;
 
 use crate::chain::Envelope;
 use crate::control::config::PluginLimits;
+use crate::message::Message;
 
 use super::columns::{self, Columns};
 use super::component::Component;
-use super::contract::{batched, single};
+use super::contract::{batched, single, timer};
 use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
-use super::limits::{ANSWER_OVERHEAD, CONFIGURE_DEADLINE, MAX_DETAIL_BYTES};
+use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
 use super::ticker::Ticker;
@@ -31,6 +31,7 @@ pub struct Instance {
     guest: Guest,
     single: single::Guest,
     batched: Option<batched::Guest>,
+    timer: Option<timer::Guest>,
     limits: PluginLimits,
     columns: Columns,
 }
@@ -57,22 +58,25 @@ impl Instance {
     /// A fresh guest, configured and ready for its first message.
     pub fn start(
         component: &Component,
-        name: &Arc<str>,
+        state: HostState,
         limits: &PluginLimits,
         config: &str,
     ) -> Result<Self, StartError> {
-        let mut guest = Guest::new(&component.engine, HostState::new(Arc::clone(name), limits.memory));
+        let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, configured) = guest.call(CONFIGURE_DEADLINE, limits.max_output_bytes, |mut store| {
-            let instance = component.pre.instantiate(&mut store)?;
-            let single = exports.single.load(&mut store, &instance)?;
-            let batched = exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-            Ok((single, batched, lifecycle.call_configure(&mut store, config)?))
-        })?;
+        let (single, batched, timer, configured) =
+            guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
+                let instance = component.pre.instantiate(&mut store)?;
+                let single = exports.single.load(&mut store, &instance)?;
+                let batched =
+                    exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+                let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+                Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
+            })?;
         configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
-        Ok(Self { guest, single, batched, limits: limits.clone(), columns: Columns::default() })
+        Ok(Self { guest, single, batched, timer, limits: limits.clone(), columns: Columns::default() })
     }
 
     pub fn is_batched(&self) -> bool {
@@ -84,8 +88,26 @@ impl Instance {
         let message = crossing::lower(&envelope.message, &user);
         let fuel = self.fuel(1);
         self.guest.origins([envelope]);
-        let answer = self.guest.call(self.limits.deadline, fuel, |store| self.single.call_process(store, message))?;
-        Ok(Allowance::new(&self.limits).answer(answer))
+        let single = &self.single;
+        let answer = self.guest.remembering(|guest| {
+            let answer = guest.call(self.limits.deadline, fuel, |store| single.call_process(store, message))?;
+            Ok(Allowance::new(&self.limits).answer(answer))
+        })?;
+        Ok(answer)
+    }
+
+    /// What time makes of nothing; none, when the plugin has no clock.
+    pub fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+        let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
+        let (fuel, limits) = (self.fuel(1), &self.limits);
+        self.guest.origins([]);
+        self.guest.store.data().world.set_time(now_ms);
+        self.guest.remembering(|guest| {
+            let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
+            Ok(messages
+                .map_err(|failure| crossing::refused(&failure))
+                .and_then(|messages| Allowance::new(limits).messages(messages)))
+        })
     }
 
     /// One verdict for each. The deadline is that of one call: a batch that needs longer is for the caller to split.
@@ -106,7 +128,7 @@ impl Instance {
     /// limits are held afterwards; this one is there so that the host never allocates for a flood.
     fn fuel(&self, messages: usize) -> usize {
         let records = messages.saturating_mul(self.limits.max_outputs.max(1)).saturating_mul(ANSWER_OVERHEAD);
-        self.limits.max_output_bytes.saturating_add(records)
+        self.limits.max_output_bytes.max(self.limits.state).saturating_add(records)
     }
 }
 
@@ -121,6 +143,22 @@ impl Guest {
 
     fn origins<'a>(&mut self, batch: impl IntoIterator<Item = &'a Envelope>) {
         self.store.data_mut().origins.set(batch.into_iter().map(|envelope| &envelope.origin));
+        let state = self.store.data();
+        if let Some(arrived) = state.origins.last_arrival() {
+            state.world.set_time(arrived);
+        }
+    }
+
+    /// A call whose changes of state are kept when it succeeds, and leave no trace when it does not.
+    fn remembering<R>(
+        &mut self,
+        call: impl FnOnce(&mut Self) -> Result<Result<R, Fault>, Fault>,
+    ) -> Result<Result<R, Fault>, Fault> {
+        let store = self.store.data().store.clone();
+        store.open();
+        let result = call(self);
+        store.close(matches!(result, Ok(Ok(_))));
+        result
     }
 
     fn call<R>(
@@ -146,9 +184,12 @@ impl Guest {
 mod tests {
     use super::*;
     use crate::chain::{FailureKind, Verdict};
+    use crate::control::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
-    use crate::plugin::fixtures::load;
+    use crate::plugin::LoadedPlugin;
+    use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
     use crate::topic::TopicName;
+    use std::sync::Arc;
 
     fn envelope(payload: &str) -> Envelope {
         let message = Message::new(TopicName::parse("t").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
@@ -216,6 +257,10 @@ mod tests {
             ("panic", FailureKind::Trapped, ": thirteen at the table"),
             ("exit", FailureKind::Trapped, "exit"),
             ("sleep", FailureKind::Trapped, "must not sleep"),
+            ("chatter", FailureKind::Deadline, "no answer within 200ms"),
+            ("wait", FailureKind::Deadline, "no answer within 200ms"),
+            ("hoard", FailureKind::Memory, "limit of 16777216 bytes"),
+            ("garbled", FailureKind::Invalid, "utf-8"),
             ("recurse", FailureKind::Trapped, "stack"),
             ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
             ("loop", FailureKind::Deadline, "no answer within 200ms"),
@@ -232,7 +277,9 @@ mod tests {
     #[test]
     fn a_bad_output_is_its_messages_failure_and_not_the_instances() {
         let mut instance = load("{}").start().unwrap();
-        let mut answers = instance.process_batch(&batch(&["count", "topic", "count"])).unwrap();
+        let mut answers = instance.process_batch(&batch(&["count", "topic", "count", "forge", "item"])).unwrap();
+        assert!(answers[4].as_ref().is_err_and(|fault| fault.detail.contains("524288 bytes, its limit is 262144")));
+        assert!(answers[3].as_ref().is_err_and(|fault| fault.detail.contains("only the gateway publishes there")));
         assert_eq!(answers.remove(2), replaced("3"));
         let fault = answers.remove(1).unwrap_err();
         assert_eq!(fault.kind, FailureKind::Invalid);
@@ -242,7 +289,31 @@ mod tests {
     #[test]
     fn a_guest_sees_nothing_of_the_machine_and_no_time() {
         let answer = load("{}").start().unwrap().process_one(&envelope("world")).unwrap();
-        assert_eq!(answer, replaced("[]"));
+        assert_eq!(answer, replaced(r#"["7"]"#), "the message arrived at 7 ms");
+    }
+
+    #[test]
+    fn a_guest_that_is_granted_a_clock_sees_it_run() {
+        let granted = Plugin { grants: Grants { clock: true, random: false }, ..plugin(vices(), "{}") };
+        let plugin = LoadedPlugin::load(&engine(), &trust(), &granted).unwrap();
+        let answer = plugin.start().unwrap().process_one(&envelope("world")).unwrap();
+        let Ok(Verdict::Replace(seen)) = answer else { panic!("{answer:?}") };
+        let seen = String::from_utf8(seen.to_vec()).unwrap();
+        assert!(seen.contains("timer") && !seen.contains(r#""7""#), "{seen}");
+    }
+
+    #[test]
+    fn a_loop_is_stopped_within_its_deadline_and_two_ticks() {
+        let plugin = load("{}");
+        let over = (0..5).map(|_| {
+            let mut instance = plugin.start().unwrap();
+            let ticker = engine();
+            let before = ticker.ticker().count();
+            instance.process_one(&envelope("loop")).unwrap_err();
+            (ticker.ticker().count() - before).saturating_sub(200)
+        });
+        // The best of many: on a busy machine the guest's thread may not run while ticks go by.
+        assert!(over.min().unwrap() <= 2);
     }
 
     #[test]

@@ -3,25 +3,22 @@
 //! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
 //! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
 
-use std::time::Duration;
-
-/// A component file. Rust plugins with `serde_json` have 140 KB, an embedded Python interpreter 35 MB.
-pub const MAX_COMPONENT_BYTES: u64 = 64 << 20;
-
-/// From the start of an instance to the answer of `configure`. A plugin may build tables there, once; but a restart in the
-/// middle of the stream waits for it too.
-pub const CONFIGURE_DEADLINE: Duration = Duration::from_secs(2);
-
-/// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has.
+/// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the
+/// engine, and an engine for each plugin would be an epoch thread for each.
 pub const MAX_STACK_BYTES: usize = 512 << 10;
-
-/// Entries of all tables of an instance: function pointers. A plugin in Rust has some hundreds.
-pub const MAX_TABLE_ENTRIES: usize = 100_000;
 
 /// Linear memories, tables and core instances of one component: tools make one to four of each.
 pub const MAX_MEMORIES: usize = 8;
 pub const MAX_TABLES: usize = 16;
 pub const MAX_INSTANCES: usize = 32;
+
+/// Modules and components in a component, and how deep one in the other. Tools make four in one level; composing several
+/// components adds a level for each step.
+pub const MAX_MODULES: usize = 64;
+pub const MAX_NESTING: usize = 8;
+
+/// Types, imports, exports, globals and the like of all modules together. An embedded Python interpreter has some 20,000.
+pub const MAX_DEFINITIONS: usize = 100_000;
 
 /// Handles that a guest holds in the host (the streams of its empty WASI world). wasmtime's default is a million, each an
 /// allocation outside the guest's memory limit.
@@ -39,10 +36,18 @@ pub const MAX_DETAIL_BYTES: usize = 512;
 /// The end of what a guest wrote to stderr: enough for a panic message.
 pub const MAX_LAST_WORDS: usize = 4 << 10;
 
-/// One line that a plugin logs.
-pub const MAX_LOG_BYTES: usize = 1 << 10;
+/// Lines that a plugin may log at once: what it may log in so many seconds.
+pub const LOG_BURST_SECONDS: u32 = 5;
 
-/// Lines that a plugin may log at once, and per second after that. Above it they are counted, not written: a log that a
-/// device can fill by sending bad messages is a way to fill the disk.
-pub const LOG_BURST: u32 = 50;
-pub const LOG_PER_SECOND: u32 = 10;
+/// A key of a plugin's state: room for most topics.
+pub const MAX_STATE_KEY_BYTES: usize = 1 << 10;
+
+/// What an entry of the state costs beside its key and value, in memory and in the log. It bounds the number of keys.
+pub const STATE_ENTRY_OVERHEAD: usize = 64;
+
+/// The state of all plugins together: half a segment of the spool, each of which begins with a copy of it.
+pub const MAX_STATE_TOTAL: usize = 16 << 20;
+
+/// Names of metrics of one plugin, and the bytes of each.
+pub const MAX_METRICS: usize = 64;
+pub const MAX_METRIC_NAME_BYTES: usize = 64;

@@ -2,20 +2,25 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Plugin, PluginLimits};
+use crate::control::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;
 use super::instance::{Instance, StartError};
-use super::refusal::LoadError;
+use super::refusal::{LoadError, Problem};
+use super::state::HostState;
 use super::stats::PluginStats;
+use super::store::StateStore;
+use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.
 #[derive(Clone)]
 pub struct LoadedPlugin {
     name: Arc<str>,
     component: Arc<Component>,
+    provenance: Provenance,
     limits: PluginLimits,
+    grants: Grants,
     config: Arc<str>,
     stats: Arc<PluginStats>,
 }
@@ -23,11 +28,20 @@ pub struct LoadedPlugin {
 // === impl LoadedPlugin ===
 
 impl LoadedPlugin {
-    pub fn load(engine: &Engine, plugin: &Plugin) -> Result<Self, LoadError> {
+    pub fn load(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, LoadError> {
+        Self::examine(engine, trust, plugin).map_err(|problem| problem.at(&plugin.component))
+    }
+
+    /// The file is read once: what was found trustworthy is what is compiled.
+    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, Problem> {
+        let file = engine.read(&plugin.component)?;
+        let provenance = trust.examine(plugin, &file)?;
         Ok(Self {
             name: plugin.name.as_str().into(),
-            component: Arc::new(Component::load(engine, &plugin.component, plugin.sha256.as_deref())?),
+            component: Arc::new(Component::link(engine, &file, plugin.grants)?),
+            provenance,
             limits: plugin.limits.clone(),
+            grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
             stats: Arc::default(),
         })
@@ -41,12 +55,38 @@ impl LoadedPlugin {
         &self.component
     }
 
+    /// Who signed it, and which version it is.
+    pub fn provenance(&self) -> &Provenance {
+        &self.provenance
+    }
+
     /// Over all bindings.
     pub fn stats(&self) -> &Arc<PluginStats> {
         &self.stats
     }
 
+    /// The limits of each instance.
+    pub fn limits(&self) -> &PluginLimits {
+        &self.limits
+    }
+
+    /// What it remembers in this binding; nothing, when it has no use for state.
+    pub fn store(&self, binding: &str) -> StateStore {
+        match self.component.inspection().stateful {
+            true => StateStore::new(binding, &self.name, self.limits.state),
+            false => StateStore::default(),
+        }
+    }
+
+    /// An instance that remembers nothing.
+    #[cfg(test)]
     pub fn start(&self) -> Result<Instance, StartError> {
-        Instance::start(&self.component, &self.name, &self.limits, &self.config)
+        self.start_with(&StateStore::default())
+    }
+
+    pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
+        let metrics = Arc::clone(&self.stats.metrics);
+        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants, store.clone(), metrics);
+        Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

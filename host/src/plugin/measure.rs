@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::chain::{Chain, Envelope, Outcome, Verdict};
+use crate::control::config::FaultPolicy;
 use crate::message::{Message, Origin, QoS};
 use crate::topic::TopicName;
 
@@ -49,10 +50,10 @@ fn crossing() {
             let answers = instance.process_batch(&batch).unwrap();
             assert!(answers.iter().all(|answer| matches!(answer, Ok(Verdict::Replace(_))) == replaced));
         });
-        let mut chain = Chain::load("b", std::slice::from_ref(&plugin)).unwrap();
+        let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
         let chained = nanos(|| {
             let outcomes = chain.run(batch.clone());
-            assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Outputs(_))));
+            assert!(outcomes.iter().all(|done| matches!(done.outcome, Outcome::Outputs(_))));
         });
         println!(
             "{payload} 256 B: alone {single} ns, 32 in columns {columns} ns, 32 through a chain {chained} ns each"
@@ -65,10 +66,11 @@ fn crossing() {
 fn life() {
     let plugin = load("{}");
     let start = nanos(|| drop((0..32).map(|_| plugin.start().unwrap()).collect::<Vec<_>>()));
-    let mut chain = Chain::load("b", std::slice::from_ref(&plugin)).unwrap();
+    let mut chain = Chain::load("b", std::slice::from_ref(&plugin), &FaultPolicy::NONE).unwrap();
     let revived = nanos(|| {
         for _ in 0..32 {
-            let outcomes = chain.run(vec![envelope_of("trap"), envelope_of("x")]);
+            let outcomes = chain.run(vec![envelope_of("trap"), envelope_of("x")]).into_iter().map(|done| done.outcome);
+            let outcomes: Vec<_> = outcomes.collect();
             assert!(matches!(outcomes[..], [Outcome::Failed(_), Outcome::Outputs(_)]));
         }
     });

@@ -5,12 +5,13 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLE_ENTRIES, MAX_TABLES};
+use super::limits::{MAX_INSTANCES, MAX_MEMORIES, MAX_TABLES};
 
 /// Growth beyond the limit traps. A guest that gets -1 instead calls its own abort handler, which says less.
 pub struct MemoryCap {
     limit: usize,
     used: usize,
+    max_table_entries: usize,
     table_entries: usize,
 }
 
@@ -21,14 +22,16 @@ pub struct MemoryExceeded {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("needs more than {MAX_TABLE_ENTRIES} table entries")]
-pub struct TableExceeded;
+#[error("needs more than its limit of {limit} table entries")]
+pub struct TableExceeded {
+    pub limit: usize,
+}
 
 // === impl MemoryCap ===
 
 impl MemoryCap {
-    pub fn new(limit: usize) -> Self {
-        Self { limit, used: 0, table_entries: 0 }
+    pub fn new(limit: usize, max_table_entries: usize) -> Self {
+        Self { limit, used: 0, max_table_entries, table_entries: 0 }
     }
 }
 
@@ -44,8 +47,8 @@ impl ResourceLimiter for MemoryCap {
 
     fn table_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
         let entries = self.table_entries.saturating_add(desired.saturating_sub(current));
-        if entries > MAX_TABLE_ENTRIES {
-            return Err(TableExceeded.into());
+        if entries > self.max_table_entries {
+            return Err(TableExceeded { limit: self.max_table_entries }.into());
         }
         self.table_entries = entries;
         Ok(true)
@@ -70,9 +73,16 @@ mod tests {
 
     #[test]
     fn the_limit_is_for_all_memories_together() {
-        let mut cap = MemoryCap::new(100);
+        let mut cap = MemoryCap::new(100, 0);
         assert!(cap.memory_growing(0, 60, None).is_ok());
         assert!(cap.memory_growing(0, 60, None).is_err());
         assert!(cap.memory_growing(60, 100, None).is_ok());
+    }
+
+    #[test]
+    fn and_that_of_table_entries_for_all_tables() {
+        let mut cap = MemoryCap::new(0, 10);
+        assert!(cap.table_growing(0, 10, None).is_ok());
+        assert!(cap.table_growing(0, 1, None).is_err());
     }
 }

@@ -1,23 +1,25 @@
 //! Plugins: WebAssembly components, each in a box with known walls.
 //!
 //! ```text
-//!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, an empty WASI world
-//!  digest    compiled     a store      ▲
-//!   kind     linked       a deadline   └── state      what the host keeps for one instance
-//!   size     inspected    a memory cap
-//!            ▲               │ crossing · columns     a message in and out, one or many at once
+//!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, state, metrics, an empty WASI world
+//!  trust     compile      a store      ▲
+//!  digest    linked       a deadline   └── state      what the host keeps for one instance
+//!   kind     inspected    a memory cap
+//!   size     ▲               │ crossing · columns     a message in and out, one or many at once
 //!          engine            ▼
 //!          ticker          faults                     what went wrong, in the chain's words
 //! ```
 //!
-//! - A component is refused when it is loaded or not at all: [`Component::load`] leaves only the plugin's own reasons to
+//! - A component is refused when it is loaded or not at all: [`LoadedPlugin::load`] leaves only the plugin's own reasons to
 //!   fail (`refusal` has them all, each with what to do).
 //! - A guest has memory, a stack, and the time of one call. It has no files, sockets, environment, clock, or threads.
 //! - What it gives back is parsed like a packet from the network.
-//! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held.
+//! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held. What it remembers beyond that is
+//!   in its [`StateStore`], which the chain owns: one for each plugin in each binding.
 
 mod capability;
 mod columns;
+mod compile;
 mod component;
 mod contract;
 mod crossing;
@@ -33,12 +35,19 @@ mod loaded;
 #[cfg(test)]
 mod measure;
 mod memory;
+mod metrics;
 mod refusal;
+mod restore;
+#[cfg(test)]
+mod senseless;
 mod state;
 mod stats;
+mod store;
 mod text;
 mod ticker;
+mod trust;
 
+pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
 pub use component::Component;
 pub use crossing::Answer;
 pub use engine::{Engine, EngineError};
@@ -46,5 +55,9 @@ pub use faults::Fault;
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
+pub use metrics::PluginMetrics;
 pub use refusal::{LoadError, Problem};
-pub use stats::PluginStats;
+pub use restore::{Orphans, restore};
+pub use stats::{BreakerGauge, PluginStats};
+pub use store::StateStore;
+pub use trust::{LedgerError, Provenance, PublicKey, Trust};

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use super::contract::{PACKAGE, VERSION};
-use super::limits::MAX_COMPONENT_BYTES;
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {problem}", path.display())]
@@ -18,12 +17,48 @@ pub enum Problem {
     Missing,
     #[error("cannot be read: {0}")]
     Unreadable(String),
-    #[error("is larger than {MAX_COMPONENT_BYTES} bytes: build it with `--release`, without debug information")]
-    TooLarge,
+    #[error(
+        "is larger than {limit} bytes: build it without debug information, or raise `component_size` under `[engine.limits]`"
+    )]
+    TooLarge { limit: usize },
+    #[error(
+        "has {found} {what}, {by} allows {limit}: a plugin does not need as many, unless its language brings its runtime along"
+    )]
+    TooMuch { what: &'static str, found: usize, limit: usize, by: &'static str },
+    #[error("is not compiled: {0}; `[engine.limits]` has `compile_memory` and `compile_time`")]
+    NotCompiled(String),
     #[error(
         "is not the pinned file: its digest is {found}, `sha256` says {pinned}; if the file was changed on purpose, put its digest there"
     )]
     WrongDigest { pinned: String, found: String },
+    #[error(
+        "is not signed, and `trust.require_signature` is set: there is no `{}`; make it with `minisign -S -H -m FILE`",
+        signature.display()
+    )]
+    Unsigned { signature: PathBuf },
+    #[error("has a signature file that cannot be read: {0}; get it anew from who signed, or sign again")]
+    SignatureDamaged(String),
+    #[error("has a signature of the kind that minisign made before 0.10: sign it again with `minisign -S -H -m FILE`")]
+    SignatureOutdated,
+    #[error(
+        "was signed with key {signer}, which is not among `[trust.keys]`: {}; add its public key there if you trust its owner",
+        trusted.join(", ")
+    )]
+    UnknownKey { signer: String, trusted: Vec<String> },
+    #[error(
+        "is not what key `{key}` signed: the file or its signature was changed since; get both anew from who signed, and ask how it came here"
+    )]
+    WrongSignature { key: String },
+    #[error(
+        "was signed under another name, `{signed_as}`: another plugin may be in its place; name the file so if it is the right one"
+    )]
+    OtherFile { signed_as: String },
+    #[error("has a signature whose comment has `{word}`: {advice}; sign it again")]
+    SignatureComment { word: String, advice: &'static str },
+    #[error(
+        "is `{to}`, but `{from}` ran here before: an older version may have a hole that the newer one closed; to go back on purpose, write `downgrade_to = \"{to}\"` under the plugin"
+    )]
+    Downgrade { from: String, to: String },
     #[error("is not WebAssembly: `component` must name the `.wasm` file that `tidegate plugin build` made")]
     NotWasm,
     #[error("is WebAssembly text: translate it with `wasm-tools parse`")]
@@ -38,11 +73,14 @@ pub enum Problem {
         "was built for contract `{PACKAGE}` {found}, this tidegate has {VERSION}: build it against the SDK of this version"
     )]
     OtherContract { found: String },
-    #[error(
-        "wants what no plugin is granted: {}; remove what uses it from the plugin (network, files and HTTP are not available)",
-        quoted(.0)
-    )]
-    NotGranted(Vec<String>),
+    #[error("wants what it is not granted: {}; {}", quoted(.wants), advice(.line.as_deref(), .offered_to_none))]
+    NotGranted {
+        wants: Vec<String>,
+        /// What to write to be granted all that can be; none, when nothing can.
+        line: Option<String>,
+        /// Of what it wants.
+        offered_to_none: Vec<String>,
+    },
     #[error("is a component but not a plugin, it does not export {}: write `export!(YourPlugin);` at its end", quoted(.0))]
     MissingExports(Vec<String>),
     #[error("does not fit contract `{PACKAGE}` {VERSION}: {0}; build it again")]
@@ -55,6 +93,15 @@ impl Problem {
     pub(super) fn at(self, path: &Path) -> LoadError {
         LoadError { path: path.to_owned(), problem: self }
     }
+}
+
+fn advice(line: Option<&str>, offered_to_none: &[String]) -> String {
+    let add = line.map(|line| format!("if it shall have it, write `{line}` in its table"));
+    let remove = (!offered_to_none.is_empty()).then(|| {
+        let names = quoted(offered_to_none);
+        format!("{names} is offered to no plugin (no network, files or environment): remove what uses it")
+    });
+    add.into_iter().chain(remove).collect::<Vec<_>>().join("; ")
 }
 
 fn quoted(names: &[String]) -> String {

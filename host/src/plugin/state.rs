@@ -2,25 +2,39 @@
 
 use std::sync::Arc;
 
+use crate::control::config::{Grants, PluginLimits};
+
 use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::memory::MemoryCap;
+use super::metrics::PluginMetrics;
+use super::store::StateStore;
 
 pub struct HostState {
     pub log: PluginLog,
     pub origins: Origins,
     pub world: EmptyWorld,
     pub memory: MemoryCap,
+    pub store: StateStore,
+    pub metrics: Arc<PluginMetrics>,
 }
 
 // === impl HostState ===
 
 impl HostState {
-    pub fn new(plugin: Arc<str>, memory: usize) -> Self {
+    pub fn new(
+        plugin: Arc<str>,
+        limits: &PluginLimits,
+        grants: Grants,
+        store: StateStore,
+        metrics: Arc<PluginMetrics>,
+    ) -> Self {
         Self {
-            log: PluginLog::new(plugin),
+            log: PluginLog::new(plugin, limits.log_per_second, limits.max_log_bytes),
             origins: Origins::default(),
-            world: EmptyWorld::new(),
-            memory: MemoryCap::new(memory),
+            world: EmptyWorld::new(grants),
+            memory: MemoryCap::new(limits.memory, limits.max_table_entries),
+            store,
+            metrics,
         }
     }
 }

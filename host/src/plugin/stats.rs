@@ -1,8 +1,10 @@
 //! Counts of one plugin, over all bindings that use it: written by the worker threads, read by anybody.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::chain::FailureKind;
+use super::metrics::PluginMetrics;
+use crate::chain::{BreakerState, FailureKind};
 use crate::control::counters::Counter;
 
 #[derive(Debug, Default)]
@@ -20,6 +22,20 @@ pub struct PluginStats {
     pub memory: Counter,
     pub invalid: Counter,
     pub unavailable: Counter,
+    /// What the plugin counts itself.
+    pub metrics: Arc<PluginMetrics>,
+    /// Messages that were not handed in, because the plugin rests.
+    pub resting: Counter,
+    /// Messages that were handed in once more, after the plugin said "not now".
+    pub retries: Counter,
+    breakers: Mutex<Vec<Arc<BreakerGauge>>>,
+}
+
+/// The circuit breaker of a plugin in one binding, as it is shown.
+#[derive(Debug)]
+pub struct BreakerGauge {
+    binding: String,
+    state: Mutex<BreakerState>,
 }
 
 // === impl PluginStats ===
@@ -39,13 +55,64 @@ impl PluginStats {
             FailureKind::Memory => &self.memory,
             FailureKind::Invalid => &self.invalid,
             FailureKind::Unavailable => &self.unavailable,
+            FailureKind::Resting => &self.resting,
         };
         counter.increment();
     }
 
-    /// Messages that this plugin could not handle, for whatever reason.
+    /// How often this plugin could not handle a message, for whatever reason.
     pub fn faults(&self) -> u64 {
-        let all = [&self.refused, &self.trapped, &self.deadline, &self.memory, &self.invalid, &self.unavailable];
-        all.into_iter().map(Counter::get).sum()
+        let asked = [&self.refused, &self.trapped, &self.deadline, &self.memory, &self.invalid];
+        let not_asked = [&self.unavailable, &self.resting];
+        asked.into_iter().chain(not_asked).map(Counter::get).sum()
+    }
+
+    /// A gauge for the breaker in this binding, instead of the one that there was.
+    pub fn breaker_of(&self, binding: &str) -> Arc<BreakerGauge> {
+        let gauge = Arc::new(BreakerGauge { binding: binding.to_owned(), state: Mutex::new(BreakerState::Closed) });
+        let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.retain(|gauge| gauge.binding != binding);
+        breakers.push(Arc::clone(&gauge));
+        gauge
+    }
+
+    /// Binding and state of each.
+    pub fn breakers(&self) -> Vec<(String, BreakerState)> {
+        let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
+        breakers.iter().map(|gauge| (gauge.binding.clone(), gauge.state())).collect()
+    }
+}
+
+/// For the log: what is worth knowing of a plugin when all is over.
+impl std::fmt::Display for PluginStats {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let numbers = [
+            ("messages", &self.messages),
+            ("refused", &self.refused),
+            ("trapped", &self.trapped),
+            ("deadline", &self.deadline),
+            ("memory", &self.memory),
+            ("invalid", &self.invalid),
+            ("unavailable", &self.unavailable),
+            ("resting", &self.resting),
+            ("retries", &self.retries),
+            ("restarts", &self.restarts),
+        ];
+        let numbers = numbers.map(|(name, counter)| format!("{name}={}", counter.get())).join(" ");
+        let breakers = self.breakers();
+        let breakers = breakers.iter().map(|(binding, state)| format!(" {binding}={state}")).collect::<String>();
+        write!(f, "{numbers}; breakers{breakers}")
+    }
+}
+
+// === impl BreakerGauge ===
+
+impl BreakerGauge {
+    pub fn set(&self, state: BreakerState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    pub fn state(&self) -> BreakerState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

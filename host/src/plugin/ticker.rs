@@ -32,6 +32,8 @@ struct Shared {
     calls: AtomicUsize,
     parked: AtomicBool,
     stop: AtomicBool,
+    #[cfg(test)]
+    ticks: AtomicUsize,
 }
 
 /// A call that runs: the epochs advance while it lives.
@@ -62,6 +64,11 @@ impl Ticker {
         u64::try_from(ticks).unwrap_or(u64::MAX / 2).saturating_add(1)
     }
 
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.shared.ticks.load(SeqCst)
+    }
+
     fn wake(&self) {
         if let Some(thread) = &self.thread {
             thread.thread().unpark();
@@ -88,6 +95,8 @@ impl Shared {
         while !self.stop.load(SeqCst) {
             thread::sleep(TICK);
             tick();
+            #[cfg(test)]
+            self.ticks.fetch_add(1, SeqCst);
             idle = if self.calls.load(SeqCst) == 0 { idle + 1 } else { 0 };
             if idle >= LINGER {
                 self.park();

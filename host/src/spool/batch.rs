@@ -1,6 +1,5 @@
 //! What goes to the log in one write: some records, and the notes that have gathered.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -67,10 +66,10 @@ impl Batch {
     }
 
     /// Encodes records from the front, as many as go in one write of at most `most` bytes; a batch is never empty.
-    pub fn records(&mut self, records: &VecDeque<Record>, names: &[Arc<str>], most: usize) -> usize {
+    pub fn records<'a>(&mut self, records: impl Iterator<Item = &'a Record>, names: &[Arc<str>], most: usize) -> usize {
         let now = Now::read();
         let mut count = 0;
-        for record in records.iter().take(MAX_RECORDS) {
+        for record in records.take(MAX_RECORDS) {
             if !self.bodies.is_empty() && self.framed() + weight(record, self.qos0) > most.min(MAX_BYTES) {
                 break;
             }

@@ -128,7 +128,7 @@ impl Written<'_> {
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    pub fn written(&mut self) -> Result<Written<'a>, WireError> {
+    pub(super) fn written(&mut self) -> Result<Written<'a>, WireError> {
         Ok(Written { upstream: self.text()?, number: self.u64()?, arrived_ms: self.u64()?, message: self.bytes()? })
     }
 

@@ -40,8 +40,12 @@ pub enum Key {
     Retained { topic: TopicName },
     /// The session that an upstream keeps for us.
     Upstream { name: Arc<str> },
+    /// A message that is to be republished, of this client, and whose own record is not written yet.
+    Unfinished { client: Arc<str>, number: u64 },
     /// A QoS 2 message that an upstream has received: from here on only PUBREL is sent [MQTT-4.3.3-6].
     Released { upstream: Arc<str>, number: u64 },
+    /// What a plugin remembers in a binding.
+    State { binding: Arc<str>, plugin: Arc<str>, key: Arc<str> },
 }
 
 const QOS2: u8 = 1;
@@ -52,6 +56,8 @@ const QUEUED: u8 = 5;
 const RETAINED: u8 = 6;
 const UPSTREAM: u8 = 7;
 const RELEASED: u8 = 8;
+const UNFINISHED: u8 = 9;
+const STATE: u8 = 16;
 
 // === impl Change ===
 
@@ -74,6 +80,19 @@ impl Change {
 // === impl Key ===
 
 impl Key {
+    /// Whose it is, when it is a device's.
+    pub(super) fn client(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Qos2 { client, .. }
+            | Self::Session { client }
+            | Self::Subscription { client, .. }
+            | Self::Will { client }
+            | Self::Queued { client, .. }
+            | Self::Unfinished { client, .. } => Some(client),
+            Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } | Self::State { .. } => None,
+        }
+    }
+
     fn text_len(&self) -> usize {
         match self {
             Self::Qos2 { client, .. }
@@ -82,7 +101,10 @@ impl Key {
             | Self::Queued { client, .. } => client.len(),
             Self::Subscription { client, filter } => client.len() + filter.len(),
             Self::Retained { topic } => topic.as_str().len(),
-            Self::Upstream { name } | Self::Released { upstream: name, .. } => name.len(),
+            Self::Upstream { name } | Self::Released { upstream: name, .. } | Self::Unfinished { client: name, .. } => {
+                name.len()
+            }
+            Self::State { binding, plugin, key } => binding.len() + plugin.len() + key.len(),
         }
     }
 
@@ -108,9 +130,18 @@ impl Key {
             }
             Self::Retained { topic } => tagged(out, RETAINED, topic.as_str()),
             Self::Upstream { name } => tagged(out, UPSTREAM, name),
+            Self::Unfinished { client, number } => {
+                tagged(out, UNFINISHED, client);
+                out.put_u64_le(*number);
+            }
             Self::Released { upstream, number } => {
                 tagged(out, RELEASED, upstream);
                 out.put_u64_le(*number);
+            }
+            Self::State { binding, plugin, key } => {
+                tagged(out, STATE, binding);
+                put_text(out, plugin);
+                put_text(out, key);
             }
         }
     }
@@ -126,7 +157,9 @@ impl Key {
             QUEUED => Self::Queued { client: name.into(), number: fields.u64()? },
             RETAINED => Self::Retained { topic: TopicName::parse(name)? },
             UPSTREAM => Self::Upstream { name: name.into() },
+            UNFINISHED => Self::Unfinished { client: name.into(), number: fields.u64()? },
             RELEASED => Self::Released { upstream: name.into(), number: fields.u64()? },
+            STATE => Self::State { binding: name.into(), plugin: fields.text()?.into(), key: fields.text()?.into() },
             tag => return Err(WireError::Unknown { what: "key", tag }),
         })
     }
@@ -140,7 +173,7 @@ mod tests {
 
     fn keys() -> impl Strategy<Value = Key> {
         let text = "[a-zé/]{0,20}";
-        (0..8_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
+        (0..10_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
             let name = Arc::<str>::from(one);
             match kind {
                 0 => Key::Qos2 { client: name, packet_id: number as u16 },
@@ -150,6 +183,8 @@ mod tests {
                 4 => Key::Queued { client: name, number },
                 5 => Key::Retained { topic: TopicName::parse(&format!("t{name}")).unwrap() },
                 6 => Key::Upstream { name },
+                7 => Key::State { binding: name, plugin: two.as_str().into(), key: format!("{two}{number}").into() },
+                8 => Key::Unfinished { client: name, number },
                 _ => Key::Released { upstream: name, number },
             }
         })

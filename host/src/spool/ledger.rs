@@ -25,6 +25,8 @@ pub(super) struct Ledger {
     confirmed: Vec<Confirmed>,
     /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
     unplaced: usize,
+    /// The line whose entries are no messages for an upstream, and are not counted with them.
+    dead_letters: Option<usize>,
     /// Asked to finish, or dead: nothing more is taken.
     pub closing: bool,
     pub dead: bool,
@@ -45,7 +47,13 @@ pub(super) struct Signals {
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn new(lines: Vec<Line>, signals: Vec<Signals>, config: &config::Spool, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        lines: Vec<Line>,
+        signals: Vec<Signals>,
+        dead_letters: Option<usize>,
+        config: &config::Spool,
+        counters: Arc<Counters>,
+    ) -> Self {
         let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
         let notes = Notes::new(lines.len());
         Self {
@@ -55,6 +63,7 @@ impl Ledger {
             notes,
             confirmed,
             unplaced: 0,
+            dead_letters,
             closing: false,
             dead: false,
             unawaited: 0,
@@ -70,13 +79,14 @@ impl Ledger {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
-        self.counters.committed.add(record.outputs.len() as u64);
+        let messages = record.outputs.iter().filter(|output| self.is_message(output)).count();
+        self.counters.committed.add(messages as u64);
         if record.changes.is_empty() && record.outputs.iter().all(Output::is_qos0) {
             self.commit_unawaited(record.outputs.drain(..));
             return Some(record);
         }
         if !self.dead {
-            self.unplaced += record.outputs.len();
+            self.unplaced += messages;
             self.incoming.push_back(record);
         }
         None
@@ -121,7 +131,7 @@ impl Ledger {
         let dropped = line.drop_below(below);
         self.notes.all_done(upstream, &dropped);
         let count = dropped.count_in(0..u64::MAX);
-        fate.counter(&self.counters).add(count);
+        self.count(upstream, fate, count);
         count
     }
 
@@ -129,7 +139,7 @@ impl Ledger {
     pub fn drop_unsent(&mut self, upstream: usize, number: u64, fate: Fate) -> bool {
         let is_dropped = self.lines.get_mut(upstream).is_some_and(|line| line.drop_unsent(number));
         if is_dropped {
-            fate.counter(&self.counters).increment();
+            self.count(upstream, fate, 1);
             self.notes.done(upstream, number);
         }
         is_dropped
@@ -161,7 +171,7 @@ impl Ledger {
 
     /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
-        self.unplaced = self.unplaced.saturating_sub(1);
+        self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
         let Output { upstream, message, arrived } = output;
         if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
             line.place(Entry { position: Position::of(number), message, arrived }, at);
@@ -173,6 +183,14 @@ impl Ledger {
     pub fn place_qos0(&mut self, output: Output) {
         self.unplaced = self.unplaced.saturating_sub(1);
         self.ring(output);
+    }
+
+    /// A message that no segment has room for.
+    pub fn refuse(&mut self, output: &Output) {
+        if !self.is_message(output) {
+            return self.counters.letters_dropped.increment();
+        }
+        self.give_up(1, Fate::Oversize);
     }
 
     fn ring(&mut self, Output { upstream, message, arrived }: Output) {
@@ -189,7 +207,7 @@ impl Ledger {
         if !self.lines.get_mut(upstream).is_some_and(|line| line.complete(position)) {
             return false;
         }
-        fate.counter(&self.counters).increment();
+        self.count(upstream, fate, 1);
         let is_first = self.notes.is_empty();
         if position.turn == 0 {
             self.notes.done(upstream, position.number);
@@ -235,7 +253,7 @@ impl Ledger {
         let upstream = want.upstream;
         let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) else { return };
         let lost: Intervals = line.load(want, loaded);
-        self.counters.corrupt.add(lost.count_in(0..u64::MAX));
+        self.count(upstream, Fate::Corrupt, lost.count_in(0..u64::MAX));
         self.notes.all_done(upstream, &lost);
         signals.arrived.notify_one();
     }
@@ -258,7 +276,24 @@ impl Ledger {
     }
 
     pub fn waiting(&self) -> usize {
-        self.unplaced + self.lines.iter().map(Line::len).sum::<usize>()
+        let messages = self.lines.iter().enumerate().filter(|(line, _)| Some(*line) != self.dead_letters);
+        self.unplaced + messages.map(|(_, line)| line.len()).sum::<usize>()
+    }
+
+    pub fn deliverable(&self) -> usize {
+        let lines = self.lines.iter().enumerate();
+        let configured = lines.filter(|(line, of)| Some(*line) != self.dead_letters && !of.is_orphan);
+        self.unplaced + configured.map(|(_, line)| line.len()).sum::<usize>()
+    }
+
+    fn count(&self, upstream: usize, fate: Fate, count: u64) {
+        let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
+        let counter = if is_letter { &self.counters.letters_dropped } else { fate.counter(&self.counters) };
+        counter.add(count);
+    }
+
+    fn is_message(&self, output: &Output) -> bool {
+        Some(output.upstream) != self.dead_letters
     }
 
     /// Bytes in memory.

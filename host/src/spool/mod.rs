@@ -27,7 +27,7 @@
 //!
 //! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`ledger`] and [`line`] are the
 //! books in memory; [`refill`] reads a backlog back. One log for all upstreams, because a record for several of them must be
-//! one frame. The price: an upstream that is away for long fills it for all.
+//! one frame.
 //!
 //! Not here: expiry is judged by the reader, which knows the time; who a key of the durable state belongs to, and what its
 //! value means.
@@ -38,6 +38,7 @@ mod by_hand;
 mod committer;
 mod frame;
 mod image;
+mod inspect;
 mod intervals;
 mod key;
 mod ledger;
@@ -46,6 +47,7 @@ pub mod log;
 mod message;
 mod notes;
 mod open;
+mod purge;
 mod queue;
 mod receipt;
 mod record;
@@ -55,7 +57,7 @@ mod runs;
 mod session;
 mod threads;
 mod track;
-mod wire;
+pub(crate) mod wire;
 
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -63,12 +65,14 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key};
 use self::ledger::{Ledger, Signals};
 pub use self::message::{decode_message, encode_message};
 pub use self::notes::Confirmed;
 use self::open::Parts;
+pub use self::purge::purge;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Output, Position, Record};
@@ -78,6 +82,9 @@ use self::threads::Life;
 pub use self::wire::WireError;
 use crate::control::config;
 use crate::control::counters::Counters;
+
+/// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.
+pub const DEAD_LETTERS: &str = "$dead-letters";
 
 /// What has been accepted and not yet forwarded, for all upstreams. Ends with its last handle.
 #[derive(Clone)]
@@ -103,6 +110,7 @@ struct Shared {
     names: Vec<Arc<str>>,
     max_age: Option<Duration>,
     is_qos0_kept: bool,
+    dead_letters: Option<usize>,
     #[cfg(test)]
     by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
 }
@@ -171,9 +179,19 @@ impl Spool {
         count
     }
 
+    /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
+    pub fn dead_letters(&self) -> Option<usize> {
+        self.shared.dead_letters
+    }
+
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].
     pub fn waiting(&self) -> usize {
         self.shared.ledger().waiting()
+    }
+
+    /// Of them, those for an upstream of the configuration: what a stop may hope to get rid of.
+    pub fn deliverable(&self) -> usize {
+        self.shared.ledger().deliverable()
     }
 
     /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.

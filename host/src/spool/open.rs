@@ -13,9 +13,10 @@ use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
-use super::{Key, OpenError, Orphan, Report, Restored, Shared};
+use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Shared};
 use crate::control::config;
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 
 /// The working parts, before they have threads.
 pub(super) struct Parts<D: Disk> {
@@ -34,6 +35,7 @@ pub(super) fn open<D: Disk>(
 ) -> Result<Parts<D>, OpenError> {
     let mut image = Image::default();
     let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
+    kill_point::reach(KillPoint::Recovered);
     image.anchor();
     let mut names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     let report = report(&recovery, &image, &names);
@@ -81,7 +83,8 @@ fn shared(
     for (line, session) in lines.iter_mut().zip(&sessions) {
         line.hand(session.sent_below);
     }
-    let ledger = Ledger::new(lines, signals.clone(), config, counters);
+    let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
+    let ledger = Ledger::new(lines, signals.clone(), dead_letters, config, counters);
     Shared {
         ledger: std::sync::Mutex::new(ledger),
         work: std::sync::Condvar::new(),
@@ -92,6 +95,7 @@ fn shared(
         names: names.to_vec(),
         max_age: config.max_age,
         is_qos0_kept: config.qos0 == config::Qos0::Spool,
+        dead_letters,
         #[cfg(test)]
         by_hand: std::sync::OnceLock::new(),
     }
@@ -102,8 +106,10 @@ fn orphan(track: &Track) -> Orphan {
 }
 
 fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
-    let is_known = |track: &Track| names.contains(&track.name);
-    let orphaned = image.tracks().iter().filter(|track| !is_known(track) && track.incomplete() > 0);
+    let is_letters = |track: &Track| *track.name == *DEAD_LETTERS;
+    let is_known = |track: &Track| names.contains(&track.name) && !is_letters(track);
+    let is_orphan = |track: &Track| !names.contains(&track.name) && !is_letters(track);
+    let orphaned = image.tracks().iter().filter(|track| is_orphan(track) && track.incomplete() > 0);
     Report {
         frames: recovery.frames,
         waiting: image.tracks().iter().filter(|track| is_known(track)).map(Track::incomplete).sum(),

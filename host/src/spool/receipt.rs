@@ -1,7 +1,8 @@
 //! The ack that waits: resolved when everything that a message caused is safe.
 
-use std::sync::Arc;
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
@@ -17,15 +18,27 @@ pub struct Receipt(Option<Arc<Shared>>);
 #[derive(Debug)]
 struct Shared {
     outstanding: AtomicUsize,
-    ticket: u64,
+    done: Done,
+}
+
+enum Done {
     /// Unbounded in type, bounded in fact: each ticket holds a place in a lane until it is resolved.
-    done: mpsc::UnboundedSender<u64>,
+    Ticket {
+        ticket: u64,
+        done: mpsc::UnboundedSender<u64>,
+    },
+    Call(Mutex<Option<Box<dyn FnOnce() + Send>>>),
 }
 
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
     pub fn new(ticket: u64, done: mpsc::UnboundedSender<u64>) -> Self {
-        Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), ticket, done })))
+        Self::of(Done::Ticket { ticket, done })
+    }
+
+    /// Something to do as soon as it is safe, on the thread that made it safe: it must be short, and commit nothing.
+    pub fn call(then: impl FnOnce() + Send + 'static) -> Self {
+        Self::of(Done::Call(Mutex::new(Some(Box::new(then)))))
     }
 
     /// Nobody waits: QoS 0, and what the gateway itself says.
@@ -45,8 +58,35 @@ impl Receipt {
     pub fn resolve(self) {
         let Some(shared) = self.0 else { return };
         if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+            shared.done.happen();
+        }
+    }
+
+    fn of(done: Done) -> Self {
+        Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), done })))
+    }
+}
+
+// === impl Done ===
+
+impl Done {
+    fn happen(&self) {
+        match self {
             // A session that is gone needs no ack; its device will send the message again.
-            let _ = shared.done.send(shared.ticket);
+            Self::Ticket { ticket, done } => drop(done.send(*ticket)),
+            Self::Call(then) => {
+                let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
+                then.into_iter().for_each(|then| then());
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ticket { ticket, .. } => f.debug_tuple("Ticket").field(ticket).finish(),
+            Self::Call(_) => f.write_str("Call"),
         }
     }
 }
@@ -73,5 +113,16 @@ mod tests {
         drop(receipt.split());
         receipt.resolve();
         assert!(acks.try_recv().is_err());
+    }
+
+    #[test]
+    fn a_call_happens_once_when_all_of_it_is_safe() {
+        let (done, mut acks) = mpsc::unbounded_channel();
+        let receipt = Receipt::call(move || done.send(7).unwrap());
+        let share = receipt.split();
+        receipt.resolve();
+        assert!(acks.try_recv().is_err());
+        share.resolve();
+        assert_eq!(acks.try_recv(), Ok(7));
     }
 }

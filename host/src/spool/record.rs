@@ -67,6 +67,8 @@ pub enum Fate {
     Corrupt,
     /// A person has said that it is not wanted any more.
     Purged,
+    /// A dead letter that is in its archive.
+    Archived,
 }
 
 // === impl Record ===
@@ -87,7 +89,7 @@ impl Output {
     }
 
     /// Nobody waits for an ack of it.
-    pub(super) fn is_qos0(&self) -> bool {
+    pub fn is_qos0(&self) -> bool {
         self.message.qos == QoS::AtMostOnce
     }
 }
@@ -116,6 +118,7 @@ impl Fate {
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
             Self::Purged => &counters.purged,
+            Self::Archived => &counters.letters_archived,
         }
     }
 }

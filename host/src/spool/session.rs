@@ -8,13 +8,18 @@ use super::image::Image;
 use super::key::Key;
 use super::wire::{Fields, WireError, put_text};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+/// Did not say where the session was.
+const WITHOUT_URL: u8 = 1;
 
 /// The session that an upstream keeps for us, as it was remembered when it began.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UpstreamSession {
     /// A session belongs to a client id: under another one it is not there.
     pub client_id: String,
+    /// And to a server: at another one it is not there, either. Empty in what was written when an upstream had one url only;
+    /// then nobody knows, and nothing is taken for granted.
+    pub url: String,
     /// How many messages could be in flight.
     pub window: u16,
 }
@@ -47,16 +52,20 @@ impl UpstreamSession {
         let mut out = BytesMut::new();
         out.put_u8(VERSION);
         put_text(&mut out, &self.client_id);
+        put_text(&mut out, &self.url);
         out.put_u16_le(self.window);
         out.freeze()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, WireError> {
         let mut fields = Fields::new(bytes);
-        match fields.u8()? {
-            VERSION => Ok(Self { client_id: fields.text()?.to_owned(), window: fields.u16()? }),
-            tag => Err(WireError::Unknown { what: "version of an upstream's session", tag }),
+        let version = fields.u8()?;
+        if ![WITHOUT_URL, VERSION].contains(&version) {
+            return Err(WireError::Unknown { what: "version of an upstream's session", tag: version });
         }
+        let client_id = fields.text()?.to_owned();
+        let url = if version == VERSION { fields.text()?.to_owned() } else { String::new() };
+        Ok(Self { client_id, url, window: fields.u16()? })
     }
 }
 
@@ -66,10 +75,16 @@ mod tests {
 
     #[test]
     fn a_session_reads_as_it_was_written_and_another_version_is_no_session() {
-        let session = UpstreamSession { client_id: "gw".into(), window: 100 };
+        let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 100 };
         let mut bytes = session.encode().to_vec();
         assert_eq!(UpstreamSession::decode(&bytes), Ok(session));
         bytes[0] = 9;
         assert!(UpstreamSession::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn a_session_of_the_first_version_is_read_and_is_at_no_known_place() {
+        let read = UpstreamSession::decode(&[1, 2, 0, b'g', b'w', 100, 0]).unwrap();
+        assert_eq!(read, UpstreamSession { client_id: "gw".into(), url: String::new(), window: 100 });
     }
 }

@@ -63,6 +63,18 @@ impl Track {
         self.next.saturating_sub(self.done.count_in(0..self.next))
     }
 
+    pub fn incomplete_numbers(&self) -> Intervals {
+        let mut numbers = Intervals::default();
+        let oldest = self.oldest();
+        let mut number = oldest;
+        for range in self.done.ranges().skip_while(|range| range.end <= oldest) {
+            numbers.insert_range(number..range.start);
+            number = range.end;
+        }
+        numbers.insert_range(number..self.next);
+        numbers
+    }
+
     /// The number after the first `count` incomplete ones.
     pub fn after_incomplete(&self, count: u64) -> u64 {
         let (oldest, mut left) = (self.oldest(), count);
@@ -246,6 +258,8 @@ mod tests {
         track.complete(5..8);
         let after = [0, 1, 2, 3, 4, 100].map(|count| track.after_incomplete(count));
         assert_eq!(after, [3, 4, 5, 9, 10, 20]);
+        let ranges: Vec<_> = track.incomplete_numbers().ranges().collect();
+        assert_eq!(ranges, [3..5, 8..20]);
     }
 
     #[test]

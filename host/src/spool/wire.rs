@@ -6,7 +6,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 /// What is left of a frame.
-pub(super) struct Fields<'a>(&'a [u8]);
+pub(crate) struct Fields<'a>(&'a [u8]);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -80,20 +80,20 @@ impl<'a> Fields<'a> {
 }
 
 /// The counterpart of [`Fields::text`]. MQTT has no string of more than 65,535 bytes; a longer one is cut at a character.
-pub(super) fn put_text(out: &mut BytesMut, text: &str) {
+pub(crate) fn put_text(out: &mut BytesMut, text: &str) {
     let text = text.get(..text.floor_char_boundary(u16::MAX.into())).unwrap_or_default();
     out.put_u16_le(text.len() as u16);
     out.put_slice(text.as_bytes());
 }
 
 /// The counterpart of [`Fields::bytes`]. Everything that comes here has passed a cap far below 4 GiB.
-pub(super) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
+pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(bytes.len() as u32);
     out.put_slice(bytes);
 }
 
 /// An optional value: `None` is a zero, `Some` a one and the bytes.
-pub(super) fn put_option(out: &mut BytesMut, value: Option<&Bytes>) {
+pub(crate) fn put_option(out: &mut BytesMut, value: Option<&Bytes>) {
     out.put_u8(value.is_some().into());
     if let Some(value) = value {
         put_bytes(out, value);

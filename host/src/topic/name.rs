@@ -56,6 +56,11 @@ impl TopicName {
         self.0.split('/')
     }
 
+    /// Below `$SYS/` and `$tidegate/` only the gateway itself speaks: devices and plugins may read there, not write.
+    pub fn is_gateways_own(&self) -> bool {
+        ["$SYS/", "$tidegate/"].iter().any(|own| self.0.starts_with(own))
+    }
+
     /// Topics that begin with `$` belong to the server: a leading wildcard never matches them [MQTT-4.7.2-1].
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with('$')

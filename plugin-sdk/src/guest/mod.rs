@@ -6,6 +6,7 @@ mod batch;
 mod columns;
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use crate::bindings::exports::tidegate::plugin::batched::{Batch, BatchResult};
 use crate::bindings::tidegate::plugin::types as wit;
@@ -32,6 +33,13 @@ impl<P: Plugin> Slot<P> {
             .with_borrowed_properties(message.properties.as_ref());
         match &mut *self.0.borrow_mut() {
             Some(plugin) => decide(plugin, &seen).map_err(wit::Failure::from),
+            None => Err(not_configured().into()),
+        }
+    }
+
+    pub fn tick(&self, now_ms: u64) -> Result<Vec<wit::Message>, wit::Failure> {
+        match &mut *self.0.borrow_mut() {
+            Some(plugin) => tick(plugin, Duration::from_millis(now_ms)).map_err(wit::Failure::from),
             None => Err(not_configured().into()),
         }
     }
@@ -70,6 +78,11 @@ pub fn decide<P: Plugin>(plugin: &mut P, message: &Message) -> Result<wit::Verdi
         return Ok(wit::Verdict::Drop);
     }
     Ok(plugin.transform(message)?.verdict(message))
+}
+
+/// What the plugin makes of the time.
+pub fn tick<P: Plugin>(plugin: &mut P, now: Duration) -> Result<Vec<wit::Message>> {
+    Ok(plugin.tick(now)?.into_iter().map(wit::Message::from).collect())
 }
 
 fn not_configured() -> Error {

@@ -1,4 +1,4 @@
-//! Messages made by hand, which is what tests do, and messages of the contract made ours.
+//! Messages made of nothing, which is what tests and ticks do, and messages of the contract made ours.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -51,6 +51,19 @@ impl Message<'static> {
     pub fn arrived_at(self, arrived: Duration) -> Self {
         let known = Known { arrived, ..self.origin.get().clone() };
         Self { origin: known.into(), ..self }
+    }
+}
+
+impl From<Message<'_>> for wit::Message {
+    fn from(message: Message<'_>) -> Self {
+        let Message { topic, payload, qos, retain, properties, origin: _ } = message;
+        Self {
+            topic: topic.into_owned(),
+            payload: payload.into_owned(),
+            qos,
+            retain,
+            properties: properties.map(Cow::into_owned),
+        }
     }
 }
 

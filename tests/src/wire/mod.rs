@@ -7,10 +7,10 @@ pub mod connect;
 pub mod properties;
 pub mod read;
 
-pub use build::{ack, packet, publish, subscribe, unsubscribe};
+pub use build::{Publish, ack, packet, publish, subscribe, unsubscribe};
 pub use connect::{Connect, Will};
 pub use properties::{Properties, id};
-pub use read::{Delivered, Packet};
+pub use read::{Cursor, Delivered, Packet};
 
 /// Protocol version; the number is the level byte of CONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

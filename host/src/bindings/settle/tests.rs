@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::chain::FailureKind;
+use crate::control::config::FaultPolicy;
 use crate::message::{Origin, QoS};
 use crate::spool::Receipt;
 use crate::topic::TopicFilter;
@@ -13,7 +14,7 @@ fn name(text: &str) -> TopicName {
 fn inbound(client: &str) -> Inbound {
     let message = Message { retain: true, ..Message::new(name("sensors/7"), "21.5", QoS::ExactlyOnce) };
     let origin = Arc::new(Origin { client: client.into(), arrived_ms: 1_000, hops: 0 });
-    Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none() }
+    Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
 }
 
 fn to(target: Target, topic: &str) -> Destination {
@@ -22,7 +23,7 @@ fn to(target: Target, topic: &str) -> Destination {
 
 fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
-    Binding { name: "temp".into(), filters, plugins: vec![], on_error, to }
+    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
 }
 
 fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Settled, Counters) {
@@ -33,7 +34,7 @@ fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Settled, Counters)
 
 fn failure() -> Outcome {
     let kind = FailureKind::Refused { transient: false };
-    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into() })
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
 }
 
 fn upstream_topics(settled: &Settled) -> Vec<&str> {

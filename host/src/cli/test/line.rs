@@ -1,12 +1,16 @@
 //! A message as a line: `[topic] payload`, as `mosquitto_sub -F '[%t] %p'` writes it.
 //!
 //! Before the bracket may stand `qos=1`, `qos=2` and `retain`, in any order. The topic ends at the first `] `; what follows is the
-//! payload, which may be empty. Lines that are empty or begin with `#` say nothing.
+//! payload, which may be empty. `wait 1m` lets time pass, for plugins with a clock. Lines that are empty or begin with `#` say nothing.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::message::{Message, QoS};
 use crate::topic::{NameError, TopicName};
+
+/// The longest tick. More is for a loop of the shell.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
@@ -18,6 +22,8 @@ pub enum LineError {
     Unclosed,
     #[error("`{0}` is no flag: before `[topic]` may stand `qos=0`, `qos=1`, `qos=2` and `retain`")]
     Flag(String),
+    #[error("`wait` takes a time, such as `wait 90s`, of at most a day")]
+    Wait,
     #[error(transparent)]
     Topic(#[from] NameError),
 }
@@ -25,10 +31,26 @@ pub enum LineError {
 /// Written the same way that it is read.
 pub struct Line<'a>(pub &'a Message);
 
+/// What a line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Order {
+    Send(Message),
+    Wait(Duration),
+}
+
 /// A line without its end. `None` when it says nothing.
-pub fn read(bytes: &[u8]) -> Result<Option<Message>, LineError> {
+pub fn read(bytes: &[u8]) -> Result<Option<Order>, LineError> {
     let line = str::from_utf8(bytes).map_err(|_| LineError::NotUtf8)?;
-    parse(line.strip_suffix('\r').unwrap_or(line))
+    let line = line.strip_suffix('\r').unwrap_or(line);
+    match line.strip_prefix("wait ") {
+        Some(time) => wait(time.trim()).map(Some),
+        None => Ok(parse(line)?.map(Order::Send)),
+    }
+}
+
+fn wait(time: &str) -> Result<Order, LineError> {
+    let time = humantime::parse_duration(time).ok().filter(|time| *time <= LONGEST_WAIT);
+    time.map(Order::Wait).ok_or(LineError::Wait)
 }
 
 fn parse(line: &str) -> Result<Option<Message>, LineError> {

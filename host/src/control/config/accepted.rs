@@ -57,12 +57,20 @@ fn the_example_says_what_it_means() {
     assert!(matches!(&binding.on_error, OnError::DeadLetter { topic } if topic.to_string().starts_with("$tidegate/")));
 
     let upstream = &config.upstreams[0];
-    assert_eq!((upstream.host.as_str(), upstream.port), ("broker.example.com", 8883));
+    assert_eq!(upstream.to_string(), "mqtts://broker.example.com:8883");
+    assert_eq!(upstream.failback, Duration::from_secs(60));
     assert!(upstream.tls.is_some());
     assert_eq!(upstream.client_id, "tidegate-plant7-gw1-cloud");
     // As a value: the order of keys depends on a feature of serde_json that other packages of the workspace turn on.
     let settings: serde_json::Value = serde_json::from_str(&config.plugins[0].config_json).unwrap();
     assert_eq!(settings, serde_json::json!({ "min": 0.0, "max": 40.0 }));
+}
+
+#[test]
+fn the_list_of_brokers_that_the_example_shows_is_one() {
+    let shown = EXAMPLE.lines().find_map(|line| line.strip_prefix("#   url = ")).unwrap();
+    let listed = example(&EXAMPLE.replace("url = \"mqtts://broker.example.com\"", &format!("url = {shown}")));
+    assert_eq!(listed.upstreams[0].addresses.len(), 2, "{shown}");
 }
 
 #[test]

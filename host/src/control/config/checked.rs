@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
 
@@ -16,6 +17,9 @@ pub struct Config {
     pub broker: Broker,
     pub upstreams: Vec<Upstream>,
     pub spool: Spool,
+    pub engine: Engine,
+    pub trust: Trust,
+    pub dead_letters: DeadLetters,
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
@@ -70,8 +74,8 @@ pub struct BrokerLimits {
 #[derive(Clone, Debug)]
 pub struct Upstream {
     pub name: String,
-    pub host: String,
-    pub port: u16,
+    /// In the order of preference; never empty, and all with or all without TLS.
+    pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
     pub protocol: Protocol,
     pub client_id: String,
@@ -82,6 +86,16 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// How long the upstream is asked to keep our session (MQTT 5 Session Expiry Interval).
     pub session_expiry: Duration,
+    /// How often the first address is looked for while another one is in use.
+    pub failback: Duration,
+}
+
+/// Where a broker is. Drawn as a url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,13 +153,64 @@ pub enum Qos0 {
     Spool,
 }
 
+/// How plugins become native code.
+#[derive(Clone, Debug, Default)]
+pub struct Engine {
+    pub backend: Backend,
+    pub limits: CompileLimits,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// Compiled to the machine's own instructions.
+    #[default]
+    Cranelift,
+    /// Compiled to bytecode that is interpreted: for machines that Cranelift has no instructions for.
+    Pulley,
+}
+
+/// What a component may ask of the compiler.
+#[derive(Clone, Debug)]
+pub struct CompileLimits {
+    pub component_size: usize,
+    pub functions: usize,
+    pub function_size: usize,
+    /// Of the process that compiles.
+    pub memory: usize,
+    /// Wall time and processor time of the process that compiles.
+    pub time: Duration,
+}
+
+/// Whose plugins may run.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    pub keys: Vec<TrustedKey>,
+    pub require_signature: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct TrustedKey {
+    pub name: String,
+    pub key: PublicKey,
+}
+
+/// What is kept of messages that plugins failed on: whole oldest segments go when there is more.
+#[derive(Clone, Debug)]
+pub struct DeadLetters {
+    pub max_bytes: u64,
+    pub max_age: Duration,
+}
+
 #[derive(Clone, Debug)]
 pub struct Plugin {
     pub name: String,
     pub component: PathBuf,
     /// Hex digest that the component must have.
     pub sha256: Option<String>,
+    /// The one older version, or `unsigned`, that may take the place of what ran here before.
+    pub downgrade_to: Option<String>,
     pub limits: PluginLimits,
+    pub grants: Grants,
     /// The plugin's own table, as JSON: handed to `configure` once.
     pub config_json: String,
 }
@@ -155,10 +220,31 @@ pub struct PluginLimits {
     pub memory: usize,
     /// Wall time of one call.
     pub deadline: Duration,
+    /// Wall time from the start of an instance to the answer of `configure`.
+    pub start_deadline: Duration,
     /// Messages out of one message in.
     pub max_outputs: usize,
     /// Bytes out of one call.
     pub max_output_bytes: usize,
+    /// Bytes that it may remember in one binding.
+    pub state: usize,
+    /// Bytes of one payload or text that comes out.
+    pub max_item_bytes: usize,
+    /// Function pointers, over all tables of an instance.
+    pub max_table_entries: usize,
+    /// Lines of log per second, and five times as many at once.
+    pub log_per_second: u32,
+    /// Bytes of one line of log.
+    pub max_log_bytes: usize,
+}
+
+/// What one plugin may use beyond what every plugin may. Nothing, unless its table says so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Clocks that run. Without it they stand at the arrival of the message.
+    pub clock: bool,
+    /// Random numbers fit for identifiers. Without it there is a seed for hash maps only.
+    pub random: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -167,8 +253,36 @@ pub struct Binding {
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,
+    /// How often its plugins with a clock are called.
+    pub tick: Option<Duration>,
     pub on_error: OnError,
+    /// What is tried before `on_error`.
+    pub faults: FaultPolicy,
     pub to: Vec<Destination>,
+}
+
+/// What a chain does about faults by itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FaultPolicy {
+    pub retry: Retry,
+    pub breaker: BreakerLimits,
+}
+
+/// For failures that a plugin calls transient.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// With the first one: 1 means that nothing is tried again.
+    pub attempts: u32,
+    /// Before the second attempt; doubles with each.
+    pub backoff: Duration,
+}
+
+/// So many faults in so much time, and the plugin rests in this binding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BreakerLimits {
+    pub faults: usize,
+    pub within: Duration,
+    pub rest: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -199,12 +313,31 @@ pub enum Target {
     Local,
 }
 
+// === impl FaultPolicy ===
+
+impl FaultPolicy {
+    /// Each message for itself: nothing is tried again and nothing rests. For rehearsals, where no time passes.
+    pub const NONE: Self = Self {
+        retry: Retry { attempts: 1, backoff: Duration::ZERO },
+        breaker: BreakerLimits { faults: usize::MAX, within: Duration::ZERO, rest: Duration::ZERO },
+    };
+}
+
 // === impl Upstream ===
 
-/// Its address as a url, for logs and tables.
+/// Its addresses as urls, for tables.
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.tls.is_some() { "mqtts" } else { "mqtt" };
+        let urls: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
+        f.write_str(&urls.join(", then "))
+    }
+}
+
+// === impl Address ===
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
         match self.host.contains(':') {
             true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
             false => write!(f, "{scheme}://{}:{}", self.host, self.port),

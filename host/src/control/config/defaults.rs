@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use super::checked::{BrokerLimits, Listener, PluginLimits, Qos0, Spool, Sync, WhenFull};
+use super::checked::{
+    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync, WhenFull,
+};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -25,6 +27,8 @@ pub const KEEP_ALIVE: Duration = Duration::from_secs(30);
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A site that is cut off over a long weekend still ends its QoS 2 exchanges exactly once.
 pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
+/// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
+pub const FAILBACK: Duration = Duration::from_secs(60);
 
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
@@ -89,6 +93,19 @@ impl Default for Spool {
     }
 }
 
+// === impl DeadLetters ===
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            // A hundred thousand readings, each with what there is to know about it.
+            max_bytes: 64 * MIB as u64,
+            // Somebody looks once a month, or never.
+            max_age: 30 * DAY,
+        }
+    }
+}
+
 // === impl PluginLimits ===
 
 impl Default for PluginLimits {
@@ -98,10 +115,60 @@ impl Default for PluginLimits {
             memory: 16 * MIB,
             // A call takes microseconds; this is long enough for a loaded gateway to be innocent.
             deadline: Duration::from_millis(100),
+            // A plugin may build tables there, once; but a restart in the middle of the stream waits for it too.
+            start_deadline: Duration::from_secs(2),
             // Splitting a frame of a gateway's readings makes tens of messages; thousands are a mistake.
             max_outputs: 100,
             // Four of the largest packets.
             max_output_bytes: MIB,
+            // A hundred bytes about each of some thousand topics.
+            state: MIB,
+            // The largest packet of a device.
+            max_item_bytes: 256 * KIB,
+            // A plugin in Rust has some hundreds, an interpreter some ten thousand.
+            max_table_entries: 100_000,
+            // A log that a device can fill by sending bad messages is a way to fill the disk.
+            log_per_second: 10,
+            max_log_bytes: KIB,
+        }
+    }
+}
+
+// === impl Retry ===
+
+impl Default for Retry {
+    fn default() -> Self {
+        // The lane waits meanwhile: 0.3 s in all, which devices hardly notice.
+        Self { attempts: 3, backoff: Duration::from_millis(100) }
+    }
+}
+
+// === impl BreakerLimits ===
+
+impl Default for BreakerLimits {
+    fn default() -> Self {
+        // One bad message is no reason; a plugin that fails every second is.
+        Self { faults: 5, within: Duration::from_secs(10), rest: Duration::from_secs(30) }
+    }
+}
+
+// === impl CompileLimits ===
+
+impl Default for CompileLimits {
+    fn default() -> Self {
+        Self {
+            // Rust plugins with `serde_json` have 140 KiB, an embedded Python interpreter 35 MiB.
+            component_size: 64 * MIB,
+            // Those have 500 and 20,000.
+            functions: 50_000,
+            // Register allocation takes more than its share of time for one enormous function; the largest that compilers
+            // make of honest source, an interpreter's loop, have some 100 KiB.
+            function_size: MIB,
+            // Address space. Measured: a Rust plugin of 200 KiB takes 250 MiB, because inlining holds all of its functions at once
+            // (31 MiB without). Four of those; a component that brings a language's runtime along needs more, and is told so.
+            memory: 1024 * MIB,
+            // A Python interpreter compiles in some ten seconds; small gateways are five times slower.
+            time: Duration::from_secs(60),
         }
     }
 }

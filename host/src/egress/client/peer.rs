@@ -1,6 +1,7 @@
 //! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -44,6 +45,8 @@ pub enum Heard {
 
 /// One accepted connection. Dropping it cuts the line.
 pub struct Peer {
+    /// What was dialled.
+    pub host: String,
     protocol: Protocol,
     stream: DuplexStream,
     input: BytesMut,
@@ -56,23 +59,33 @@ pub struct Bench {
     pub status: watch::Receiver<UpstreamStatus>,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
-    protocol: Protocol,
+    spec: config::Upstream,
     capacity: usize,
     disk: SimDisk,
-    connections: mpsc::Receiver<DuplexStream>,
+    down: Down,
+    connections: mpsc::Receiver<(String, DuplexStream)>,
 }
 
+/// Hosts that refuse connections.
+type Down = Arc<Mutex<HashSet<String>>>;
+
 struct Pipes {
-    far_ends: mpsc::Sender<DuplexStream>,
+    /// With the host that was dialled.
+    far_ends: mpsc::Sender<(String, DuplexStream)>,
     capacity: usize,
+    down: Down,
 }
 
 // === impl Pipes ===
 
 impl Dial for Pipes {
-    async fn dial(&self, _: &Prepared) -> std::io::Result<Transport> {
+    async fn dial(&self, endpoint: &Endpoint) -> std::io::Result<Transport> {
+        let host = endpoint.address.host.clone();
+        if self.down.lock().unwrap().contains(&host) {
+            return Err(std::io::ErrorKind::ConnectionRefused.into());
+        }
         let (near, far) = tokio::io::duplex(self.capacity);
-        self.far_ends.send(far).await.map_err(std::io::Error::other)?;
+        self.far_ends.send((host, far)).await.map_err(std::io::Error::other)?;
         Ok(Box::new(near))
     }
 }
@@ -100,21 +113,31 @@ impl Bench {
         let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
-        let protocol = spec.protocol;
-        let prepared = Prepared { spec, password: None, tls: None };
-        let dial = Pipes { far_ends, capacity };
+        let down = Down::default();
+        let dial = Pipes { far_ends, capacity, down: down.clone() };
+        let prepared = crate::egress::prepare(&spec).unwrap();
         let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
-        Self { spool, counters, status, shutdown, task, protocol, capacity, disk, connections }
+        Self { spool, counters, status, shutdown, task, spec, capacity, disk, connections, down }
+    }
+
+    /// Whether connections to this host are refused.
+    pub fn set_down(&self, host: &str, down: bool) {
+        let mut hosts = self.down.lock().unwrap();
+        if down {
+            hosts.insert(host.into())
+        } else {
+            hosts.remove(host)
+        };
     }
 
     /// The process is killed, and another one starts with this client id.
     pub async fn crash(self, client_id: &str) -> Self {
-        let Self { spool, task, disk, protocol, capacity, .. } = self;
+        let Self { spool, task, disk, spec, capacity, .. } = self;
         task.abort();
         let _ = task.await;
         drop(spool);
         disk.kill();
-        Self::start(config::Upstream { client_id: client_id.into(), ..spec(protocol) }, capacity, disk)
+        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk)
     }
 
     pub fn commit(&self, qos: QoS, text: &str) {
@@ -133,8 +156,8 @@ impl Bench {
 
     /// The next connection, before its CONNECT is read.
     pub async fn accept(&mut self) -> Peer {
-        let stream = self.connections.recv().await.expect("the client runs");
-        Peer { protocol: self.protocol, stream, input: BytesMut::new() }
+        let (host, stream) = self.connections.recv().await.expect("the client runs");
+        Peer { host, protocol: self.spec.protocol, stream, input: BytesMut::new() }
     }
 
     /// The next connection with its CONNECT answered by success. Says whether it asked for a clean start.
@@ -156,8 +179,7 @@ impl Bench {
 pub fn spec(protocol: Protocol) -> config::Upstream {
     config::Upstream {
         name: "cloud".into(),
-        host: "localhost".into(),
-        port: 1883,
+        addresses: vec![address("first")],
         tls: None,
         protocol,
         client_id: "gw".into(),
@@ -167,7 +189,12 @@ pub fn spec(protocol: Protocol) -> config::Upstream {
         keep_alive: KEEP_ALIVE,
         connect_timeout: Duration::from_secs(10),
         session_expiry: Duration::from_secs(3600),
+        failback: Duration::from_secs(60),
     }
+}
+
+pub fn address(host: &str) -> config::Address {
+    config::Address { host: host.into(), port: 1883, tls: false }
 }
 
 // === impl Peer ===

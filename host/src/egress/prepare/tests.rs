@@ -19,7 +19,18 @@ fn file(name: &str) -> PathBuf {
 }
 
 fn upstream(tls: Option<config::Tls>, port: u16) -> config::Upstream {
-    config::Upstream { tls, port, ..peer::spec(config::Protocol::V311) }
+    at("localhost", tls, port)
+}
+
+fn at(host: &str, tls: Option<config::Tls>, port: u16) -> config::Upstream {
+    let addresses = vec![config::Address { host: host.into(), port, tls: tls.is_some() }];
+    config::Upstream { tls, addresses, ..peer::spec(config::Protocol::V311) }
+}
+
+/// Tries the one address.
+async fn try_out(spec: &config::Upstream) -> Result<(), LinkError> {
+    let prepared = prepare(spec).unwrap();
+    probe(&prepared, &prepared.endpoints()[0]).await
 }
 
 fn acceptor() -> TlsAcceptor {
@@ -63,7 +74,7 @@ async fn a_server_of_the_given_ca_is_trusted_and_sees_our_certificate_when_there
     let pair = config::Tls { ca: ca.clone(), cert: Some(file("client.pem")), key: Some(file("client.key")) };
     for (tls, has_certificate) in [(pair, true), (config::Tls { ca, ..config::Tls::default() }, false)] {
         let (port, server) = serve().await;
-        probe(&prepare(&upstream(Some(tls), port)).unwrap()).await.unwrap();
+        try_out(&upstream(Some(tls), port)).await.unwrap();
         assert_eq!(server.await.unwrap(), has_certificate);
     }
 }
@@ -72,13 +83,13 @@ async fn a_server_of_the_given_ca_is_trusted_and_sees_our_certificate_when_there
 async fn a_server_of_another_ca_or_another_name_is_not_trusted() {
     let (port, _server) = serve().await;
     let other = config::Tls { ca: Some(file("client.pem")), ..config::Tls::default() };
-    let error = probe(&prepare(&upstream(Some(other), port)).unwrap()).await.unwrap_err();
+    let error = try_out(&upstream(Some(other), port)).await.unwrap_err();
     assert!(matches!(&error, LinkError::Unreachable { .. }) && error.to_string().contains("certificate"), "{error}");
 
     let (port, _server) = serve().await;
     let tls = Some(config::Tls { ca: Some(file("ca.pem")), ..config::Tls::default() });
-    let by_address = config::Upstream { host: "127.0.0.1".into(), ..upstream(tls, port) };
-    let error = probe(&prepare(&by_address).unwrap()).await.unwrap_err();
+    let by_address = at("127.0.0.1", tls, port);
+    let error = try_out(&by_address).await.unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
@@ -87,7 +98,7 @@ async fn an_upstream_that_is_not_there_is_named() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = probe(&prepare(&upstream(None, port)).unwrap()).await.unwrap_err();
+    let error = try_out(&upstream(None, port)).await.unwrap_err();
     assert!(error.to_string().contains(&format!("localhost:{port}")), "{error}");
 }
 

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
 use crate::egress::wire::{self, Incoming, Outgoing};
@@ -13,6 +14,9 @@ impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
         while let Some(packet) = wire::decode(self.terms.protocol, &mut self.input)? {
+            if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
+                kill_point::reach(KillPoint::UpstreamAck);
+            }
             match packet {
                 Incoming::PubAck(ack) => {
                     let step = self.sender.inflight.on_puback(ack);
@@ -25,6 +29,7 @@ impl Session<'_> {
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.on_pubcomp(ack);
                     self.step(step)?;
+                    kill_point::reach(KillPoint::Completed);
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
                 Incoming::Publish { qos: QoS::AtMostOnce, .. } | Incoming::PingResp => {}

@@ -7,6 +7,9 @@
 //! PUBREL waits for the disk without holding up anything else: the ack of the server becomes a note for the spool, and what the
 //! spool confirms comes back as one more thing to wake up for.
 //!
+//! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
+//! When it does not end within the grace time, we stay.
+//!
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
 mod incoming;
@@ -20,15 +23,17 @@ use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::failback::Failback;
 use super::inflight::{Ack, Inflight};
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
 use super::outbox::Outbox;
 use super::throttle::Throttle;
-use super::transport::Transport;
+use super::transport::{Dial, Transport};
 use super::wire::{self, Outgoing};
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
@@ -59,6 +64,21 @@ pub struct Session<'a> {
     /// that was read but not written is met again.
     cursor: Position,
     keep_alive: KeepAlive,
+    leaving: Option<Leaving>,
+}
+
+/// Why a connection that works is ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    Shutdown,
+    /// The first address answers again.
+    Failback,
+}
+
+#[derive(Clone, Copy)]
+struct Leaving {
+    why: End,
+    until: Instant,
 }
 
 // === impl Sender ===
@@ -77,7 +97,7 @@ impl<'a> Session<'a> {
         let (reader, writer) = tokio::io::split(link.stream);
         let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
-        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive }
+        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, leaving: None }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
@@ -95,24 +115,38 @@ impl<'a> Session<'a> {
         self.sender.inflight.restart(self.terms.window);
     }
 
-    /// Runs until the connection fails, or until the shutdown is complete.
-    pub async fn run(mut self, shutdown: &CancellationToken) -> Result<(), LinkError> {
-        let mut grace_ends = None;
+    /// Runs until the connection fails, or until it is ended in good order.
+    pub async fn run(
+        mut self,
+        shutdown: &CancellationToken,
+        failback: &Failback<'_, impl Dial>,
+    ) -> Result<End, LinkError> {
+        let mut found = std::pin::pin!(failback.found());
         self.receive()?;
         loop {
             self.hear_spool();
             self.fill();
-            let stopping = grace_ends.is_some();
-            if stopping || self.sender.inflight.is_held_by_disk() {
+            if self.leaving.is_some() || self.sender.inflight.is_held_by_disk() {
                 self.sender.queue.hurry();
             }
-            if stopping && (self.is_drained() || grace_ends <= Some(Instant::now())) {
-                self.close().await;
-                return Ok(());
+            if let Some(leaving) = self.leaving {
+                let late = leaving.until <= Instant::now();
+                if self.is_drained() || (late && leaving.why == End::Shutdown) {
+                    self.close().await;
+                    return Ok(leaving.why);
+                }
+                if late {
+                    // Exchanges do not end here. To leave now would be to send them again elsewhere.
+                    self.leaving = None;
+                    found.set(failback.found());
+                    continue;
+                }
             }
+            let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
             let hungry = self.is_hungry();
-            let deadline = grace_ends.map_or(self.keep_alive.deadline(), |end| self.keep_alive.deadline().min(end));
+            let keep_alive = self.keep_alive.deadline();
+            let deadline = self.leaving.map_or(keep_alive, |leaving| keep_alive.min(leaving.until));
             self.input.reserve(READ_SIZE);
             tokio::select! {
                 read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
@@ -120,7 +154,8 @@ impl<'a> Session<'a> {
                 () = queue.wait_after(self.cursor), if hungry => {}
                 () = queue.wait_confirmed() => {}
                 () = tokio::time::sleep_until(deadline) => self.check()?,
-                () = shutdown.cancelled(), if !stopping => grace_ends = Some(Instant::now() + GRACE),
+                () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
+                () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
             }
         }
     }
@@ -128,6 +163,8 @@ impl<'a> Session<'a> {
     /// PUBRELs that waited for the disk.
     fn hear_spool(&mut self) {
         for release in self.sender.hear_spool() {
+            kill_point::reach(KillPoint::ReceivedSynced);
+            kill_point::expect(KillPoint::Released);
             self.write(Outgoing::PubRel(release));
         }
     }
@@ -142,6 +179,8 @@ impl<'a> Session<'a> {
 
     fn pushed(&mut self, result: std::io::Result<()>) -> Result<(), LinkError> {
         result?;
+        kill_point::happened(KillPoint::Published);
+        kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
@@ -168,8 +207,19 @@ impl<'a> Session<'a> {
         }
     }
 
+    fn leave(&mut self, why: End) {
+        self.leaving = Some(Leaving { why, until: Instant::now() + GRACE });
+    }
+
+    /// What waits in the spool waits for the next connection, unless there is none.
     fn is_drained(&self) -> bool {
-        self.out.is_idle() && self.sender.inflight.is_empty() && !self.sender.queue.has_after(self.cursor)
+        let waits = self.sender.queue.has_after(self.cursor) && !self.is_going_back();
+        self.out.is_idle() && self.sender.inflight.is_empty() && !waits
+    }
+
+    /// Between the last message here and the first at another address.
+    fn is_going_back(&self) -> bool {
+        self.leaving.is_some_and(|leaving| leaving.why == End::Failback)
     }
 
     async fn close(self) {

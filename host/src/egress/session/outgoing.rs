@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Publish;
 use crate::egress::wire::{self, EncodeError, Outgoing};
 use crate::message::{Message, QoS};
@@ -25,6 +26,7 @@ impl Session<'_> {
             if entries.is_empty() {
                 return;
             }
+            kill_point::reach(KillPoint::Picked);
             for entry in entries {
                 let position = entry.position;
                 if !self.offer(entry) {
@@ -80,6 +82,7 @@ impl Session<'_> {
 
     /// A QoS 1 or 2 PUBLISH, first or repeated.
     fn publish(&mut self, publish: &Publish) {
+        kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
             && let Some(number) = self.sender.inflight.abandon(publish.id)
         {
@@ -101,6 +104,6 @@ impl Session<'_> {
 
     /// Whether more may be taken from the spool now.
     pub(super) fn is_hungry(&self) -> bool {
-        self.out.room() > 0 && self.sender.inflight.room() > 0
+        self.out.room() > 0 && self.sender.inflight.room() > 0 && !self.is_going_back()
     }
 }

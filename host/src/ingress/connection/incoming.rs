@@ -1,6 +1,8 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::ingress::session::Changed;
+use crate::spool::{Change, Receipt};
 
 /// Payloads smaller than this are copied out of the read buffer.
 const COPY_BELOW: usize = 2 * 1024;
@@ -27,6 +29,9 @@ impl<R, W> Connection<R, W> {
     fn process_next(&mut self) -> Result<bool, End> {
         let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
         let Some(packet) = packet else { return Ok(false) };
+        if let Packet::PubRel(_) = packet {
+            kill_point::reach(KillPoint::ReleaseRead);
+        }
         for action in self.session.receive(packet).map_err(End::Because)? {
             self.carry_out(action)?;
         }
@@ -36,7 +41,8 @@ impl<R, W> Connection<R, W> {
     fn carry_out(&mut self, action: Action) -> Result<(), End> {
         match action {
             Action::Send(packet) => self.wire.send(&packet),
-            Action::Accept { message, receipt } => self.accept(message, receipt),
+            Action::Accept { message, receipt, identity } => self.accept(message, receipt, identity),
+            Action::Store(change, receipt) => self.context.dispatcher.journal().change(vec![change], receipt),
             Action::Denied(topic) => {
                 self.context.counters.received.increment();
                 self.context.counters.acl_denied.increment();
@@ -44,35 +50,44 @@ impl<R, W> Connection<R, W> {
             }
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
-                let reasons = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
-                self.answer(&Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
+                let changed = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
+                self.answer(changed, |reasons| Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
             Action::Unsubscribe(packet) => {
                 let mailbox = self.session.mailbox().clone();
-                let reasons = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
-                self.answer(&Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
+                let changed = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
+                self.answer(changed, |reasons| Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
             Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
         }
         Ok(())
     }
 
-    /// An ack whose size the device decides, by what it asks for at once [MQTT-3.1.2-24].
-    fn answer(&mut self, packet: &Packet) -> Result<(), End> {
-        if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
-            return Err(because(
-                Reason::PACKET_TOO_LARGE,
-                "the answer is larger than the device's Maximum Packet Size",
-            ));
+    /// At once, or when what it changed is safe. The device decides its size, by what it asks for at once [MQTT-3.1.2-24].
+    fn answer(&mut self, changed: Changed, packet: impl FnOnce(Vec<Reason>) -> Packet) -> Result<(), End> {
+        let Changed { reasons, changes, parcels } = changed;
+        let packet = packet(reasons);
+        let is_too_large = self.wire.codec.size(&packet) > self.peer_maximum_packet_size;
+        if self.session.is_durable() {
+            let receipt = if is_too_large { Receipt::none() } else { self.session.hold(packet) };
+            let journal = self.context.dispatcher.journal();
+            journal.change(changes, receipt);
+            journal.deliver(parcels);
+        } else if !is_too_large {
+            self.wire.send(&packet);
         }
-        self.wire.send(packet);
+        if is_too_large {
+            let detail = "the answer is larger than the device's Maximum Packet Size";
+            return Err(because(Reason::PACKET_TOO_LARGE, detail));
+        }
         Ok(())
     }
 
-    fn accept(&mut self, mut message: Message, receipt: Receipt) {
+    fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
         unpin(&mut message);
         let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
-        let inbound = Inbound { message, origin, arrived: std::time::Instant::now(), receipt };
+        let (arrived, changes) = (std::time::Instant::now(), identity.into_iter().collect());
+        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
         if let Some(pending) = self.context.dispatcher.receive(inbound) {
             self.parked.submit(pending);
         }

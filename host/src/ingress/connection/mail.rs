@@ -23,9 +23,10 @@ impl<R, W> Connection<R, W> {
             self.deliver(&packet);
         }
         while self.wants_mail() {
-            let Some(delivery) = self.session.mailbox().take() else { return };
+            let Some(delivery) = self.session.next_delivery() else { return };
             if delivery.message.aged(delivery.arrived.elapsed()).is_none() {
                 self.context.counters.subscriber_expired.increment();
+                self.session.finish(delivery.number);
                 continue;
             }
             let packet = self.session.deliver(delivery);

@@ -36,9 +36,9 @@ use crate::bus::Bus;
 use crate::control::clock::unix_ms;
 use crate::control::config::BrokerLimits;
 use crate::control::counters::Counters;
+use crate::control::kill_point::{self, KillPoint};
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
-use crate::spool::Receipt;
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;
@@ -124,6 +124,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             }
             self.send_acks();
             self.deliver_mail();
+            self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
             let event = self.next_event(timer.as_mut()).await;
             if let Event::Kicked = event {
@@ -160,8 +161,14 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         match event {
             Event::Read(Ok(0) | Err(_)) => return Err(self.last_words()),
             Event::Wrote(Err(_)) => return Err(End::Gone),
-            Event::Read(Ok(_)) => self.heard_at = Instant::now(),
-            Event::Wrote(Ok(_)) => self.wrote_at = Instant::now(),
+            Event::Read(Ok(_)) => {
+                kill_point::reach(KillPoint::SocketRead);
+                self.heard_at = Instant::now();
+            }
+            Event::Wrote(Ok(_)) => {
+                kill_point::happened(KillPoint::Acked);
+                self.wrote_at = Instant::now();
+            }
             Event::Done(ticket) => self.acknowledge(ticket),
             // The next turn of the loop looks at what these changed; `run` sees to a takeover.
             Event::Started | Event::MailReady | Event::Kicked => {}
@@ -173,10 +180,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 }
 
 impl<R, W> Connection<R, W> {
-    /// Whether packets should wait: for the lanes, or for the device to read what it was sent. Reading goes on for a while,
+    /// Whether packets should wait: for the lanes, for what is being written, or for the device to read what it was sent. Reading goes on for a while,
     /// so that the end of a connection is noticed.
     fn is_paused(&self) -> bool {
-        self.parked.is_full() || self.wire.is_congested()
+        self.parked.is_full() || self.wire.is_congested() || self.session.holds_too_much()
     }
 
     fn reads(&self) -> bool {

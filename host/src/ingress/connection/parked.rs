@@ -82,7 +82,7 @@ impl Parked {
         if self.is_empty() {
             let Err(pending) = self.dispatcher.try_start(pending) else { return };
             self.account(pending.weight());
-            self.wait_for(pending);
+            self.wait_for(*pending);
         } else {
             self.account(pending.weight());
             self.others.push_back(pending);
@@ -106,7 +106,7 @@ impl Parked {
             let weight = pending.weight();
             match self.dispatcher.try_start(pending) {
                 Ok(()) => self.forget(weight),
-                Err(pending) => return self.wait_for(pending),
+                Err(pending) => return self.wait_for(*pending),
             }
         }
     }

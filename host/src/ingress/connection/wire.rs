@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 
+use crate::control::kill_point::{self, KillPoint};
 use crate::ingress::codec::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
@@ -35,6 +36,11 @@ impl<R, W> Wire<R, W> {
 
     /// Queues a packet for the next write: many leave in one.
     pub fn send(&mut self, packet: &Packet) {
+        match packet {
+            Packet::PubAck(_) | Packet::PubRec(_) => kill_point::expect(KillPoint::Acked),
+            Packet::PubComp(_) => kill_point::reach(KillPoint::ReleaseSynced),
+            _ => {}
+        }
         self.codec.encode(packet, &mut self.outgoing);
     }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::bindings::{Dispatcher, Table};
+use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
@@ -7,21 +7,27 @@ use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
 use crate::spool::Spool;
-use crate::topic::{SharedFilter, TopicName};
+use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
-struct House {
-    registry: Arc<Registry>,
-    /// Hears the wills.
+pub(super) struct House {
+    pub registry: Arc<Registry>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Hears everything.
     listener: Arc<Mailbox>,
-    limits: config::BrokerLimits,
+    pub limits: config::BrokerLimits,
 }
 
-fn house() -> House {
+pub(super) fn house() -> House {
+    house_on(Spool::in_memory(0, Arc::default()))
+}
+
+pub(super) fn house_on(spool: Spool) -> House {
     let counters = Arc::<Counters>::default();
-    let limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    // Less than the mailbox holds.
+    limits.receive_maximum = 4;
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
-    let spool = Spool::in_memory(0, counters.clone());
-    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![]), bus.clone(), spool, counters);
+    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
     let listener = Mailbox::new("listener".into(), mailbox, Budget::new(99_999));
     listener.attach();
@@ -32,10 +38,35 @@ fn house() -> House {
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
     House {
-        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher), mailbox, Budget::new(99_999), 2)),
+        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher.clone()), mailbox, Budget::new(99_999), 2)),
+        dispatcher,
         listener,
         limits,
     }
+}
+
+/// From `from` to `copy`, locally.
+fn copying() -> Binding {
+    let destination = config::Destination {
+        target: config::Target::Local,
+        topic: Template::parse("copy").unwrap(),
+        qos: None,
+        retain: None,
+    };
+    let filters = vec![TopicFilter::parse("from").unwrap()];
+    let (name, on_error, to) = ("copying".into(), config::OnError::Drop, vec![destination]);
+    Binding::new(
+        config::Binding {
+            name,
+            filters,
+            plugins: vec![],
+            tick: None,
+            on_error,
+            faults: config::FaultPolicy::default(),
+            to,
+        },
+        None,
+    )
 }
 
 impl House {
@@ -57,16 +88,16 @@ impl House {
         negotiate(connect, &self.limits, || "x".into()).unwrap()
     }
 
-    async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
+    pub async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
         self.registry.open(&self.terms(client, clean_start, expiry)).await
     }
 
-    fn wills(&self) -> usize {
+    pub fn heard(&self) -> usize {
         std::iter::from_fn(|| self.listener.take()).count()
     }
 }
 
-fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
+pub(super) fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     let will = will_delay.map(|delay| {
         let message = Message::new(TopicName::parse("will").unwrap(), "gone", QoS::AtLeastOnce);
         Will { message, delay }
@@ -74,7 +105,7 @@ fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     Ending { will, session_expiry: Duration::from_secs(expiry) }
 }
 
-fn later(seconds: u64) -> Instant {
+pub(super) fn later(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
@@ -125,7 +156,7 @@ async fn a_will_without_delay_is_published_at_once() {
     let house = house();
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(0)));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
@@ -134,10 +165,10 @@ async fn a_delayed_will_is_published_when_due_and_once() {
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(10)));
     house.registry.sweep(later(9));
-    assert_eq!(house.wills(), 0);
+    assert_eq!(house.heard(), 0);
     house.registry.sweep(later(11));
     house.registry.sweep(later(12));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
@@ -149,7 +180,7 @@ async fn a_device_that_comes_back_in_time_has_no_will_published() {
     house.registry.sweep(later(20));
     house.registry.close(back.session, ending(100, None));
     house.registry.sweep(later(20));
-    assert_eq!(house.wills(), 0);
+    assert_eq!(house.heard(), 0);
 }
 
 #[tokio::test]
@@ -157,17 +188,16 @@ async fn a_will_waits_no_longer_than_its_session_lasts() {
     let house = house();
     let opened = house.open("dev", false, 0).await.unwrap();
     house.registry.close(opened.session, ending(0, Some(10)));
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
     let opened = house.open("dev", false, 100).await.unwrap();
     house.registry.close(opened.session, ending(100, Some(10)));
     let _clean = house.open("dev", true, 100).await.unwrap();
-    assert_eq!(house.wills(), 1);
+    assert_eq!(house.heard(), 1);
 }
 
 #[tokio::test]
 async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room() {
     let house = house();
-    let _guests = [house.open("a", true, 0).await.unwrap(), house.open("b", true, 0).await.unwrap()];
     let first = house.open("1", false, 100).await.unwrap();
     let _second = house.open("2", false, 100).await.unwrap();
     assert_eq!(house.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));

@@ -8,9 +8,13 @@
 //! A QoS 2 identifier is remembered from its first PUBLISH to its PUBREL, across connections: a PUBLISH that repeats it is
 //! never accepted again [MQTT-4.3.3-10]. The DUP flag decides nothing: a first delivery may carry it, when the device sent
 //! the message into a connection that died before we saw it.
+//!
+//! For a session that survives a restart the identifier is written in the record of its message, and PUBCOMP is held until
+//! its removal is safe: see [`Held`].
 
 use std::collections::{HashMap, VecDeque};
 
+use super::held::Held;
 use crate::ingress::codec::{Ack, Packet, Reason};
 use crate::message::QoS;
 
@@ -20,6 +24,7 @@ pub struct Exchanges {
     /// Each in order of arrival: acks of one QoS leave in that order [MQTT-4.6.0-2, MQTT-4.6.0-3].
     pubacks: VecDeque<Waiting>,
     pubrecs: VecDeque<Waiting>,
+    held: Held,
     /// QoS 2 identifiers between PUBLISH and PUBREL.
     received: HashMap<u16, Stage>,
 }
@@ -55,7 +60,8 @@ pub enum Arrival {
 
 impl Default for Exchanges {
     fn default() -> Self {
-        Self { next_ticket: 1, pubacks: VecDeque::new(), pubrecs: VecDeque::new(), received: HashMap::new() }
+        let (pubacks, pubrecs, received) = (VecDeque::new(), VecDeque::new(), HashMap::new());
+        Self { next_ticket: 1, pubacks, pubrecs, held: Held::default(), received }
     }
 }
 
@@ -69,8 +75,7 @@ impl Exchanges {
                 None => self.received.insert(packet_id, Stage::Processing),
             };
         }
-        let ticket = self.next_ticket;
-        self.next_ticket += 1;
+        let ticket = self.next_ticket();
         self.queue(qos).push_back(Waiting { ticket, packet_id, answer: None });
         Arrival::New { ticket }
     }
@@ -93,7 +98,30 @@ impl Exchanges {
             }
             acks.push(Packet::PubRec(ack));
         }
+        acks.extend(self.held.done(ticket));
         acks
+    }
+
+    /// A packet that leaves when this ticket is done.
+    pub fn hold(&mut self, packet: Packet) -> u64 {
+        let ticket = self.next_ticket();
+        self.held.push(ticket, packet);
+        ticket
+    }
+
+    /// Whether too many packets wait for what is being written.
+    pub fn holds_too_much(&self) -> bool {
+        self.held.is_full()
+    }
+
+    /// An identifier that was received before a restart and has not been released.
+    pub fn restore(&mut self, packet_id: u16) {
+        self.received.insert(packet_id, Stage::Received);
+    }
+
+    /// The QoS 2 identifiers that have not been released.
+    pub fn received(&self) -> impl Iterator<Item = u16> {
+        self.received.keys().copied()
     }
 
     /// PUBREL: forgets the identifier, and says so in PUBCOMP. One that is unknown was completed before [MQTT-4.3.3-11].
@@ -112,6 +140,13 @@ impl Exchanges {
     /// PUBACK for the old ones would acknowledge identifiers that it has not sent on this connection.
     pub fn reconnect(&mut self) {
         self.pubacks.clear();
+        self.held.reconnect();
+    }
+
+    fn next_ticket(&mut self) -> u64 {
+        let ticket = self.next_ticket;
+        self.next_ticket += 1;
+        ticket
     }
 
     fn queue(&mut self, qos: QoS) -> &mut VecDeque<Waiting> {

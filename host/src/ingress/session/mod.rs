@@ -5,13 +5,19 @@
 //!
 //! | question | file |
 //! |---|---|
+//! | what does each packet of the device ask for | [`receive`] |
 //! | where is QoS 2 deduplicated, who acks and in which order | [`exchanges`] |
 //! | what is sent to the device again after a reconnect | [`outbound`] |
+//! | which packets wait until something is written | [`held`] |
 //! | what does a topic alias stand for | [`alias`] |
+//! | what of it survives a restart | [`durable`] |
 
 mod alias;
+mod durable;
 mod exchanges;
+mod held;
 mod outbound;
+mod receive;
 mod subscriptions;
 
 use std::sync::Arc;
@@ -20,18 +26,17 @@ use tokio::sync::mpsc;
 
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
-use exchanges::{Arrival, Exchanges};
+pub use durable::Farewell;
+use exchanges::Exchanges;
 use outbound::Outbound;
-pub use subscriptions::Subscriptions;
+pub use receive::is_reserved;
+pub use subscriptions::{Changed, Subscriptions};
 
-use super::codec::{Ack, Packet, Publish, Reason, Subscribe, Unsubscribe, Version};
+use super::codec::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
-use crate::message::{Message, QoS};
-use crate::spool::Receipt;
+use crate::message::Message;
+use crate::spool::{Change, Receipt};
 use crate::topic::TopicName;
-
-/// Topics below this belong to the gateway: devices may read them, not write them.
-const RESERVED: [&str; 2] = ["$SYS/", "$tidegate/"];
 
 #[derive(Debug)]
 pub struct Session {
@@ -41,6 +46,8 @@ pub struct Session {
     exchanges: Exchanges,
     outbound: Outbound,
     done: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
+    finished: Vec<Change>,
     link: Link,
 }
 
@@ -59,11 +66,14 @@ pub struct Link {
 #[derive(Debug)]
 pub enum Action {
     Send(Packet),
-    /// A message was accepted: hand it on, with this receipt.
+    /// A message was accepted: hand it on, with this receipt and its identity, if that is to survive a restart.
     Accept {
         message: Message,
         receipt: Receipt,
+        identity: Option<Change>,
     },
+    /// To be written; a packet of the session waits for the receipt.
+    Store(Change, Receipt),
     /// A message for a topic that belongs to the gateway: answered by the session, counted by the connection.
     Denied(TopicName),
     /// Carry out [`Subscriptions::subscribe`] and send the SUBACK.
@@ -95,6 +105,7 @@ impl Session {
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
             done: mpsc::unbounded_channel(),
+            finished: Vec::new(),
             link,
         };
         session.outbound.set_window(session.link.peer_receive_maximum);
@@ -130,7 +141,23 @@ impl Session {
 
     /// The acks that may leave now.
     pub fn acknowledge(&mut self, ticket: u64) -> Vec<Packet> {
-        self.exchanges.done(ticket, Reason::SUCCESS)
+        let packets = self.exchanges.done(ticket, Reason::SUCCESS);
+        for packet in &packets {
+            if let Packet::PubRel(ack) = packet {
+                self.outbound.released(ack.packet_id);
+            }
+        }
+        packets
+    }
+
+    /// A packet that leaves when what the receipt is given to is safe.
+    pub fn hold(&mut self, packet: Packet) -> Receipt {
+        Receipt::new(self.exchanges.hold(packet), self.done.0.clone())
+    }
+
+    /// Whether so many packets wait for what is being written that reading should pause.
+    pub fn holds_too_much(&self) -> bool {
+        self.exchanges.holds_too_much()
     }
 
     /// Whether the device has room for another delivery.
@@ -143,6 +170,11 @@ impl Session {
         self.outbound.next_resend()
     }
 
+    /// The next delivery of the mailbox, unless its packet identifier is in use.
+    pub fn next_delivery(&self) -> Option<Delivery> {
+        self.mailbox.take_if(|delivery| self.outbound.has_identifier_for(delivery))
+    }
+
     pub fn deliver(&mut self, delivery: Delivery) -> Packet {
         self.outbound.publish(delivery)
     }
@@ -150,81 +182,9 @@ impl Session {
     /// The device cannot take this packet: too large for it. It counts as delivered [MQTT-3.1.2-25].
     pub fn abandon(&mut self, packet: &Packet) {
         if let Packet::Publish(publish) = packet {
-            self.outbound.abandon(publish.packet_id);
+            let ended = self.outbound.abandon(publish.packet_id);
+            self.finish(ended.flatten());
         }
-    }
-
-    /// Everything but CONNECT, which the handshake has taken.
-    pub fn receive(&mut self, packet: Packet) -> Result<Vec<Action>, Violation> {
-        Ok(match packet {
-            Packet::Publish(publish) => return self.publish(publish),
-            Packet::PubAck(ack) => {
-                self.outbound.puback(ack.packet_id);
-                Vec::new()
-            }
-            Packet::PubRec(ack) => self.outbound.pubrec(ack).map(Action::Send).into_iter().collect(),
-            Packet::PubComp(ack) => {
-                self.outbound.pubcomp(ack.packet_id);
-                Vec::new()
-            }
-            Packet::PubRel(ack) => vec![Action::Send(Packet::PubComp(self.exchanges.release(ack.packet_id)))],
-            Packet::Subscribe(subscribe) => vec![Action::Subscribe(subscribe)],
-            Packet::Unsubscribe(unsubscribe) => vec![Action::Unsubscribe(unsubscribe)],
-            Packet::PingReq => vec![Action::Send(Packet::PingResp)],
-            Packet::Disconnect(disconnect) => vec![Action::Leave {
-                with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
-                session_expiry: disconnect.session_expiry,
-            }],
-            _ => {
-                return Err(violation(
-                    Reason::PROTOCOL_ERROR,
-                    "a packet that only a server sends, or a second CONNECT",
-                ));
-            }
-        })
-    }
-
-    fn publish(&mut self, publish: Publish) -> Result<Vec<Action>, Violation> {
-        if !publish.subscription_ids.is_empty() {
-            return Err(violation(Reason::PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]"));
-        }
-        let topic = (self.link.aliases.resolve(publish.topic, publish.topic_alias))
-            .map_err(|reason| violation(reason, "a topic alias that was not set or is out of range"))?;
-        let (qos, packet_id, retain) = (publish.qos, publish.packet_id, publish.retain);
-        let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
-        let refused = is_reserved(&message.topic);
-        if qos == QoS::AtMostOnce {
-            let accept = |message| Action::Accept { message, receipt: Receipt::none() };
-            return Ok(vec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
-        }
-        match self.exchanges.arrive(qos, packet_id) {
-            Arrival::InProgress => Ok(vec![]),
-            Arrival::Repeated => Ok(vec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))]),
-            Arrival::New { ticket } if refused => {
-                let acks = self.exchanges.done(ticket, self.refusal());
-                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
-            }
-            Arrival::New { ticket } => {
-                self.check_quota()?;
-                Ok(vec![Action::Accept { message, receipt: Receipt::new(ticket, self.done.0.clone()) }])
-            }
-        }
-    }
-
-    /// 3.1.1 has no reason to give: the message is acknowledged and goes nowhere.
-    fn refusal(&self) -> Reason {
-        if self.link.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS }
-    }
-
-    fn check_quota(&self) -> Result<(), Violation> {
-        let exceeded = self.exchanges.outstanding() > usize::from(self.link.receive_maximum);
-        if exceeded && self.link.version == Version::V5 {
-            return Err(violation(
-                Reason::RECEIVE_MAXIMUM_EXCEEDED,
-                "more unacknowledged messages than CONNACK allows",
-            ));
-        }
-        Ok(())
     }
 }
 
@@ -232,15 +192,6 @@ impl Link {
     pub fn new(version: Version, receive_maximum: u16, peer_receive_maximum: u16) -> Self {
         Self { version, receive_maximum, peer_receive_maximum, aliases: Aliases::default() }
     }
-}
-
-/// Whether only the gateway may publish there.
-pub fn is_reserved(topic: &TopicName) -> bool {
-    RESERVED.iter().any(|reserved| topic.as_str().starts_with(reserved))
-}
-
-fn violation(reason: Reason, detail: &'static str) -> Violation {
-    Violation { reason, detail }
 }
 
 #[cfg(test)]

@@ -4,6 +4,9 @@
 //! QoS 1:  PUBLISH ─▶ PUBACK
 //! QoS 2:  PUBLISH ─▶ PUBREC ─▶ PUBREL ─▶ PUBCOMP      after PUBREC only PUBREL is ever sent
 //! ```
+//!
+//! A delivery with a number survives a restart, and its packet identifier follows from the number: nothing but the number has
+//! to be written before it is sent. Its PUBREL leaves when it is written that the device has the message.
 
 use std::collections::VecDeque;
 
@@ -24,6 +27,8 @@ pub struct Outbound {
 #[derive(Debug)]
 struct Flight {
     packet_id: u16,
+    /// Of a delivery that survives a restart.
+    number: Option<u64>,
     stage: Stage,
     sent: bool,
 }
@@ -31,7 +36,20 @@ struct Flight {
 #[derive(Debug)]
 enum Stage {
     Published(Box<Delivery>),
+    /// The device has it; that is being written down, and PUBREL follows.
+    Releasing,
     Released,
+}
+
+/// What a PUBREC of the device asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Received {
+    Answer(Packet),
+    /// To be written: that the device has the message with this number. The packet follows when it is safe.
+    Release(u64, Packet),
+    /// The flight has ended. With the number of what may be forgotten.
+    Ended(Option<u64>),
+    Nothing,
 }
 
 // === impl Outbound ===
@@ -58,57 +76,98 @@ impl Outbound {
         if delivery.message.qos == QoS::AtMostOnce {
             return packet(&delivery, 0, false);
         }
-        let packet_id = self.free_id();
+        let packet_id = delivery.number.map_or_else(|| self.free_id(), identifier);
         let first = packet(&delivery, packet_id, false);
-        self.flights.push_back(Flight { packet_id, stage: Stage::Published(Box::new(delivery)), sent: true });
+        self.fly(packet_id, delivery.number, Stage::Published(Box::new(delivery)));
         first
     }
 
-    /// PUBACK ends a QoS 1 flight, whatever its reason. False when there was none.
-    pub fn puback(&mut self, packet_id: u16) -> bool {
+    /// Whether the packet identifier of this delivery is free. It is, but for a device that leaves one message unanswered and
+    /// takes 65,534 others meanwhile.
+    pub fn has_identifier_for(&self, delivery: &Delivery) -> bool {
+        let taken = |number| self.flights.iter().any(|flight| flight.packet_id == identifier(number));
+        !delivery.number.is_some_and(taken)
+    }
+
+    /// What may have been sent before a restart.
+    pub fn restore(&mut self, delivery: Delivery) {
+        if let Some(number) = delivery.number {
+            self.fly(identifier(number), Some(number), Stage::Published(Box::new(delivery)));
+        }
+    }
+
+    /// What the device had before a restart.
+    pub fn restore_released(&mut self, number: u64) {
+        self.fly(identifier(number), Some(number), Stage::Released);
+    }
+
+    /// Numbers of what is unfinished.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.flights.iter().filter_map(|flight| flight.number)
+    }
+
+    /// PUBACK ends a QoS 1 flight, whatever its reason. `None` when there was none.
+    pub fn puback(&mut self, packet_id: u16) -> Option<Option<u64>> {
         self.remove(
             packet_id,
             |stage| matches!(stage, Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce),
         )
     }
 
-    /// PUBREC: releases the message, or ends the flight when the device refuses it. The answer is a PUBREL, but for a refusal.
-    pub fn pubrec(&mut self, ack: Ack) -> Option<Packet> {
+    /// PUBREC: releases the message, or ends the flight when the device refuses it.
+    pub fn pubrec(&mut self, ack: Ack) -> Received {
         let flight = self.flights.iter_mut().find(|flight| flight.packet_id == ack.packet_id && flight.is_qos_2());
         let Some(flight) = flight else {
             let reason = Reason::PACKET_IDENTIFIER_NOT_FOUND;
-            return (!ack.reason.is_failure()).then_some(Packet::PubRel(Ack { packet_id: ack.packet_id, reason }));
+            let answer = Packet::PubRel(Ack { packet_id: ack.packet_id, reason });
+            return if ack.reason.is_failure() { Received::Nothing } else { Received::Answer(answer) };
         };
         if ack.reason.is_failure() {
-            self.remove(ack.packet_id, |_| true);
-            return None;
+            return Received::Ended(self.remove(ack.packet_id, |_| true).flatten());
         }
         // Acknowledged before it was sent again: there is nothing left to send.
         self.unsent -= usize::from(!std::mem::replace(&mut flight.sent, true));
-        flight.stage = Stage::Released;
-        Some(release(ack.packet_id))
+        let answer = release(ack.packet_id);
+        match (&flight.stage, flight.number) {
+            (Stage::Published(_), Some(number)) => {
+                flight.stage = Stage::Releasing;
+                Received::Release(number, answer)
+            }
+            (Stage::Releasing, _) => Received::Nothing,
+            (Stage::Published(_) | Stage::Released, _) => {
+                flight.stage = Stage::Released;
+                Received::Answer(answer)
+            }
+        }
     }
 
-    /// PUBCOMP ends a QoS 2 flight. False when there was none.
-    pub fn pubcomp(&mut self, packet_id: u16) -> bool {
+    /// It is safe that the device has it.
+    pub fn released(&mut self, packet_id: u16) {
+        if let Some(flight) = self.flights.iter_mut().find(|flight| flight.packet_id == packet_id) {
+            flight.stage = Stage::Released;
+        }
+    }
+
+    /// PUBCOMP ends a QoS 2 flight. `None` when there was none.
+    pub fn pubcomp(&mut self, packet_id: u16) -> Option<Option<u64>> {
         self.remove(packet_id, |stage| matches!(stage, Stage::Released))
     }
 
     /// Forgets a flight that was never sent.
-    pub fn abandon(&mut self, packet_id: u16) {
-        self.remove(packet_id, |_| true);
+    pub fn abandon(&mut self, packet_id: u16) -> Option<Option<u64>> {
+        self.remove(packet_id, |_| true)
     }
 
-    /// A new connection: every message has to be sent again, by [`Outbound::next_resend`]. The PUBRELs may leave at once.
+    /// A new connection: every message has to be sent again, by [`Outbound::next_resend`]. The PUBRELs may leave at once, but
+    /// for those that wait until it is safe that the device has the message.
     pub fn resume(&mut self) -> Vec<Packet> {
         let mut releases = Vec::new();
         self.unsent = 0;
         for flight in &mut self.flights {
-            flight.sent = matches!(flight.stage, Stage::Released);
-            if flight.sent {
+            flight.sent = !matches!(flight.stage, Stage::Published(_));
+            self.unsent += usize::from(!flight.sent);
+            if matches!(flight.stage, Stage::Released) {
                 releases.push(release(flight.packet_id));
-            } else {
-                self.unsent += 1;
             }
         }
         releases
@@ -127,11 +186,16 @@ impl Outbound {
         Some(packet(delivery, flight.packet_id, true))
     }
 
-    fn remove(&mut self, packet_id: u16, fits: impl Fn(&Stage) -> bool) -> bool {
+    fn fly(&mut self, packet_id: u16, number: Option<u64>, stage: Stage) {
+        self.flights.push_back(Flight { packet_id, number, stage, sent: true });
+    }
+
+    /// The number of the flight that ended, when one did.
+    fn remove(&mut self, packet_id: u16, fits: impl Fn(&Stage) -> bool) -> Option<Option<u64>> {
         let at = self.flights.iter().position(|flight| flight.packet_id == packet_id && fits(&flight.stage));
-        let Some(flight) = at.and_then(|at| self.flights.remove(at)) else { return false };
+        let flight = at.and_then(|at| self.flights.remove(at))?;
         self.unsent -= usize::from(!flight.sent);
-        true
+        Some(flight.number)
     }
 
     /// Identifiers go round and skip those in use; there are more of them than places in the window.
@@ -150,9 +214,14 @@ impl Flight {
     fn is_qos_2(&self) -> bool {
         match &self.stage {
             Stage::Published(delivery) => delivery.message.qos == QoS::ExactlyOnce,
-            Stage::Released => true,
+            Stage::Releasing | Stage::Released => true,
         }
     }
+}
+
+/// Any 65,535 numbers in a row have different ones; 0 is not an identifier [MQTT-2.2.1-3].
+fn identifier(number: u64) -> u16 {
+    (number % u64::from(u16::MAX)) as u16 + 1
 }
 
 fn packet(delivery: &Delivery, packet_id: u16, dup: bool) -> Packet {
@@ -175,7 +244,7 @@ mod tests {
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
-        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), share: None }
+        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None }
     }
 
     fn ok(packet_id: u16) -> Ack {
@@ -202,9 +271,9 @@ mod tests {
         assert!(outbound.has_room());
         outbound.publish(delivery(QoS::ExactlyOnce));
         assert!(!outbound.has_room());
-        assert!(outbound.pubrec(ok(2)).is_some());
+        assert!(matches!(outbound.pubrec(ok(2)), Received::Answer(_)));
         assert!(!outbound.has_room());
-        assert!(outbound.pubcomp(2));
+        assert_eq!(outbound.pubcomp(2), Some(None));
         assert!(outbound.has_room());
     }
 
@@ -226,9 +295,9 @@ mod tests {
         outbound.resume();
         assert!(outbound.next_resend().is_some() && outbound.next_resend().is_some());
         assert!(outbound.next_resend().is_none() && !outbound.has_room());
-        assert!(outbound.puback(1));
+        assert!(outbound.puback(1).is_some());
         assert!(outbound.next_resend().is_some());
-        assert!(outbound.puback(2) && outbound.has_room());
+        assert!(outbound.puback(2).is_some() && outbound.has_room());
     }
 
     #[test]
@@ -236,8 +305,8 @@ mod tests {
         let mut outbound = Outbound::default();
         outbound.publish(delivery(QoS::AtLeastOnce));
         outbound.publish(delivery(QoS::ExactlyOnce));
-        assert!(!outbound.puback(2) && !outbound.pubcomp(1) && !outbound.pubcomp(2));
-        let Some(Packet::PubRel(ack)) = outbound.pubrec(ok(1)) else { panic!() };
+        assert_eq!([outbound.puback(2), outbound.pubcomp(1), outbound.pubcomp(2)], [None; 3]);
+        let Received::Answer(Packet::PubRel(ack)) = outbound.pubrec(ok(1)) else { panic!() };
         assert_eq!(ack.reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
         assert_eq!(resent(&mut outbound).len(), 2);
     }
@@ -246,7 +315,7 @@ mod tests {
     fn a_device_that_refuses_ends_the_flight() {
         let mut outbound = Outbound::default();
         outbound.publish(delivery(QoS::ExactlyOnce));
-        assert_eq!(outbound.pubrec(Ack { packet_id: 1, reason: Reason::QUOTA_EXCEEDED }), None);
+        assert_eq!(outbound.pubrec(Ack { packet_id: 1, reason: Reason::QUOTA_EXCEEDED }), Received::Ended(None));
         assert_eq!(resent(&mut outbound), []);
     }
 
@@ -259,5 +328,23 @@ mod tests {
         outbound.publish(delivery(QoS::AtLeastOnce));
         let ids: Vec<u16> = resent(&mut outbound).into_iter().map(|line| line.1).collect();
         assert_eq!(ids, [1, u16::MAX, 2]);
+    }
+
+    #[test]
+    fn the_identifier_of_a_numbered_delivery_follows_from_its_number_and_its_pubrel_waits() {
+        let mut outbound = Outbound::default();
+        let number = Some((7 << 32) + 4);
+        outbound.publish(Delivery { number, ..delivery(QoS::ExactlyOnce) });
+        let [("publish", packet_id, true)] = resent(&mut outbound)[..] else { panic!() };
+        assert_eq!(u64::from(packet_id), ((7 << 32) + 4) % 65_535 + 1);
+        assert!(
+            !outbound
+                .has_identifier_for(&Delivery { number: number.map(|n| n + 65_535), ..delivery(QoS::AtLeastOnce) })
+        );
+        assert_eq!(outbound.pubrec(ok(packet_id)), Received::Release((7 << 32) + 4, release(packet_id)));
+        assert_eq!((resent(&mut outbound), outbound.pubrec(ok(packet_id))), (vec![], Received::Nothing));
+        outbound.released(packet_id);
+        assert_eq!(resent(&mut outbound), [("pubrel", packet_id, false)]);
+        assert_eq!(outbound.pubcomp(packet_id), Some(number));
     }
 }

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::bus::{Bus, Mailbox, Subscription};
+use crate::bus::{Bus, Mailbox, Parcel, Subscription};
 use crate::ingress::codec::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
+use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
+use crate::spool::{Change, Key};
 use crate::topic::SharedFilter;
 
 /// Bytes of all filters of one session. A thousand filters of usual length; one filter alone may have 65,535.
@@ -16,21 +18,54 @@ const MAX_FILTER_BYTES: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub struct Subscriptions(HashMap<String, SharedFilter>);
 
+/// What a SUBSCRIBE or UNSUBSCRIBE did.
+#[derive(Debug, Default)]
+pub struct Changed {
+    /// One for each filter, in order.
+    pub reasons: Vec<Reason>,
+    /// To be written before it is acknowledged, when the session survives a restart.
+    pub changes: Vec<Change>,
+    /// Retained messages that are to be written before they are delivered.
+    pub parcels: Vec<Parcel>,
+}
+
 impl Subscriptions {
-    /// One reason for each filter, in order. Retained messages go to the mailbox before the SUBACK is written, which the
-    /// specification allows [MQTT-3.8.4-1].
-    pub fn subscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Subscribe, max: usize) -> Vec<Reason> {
-        let id = packet.subscription_id;
-        packet.requests.iter().map(|request| self.add(bus, mailbox, request, id, max)).collect()
+    /// Retained messages go to the mailbox before the SUBACK is written, which the specification allows [MQTT-3.8.4-1].
+    pub fn subscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Subscribe, max: usize) -> Changed {
+        let mut changed = Changed::default();
+        for request in &packet.requests {
+            let reason = self.add(bus, mailbox, request, packet.subscription_id, max, &mut changed);
+            changed.reasons.push(reason);
+        }
+        changed
     }
 
-    pub fn unsubscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Unsubscribe) -> Vec<Reason> {
-        let remove = |text: &String| match self.0.remove(text) {
-            Some(filter) if bus.unsubscribe(&filter, mailbox) => Reason::SUCCESS,
-            _ if SharedFilter::parse(text).is_err() => Reason::TOPIC_FILTER_INVALID,
-            _ => Reason::NO_SUBSCRIPTION_EXISTED,
-        };
-        packet.filters.iter().map(remove).collect()
+    pub fn unsubscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Unsubscribe) -> Changed {
+        let mut changed = Changed::default();
+        for text in &packet.filters {
+            let reason = match self.0.remove(text) {
+                Some(filter) if bus.unsubscribe(&filter, mailbox) => Reason::SUCCESS,
+                _ if SharedFilter::parse(text).is_err() => Reason::TOPIC_FILTER_INVALID,
+                _ => Reason::NO_SUBSCRIPTION_EXISTED,
+            };
+            if mailbox.generation().is_some() && reason == Reason::SUCCESS {
+                changed.changes.push(Change::delete(key(mailbox, text)));
+            }
+            changed.reasons.push(reason);
+        }
+        changed
+    }
+
+    /// As it was before a restart. Nothing is replayed: what was due then waits in the mailbox.
+    pub fn restore(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, text: &str, stored: StoredSubscription) {
+        let Ok(filter) = SharedFilter::parse(text) else { return };
+        let StoredSubscription { options, id } = stored;
+        bus.subscribe(&filter, Subscription { mailbox: mailbox.clone(), options, id });
+        self.0.insert(text.to_owned(), filter);
+    }
+
+    pub fn filters(&self) -> impl Iterator<Item = Arc<str>> {
+        self.0.keys().map(|filter| filter.as_str().into())
     }
 
     fn bytes(&self) -> usize {
@@ -51,6 +86,7 @@ impl Subscriptions {
         request: &SubscribeRequest,
         id: Option<u32>,
         max: usize,
+        changed: &mut Changed,
     ) -> Reason {
         let Ok(filter) = SharedFilter::parse(&request.filter) else { return Reason::TOPIC_FILTER_INVALID };
         let new = !self.0.contains_key(&request.filter);
@@ -67,7 +103,11 @@ impl Subscriptions {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            bus.replay_retained(&filter.filter, &subscription, Instant::now());
+            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, Instant::now()));
+        }
+        if mailbox.generation().is_some() {
+            let value = StoredSubscription { options: request.options, id }.encode();
+            changed.changes.push(Change::put(key(mailbox, &request.filter), value));
         }
         self.0.insert(request.filter.clone(), filter);
         match request.options.qos {
@@ -76,4 +116,8 @@ impl Subscriptions {
             QoS::ExactlyOnce => Reason::GRANTED_QOS_2,
         }
     }
+}
+
+fn key(mailbox: &Mailbox, filter: &str) -> Key {
+    Key::Subscription { client: mailbox.client().clone(), filter: filter.into() }
 }

@@ -2,6 +2,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::bus::{Budget, MailboxLimits};
+use crate::ingress::codec::{Ack, Publish};
+use crate::message::QoS;
 
 fn mailbox() -> Arc<Mailbox> {
     Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Budget::new(9_999))
@@ -119,7 +121,7 @@ fn an_alias_is_forgotten_with_its_connection() {
 fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), share: None });
+    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None });
     assert_eq!(session.resume(Link::new(Version::V5, 10, 10)), []);
     assert!(!session.wants_delivery());
     let Some(Packet::Publish(publish)) = session.next_resend() else { panic!() };

@@ -24,6 +24,11 @@ impl Origins {
         self.0.clear();
         self.0.extend(origins.into_iter().map(Arc::clone));
     }
+
+    /// The time of the present call.
+    pub fn last_arrival(&self) -> Option<u64> {
+        self.0.last().map(|origin| origin.arrived_ms)
+    }
 }
 
 impl context::Host for Origins {

@@ -4,14 +4,16 @@
 //! a world with no arguments, no environment, no files, no input, and an output that only keeps a panic message. `sockets`
 //! and `http` are not even that: a component that imports them is refused.
 //!
-//! - **Clocks stand still.** A plugin's time is the arrival of its message (`context`), so that a recorded stream gives the
-//!   same output again.
+//! - **Clocks stand still.** A plugin's time is the arrival of its message, of the last one in a batch (`context` has each),
+//!   so that a recorded stream gives the same output again. With the grant `clock`, they run.
 //! - **Nothing waits.** `poll` traps. An epoch deadline ends guest code only; a guest that sleeps in a host call would hold
 //!   its worker thread for as long as it likes.
-//! - **Randomness is real:** hash maps seed themselves with it against chosen collisions.
+//! - **A seed is real:** hash maps need one against chosen collisions. Random numbers for identifiers and keys are the grant
+//!   `random`: what uses them gives another output each time, and a person should know.
 //!
 //! Not chosen: all of it as traps. A resource type cannot be a trap, and a panic could not say why.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -26,13 +28,14 @@ use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
+use crate::control::config::Grants;
 use crate::plugin::limits::{MAX_HANDLES, MAX_LAST_WORDS, MAX_RANDOM_BYTES};
 use crate::plugin::state::HostState;
 
 /// The present WASI 0.2: a guest built for any 0.2.x finds it.
 const POLL: &str = "wasi:io/poll@0.2.12";
 
-const GRANTED: [&str; 19] = [
+const GIVEN: [&str; 18] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
     "wasi:cli/stderr",
@@ -51,7 +54,6 @@ const GRANTED: [&str; 19] = [
     "wasi:io/poll",
     "wasi:io/streams",
     "wasi:random/insecure-seed",
-    "wasi:random/random",
 ];
 
 /// The world of one instance.
@@ -59,13 +61,20 @@ pub struct EmptyWorld {
     wasi: WasiCtx,
     table: ResourceTable,
     stderr: LastWords,
+    clock: MessageClock,
 }
 
 /// The end of what was written to stderr. Shared with every stream that the guest opens.
 #[derive(Clone, Default)]
 struct LastWords(Arc<Mutex<Vec<u8>>>);
 
-struct StoppedClock;
+/// Stands at a message's arrival, in milliseconds since the Unix epoch. Shared with the context.
+#[derive(Clone, Default)]
+struct MessageClock {
+    wall: Arc<AtomicU64>,
+    /// Never goes back.
+    monotonic: Arc<AtomicU64>,
+}
 
 /// A guest tried to wait.
 #[derive(Debug, thiserror::Error)]
@@ -77,17 +86,23 @@ struct Table;
 // === impl EmptyWorld ===
 
 impl EmptyWorld {
-    pub fn new() -> Self {
-        let stderr = LastWords::default();
-        let wasi = WasiCtx::builder()
-            .stderr(stderr.clone())
-            .wall_clock(StoppedClock)
-            .monotonic_clock(StoppedClock)
-            .max_random_size(MAX_RANDOM_BYTES)
-            .build();
+    pub fn new(grants: Grants) -> Self {
+        let (stderr, clock) = (LastWords::default(), MessageClock::default());
+        let mut wasi = WasiCtx::builder();
+        wasi.stderr(stderr.clone()).max_random_size(MAX_RANDOM_BYTES);
+        if !grants.clock {
+            wasi.wall_clock(clock.clone()).monotonic_clock(clock.clone());
+        }
+        let wasi = wasi.build();
         let mut table = ResourceTable::new();
         table.set_max_capacity(MAX_HANDLES);
-        Self { wasi, table, stderr }
+        Self { wasi, table, stderr, clock }
+    }
+
+    /// What the clocks say from now on, unless they run by themselves.
+    pub fn set_time(&self, unix_ms: u64) {
+        self.clock.wall.store(unix_ms, Relaxed);
+        self.clock.monotonic.fetch_max(unix_ms, Relaxed);
     }
 
     /// What the guest wrote to stderr last.
@@ -102,8 +117,18 @@ impl WasiView for HostState {
     }
 }
 
-pub fn granted(name: &str, version: &str) -> bool {
-    version.starts_with("0.2.") && GRANTED.contains(&name)
+/// Interfaces that every plugin finds.
+pub fn given(name: &str, version: &str) -> bool {
+    version.starts_with("0.2.") && GIVEN.contains(&name)
+}
+
+/// Interfaces of the grant `random`.
+pub fn is_random(name: &str, version: &str) -> bool {
+    version.starts_with("0.2.") && name == "wasi:random/random"
+}
+
+pub fn grant_random(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    random::random::add_to_linker::<HostState, WasiRandom>(linker, |state| state.world.wasi.random())
 }
 
 pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
@@ -113,7 +138,6 @@ pub fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     clocks::monotonic_clock::add_to_linker::<HostState, WasiClocks>(linker, HostState::clocks)?;
     filesystem::preopens::add_to_linker::<HostState, WasiFilesystem>(linker, HostState::filesystem)?;
     sync::filesystem::types::add_to_linker::<HostState, WasiFilesystem>(linker, HostState::filesystem)?;
-    random::random::add_to_linker::<HostState, WasiRandom>(linker, |state| state.world.wasi.random())?;
     random::insecure_seed::add_to_linker::<HostState, WasiRandom>(linker, |state| state.world.wasi.random())
 }
 
@@ -198,25 +222,25 @@ impl OutputStream for LastWords {
     }
 }
 
-// === impl StoppedClock ===
+// === impl MessageClock ===
 
-impl HostWallClock for StoppedClock {
+impl HostWallClock for MessageClock {
     fn resolution(&self) -> Duration {
-        Duration::from_secs(1)
+        Duration::from_millis(1)
     }
 
     fn now(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_millis(self.wall.load(Relaxed))
     }
 }
 
-impl HostMonotonicClock for StoppedClock {
+impl HostMonotonicClock for MessageClock {
     fn resolution(&self) -> u64 {
         1
     }
 
     fn now(&self) -> u64 {
-        0
+        self.monotonic.load(Relaxed).saturating_mul(1_000_000)
     }
 }
 
@@ -225,8 +249,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_clocks_stand_at_the_message_and_the_monotonic_one_never_goes_back() {
+        let clock = EmptyWorld::new(Grants::default());
+        for (arrival, wall, monotonic) in [(0, 0, 0), (7, 7, 7), (5, 5, 7)] {
+            clock.set_time(arrival);
+            assert_eq!(HostWallClock::now(&clock.clock), Duration::from_millis(wall));
+            assert_eq!(HostMonotonicClock::now(&clock.clock), monotonic * 1_000_000);
+        }
+    }
+
+    #[test]
     fn stderr_keeps_the_end_of_what_was_written() {
-        let world = EmptyWorld::new();
+        let world = EmptyWorld::new(Grants::default());
         let mut stream = world.stderr.clone();
         stream.write(Bytes::from(vec![b'x'; 2 * MAX_LAST_WORDS])).unwrap();
         stream.write(Bytes::from_static(b"the end")).unwrap();

@@ -3,16 +3,18 @@
 //! - **The share.** With one upstream, all there is. With several, equal parts of three quarters of the log; the last quarter is
 //!   what lets a full log be squeezed. An upstream that is not configured any more and still has messages has a part too.
 //! - **A record is whole.** One that goes to two upstreams waits when one of them has no room: its ack promises both.
-//! - **A binding is whole.** What follows a held record in one of its bindings waits behind it, so that messages of one client
-//!   and topic, which meet the same bindings, stay in order. Other bindings go on; the places that the held records keep are
-//!   what holds the devices of theirs back. So a fan-out binding, and two bindings on one topic, are held by either upstream.
+//! - **A binding is whole.** What follows a held record in one of its bindings waits behind it ([`super::behind`]), so that
+//!   messages of one client and topic, which meet the same bindings, stay in order. Other bindings go on; the places that the
+//!   held records keep are what holds the devices of theirs back. So a fan-out binding, and two bindings on one topic, are held
+//!   by either upstream.
 //! - **QoS 0 never waits and never crowds out.** It may fill a quarter of a share, unless it is the first to go; what has no room
 //!   is dropped.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Committer;
+use super::behind::Behind;
 use crate::control::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::track::Track;
@@ -24,11 +26,6 @@ struct Usage {
     qos0: Vec<u64>,
 }
 
-/// Its bindings, by the semaphores of their places: a binding has its own.
-fn bindings(record: &Record) -> impl Iterator<Item = usize> {
-    record.hold.iter().map(|permit| Arc::as_ptr(permit.semaphore()) as usize)
-}
-
 impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
@@ -37,24 +34,25 @@ impl<D: Disk> Committer<D> {
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
-        let (mut held, mut full) = (HashSet::new(), vec![false; self.names.len()]);
+        let (mut behind, mut full) = (Behind::default(), vec![false; self.names.len()]);
         let mut waiting = VecDeque::new();
         for mut record in std::mem::take(&mut self.records) {
             self.shed_qos0(&mut record, &usage, shared);
             let mut has_room = true;
-            for output in record.outputs.iter().filter(|output| output.is_kept(self.policy.qos0)) {
+            let counts = |output: &&Output| output.is_kept(self.policy.qos0) && !self.is_archive(output.upstream);
+            for output in record.outputs.iter().filter(counts) {
                 if !usage.has_room(output, share) {
                     has_room = false;
                     full.iter_mut().skip(output.upstream).take(1).for_each(|full| *full = true);
                 }
             }
-            if has_room && !bindings(&record).any(|binding| held.contains(&binding)) {
+            if has_room && !behind.holds(&record) {
                 usage.add(&record);
                 self.ready.push_back(record);
             } else if record.is_unawaited() {
                 shared.ledger().give_up(record.outputs.len(), Fate::Dropped);
             } else {
-                held.extend(bindings(&record));
+                behind.add(&record);
                 waiting.push_back(record);
             }
         }
@@ -71,8 +69,9 @@ impl<D: Disk> Committer<D> {
     }
 
     fn holders(&self) -> u64 {
-        let is_holder = |name: &&Arc<str>| self.image.track(name).is_some_and(|track| track.incomplete() > 0);
-        (self.configured + self.names.iter().skip(self.configured).filter(is_holder).count()) as u64
+        let waits = |name: &Arc<str>| self.image.track(name).is_some_and(|track| track.incomplete() > 0);
+        let names = self.names.iter().enumerate().filter(|(upstream, _)| !self.is_archive(*upstream));
+        names.filter(|(upstream, name)| *upstream < self.configured || waits(name)).count() as u64
     }
 
     /// Two segments apart, which are the one that is written and the reserve.

@@ -8,11 +8,6 @@
 //!   commit, and it grows with the load.
 //! - **Full is not an error.** By default records then wait here in commit order, each with its receipt and its lane permits, so that
 //!   the lanes fill and the devices are held back. They are tried again when a segment has gone, and every [`RETRY`].
-//!   Notes go on: they are what lets a full log drain, and have the log's reserve and a share of each segment for it.
-//! - **Each upstream has a share** ([`admission`]): what is away for long holds back its own bindings, not those of others.
-//! - **Space comes back from the front** ([`squeeze`]): what is still wanted of the oldest segment is written again at the end, so
-//!   that one slow upstream pins its own messages and not everything that came after them.
-//! - **What goes when there is too much** is in [`shed`]: what is too old, and what `when_full` says.
 //! - **An error is the end.** Nothing is resolved after it; whoever waits is dropped unacknowledged, and the process ends.
 //! - **A record that no segment has room for** is not kept: its outputs are counted as `oversize`, or its device would send
 //!   it for ever. Its changes are kept if they fit.
@@ -20,6 +15,8 @@
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
 mod admission;
+mod ahead;
+mod behind;
 mod room;
 mod shed;
 mod squeeze;
@@ -28,15 +25,17 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use self::room::Full;
 pub(in crate::spool) use self::room::RETRY;
+use self::room::{Full, Room};
 use self::squeeze::Squeeze;
 use super::batch::{Batch, weight};
 use super::image::Image;
 use super::log::{AppendError, Disk, Location, Log};
 use super::notes::Notes;
-use super::{Fate, Record, Shared};
+use super::track::Track;
+use super::{DEAD_LETTERS, Intervals, Record, Shared};
 use crate::control::config;
+use crate::control::kill_point::{self, KillPoint};
 use crate::control::rate_limit::RateLimit;
 
 pub(super) struct Committer<D: Disk> {
@@ -107,6 +106,11 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
+    /// What an upstream has not completed.
+    pub fn incomplete(&self, upstream: &str) -> Intervals {
+        self.image.track(upstream).map(Track::incomplete_numbers).unwrap_or_default()
+    }
+
     pub fn log_mut(&mut self) -> &mut Log<D> {
         &mut self.log
     }
@@ -117,10 +121,15 @@ impl<D: Disk> Committer<D> {
         self.refuse_oversize(shared);
         self.expire(shared);
         let has_dropped = self.admit(shared);
-        if !self.ready.is_empty() && self.may_write_records() && self.write(shared, true)? {
+        let ready = if self.may_write_records() { self.ready.len() } else { 0 };
+        if ready > 0 && self.write(shared, ready, Room::Any)? {
             return Ok(Turn::Worked);
         }
-        if !self.notes.is_empty() && self.write(shared, false)? {
+        let small = if self.may_write_small_records() { ahead::advance(&mut self.ready) } else { 0 };
+        if small > 0 && self.write(shared, small, Room::Spare)? {
+            return Ok(Turn::Worked);
+        }
+        if !self.notes.is_empty() && self.write(shared, 0, Room::Reserved)? {
             return Ok(Turn::Worked);
         }
         if has_dropped || (!self.ready.is_empty() && self.make_space(shared)?) {
@@ -128,6 +137,11 @@ impl<D: Disk> Committer<D> {
         }
         let waits = !self.records.is_empty() || !self.ready.is_empty() || !self.notes.is_empty();
         Ok(if waits { Turn::Full(self.retry()) } else { Turn::Idle })
+    }
+
+    /// Its reader is the archive: it has no share, and its entries are no messages that could expire or make room.
+    fn is_archive(&self, upstream: usize) -> bool {
+        self.names.get(upstream).is_some_and(|name| **name == *DEAD_LETTERS)
     }
 
     fn collect(&mut self, shared: &Shared) {
@@ -144,7 +158,7 @@ impl<D: Disk> Committer<D> {
             let mut ledger = shared.ledger();
             for output in kept {
                 tracing::error!(topic = ?output.message.topic, "its record is larger than a segment of the spool; not kept");
-                ledger.give_up(1, Fate::Oversize);
+                ledger.refuse(&output);
             }
             if weight(record, qos0) as u64 > most {
                 tracing::error!(changes = record.changes.len(), "changes larger than a segment of the spool; not kept");
@@ -153,22 +167,22 @@ impl<D: Disk> Committer<D> {
         }
     }
 
-    /// Writes the notes and, when asked to, records. `false` when there is no room.
-    fn write(&mut self, shared: &Shared, with_records: bool) -> Result<bool, AppendError> {
+    /// Writes the notes and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
+    fn write(&mut self, shared: &Shared, ready: usize, room: Room) -> Result<bool, AppendError> {
         self.batch.clear(&self.image, &self.names);
         self.batch.notes(&self.notes, &self.names);
-        let most = self.max_record() as usize;
-        let count = if with_records { self.batch.records(&self.ready, &self.names, most) } else { 0 };
-        let room = if with_records { self.make_room() } else { self.make_reserved_room() };
-        match room {
+        let most = self.most(room) as usize;
+        let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
+        match self.make(room) {
             Err(AppendError::Full(shortage)) => {
-                self.is_full(&shortage);
+                self.is_full(room, &shortage);
                 return Ok(false);
             }
             room => room?,
         }
         let frames = self.batch.frames();
         let locations = self.log.append(&frames)?;
+        kill_point::reach(KillPoint::Synced);
         for (at, frame) in locations.iter().zip(&frames) {
             self.image.apply(*at, *frame);
         }

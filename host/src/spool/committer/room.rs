@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Committer;
 use crate::control::config::WhenFull;
+use crate::control::kill_point::{self, KillPoint};
 use crate::spool::frame::SNAPSHOT;
 use crate::spool::log::{AppendError, Disk, Frame};
 
@@ -17,8 +18,21 @@ const NOTE_SHARE: u64 = 64;
 /// Why records have to wait, and until when.
 pub(super) struct Full {
     retry: Instant,
+    /// The same for small records, which have failed later.
+    spare: Instant,
     /// The active segment is the reserve: it is not for records, whatever its room.
     reserve: bool,
+}
+
+/// Which room a write may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Room {
+    /// Records, and notes beside them.
+    Any,
+    /// Small records: what notes can spare.
+    Spare,
+    /// Notes alone.
+    Reserved,
 }
 
 impl<D: Disk> Committer<D> {
@@ -26,8 +40,24 @@ impl<D: Disk> Committer<D> {
         self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
     }
 
-    /// For records, and notes beside them.
-    pub(super) fn make_room(&mut self) -> Result<(), AppendError> {
+    pub(super) fn may_write_small_records(&self) -> bool {
+        self.full.as_ref().is_none_or(|full| full.spare <= Instant::now())
+    }
+
+    pub(super) fn make(&mut self, room: Room) -> Result<(), AppendError> {
+        match room {
+            Room::Any => self.make_room(),
+            Room::Spare => self.make_reserved_room(self.kept_for_notes()),
+            Room::Reserved => self.make_reserved_room(0),
+        }
+    }
+
+    /// Bytes of records in one write.
+    pub(super) fn most(&self, room: Room) -> u64 {
+        if room == Room::Any { self.max_record() } else { self.note_share() / 2 }
+    }
+
+    fn make_room(&mut self) -> Result<(), AppendError> {
         let wanted = self.batch.framed() + self.note_share() as usize;
         let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
         if in_reserve || self.log.must_roll(wanted) {
@@ -39,9 +69,16 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
-    /// For notes alone.
-    pub(super) fn make_reserved_room(&mut self) -> Result<(), AppendError> {
-        if !self.log.must_roll(self.batch.framed()) {
+    /// What small records leave free: half of the notes' share of a segment. Half of the reserve, which is the last, and in which
+    /// the log is squeezed.
+    fn kept_for_notes(&self) -> u64 {
+        let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        if in_reserve { self.log.max_append() / 2 } else { self.note_share() / 2 }
+    }
+
+    /// As far as the reserve goes, but for what is to be left of it.
+    fn make_reserved_room(&mut self, left: u64) -> Result<(), AppendError> {
+        if !self.log.must_roll(self.batch.framed() + left as usize) {
             return Ok(());
         }
         match self.roll() {
@@ -58,11 +95,12 @@ impl<D: Disk> Committer<D> {
     pub(super) fn roll_reserved(&mut self) -> Result<(), AppendError> {
         let snapshot = self.image.encode_snapshot();
         self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
-        self.full = Some(Full { retry: Instant::now(), reserve: true });
+        let now = Instant::now();
+        self.full = Some(Full { retry: now, spare: now, reserve: true });
         Ok(())
     }
 
-    pub(super) fn is_full(&mut self, shortage: &dyn std::fmt::Display) {
+    pub(super) fn is_full(&mut self, room: Room, shortage: &dyn std::fmt::Display) {
         if self.full.is_none() {
             let policy = match self.policy.when_full {
                 WhenFull::DropOldest => "the oldest messages go",
@@ -71,7 +109,9 @@ impl<D: Disk> Committer<D> {
             tracing::warn!("the spool is full: {shortage}; {policy}");
         }
         let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        self.full = Some(Full { retry: Instant::now() + RETRY, reserve });
+        let (now, before) = (Instant::now(), self.full.as_ref().map(|full| full.spare));
+        let spare = if room == Room::Any { before.unwrap_or(now) } else { now + RETRY };
+        self.full = Some(Full { retry: now + RETRY, spare, reserve });
     }
 
     pub(super) fn retry(&self) -> Instant {
@@ -85,6 +125,7 @@ impl<D: Disk> Committer<D> {
         if needed <= self.log.first_segment() {
             return;
         }
+        kill_point::reach(KillPoint::SegmentDone);
         match self.log.remove_below(needed) {
             Ok(()) => self.has_more_room(),
             // They cost space only, and the next turn tries again.
@@ -97,7 +138,7 @@ impl<D: Disk> Committer<D> {
         let snapshot = self.image.encode_snapshot();
         let has_reserve = self.log.has_reserve(Frame { kind: SNAPSHOT, body: &snapshot });
         if let Some(full) = &mut self.full {
-            full.retry = Instant::now();
+            (full.retry, full.spare) = (Instant::now(), Instant::now());
             full.reserve &= !has_reserve;
         }
     }

@@ -27,7 +27,7 @@ impl<D: Disk> Committer<D> {
         self.next_sweep = now + SWEEP;
         let (now_ms, active) = (clock::unix_ms(), self.log.active_segment());
         for (upstream, name) in self.names.iter().enumerate() {
-            let Some(track) = self.image.track(name) else { continue };
+            let Some(track) = self.image.track(name).filter(|_| !self.is_archive(upstream)) else { continue };
             let is_over = |run: &Run| run.segment != active && run.is_dead(now_ms, self.max_age_ms());
             let dead = track.parts().take_while(|(_, run)| is_over(run)).last();
             let dropped = dead.map_or(0, |(end, _)| shared.ledger().drop_below(upstream, end, Fate::Expired));
@@ -56,7 +56,7 @@ impl<D: Disk> Committer<D> {
         }
         let largest =
             |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.track(name)).map(Track::bytes);
-        let victim = (0..self.names.len()).max_by_key(largest);
+        let victim = (0..self.names.len()).filter(|upstream| !self.is_archive(*upstream)).max_by_key(largest);
         Ok(self.policy.when_full == WhenFull::DropOldest
             && victim.is_some_and(|upstream| self.drop_oldest(upstream, shared)))
     }

@@ -113,6 +113,7 @@ impl<D: Disk> Committer<D> {
                 continue;
             }
             let upstream = self.names.iter().position(|name| **name == *written.upstream);
+            let upstream = upstream.filter(|upstream| !self.is_archive(*upstream));
             let reason = upstream.zip(self.reason_to_go(&written.weight()));
             // What may have been sent is kept: only its upstream can say what became of it.
             if !reason.is_some_and(|(upstream, fate)| shared.ledger().drop_unsent(upstream, written.number, fate)) {

@@ -3,16 +3,16 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::format::FORMAT;
+use super::format::FORMATS;
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     #[error("the spool `{}` is in use by {}: stop that, or give this gateway another `data_dir`", dir.display(), holder(*pid))]
     InUse { dir: PathBuf, pid: Option<u32> },
     #[error(
-        "`{}` is of spool format {found}, and this tidegate reads format {FORMAT}: start the tidegate that wrote it, or \
+        "`{}` is of spool format {found}, and this tidegate reads formats {} to {}: start the tidegate that wrote it, or \
          let that one drain the spool first",
-        file.display()
+        file.display(), FORMATS.start(), FORMATS.end()
     )]
     Version { file: PathBuf, found: u32 },
     #[error("cannot open the spool: `{}`: {source}", path.display())]

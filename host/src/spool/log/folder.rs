@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, DiskFile, LockError};
 use super::error::OpenError;
+use crate::control::kill_point::{self, KillPoint};
 
 pub const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
@@ -50,6 +51,11 @@ impl<D: Disk> Folder<D> {
         Ok((folder, lock))
     }
 
+    /// For somebody who only looks: not made, not locked, nothing cleared away.
+    pub fn at(disk: D, dir: &Path) -> Self {
+        Self { disk, dir: dir.to_path_buf() }
+    }
+
     /// The folder as it is now survives a power cut: what follows will be built on it.
     fn settle(&self) -> io::Result<()> {
         for dir in [&self.dir, &self.dir.join(QUARANTINE)] {
@@ -84,6 +90,10 @@ impl<D: Disk> Folder<D> {
         self.dir.join(segment_name(segment))
     }
 
+    pub fn quarantine(&self) -> PathBuf {
+        self.dir.join(QUARANTINE)
+    }
+
     pub fn quarantined(&self, segment: u64, offset: u64) -> PathBuf {
         self.dir.join(QUARANTINE).join(format!("segment-{segment}-{offset}.bin"))
     }
@@ -115,6 +125,7 @@ impl<D: Disk> Folder<D> {
     /// The second half: rename and sync the folder. After a failure nobody knows whether the file is there.
     pub fn publish(&self, new: Unpublished<D::File>) -> io::Result<D::File> {
         self.disk.rename(&new.from, &new.to)?;
+        kill_point::reach(KillPoint::SegmentNamed);
         self.disk.sync_dir(new.to.parent().unwrap_or(&self.dir))?;
         Ok(new.file)
     }
@@ -122,7 +133,10 @@ impl<D: Disk> Folder<D> {
     pub fn unlink_segment(&self, segment: u64) -> io::Result<()> {
         match self.disk.unlink(&self.segment(segment)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => self.disk.sync_dir(&self.dir),
+            _ => {
+                kill_point::reach(KillPoint::SegmentUnlinked);
+                self.disk.sync_dir(&self.dir)
+            }
         }
     }
 }

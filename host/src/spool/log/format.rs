@@ -2,7 +2,10 @@
 
 use crc32fast::Hasher;
 
-pub const FORMAT: u32 = 1;
+/// What is written. 2 has frames of a kind more, which 1 would take for damage.
+pub const FORMAT: u32 = 2;
+/// What is read. A log of several formats is read as well: each segment says its own.
+pub const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 pub const HEADER_BYTES: u64 = 64;
 pub const FRAME_BYTES: usize = 24;
 pub const ALIGN: u64 = 8;
@@ -94,11 +97,15 @@ impl Location {
 
 impl Header {
     pub fn encode(&self) -> Vec<u8> {
+        self.encode_as(FORMAT)
+    }
+
+    fn encode_as(&self, format: u32) -> Vec<u8> {
         let mut rest = self.id.to_le_bytes().to_vec();
         for field in [self.segment, self.capacity, self.previous_end, self.previous_synced] {
             rest.extend(field.to_le_bytes());
         }
-        let version = FORMAT.to_le_bytes();
+        let version = format.to_le_bytes();
         let check = crc(0, &[&MAGIC, &version, &rest]);
         [&MAGIC, &version[..], &check.to_le_bytes(), &rest].concat()
     }
@@ -114,7 +121,7 @@ impl Header {
         if magic != MAGIC || crc(0, &[&magic, &version, &rest]) != u32::from_le_bytes(check) {
             return None;
         }
-        if u32::from_le_bytes(version) != FORMAT {
+        if !FORMATS.contains(&u32::from_le_bytes(version)) {
             return Some(Err(HeaderError::Version(u32::from_le_bytes(version))));
         }
         let rest = &mut &rest[..];
@@ -200,6 +207,12 @@ mod tests {
     fn a_header_is_64_bytes_and_comes_back() {
         assert_eq!(header().encode().len() as u64, HEADER_BYTES);
         assert_eq!(Header::decode(&header().encode()), Ok(header()));
+    }
+
+    #[test]
+    fn the_format_before_is_read_and_the_one_after_is_refused_by_its_number() {
+        assert_eq!(Header::decode(&header().encode_as(1)), Ok(header()));
+        assert_eq!(Header::decode(&header().encode_as(FORMAT + 1)), Err(HeaderError::Version(FORMAT + 1)));
     }
 
     #[test]

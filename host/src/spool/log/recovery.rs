@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::format::{Frame, HEADER_BYTES, Header, HeaderError, Location};
 use super::quarantine::quarantine;
 use super::segment::Clues;
+use crate::control::kill_point::{self, KillPoint};
 
 /// What `open` found.
 #[derive(Debug, Default)]
@@ -82,6 +83,7 @@ fn recover_segment<D: Disk>(
     recovery: &mut Recovery,
     visit: &mut dyn FnMut(Location, Frame<'_>),
 ) -> Result<(), OpenError> {
+    kill_point::reach(KillPoint::Recovering);
     let walked = clues.walk(folder, recovered.id, visit)?;
     for range in walked.damage {
         let was_durable = range.start < walked.synced;
@@ -98,7 +100,7 @@ fn recover_segment<D: Disk>(
 }
 
 /// `None` when it is damaged; another format is an error.
-fn header<D: Disk>(folder: &Folder<D>, path: &Path) -> Result<Option<Header>, OpenError> {
+pub fn header<D: Disk>(folder: &Folder<D>, path: &Path) -> Result<Option<Header>, OpenError> {
     let file = folder.disk.open(path).map_err(OpenError::at(path))?;
     let mut bytes = [0; HEADER_BYTES as usize];
     let read = file.read_at(&mut bytes, 0).map_err(OpenError::at(path))?;
@@ -130,19 +132,19 @@ fn identity<D: Disk>(folder: &Folder<D>, headers: &[Option<Header>]) -> Result<u
     Ok(id)
 }
 
-fn gaps(segments: &[u64]) -> Vec<Range<u64>> {
+pub fn gaps(segments: &[u64]) -> Vec<Range<u64>> {
     let pairs = segments.iter().zip(segments.iter().skip(1));
     pairs.map(|(before, after)| before + 1..*after).filter(|gap| !gap.is_empty()).collect()
 }
 
-fn clues(segments: &[u64], headers: &[Option<Header>], id: u128) -> Vec<Clues> {
+pub fn clues(segments: &[u64], headers: &[Option<Header>], id: u128) -> Vec<Clues> {
     let mut next: Option<(u64, Option<Header>)> = None;
     let mut clues = Vec::with_capacity(segments.len());
     for (&segment, header) in segments.iter().zip(headers).rev() {
         let header = header.filter(|header| header.id == id && header.segment == segment);
         let told = next.filter(|(number, _)| number - 1 == segment).and_then(|(_, header)| header);
         let told = told.map(|header| (header.previous_end, header.previous_synced));
-        clues.push(Clues { segment, header, told, last: next.is_none() });
+        clues.push(Clues { segment, header, told, last: next.is_none(), settle: true });
         next = Some((segment, header));
     }
     clues.reverse();

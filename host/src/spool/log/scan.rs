@@ -9,6 +9,9 @@ use super::format::{ALIGN, FRAME_BYTES, Head, MARKER, Salt};
 /// Read ahead; a disk is asked in pieces that it likes.
 const CHUNK: usize = 256 << 10;
 
+/// The unwritten rest of a segment is most of what a restart reads: it is compared a page at a time.
+static BLANK: [u8; 4 << 10] = [0; 4 << 10];
+
 /// A walk over one segment, up to an end that may move on.
 pub struct Scan<F> {
     file: F,
@@ -113,6 +116,12 @@ impl<F: DiskFile> Scan<F> {
                 }
                 self.at = self.end;
                 return Ok(());
+            }
+            let blank = bytes.chunks_exact(BLANK.len()).take_while(|page| *page == BLANK).count();
+            if blank > 0 {
+                first = false;
+                self.at += (blank * BLANK.len()) as u64;
+                continue;
             }
             for word in bytes.chunks_exact(step) {
                 if !first && word.starts_with(&MARKER) {

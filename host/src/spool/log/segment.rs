@@ -19,6 +19,8 @@ pub struct Clues {
     pub told: Option<(u64, u64)>,
     /// No segment follows: this one may have been written to when the crash came.
     pub last: bool,
+    /// Whether what is shown has to be on the medium. For recovery; not for somebody who looks on.
+    pub settle: bool,
 }
 
 /// What its frames said.
@@ -77,7 +79,7 @@ impl Clues {
 
     fn open<D: Disk>(&self, disk: &D, path: &Path) -> io::Result<(D::File, u64)> {
         let file = disk.open(path)?;
-        if self.last {
+        if self.last && self.settle {
             // A process that was killed leaves frames in the page cache only, and one whose sync failed leaves some there
             // that will never be written. What is shown from here on must be on the medium.
             file.sync_data().and_then(|()| file.forget_cache())?;

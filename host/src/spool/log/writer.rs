@@ -13,6 +13,7 @@ use super::format::{Frame, Location, Salt};
 use super::options::{Options, Sync};
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
+use crate::control::kill_point::{self, KillPoint};
 
 /// What the encoding buffer may keep between two appends.
 const KEEP_BYTES: usize = 1 << 20;
@@ -84,11 +85,14 @@ impl<D: Disk> Log<D> {
         let active = self.active.as_mut().filter(|active| active.capacity - active.end >= bytes);
         let active = active.ok_or(AppendError::MustRoll)?;
         let locations = active.encode(&mut self.buffer, frames);
+        kill_point::reach(KillPoint::BeforeAppend);
+        kill_point::reach_after(KillPoint::MidAppend, || active.write_half(&self.buffer));
         let written = active.file.write_at(&self.buffer, active.end);
         active.end += bytes;
         self.buffer.clear();
         self.buffer.shrink_to(KEEP_BYTES);
         self.fatal(written)?;
+        kill_point::reach(KillPoint::Appended);
         match self.options.sync {
             Sync::Group => self.sync_now()?,
             Sync::Interval(_) => {}
@@ -175,7 +179,13 @@ impl<D: Disk> Log<D> {
 
 // === impl Active ===
 
-impl<F> Active<F> {
+impl<F: DiskFile> Active<F> {
+    /// What a crash in the middle of a write leaves.
+    fn write_half(&self, bytes: &[u8]) {
+        let (half, _) = bytes.split_at(bytes.len() / 2);
+        let _ = self.file.write_at(half, self.end);
+    }
+
     fn encode(&self, buffer: &mut Vec<u8>, frames: &[Frame<'_>]) -> Vec<Location> {
         let place = |frame: &Frame<'_>| {
             let offset = self.end + buffer.len() as u64;

@@ -246,7 +246,7 @@ fn live(mut oracle: Oracle, config: config::Spool, acts: &[Act], last: Option<u6
     let mut bench = Bench::open(SimDisk::default(), vec!["one", "two"], config).unwrap();
     // What was received is remembered for a session, which comes first.
     for upstream in 0..2 {
-        let session = UpstreamSession { client_id: "gw".into(), window: 10 };
+        let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 10 };
         assert_eq!(poll(bench.spool.queue(upstream).remember_session(&session, true)), Some(true));
     }
     for act in acts {
@@ -293,7 +293,7 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     (1..=9).for_each(|ticket| bench.commit(ticket, &[(0, Q2, &ticket.to_string())]));
     let queue = bench.spool.queue(0);
     assert_eq!(queue.recovered(), Recovered::default());
-    let session = UpstreamSession { client_id: "gw".into(), window: 3 };
+    let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 3 };
     assert_eq!(poll(queue.remember_session(&session, true)), Some(true));
     queue.release(3, 1);
     queue.release(2, 2);

@@ -51,6 +51,27 @@ fn qos_0_and_records_without_outputs_pass_by_a_full_log() {
 }
 
 #[test]
+fn small_changes_pass_by_a_full_log_and_leave_it_room_to_drain() {
+    let mut bench = Bench::new(1);
+    fill(&mut bench);
+    let mut passed = 0;
+    loop {
+        bench.commit_with(100_000 + passed, &[], vec![Change::put(key(passed), "kept")]);
+        if bench.acks().is_empty() {
+            break;
+        }
+        passed += 1;
+        assert!(passed < 1_000_000, "what notes can spare is never used up");
+    }
+    assert!(passed >= 100, "only {passed}: half of the notes' share of a segment has room for more");
+    let bench = bench.reopen();
+    assert_eq!(bench.restored.state.len() as u64, passed);
+    while bench.complete_first(0) {}
+    assert_eq!(bench.spool.waiting(), 0);
+    bench.balance();
+}
+
+#[test]
 fn a_full_log_drains_to_the_last_message() {
     let mut bench = Bench::new(1);
     let last = fill(&mut bench);

@@ -60,7 +60,11 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
     });
     let queue = spool.queue(0);
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
-    assert!(queue.remember_session(&UpstreamSession { client_id: "gw".into(), window: 9 }, true).await);
+    assert!(
+        queue
+            .remember_session(&UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 9 }, true)
+            .await
+    );
     queue.release(1, 1);
     let mut released = queue.take_confirmed().released;
     while released.is_empty() {

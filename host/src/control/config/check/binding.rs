@@ -1,14 +1,20 @@
 //! `[[bindings]]`: topic filters, the chain, and the way out.
 
 use std::ops::Range;
+use std::time::Duration;
 
-use super::{destination, name};
+use super::{destination, faults, name};
 use crate::control::config::checked::{Binding, Destination, OnError, Target};
 use crate::control::config::defaults::DEAD_LETTER_TOPIC;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Kind, Placed, Table};
 use crate::control::config::similar::did_you_mean;
 use crate::topic::{SharedFilter, Template, TopicFilter};
+
+/// A call costs microseconds; more often than this is polling, and messages do not wait for ticks.
+const SHORTEST_TICK: Duration = Duration::from_millis(100);
+/// The interval counts from the gateway's start: what is longer would hardly ever come.
+const LONGEST_TICK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What bindings may refer to, in the order of the file: an index here is an index into `Config`.
 pub struct Names<'a> {
@@ -46,14 +52,16 @@ pub fn check_all(root: &Table<'_>, names: &Names<'_>) -> Vec<Read> {
 fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> Option<Read> {
     let filters = filters(table);
     let plugins = plugins(table, names);
+    let tick = tick(table, &plugins);
     let (on_error, dead_letters) = on_error(table);
+    let faults = faults::check(table);
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
     let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
     let name = (*name?.get_ref()).to_owned();
-    Some(Read { binding: Binding { name, filters, plugins, on_error, to }, exits })
+    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, to }, exits })
 }
 
 fn binding_name<'a>(table: &Table<'a>, seen: &[Placed<&str>]) -> Option<Placed<&'a str>> {
@@ -109,6 +117,16 @@ fn plugins(table: &Table<'_>, names: &Names<'_>) -> Vec<usize> {
         found
     };
     table.words("plugins").into_iter().filter_map(index).collect()
+}
+
+/// Whether one of the plugins has a clock is known when they are loaded.
+fn tick(table: &Table<'_>, plugins: &[usize]) -> Option<Duration> {
+    let tick = table.duration("tick", SHORTEST_TICK..=LONGEST_TICK);
+    if let (Some((_, span)), []) = (table.value("tick"), plugins) {
+        let problem = Problem::error(span, "`tick` has no effect in a binding without plugins");
+        table.add(problem.advice("name a plugin that has a clock, or remove it"));
+    }
+    tick
 }
 
 /// The policy, and the exit that it opens.

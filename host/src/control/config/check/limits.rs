@@ -6,6 +6,7 @@ use bytesize::ByteSize;
 
 use crate::control::config::checked::{BrokerLimits, PluginLimits};
 use crate::control::config::raw::Table;
+use crate::plugin::limits::MAX_STATE_TOTAL;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -50,10 +51,21 @@ pub fn plugin(table: &Table<'_>) -> PluginLimits {
         // From one 64 KiB page of WebAssembly to all that 32 bits address.
         memory: table.size("memory", ByteSize::kib(64)..=ByteSize::gib(4)).unwrap_or(default.memory),
         deadline: table.duration("deadline", Duration::from_millis(1)..=MINUTE).unwrap_or(default.deadline),
+        start_deadline: table
+            .duration("start_deadline", Duration::from_millis(1)..=MINUTE)
+            .unwrap_or(default.start_deadline),
         max_outputs: table.number("max_outputs", 1..=100_000).unwrap_or(default.max_outputs),
         max_output_bytes: table
             .size("max_output_bytes", ByteSize::b(1)..=ByteSize::gib(1))
             .unwrap_or(default.max_output_bytes),
+        state: table.size("state", ByteSize::kib(1)..=ByteSize::b(MAX_STATE_TOTAL as u64)).unwrap_or(default.state),
+        max_item_bytes: table.size("max_item_bytes", ByteSize::b(1)..=LARGEST_PACKET).unwrap_or(default.max_item_bytes),
+        max_table_entries: table.number("max_table_entries", 1..=MANY).unwrap_or(default.max_table_entries),
+        log_per_second: table.number("log_per_second", 1..=1_000).unwrap_or(default.log_per_second),
+        // Room for the mark that something was cut.
+        max_log_bytes: table
+            .size("max_log_bytes", ByteSize::b(16)..=ByteSize::kib(64))
+            .unwrap_or(default.max_log_bytes),
     };
     table.finish();
     limits

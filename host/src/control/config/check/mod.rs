@@ -3,17 +3,23 @@
 //! A check never stops at the first problem. It returns `None`, or a default in place of a wrong value; either way a
 //! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
 
+mod addresses;
 mod binding;
 mod broker;
+mod dead_letters;
 mod destination;
+mod engine;
+mod faults;
 mod gateway;
 mod glob;
+mod grants;
 mod json;
 mod limits;
 mod loops;
 mod name;
 mod plugin;
 mod spool;
+mod trust;
 mod unused;
 mod upstream;
 mod url;
@@ -28,6 +34,9 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let broker = broker::check(&root.table("broker"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     let spool = spool::check(&root.table("spool"));
+    let engine = engine::check(&root.table("engine"));
+    let trust = trust::check(&root.table("trust"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"));
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
@@ -40,5 +49,17 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     }
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();
-    Some(Config { gateway: gateway?, broker, upstreams, spool, plugins, bindings, warnings: Problems::default() })
+    let warnings = Problems::default();
+    Some(Config {
+        gateway: gateway?,
+        broker,
+        upstreams,
+        spool,
+        dead_letters,
+        engine,
+        trust,
+        plugins,
+        bindings,
+        warnings,
+    })
 }

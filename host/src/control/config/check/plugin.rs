@@ -1,6 +1,6 @@
 //! `[plugins.NAME]`: a component, its limits, and its own configuration.
 
-use super::{json, limits, name};
+use super::{grants, json, limits, name};
 use crate::control::config::checked::Plugin;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Placed, Table};
@@ -23,9 +23,12 @@ fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
         table.missing("component", "name the file: `component = \"plugins/threshold.wasm\"`");
     }
     let sha256 = sha256(table);
+    let downgrade_to = downgrade_to(table);
     let limits = limits::plugin(&table.table("limits"));
+    let grants = grants::check(table);
     let config_json = json::of_table(&table.table("config"));
-    Some(Plugin { name: name.to_owned(), component: component?, sha256, limits, config_json })
+    let component = component?;
+    Some(Plugin { name: name.to_owned(), component, sha256, downgrade_to, limits, grants, config_json })
 }
 
 /// In lower case, as every tool prints it.
@@ -38,5 +41,18 @@ fn sha256(table: &Table<'_>) -> Option<String> {
     let sentence = "`sha256` must be 64 hexadecimal digits";
     let advice = "copy it from `tidegate plugin build` or `sha256sum FILE`";
     table.add(Problem::error(typed.span(), sentence).advice(advice));
+    None
+}
+
+/// Exactly one version: a permission for any older one would still stand when somebody puts in the oldest.
+fn downgrade_to(table: &Table<'_>) -> Option<String> {
+    let typed = table.text("downgrade_to")?;
+    let text = *typed.get_ref();
+    if matches!(text, "unsigned" | "unversioned") || semver::Version::parse(text).is_ok() {
+        return Some(text.to_owned());
+    }
+    let advice =
+        "write the version to go back to, such as \"1.2.3\", as the refusal shows it; or \"unversioned\", \"unsigned\"";
+    table.add(Problem::error(typed.span(), format!("`downgrade_to` cannot be \"{text}\"")).advice(advice));
     None
 }

@@ -1,12 +1,10 @@
 //! `[upstreams.NAME]`: a broker that messages are forwarded to.
 
-use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::url::{self, Address, UrlError};
-use super::{limits::LONGEST_SESSION, name};
-use crate::control::config::checked::{Protocol, Tls, Upstream};
+use super::{addresses, limits::LONGEST_SESSION, name};
+use crate::control::config::checked::{Address, Protocol, Tls, Upstream};
 use crate::control::config::defaults;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Placed, Table};
@@ -14,6 +12,8 @@ use crate::control::config::raw::{Placed, Table};
 const SECOND: Duration = Duration::from_secs(1);
 /// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(18 * 60 * 60);
+/// Longer, and it is a decision for a person.
+const LONGEST_FAILBACK: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// All names in the order of the file, and the upstreams that have no problem.
 pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, Vec<Upstream>) {
@@ -34,8 +34,8 @@ pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, 
 }
 
 fn same_client<'a>(one: &Upstream, others: &'a [Upstream]) -> Option<&'a Upstream> {
-    let key = |upstream: &Upstream| (upstream.host.clone(), upstream.port, upstream.client_id.clone());
-    others.iter().find(|other| key(other) == key(one))
+    let meets = |other: &Upstream| other.addresses.iter().any(|address| addresses::contain(&one.addresses, address));
+    others.iter().find(|other| other.client_id == one.client_id && meets(other))
 }
 
 /// A name that CONNECT can carry: two bytes say its length (MQTT 5, section 1.5.4).
@@ -51,9 +51,9 @@ fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
 }
 
 fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
-    let address = address(table);
+    let addresses = addresses::check(table);
     let protocol = protocol(table);
-    let tls = tls(table, address.as_ref());
+    let tls = tls(table, addresses.first());
     let (username, password_file) = credentials(table, protocol);
     let client_id = name_for_connect(table, "client_id");
     let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
@@ -61,11 +61,13 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let keep_alive = second_up("keep_alive", LONGEST_KEEP_ALIVE, defaults::KEEP_ALIVE);
     let connect_timeout = second_up("connect_timeout", Duration::from_secs(600), defaults::CONNECT_TIMEOUT);
     let session_expiry = second_up("session_expiry", LONGEST_SESSION, defaults::SESSION_EXPIRY);
-    let address = address?;
+    let failback = second_up("failback", LONGEST_FAILBACK, defaults::FAILBACK);
+    if addresses.is_empty() {
+        return None;
+    }
     Some(Upstream {
         name: name.to_owned(),
-        host: address.host,
-        port: address.port,
+        addresses,
         tls,
         protocol,
         // With the upstream's name: two upstreams that are one broker must not take each other's session over.
@@ -76,27 +78,8 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
         keep_alive,
         connect_timeout,
         session_expiry,
+        failback,
     })
-}
-
-fn address(table: &Table<'_>) -> Option<Address> {
-    let Some(typed) = table.text("url") else {
-        if table.value("url").is_none() {
-            table.missing("url", "say where it is: `url = \"mqtts://broker.example.com:8883\"`");
-        }
-        return None;
-    };
-    match url::parse(typed.get_ref()) {
-        Ok(address) => Some(address),
-        // Drawn at the table's name: the line of the url has a password in it.
-        Err(error @ UrlError::User) => report(table, table.span(), "this `url` contains a user or a password", error),
-        Err(error) => report(table, typed.span(), "this is no url of an MQTT broker", error),
-    }
-}
-
-fn report(table: &Table<'_>, span: Range<usize>, sentence: &str, error: UrlError) -> Option<Address> {
-    table.add(Problem::error(span, sentence).advice(error.to_string()));
-    None
 }
 
 fn protocol(table: &Table<'_>) -> Protocol {

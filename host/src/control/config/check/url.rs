@@ -5,14 +5,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::control::config::checked::Address;
 use crate::control::config::defaults::{MQTT_PORT, MQTTS_PORT};
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    pub host: String,
-    pub port: u16,
-    pub tls: bool,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {

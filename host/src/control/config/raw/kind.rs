@@ -79,7 +79,7 @@ macro_rules! numbers {
         fn shown(&self) -> String { plain(self) }
     })* };
 }
-numbers!(u16, usize, i64);
+numbers!(u16, u32, usize, i64);
 
 fn plain(number: impl Display) -> String {
     number.to_string()

@@ -57,6 +57,19 @@ impl<'a> Table<'a> {
         parent.free_form().into_iter().flatten().filter_map(open).collect()
     }
 
+    /// The strings that a person named: `keys.ops = "..."` gives `ops`.
+    pub fn named_texts(&self, key: &'static str) -> Vec<(Placed<&'a str>, Placed<&'a str>)> {
+        let parent = self.table(key);
+        let read = |(name, value): (&'a Placed<Cow<'a, str>>, &'a Placed<DeValue<'a>>)| {
+            let word = name.get_ref().as_ref();
+            let Some(text) = value.get_ref().as_str() else {
+                return parent.wrong(word, Kind::Text, value.get_ref(), &value.span());
+            };
+            Some((Placed::new(name.span(), word), Placed::new(value.span(), text)))
+        };
+        parent.free_form().into_iter().flatten().filter_map(read).collect()
+    }
+
     fn items(&self, key: &'static str, kind: Kind) -> Option<(&'a [Placed<DeValue<'a>>], Range<usize>)> {
         let (value, span) = self.value(key)?;
         let items = value.as_array().or_else(|| self.wrong(key, kind, value, &span))?;

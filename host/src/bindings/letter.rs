@@ -1,0 +1,22 @@
+//! What a failure leaves in the archive.
+
+use super::dispatcher::Inbound;
+use super::table::Binding;
+use crate::chain::Failure;
+use crate::control::clock;
+use crate::letters::{Facts, Letter};
+
+pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
+    let facts = Facts {
+        client: inbound.origin.client.to_string(),
+        binding: binding.spec.name.clone(),
+        plugin: failure.plugin.clone(),
+        sha256: binding.digest_of(&failure.plugin).to_owned(),
+        reason: failure.kind.to_string(),
+        detail: failure.detail.clone(),
+        attempts: inbound.attempts.saturating_add(failure.attempts),
+        arrived_ms: inbound.origin.arrived_ms,
+        failed_ms: clock::unix_ms(),
+    };
+    Letter { message: inbound.message.clone(), facts }
+}

@@ -1,0 +1,59 @@
+//! One hop further: what a binding publishes locally meets the bindings again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use super::dispatcher::{Dispatcher, Inbound};
+use super::settle::Republish;
+use super::{MAX_HOPS, unfinished};
+use crate::message::Origin;
+use crate::spool::{Change, Key, Receipt};
+
+impl Dispatcher {
+    /// Takes up what was to be republished when the gateway died. To be called once, when sessions are restored.
+    pub fn restore(self: &Arc<Self>, state: &[(Key, Bytes)]) {
+        let unfinished = state.iter().filter_map(|(key, value)| match key {
+            Key::Unfinished { client, number } => Some((client, *number, value)),
+            _ => None,
+        });
+        let next = unfinished.clone().map(|(_, number, _)| number + 1).max().unwrap_or(0);
+        self.next_unfinished.store(next, Ordering::Relaxed);
+        for (client, number, value) in unfinished {
+            match unfinished::decode(client, number, value) {
+                Ok(Some(inbound)) => self.publish_internal(inbound),
+                Ok(None) => {
+                    self.counters.internal.increment();
+                    self.counters.expired.increment();
+                    let done = Change::delete(Key::Unfinished { client: client.clone(), number });
+                    self.journal.change(vec![done], Receipt::none());
+                }
+                Err(error) => tracing::error!(?client, number, "a message is not republished: {error}"),
+            }
+        }
+    }
+
+    /// One hop further, with a share of the ack: the device is told when all of it is safe.
+    pub(super) fn further(&self, Republish(message): Republish, cause: &Inbound) -> Option<Inbound> {
+        let hops = cause.origin.hops + 1;
+        if hops > MAX_HOPS {
+            self.counters.looped.increment();
+            if let Some(suppressed) = self.warnings.permit() {
+                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
+            }
+            return None;
+        }
+        self.counters.republished.increment();
+        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
+        let receipt = cause.receipt.split();
+        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
+    }
+
+    /// See [`unfinished`].
+    pub(super) fn write_down(&self, further: &mut Inbound) -> Change {
+        let key = unfinished::key(further, self.next_unfinished.fetch_add(1, Ordering::Relaxed));
+        further.changes.push(Change::delete(key.clone()));
+        Change::put(key, unfinished::encode(further))
+    }
+}

@@ -1,0 +1,136 @@
+//! The dispatcher with real lanes, and a disk that is simulated.
+
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::bus::{Bus, RetainedLimits};
+use crate::chain::fixtures::stage;
+use crate::chain::{Chain, Verdict, Workers};
+use crate::control::config::{self, FaultPolicy, OnError};
+use crate::control::counters::Counters;
+use crate::message::{Message, Origin, QoS};
+use crate::plugin::LoadedPlugin;
+use crate::plugin::fixtures::counting;
+use crate::spool::{Receipt, Spool};
+use crate::topic::{TopicFilter, TopicName};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct House {
+    dispatcher: Arc<Dispatcher>,
+    counters: Arc<Counters>,
+    _workers: Workers,
+}
+
+fn house(bindings: Vec<(&str, Chain)>) -> House {
+    let (specs, chains): (Vec<_>, Vec<_>) = bindings.into_iter().map(|(filter, chain)| (spec(filter), chain)).unzip();
+    let (workers, lanes) = Workers::start(4, chains).unwrap();
+    let table = Table::new(specs.into_iter().zip(lanes).map(|(spec, lane)| Binding::new(spec, Some(lane))).collect());
+    let counters = Arc::<Counters>::default();
+    let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
+    let spool = Spool::in_memory(1, counters.clone());
+    House { dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()), counters, _workers: workers }
+}
+
+fn spec(filter: &str) -> config::Binding {
+    let (filters, tick) = (vec![TopicFilter::parse(filter).unwrap()], Some(Duration::from_secs(10)));
+    config::Binding {
+        name: filter.into(),
+        filters,
+        plugins: vec![0],
+        tick,
+        on_error: OnError::Drop,
+        faults: FaultPolicy::NONE,
+        to: vec![],
+    }
+}
+
+fn remembering(plugin: &LoadedPlugin) -> Chain {
+    Chain::load("b", std::slice::from_ref(plugin), &FaultPolicy::NONE).unwrap()
+}
+
+fn inbound(topic: &str, receipt: Receipt) -> Inbound {
+    let message = Message::new(TopicName::parse(topic).unwrap(), "x", QoS::AtLeastOnce);
+    Inbound {
+        message,
+        origin: Arc::new(Origin::gateway(0)),
+        arrived: Instant::now(),
+        receipt,
+        changes: Vec::new(),
+        attempts: 0,
+    }
+}
+
+fn until(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "{what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_a_plugin_counted_later_is_not_safe_before_what_it_counted_earlier() {
+    let (go, gate) = mpsc::sync_channel::<()>(1);
+    let slow = stage(move |_| {
+        gate.recv().unwrap();
+        Ok(Verdict::Forward)
+    });
+    let plugin = counting("{}");
+    let house = house(vec![("t/#", remembering(&plugin)), ("t/slow", Chain::new(vec![slow]))]);
+    let (done, mut acks) = tokio::sync::mpsc::unbounded_channel();
+    for (ticket, topic) in [(1, "t/slow"), (2, "t/quick"), (3, "t/quick")] {
+        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, done.clone()))).unwrap();
+        house.dispatcher.try_start(pending).unwrap();
+    }
+    until("the plugin counts all three", || {
+        plugin.stats().metrics.snapshot().iter().any(|(_, n)| n.to_string() == "3")
+    });
+    assert!(acks.try_recv().is_err(), "the second waits for the first, which waits for another binding");
+    go.send(()).unwrap();
+    let order: Vec<_> = (0..3).map(|_| acks.blocking_recv().unwrap()).collect();
+    assert_eq!(order, [1, 2, 3]);
+}
+
+#[test]
+fn a_lane_without_memory_waits_for_nobody() {
+    let (go, gate) = mpsc::sync_channel::<()>(1);
+    let slow = stage(move |_| {
+        gate.recv().unwrap();
+        Ok(Verdict::Forward)
+    });
+    let quick = Chain::new(vec![stage(|_| Ok(Verdict::Forward))]);
+    let house = house(vec![("t/#", quick), ("t/slow", Chain::new(vec![slow]))]);
+    let (done, mut acks) = tokio::sync::mpsc::unbounded_channel();
+    for (ticket, topic) in [(1, "t/slow"), (2, "t/quick")] {
+        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, done.clone()))).unwrap();
+        house.dispatcher.try_start(pending).unwrap();
+    }
+    assert_eq!(acks.blocking_recv(), Some(2));
+    go.send(()).unwrap();
+    assert_eq!(acks.blocking_recv(), Some(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_not_made_up_for() {
+    let house = house(vec![("t", remembering(&counting("{}")))]);
+    let (stop, every) = (CancellationToken::new(), Duration::from_secs(10));
+    assert_eq!(house.dispatcher.intervals(), [(0, every)]);
+    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), (0, every), || 7, stop.clone()));
+    tokio::task::yield_now().await;
+    // One that comes before the last has finished is skipped: how many that are is for the scheduler of this machine.
+    let due = || house.counters.ticks.get() + house.counters.ticks_skipped.get();
+    for (seconds, expected) in [(9, 0), (1, 1), (35, 2), (4, 2), (1, 3)] {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::task::yield_now().await;
+        until("the ticks that are due", || due() >= expected);
+        assert_eq!(due(), expected, "{seconds} s later");
+    }
+    stop.cancel();
+    clock.await.unwrap();
+    until("what they made", || house.counters.chain_out.get() == house.counters.ticks.get());
+    assert!(house.counters.ticks.get() > 0);
+}

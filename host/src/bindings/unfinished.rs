@@ -1,0 +1,83 @@
+//! A message that is to be republished, written down in the record of the message that caused it.
+//!
+//! Its own record follows when its chains are done, and deletes it. Without this, a QoS 2 message could be remembered as taken
+//! over while half of what it causes was still on its way through a slow plugin when the gateway died. Only what has a QoS 2
+//! identity needs it: at QoS 1 the ack waits for all of it, and the device sends it again.
+//!
+//! ```text
+//! struct Unfinished { version: u8 = 1, hops: u8, arrived_ms: u64, message }     // the client is in the key
+//! ```
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::dispatcher::Inbound;
+use crate::control::clock::since_unix_ms;
+use crate::message::Origin;
+use crate::spool::wire::{Fields, WireError};
+use crate::spool::{Change, Key, Receipt, decode_message, encode_message};
+
+const VERSION: u8 = 1;
+
+pub(super) fn key(inbound: &Inbound, number: u64) -> Key {
+    Key::Unfinished { client: inbound.origin.client.clone(), number }
+}
+
+pub(super) fn encode(inbound: &Inbound) -> Bytes {
+    let mut out = BytesMut::with_capacity(inbound.message.weight());
+    out.put_u8(VERSION);
+    out.put_u8(inbound.origin.hops);
+    out.put_u64_le(inbound.origin.arrived_ms);
+    encode_message(&inbound.message, &mut out);
+    out.freeze()
+}
+
+/// `None` when it expired meanwhile.
+pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Option<Inbound>, WireError> {
+    let mut fields = Fields::new(value);
+    let version = fields.u8()?;
+    if version != VERSION {
+        return Err(WireError::Unknown { what: "version of an unfinished message", tag: version });
+    }
+    let (hops, arrived_ms) = (fields.u8()?, fields.u64()?);
+    let message = decode_message(fields.rest())?.aged(since_unix_ms(arrived_ms));
+    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops });
+    let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
+    let inbound =
+        |message| Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
+    Ok(message.map(inbound))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::control::clock::unix_ms;
+    use crate::message::{Message, QoS};
+    use crate::topic::TopicName;
+
+    proptest! {
+        #[test]
+        fn an_unfinished_message_reads_as_it_was_written(
+            topic in "[a-zé]{1,9}",
+            payload in prop::collection::vec(any::<u8>(), 0..50),
+            hops: u8,
+            number: u64,
+        ) {
+            let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::ExactlyOnce);
+            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops });
+            let written = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: vec![], attempts: 0 };
+            let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
+            prop_assert_eq!((&read.message, &read.origin), (&written.message, &written.origin));
+            prop_assert_eq!(read.changes, [Change::delete(key(&written, number))]);
+        }
+
+        #[test]
+        fn any_bytes_are_an_unfinished_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = decode(&"dev".into(), 1, &bytes);
+        }
+    }
+}

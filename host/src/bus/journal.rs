@@ -1,0 +1,103 @@
+//! Everything that the device side writes down goes through here, in one order.
+//!
+//! A record may carry parcels. They get their numbers here, and they are released into their mailboxes when the record is
+//! safe. Numbering and committing are one step under one lock: the order of numbers is the order in the log and the order in
+//! the mailbox, before a restart and after it.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::Parcel;
+use crate::spool::{Change, Receipt, Record, Spool};
+
+pub struct Journal {
+    spool: Spool,
+    order: Mutex<()>,
+    #[cfg(test)]
+    written: Mutex<Written>,
+}
+
+/// What a restart would find, and the records that made it.
+#[cfg(test)]
+#[derive(Default)]
+struct Written {
+    state: std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>,
+    records: Vec<Vec<Change>>,
+}
+
+// === impl Journal ===
+
+impl Journal {
+    pub fn new(spool: Spool) -> Self {
+        Self {
+            spool,
+            order: Mutex::default(),
+            #[cfg(test)]
+            written: Mutex::default(),
+        }
+    }
+
+    /// The line of dead letters, when the spool has one.
+    pub fn dead_letters(&self) -> Option<usize> {
+        self.spool.dead_letters()
+    }
+
+    /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
+    pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
+        let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+        record.changes.extend(parcels.iter_mut().filter_map(Parcel::seal));
+        #[cfg(test)]
+        self.remember(&record.changes);
+        if !parcels.is_empty() {
+            let receipt = record.receipt;
+            record.receipt = Receipt::call(move || {
+                parcels.into_iter().for_each(Parcel::release);
+                receipt.resolve();
+            });
+        }
+        self.spool.commit(record);
+    }
+
+    /// Small state alone. No changes are safe at once, without a record.
+    pub fn change(&self, changes: Vec<Change>, receipt: Receipt) {
+        if changes.is_empty() {
+            return receipt.resolve();
+        }
+        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Vec::new() }, Vec::new());
+    }
+
+    /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
+    pub fn deliver(&self, parcels: Vec<Parcel>) {
+        for parcel in parcels {
+            let record =
+                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
+            self.commit(record, vec![parcel]);
+        }
+    }
+}
+
+#[cfg(test)]
+impl Journal {
+    fn remember(&self, changes: &[Change]) {
+        let mut written = self.written.lock().unwrap();
+        written.records.push(changes.to_vec());
+        for change in changes {
+            match &change.value {
+                Some(value) => written.state.insert(change.key.clone(), value.clone()),
+                None => written.state.remove(&change.key),
+            };
+        }
+    }
+
+    /// What has been written and not deleted, as a spool gives it back.
+    pub fn state(&self) -> Vec<(crate::spool::Key, bytes::Bytes)> {
+        self.written.lock().unwrap().state.clone().into_iter().collect()
+    }
+
+    pub fn records(&self) -> usize {
+        self.written.lock().unwrap().records.len()
+    }
+
+    pub fn record(&self, index: usize) -> Vec<Change> {
+        self.written.lock().unwrap().records[index].clone()
+    }
+}

@@ -1,0 +1,139 @@
+//! What the bus writes down: a message that waits for a subscriber, and the retained message of a topic.
+//!
+//! ```text
+//! struct Queued   { version: u8 = 1, stage: u8 }                                        // RELEASED
+//! struct Queued   { version: u8 = 1, stage: u8, arrived_ms: u64, ids: u16 count, u32*, message }   // PUBLISHED
+//! struct Retained { version: u8 = 1, arrived_ms: u64, message }
+//! ```
+//!
+//! The arrival is written as wall-clock time: what waited while the gateway was off has aged by that.
+
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::Delivery;
+use crate::control::clock::{since_unix_ms, unix_ms_of};
+use crate::message::Message;
+use crate::spool::wire::{Fields, WireError};
+use crate::spool::{decode_message, encode_message};
+
+const VERSION: u8 = 1;
+
+const PUBLISHED: u8 = 0;
+const RELEASED: u8 = 1;
+
+/// A queued message as it was read back.
+#[derive(Debug)]
+pub enum Queued {
+    /// `None` when it expired meanwhile.
+    Published(Option<Delivery>),
+    /// QoS 2, and the device has it: only its PUBREL is missing.
+    Released,
+}
+
+pub(super) fn encode_published(delivery: &Delivery) -> Bytes {
+    let mut out = BytesMut::with_capacity(delivery.message.weight());
+    out.put_u8(VERSION);
+    out.put_u8(PUBLISHED);
+    out.put_u64_le(unix_ms_of(delivery.arrived));
+    // A client has no more subscriptions that match one message than the configuration allows it.
+    let ids = delivery.subscription_ids.get(..u16::MAX.into()).unwrap_or(&delivery.subscription_ids);
+    out.put_u16_le(ids.len() as u16);
+    ids.iter().for_each(|id| out.put_u32_le(*id));
+    encode_message(&delivery.message, &mut out);
+    out.freeze()
+}
+
+/// What stays of a message when the device has it.
+pub fn released() -> Bytes {
+    Bytes::from_static(&[VERSION, RELEASED])
+}
+
+pub fn decode_queued(number: u64, bytes: &[u8]) -> Result<Queued, WireError> {
+    let mut fields = Fields::new(bytes);
+    version(&mut fields)?;
+    match fields.u8()? {
+        RELEASED => fields.end().map(|()| Queued::Released),
+        PUBLISHED => {
+            let age = since_unix_ms(fields.u64()?);
+            let ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
+            let message = decode_message(fields.rest())?.aged(age);
+            let delivery = |message| Delivery {
+                message,
+                subscription_ids: ids,
+                arrived: Instant::now(),
+                number: Some(number),
+                share: None,
+            };
+            Ok(Queued::Published(message.map(delivery)))
+        }
+        tag => Err(WireError::Unknown { what: "stage of a queued message", tag }),
+    }
+}
+
+pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Bytes {
+    let mut out = BytesMut::with_capacity(message.weight());
+    out.put_u8(VERSION);
+    out.put_u64_le(unix_ms_of(arrived));
+    encode_message(message, &mut out);
+    out.freeze()
+}
+
+/// `None` when it expired meanwhile.
+pub(super) fn decode_retained(bytes: &[u8]) -> Result<Option<Message>, WireError> {
+    let mut fields = Fields::new(bytes);
+    version(&mut fields)?;
+    let age = since_unix_ms(fields.u64()?);
+    Ok(decode_message(fields.rest())?.aged(age))
+}
+
+fn version(fields: &mut Fields<'_>) -> Result<(), WireError> {
+    match fields.u8()? {
+        VERSION => Ok(()),
+        tag => Err(WireError::Unknown { what: "version of a stored message", tag }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::message::QoS;
+    use crate::topic::TopicName;
+
+    proptest! {
+        #[test]
+        fn a_queued_message_reads_as_it_was_written(
+            topic in "[a-zé]{1,9}",
+            payload in prop::collection::vec(any::<u8>(), 0..50),
+            qos in 0..3_u8,
+            retain: bool,
+            subscription_ids in prop::collection::vec(any::<u32>(), 0..4),
+            number: u64,
+        ) {
+            let topic = TopicName::parse(&topic).unwrap();
+            let message = Message { retain, ..Message::new(topic, payload, QoS::from_bits(qos).unwrap()) };
+            let written = Delivery { message, subscription_ids, arrived: Instant::now(), number: Some(number), share: None };
+            let Queued::Published(Some(read)) = decode_queued(number, &encode_published(&written)).unwrap() else {
+                panic!("another stage");
+            };
+            prop_assert_eq!((&read.message, &read.subscription_ids), (&written.message, &written.subscription_ids));
+            prop_assert_eq!(read.number, written.number);
+            let retained = encode_retained(&written.message, written.arrived);
+            prop_assert_eq!(decode_retained(&retained).unwrap(), Some(written.message));
+        }
+
+        #[test]
+        fn any_bytes_are_a_stored_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
+            let _ = decode_queued(1, &bytes);
+            let _ = decode_retained(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_released_reads_as_released() {
+        assert!(matches!(decode_queued(1, &released()), Ok(Queued::Released)));
+    }
+}

@@ -1,0 +1,84 @@
+//! The breaker of one plugin in one binding, and who is told of it: the log at each change, the plugin's statistics always.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::control::config::BreakerLimits;
+use crate::plugin::{BreakerGauge, Fault, PluginStats};
+
+use super::breaker::{Admission, Breaker, BreakerState};
+use super::outcome::FailureKind;
+
+pub struct Guard {
+    plugin: String,
+    binding: String,
+    breaker: Breaker,
+    limits: BreakerLimits,
+    gauge: Arc<BreakerGauge>,
+    /// What the gauge says: compared for each message, so without its lock.
+    told: BreakerState,
+    /// The fault that counted last.
+    reason: String,
+}
+
+// === impl Guard ===
+
+impl Guard {
+    pub fn new(plugin: &str, binding: &str, limits: BreakerLimits, stats: &PluginStats) -> Self {
+        let (plugin, gauge) = (plugin.to_owned(), stats.breaker_of(binding));
+        let told = gauge.state();
+        Self {
+            plugin,
+            binding: binding.to_owned(),
+            breaker: Breaker::new(limits),
+            limits,
+            gauge,
+            told,
+            reason: String::new(),
+        }
+    }
+
+    pub fn admit(&mut self) -> Admission {
+        let admission = self.breaker.admit(Instant::now());
+        self.tell();
+        admission
+    }
+
+    pub fn fault(&mut self, fault: impl std::fmt::Display) {
+        self.reason = fault.to_string();
+        self.breaker.fault(Instant::now());
+        self.tell();
+    }
+
+    pub fn success(&mut self) {
+        self.breaker.success();
+        self.tell();
+    }
+
+    /// What a message is told that is not admitted.
+    pub fn resting(&self) -> Fault {
+        Fault::new(FailureKind::Resting, &format!("for up to {:?}; the last fault: {}", self.limits.rest, self.reason))
+    }
+
+    fn tell(&mut self) {
+        let state = self.breaker.state();
+        if state == self.told {
+            return;
+        }
+        self.told = state;
+        self.gauge.set(state);
+        let Self { plugin, binding, limits, reason, .. } = self;
+        match state {
+            BreakerState::Open => {
+                tracing::error!(
+                    plugin,
+                    binding,
+                    "rests for {:?} after too many faults, the last: {reason}",
+                    limits.rest
+                );
+            }
+            BreakerState::HalfOpen => tracing::info!(plugin, binding, "has rested, and is tried with one message"),
+            BreakerState::Closed => tracing::info!(plugin, binding, "works again"),
+        }
+    }
+}

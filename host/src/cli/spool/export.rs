@@ -1,0 +1,143 @@
+//! `tidegate spool peek` and `export`: the same messages, a few for a look or all for a file.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::place::{Place, Where};
+use super::progress::progress;
+use super::text;
+use crate::cli::Format;
+use crate::letters::{self, DEAD_LETTERS, Letter};
+use crate::spool::{View, Waiting};
+
+#[derive(Debug, clap::Args)]
+pub struct PeekArgs {
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    what: What,
+    /// So many at most
+    #[arg(long, default_value_t = 10)]
+    limit: usize,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArgs {
+    #[command(flatten)]
+    place: Where,
+    #[command(flatten)]
+    what: What,
+    /// Into this file, which must not exist, instead of stdout
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+struct What {
+    /// Only what waits for this upstream
+    #[arg(long, value_name = "NAME", conflicts_with = "dead_letters")]
+    upstream: Option<String>,
+    /// The dead letters
+    #[arg(long)]
+    dead_letters: bool,
+}
+
+/// Where messages go, one by one.
+struct Sink<'a> {
+    out: &'a mut dyn Write,
+    format: Format,
+    left: usize,
+    /// Of the first write that failed.
+    failed: Option<std::io::Error>,
+}
+
+pub fn peek(args: &PeekArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    args.what.show(&args.place.find()?, Sink { out, format: args.format, left: args.limit, failed: None })
+}
+
+pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let place = args.place.find()?;
+    let Some(path) = &args.output else {
+        let mut out = BufWriter::new(out);
+        args.what.show(&place, Sink { out: &mut out, format: Format::Json, left: usize::MAX, failed: None })?;
+        out.flush()?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    // For this user only, as the spool is.
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let mut file = BufWriter::new(file.with_context(|| format!("cannot make `{}`", path.display()))?);
+    args.what.show(&place, Sink { out: &mut file, format: Format::Json, left: usize::MAX, failed: None })?;
+    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+// === impl What ===
+
+impl What {
+    fn show(&self, place: &Place, mut sink: Sink<'_>) -> anyhow::Result<ExitCode> {
+        if self.dead_letters {
+            let view = letters::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
+            let mut visit = |id, letter: Letter| sink.letter(id, &letter);
+            view.letters(&place.letters(), &mut progress("writing"), &mut visit)?;
+        } else {
+            let view = View::read(&place.spool(), &mut progress("reading the spool"))?;
+            let wanted = |name: &str| self.upstream.as_ref().map_or(name != DEAD_LETTERS, |wanted| wanted == name);
+            let mut visit = |waiting: Waiting<'_>| !wanted(waiting.upstream) || sink.waiting(&waiting);
+            view.waiting(&place.spool(), &mut progress("writing"), &mut visit)?;
+        }
+        match sink.failed {
+            Some(error) => Err(error.into()),
+            None => Ok(ExitCode::SUCCESS),
+        }
+    }
+}
+
+// === impl Sink ===
+
+impl Sink<'_> {
+    fn waiting(&mut self, waiting: &Waiting<'_>) -> bool {
+        let Waiting { upstream, number, arrived_ms, message } = waiting;
+        let line = match self.format {
+            Format::Text => format!("{} {number} {}", text::escape(upstream), text::line(message)),
+            Format::Json => {
+                let message = text::message(message);
+                json!({ "upstream": upstream, "number": number, "arrived_ms": arrived_ms, "message": message })
+                    .to_string()
+            }
+        };
+        self.put(&line)
+    }
+
+    fn letter(&mut self, id: u64, letter: &Letter) -> bool {
+        let line = match self.format {
+            Format::Text => {
+                let facts = &letter.facts;
+                let reason = format!("{}/{} {}: {}", facts.binding, facts.plugin, facts.reason, facts.detail);
+                format!("{id} {} ({}, tried {})", text::line(&letter.message), text::escape(&reason), facts.attempts)
+            }
+            Format::Json => text::letter(Some(id), letter).to_string(),
+        };
+        self.put(&line)
+    }
+
+    /// Whether there may be more.
+    fn put(&mut self, line: &str) -> bool {
+        if self.left == 0 {
+            return false;
+        }
+        self.left -= 1;
+        if let Err(error) = writeln!(self.out, "{line}") {
+            self.failed = Some(error);
+            self.left = 0;
+        }
+        self.left > 0
+    }
+}

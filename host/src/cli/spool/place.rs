@@ -1,0 +1,62 @@
+//! Which folder a command is about.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+
+use crate::app::SPOOL;
+use crate::control::config::{self, Config, DeadLetters, Spool};
+use crate::letters::FOLDER;
+
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+pub struct Where {
+    /// The configuration of the gateway
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Its data folder, when there is no configuration at hand
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+/// A data folder, and the limits that hold there.
+pub struct Place {
+    pub data_dir: PathBuf,
+    pub spool_limits: Spool,
+    pub letter_limits: DeadLetters,
+}
+
+// === impl Where ===
+
+impl Where {
+    pub fn find(&self) -> anyhow::Result<Place> {
+        let place = match (&self.config, &self.data_dir) {
+            (Some(file), _) => Place::of(config::load(file)?),
+            (None, Some(dir)) => {
+                Place { data_dir: dir.clone(), spool_limits: Spool::default(), letter_limits: DeadLetters::default() }
+            }
+            (None, None) => bail!("name the configuration with -c FILE, or the data folder with --data-dir DIR"),
+        };
+        if !place.data_dir.is_dir() {
+            bail!("there is no folder `{}`: has this gateway ever run?", place.data_dir.display());
+        }
+        Ok(place)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    pub fn spool(&self) -> PathBuf {
+        self.data_dir.join(SPOOL)
+    }
+
+    pub fn letters(&self) -> PathBuf {
+        self.data_dir.join(FOLDER)
+    }
+
+    fn of(config: Config) -> Self {
+        let Config { gateway, spool, dead_letters, .. } = config;
+        Self { data_dir: gateway.data_dir, spool_limits: spool, letter_limits: dead_letters }
+    }
+}

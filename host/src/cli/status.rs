@@ -1,0 +1,51 @@
+//! `tidegate status`: a running gateway at a glance.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+use super::Format;
+use super::spool::Where;
+use crate::control::admin::{Request, Status, client::Admin};
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    place: Where,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let place = args.place.find()?;
+    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
+        bail!("no gateway runs on `{}`", place.data_dir.display());
+    };
+    let answer = admin.ask(&Request::Status)?;
+    match args.format {
+        Format::Json => writeln!(out, "{answer:#}")?,
+        Format::Text => write(&serde_json::from_value(answer)?, out)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
+    writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
+    writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
+    for upstream in &status.upstreams {
+        let state = match (&upstream.last_error, upstream.connected) {
+            (_, true) => format!("connected to {}", upstream.url.as_deref().unwrap_or("it")),
+            (Some(error), false) => format!("away: {}", super::spool::escape(error)),
+            (None, false) => "connecting".to_owned(),
+        };
+        writeln!(out, "upstream {}: {state}", upstream.name)?;
+    }
+    for (plugin, (messages, faults)) in &status.plugins {
+        writeln!(out, "plugin {plugin}: {messages} messages, {faults} failed")?;
+    }
+    for (counter, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
+        writeln!(out, "{counter}: {count}")?;
+    }
+    Ok(())
+}

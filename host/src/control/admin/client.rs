@@ -1,0 +1,54 @@
+//! The command's side: one question, one answer.
+
+use std::io::{self, BufRead, BufReader, ErrorKind, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use super::request::{Request, Response};
+use super::socket::with_path;
+
+/// Longer than the gateway gives itself.
+const PATIENCE: Duration = Duration::from_secs(150);
+
+/// A gateway that runs.
+pub struct Admin(UnixStream);
+
+#[derive(Debug, thiserror::Error)]
+pub enum AskError {
+    #[error("the gateway does not answer: {0}")]
+    Io(#[from] io::Error),
+    #[error("the gateway's answer makes no sense: {0}")]
+    Json(#[from] serde_json::Error),
+    #[error("the gateway says: {0}")]
+    Refused(String),
+}
+
+// === impl Admin ===
+
+impl Admin {
+    /// `None` when no gateway listens there.
+    pub fn connect(data_dir: &Path) -> io::Result<Option<Self>> {
+        match with_path(data_dir, |path| UnixStream::connect(path)) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(PATIENCE))?;
+                stream.set_write_timeout(Some(PATIENCE))?;
+                Ok(Some(Self(stream)))
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn ask(&mut self, request: &Request) -> Result<serde_json::Value, AskError> {
+        let mut line = serde_json::to_vec(request)?;
+        line.push(b'\n');
+        self.0.write_all(&line)?;
+        let mut answer = String::new();
+        BufReader::new(&self.0).read_line(&mut answer)?;
+        match serde_json::from_str(&answer)? {
+            Response::Ok(value) => Ok(value),
+            Response::Error(error) => Err(AskError::Refused(error)),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What can be asked, and what is answered.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::letters::Filter;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Request {
+    Status,
+    /// Dead letters go through their binding again.
+    Requeue {
+        filter: Filter,
+    },
+    PurgeLetters {
+        filter: Filter,
+    },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Response {
+    Ok(serde_json::Value),
+    Error(String),
+}
+
+/// The gateway at a glance.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Status {
+    pub version: String,
+    pub pid: u32,
+    pub waiting: usize,
+    pub dead_letters: u64,
+    pub upstreams: Vec<UpstreamState>,
+    /// Plugin to messages and faults.
+    pub plugins: BTreeMap<String, (u64, u64)>,
+    pub counters: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UpstreamState {
+    pub name: String,
+    pub connected: bool,
+    /// The address in use.
+    pub url: Option<String>,
+    pub attempts: u64,
+    pub last_error: Option<String>,
+}

@@ -1,0 +1,37 @@
+//! The end in good order.
+
+use super::*;
+use crate::control::config::Protocol::V5;
+use crate::message::QoS;
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_sends_what_is_left_waits_for_the_acks_and_says_goodbye() {
+    let mut bench = Bench::new(V5);
+    let (mut peer, _) = bench.welcome(false).await;
+    (0..15).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
+    bench.shutdown.cancel();
+    for n in 0..15 {
+        let (id, _, text) = peer.publish().await;
+        assert_eq!(text, n.to_string());
+        peer.puback(id).await;
+    }
+    assert_eq!(peer.hear().await, Heard::Disconnect);
+    bench.task.await.unwrap();
+    assert_eq!(bench.counters.forwarded.get(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_does_not_wait_for_ever() {
+    let mut bench = Bench::new(V5);
+    bench.commit(QoS::AtLeastOnce, "a");
+    let (mut peer, _) = bench.welcome(false).await;
+    peer.publish().await;
+    bench.shutdown.cancel();
+    assert_eq!(peer.hear().await, Heard::Disconnect);
+    bench.task.await.unwrap();
+    assert_eq!(bench.spool.waiting(), 1);
+
+    let bench = Bench::new(V5);
+    bench.shutdown.cancel();
+    bench.task.await.unwrap();
+}

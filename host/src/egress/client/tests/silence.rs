@@ -1,0 +1,76 @@
+//! A server that says nothing, that says no, and that says what nobody asked for.
+
+use std::time::Duration;
+
+use super::*;
+use crate::control::config::Protocol::{V5, V311};
+use crate::egress::client::peer::KEEP_ALIVE;
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_server_is_asked_and_then_left_within_one_and_a_half_keep_alives() {
+    let mut bench = Bench::new(V5);
+    let (mut peer, _) = bench.welcome(false).await;
+    let start = tokio::time::Instant::now();
+    assert_eq!(peer.hear().await, Heard::PingReq);
+    assert!(start.elapsed() < KEEP_ALIVE);
+    assert_eq!(peer.hear().await, Heard::Gone);
+    assert!(start.elapsed() <= KEEP_ALIVE.mul_f64(1.5) + Duration::from_millis(10));
+    bench.accept().await;
+    let error = bench.status.borrow().last_error.clone();
+    assert!(error.is_some_and(|error| error.contains("nothing heard")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_answers_pings_is_kept() {
+    let mut bench = Bench::new(V5);
+    let (mut peer, _) = bench.welcome(false).await;
+    for _ in 0..5 {
+        assert_eq!(peer.hear().await, Heard::PingReq);
+        peer.send(&[0xD0, 0]).await;
+    }
+    assert!(bench.status.borrow().connected);
+    assert_eq!(bench.status.borrow().attempts, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_never_answers_connect_is_left_at_the_timeout() {
+    let mut bench = Bench::new(V5);
+    let mut silent = bench.accept().await;
+    silent.hear().await;
+    let (_peer, _) = bench.welcome(false).await;
+    assert_eq!(silent.hear().await, Heard::Gone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_why_and_what_to_check_and_is_tried_again() {
+    for (protocol, answer) in [(V311, &[0x20, 2, 0, 5][..]), (V5, &[0x20, 3, 0, 0x87, 0][..])] {
+        let mut bench = Bench::new(protocol);
+        let mut peer = bench.accept().await;
+        peer.hear().await;
+        peer.send(answer).await;
+        bench.status.wait_for(|status| status.last_error.is_some()).await.unwrap();
+        let error = bench.status.borrow().last_error.clone().unwrap();
+        assert!(error.contains("Not authorized") && error.contains("access rules"), "{error}");
+        bench.welcome(false).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_servers_goodbye_is_told() {
+    let mut bench = Bench::new(V5);
+    let (mut peer, _) = bench.welcome(false).await;
+    peer.send(&[0xE0, 1, 0x8E]).await;
+    bench.status.wait_for(|status| status.last_error.is_some()).await.unwrap();
+    let error = bench.status.borrow().last_error.clone().unwrap();
+    assert!(error.contains("Session taken over") && error.contains("its own"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unexpected_publish_is_acknowledged_by_the_rules() {
+    let mut bench = Bench::new(V311);
+    let (mut peer, _) = bench.welcome(false).await;
+    peer.send(&[0x32, 5, 0, 1, b't', 0, 8, 0x34, 5, 0, 1, b't', 0, 9, 0x62, 2, 0, 9]).await;
+    assert_eq!(peer.hear().await, Heard::PubAck(8));
+    assert_eq!(peer.hear().await, Heard::PubRec(9));
+    assert_eq!(peer.hear().await, Heard::PubComp(9));
+}

@@ -1,0 +1,118 @@
+//! A packet of the device, and what is to be done about it.
+
+use super::exchanges::Arrival;
+use super::outbound::Received;
+use super::*;
+use crate::ingress::codec::{Ack, Publish};
+use crate::message::QoS;
+
+impl Session {
+    /// Everything but CONNECT, which the handshake has taken.
+    pub fn receive(&mut self, packet: Packet) -> Result<Vec<Action>, Violation> {
+        Ok(match packet {
+            Packet::Publish(publish) => return self.publish(publish),
+            Packet::PubAck(ack) => {
+                let ended = self.outbound.puback(ack.packet_id);
+                self.finish(ended.flatten());
+                Vec::new()
+            }
+            Packet::PubRec(ack) => self.pubrec(ack).into_iter().collect(),
+            Packet::PubComp(ack) => {
+                let ended = self.outbound.pubcomp(ack.packet_id);
+                self.finish(ended.flatten());
+                Vec::new()
+            }
+            Packet::PubRel(ack) => vec![self.pubrel(ack)],
+            Packet::Subscribe(subscribe) => vec![Action::Subscribe(subscribe)],
+            Packet::Unsubscribe(unsubscribe) => vec![Action::Unsubscribe(unsubscribe)],
+            Packet::PingReq => vec![Action::Send(Packet::PingResp)],
+            Packet::Disconnect(disconnect) => vec![Action::Leave {
+                with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
+                session_expiry: disconnect.session_expiry,
+            }],
+            _ => {
+                return Err(violation(
+                    Reason::PROTOCOL_ERROR,
+                    "a packet that only a server sends, or a second CONNECT",
+                ));
+            }
+        })
+    }
+
+    fn publish(&mut self, publish: Publish) -> Result<Vec<Action>, Violation> {
+        if !publish.subscription_ids.is_empty() {
+            return Err(violation(Reason::PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]"));
+        }
+        let topic = (self.link.aliases.resolve(publish.topic, publish.topic_alias))
+            .map_err(|reason| violation(reason, "a topic alias that was not set or is out of range"))?;
+        let (qos, packet_id, retain) = (publish.qos, publish.packet_id, publish.retain);
+        let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
+        let refused = is_reserved(&message.topic);
+        if qos == QoS::AtMostOnce {
+            let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
+            return Ok(vec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
+        }
+        match self.exchanges.arrive(qos, packet_id) {
+            Arrival::InProgress => Ok(vec![]),
+            Arrival::Repeated => Ok(vec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))]),
+            Arrival::New { ticket } if refused => {
+                let acks = self.exchanges.done(ticket, self.refusal());
+                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
+            }
+            Arrival::New { ticket } => {
+                self.check_quota()?;
+                let receipt = Receipt::new(ticket, self.done.0.clone());
+                let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
+                Ok(vec![Action::Accept { message, receipt, identity }])
+            }
+        }
+    }
+
+    fn pubrec(&mut self, ack: Ack) -> Option<Action> {
+        match self.outbound.pubrec(ack) {
+            Received::Answer(packet) => Some(Action::Send(packet)),
+            Received::Release(number, packet) => {
+                let receipt = self.hold(packet);
+                Some(Action::Store(self.delivered(number), receipt))
+            }
+            Received::Ended(number) => {
+                self.finish(number);
+                None
+            }
+            Received::Nothing => None,
+        }
+    }
+
+    fn pubrel(&mut self, ack: Ack) -> Action {
+        let answer = Packet::PubComp(self.exchanges.release(ack.packet_id));
+        match self.is_durable() {
+            false => Action::Send(answer),
+            true => Action::Store(self.released(ack.packet_id), self.hold(answer)),
+        }
+    }
+
+    /// 3.1.1 has no reason to give: the message is acknowledged and goes nowhere.
+    fn refusal(&self) -> Reason {
+        if self.link.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS }
+    }
+
+    fn check_quota(&self) -> Result<(), Violation> {
+        let exceeded = self.exchanges.outstanding() > usize::from(self.link.receive_maximum);
+        if exceeded && self.link.version == Version::V5 {
+            return Err(violation(
+                Reason::RECEIVE_MAXIMUM_EXCEEDED,
+                "more unacknowledged messages than CONNACK allows",
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Whether only the gateway may publish there.
+pub fn is_reserved(topic: &TopicName) -> bool {
+    topic.is_gateways_own()
+}
+
+fn violation(reason: Reason, detail: &'static str) -> Violation {
+    Violation { reason, detail }
+}

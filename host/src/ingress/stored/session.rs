@@ -1,0 +1,48 @@
+//! A session that outlives its connection.
+//!
+//! ```text
+//! { version: u8, generation: u32, expiry_ms: u64, ends_at_ms: u64 (0: connected), window: u16 }
+//! ```
+
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+
+use super::{VERSION, versioned};
+use crate::bus::Generation;
+use crate::spool::wire::WireError;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredSession {
+    pub generation: Generation,
+    pub expiry: Duration,
+    /// When it ends, while its device is away. A device that was connected when the gateway died has been away since then,
+    /// which nobody wrote down: its time begins with the restart.
+    pub ends_at_ms: Option<u64>,
+    /// How many messages the device took at once: as many may have been sent before the restart.
+    pub window: u16,
+}
+
+impl StoredSession {
+    pub fn encode(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(23);
+        out.put_u8(VERSION);
+        out.put_u32_le(self.generation);
+        out.put_u64_le(u64::try_from(self.expiry.as_millis()).unwrap_or(u64::MAX));
+        out.put_u64_le(self.ends_at_ms.unwrap_or(0));
+        out.put_u16_le(self.window);
+        out.freeze()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut fields = versioned(bytes)?;
+        let session = Self {
+            generation: fields.u32()?,
+            expiry: Duration::from_millis(fields.u64()?),
+            ends_at_ms: Some(fields.u64()?).filter(|ends_at| *ends_at > 0),
+            window: fields.u16()?,
+        };
+        fields.end()?;
+        Ok(session)
+    }
+}

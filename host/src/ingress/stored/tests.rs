@@ -1,0 +1,64 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ingress::codec::{RetainHandling, SubscribeOptions};
+use crate::message::{Message, QoS};
+use crate::topic::TopicName;
+
+proptest! {
+    #[test]
+    fn an_exchange_reads_as_it_was_written(generation: u32) {
+        let exchange = StoredExchange { generation };
+        prop_assert_eq!(StoredExchange::decode(&exchange.encode()), Ok(exchange));
+    }
+
+    #[test]
+    fn a_session_reads_as_it_was_written(
+        generation: u32,
+        expiry_ms: u64,
+        ends_at_ms in prop::option::of(1..u64::MAX),
+        window: u16,
+    ) {
+        let session = StoredSession { generation, expiry: Duration::from_millis(expiry_ms), ends_at_ms, window };
+        prop_assert_eq!(StoredSession::decode(&session.encode()), Ok(session));
+    }
+
+    #[test]
+    fn a_subscription_reads_as_it_was_written(
+        qos in 0..3_u8,
+        no_local: bool,
+        retain_as_published: bool,
+        handling in 0..3_usize,
+        id in prop::option::of(1..u32::MAX),
+    ) {
+        use RetainHandling::{DoNotSend, SendAtSubscribe, SendIfNew};
+        let retain_handling = [SendAtSubscribe, SendIfNew, DoNotSend][handling];
+        let qos = QoS::from_bits(qos).unwrap();
+        let options = SubscribeOptions { qos, no_local, retain_as_published, retain_handling };
+        let subscription = StoredSubscription { options, id };
+        prop_assert_eq!(StoredSubscription::decode(&subscription.encode()), Ok(subscription));
+    }
+
+    #[test]
+    fn a_will_reads_as_it_was_written(due_ms: u64, topic in "[a-zé]{1,9}", payload in prop::collection::vec(any::<u8>(), 0..50)) {
+        let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::AtLeastOnce);
+        let will = StoredWill { due_ms, message };
+        prop_assert_eq!(StoredWill::decode(&will.encode()), Ok(will));
+    }
+
+    #[test]
+    fn any_bytes_are_a_value_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let _ = StoredExchange::decode(&bytes);
+        let _ = StoredSession::decode(&bytes);
+        let _ = StoredSubscription::decode(&bytes);
+        let _ = StoredWill::decode(&bytes);
+    }
+}
+
+#[test]
+fn another_version_is_refused_by_its_number() {
+    let refused = StoredSession::decode(&[2, 0, 0]).unwrap_err();
+    assert_eq!(refused.to_string(), "unknown version of a stored session 2");
+}

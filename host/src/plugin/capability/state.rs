@@ -1,0 +1,25 @@
+//! `state`: what a plugin remembers, as durable as its messages. The store behind it is the binding's (`plugin/store.rs`).
+
+use crate::plugin::contract::state::{self, Refusal};
+use crate::plugin::store::{self, StateStore};
+
+impl state::Host for StateStore {
+    fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
+        Ok(StateStore::get(self, &key)?.map(Vec::from))
+    }
+
+    fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Refusal>> {
+        Ok(StateStore::set(self, &key, value)?.map_err(|refusal| match refusal {
+            store::Refusal::Full => Refusal::Full,
+            store::Refusal::BadKey => Refusal::BadKey,
+        }))
+    }
+
+    fn delete(&mut self, key: String) -> wasmtime::Result<()> {
+        Ok(StateStore::delete(self, &key)?)
+    }
+
+    fn keys(&mut self, prefix: String) -> wasmtime::Result<Vec<String>> {
+        Ok(StateStore::keys(self, &prefix)?)
+    }
+}

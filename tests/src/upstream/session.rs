@@ -1,0 +1,142 @@
+//! What the server remembers: its clients' sessions, and what arrived.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{Shutdown, TcpStream};
+
+use crate::wire::{self, CONNECT, Cursor, Delivered, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL};
+use crate::wire::{Packet, Properties, UNSUBACK, UNSUBSCRIBE, V4, V5, Version, id};
+
+#[derive(Default)]
+pub struct State {
+    pub forgets: bool,
+    /// Nobody is served.
+    pub away: bool,
+    holds_acks: bool,
+    /// Acks that wait, with the connection that they are for.
+    held: Vec<(u64, Vec<u8>)>,
+    pub arrivals: Vec<Delivered>,
+    pub takeovers: usize,
+    pub connects: BTreeMap<String, usize>,
+    /// Packet ids of QoS 2 that were received and not released, by client.
+    sessions: BTreeMap<String, BTreeSet<u16>>,
+    connections: BTreeMap<u64, Connection>,
+    next: u64,
+}
+
+struct Connection {
+    client_id: String,
+    stream: TcpStream,
+}
+
+/// A client that was let in.
+pub struct Client {
+    pub number: u64,
+    pub version: Version,
+    client_id: String,
+    keeps: bool,
+}
+
+// === impl State ===
+
+impl State {
+    /// CONNECT, and its CONNACK.
+    pub fn connect(&mut self, packet: &Packet, stream: TcpStream) -> (Client, Vec<u8>) {
+        assert_eq!(packet.kind(), CONNECT, "the first packet of a client [MQTT-3.1.0-1]");
+        let mut cursor = Cursor::new(&packet.body);
+        cursor.text();
+        let version = if cursor.byte() == 5 { V5 } else { V4 };
+        let clean = cursor.byte() & 0x02 != 0;
+        cursor.short();
+        let properties = if version == V5 { Properties::read(&mut cursor) } else { Properties::new() };
+        let client_id = cursor.text();
+        let keeps = if version == V5 { properties.number(id::SESSION_EXPIRY).unwrap_or(0) > 0 } else { !clean };
+
+        self.take_over(&client_id);
+        if clean || self.forgets {
+            self.sessions.remove(&client_id);
+        }
+        let present = self.sessions.contains_key(&client_id);
+        self.sessions.entry(client_id.clone()).or_default();
+        *self.connects.entry(client_id.clone()).or_default() += 1;
+        self.next += 1;
+        self.connections.insert(self.next, Connection { client_id: client_id.clone(), stream });
+        let body: &[u8] = if version == V5 { &[present.into(), 0, 0] } else { &[present.into(), 0] };
+        (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, body))
+    }
+
+    fn take_over(&mut self, client_id: &str) {
+        let before = self.connections.len();
+        self.connections.retain(|_, connection| {
+            let stays = connection.client_id != client_id;
+            if !stays {
+                let _ = connection.stream.shutdown(Shutdown::Both);
+            }
+            stays
+        });
+        self.takeovers += before - self.connections.len();
+    }
+
+    /// What the client's packet is answered with. `None` when it has left, or was taken over.
+    pub fn answer(&mut self, client: &Client, packet: &Packet) -> Option<Vec<u8>> {
+        self.connections.get(&client.number).filter(|_| !self.away)?;
+        let answer = match packet.kind() {
+            PUBLISH => self.publish(client, packet.delivered(client.version)),
+            PUBREL => {
+                self.session(client).remove(&packet.packet_id());
+                wire::ack(PUBCOMP, packet.packet_id())
+            }
+            // A bridge makes sure that it is not subscribed to what it sends.
+            UNSUBSCRIBE => wire::packet(UNSUBACK << 4, &packet.packet_id().to_be_bytes()),
+            PINGREQ => return Some(b"\xD0\0".to_vec()),
+            wire::DISCONNECT => return None,
+            kind => panic!("a client without subscriptions does not send packets of type {kind}"),
+        };
+        if self.holds_acks {
+            self.held.push((client.number, answer));
+            return Some(Vec::new());
+        }
+        Some(answer)
+    }
+
+    fn publish(&mut self, client: &Client, delivered: Delivered) -> Vec<u8> {
+        let (qos, packet_id) = (delivered.qos, delivered.packet_id);
+        if qos < 2 || self.session(client).insert(packet_id) {
+            self.arrivals.push(delivered);
+        }
+        match qos {
+            0 => Vec::new(),
+            1 => wire::ack(PUBACK, packet_id),
+            _ => wire::ack(PUBREC, packet_id),
+        }
+    }
+
+    fn session(&mut self, client: &Client) -> &mut BTreeSet<u16> {
+        self.sessions.entry(client.client_id.clone()).or_default()
+    }
+
+    pub fn disconnected(&mut self, client: &Client) {
+        // One that was taken over has nothing to forget: the session is another connection's.
+        if self.connections.remove(&client.number).is_some() && !client.keeps {
+            self.sessions.remove(&client.client_id);
+        }
+    }
+
+    pub fn hold(&mut self, hold: bool) {
+        self.holds_acks = hold;
+        if !hold {
+            for (number, ack) in std::mem::take(&mut self.held) {
+                if let Some(connection) = self.connections.get_mut(&number) {
+                    let _ = std::io::Write::write_all(&mut connection.stream, &ack);
+                }
+            }
+        }
+    }
+
+    pub fn connected(&self) -> Vec<String> {
+        self.connections.values().map(|connection| connection.client_id.clone()).collect()
+    }
+
+    pub fn disconnect_all(&mut self) {
+        self.connections.values().for_each(|connection| drop(connection.stream.shutdown(Shutdown::Both)));
+    }
+}
