@@ -19,7 +19,6 @@ mod closed;
 mod device;
 mod drain;
 mod figures;
-mod machine;
 mod open;
 mod payload;
 mod rest;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use crate::chart;
 use crate::closed::Closed;
 use crate::figures::{Latency, Throughput, median};
-use crate::machine;
 use crate::open::Open;
 use crate::system::Kind;
+
+use tidegate_tests::machine;
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -108,8 +109,9 @@ fn latency(open: Open, rounds: usize) -> LatencyLine {
 
 fn text(lines: &[Line], latencies: &[LatencyLine], options: &Options) -> String {
     let mut text = format!(
-        "{}. Medians of {} rounds of {} s, systems taking turns; 256 B of JSON, parsed, filtered and converted by a plugin here, forwarded as it is by mosquitto.\n\n",
+        "{}; {}. Medians of {} rounds of {} s, systems taking turns; 256 B of JSON, parsed, filtered and converted by a plugin here, forwarded as it is by mosquitto.\n\n",
         machine::describe(),
+        machine::mosquitto(),
         options.rounds,
         options.seconds
     );

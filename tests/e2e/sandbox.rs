@@ -149,8 +149,9 @@ fn nine_healthy_bindings_hardly_notice_one_that_spins() {
         (0..9).map(|number| Raw::clean(gateway.address(), V4, &format!("device-{number}"))).collect();
     let mut villain = Raw::clean(gateway.address(), V4, "villain");
     p99(&mut devices);
-    // Whatever else the machine does makes the ratio worse, never better: one good measurement of three is enough.
-    let within = (0..3).any(|_| {
+    // Whatever else the machine does makes the ratio worse, never better, and other tests run beside this one: one good
+    // measurement is enough. A gateway without the pool for slow lanes has none.
+    let within = (0..8).any(|_| {
         let (quiet, beside) = medians(&mut devices, &mut villain);
         println!("p99 of nine healthy bindings: {quiet:?} alone, {beside:?} beside one that spins");
         beside <= 2 * quiet

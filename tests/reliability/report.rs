@@ -77,19 +77,10 @@ pub fn write(reports: &[Report]) {
     println!("\nwritten to docs/reliability.md");
 }
 
-/// What the figures were measured on; no names.
+/// What the figures were measured on.
 fn machine() -> String {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kib = memory.lines().next().and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0);
-    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let built = if cfg!(debug_assertions) { "without optimisation" } else { "with optimisation" };
-    let (gib, file_system) = (kib.div_ceil(1 << 20), file_system());
-    let arch = std::env::consts::ARCH;
-    format!(
-        "{cores} cores ({arch}), {gib} GiB, Linux {}, {file_system}; the gateway was built {built}.\n",
-        kernel.trim()
-    )
+    format!("{}, {}; the gateway was built {built}.\n", tidegate_tests::machine::describe(), file_system())
 }
 
 /// Of the folder in which the gateways keep their data.

@@ -28,6 +28,7 @@ pub mod driver;
 pub mod eventually;
 pub mod fleet;
 pub mod gateway;
+pub mod machine;
 pub mod moments;
 pub mod mosquitto;
 pub mod mounted;
