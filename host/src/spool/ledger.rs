@@ -1,6 +1,8 @@
 //! The books: what was committed and waits for the log, and what each upstream has to send. Plain data behind the spool's
 //! mutex, between the threads that commit, the committer, the refill and the senders.
 
+mod ended;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -119,49 +121,6 @@ impl Ledger {
         std::mem::take(&mut self.incoming)
     }
 
-    /// Outputs that will not come into the log.
-    pub fn give_up(&mut self, outputs: usize, fate: Fate) {
-        self.unplaced = self.unplaced.saturating_sub(outputs);
-        fate.counter(&self.counters).add(outputs as u64);
-    }
-
-    /// Takes the oldest of an upstream away unsent, below a number. Returns how many they were.
-    pub fn drop_below(&mut self, upstream: usize, below: u64, fate: Fate) -> u64 {
-        let Some(line) = self.lines.get_mut(upstream) else { return 0 };
-        let dropped = line.drop_below(below);
-        self.notes.all_done(upstream, &dropped);
-        let count = dropped.count_in(0..u64::MAX);
-        self.count(upstream, fate, count);
-        count
-    }
-
-    /// Takes one away, unless it may have been sent.
-    pub fn drop_unsent(&mut self, upstream: usize, number: u64, fate: Fate) -> bool {
-        let is_dropped = self.lines.get_mut(upstream).is_some_and(|line| line.drop_unsent(number));
-        if is_dropped {
-            self.count(upstream, fate, 1);
-            self.notes.done(upstream, number);
-        }
-        is_dropped
-    }
-
-    /// Nobody can read these in the log any more. What is in memory can still be sent.
-    pub fn lose(&mut self, upstream: usize, numbers: &[u64]) {
-        for number in numbers {
-            if self.lines.get(upstream).is_some_and(|line| !line.is_on_shelf(*number)) {
-                self.drop_unsent(upstream, *number, Fate::Corrupt);
-            }
-        }
-    }
-
-    /// Forgets an upstream that is not configured. `None` when it is, or was never met.
-    pub fn forget(&mut self, upstream: usize) -> Option<u64> {
-        let line = self.lines.get(upstream).filter(|line| line.is_orphan)?;
-        let count = self.drop_below(upstream, line.end(), Fate::Purged);
-        self.notes.end_session(upstream);
-        Some(count)
-    }
-
     /// Some of it stands elsewhere in the log now.
     pub fn rehome(&mut self, upstream: usize, track: &Track) {
         if let Some(line) = self.lines.get_mut(upstream) {
@@ -183,14 +142,6 @@ impl Ledger {
     pub fn place_qos0(&mut self, output: Output) {
         self.unplaced = self.unplaced.saturating_sub(1);
         self.ring(output);
-    }
-
-    /// A message that no segment has room for.
-    pub fn refuse(&mut self, output: &Output) {
-        if !self.is_message(output) {
-            return self.counters.letters_dropped.increment();
-        }
-        self.give_up(1, Fate::Oversize);
     }
 
     fn ring(&mut self, Output { upstream, message, arrived }: Output) {
@@ -284,12 +235,6 @@ impl Ledger {
         let lines = self.lines.iter().enumerate();
         let configured = lines.filter(|(line, of)| Some(*line) != self.dead_letters && !of.is_orphan);
         self.unplaced + configured.map(|(_, line)| line.len()).sum::<usize>()
-    }
-
-    fn count(&self, upstream: usize, fate: Fate, count: u64) {
-        let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
-        let counter = if is_letter { &self.counters.letters_dropped } else { fate.counter(&self.counters) };
-        counter.add(count);
     }
 
     fn is_message(&self, output: &Output) -> bool {

@@ -91,6 +91,52 @@ fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_wai
     bench.balance();
 }
 
+fn change(bench: &Bench, ticket: u64, change: Change) {
+    let receipt = Receipt::new(ticket, bench.done.clone());
+    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: vec![] });
+}
+
+fn received(packet_id: u16) -> Key {
+    Key::Qos2 { client: "device".into(), packet_id }
+}
+
+#[test]
+fn changes_alone_pass_a_full_share_but_not_the_held_message_that_they_are_about() {
+    let mut bench = open(2, small());
+    let held = fill(&mut bench, 0, 1);
+    bench.commit_with(5001, &[(0, Q2, &heavy(5001))], vec![Change::put(received(1), "q")]);
+    change(&bench, 5002, Change::put(received(2), "q"));
+    change(&bench, 5003, Change::delete(received(1)));
+    change(&bench, 5004, Change::put(Key::Session { client: "other".into() }, "s"));
+    assert_eq!(bench.acks(), [5002, 5004]);
+    while bench.complete_first(0) {}
+    assert_eq!(bench.acks(), [held, 5001, 5003]);
+    let left: Vec<Key> = bench.reopen().restored.state.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(left, [received(2), Key::Session { client: "other".into() }], "no identity is left over");
+}
+
+/// Their archive may be without room: they fill the log as anybody, and neither make room nor become too old.
+#[test]
+fn dead_letters_have_no_share_and_are_never_dropped_for_messages() {
+    let policy = config::Spool { when_full: WhenFull::DropOldest, max_age: Some(Duration::ZERO), ..small() };
+    let names = vec!["one", DEAD_LETTERS];
+    let mut bench = Bench::open(SimDisk::default(), names, config::Spool { max_age: None, ..policy.clone() }).unwrap();
+    for ticket in 1..=20 {
+        commit_alone(&bench, ticket, &[(1, Q1, &heavy(ticket))]);
+    }
+    for ticket in 21..=200 {
+        bench.commit(ticket, &[(0, Q1, &heavy(ticket))]);
+    }
+    assert_eq!(bench.acks(), (1..=200).collect::<Vec<_>>());
+    assert!(bench.counters.dropped_full.get() > 0);
+    bench.balance();
+    bench.config = policy;
+    let bench = bench.reopen();
+    bench.balance();
+    assert_eq!(numbers(&bench, 1), (1..=20).collect::<Vec<_>>());
+    assert_eq!(bench.counters.letters_dropped.get(), 0);
+}
+
 #[test]
 fn the_oldest_go_in_whole_segments_and_only_what_was_not_sent() {
     for upstreams in [1, 2] {

@@ -189,14 +189,38 @@ fn a_body_that_looks_like_frames_is_not_taken_for_some_when_its_own_frame_is_dam
     assert_eq!(records(&open(&disk).2), [b"after"]);
 }
 
-#[test]
-fn a_newer_format_is_refused_by_its_number() {
-    let (disk, _) = written();
-    disk.edit(&segment(2), |bytes| {
-        bytes[8] = 9;
+/// Makes a file say that it is of another format, as one who writes that would.
+fn set_format(disk: &SimDisk, file: &Path, format: u8) {
+    disk.edit(file, |bytes| {
+        bytes[8] = format;
         let check = crc32fast::hash(&[&bytes[..12], &bytes[16..64]].concat());
         bytes[12..16].copy_from_slice(&check.to_le_bytes());
     });
+}
+
+#[test]
+fn a_log_of_the_format_before_is_read_and_goes_on_in_the_present_one() {
+    let (disk, written) = written();
+    let format = |file: &Path| {
+        let mut format = 0;
+        disk.edit(file, |bytes| format = u32::from(bytes[8]));
+        format
+    };
+    let files: Vec<_> = disk.files().into_iter().filter(|file| format(file) == format::FORMAT).collect();
+    files.iter().for_each(|file| set_format(&disk, file, 1));
+    let (mut log, recovery, seen) = open(&disk);
+    assert_eq!((records(&seen), recovery.quarantined.len()), (records(&written), 0));
+    let last = log.roll(Frame { kind: SNAPSHOT, body: b"" }).unwrap().segment;
+    append(&mut log, &[b"now"]);
+    assert_eq!((format(&segment(last - 1)), format(&segment(last))), (1, format::FORMAT));
+    drop(log);
+    assert_eq!(records(&open(&disk).2).last(), Some(&b"now".as_slice()));
+}
+
+#[test]
+fn a_newer_format_is_refused_by_its_number() {
+    let (disk, _) = written();
+    set_format(&disk, &segment(2), 9);
     let error = open_with(&disk, small()).err().unwrap();
     assert_eq!(
         error.to_string(),

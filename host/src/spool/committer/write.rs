@@ -1,0 +1,61 @@
+//! One write: encoded, appended, synced; and only then seen and acknowledged.
+
+use super::Committer;
+use super::room::Room;
+use crate::control::kill_point::{self, KillPoint};
+use crate::spool::Shared;
+use crate::spool::log::{AppendError, Disk, Location};
+use crate::spool::notes::Notes;
+
+impl<D: Disk> Committer<D> {
+    /// Writes the notes and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
+    pub(super) fn write(&mut self, shared: &Shared, ready: usize, room: Room) -> Result<bool, AppendError> {
+        self.batch.clear(&self.image, &self.names);
+        self.batch.notes(&self.notes, &self.names);
+        let most = self.most(room) as usize;
+        let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
+        match self.make(room) {
+            Err(AppendError::Full(shortage)) => {
+                self.is_full(room, &shortage);
+                return Ok(false);
+            }
+            room => room?,
+        }
+        let frames = self.batch.frames();
+        let locations = self.log.append(&frames)?;
+        kill_point::reach(KillPoint::Synced);
+        for (at, frame) in locations.iter().zip(&frames) {
+            self.image.apply(*at, *frame);
+        }
+        self.publish(shared, count, self.batch.of_records(&locations));
+        self.trim();
+        Ok(true)
+    }
+
+    /// Everything of this write is durable: now it may be seen, and acknowledged.
+    fn publish(&mut self, shared: &Shared, count: usize, locations: &[Location]) {
+        let mut settled = Vec::with_capacity(count);
+        let notes = std::mem::replace(&mut self.notes, Notes::new(self.names.len()));
+        self.is_dropping = false;
+        let mut ledger = shared.ledger();
+        let mut numbers = self.batch.first_numbers().to_vec();
+        for (record, at) in self.ready.drain(..count).zip(locations) {
+            for output in record.outputs {
+                match numbers.get_mut(output.upstream).filter(|_| output.is_kept(self.policy.qos0)) {
+                    Some(number) => {
+                        ledger.place(*number, output, *at);
+                        *number += 1;
+                    }
+                    None => ledger.place_qos0(output),
+                }
+            }
+            settled.push((record.receipt, record.hold));
+        }
+        ledger.confirm(notes);
+        drop(ledger);
+        for (receipt, hold) in settled {
+            receipt.resolve();
+            drop(hold);
+        }
+    }
+}

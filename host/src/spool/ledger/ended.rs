@@ -1,0 +1,63 @@
+//! What ends without an upstream: given up before the log, dropped from it, lost in it. Each end is counted once; a dead letter is
+//! no message, and has a counter of its own for all of them.
+
+use super::{Fate, Ledger, Output};
+
+impl Ledger {
+    /// Outputs that will not come into the log.
+    pub fn give_up(&mut self, outputs: usize, fate: Fate) {
+        self.unplaced = self.unplaced.saturating_sub(outputs);
+        fate.counter(&self.counters).add(outputs as u64);
+    }
+
+    /// Takes the oldest of an upstream away unsent, below a number. Returns how many they were.
+    pub fn drop_below(&mut self, upstream: usize, below: u64, fate: Fate) -> u64 {
+        let Some(line) = self.lines.get_mut(upstream) else { return 0 };
+        let dropped = line.drop_below(below);
+        self.notes.all_done(upstream, &dropped);
+        let count = dropped.count_in(0..u64::MAX);
+        self.count(upstream, fate, count);
+        count
+    }
+
+    /// Takes one away, unless it may have been sent.
+    pub fn drop_unsent(&mut self, upstream: usize, number: u64, fate: Fate) -> bool {
+        let is_dropped = self.lines.get_mut(upstream).is_some_and(|line| line.drop_unsent(number));
+        if is_dropped {
+            self.count(upstream, fate, 1);
+            self.notes.done(upstream, number);
+        }
+        is_dropped
+    }
+
+    /// Nobody can read these in the log any more. What is in memory can still be sent.
+    pub fn lose(&mut self, upstream: usize, numbers: &[u64]) {
+        for number in numbers {
+            if self.lines.get(upstream).is_some_and(|line| !line.is_on_shelf(*number)) {
+                self.drop_unsent(upstream, *number, Fate::Corrupt);
+            }
+        }
+    }
+
+    /// Forgets an upstream that is not configured. `None` when it is, or was never met.
+    pub fn forget(&mut self, upstream: usize) -> Option<u64> {
+        let line = self.lines.get(upstream).filter(|line| line.is_orphan)?;
+        let count = self.drop_below(upstream, line.end(), Fate::Purged);
+        self.notes.end_session(upstream);
+        Some(count)
+    }
+
+    /// A message that no segment has room for.
+    pub fn refuse(&mut self, output: &Output) {
+        if !self.is_message(output) {
+            return self.counters.letters_dropped.increment();
+        }
+        self.give_up(1, Fate::Oversize);
+    }
+
+    pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
+        let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
+        let counter = if is_letter { &self.counters.letters_dropped } else { fate.counter(&self.counters) };
+        counter.add(count);
+    }
+}
