@@ -57,16 +57,10 @@ fn die_at(point: &str, qos: u8, hits: usize) -> Outcome {
     }
     let by_segment = BY_SEGMENT.contains(&point);
     let padding = if by_segment { PADDING } else { 0 };
-    // Two files get their names when the first process starts.
-    let hits = if by_segment { hits % 4 } else { hits };
+    // 1, 2 and 4: some files get their names when a process starts, the others under load.
+    let hits = if by_segment { hits % 6 } else { hits };
     let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into(), ..Load::default() });
-    match point == "spool.segment_named" && hits < 2 {
-        true => drop(trial.start_in_vain(&Launch::failing(&at(point, hits)))),
-        false => {
-            trial.start(&Launch::failing(&at(point, hits)));
-            trial.wait_for_death();
-        }
-    }
+    trial.start_and_die(&Launch::failing(&at(point, hits)));
     trial.start(&Launch::default());
     trial.judge()
 }

@@ -96,6 +96,18 @@ impl Trial {
         }
     }
 
+    /// Starts one that dies by itself: under load, or before it lets a device in, which a point that is met at a start as well decides.
+    pub fn start_and_die(&mut self, how: &Launch) {
+        match Gateway::try_launch(&self.home, how) {
+            Err(Stillborn { .. }) => self.crashes += 1,
+            Ok(gateway) => {
+                self.fleet.look_at(Some(gateway.address()));
+                self.gateway = Some(gateway);
+                self.wait_for_death();
+            }
+        }
+    }
+
     /// Kills it some time from now, and perhaps the next one while it starts. How many were killed.
     pub fn kill_at_random(&mut self, moments: &mut Moments) -> usize {
         std::thread::sleep(moments.within(LONGEST));
