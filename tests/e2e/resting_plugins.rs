@@ -63,6 +63,8 @@ fn after_so_many_faults_the_plugin_rests_in_its_binding_and_in_no_other() {
     let letter = site.send("risky", "echo: I would pass");
     assert_eq!((letter.topic.as_str(), reason(&letter).as_str()), ("out/dead", "rests after too many faults"));
     assert_eq!(site.send("other", "echo").topic, "out/other", "the same plugin in another binding");
+    let status = site.gateway.home().tidegate("status", &[]);
+    assert!(status.out.contains("plugin vices in binding risky: its circuit breaker is open"), "{status:?}");
     let log = site.gateway.log().clone();
     let counters = site.gateway.stop();
     assert_eq!((counters["dead_lettered"], counters["chained"]), (4, 1));

@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::control::admin::{Request, Status, client::Admin};
+use crate::control::admin::{PluginState, Request, Status, client::Admin};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -41,11 +41,23 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         };
         writeln!(out, "upstream {}: {state}", upstream.name)?;
     }
-    for (plugin, (messages, faults)) in &status.plugins {
-        writeln!(out, "plugin {plugin}: {messages} messages, {faults} failed")?;
+    for (name, plugin) in &status.plugins {
+        write_plugin(name, plugin, out)?;
     }
     for (counter, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
         writeln!(out, "{counter}: {count}")?;
+    }
+    Ok(())
+}
+
+fn write_plugin(name: &str, plugin: &PluginState, out: &mut impl Write) -> std::io::Result<()> {
+    let PluginState { messages, faults, retries, breakers, metrics } = plugin;
+    writeln!(out, "plugin {name}: {messages} messages, {faults} failed, {retries} retries")?;
+    for (binding, state) in breakers.iter().filter(|(_, state)| *state != "closed") {
+        writeln!(out, "plugin {name} in binding {binding}: its circuit breaker is {state}")?;
+    }
+    for (metric, value) in metrics {
+        writeln!(out, "plugin {name}, {metric}: {value}")?;
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ pub use faults::Fault;
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
-pub use metrics::PluginMetrics;
+pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};
 pub use stats::{BreakerGauge, PluginStats};

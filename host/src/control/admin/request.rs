@@ -34,9 +34,19 @@ pub struct Status {
     pub waiting: usize,
     pub dead_letters: u64,
     pub upstreams: Vec<UpstreamState>,
-    /// Plugin to messages and faults.
-    pub plugins: BTreeMap<String, (u64, u64)>,
+    pub plugins: BTreeMap<String, PluginState>,
     pub counters: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PluginState {
+    pub messages: u64,
+    pub faults: u64,
+    pub retries: u64,
+    /// Binding to "closed", "open" (the plugin rests there) or "half-open" (it is being tried again).
+    pub breakers: BTreeMap<String, String>,
+    /// What the plugin counts itself.
+    pub metrics: BTreeMap<String, f64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -15,12 +15,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{Request, Response, Status, UpstreamState};
+use super::request::{PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
 use crate::egress::UpstreamStatus;
 use crate::letters::Desk;
-use crate::plugin::PluginStats;
+use crate::plugin::{Metric, PluginStats};
 use crate::spool::Spool;
 
 /// An operator and a script or two.
@@ -120,6 +120,24 @@ async fn answer(line: &[u8], state: &State) -> Response {
     }
 }
 
+// === impl PluginState ===
+
+impl PluginState {
+    fn of(stats: &PluginStats) -> Self {
+        let value = |metric| match metric {
+            Metric::Counter(count) => count as f64,
+            Metric::Gauge(value) => value,
+        };
+        Self {
+            messages: stats.messages.get(),
+            faults: stats.faults(),
+            retries: stats.retries.get(),
+            breakers: stats.breakers().into_iter().map(|(binding, state)| (binding, state.to_string())).collect(),
+            metrics: stats.metrics.snapshot().into_iter().map(|(name, metric)| (name, value(metric))).collect(),
+        }
+    }
+}
+
 // === impl State ===
 
 impl State {
@@ -137,8 +155,7 @@ impl State {
             let UpstreamStatus { connected, url, attempts, last_error } = status.borrow().clone();
             UpstreamState { name: name.clone(), connected, url, attempts, last_error }
         };
-        let plugin =
-            |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), (stats.messages.get(), stats.faults()));
+        let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
         let status = Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
