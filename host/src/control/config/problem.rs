@@ -62,7 +62,7 @@ impl Problem {
 impl Problems {
     pub fn new(file: impl Into<String>, text: impl Into<String>, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
-        Self { file: file.into(), text: text.into(), list }
+        Self { file: file.into(), text: without_passwords(&text.into()), list }
     }
 
     /// The file itself could not be read.
@@ -165,9 +165,34 @@ impl fmt::Debug for Problems {
     }
 }
 
+/// What stands between `://` and the `@` of a string, covered byte by byte: a line is drawn for whatever is wrong on it, and
+/// must not tell a password that stands there by mistake.
+fn without_passwords(text: &str) -> String {
+    let (mut covered, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(scheme) = rest.find("://") {
+        let (before, after) = rest.split_at(scheme + 3);
+        let string = after.find(['"', '\'', '\n']).and_then(|end| after.get(..end)).unwrap_or(after);
+        let user = string.rfind('@').unwrap_or(0);
+        covered.push_str(before);
+        covered.extend(std::iter::repeat_n('*', user));
+        rest = after.get(user..).unwrap_or_default();
+    }
+    covered + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_on_the_line_of_another_mistake_is_not_drawn() {
+        let text = "x = { url = [\"mqtt://u:p/\u{e4}@h\", 'mqtts://b'], y = \"mqtt://me@c\", bogus = 1 } # a@b";
+        let covered = "x = { url = [\"mqtt://******@h\", 'mqtts://b'], y = \"mqtt://**@c\", bogus = 1 } # a@b";
+        assert_eq!(without_passwords(text), covered);
+        let at = text.find("bogus").unwrap();
+        let drawn = Problems::new("f", text, vec![Problem::error(at..at + 5, "unknown")]).render(false);
+        assert!(drawn.contains(covered), "{drawn}");
+    }
 
     #[test]
     fn a_position_counts_lines_and_characters_from_one() {
