@@ -40,7 +40,7 @@ use tokio::task::JoinSet;
 
 use self::plan::Plan;
 use self::report::Report;
-use self::setup::{Workshop, parsed, stand_in_toml};
+use self::setup::{Workshop, parsed};
 use self::sink::Sink;
 use self::standin::Running;
 use self::table::Table;
@@ -82,7 +82,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 /// Built from the far end, stopped from the near one.
 async fn replay(workshop: &Workshop, plan: &Arc<Plan>) -> anyhow::Result<Report> {
     eprintln!("starting a stand-in upstream, the gateway with its plugins, and {} devices", plan.devices.len());
-    let mut stand_in = Running::start(parsed(stand_in_toml(), "stand-in.toml")?).await?;
+    let mut stand_in = Running::start(parsed(&workshop.stand_in_toml(), "stand-in.toml")?).await?;
     let config = workshop.gateway_toml(local(0), stand_in.address)?;
     let mut gateway = Running::start(parsed(&config, "demo.toml")?).await?;
     gateway.connected().await?;

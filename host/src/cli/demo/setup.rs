@@ -3,6 +3,8 @@
 //! The stand-in upstream is this very program without bindings, which is a broker and nothing more. It keeps the QoS that
 //! a message was published with, so that the sink behind it can tell.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +13,9 @@ use anyhow::Context as _;
 use super::plan::{DAMP, GATEWAY_ID, MOVED, UPSTREAM_ROOT};
 use crate::cli::plugin_build::{Built, build_plugins};
 use crate::control::config::{self, Config};
+
+/// The upstream's name, and its folder among the demo's.
+const STAND_IN: &str = "stand-in";
 
 /// What the demo runs on: components, and a folder for what is compiled of them.
 pub struct Workshop {
@@ -27,7 +32,34 @@ impl Workshop {
             .context("the demo builds the plugins that come with tidegate: run it in tidegate's own source folder")?;
         let folder = components.first().and_then(|built| built.path.parent()).unwrap_or(Path::new(""));
         let data_dir = folder.with_file_name("demo");
+        // What a demo that was interrupted had not forwarded would arrive in this one. Compiled code stays.
+        for left in ["spool", "dead-letters", STAND_IN] {
+            match fs::remove_dir_all(data_dir.join(left)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).context(format!("{} cannot be emptied", data_dir.display()));
+                }
+                _ => {}
+            }
+        }
         Ok(Self { components, data_dir })
+    }
+
+    /// A broker for the sink, with a mailbox that holds more than the devices have under way.
+    pub fn stand_in_toml(&self) -> String {
+        let data_dir = quoted(&self.data_dir.join(STAND_IN));
+        format!(
+            r#"
+[gateway]
+id = "{STAND_IN}"
+data_dir = {data_dir}
+
+[broker.listeners.stand-in]
+bind = "127.0.0.1:0"
+
+[broker.limits]
+max_queued_messages = 10000
+"#
+        )
     }
 
     pub fn gateway_toml(&self, listen: SocketAddr, upstream: SocketAddr) -> anyhow::Result<String> {
@@ -85,20 +117,6 @@ to = [{{ upstream = "stand-in", topic = "{UPSTREAM_ROOT}/{{gateway}}/{{topic}}" 
     }
 }
 
-/// A broker for the sink, with a mailbox that holds more than the devices have under way.
-pub fn stand_in_toml() -> &'static str {
-    r#"
-[gateway]
-id = "stand-in"
-
-[broker.listeners.stand-in]
-bind = "127.0.0.1:0"
-
-[broker.limits]
-max_queued_messages = 10000
-"#
-}
-
 pub fn parsed(text: &str, name: &str) -> anyhow::Result<Config> {
     Ok(config::parse(text, name, Path::new(""))?)
 }
@@ -124,7 +142,7 @@ mod tests {
         let any = SocketAddr::from(([127, 0, 0, 1], 1883));
         let gateway = parsed(&workshop.gateway_toml(any, any).unwrap(), "demo.toml").unwrap();
         assert_eq!((gateway.bindings.len(), gateway.warnings.is_empty()), (2, true), "{}", gateway.warnings);
-        let stand_in = parsed(stand_in_toml(), "stand-in.toml").unwrap();
+        let stand_in = parsed(&workshop.stand_in_toml(), "stand-in.toml").unwrap();
         assert!(stand_in.bindings.is_empty() && stand_in.warnings.is_empty(), "{}", stand_in.warnings);
     }
 }
