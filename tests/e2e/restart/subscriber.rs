@@ -134,6 +134,9 @@ fn a_session_that_expires_meanwhile_is_gone_and_its_will_is_published() {
     let heard = listener.expect_delivery();
     assert_eq!(heard.payload, "gone");
     listener.acknowledge(&heard);
+    // Its PUBACK is read, and then written: without either it would rightly be told once more.
+    listener.expect_quiet();
+    settle(&gateway);
     let (_, connack) = Raw::connect(gateway.address(), &keeping(V5, "device"));
     assert!(!connack.session_present());
     gateway.crash();
