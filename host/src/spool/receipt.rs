@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use super::Resolved;
 
 /// A share of the promise to ack one inbound message.
 ///
@@ -22,17 +22,13 @@ struct Shared {
 }
 
 enum Done {
-    /// Unbounded in type, bounded in fact: each ticket holds a place in a lane until it is resolved.
-    Ticket {
-        ticket: u64,
-        done: mpsc::UnboundedSender<u64>,
-    },
+    Ticket { ticket: u64, done: Resolved },
     Call(Mutex<Option<Box<dyn FnOnce() + Send>>>),
 }
 
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
-    pub fn new(ticket: u64, done: mpsc::UnboundedSender<u64>) -> Self {
+    pub fn new(ticket: u64, done: Resolved) -> Self {
         Self::of(Done::Ticket { ticket, done })
     }
 
@@ -73,7 +69,7 @@ impl Done {
     fn happen(&self) {
         match self {
             // A session that is gone needs no ack; its device will send the message again.
-            Self::Ticket { ticket, done } => drop(done.send(*ticket)),
+            Self::Ticket { ticket, done } => done.push(*ticket),
             Self::Call(then) => {
                 let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
                 then.into_iter().for_each(|then| then());
@@ -97,32 +93,33 @@ mod tests {
 
     #[test]
     fn the_ack_waits_for_the_last_share() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::new(7, done);
+        let acks = Resolved::default();
+        let receipt = Receipt::new(7, acks.clone());
         let share = receipt.split();
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
         share.resolve();
-        assert_eq!(acks.try_recv(), Ok(7));
+        assert_eq!(acks.try_next(), Some(7));
     }
 
     #[test]
     fn a_share_that_is_lost_never_acks() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::new(7, done);
+        let acks = Resolved::default();
+        let receipt = Receipt::new(7, acks.clone());
         drop(receipt.split());
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
     }
 
     #[test]
     fn a_call_happens_once_when_all_of_it_is_safe() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::call(move || done.send(7).unwrap());
+        let acks = Resolved::default();
+        let done = acks.clone();
+        let receipt = Receipt::call(move || done.push(7));
         let share = receipt.split();
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
         share.resolve();
-        assert_eq!(acks.try_recv(), Ok(7));
+        assert_eq!(acks.try_next(), Some(7));
     }
 }

@@ -1,6 +1,7 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::control::cork::cork;
 use crate::ingress::session::Changed;
 use crate::spool::{Change, Receipt};
 
@@ -10,6 +11,7 @@ const COPY_BELOW: usize = 2 * 1024;
 impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
+        let _turn = cork();
         while !self.is_paused() && self.process_next()? {}
         Ok(())
     }

@@ -22,8 +22,6 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
@@ -35,7 +33,7 @@ pub use subscriptions::{Changed, Subscriptions};
 use super::codec::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
-use crate::spool::{Change, Receipt};
+use crate::spool::{Change, Receipt, Resolved};
 use crate::topic::TopicName;
 
 #[derive(Debug)]
@@ -45,7 +43,7 @@ pub struct Session {
     pub subscriptions: Subscriptions,
     exchanges: Exchanges,
     outbound: Outbound,
-    done: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    resolved: Resolved,
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
     link: Link,
@@ -104,7 +102,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
-            done: mpsc::unbounded_channel(),
+            resolved: Resolved::default(),
             finished: Vec::new(),
             link,
         };
@@ -130,13 +128,13 @@ impl Session {
     }
 
     /// The next ticket whose outcome is safe; then call [`Session::acknowledge`].
-    pub async fn next_done(&mut self) -> Option<u64> {
-        self.done.1.recv().await
+    pub async fn next_done(&self) -> u64 {
+        self.resolved.next().await
     }
 
     /// A ticket that is there already.
-    pub fn try_next_done(&mut self) -> Option<u64> {
-        self.done.1.try_recv().ok()
+    pub fn try_next_done(&self) -> Option<u64> {
+        self.resolved.try_next()
     }
 
     /// The acks that may leave now.
@@ -152,7 +150,7 @@ impl Session {
 
     /// A packet that leaves when what the receipt is given to is safe.
     pub fn hold(&mut self, packet: Packet) -> Receipt {
-        Receipt::new(self.exchanges.hold(packet), self.done.0.clone())
+        Receipt::new(self.exchanges.hold(packet), self.resolved.clone())
     }
 
     /// Whether so many packets wait for what is being written that reading should pause.

@@ -61,7 +61,7 @@ impl Session {
             }
             Arrival::New { ticket } => {
                 self.check_quota()?;
-                let receipt = Receipt::new(ticket, self.done.0.clone());
+                let receipt = Receipt::new(ticket, self.resolved.clone());
                 let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
                 Ok(vec![Action::Accept { message, receipt, identity }])
             }
