@@ -9,11 +9,12 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{AcquireError, Semaphore, TryAcquireError};
 
 use crate::chain::{LANE_CAPACITY, Lane};
 use crate::control::config;
 use crate::message::{Message, QoS};
+use crate::spool::Hold;
 
 /// The memory of the inputs of one binding that wait for their records, and that of its QoS 0 inputs in the lane.
 const MAX_KIB: u32 = 16 * 1_024;
@@ -34,9 +35,9 @@ pub struct Places {
 #[derive(Debug, Default)]
 pub struct Held {
     /// Until its chains are done.
-    pub chain: Vec<OwnedSemaphorePermit>,
+    pub chain: Hold,
     /// Until its record is admitted.
-    pub record: Vec<OwnedSemaphorePermit>,
+    pub record: Hold,
 }
 
 impl Places {
@@ -65,11 +66,7 @@ impl Places {
         Ok(())
     }
 
-    fn of<'a>(
-        &self,
-        message: &Message,
-        held: &'a mut Held,
-    ) -> Option<(&Arc<Semaphore>, &'a mut Vec<OwnedSemaphorePermit>)> {
+    fn of<'a>(&self, message: &Message, held: &'a mut Held) -> Option<(&Arc<Semaphore>, &'a mut Hold)> {
         if message.qos > QoS::AtMostOnce || self.keeps_all {
             Some((&self.kept, &mut held.record))
         } else {
@@ -81,7 +78,7 @@ impl Places {
 impl Held {
     /// The chains are done: what the record keeps. A plugin may have made QoS 1 of QoS 0; the places in the lanes then bound
     /// those records.
-    pub fn for_record(self, keeps_something: bool) -> Vec<OwnedSemaphorePermit> {
+    pub fn for_record(self, keeps_something: bool) -> Hold {
         if self.record.is_empty() && keeps_something { self.chain } else { self.record }
     }
 }

@@ -23,8 +23,9 @@ use super::ready::{Pool, Ready};
 use super::standing::{Standing, Stopwatch};
 use super::verdict::Envelope;
 
-/// Jobs that should wait in one lane at most, for whoever pushes: about a tenth of a second of a plugin that parses JSON. More would only make latency.
-pub const LANE_CAPACITY: usize = 1_024;
+/// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
+/// that parses JSON. More would only make latency.
+pub const LANE_CAPACITY: usize = 4_096;
 
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {

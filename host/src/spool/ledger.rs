@@ -102,7 +102,12 @@ impl Ledger {
         self.unplaced += outputs.len();
         self.unawaited += 1;
         let outputs = outputs.collect();
-        self.incoming.push_back(Record { outputs, changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() });
+        self.incoming.push_back(Record {
+            outputs,
+            changes: Vec::new(),
+            receipt: Receipt::none(),
+            hold: Default::default(),
+        });
         self.news.stir();
     }
 

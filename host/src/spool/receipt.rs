@@ -12,8 +12,17 @@ use super::Resolved;
 /// [`Receipt::split`] and gives it back with [`Receipt::resolve`]. When the last share is given back, the ticket goes to the
 /// connection that waits for it, which then acks. A share that is dropped instead is never resolved and the ack is never
 /// sent: the device keeps the message and sends it again. Losing a share is therefore safe; inventing one is not possible.
-#[derive(Debug)]
-pub struct Receipt(Option<Arc<Shared>>);
+#[derive(Debug, Default)]
+pub struct Receipt(Share);
+
+#[derive(Debug, Default)]
+enum Share {
+    #[default]
+    None,
+    /// The whole promise, as usual.
+    All(Done),
+    One(Arc<Shared>),
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -29,37 +38,42 @@ enum Done {
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
     pub fn new(ticket: u64, done: Resolved) -> Self {
-        Self::of(Done::Ticket { ticket, done })
+        Self(Share::All(Done::Ticket { ticket, done }))
     }
 
     /// Something to do as soon as it is safe, on the thread that made it safe: it must be short, and commit nothing.
     pub fn call(then: impl FnOnce() + Send + 'static) -> Self {
-        Self::of(Done::Call(Mutex::new(Some(Box::new(then)))))
+        Self(Share::All(Done::Call(Mutex::new(Some(Box::new(then))))))
     }
 
     /// Nobody waits: QoS 0, and what the gateway itself says.
     pub fn none() -> Self {
-        Self(None)
+        Self(Share::None)
     }
 
     /// One more share of the same promise.
-    pub fn split(&self) -> Self {
-        if let Some(shared) = &self.0 {
-            shared.outstanding.fetch_add(1, Ordering::Relaxed);
-        }
-        Self(self.0.clone())
+    pub fn split(&mut self) -> Self {
+        let shared = match std::mem::take(&mut self.0) {
+            Share::None => return Self::none(),
+            Share::All(done) => Arc::new(Shared { outstanding: AtomicUsize::new(1), done }),
+            Share::One(shared) => shared,
+        };
+        shared.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.0 = Share::One(shared.clone());
+        Self(Share::One(shared))
     }
 
     /// This share is safe.
     pub fn resolve(self) {
-        let Some(shared) = self.0 else { return };
-        if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            shared.done.happen();
+        match self.0 {
+            Share::None => {}
+            Share::All(done) => done.happen(),
+            Share::One(shared) => {
+                if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    shared.done.happen();
+                }
+            }
         }
-    }
-
-    fn of(done: Done) -> Self {
-        Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), done })))
     }
 }
 
@@ -94,7 +108,7 @@ mod tests {
     #[test]
     fn the_ack_waits_for_the_last_share() {
         let acks = Resolved::default();
-        let receipt = Receipt::new(7, acks.clone());
+        let mut receipt = Receipt::new(7, acks.clone());
         let share = receipt.split();
         receipt.resolve();
         assert!(acks.try_next().is_none());
@@ -105,7 +119,7 @@ mod tests {
     #[test]
     fn a_share_that_is_lost_never_acks() {
         let acks = Resolved::default();
-        let receipt = Receipt::new(7, acks.clone());
+        let mut receipt = Receipt::new(7, acks.clone());
         drop(receipt.split());
         receipt.resolve();
         assert!(acks.try_next().is_none());
@@ -115,7 +129,7 @@ mod tests {
     fn a_call_happens_once_when_all_of_it_is_safe() {
         let acks = Resolved::default();
         let done = acks.clone();
-        let receipt = Receipt::call(move || done.push(7));
+        let mut receipt = Receipt::call(move || done.push(7));
         let share = receipt.split();
         receipt.resolve();
         assert!(acks.try_next().is_none());

@@ -70,6 +70,8 @@ struct Connection<R, W> {
     /// What the device left behind, should it vanish.
     ending: Ending,
     max_expiry: Duration,
+    /// Of the last message.
+    origin: Arc<Origin>,
 }
 
 enum Event {

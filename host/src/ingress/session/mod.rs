@@ -22,6 +22,8 @@ mod subscriptions;
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
@@ -59,6 +61,12 @@ pub struct Link {
     pub peer_receive_maximum: u16,
     aliases: Aliases,
 }
+
+/// Usually one, or none.
+pub type Actions = SmallVec<[Action; 1]>;
+
+/// Those that may leave now: usually one.
+pub type Packets = SmallVec<[Packet; 1]>;
 
 /// What the connection has to do.
 #[derive(Debug)]
@@ -138,7 +146,7 @@ impl Session {
     }
 
     /// The acks that may leave now.
-    pub fn acknowledge(&mut self, ticket: u64) -> Vec<Packet> {
+    pub fn acknowledge(&mut self, ticket: u64) -> Packets {
         let packets = self.exchanges.done(ticket, Reason::SUCCESS);
         for packet in &packets {
             if let Packet::PubRel(ack) = packet {

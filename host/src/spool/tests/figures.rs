@@ -17,7 +17,12 @@ async fn commit(spool: &Spool, messages: usize, group: usize, text: &str) {
             acks.next().await;
         }
         let receipt = Receipt::new(ticket as u64, acks.clone());
-        spool.commit(Record { outputs: vec![output(&(0, Q1, text))], changes: vec![], receipt, hold: vec![] });
+        spool.commit(Record {
+            outputs: vec![output(&(0, Q1, text))],
+            changes: vec![],
+            receipt,
+            hold: Default::default(),
+        });
     }
     for _ in 0..group {
         acks.next().await;

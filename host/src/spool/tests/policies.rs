@@ -27,7 +27,7 @@ fn commit_alone(bench: &Bench, ticket: u64, outputs: &[(usize, QoS, &str)]) {
 
 fn commit_in(bench: &Bench, binding: &Arc<Semaphore>, ticket: u64, outputs: &[(usize, QoS, &str)]) {
     let outputs = outputs.iter().map(output).collect();
-    let hold = vec![binding.clone().try_acquire_owned().unwrap()];
+    let hold = Hold::from_iter([binding.clone().try_acquire_owned().unwrap()]);
     let receipt = Receipt::new(ticket, bench.acks.clone());
     bench.spool.commit(Record { outputs, changes: vec![], receipt, hold });
 }
@@ -90,7 +90,7 @@ fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_wai
 
 fn change(bench: &Bench, ticket: u64, change: Change) {
     let receipt = Receipt::new(ticket, bench.acks.clone());
-    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: vec![] });
+    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: Default::default() });
 }
 
 fn received(packet_id: u16) -> Key {
@@ -176,7 +176,12 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
     for number in 0..400 {
         let arrived = if number < 350 { long_ago } else { Instant::now() };
         let output = Output { upstream: 0, message: message(Q1, &format!("{number:0>50000}")), arrived };
-        bench.spool.commit(Record { outputs: vec![output], changes: vec![], receipt: Receipt::none(), hold: vec![] });
+        bench.spool.commit(Record {
+            outputs: vec![output],
+            changes: vec![],
+            receipt: Receipt::none(),
+            hold: Default::default(),
+        });
     }
     bench = bench.reopen();
     bench.spool.shared.stir();

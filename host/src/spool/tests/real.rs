@@ -25,7 +25,7 @@ async fn a_crowd_is_acknowledged_and_found_again() {
                 for n in 0..500 {
                     let outputs = vec![output(&(0, Q1, &format!("{thread} {n}")))];
                     let receipt = Receipt::new(thread * 1000 + n, acks.clone());
-                    spool.commit(Record { outputs, changes: vec![], receipt, hold: vec![] });
+                    spool.commit(Record { outputs, changes: vec![], receipt, hold: Default::default() });
                 }
             })
         })
@@ -56,7 +56,7 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
         outputs: vec![output(&(0, Q2, "a"))],
         changes: vec![],
         receipt: Receipt::none(),
-        hold: vec![],
+        hold: Default::default(),
     });
     let queue = spool.queue(0);
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
@@ -98,7 +98,12 @@ async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
     let died = spool.died();
     for ticket in 0..2 {
         let receipt = Receipt::new(ticket, acks.clone());
-        spool.commit(Record { outputs: vec![output(&(0, Q1, "a"))], changes: vec![], receipt, hold: vec![] });
+        spool.commit(Record {
+            outputs: vec![output(&(0, Q1, "a"))],
+            changes: vec![],
+            receipt,
+            hold: Default::default(),
+        });
     }
     let reason = tokio::time::timeout(PATIENCE, died).await.unwrap();
     assert!(reason.contains("cannot be written"), "{reason}");
