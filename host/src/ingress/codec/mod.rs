@@ -33,7 +33,7 @@ mod inbound;
 mod outbound;
 mod packet;
 mod properties;
-mod publish;
+pub(crate) mod publish;
 mod reason;
 mod topic;
 mod walk;

@@ -62,7 +62,7 @@ pub(super) fn decode(
 }
 
 /// Appends nothing when the message has no place in an MQTT packet: its `size` then says `usize::MAX`.
-pub(super) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
+pub(crate) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
     let Some(layout) = Layout::of(publish, version) else { return };
     out.reserve(wire::packet_size(layout.remaining).unwrap_or_default());
     let dup = publish.dup && publish.qos != QoS::AtMostOnce;
@@ -76,7 +76,7 @@ pub(super) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
     out.bytes(&publish.payload);
 }
 
-pub(super) fn size(publish: &Publish, version: Version) -> usize {
+pub(crate) fn size(publish: &Publish, version: Version) -> usize {
     Layout::of(publish, version).and_then(|layout| wire::packet_size(layout.remaining)).unwrap_or(usize::MAX)
 }
 
