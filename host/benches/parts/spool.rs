@@ -18,8 +18,8 @@ use crate::shared::messages::{json, message};
 
 const GROUPS: [usize; 4] = [1, 16, 256, 4096];
 
-/// Of a drain and of a start.
-const BACKLOG: usize = 50_000;
+/// Of a drain and of a start. Memory holds the first tenth of it, the rest is read from the log.
+const BACKLOG: usize = 200_000;
 
 /// As much as the window of an upstream lets egress read at once.
 const READ_AT_ONCE: usize = 100;

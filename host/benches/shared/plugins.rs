@@ -13,7 +13,7 @@ use super::native;
 /// Builds and compiles them, once, before anything is measured.
 pub fn build() {
     binary::plugins();
-    for plugin in [forwarding(), reading(), vices()] {
+    for plugin in [forwarding(), replacing(), reading(), vices()] {
         drop(instance(&plugin));
     }
 }

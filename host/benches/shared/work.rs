@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 use tidegate::chain::Outcome;
 use tidegate::message::QoS;
+use tidegate::plugin::LoadedPlugin;
 use tidegate::spool::{decode_message, encode_message};
 use tidegate_tests::wire::Version;
 
@@ -20,16 +21,17 @@ pub struct Work {
 pub type Round = Box<dyn FnMut()>;
 
 /// In the order in which a message meets it.
-pub const ALL: [Work; 12] = [
+pub const ALL: [Work; 13] = [
     Work { name: "decode, MQTT 3.1.1, QoS 1", messages: BATCH, prepare: || decode(Version::V4) },
     Work { name: "decode, MQTT 5, QoS 1", messages: BATCH, prepare: || decode(Version::V5) },
     Work { name: "encode, MQTT 3.1.1, QoS 1", messages: BATCH, prepare: || encode(Version::V4) },
     Work { name: "match: search 10,000 filters", messages: BATCH, prepare: search },
     Work { name: "match: look up, 10,000 bindings", messages: BATCH, prepare: look_up },
-    Work { name: "plugin: forward, alone", messages: 1, prepare: || forward(1) },
-    Work { name: "plugin: forward, 32 in a batch", messages: BATCH, prepare: || forward(BATCH) },
-    Work { name: "plugin: JSON, alone", messages: 1, prepare: || json(1) },
-    Work { name: "plugin: JSON, 32 in a batch", messages: BATCH, prepare: || json(BATCH) },
+    Work { name: "plugin: forward, alone", messages: 1, prepare: || cross(plugins::forwarding(), 1) },
+    Work { name: "plugin: forward, 32 in a batch", messages: BATCH, prepare: || cross(plugins::forwarding(), BATCH) },
+    Work { name: "plugin: replace, 32 in a batch", messages: BATCH, prepare: || cross(plugins::replacing(), BATCH) },
+    Work { name: "plugin: JSON, alone", messages: 1, prepare: || cross(plugins::reading(), 1) },
+    Work { name: "plugin: JSON, 32 in a batch", messages: BATCH, prepare: || cross(plugins::reading(), BATCH) },
     Work { name: "the same JSON, native", messages: BATCH, prepare: native },
     Work { name: "chain: JSON, 32 in a batch", messages: BATCH, prepare: chain },
     Work { name: "spool: encode and decode", messages: BATCH, prepare: spool },
@@ -61,13 +63,8 @@ fn look_up() -> Round {
     Box::new(move || bindings::look_up(&table, &names))
 }
 
-fn forward(count: usize) -> Round {
-    let (mut instance, batch) = (plugins::instance(&plugins::forwarding()), messages::batch(&messages::json(), count));
-    Box::new(move || plugins::cross(&mut instance, &batch))
-}
-
-fn json(count: usize) -> Round {
-    let (mut instance, batch) = (plugins::instance(&plugins::reading()), messages::batch(&messages::json(), count));
+fn cross(plugin: LoadedPlugin, count: usize) -> Round {
+    let (mut instance, batch) = (plugins::instance(&plugin), messages::batch(&messages::json(), count));
     Box::new(move || plugins::cross(&mut instance, &batch))
 }
 
