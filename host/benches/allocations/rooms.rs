@@ -12,10 +12,9 @@ use tidegate::control::counters::Counters;
 use tidegate::egress::{self, Prepared};
 use tidegate::message::{Message, Origin, QoS};
 use tidegate::setup;
-use tidegate::spool::{Output, Receipt, Record, Spool};
+use tidegate::spool::{Output, Receipt, Record, Resolved, Spool};
 use tidegate_tests::binary;
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::config;
@@ -41,12 +40,12 @@ pub fn rows() -> Vec<Row> {
     for (name, with_plugin) in [("bindings and spool, QoS 1", false), ("the same with lane and JSON plugin", true)] {
         let rooms = Rooms::new(with_plugin);
         let message = message(&json(), QoS::AtLeastOnce);
-        rooms.dispatch(&message);
-        rows.push(row(name, MESSAGES, || rooms.dispatch(&message)));
+        rooms.dispatch(&message, &runtime);
+        rows.push(row(name, MESSAGES, || rooms.dispatch(&message, &runtime)));
     }
     for (name, qos) in [("QoS 0", QoS::AtMostOnce), ("QoS 1", QoS::AtLeastOnce), ("QoS 2", QoS::ExactlyOnce)] {
         let (rooms, message) = (Rooms::new(false), message(&json(), qos));
-        let commit = row(&format!("spool: until it is safe, {name}"), MESSAGES, || rooms.commit(&message));
+        let commit = row(&format!("spool: until it is safe, {name}"), MESSAGES, || rooms.commit(&message, &runtime));
         let egress = row(&format!("egress: until it is acknowledged, {name}"), MESSAGES, || rooms.forward(&runtime));
         rows.extend([commit, egress]);
     }
@@ -76,31 +75,30 @@ impl Rooms {
     }
 
     /// As a connection does it, a read's worth at once.
-    fn dispatch(&self, message: &Message) {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let client: Arc<str> = "device".into();
+    fn dispatch(&self, message: &Message, runtime: &Runtime) {
+        let (acks, client): (_, Arc<str>) = (Resolved::default(), "device".into());
         for _ in 0..MESSAGES / BATCH {
+            let origin = Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0 });
             for ticket in 0..BATCH as u64 {
-                let origin = Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0 });
-                let (arrived, receipt) = (Instant::now(), Receipt::new(ticket, done.clone()));
-                let (message, changes) = (message.clone(), Vec::new());
+                let (message, origin, arrived) = (message.clone(), origin.clone(), Instant::now());
+                let (receipt, changes) = (Receipt::new(ticket, acks.clone()), Vec::new());
                 let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
                 let pending = self.dispatcher.receive(inbound).expect("a binding that matches");
                 assert!(self.dispatcher.try_start(pending).is_ok(), "a place in the lane");
             }
-            (0..BATCH).for_each(|_| assert!(acks.blocking_recv().is_some()));
+            (0..BATCH).for_each(|_| drop(runtime.block_on(acks.next())));
         }
     }
 
-    fn commit(&self, message: &Message) {
-        let (done, mut acks) = mpsc::unbounded_channel();
+    fn commit(&self, message: &Message, runtime: &Runtime) {
+        let acks = Resolved::default();
         for _ in 0..MESSAGES / BATCH {
             for ticket in 0..BATCH as u64 {
                 let output = Output { upstream: 0, message: message.clone(), arrived: Instant::now() };
-                let receipt = Receipt::new(ticket, done.clone());
-                self.spool.commit(Record { outputs: vec![output], changes: Vec::new(), receipt, hold: Vec::new() });
+                let receipt = Receipt::new(ticket, acks.clone());
+                self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }
-            (0..BATCH).for_each(|_| assert!(acks.blocking_recv().is_some()));
+            (0..BATCH).for_each(|_| drop(runtime.block_on(acks.next())));
         }
     }
 

@@ -85,7 +85,7 @@ fn commit(spool: &Spool, message: &Message, count: usize) {
         let safe = safe.clone();
         let output = Output { upstream: 0, message: message.clone(), arrived: Instant::now() };
         let receipt = Receipt::call(move || safe.send(()).unwrap_or(()));
-        spool.commit(Record { outputs: vec![output], changes: Vec::new(), receipt, hold: Vec::new() });
+        spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
     }
     drop(safe);
     assert_eq!(all.iter().count(), count, "the spool died");
