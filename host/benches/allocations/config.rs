@@ -24,6 +24,7 @@ pub fn config(folder: &Path, upstream: SocketAddr, with_plugin: bool) -> Config 
         [plugins.reading]
         component = "{}"
         config = {settings}
+        limits = {{ deadline = "10s" }}
 
         [[bindings]]
         name = "bench"

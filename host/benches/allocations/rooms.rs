@@ -1,19 +1,19 @@
 //! The rooms that have threads: from a message to a record that is safe, and from there to the upstream.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tempfile::TempDir;
 use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
-use tidegate::control::config::Config;
 use tidegate::control::counters::Counters;
 use tidegate::egress::{self, Prepared};
 use tidegate::message::{Message, Origin, QoS};
 use tidegate::setup;
 use tidegate::spool::{Output, Receipt, Record, Resolved, Spool};
 use tidegate_tests::binary;
+use tidegate_tests::eventually::soon;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
@@ -57,17 +57,14 @@ pub fn rows() -> Vec<Row> {
 impl Rooms {
     fn new(with_plugin: bool) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let Config { bindings, spool, .. } = &config(folder.path(), upstream::start(), with_plugin);
-        let prepared = setup::prepare(
-            &config(folder.path(), upstream::start(), with_plugin),
-            Some(&binary::shared_folder().join("compiled")),
-        );
+        let config = config(folder.path(), upstream::start(), with_plugin);
+        let prepared = setup::prepare(&config, Some(&binary::shared_folder().join("compiled")));
         let mut prepared = prepared.unwrap_or_else(|refusals| panic!("{refusals}"));
         let counters = Arc::<Counters>::default();
-        let (spool, _) = Spool::open(folder.path(), &["up"], spool, counters.clone()).expect("a spool");
+        let (spool, _) = Spool::open(folder.path(), &["up"], &config.spool, counters.clone()).expect("a spool");
         let (workers, lanes) = Workers::start(1, prepared.chains).expect("a thread");
         let mut lanes = lanes.into_iter();
-        let table = Table::new(bindings.iter().map(|spec| Binding::new(spec.clone(), lanes.next())).collect());
+        let table = Table::new(config.bindings.iter().map(|spec| Binding::new(spec.clone(), lanes.next())).collect());
         let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 0, max_bytes: 0 }, counters.clone()));
         let dispatcher = Dispatcher::new("bench".to_owned(), table, bus, spool.clone(), counters.clone());
         let upstream = prepared.upstreams.remove(0);
@@ -108,9 +105,7 @@ impl Rooms {
         let queue = self.spool.queue(0);
         let started = runtime
             .block_on(async { egress::start(self.upstream.clone(), queue, self.counters.clone(), stop.clone()) });
-        while self.spool.waiting() > 0 {
-            std::thread::sleep(Duration::from_millis(1));
-        }
+        soon("all that waits is forwarded", || self.spool.waiting() == 0);
         stop.cancel();
         runtime.block_on(started.0).expect("a sender that ends in good order");
     }
