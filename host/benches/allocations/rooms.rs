@@ -83,7 +83,7 @@ impl Rooms {
                 let pending = self.dispatcher.receive(inbound).expect("a binding that matches");
                 assert!(self.dispatcher.try_start(pending).is_ok(), "a place in the lane");
             }
-            (0..BATCH).for_each(|_| drop(runtime.block_on(acks.next())));
+            (0..BATCH).for_each(|_| _ = runtime.block_on(acks.next()));
         }
     }
 
@@ -95,7 +95,7 @@ impl Rooms {
                 let receipt = Receipt::new(ticket, acks.clone());
                 self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }
-            (0..BATCH).for_each(|_| drop(runtime.block_on(acks.next())));
+            (0..BATCH).for_each(|_| _ = runtime.block_on(acks.next()));
         }
     }
 
