@@ -46,7 +46,7 @@ fn build(more: &[&str]) -> PathBuf {
 }
 
 /// A folder with the plugins that are shipped and with the fixtures: `vices.wasm` for the tests of the sandbox, `counting.wasm` for
-/// those of state, `reading.wasm` for the benchmarks.
+/// those of state, `reading.wasm` and `trivial.wasm` for the benchmarks.
 pub fn plugins() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {

@@ -32,8 +32,6 @@ mod inspect;
 mod instance;
 pub mod limits;
 mod loaded;
-#[cfg(test)]
-mod measure;
 mod memory;
 mod metrics;
 mod refusal;

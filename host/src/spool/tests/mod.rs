@@ -12,7 +12,6 @@ use crate::topic::TopicName;
 mod backlog;
 mod crash;
 mod damage;
-mod figures;
 mod full;
 mod order;
 mod policies;

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use super::sim::{Fault, SimDisk};
 use super::*;
 
-mod bench;
 mod damage;
 mod faults;
 mod model;

@@ -1,0 +1,53 @@
+//! How many instructions a little work of each room takes, counted by callgrind: this program again, under valgrind.
+//!
+//! Not `gungraun`, which does this well: it keeps what it compares with below `target`, and its runner is a program to install. What
+//! a page in the repository is compared with had to be read from its output, and that is as long as reading callgrind's.
+
+use std::hint::black_box;
+use std::process::{Command, ExitCode};
+
+use tidegate_tests::binary;
+
+use crate::shared::tally::{Row, Tally};
+use crate::shared::work::{self, Round, Work};
+
+const COMMAND: &str = "cargo bench --workspace --bench parts -- instructions --write";
+
+/// A process for each work, because callgrind counts until the end.
+pub fn run(is_written: bool) -> ExitCode {
+    let row = |work: &Work| Row { name: work.name.to_owned(), counts: vec![count(work)] };
+    Tally { command: COMMAND, columns: &["instructions"], rows: work::ALL.iter().map(row).collect() }.settle(is_written)
+}
+
+/// In that process: a round that warms up, and one that is counted.
+pub fn round_of(name: &str) -> ExitCode {
+    let Some(work) = work::ALL.iter().find(|work| work.name == name) else { return ExitCode::FAILURE };
+    let mut round = (work.prepare)();
+    round();
+    counted(&mut round);
+    ExitCode::SUCCESS
+}
+
+/// Callgrind knows this function by its name.
+#[inline(never)]
+fn counted(round: &mut Round) {
+    round();
+    // What is called last would be jumped to, and not return here.
+    black_box(());
+}
+
+fn count(work: &Work) -> f64 {
+    let out = binary::shared_folder().join("callgrind.out");
+    let program = std::env::current_exe().expect("this program");
+    let status = Command::new("valgrind")
+        .args(["--tool=callgrind", "--quiet", "--collect-atstart=no", "--toggle-collect=*instructions::counted*"])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(["round", work.name])
+        .status();
+    let status = status.expect("valgrind can be run: `apt-get install valgrind`");
+    assert!(status.success(), "`{}` under valgrind: {status}", work.name);
+    let text = std::fs::read_to_string(out).expect("what callgrind wrote");
+    let total = text.lines().find_map(|line| line.strip_prefix("totals: ")).and_then(|total| total.trim().parse().ok());
+    total.map_or(f64::NAN, |total: f64| total / work.messages as f64)
+}
