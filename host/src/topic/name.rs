@@ -1,6 +1,7 @@
 //! A topic name that has been checked once and is trusted from then on.
 
 use std::fmt;
+use std::str::Split;
 use std::sync::Arc;
 
 use super::{MAX_BYTES, MAX_LEVELS};
@@ -52,7 +53,7 @@ impl TopicName {
         &self.0
     }
 
-    pub fn levels(&self) -> impl Iterator<Item = &str> {
+    pub fn levels(&self) -> Split<'_, char> {
         self.0.split('/')
     }
 

@@ -4,6 +4,7 @@
 //! the depth of the name times the wildcards on its way, whatever the number of filters.
 
 use std::collections::HashMap;
+use std::str::Split;
 
 use super::{TopicFilter, TopicName};
 
@@ -57,14 +58,12 @@ impl<T> Trie<T> {
 
     /// Calls `found` for each value whose filter matches. A leading wildcard passes `$` topics by [MQTT-4.7.2-1].
     pub fn visit<'a>(&'a self, name: &TopicName, mut found: impl FnMut(&'a T)) {
-        let levels: Vec<&str> = name.levels().collect();
+        let mut levels = name.levels();
         if !name.is_reserved() {
-            return self.root.visit(&levels, &mut found);
+            return self.root.visit(levels, &mut found);
         }
-        if let Some((first, rest)) = levels.split_first()
-            && let Some(node) = self.root.literal.get(*first)
-        {
-            node.visit(rest, &mut found);
+        if let Some(node) = levels.next().and_then(|first| self.root.literal.get(first)) {
+            node.visit(levels, &mut found);
         }
     }
 
@@ -86,16 +85,16 @@ impl<T> Default for Node<T> {
 
 impl<T> Node<T> {
     /// Recursion is as deep as a name has levels: `topic::MAX_LEVELS` at most.
-    fn visit<'a>(&'a self, levels: &[&str], found: &mut impl FnMut(&'a T)) {
+    fn visit<'a>(&'a self, mut levels: Split<'_, char>, found: &mut impl FnMut(&'a T)) {
         self.below.iter().for_each(&mut *found);
-        let Some((first, rest)) = levels.split_first() else {
+        let Some(first) = levels.next() else {
             return self.here.iter().for_each(found);
         };
-        if let Some(node) = self.literal.get(*first) {
-            node.visit(rest, found);
+        if let Some(node) = self.literal.get(first) {
+            node.visit(levels.clone(), found);
         }
         if let Some(node) = &self.single {
-            node.visit(rest, found);
+            node.visit(levels, found);
         }
     }
 
