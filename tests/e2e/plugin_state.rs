@@ -1,11 +1,10 @@
 //! What plugins remember survives whatever happens to the gateway, and is never ahead of or behind what they put out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use tidegate_tests::eventually::soon;
+use tidegate_tests::eventually::{SOON, soon};
 use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::{Next, Raw};
@@ -67,7 +66,7 @@ impl Device {
     }
 
     fn listen(&mut self) {
-        let Next::Packet(packet) = self.raw.next(Duration::from_secs(30)) else { panic!("no ack came") };
+        let Next::Packet(packet) = self.raw.next(SOON) else { panic!("no ack came") };
         match packet.kind() {
             PUBREC => self.raw.send(&wire::ack(PUBREL, packet.packet_id())),
             PUBACK | PUBCOMP => self.acknowledged.extend(self.inflight.remove(&packet.packet_id())),

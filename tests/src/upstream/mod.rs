@@ -15,15 +15,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use self::session::State;
-use crate::eventually::{eventually, soon};
+use crate::eventually::{SOON, eventually, soon};
 use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::Delivered;
-
-/// After so long without an arrival, what is missing is lost. Longer than any backoff of a gateway that can reach it.
-const QUIET: Duration = Duration::from_secs(10);
 
 pub struct Upstream {
     address: SocketAddr,
@@ -81,11 +78,11 @@ impl Upstream {
         }
     }
 
-    /// Waits until all that the oracle is owed has arrived, or nothing comes any more.
+    /// Waits until all that the oracle is owed has arrived, or nothing comes any more: what is missing then is lost.
     pub fn settle(&self, oracle: &Oracle) {
         let (mut missing, mut looked): (BTreeSet<&str>, usize) = (oracle.owed().collect(), 0);
         let mut last = Instant::now();
-        eventually("what was acknowledged arrives, or nothing does", 10 * QUIET, || {
+        eventually("what was acknowledged arrives, or nothing does", 10 * SOON, || {
             let new: Vec<Delivered> = self.shared.state().arrivals.iter().skip(looked).cloned().collect();
             if !new.is_empty() {
                 (looked, last) = (looked + new.len(), Instant::now());
@@ -93,7 +90,7 @@ impl Upstream {
             for arrived in new.into_iter().map(seen) {
                 missing.remove(arrived.id.as_str());
             }
-            (missing.is_empty() || last.elapsed() > QUIET).then_some(())
+            (missing.is_empty() || last.elapsed() > SOON).then_some(())
         });
     }
 
