@@ -11,26 +11,8 @@ use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::oracle::{Expected, Oracle, Seen};
 use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
+use tidegate_tests::trial::{BINDING, UPSTREAM_WINDOW, doubled};
 use tidegate_tests::wire::{V4, V5, Version, publish};
-
-const BINDING: &str = r#"
-[plugins.doubled]
-component = "plugins/convert.wasm"
-config = { fields = [{ path = "/n", scale = 2.0, decimals = 0 }] }
-
-[[bindings]]
-name = "load"
-topic = "load/#"
-plugins = ["doubled"]
-to = [{ upstream = "cloud", topic = "up/{topic}" }]
-"#;
-
-/// At most so many are sent again after a lost connection: the default `max_inflight`.
-const UPSTREAM_WINDOW: usize = 100;
-
-fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
-    (format!("up/{topic}"), format!(r#"{{"id":"{id}","n":{}}}"#, 2 * number))
-}
 
 fn driver(gateway: &Gateway, version: Version, qos: u8) -> Driver {
     let name = format!("v{}q{qos}", version as u8);
