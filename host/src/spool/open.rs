@@ -92,7 +92,6 @@ fn shared(
         life: watch::Sender::new(Life::Open),
         signals,
         sessions,
-        names: names.to_vec(),
         max_age: config.max_age,
         is_qos0_kept: config.qos0 == config::Qos0::Spool,
         dead_letters,

@@ -65,8 +65,6 @@ pub enum Fate {
     Dropped,
     /// Damaged in the log.
     Corrupt,
-    /// A person has said that it is not wanted any more.
-    Purged,
     /// A dead letter that is in its archive.
     Archived,
 }
@@ -117,7 +115,6 @@ impl Fate {
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
-            Self::Purged => &counters.purged,
             Self::Archived => &counters.letters_archived,
         }
     }
