@@ -87,6 +87,14 @@ impl Device {
     }
 }
 
+/// A gateway with an upstream, and who listens there.
+fn forwarding(config: &str) -> (Mosquitto, Sink, Gateway) {
+    let upstream = Mosquitto::start();
+    let sink = Sink::subscribe(upstream.address(), "up/#");
+    let gateway = Gateway::start(&format!("{}{config}", upstream.upstream("cloud", 5)));
+    (upstream, sink, gateway)
+}
+
 fn field<'a>(arrival: &Value, name: &'a str) -> &'a str {
     assert!(arrival.get(name).is_some(), "no `{name}` in {arrival}");
     name
@@ -124,9 +132,7 @@ fn ids(found: &BTreeMap<u64, Vec<String>>) -> BTreeSet<String> {
 }
 
 fn numbers_survive_kills(qos: u8) {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
-    let mut gateway = Gateway::start(&format!("{}{COUNTING}{TWO_COUNTS}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(&[COUNTING, TWO_COUNTS].concat());
     let mut device = Device::new(&gateway, qos);
     for acknowledged in [137, 251, 252, 489, 600] {
         device.drive(acknowledged);
@@ -220,8 +226,6 @@ dead_letter_topic = "out"
 
 #[test]
 fn what_a_clock_makes_arrives_and_is_numbered_without_gap_over_a_kill() {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
     let ticking = r#"
 [[bindings]]
 name = "clock"
@@ -230,7 +234,7 @@ plugins = ["counting"]
 tick = "100ms"
 to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
-    let mut gateway = Gateway::start(&format!("{}{COUNTING}{ticking}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(&[COUNTING, ticking].concat());
     for arrived in [5, 10] {
         sink.wait_for(arrived);
         gateway.crash();
@@ -245,8 +249,6 @@ to = [{ upstream = "cloud", topic = "up/{topic}" }]
 
 #[test]
 fn a_window_has_every_reading_that_was_acknowledged_also_when_the_gateway_is_killed_in_its_middle() {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
     let window = r#"
 [plugins.second]
 component = "plugins/window.wasm"
@@ -259,7 +261,7 @@ plugins = ["second"]
 tick = "1s"
 to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
-    let mut gateway = Gateway::start(&format!("{}{window}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(window);
     for _ in 0..3 {
         let mut device = Raw::clean(gateway.address(), V4, "device");
         for number in 1..=10 {
