@@ -246,7 +246,7 @@ fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restore
     let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
     let orphans = plugin::restore(&stores, &restored.state);
     let changes = orphans.settle(&stores, state_limit(config));
-    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() });
+    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Default::default() });
 }
 
 /// After the spool: the archive has to know whether it is the one that its letters came from.

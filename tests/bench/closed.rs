@@ -11,6 +11,10 @@ use crate::upstream::Upstream;
 /// Messages of one device that are under way. The gateway's default Receive Maximum.
 const WINDOW: usize = 100;
 
+/// QoS 0 has no window of its own. All devices together: a bridge of mosquitto leaves Nagle's algorithm on, and with few under way
+/// it would wait for delayed acknowledgements and not for a processor.
+const WINDOW_QOS_0: usize = 2_000;
+
 /// mosquitto's `max_inflight_messages`: it disconnects whoever has more QoS 2 exchanges open.
 const WINDOW_QOS_2: usize = 20;
 
@@ -58,7 +62,7 @@ impl Closed {
                 scope.spawn(move || {
                     let device = Device::connect(address, publisher, self.qos);
                     match self.qos {
-                        0 => fill(device, publisher, upstream, end),
+                        0 => fill(device, publisher, WINDOW_QOS_0 / self.publishers, upstream, end),
                         1 => acknowledged(device, WINDOW, end),
                         _ => acknowledged(device, WINDOW_QOS_2, end),
                     }
@@ -87,17 +91,13 @@ fn acknowledged(mut device: Device, window: usize, end: Instant) -> u64 {
     }
 }
 
-/// QoS 0: an arrival makes room, or a system that drops would seem to be the fastest.
-fn fill(mut device: Device, publisher: usize, upstream: &Upstream, end: Instant) -> u64 {
+/// QoS 0: arrivals make room, or a system that drops would seem to be the fastest. It is woken when half of its window is free.
+fn fill(mut device: Device, publisher: usize, window: usize, upstream: &Upstream, end: Instant) -> u64 {
     while Instant::now() < end {
         let under_way = u64::from(device.sent()).saturating_sub(upstream.arrived(publisher)) as usize;
-        if under_way >= WINDOW {
-            // What it takes to hear of an arrival must not be a spinning core: there are few of them.
-            thread::sleep(Duration::from_micros(50));
-            continue;
-        }
-        device.queue(WINDOW - under_way);
+        device.queue(window.saturating_sub(under_way));
         device.flush();
+        upstream.await_arrivals(publisher, u64::from(device.sent()).saturating_sub(window as u64 / 2));
     }
     device.sent().into()
 }

@@ -5,8 +5,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
-use std::time::Instant;
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
 
 use crate::payload;
 
@@ -28,9 +28,17 @@ struct Shared {
     connections: AtomicUsize,
     /// Closes every connection at once.
     away: AtomicBool,
-    /// Of each publisher: for QoS 0, where nobody else can say that it is time for more.
-    arrived: Vec<AtomicU64>,
+    publishers: Vec<Publisher>,
     arrivals: Mutex<Vec<Arrival>>,
+}
+
+/// For QoS 0, where nobody else can say that it is time for more.
+#[derive(Default)]
+struct Publisher {
+    arrived: AtomicU64,
+    /// Wake it when so many have arrived; 0: it does not wait.
+    awaited: AtomicU64,
+    waits: Mutex<Option<Thread>>,
 }
 
 // === impl Upstream ===
@@ -44,7 +52,7 @@ impl Upstream {
             address,
             connections: AtomicUsize::new(0),
             away: AtomicBool::new(false),
-            arrived: (0..100).map(|_| AtomicU64::new(0)).collect(),
+            publishers: (0..100).map(|_| Publisher::default()).collect(),
             arrivals: Mutex::default(),
         };
         let upstream = Self(Arc::new(shared));
@@ -77,11 +85,22 @@ impl Upstream {
     }
 
     pub fn arrived(&self, publisher: usize) -> u64 {
-        self.0.arrived.get(publisher).map_or(0, |count| count.load(Ordering::Relaxed))
+        self.0.publishers.get(publisher).map_or(0, |one| one.arrived.load(Ordering::Relaxed))
+    }
+
+    /// Until so many of a publisher have arrived, or for a while. Asking again and again would take the processor from what is
+    /// measured.
+    pub fn await_arrivals(&self, publisher: usize, count: u64) {
+        let Some(one) = self.0.publishers.get(publisher) else { return };
+        *one.waits.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread::current());
+        one.awaited.store(count, Ordering::SeqCst);
+        if one.arrived.load(Ordering::SeqCst) < count {
+            thread::park_timeout(Duration::from_millis(100));
+        }
     }
 
     pub fn total(&self) -> u64 {
-        self.0.arrived.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+        self.0.publishers.iter().map(|one| one.arrived.load(Ordering::Relaxed)).sum()
     }
 
     pub fn take_arrivals(&self) -> Vec<Arrival> {
@@ -143,8 +162,21 @@ impl Upstream {
             _ => {}
         }
         let (publisher, number) = payload::identity(&body[topic_end..])?;
-        self.0.arrived.get(publisher)?.fetch_add(1, Ordering::Relaxed);
+        self.0.publishers.get(publisher)?.arrive();
         Some(Arrival { publisher, number, at })
+    }
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    fn arrive(&self) {
+        let arrived = self.arrived.fetch_add(1, Ordering::SeqCst) + 1;
+        let awaited = self.awaited.load(Ordering::SeqCst);
+        if awaited != 0 && arrived >= awaited && self.awaited.swap(0, Ordering::SeqCst) != 0 {
+            let waits = self.waits.lock().unwrap_or_else(PoisonError::into_inner);
+            waits.iter().for_each(Thread::unpark);
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use smallvec::smallvec;
 use tokio::sync::{AcquireError, Semaphore};
 
 use super::MAX_INTERNAL_KIB;
@@ -134,7 +135,7 @@ impl Dispatcher {
         self.counters.internal.increment();
         let Some(pending) = self.deliver_and_match(inbound) else { return };
         match self.internal.clone().try_acquire_many_owned(kib(&pending.inbound.message)) {
-            Ok(place) => self.start(pending, Held { chain: Vec::new(), record: vec![place] }),
+            Ok(place) => self.start(pending, Held { record: smallvec![place], ..Held::default() }),
             Err(_) => {
                 self.counters.dropped_full.increment();
                 let topic = &pending.inbound.message.topic;
@@ -205,6 +206,9 @@ impl Dispatcher {
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         let bindings = input.bindings.clone();
+        if let [index] = *bindings {
+            return self.push_alone(index, message, origin, input);
+        }
         let gather = Arc::new(Gather::new(input));
         for (slot, index) in bindings.iter().enumerate() {
             let Some(binding) = self.table.get(*index) else { continue };
@@ -219,8 +223,25 @@ impl Dispatcher {
         }
     }
 
+    /// One binding, as usual: nothing is to be gathered.
+    fn push_alone(self: &Arc<Self>, index: usize, message: Message, origin: Arc<Origin>, input: Input) {
+        let Some(binding) = self.table.get(index) else { return };
+        let Some(lane) = &binding.lane else {
+            let outcome = Outcome::Outputs(vec![message]);
+            return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
+        };
+        let dispatcher = self.clone();
+        let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));
+        lane.push([Job { message, origin, done }]);
+    }
+
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
-        let Some(gathered) = gather.put(slot, done) else { return };
+        if let Some(gathered) = gather.put(slot, done) {
+            self.complete(gathered);
+        }
+    }
+
+    fn complete(self: &Arc<Self>, gathered: Gathered) {
         match gathered.input.ticket {
             Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered), |leaving| self.leave(leaving)),
             None => self.conclude(gathered),
@@ -235,26 +256,30 @@ impl Dispatcher {
     }
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
-        let Input { inbound, kept, bindings, held, account, .. } = gathered.input;
+        let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
         self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
-        let mut record = Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Vec::new() };
+        let mut record = Record { changes, ..Record::default() };
         let (mut republish, mut remembered) = (Vec::new(), false);
         for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
-            let letter = self.letter(binding, &inbound, &outcome);
-            record.outputs.extend(letter);
+            record.outputs.extend(self.letter(binding, &inbound, &outcome));
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            let Settled { outputs, local, unroutable } = settled;
+            let Settled { mut outputs, local, unroutable } = settled;
             self.complain(binding, &inbound, unroutable);
-            record.outputs.extend(outputs);
+            // As usual it is the first and only one, and takes no memory of its own.
+            if record.outputs.is_empty() {
+                record.outputs = outputs
+            } else {
+                record.outputs.append(&mut outputs)
+            }
             republish.extend(local);
         }
         let mut further: Vec<Inbound> =
-            republish.into_iter().filter_map(|message| self.further(message, &inbound)).collect();
+            republish.into_iter().filter_map(|message| self.further(message, &mut inbound)).collect();
         // What would not be made again in the same way, when the gateway dies before it is written.
         if remembered || !inbound.changes.is_empty() {
             record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smallvec::{SmallVec, smallvec};
+
 use super::account::Account;
 use super::dispatcher::Inbound;
 use super::order::Ticket;
@@ -39,7 +41,13 @@ pub(super) struct Input {
 /// An input with the outcome of each of its bindings, in file order.
 pub(super) struct Gathered {
     pub input: Input,
-    pub outcomes: Vec<Done>,
+    pub outcomes: SmallVec<[Done; 1]>,
+}
+
+impl Gathered {
+    pub(super) fn of_one(input: Input, done: Done) -> Self {
+        Self { input, outcomes: smallvec![done] }
+    }
 }
 
 impl Gather {

@@ -1,30 +1,32 @@
 //! What bounds the inputs of a binding, and what an input holds meanwhile.
 //!
-//! An input takes a place in the lane, and one for each KiB of it, until its chain is done. One that has to be kept takes the
-//! same among the records until the spool has admitted what became of it. QoS 0 takes none of those: it never waits for the
-//! spool, so that it must not wait behind those who do.
+//! An input has one place in each of its bindings. One that has to be kept holds it until the spool has admitted what became of
+//! it. QoS 0 holds one of its own kind until its chain is done: it never waits for the spool, so that it must not wait behind those
+//! who do.
+//!
+//! A place is counted in KiB, and none is smaller than the part of a lane that a message is. So one semaphore bounds number
+//! and memory: two would be two more atomic operations for each message.
 
 use std::sync::Arc;
 
-use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, TryAcquireError};
+use tokio::sync::{AcquireError, Semaphore, TryAcquireError};
 
 use crate::chain::{LANE_CAPACITY, Lane};
 use crate::control::config;
 use crate::message::{Message, QoS};
+use crate::spool::Hold;
 
-/// Inputs of one binding whose records are not admitted: as many as a lane holds.
-const MAX_RECORDS: usize = LANE_CAPACITY;
-
-/// The memory of the inputs in a lane, and that of the records that wait, each in KiB. The counts alone would let a thousand
-/// of the largest messages wait.
+/// The memory of the inputs of one binding that wait for their records, and that of its QoS 0 inputs in the lane.
 const MAX_KIB: u32 = 16 * 1_024;
+
+/// What a small message counts: as many of them as a lane holds fill it. More would only make latency.
+const MIN_KIB: u32 = MAX_KIB / LANE_CAPACITY as u32;
 
 #[derive(Debug)]
 pub struct Places {
-    lane: Option<Arc<Semaphore>>,
-    lane_kib: Arc<Semaphore>,
-    records: Arc<Semaphore>,
-    kib: Arc<Semaphore>,
+    /// None without a lane: nobody waits there.
+    qos0: Option<Arc<Semaphore>>,
+    kept: Arc<Semaphore>,
     /// QoS 0 as well, because a destination raises it.
     keeps_all: bool,
 }
@@ -33,69 +35,56 @@ pub struct Places {
 #[derive(Debug, Default)]
 pub struct Held {
     /// Until its chains are done.
-    pub chain: Vec<OwnedSemaphorePermit>,
+    pub chain: Hold,
     /// Until its record is admitted.
-    pub record: Vec<OwnedSemaphorePermit>,
+    pub record: Hold,
 }
 
 impl Places {
     pub fn new(spec: &config::Binding, lane: Option<&Lane>) -> Self {
-        Self {
-            lane: lane.map(|lane| lane.capacity().clone()),
-            lane_kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
-            records: Arc::new(Semaphore::new(MAX_RECORDS)),
-            kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
-            keeps_all: spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce)),
-        }
+        let keeps_all = spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce));
+        Self { qos0: lane.map(|_| all()), kept: all(), keeps_all }
     }
 
     /// For what is kept for local subscribers alone: retained messages, deliveries to sessions that survive a restart.
     pub fn local() -> Self {
-        Self {
-            lane: None,
-            lane_kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
-            records: Arc::new(Semaphore::new(MAX_RECORDS)),
-            kib: Arc::new(Semaphore::new(MAX_KIB as usize)),
-            keeps_all: true,
-        }
+        Self { qos0: None, kept: all(), keeps_all: true }
     }
 
     pub fn try_take(&self, message: &Message, held: &mut Held) -> Result<(), TryAcquireError> {
-        if self.is_kept(message) {
-            held.record.push(self.records.clone().try_acquire_owned()?);
-            held.record.push(self.kib.clone().try_acquire_many_owned(kib(message))?);
-        }
-        if let Some(lane) = &self.lane {
-            held.chain.push(lane.clone().try_acquire_owned()?);
-            held.chain.push(self.lane_kib.clone().try_acquire_many_owned(kib(message))?);
+        if let Some((places, held)) = self.of(message, held) {
+            held.push(places.clone().try_acquire_many_owned(kib(message).max(MIN_KIB))?);
         }
         Ok(())
     }
 
-    /// The same in the same order, with patience.
+    /// The same with patience.
     pub async fn take(&self, message: &Message, held: &mut Held) -> Result<(), AcquireError> {
-        if self.is_kept(message) {
-            held.record.push(self.records.clone().acquire_owned().await?);
-            held.record.push(self.kib.clone().acquire_many_owned(kib(message)).await?);
-        }
-        if let Some(lane) = &self.lane {
-            held.chain.push(lane.clone().acquire_owned().await?);
-            held.chain.push(self.lane_kib.clone().acquire_many_owned(kib(message)).await?);
+        if let Some((places, held)) = self.of(message, held) {
+            held.push(places.clone().acquire_many_owned(kib(message).max(MIN_KIB)).await?);
         }
         Ok(())
     }
 
-    fn is_kept(&self, message: &Message) -> bool {
-        message.qos > QoS::AtMostOnce || self.keeps_all
+    fn of<'a>(&self, message: &Message, held: &'a mut Held) -> Option<(&Arc<Semaphore>, &'a mut Hold)> {
+        if message.qos > QoS::AtMostOnce || self.keeps_all {
+            Some((&self.kept, &mut held.record))
+        } else {
+            Some((self.qos0.as_ref()?, &mut held.chain))
+        }
     }
 }
 
 impl Held {
     /// The chains are done: what the record keeps. A plugin may have made QoS 1 of QoS 0; the places in the lanes then bound
     /// those records.
-    pub fn for_record(self, keeps_something: bool) -> Vec<OwnedSemaphorePermit> {
+    pub fn for_record(self, keeps_something: bool) -> Hold {
         if self.record.is_empty() && keeps_something { self.chain } else { self.record }
     }
+}
+
+fn all() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(MAX_KIB as usize))
 }
 
 /// Never more than there are: the largest message gets through alone.
@@ -131,6 +120,13 @@ mod tests {
         let (places, mut held) = (places(), Held::default());
         while places.try_take(&message(QoS::AtLeastOnce, 10), &mut held).is_ok() {}
         assert!(places.try_take(&message(QoS::AtMostOnce, 10), &mut held).is_ok());
+    }
+
+    #[test]
+    fn as_many_small_messages_wait_as_a_lane_holds() {
+        let (places, mut held) = (places(), Held::default());
+        let taken = (0..).take_while(|_| places.try_take(&message(QoS::AtLeastOnce, 10), &mut held).is_ok()).count();
+        assert_eq!(taken, LANE_CAPACITY);
     }
 
     #[test]

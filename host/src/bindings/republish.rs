@@ -35,7 +35,7 @@ impl Dispatcher {
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn further(&self, Republish(message): Republish, cause: &Inbound) -> Option<Inbound> {
+    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Option<Inbound> {
         let hops = cause.origin.hops + 1;
         if hops > MAX_HOPS {
             self.counters.looped.increment();

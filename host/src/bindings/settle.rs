@@ -62,15 +62,17 @@ impl Room<'_> {
         let mut settled = Settled::default();
         let routes = messages.len() * self.binding.to.len();
         self.counters.copies.add(routes.saturating_sub(1) as u64);
+        let Some((last, others)) = self.binding.to.split_last() else { return settled };
         for message in messages {
-            for destination in &self.binding.to {
-                self.route_one(&message, destination, &mut settled);
+            for destination in others {
+                self.route_one(message.clone(), destination, &mut settled);
             }
+            self.route_one(message, last, &mut settled);
         }
         settled
     }
 
-    fn route_one(&self, message: &Message, destination: &Destination, settled: &mut Settled) {
+    fn route_one(&self, message: Message, destination: &Destination, settled: &mut Settled) {
         let topic = match self.render(&destination.topic, &message.topic) {
             Ok(topic) => topic,
             Err(error) => return settled.unroutable = Some(error),
@@ -79,7 +81,7 @@ impl Room<'_> {
             topic,
             qos: destination.qos.unwrap_or(message.qos),
             retain: destination.retain.unwrap_or(message.retain),
-            ..message.clone()
+            ..message
         };
         match destination.target {
             Target::Upstream(upstream) => {

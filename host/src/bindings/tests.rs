@@ -14,7 +14,7 @@ use crate::control::counters::Counters;
 use crate::message::{Message, Origin, QoS};
 use crate::plugin::LoadedPlugin;
 use crate::plugin::fixtures::counting;
-use crate::spool::{Receipt, Spool};
+use crate::spool::{Receipt, Resolved, Spool};
 use crate::topic::{TopicFilter, TopicName};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,7 +64,17 @@ fn inbound(topic: &str, receipt: Receipt) -> Inbound {
     }
 }
 
-fn until(what: &str, condition: impl Fn() -> bool) {
+/// The next ack, for threads without a runtime.
+fn next(acks: &Resolved) -> u64 {
+    let mut acked = None;
+    until("an ack", || {
+        acked = acks.try_next();
+        acked.is_some()
+    });
+    acked.unwrap()
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < end, "{what}");
@@ -81,17 +91,17 @@ fn what_a_plugin_counted_later_is_not_safe_before_what_it_counted_earlier() {
     });
     let plugin = counting("{}");
     let house = house(vec![("t/#", remembering(&plugin)), ("t/slow", Chain::new(vec![slow]))]);
-    let (done, mut acks) = tokio::sync::mpsc::unbounded_channel();
+    let acks = Resolved::default();
     for (ticket, topic) in [(1, "t/slow"), (2, "t/quick"), (3, "t/quick")] {
-        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, done.clone()))).unwrap();
+        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
         house.dispatcher.try_start(pending).unwrap();
     }
     until("the plugin counts all three", || {
         plugin.stats().metrics.snapshot().iter().any(|(_, n)| n.to_string() == "3")
     });
-    assert!(acks.try_recv().is_err(), "the second waits for the first, which waits for another binding");
+    assert!(acks.try_next().is_none(), "the second waits for the first, which waits for another binding");
     go.send(()).unwrap();
-    let order: Vec<_> = (0..3).map(|_| acks.blocking_recv().unwrap()).collect();
+    let order: Vec<_> = (0..3).map(|_| next(&acks)).collect();
     assert_eq!(order, [1, 2, 3]);
 }
 
@@ -104,14 +114,14 @@ fn a_lane_without_memory_waits_for_nobody() {
     });
     let quick = Chain::new(vec![stage(|_| Ok(Verdict::Forward))]);
     let house = house(vec![("t/#", quick), ("t/slow", Chain::new(vec![slow]))]);
-    let (done, mut acks) = tokio::sync::mpsc::unbounded_channel();
+    let acks = Resolved::default();
     for (ticket, topic) in [(1, "t/slow"), (2, "t/quick")] {
-        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, done.clone()))).unwrap();
+        let pending = house.dispatcher.receive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
         house.dispatcher.try_start(pending).unwrap();
     }
-    assert_eq!(acks.blocking_recv(), Some(2));
+    assert_eq!(next(&acks), 2);
     go.send(()).unwrap();
-    assert_eq!(acks.blocking_recv(), Some(1));
+    assert_eq!(next(&acks), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
@@ -79,18 +80,18 @@ impl Dispatcher {
         self.counters.ticks.increment();
         self.report_ticks(binding, &ticked);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let (receipt, hold) = (Receipt::none(), vec![place]);
+        let (receipt, hold) = (Receipt::none(), smallvec![place]);
         let mut record = Record { outputs: Vec::new(), changes: ticked.changes, receipt, hold };
         let mut further = Vec::new();
         for message in ticked.messages {
             let (origin, arrived) = (origin.clone(), Instant::now());
-            let inbound =
+            let mut inbound =
                 Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new(), attempts: 0 };
             let Settled { outputs, local, unroutable } =
                 settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
-            further.extend(local.into_iter().filter_map(|message| self.further(message, &inbound)));
+            further.extend(local.into_iter().filter_map(|message| self.further(message, &mut inbound)));
         }
         // Nobody would make these again.
         let kept = further.iter_mut().filter(|inbound| inbound.message.qos > QoS::AtMostOnce);

@@ -62,14 +62,14 @@ impl Journal {
         if changes.is_empty() {
             return receipt.resolve();
         }
-        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Vec::new() }, Vec::new());
+        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
     }
 
     /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
     pub fn deliver(&self, parcels: Vec<Parcel>) {
         for parcel in parcels {
             let record =
-                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() };
+                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Default::default() };
             self.commit(record, vec![parcel]);
         }
     }

@@ -12,20 +12,20 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
+use crate::control::cork::cork;
 use crate::message::{Message, Origin};
 
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::flow::Flow;
 use super::fold::{Chain, Progress};
 use super::outcome::{Done, Ticked};
-use super::ready::Ready;
+use super::ready::{Pool, Ready};
 use super::standing::{Standing, Stopwatch};
 use super::verdict::Envelope;
 
-/// Jobs that wait in one lane: about a tenth of a second of a plugin that parses JSON. More would only make latency.
-pub const LANE_CAPACITY: usize = 1_024;
+/// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
+/// that parses JSON. More would only make latency.
+pub const LANE_CAPACITY: usize = 4_096;
 
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {
@@ -54,7 +54,6 @@ enum Work {
 pub struct Lane(Arc<Shared>);
 
 struct Shared {
-    capacity: Arc<Semaphore>,
     mailbox: Mutex<Mailbox>,
     /// Never contended: only the thread that has the lane's turn locks it.
     bench: Mutex<Bench>,
@@ -92,15 +91,9 @@ enum Waiting {
 
 impl Lane {
     pub(super) fn new(chain: Chain, ready: Arc<Ready<Lane>>) -> Self {
-        let capacity = Arc::new(Semaphore::new(LANE_CAPACITY));
         let is_stateful = chain.stores().next().is_some();
         let bench = Mutex::new(Bench { chain, paused: None });
-        Self(Arc::new(Shared { capacity, mailbox: Mutex::default(), bench, ready, is_stateful }))
-    }
-
-    /// A permit for each job, taken before `push` and given back by `done`: this is how pressure travels back.
-    pub fn capacity(&self) -> &Arc<Semaphore> {
-        &self.0.capacity
+        Self(Arc::new(Shared { mailbox: Mutex::default(), bench, ready, is_stateful }))
     }
 
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
@@ -130,11 +123,11 @@ impl Lane {
         mailbox.scheduled = true;
         let slow = mailbox.standing.is_slow(Instant::now());
         drop(mailbox);
-        self.schedule(slow, Duration::ZERO);
+        self.scheduled(self.0.ready.push(self.clone(), slow));
     }
 
     /// One turn, by the thread that took the lane from the queue.
-    pub(super) fn turn(&self) {
+    pub(super) fn turn(&self, pool: Pool) {
         let stopwatch = Stopwatch::start();
         let mut bench = self.bench();
         let batch = bench.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
@@ -142,24 +135,28 @@ impl Lane {
             Progress::Done(done) => {
                 drop(bench);
                 batch.waiting.hear(done);
-                self.end_turn(stopwatch.stop(), None);
+                self.end_turn(stopwatch.stop(), None, pool);
             }
             Progress::Paused(flow, wait) => {
                 bench.paused = Some(Batch { flow, ..batch });
                 drop(bench);
-                self.end_turn(stopwatch.stop(), Some(wait));
+                self.end_turn(stopwatch.stop(), Some(wait), pool);
             }
         }
     }
 
     /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
-    fn end_turn(&self, busy: Duration, pause: Option<Duration>) {
+    fn end_turn(&self, busy: Duration, pause: Option<Duration>, pool: Pool) {
         let mut mailbox = self.mailbox();
         let slow = mailbox.standing.after(busy, Instant::now());
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
-            self.schedule(slow, pause.unwrap_or_default());
+            let ready = &self.0.ready;
+            self.scheduled(match pause.unwrap_or_default() {
+                Duration::ZERO => ready.give_back(self.clone(), slow, pool),
+                wait => ready.push_at(self.clone(), slow, Instant::now() + wait),
+            });
         }
     }
 
@@ -172,13 +169,9 @@ impl Lane {
         jobs + paused.map_or(0, |batch| batch.waiting.jobs())
     }
 
-    fn schedule(&self, slow: bool, wait: Duration) {
-        let ready = &self.0.ready;
-        let accepted = match wait {
-            Duration::ZERO => ready.push(self.clone(), slow),
-            wait => ready.push_at(self.clone(), slow, Instant::now() + wait),
-        };
-        if !accepted {
+    /// Or not, because the gateway stops.
+    fn scheduled(&self, is_accepted: bool) {
+        if !is_accepted {
             self.clear();
         }
     }
@@ -244,6 +237,7 @@ impl Waiting {
     }
 
     fn hear(self, done: Vec<Done>) {
+        let _turn = cork();
         match self {
             Self::Jobs(jobs) => jobs.into_iter().zip(done).for_each(|(job, done)| job(done)),
             Self::Tick(tick) => tick(done.into_iter().collect()),

@@ -8,11 +8,18 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use crate::control::cork::{self, Wake};
 
 pub struct Ready<T> {
     state: Mutex<State<T>>,
+    /// Somebody is about to look who is to be woken.
+    is_told: AtomicBool,
+    /// The phase, for those who only ask.
+    is_open: AtomicBool,
     /// Something to do, or to stop; for each pool.
     quick_work: Condvar,
     slow_work: Condvar,
@@ -29,6 +36,9 @@ struct State<T> {
     phase: Phase,
     /// Threads that have not ended.
     threads: usize,
+    /// Those of each pool that wait for work. To call where nobody sleeps is a system call for nothing.
+    quick_sleepers: usize,
+    slow_sleepers: usize,
 }
 
 struct Entry<T> {
@@ -59,7 +69,7 @@ enum Phase {
 
 // === impl Ready ===
 
-impl<T> Ready<T> {
+impl<T: Send + 'static> Ready<T> {
     pub fn new(threads: usize) -> Self {
         let state = State {
             quick: VecDeque::new(),
@@ -68,22 +78,44 @@ impl<T> Ready<T> {
             number: 0,
             phase: Phase::Open,
             threads,
+            quick_sleepers: 0,
+            slow_sleepers: 0,
         };
-        Self { state: Mutex::new(state), quick_work: Condvar::new(), slow_work: Condvar::new(), ended: Condvar::new() }
+        Self {
+            state: Mutex::new(state),
+            is_told: AtomicBool::new(false),
+            is_open: AtomicBool::new(true),
+            quick_work: Condvar::new(),
+            slow_work: Condvar::new(),
+            ended: Condvar::new(),
+        }
     }
 
     pub fn is_open(&self) -> bool {
-        self.lock().phase == Phase::Open
+        self.is_open.load(Ordering::Relaxed)
     }
 
-    /// Queue one that has become ready; `false` when no thread will ever take it.
-    pub fn push(&self, item: T, slow: bool) -> bool {
-        self.accept(item, slow, None)
+    /// Queue one that has become ready; `false` when no thread will ever take it. A thread is woken when the caller's turn is over
+    /// ([`cork`]).
+    pub fn push(self: &Arc<Self>, item: T, slow: bool) -> bool {
+        let accepted = self.accept(item, slow, None);
+        if accepted && !self.is_told.swap(true, Ordering::AcqRel) {
+            cork::wake(self);
+        }
+        accepted
+    }
+
+    /// The same by a thread of `pool` that is about to ask for its next one: it needs nobody to be woken for its own pool.
+    pub fn give_back(self: &Arc<Self>, item: T, slow: bool, pool: Pool) -> bool {
+        if slow == (pool == Pool::Slow) { self.accept(item, slow, None) } else { self.push(item, slow) }
     }
 
     /// Queue one that becomes ready later.
     pub fn push_at(&self, item: T, slow: bool, due: Instant) -> bool {
-        self.accept(item, slow, Some(due))
+        let accepted = self.accept(item, slow, Some(due));
+        // Who sleeps does not know that there is something to wait for.
+        if slow { &self.slow_work } else { &self.quick_work }.notify_one();
+        accepted
     }
 
     fn accept(&self, item: T, slow: bool, due: Option<Instant>) -> bool {
@@ -92,11 +124,7 @@ impl<T> Ready<T> {
         let accepted = state.phase != Phase::Stopped && state.threads > 0;
         if accepted {
             state.put(item, slow, due);
-            let draining = state.phase == Phase::Draining;
-            drop(state);
-            let work = if slow { &self.slow_work } else { &self.quick_work };
-            work.notify_one();
-            if draining {
+            if state.phase == Phase::Draining {
                 // The pool that it is for may have ended already.
                 self.notify_all();
             }
@@ -119,7 +147,7 @@ impl<T> Ready<T> {
             }
             if let Some(entry) = state.take(pool) {
                 // Somebody has to watch the clock while this thread is busy.
-                if !state.later.is_empty() {
+                if !state.later.is_empty() && *state.sleepers(pool) > 0 {
                     work.notify_one();
                 }
                 return Some(entry.item);
@@ -127,13 +155,13 @@ impl<T> Ready<T> {
             if state.phase == Phase::Draining && state.is_empty() {
                 return None;
             }
-            state = match state.later.peek() {
-                Some(Reverse(first)) => {
-                    let wait = first.due.saturating_duration_since(now);
-                    work.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
-                }
+            let wait = state.later.peek().map(|Reverse(first)| first.due.saturating_duration_since(now));
+            *state.sleepers(pool) += 1;
+            state = match wait {
+                Some(wait) => work.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0,
                 None => work.wait(state).unwrap_or_else(PoisonError::into_inner),
             };
+            *state.sleepers(pool) -= 1;
         }
     }
 
@@ -171,6 +199,7 @@ impl<T> Ready<T> {
     fn enter(&self, phase: Phase) -> MutexGuard<'_, State<T>> {
         let mut state = self.lock();
         state.phase = phase;
+        self.is_open.store(phase == Phase::Open, Ordering::Relaxed);
         self.notify_all();
         state
     }
@@ -183,6 +212,20 @@ impl<T> Ready<T> {
     /// A thread that panicked with the lock left a whole state: every change here is one step.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T: Send + 'static> Wake for Ready<T> {
+    /// A thread for each that waits, as far as there are any.
+    fn wake(&self) {
+        // First: what is queued from here on is told again.
+        self.is_told.store(false, Ordering::Release);
+        let state = self.lock();
+        let quick = state.quick.len().min(state.quick_sleepers);
+        let slow = state.slow.len().min(state.slow_sleepers);
+        drop(state);
+        (0..quick).for_each(|_| self.quick_work.notify_one());
+        (0..slow).for_each(|_| self.slow_work.notify_one());
     }
 }
 
@@ -224,6 +267,13 @@ impl<T> State<T> {
         if self.phase == Phase::Draining { next.or_else(|| second.pop_front()) } else { next }
     }
 
+    fn sleepers(&mut self, pool: Pool) -> &mut usize {
+        match pool {
+            Pool::Quick => &mut self.quick_sleepers,
+            Pool::Slow => &mut self.slow_sleepers,
+        }
+    }
+
     fn is_empty(&self) -> bool {
         self.quick.is_empty() && self.slow.is_empty() && self.later.is_empty()
     }
@@ -257,7 +307,7 @@ mod tests {
 
     #[test]
     fn each_pool_has_its_own_until_all_is_to_be_finished() {
-        let ready = Ready::new(2);
+        let ready = Arc::new(Ready::new(2));
         for (item, slow) in [("s1", true), ("q1", false), ("s2", true), ("q2", false), ("s3", true)] {
             ready.push(item, slow);
         }
@@ -269,7 +319,7 @@ mod tests {
 
     #[test]
     fn what_is_due_later_comes_when_it_is_due_and_in_that_order() {
-        let ready = Ready::new(1);
+        let ready = Arc::new(Ready::new(1));
         let now = Instant::now();
         ready.push_at("third", false, now + Duration::from_millis(20));
         ready.push_at("second", false, now + Duration::from_millis(10));
@@ -282,7 +332,7 @@ mod tests {
 
     #[test]
     fn draining_waits_for_what_is_due_later_and_stopping_does_not() {
-        let ready = Ready::new(1);
+        let ready = Arc::new(Ready::new(1));
         ready.push_at("later", false, Instant::now() + Duration::from_millis(10));
         ready.drain(Duration::ZERO);
         assert_eq!(ready.next(Pool::Quick), Some("later"));

@@ -100,7 +100,7 @@ impl Watched {
             let _ = rustix::process::nice(NICE);
         }
         while let Some(lane) = self.ready.next(pool) {
-            lane.turn();
+            lane.turn(pool);
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod admin;
 pub mod clock;
 pub mod config;
+pub mod cork;
 pub mod counters;
 pub mod kill_point;
 pub mod rate_limit;

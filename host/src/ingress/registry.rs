@@ -135,7 +135,7 @@ impl Registry {
         kicked: Arc<Notify>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
-        let receipt = Receipt::call(move || _ = safe.send(()));
+        let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
             Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
                 let Away { mut session, will, .. } = *away;

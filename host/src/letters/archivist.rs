@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::archive::Archive;
@@ -15,7 +15,7 @@ use crate::control::clock;
 use crate::control::counters::Counters;
 use crate::message::Origin;
 use crate::spool::log::AppendError;
-use crate::spool::{Fate, Intervals, Position, Queue, Receipt};
+use crate::spool::{Fate, Intervals, Position, Queue, Receipt, Resolved};
 
 /// Letters taken out of the spool, or sent again, at once: one sync is shared by so many.
 const BATCH: usize = 256;
@@ -44,7 +44,7 @@ pub struct Archivist {
     sent: BTreeSet<u64>,
     /// Not looked at below this id: sent, or it has no binding.
     next: u64,
-    safe: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    safe: Resolved,
 }
 
 // === impl Desk ===
@@ -91,7 +91,7 @@ impl Shared {
 
 impl Archivist {
     pub fn new(desk: Desk, queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, counters: Arc<Counters>) -> Self {
-        Self { desk, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: mpsc::unbounded_channel() }
+        Self { desk, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
     }
 
     /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
@@ -107,7 +107,7 @@ impl Archivist {
                     self.next = 0;
                     self.send_marked().await?;
                 }
-                Some(id) = self.safe.1.recv() => self.forget(id).await?,
+                id = self.safe.next() => self.forget(id).await?,
                 _ = expire.tick() => self.write(|archive| archive.expire(clock::unix_ms())).await.map(drop)?,
             }
         }
@@ -148,7 +148,7 @@ impl Archivist {
     async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
         let Letter { message, facts } = letter;
         let origin = Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0 };
-        let receipt = Receipt::new(id, self.safe.0.clone());
+        let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), Instant::now(), Vec::new(), facts.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
         let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
@@ -165,7 +165,7 @@ impl Archivist {
     /// Everything that these have caused now is durable: they leave the archive.
     async fn forget(&mut self, first: u64) -> Result<(), String> {
         let mut ids = one(first);
-        while let Ok(id) = self.safe.1.try_recv() {
+        while let Some(id) = self.safe.try_next() {
             ids.insert(id);
         }
         self.sent.retain(|id| !ids.contains(*id));

@@ -7,11 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 
 use super::intervals::Intervals;
 use super::line::{Line, Loaded, Want};
 use super::log::Location;
+use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
 use super::{Entry, Fate, Output, Position, Receipt, Record};
@@ -20,7 +21,8 @@ use crate::control::counters::Counters;
 
 pub(super) struct Ledger {
     lines: Vec<Line>,
-    signals: Vec<Signals>,
+    /// For whom there is news, and who sleeps.
+    pub news: News,
     /// Committed and not taken by the committer yet. Bounded: each record holds places in its lanes.
     pub incoming: VecDeque<Record>,
     pub notes: Notes,
@@ -39,28 +41,15 @@ pub(super) struct Ledger {
     counters: Arc<Counters>,
 }
 
-/// What the sender of an upstream waits for.
-#[derive(Clone, Default)]
-pub(super) struct Signals {
-    pub arrived: Arc<Notify>,
-    pub confirmed: Arc<Notify>,
-}
-
 // === impl Ledger ===
 
 impl Ledger {
-    pub fn new(
-        lines: Vec<Line>,
-        signals: Vec<Signals>,
-        dead_letters: Option<usize>,
-        config: &config::Spool,
-        counters: Arc<Counters>,
-    ) -> Self {
+    pub fn new(lines: Vec<Line>, dead_letters: Option<usize>, config: &config::Spool, counters: Arc<Counters>) -> Self {
         let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
         let notes = Notes::new(lines.len());
         Self {
+            news: News::new(lines.len()),
             lines,
-            signals,
             incoming: VecDeque::new(),
             notes,
             confirmed,
@@ -90,6 +79,7 @@ impl Ledger {
         if !self.dead {
             self.unplaced += messages;
             self.incoming.push_back(record);
+            self.news.stir();
         }
         None
     }
@@ -112,7 +102,13 @@ impl Ledger {
         self.unplaced += outputs.len();
         self.unawaited += 1;
         let outputs = outputs.collect();
-        self.incoming.push_back(Record { outputs, changes: Vec::new(), receipt: Receipt::none(), hold: Vec::new() });
+        self.incoming.push_back(Record {
+            outputs,
+            changes: Vec::new(),
+            receipt: Receipt::none(),
+            hold: Default::default(),
+        });
+        self.news.stir();
     }
 
     /// Everything that waits for the log.
@@ -132,9 +128,9 @@ impl Ledger {
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
         let Output { upstream, message, arrived } = output;
-        if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
+        if let Some(line) = self.lines.get_mut(upstream) {
             line.place(Entry { position: Position::of(number), message, arrived }, at);
-            signals.arrived.notify_one();
+            self.news.arrived(upstream);
         }
     }
 
@@ -145,11 +141,11 @@ impl Ledger {
     }
 
     fn ring(&mut self, Output { upstream, message, arrived }: Output) {
-        if let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) {
+        if let Some(line) = self.lines.get_mut(upstream) {
             let entry = Entry { position: Position::START, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
             self.counters.dropped_full.add(dropped as u64);
-            signals.arrived.notify_one();
+            self.news.arrived(upstream);
         }
     }
 
@@ -174,15 +170,14 @@ impl Ledger {
 
     /// These notes are durable.
     pub fn confirm(&mut self, notes: Notes) {
-        let pairs = notes.of.into_iter().zip(&mut self.confirmed).zip(&self.signals);
-        for ((note, confirmed), signals) in pairs {
+        for (upstream, (note, confirmed)) in notes.of.into_iter().zip(&mut self.confirmed).enumerate() {
             confirmed.done.extend(&note.done);
             confirmed.released.extend(note.released.iter().map(|(number, _)| *number));
             if let Some(session) = note.session {
                 // A sender that has given up asks again with its next connection.
                 let _ = session.durable.send(());
             }
-            signals.confirmed.notify_one();
+            self.news.confirmed(upstream);
         }
     }
 
@@ -202,11 +197,11 @@ impl Ledger {
     /// What the refill has read.
     pub fn load(&mut self, want: &Want, loaded: Loaded) {
         let upstream = want.upstream;
-        let (Some(line), Some(signals)) = (self.lines.get_mut(upstream), self.signals.get(upstream)) else { return };
+        let Some(line) = self.lines.get_mut(upstream) else { return };
         let lost: Intervals = line.load(want, loaded);
         self.count(upstream, Fate::Corrupt, lost.count_in(0..u64::MAX));
         self.notes.all_done(upstream, &lost);
-        signals.arrived.notify_one();
+        self.news.arrived(upstream);
     }
 
     pub fn read(&mut self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {

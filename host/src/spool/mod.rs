@@ -45,6 +45,7 @@ mod ledger;
 mod line;
 pub mod log;
 mod message;
+mod news;
 mod notes;
 mod open;
 mod purge;
@@ -52,6 +53,7 @@ mod queue;
 mod receipt;
 mod record;
 mod refill;
+mod resolved;
 mod restored;
 mod runs;
 mod session;
@@ -68,14 +70,16 @@ use tokio::sync::watch;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key};
-use self::ledger::{Ledger, Signals};
+use self::ledger::Ledger;
 pub use self::message::{decode_message, encode_message};
+use self::news::Signals;
 pub use self::notes::Confirmed;
 use self::open::Parts;
 pub use self::purge::purge;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
-pub use self::record::{Entry, Fate, Output, Position, Record};
+pub use self::record::{Entry, Fate, Hold, Output, Position, Record};
+pub use self::resolved::Resolved;
 pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
@@ -105,9 +109,10 @@ struct Shared {
     wants: Condvar,
     life: watch::Sender<Life>,
     signals: Vec<Signals>,
+    /// Somebody is about to look who is to be woken.
+    is_told: std::sync::atomic::AtomicBool,
     sessions: Vec<Recovered>,
     max_age: Option<Duration>,
-    is_qos0_kept: bool,
     dead_letters: Option<usize>,
     #[cfg(test)]
     by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
@@ -149,15 +154,9 @@ impl Spool {
     /// caller, and the record is neither kept nor acknowledged.
     pub fn commit(&self, record: Record) {
         let settled = self.shared.ledger().commit(record);
-        match settled {
-            Some(record) => {
-                record.receipt.resolve();
-                drop(record.hold);
-                if self.shared.is_qos0_kept {
-                    self.shared.wake();
-                }
-            }
-            None => self.shared.wake(),
+        self.shared.tell();
+        if let Some(record) = settled {
+            record.receipt.resolve();
         }
     }
 
@@ -219,25 +218,9 @@ impl Shared {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self) {
+    fn close(self: &Arc<Self>) {
         self.ledger().closing = true;
-        self.wake();
-    }
-
-    fn wake(&self) {
-        #[cfg(test)]
-        if let Some(hand) = self.by_hand.get() {
-            return hand.lock().unwrap_or_else(PoisonError::into_inner).turn(self);
-        }
-        self.work.notify_one();
-    }
-
-    fn wake_refill(&self) {
-        #[cfg(test)]
-        if let Some(hand) = self.by_hand.get() {
-            return hand.lock().unwrap_or_else(PoisonError::into_inner).turn(self);
-        }
-        self.wants.notify_one();
+        self.stir();
     }
 }
 

@@ -7,9 +7,10 @@ use tokio::sync::watch;
 
 use super::committer::Committer;
 use super::image::Image;
-use super::ledger::{Ledger, Signals};
+use super::ledger::Ledger;
 use super::line::Line;
 use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
+use super::news::Signals;
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
@@ -78,22 +79,21 @@ fn shared(
     config: &config::Spool,
     counters: Arc<Counters>,
 ) -> Shared {
-    let signals: Vec<_> = names.iter().map(|_| Signals::default()).collect();
     let sessions: Vec<_> = names.iter().map(|name| super::session::restore(image, name)).collect();
     for (line, session) in lines.iter_mut().zip(&sessions) {
         line.hand(session.sent_below);
     }
     let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
-    let ledger = Ledger::new(lines, signals.clone(), dead_letters, config, counters);
+    let ledger = Ledger::new(lines, dead_letters, config, counters);
     Shared {
         ledger: std::sync::Mutex::new(ledger),
         work: std::sync::Condvar::new(),
         wants: std::sync::Condvar::new(),
         life: watch::Sender::new(Life::Open),
-        signals,
+        signals: names.iter().map(|_| Signals::default()).collect(),
+        is_told: std::sync::atomic::AtomicBool::new(false),
         sessions,
         max_age: config.max_age,
-        is_qos0_kept: config.qos0 == config::Qos0::Spool,
         dead_letters,
         #[cfg(test)]
         by_hand: std::sync::OnceLock::new(),

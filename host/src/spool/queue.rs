@@ -51,18 +51,15 @@ impl Queue {
         let first_note = ledger.complete(self.upstream, position, fate);
         let wanted = ledger.has_want();
         drop(ledger);
-        if first_note {
-            self.shared.wake();
-        }
-        if wanted {
-            self.shared.wake_refill();
+        if first_note || wanted {
+            self.shared.stir();
         }
     }
 
     /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`]. `turn` orders releases.
     pub fn release(&self, number: u64, turn: u64) {
         self.shared.ledger().notes.released(self.upstream, number, turn);
-        self.shared.wake();
+        self.shared.stir();
     }
 
     /// What has become durable since the last time.
@@ -82,7 +79,7 @@ impl Queue {
     pub fn hurry(&self) {
         let is_news = self.shared.ledger().notes.hurry();
         if is_news {
-            self.shared.wake();
+            self.shared.stir();
         }
     }
 
@@ -90,7 +87,7 @@ impl Queue {
     /// not know that it was. A new one forgets what was received in the one before. `false` when the spool has ended.
     pub async fn remember_session(&self, session: &UpstreamSession, is_new: bool) -> bool {
         let durable = self.shared.ledger().remember_session(self.upstream, session.encode(), is_new);
-        self.shared.wake();
+        self.shared.stir();
         durable.await.is_ok()
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::mpsc;
+use super::Resolved;
 
 /// A share of the promise to ack one inbound message.
 ///
@@ -12,8 +12,17 @@ use tokio::sync::mpsc;
 /// [`Receipt::split`] and gives it back with [`Receipt::resolve`]. When the last share is given back, the ticket goes to the
 /// connection that waits for it, which then acks. A share that is dropped instead is never resolved and the ack is never
 /// sent: the device keeps the message and sends it again. Losing a share is therefore safe; inventing one is not possible.
-#[derive(Debug)]
-pub struct Receipt(Option<Arc<Shared>>);
+#[derive(Debug, Default)]
+pub struct Receipt(Share);
+
+#[derive(Debug, Default)]
+enum Share {
+    #[default]
+    None,
+    /// The whole promise, as usual.
+    All(Done),
+    One(Arc<Shared>),
+}
 
 #[derive(Debug)]
 struct Shared {
@@ -22,48 +31,49 @@ struct Shared {
 }
 
 enum Done {
-    /// Unbounded in type, bounded in fact: each ticket holds a place in a lane until it is resolved.
-    Ticket {
-        ticket: u64,
-        done: mpsc::UnboundedSender<u64>,
-    },
+    Ticket { ticket: u64, done: Resolved },
     Call(Mutex<Option<Box<dyn FnOnce() + Send>>>),
 }
 
 impl Receipt {
     /// The whole promise; `ticket` arrives at `done` when it is kept.
-    pub fn new(ticket: u64, done: mpsc::UnboundedSender<u64>) -> Self {
-        Self::of(Done::Ticket { ticket, done })
+    pub fn new(ticket: u64, done: Resolved) -> Self {
+        Self(Share::All(Done::Ticket { ticket, done }))
     }
 
     /// Something to do as soon as it is safe, on the thread that made it safe: it must be short, and commit nothing.
     pub fn call(then: impl FnOnce() + Send + 'static) -> Self {
-        Self::of(Done::Call(Mutex::new(Some(Box::new(then)))))
+        Self(Share::All(Done::Call(Mutex::new(Some(Box::new(then))))))
     }
 
     /// Nobody waits: QoS 0, and what the gateway itself says.
     pub fn none() -> Self {
-        Self(None)
+        Self(Share::None)
     }
 
     /// One more share of the same promise.
-    pub fn split(&self) -> Self {
-        if let Some(shared) = &self.0 {
-            shared.outstanding.fetch_add(1, Ordering::Relaxed);
-        }
-        Self(self.0.clone())
+    pub fn split(&mut self) -> Self {
+        let shared = match std::mem::take(&mut self.0) {
+            Share::None => return Self::none(),
+            Share::All(done) => Arc::new(Shared { outstanding: AtomicUsize::new(1), done }),
+            Share::One(shared) => shared,
+        };
+        shared.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.0 = Share::One(shared.clone());
+        Self(Share::One(shared))
     }
 
     /// This share is safe.
     pub fn resolve(self) {
-        let Some(shared) = self.0 else { return };
-        if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-            shared.done.happen();
+        match self.0 {
+            Share::None => {}
+            Share::All(done) => done.happen(),
+            Share::One(shared) => {
+                if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    shared.done.happen();
+                }
+            }
         }
-    }
-
-    fn of(done: Done) -> Self {
-        Self(Some(Arc::new(Shared { outstanding: AtomicUsize::new(1), done })))
     }
 }
 
@@ -73,7 +83,7 @@ impl Done {
     fn happen(&self) {
         match self {
             // A session that is gone needs no ack; its device will send the message again.
-            Self::Ticket { ticket, done } => drop(done.send(*ticket)),
+            Self::Ticket { ticket, done } => done.push(*ticket),
             Self::Call(then) => {
                 let then = then.lock().unwrap_or_else(PoisonError::into_inner).take();
                 then.into_iter().for_each(|then| then());
@@ -97,32 +107,33 @@ mod tests {
 
     #[test]
     fn the_ack_waits_for_the_last_share() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::new(7, done);
+        let acks = Resolved::default();
+        let mut receipt = Receipt::new(7, acks.clone());
         let share = receipt.split();
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
         share.resolve();
-        assert_eq!(acks.try_recv(), Ok(7));
+        assert_eq!(acks.try_next(), Some(7));
     }
 
     #[test]
     fn a_share_that_is_lost_never_acks() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::new(7, done);
+        let acks = Resolved::default();
+        let mut receipt = Receipt::new(7, acks.clone());
         drop(receipt.split());
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
     }
 
     #[test]
     fn a_call_happens_once_when_all_of_it_is_safe() {
-        let (done, mut acks) = mpsc::unbounded_channel();
-        let receipt = Receipt::call(move || done.send(7).unwrap());
+        let acks = Resolved::default();
+        let done = acks.clone();
+        let mut receipt = Receipt::call(move || done.push(7));
         let share = receipt.split();
         receipt.resolve();
-        assert!(acks.try_recv().is_err());
+        assert!(acks.try_next().is_none());
         share.resolve();
-        assert_eq!(acks.try_recv(), Ok(7));
+        assert_eq!(acks.try_next(), Some(7));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
@@ -10,7 +11,7 @@ use crate::control::counters::{Counter, Counters};
 use crate::message::{Message, QoS};
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Record {
     /// In order; empty when the chain left nothing over.
     pub outputs: Vec<Output>,
@@ -18,8 +19,11 @@ pub struct Record {
     pub changes: Vec<Change>,
     pub receipt: Receipt,
     /// The places that the input holds in its lanes, given back when the record is admitted.
-    pub hold: Vec<OwnedSemaphorePermit>,
+    pub hold: Hold,
 }
+
+/// Usually one.
+pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 
 /// One message for one upstream.
 #[derive(Clone, Debug)]

@@ -54,6 +54,7 @@ impl<D: Disk> Refill<D> {
         let progress = piece.next > want.from;
         let is_over = piece.is_over;
         shared.ledger().load(&want, piece.into());
+        shared.announce();
         Ok(if progress || is_over { Refilled::Some } else { Refilled::Stuck })
     }
 

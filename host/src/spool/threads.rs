@@ -113,17 +113,24 @@ impl Shared {
             let now = Instant::now();
             let due = [until, ledger.notes.due()].into_iter().flatten().min();
             let Some(due) = due else {
+                ledger.news.is_committer_asleep = true;
                 ledger = self.work.wait(ledger).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let Some(left) = due.checked_duration_since(now).filter(|left| !left.is_zero()) else { return };
+            ledger.news.is_committer_asleep = true;
             (ledger, _) = self.work.wait_timeout(ledger, left).unwrap_or_else(PoisonError::into_inner);
         }
+        ledger.news.is_committer_asleep = false;
     }
 
     /// Until a backlog wants to be read on.
     fn sleep_until_want(&self) {
-        let idle = |ledger: &mut Ledger| !ledger.dead && !ledger.has_want();
+        let idle = |ledger: &mut Ledger| {
+            let is_idle = !ledger.dead && !ledger.has_want();
+            ledger.news.is_refill_asleep = is_idle;
+            is_idle
+        };
         drop(self.wants.wait_while(self.ledger(), idle));
     }
 

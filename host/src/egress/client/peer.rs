@@ -150,7 +150,7 @@ impl Bench {
             outputs: vec![output],
             changes: Vec::new(),
             receipt: Receipt::none(),
-            hold: Vec::new(),
+            hold: Default::default(),
         });
     }
 

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::control::cork::cork;
 use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
@@ -13,6 +14,7 @@ use crate::spool::{Fate, Position};
 impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
+        let _turn = cork();
         while let Some(packet) = wire::decode(self.terms.protocol, &mut self.input)? {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);

@@ -32,6 +32,7 @@ use super::outbox::Outbox;
 use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
 use super::wire::{self, Outgoing};
+use crate::control::cork::cork;
 use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
 use crate::spool::{Fate, Position, Queue};
@@ -182,6 +183,7 @@ impl<'a> Session<'a> {
         kill_point::happened(KillPoint::Published);
         kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
+        let _turn = cork();
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
                 self.sender.inflight.passed(position.number);

@@ -1,12 +1,14 @@
 //! What the client says and hears, in words of its own, and rumqttc's codecs behind them.
 //!
 //! rumqttc brings the packet types and the bytes of 3.1.1 (`mqttbytes::v4`) and 5 (`v5::mqttbytes::v5`); its event loop is
-//! not used, because it answers PUBREC before anybody could make that durable, never sets DUP, and drops what it holds.
+//! not used, because it answers PUBREC before anybody could make that durable, never sets DUP, and drops what it holds. PUBLISH
+//! alone is written by our own encoder ([`publish`]).
 //!
 //! Around the codecs stand three guards. Packets are framed here first, with a bound, and only a whole frame is decoded. Only
 //! packets that a server may send reach the decoder. Reason codes are read from the wire: rumqttc numbers its variants from 0.
 
 mod frame;
+mod publish;
 mod v311;
 mod v5;
 
@@ -16,7 +18,7 @@ use self::frame::Frame;
 use super::inflight::{Ack, Publish};
 use crate::control::config::Protocol;
 use crate::ingress::codec::Reason;
-use crate::message::{Message, QoS};
+use crate::message::QoS;
 
 /// The largest packet that we accept: without subscriptions, a server sends acks and their properties only.
 pub const MAX_INCOMING: usize = 64 * 1024;
@@ -97,17 +99,14 @@ pub enum DecodeError {
 pub enum EncodeError {
     #[error("{size} bytes, and the upstream takes at most {max}")]
     TooLarge { size: usize, max: usize },
-    #[error("a property of more than 65,535 bytes")]
-    PropertyTooLong,
+    #[error("no packet can carry it: a property of more than 65,535 bytes, or more than 268,435,455 bytes in all")]
+    Impossible,
     #[error("{0}")]
     Codec(String),
 }
 
 /// Appends one packet of at most `max` bytes. After an error, `out` is as it was.
 pub fn encode(protocol: Protocol, packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
-    if let Outgoing::Publish(publish) = packet {
-        check_lengths(&publish.message)?;
-    }
     let start = out.len();
     let written = match protocol {
         Protocol::V311 => v311::encode(packet, max, out),
@@ -124,21 +123,6 @@ pub fn decode(protocol: Protocol, input: &mut BytesMut) -> Result<Option<Incomin
         Protocol::V5 => v5::decode(frame),
     };
     incoming.map(Some)
-}
-
-/// A longer string would be written with a wrapped length, and everything after it misread.
-fn check_lengths(message: &Message) -> Result<(), EncodeError> {
-    let Some(properties) = &message.properties else { return Ok(()) };
-    let user = properties.user.iter().flat_map(|(name, value)| [name.len(), value.len()]);
-    let longest = [
-        properties.content_type.as_ref().map_or(0, String::len),
-        properties.response_topic.as_ref().map_or(0, String::len),
-        properties.correlation_data.as_ref().map_or(0, bytes::Bytes::len),
-    ]
-    .into_iter()
-    .chain(user)
-    .max();
-    if longest > Some(u16::MAX.into()) { Err(EncodeError::PropertyTooLong) } else { Ok(()) }
 }
 
 #[cfg(test)]

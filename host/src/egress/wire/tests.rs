@@ -7,7 +7,7 @@ use rumqttc::mqttbytes::v4;
 use rumqttc::v5::mqttbytes::v5;
 
 use super::*;
-use crate::message::Properties;
+use crate::message::{Message, Properties};
 use crate::topic::TopicName;
 
 const BOTH: [Protocol; 2] = [Protocol::V311, Protocol::V5];
@@ -151,8 +151,11 @@ fn what_does_not_fit_leaves_the_buffer_as_it_was() {
         let mut out = BytesMut::from(&b"before"[..]);
         let too_large = encode(protocol, Outgoing::Publish(&large), 50, &mut out);
         assert!(matches!(too_large, Err(EncodeError::TooLarge { max: 50, .. })));
-        let too_long = encode(protocol, Outgoing::Publish(&publish(long.clone())), MAX_OUTGOING, &mut out);
-        assert_eq!(too_long, Err(EncodeError::PropertyTooLong));
         assert_eq!(&out[..], b"before");
     }
+    let mut out = BytesMut::from(&b"before"[..]);
+    let too_long = encode(Protocol::V5, Outgoing::Publish(&publish(long.clone())), MAX_OUTGOING, &mut out);
+    assert_eq!((too_long, &out[..]), (Err(EncodeError::Impossible), &b"before"[..]));
+    // Version 3.1.1 has no properties, so that nothing is too long there.
+    assert!(encode(Protocol::V311, Outgoing::Publish(&publish(long)), MAX_OUTGOING, &mut out).is_ok());
 }

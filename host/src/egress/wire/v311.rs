@@ -5,15 +5,16 @@ use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
 use rumqttc::mqttbytes::{self, Error, Protocol};
 
 use super::frame::Frame;
+use super::publish;
 use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, Outgoing};
-use crate::egress::inflight::{Ack, Publish};
-use crate::ingress::codec::Reason;
+use crate::egress::inflight::Ack;
+use crate::ingress::codec::{Reason, Version};
 use crate::message::QoS;
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
         Outgoing::Connect(connect) => Packet::Connect(to_connect(connect)),
-        Outgoing::Publish(publish) => Packet::Publish(to_publish(publish)),
+        Outgoing::Publish(publish) => return publish::encode(Version::V311, publish, max, out),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id)),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id)),
         Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.id)),
@@ -55,21 +56,6 @@ fn to_connect(connect: &Connect<'_>) -> v4::Connect {
         clean_session: connect.clean_start,
         last_will: None,
         login: Some(login),
-    }
-}
-
-fn to_publish(publish: &Publish) -> v4::Publish {
-    let message = &publish.message;
-    let qos = match message.qos {
-        QoS::AtMostOnce => mqttbytes::QoS::AtMostOnce,
-        QoS::AtLeastOnce => mqttbytes::QoS::AtLeastOnce,
-        QoS::ExactlyOnce => mqttbytes::QoS::ExactlyOnce,
-    };
-    v4::Publish {
-        dup: publish.dup,
-        retain: message.retain,
-        pkid: publish.id,
-        ..v4::Publish::from_bytes(message.topic.as_str(), qos, message.payload.clone())
     }
 }
 

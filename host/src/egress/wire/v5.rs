@@ -1,19 +1,20 @@
 //! MQTT 5 through `rumqttc::v5::mqttbytes::v5`.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use rumqttc::v5::mqttbytes::v5::{self, Packet, PubRelReason};
 use rumqttc::v5::mqttbytes::{self, Error};
 
 use super::frame::Frame;
+use super::publish;
 use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, MAX_INCOMING, Outgoing};
-use crate::egress::inflight::{Ack, Publish};
-use crate::ingress::codec::Reason;
-use crate::message::{Properties, QoS};
+use crate::egress::inflight::Ack;
+use crate::ingress::codec::{Reason, Version};
+use crate::message::QoS;
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
         Outgoing::Connect(connect) => to_connect(connect),
-        Outgoing::Publish(publish) => Packet::Publish(to_publish(publish)),
+        Outgoing::Publish(publish) => return publish::encode(Version::V5, publish, max, out),
         Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id, None)),
         Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id, None)),
         Outgoing::PubRel(ack) => Packet::PubRel(to_pubrel(ack)),
@@ -89,36 +90,6 @@ fn to_connect(connect: &Connect<'_>) -> Packet {
         properties: Some(properties),
     };
     Packet::Connect(connect, None, Some(login))
-}
-
-fn to_publish(publish: &Publish) -> v5::Publish {
-    let message = &publish.message;
-    v5::Publish {
-        dup: publish.dup,
-        qos: match message.qos {
-            QoS::AtMostOnce => mqttbytes::QoS::AtMostOnce,
-            QoS::AtLeastOnce => mqttbytes::QoS::AtLeastOnce,
-            QoS::ExactlyOnce => mqttbytes::QoS::ExactlyOnce,
-        },
-        retain: message.retain,
-        topic: Bytes::copy_from_slice(message.topic.as_str().as_bytes()),
-        pkid: publish.id,
-        payload: message.payload.clone(),
-        properties: message.properties.as_deref().map(to_properties),
-    }
-}
-
-fn to_properties(properties: &Properties) -> v5::PublishProperties {
-    v5::PublishProperties {
-        payload_format_indicator: properties.payload_is_utf8.then_some(1),
-        message_expiry_interval: properties.expiry,
-        topic_alias: None,
-        response_topic: properties.response_topic.clone(),
-        correlation_data: properties.correlation_data.clone(),
-        user_properties: properties.user.clone(),
-        subscription_identifiers: Vec::new(),
-        content_type: properties.content_type.clone(),
-    }
 }
 
 fn to_pubrel(ack: Ack) -> v5::PubRel {

@@ -33,7 +33,7 @@ mod inbound;
 mod outbound;
 mod packet;
 mod properties;
-mod publish;
+pub(crate) mod publish;
 mod reason;
 mod topic;
 mod walk;
@@ -48,6 +48,7 @@ pub use error::DecodeError;
 pub use packet::*;
 pub use reason::Reason;
 
+use crate::topic::TopicName;
 use frame::{Header, Kind};
 
 /// The codec of one connection. Its first packet is a CONNECT, which decides the version.
@@ -55,6 +56,8 @@ use frame::{Header, Kind};
 pub struct Codec {
     version: Option<Version>,
     max_packet_size: usize,
+    /// Of the last PUBLISH: a device says the same name again and again, and one that is known needs no check and no memory.
+    last_topic: Option<TopicName>,
 }
 
 /// Where the connect flags stand after the fixed header: behind the protocol name and the level.
@@ -65,7 +68,7 @@ const CONNECT_FLAGS_AT: usize = 7;
 impl Codec {
     /// Packets of more bytes than this, fixed header included, are refused before they are buffered.
     pub fn new(max_packet_size: usize) -> Self {
-        Self { version: None, max_packet_size }
+        Self { version: None, max_packet_size, last_topic: None }
     }
 
     /// `None` until a CONNECT has named a version that we speak.
@@ -84,7 +87,7 @@ impl Codec {
         let packet = buffer.split_to(header.packet_size());
         match self.version {
             None => self.connect(&header, packet).map(Some),
-            Some(version) => Self::packet(&header, packet, version).map(Some),
+            Some(version) => self.packet(&header, packet, version).map(Some),
         }
     }
 
@@ -138,12 +141,12 @@ impl Codec {
         inbound::connect(packet, version, credentials).map(|connect| Packet::Connect(Box::new(connect)))
     }
 
-    fn packet(header: &Header, packet: BytesMut, version: Version) -> Result<Packet, DecodeError> {
+    fn packet(&mut self, header: &Header, packet: BytesMut, version: Version) -> Result<Packet, DecodeError> {
         header.check_length(version)?;
         let mut walk = header.body(&packet);
         Ok(match header.kind {
             Kind::Connect => return Err(error::protocol("a second CONNECT")),
-            Kind::Publish => Packet::Publish(publish::decode(header, packet, version)?),
+            Kind::Publish => Packet::Publish(publish::decode(header, packet, version, &mut self.last_topic)?),
             Kind::PubAck => Packet::PubAck(ack::decode(header, &packet, version)?),
             Kind::PubRec => Packet::PubRec(ack::decode(header, &packet, version)?),
             Kind::PubRel => Packet::PubRel(ack::decode(header, &packet, version)?),

@@ -30,7 +30,13 @@ struct Layout {
     remaining: usize,
 }
 
-pub(super) fn decode(header: &Header, packet: BytesMut, version: Version) -> Result<Publish, DecodeError> {
+/// `last` is the name of the packet before, and becomes that of this one.
+pub(super) fn decode(
+    header: &Header,
+    packet: BytesMut,
+    version: Version,
+    last: &mut Option<TopicName>,
+) -> Result<Publish, DecodeError> {
     let (dup, qos, retain) = flags(header.flags)?;
     let mut walk = header.body(&packet);
     let name = walk.text()?;
@@ -39,7 +45,7 @@ pub(super) fn decode(header: &Header, packet: BytesMut, version: Version) -> Res
         Version::V311 => Found::default(),
         Version::V5 => properties::check(&mut walk, Place::Publish)?,
     };
-    let topic = resolve(name, found, version)?;
+    let topic = resolve(name, found, version, last)?;
     let payload_at = packet.len() - walk.left();
     let bare = Publish {
         dup,
@@ -56,7 +62,7 @@ pub(super) fn decode(header: &Header, packet: BytesMut, version: Version) -> Res
 }
 
 /// Appends nothing when the message has no place in an MQTT packet: its `size` then says `usize::MAX`.
-pub(super) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
+pub(crate) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
     let Some(layout) = Layout::of(publish, version) else { return };
     out.reserve(wire::packet_size(layout.remaining).unwrap_or_default());
     let dup = publish.dup && publish.qos != QoS::AtMostOnce;
@@ -70,7 +76,7 @@ pub(super) fn encode(publish: &Publish, version: Version, out: &mut BytesMut) {
     out.bytes(&publish.payload);
 }
 
-pub(super) fn size(publish: &Publish, version: Version) -> usize {
+pub(crate) fn size(publish: &Publish, version: Version) -> usize {
     Layout::of(publish, version).and_then(|layout| wire::packet_size(layout.remaining)).unwrap_or(usize::MAX)
 }
 
@@ -87,11 +93,21 @@ fn flags(bits: u8) -> Result<(bool, QoS, bool), DecodeError> {
 }
 
 /// In MQTT 5 an alias may stand for the name, and only an alias may (section 3.3.2.1).
-fn resolve(name: &str, found: Found, version: Version) -> Result<Option<TopicName>, DecodeError> {
+fn resolve(
+    name: &str,
+    found: Found,
+    version: Version,
+    last: &mut Option<TopicName>,
+) -> Result<Option<TopicName>, DecodeError> {
     match (name, version) {
         ("", Version::V5) if found.topic_alias() => Ok(None),
         ("", Version::V5) => Err(protocol("neither a topic name nor a topic alias")),
-        (name, _) => topic::name(name).map(Some),
+        (name, _) => {
+            if last.as_ref().is_none_or(|last| last.as_str() != name) {
+                *last = Some(topic::name(name)?);
+            }
+            Ok(last.clone())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::control::cork::cork;
 use crate::ingress::session::Changed;
 use crate::spool::{Change, Receipt};
 
@@ -10,6 +11,7 @@ const COPY_BELOW: usize = 2 * 1024;
 impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
+        let _turn = cork();
         while !self.is_paused() && self.process_next()? {}
         Ok(())
     }
@@ -85,12 +87,21 @@ impl<R, W> Connection<R, W> {
 
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
         unpin(&mut message);
-        let origin = Arc::new(Origin { client: self.session.client().clone(), arrived_ms: unix_ms(), hops: 0 });
+        let origin = self.origin();
         let (arrived, changes) = (std::time::Instant::now(), identity.into_iter().collect());
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
         if let Some(pending) = self.context.dispatcher.receive(inbound) {
             self.parked.submit(pending);
         }
+    }
+
+    /// One for all messages of a millisecond.
+    fn origin(&mut self) -> Arc<Origin> {
+        let now = unix_ms();
+        if self.origin.arrived_ms != now {
+            self.origin = Arc::new(Origin { arrived_ms: now, ..(*self.origin).clone() });
+        }
+        self.origin.clone()
     }
 
     fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {

@@ -70,6 +70,8 @@ struct Connection<R, W> {
     /// What the device left behind, should it vanish.
     ending: Ending,
     max_expiry: Duration,
+    /// Of the last message.
+    origin: Arc<Origin>,
 }
 
 enum Event {
@@ -149,7 +151,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             () = self.shutdown.cancelled() => Event::Shutdown,
             () = self.kicked.notified() => Event::Kicked,
             wrote = writer.write_buf(outgoing), if writes => Event::Wrote(wrote),
-            Some(ticket) = self.session.next_done() => Event::Done(ticket),
+            ticket = self.session.next_done() => Event::Done(ticket),
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),
             () = mailbox.ready(), if wants_mail => Event::MailReady,

@@ -14,6 +14,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
+use super::Packets;
 use super::held::Held;
 use crate::ingress::codec::{Ack, Packet, Reason};
 use crate::message::QoS;
@@ -81,14 +82,14 @@ impl Exchanges {
     }
 
     /// The outcome of this ticket is safe, or refused with `answer`. Gives the acks that may leave now, in order.
-    pub fn done(&mut self, ticket: u64, answer: Reason) -> Vec<Packet> {
+    pub fn done(&mut self, ticket: u64, answer: Reason) -> Packets {
         for queue in [&mut self.pubacks, &mut self.pubrecs] {
             // Tickets rise within a queue.
             if let Ok(at) = queue.binary_search_by_key(&ticket, |waiting| waiting.ticket) {
                 queue[at].answer = Some(answer);
             }
         }
-        let mut acks: Vec<Packet> = leave(&mut self.pubacks).map(Packet::PubAck).collect();
+        let mut acks: Packets = leave(&mut self.pubacks).map(Packet::PubAck).collect();
         for ack in leave(&mut self.pubrecs) {
             if ack.reason.is_failure() {
                 // A failed PUBREC ends the exchange; the identifier is free again (section 4.3.3).
@@ -185,7 +186,7 @@ mod tests {
         assert!(exchanges.done(tickets[2], Reason::SUCCESS).is_empty());
         assert!(exchanges.done(tickets[1], Reason::SUCCESS).is_empty());
         let acks = exchanges.done(tickets[0], Reason::SUCCESS);
-        assert_eq!(acks, [5, 3, 9].map(|packet_id| Packet::PubAck(ok(packet_id))));
+        assert_eq!(acks.into_vec(), [5, 3, 9].map(|packet_id| Packet::PubAck(ok(packet_id))));
     }
 
     #[test]
@@ -193,7 +194,7 @@ mod tests {
         let mut exchanges = Exchanges::default();
         let _slow = new(&mut exchanges, QoS::ExactlyOnce, 1);
         let quick = new(&mut exchanges, QoS::AtLeastOnce, 1);
-        assert_eq!(exchanges.done(quick, Reason::SUCCESS), [Packet::PubAck(ok(1))]);
+        assert_eq!(exchanges.done(quick, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(1))]);
     }
 
     #[test]
@@ -201,7 +202,7 @@ mod tests {
         let mut exchanges = Exchanges::default();
         let ticket = new(&mut exchanges, QoS::ExactlyOnce, 7);
         assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
-        assert_eq!(exchanges.done(ticket, Reason::SUCCESS), [Packet::PubRec(ok(7))]);
+        assert_eq!(exchanges.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
         assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::Repeated);
         assert_eq!(exchanges.release(7), ok(7));
         assert_eq!(exchanges.release(7).reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
@@ -214,7 +215,7 @@ mod tests {
         let ticket = new(&mut exchanges, QoS::ExactlyOnce, 7);
         exchanges.reconnect();
         assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
-        assert_eq!(exchanges.done(ticket, Reason::SUCCESS), [Packet::PubRec(ok(7))]);
+        assert_eq!(exchanges.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
     }
 
     #[test]
@@ -224,7 +225,7 @@ mod tests {
         exchanges.reconnect();
         let again = new(&mut exchanges, QoS::AtLeastOnce, 7);
         assert!(exchanges.done(old, Reason::SUCCESS).is_empty());
-        assert_eq!(exchanges.done(again, Reason::SUCCESS), [Packet::PubAck(ok(7))]);
+        assert_eq!(exchanges.done(again, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(7))]);
     }
 
     #[test]

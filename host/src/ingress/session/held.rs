@@ -27,13 +27,13 @@ impl Held {
     }
 
     /// The packets that may leave now.
-    pub fn done(&mut self, ticket: u64) -> Vec<Packet> {
+    pub fn done(&mut self, ticket: u64) -> impl Iterator<Item = Packet> {
         if let Ok(at) = self.0.binary_search_by_key(&ticket, |waiting| waiting.ticket)
             && let Some(waiting) = self.0.get_mut(at)
         {
             waiting.is_safe = true;
         }
-        std::iter::from_fn(|| self.0.pop_front_if(|waiting| waiting.is_safe)).map(|waiting| waiting.packet).collect()
+        std::iter::from_fn(|| self.0.pop_front_if(|waiting| waiting.is_safe)).map(|waiting| waiting.packet)
     }
 
     pub fn is_full(&self) -> bool {

@@ -22,7 +22,7 @@ mod subscriptions;
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use smallvec::SmallVec;
 
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
@@ -35,7 +35,7 @@ pub use subscriptions::{Changed, Subscriptions};
 use super::codec::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
-use crate::spool::{Change, Receipt};
+use crate::spool::{Change, Receipt, Resolved};
 use crate::topic::TopicName;
 
 #[derive(Debug)]
@@ -45,7 +45,7 @@ pub struct Session {
     pub subscriptions: Subscriptions,
     exchanges: Exchanges,
     outbound: Outbound,
-    done: (mpsc::UnboundedSender<u64>, mpsc::UnboundedReceiver<u64>),
+    resolved: Resolved,
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
     link: Link,
@@ -61,6 +61,12 @@ pub struct Link {
     pub peer_receive_maximum: u16,
     aliases: Aliases,
 }
+
+/// Usually one, or none.
+pub type Actions = SmallVec<[Action; 1]>;
+
+/// Those that may leave now: usually one.
+pub type Packets = SmallVec<[Packet; 1]>;
 
 /// What the connection has to do.
 #[derive(Debug)]
@@ -104,7 +110,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
-            done: mpsc::unbounded_channel(),
+            resolved: Resolved::default(),
             finished: Vec::new(),
             link,
         };
@@ -130,17 +136,17 @@ impl Session {
     }
 
     /// The next ticket whose outcome is safe; then call [`Session::acknowledge`].
-    pub async fn next_done(&mut self) -> Option<u64> {
-        self.done.1.recv().await
+    pub async fn next_done(&self) -> u64 {
+        self.resolved.next().await
     }
 
     /// A ticket that is there already.
-    pub fn try_next_done(&mut self) -> Option<u64> {
-        self.done.1.try_recv().ok()
+    pub fn try_next_done(&self) -> Option<u64> {
+        self.resolved.try_next()
     }
 
     /// The acks that may leave now.
-    pub fn acknowledge(&mut self, ticket: u64) -> Vec<Packet> {
+    pub fn acknowledge(&mut self, ticket: u64) -> Packets {
         let packets = self.exchanges.done(ticket, Reason::SUCCESS);
         for packet in &packets {
             if let Packet::PubRel(ack) = packet {
@@ -152,7 +158,7 @@ impl Session {
 
     /// A packet that leaves when what the receipt is given to is safe.
     pub fn hold(&mut self, packet: Packet) -> Receipt {
-        Receipt::new(self.exchanges.hold(packet), self.done.0.clone())
+        Receipt::new(self.exchanges.hold(packet), self.resolved.clone())
     }
 
     /// Whether so many packets wait for what is being written that reading should pause.

@@ -1,5 +1,7 @@
 //! A packet of the device, and what is to be done about it.
 
+use smallvec::smallvec;
+
 use super::exchanges::Arrival;
 use super::outbound::Received;
 use super::*;
@@ -8,25 +10,25 @@ use crate::message::QoS;
 
 impl Session {
     /// Everything but CONNECT, which the handshake has taken.
-    pub fn receive(&mut self, packet: Packet) -> Result<Vec<Action>, Violation> {
+    pub fn receive(&mut self, packet: Packet) -> Result<Actions, Violation> {
         Ok(match packet {
             Packet::Publish(publish) => return self.publish(publish),
             Packet::PubAck(ack) => {
                 let ended = self.outbound.puback(ack.packet_id);
                 self.finish(ended.flatten());
-                Vec::new()
+                Actions::new()
             }
             Packet::PubRec(ack) => self.pubrec(ack).into_iter().collect(),
             Packet::PubComp(ack) => {
                 let ended = self.outbound.pubcomp(ack.packet_id);
                 self.finish(ended.flatten());
-                Vec::new()
+                Actions::new()
             }
-            Packet::PubRel(ack) => vec![self.pubrel(ack)],
-            Packet::Subscribe(subscribe) => vec![Action::Subscribe(subscribe)],
-            Packet::Unsubscribe(unsubscribe) => vec![Action::Unsubscribe(unsubscribe)],
-            Packet::PingReq => vec![Action::Send(Packet::PingResp)],
-            Packet::Disconnect(disconnect) => vec![Action::Leave {
+            Packet::PubRel(ack) => smallvec![self.pubrel(ack)],
+            Packet::Subscribe(subscribe) => smallvec![Action::Subscribe(subscribe)],
+            Packet::Unsubscribe(unsubscribe) => smallvec![Action::Unsubscribe(unsubscribe)],
+            Packet::PingReq => smallvec![Action::Send(Packet::PingResp)],
+            Packet::Disconnect(disconnect) => smallvec![Action::Leave {
                 with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
                 session_expiry: disconnect.session_expiry,
             }],
@@ -39,7 +41,7 @@ impl Session {
         })
     }
 
-    fn publish(&mut self, publish: Publish) -> Result<Vec<Action>, Violation> {
+    fn publish(&mut self, publish: Publish) -> Result<Actions, Violation> {
         if !publish.subscription_ids.is_empty() {
             return Err(violation(Reason::PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]"));
         }
@@ -50,20 +52,22 @@ impl Session {
         let refused = is_reserved(&message.topic);
         if qos == QoS::AtMostOnce {
             let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
-            return Ok(vec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
+            return Ok(smallvec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
         }
         match self.exchanges.arrive(qos, packet_id) {
-            Arrival::InProgress => Ok(vec![]),
-            Arrival::Repeated => Ok(vec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))]),
+            Arrival::InProgress => Ok(smallvec![]),
+            Arrival::Repeated => {
+                Ok(smallvec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))])
+            }
             Arrival::New { ticket } if refused => {
                 let acks = self.exchanges.done(ticket, self.refusal());
                 Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
             }
             Arrival::New { ticket } => {
                 self.check_quota()?;
-                let receipt = Receipt::new(ticket, self.done.0.clone());
+                let receipt = Receipt::new(ticket, self.resolved.clone());
                 let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
-                Ok(vec![Action::Accept { message, receipt, identity }])
+                Ok(smallvec![Action::Accept { message, receipt, identity }])
             }
         }
     }

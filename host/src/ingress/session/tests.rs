@@ -19,7 +19,7 @@ fn publish(topic: &str, qos: QoS, packet_id: u16) -> Publish {
 }
 
 fn receive(session: &mut Session, publish: Publish) -> Vec<Action> {
-    session.receive(Packet::Publish(publish)).unwrap()
+    session.receive(Packet::Publish(publish)).unwrap().into_vec()
 }
 
 /// The receipt of the one message that was accepted.

@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn small(changes: &[Change]) -> Record {
-        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: vec![] }
+        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: Default::default() }
     }
 
     fn with_message(changes: &[Change]) -> Record {

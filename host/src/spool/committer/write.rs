@@ -2,6 +2,7 @@
 
 use super::Committer;
 use super::room::Room;
+use crate::control::cork::cork;
 use crate::control::kill_point::{self, KillPoint};
 use crate::spool::Shared;
 use crate::spool::log::{AppendError, Disk, Location};
@@ -53,9 +54,9 @@ impl<D: Disk> Committer<D> {
         }
         ledger.confirm(notes);
         drop(ledger);
-        for (receipt, hold) in settled {
-            receipt.resolve();
-            drop(hold);
-        }
+        shared.announce();
+        // One wake for each device, however many acks it has.
+        let _turn = cork();
+        settled.into_iter().for_each(|(receipt, _hold)| receipt.resolve());
     }
 }

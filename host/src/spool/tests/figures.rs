@@ -11,16 +11,21 @@ fn open(dir: &Path) -> (Spool, Restored) {
 
 /// Commits with at most `group` records unacknowledged.
 async fn commit(spool: &Spool, messages: usize, group: usize, text: &str) {
-    let (done, mut acks) = mpsc::unbounded_channel();
+    let acks = Resolved::default();
     for ticket in 0..messages {
         if ticket >= group {
-            acks.recv().await;
+            acks.next().await;
         }
-        let receipt = Receipt::new(ticket as u64, done.clone());
-        spool.commit(Record { outputs: vec![output(&(0, Q1, text))], changes: vec![], receipt, hold: vec![] });
+        let receipt = Receipt::new(ticket as u64, acks.clone());
+        spool.commit(Record {
+            outputs: vec![output(&(0, Q1, text))],
+            changes: vec![],
+            receipt,
+            hold: Default::default(),
+        });
     }
     for _ in 0..group {
-        acks.recv().await;
+        acks.next().await;
     }
 }
 

@@ -22,7 +22,7 @@ fn fill(bench: &mut Bench) -> u64 {
 /// Waits as long as a full log does before it is tried again, and turns it.
 fn retry(bench: &Bench) {
     std::thread::sleep(RETRY + Duration::from_millis(1));
-    bench.spool.shared.wake();
+    bench.spool.shared.stir();
 }
 
 #[test]

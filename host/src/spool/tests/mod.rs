@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 use super::log::sim::SimDisk;
 use super::*;
@@ -33,8 +33,7 @@ struct Bench {
     restored: Restored,
     counters: Arc<Counters>,
     lane: Arc<Semaphore>,
-    done: mpsc::UnboundedSender<u64>,
-    acks: mpsc::UnboundedReceiver<u64>,
+    acks: Resolved,
 }
 
 /// The smallest log, whose segments have room for a mebibyte each.
@@ -63,10 +62,10 @@ impl Bench {
 
     fn open(disk: SimDisk, names: Vec<&'static str>, config: config::Spool) -> Result<Self, OpenError> {
         let counters = Arc::new(Counters::default());
-        let (done, acks) = mpsc::unbounded_channel();
+        let acks = Resolved::default();
         let (spool, restored) = Spool::by_hand(disk.clone(), &names, &config, counters.clone())?;
         let lane = Arc::new(Semaphore::new(PLACES));
-        Ok(Self { disk, config, names, spool, restored, counters, lane, done, acks })
+        Ok(Self { disk, config, names, spool, restored, counters, lane, acks })
     }
 
     /// The process is killed and starts again.
@@ -84,8 +83,8 @@ impl Bench {
 
     fn commit_with(&self, ticket: u64, outputs: &[(usize, QoS, &str)], changes: Vec<Change>) {
         let outputs = outputs.iter().map(output).collect();
-        let hold = vec![self.lane.clone().try_acquire_owned().unwrap()];
-        let receipt = Receipt::new(ticket, self.done.clone());
+        let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap()]);
+        let receipt = Receipt::new(ticket, self.acks.clone());
         self.spool.commit(Record { outputs, changes, receipt, hold });
     }
 
@@ -106,7 +105,7 @@ impl Bench {
     }
 
     fn acks(&mut self) -> Vec<u64> {
-        std::iter::from_fn(|| self.acks.try_recv().ok()).collect()
+        std::iter::from_fn(|| self.acks.try_next()).collect()
     }
 
     fn held(&self) -> usize {

@@ -27,8 +27,8 @@ fn commit_alone(bench: &Bench, ticket: u64, outputs: &[(usize, QoS, &str)]) {
 
 fn commit_in(bench: &Bench, binding: &Arc<Semaphore>, ticket: u64, outputs: &[(usize, QoS, &str)]) {
     let outputs = outputs.iter().map(output).collect();
-    let hold = vec![binding.clone().try_acquire_owned().unwrap()];
-    let receipt = Receipt::new(ticket, bench.done.clone());
+    let hold = Hold::from_iter([binding.clone().try_acquire_owned().unwrap()]);
+    let receipt = Receipt::new(ticket, bench.acks.clone());
     bench.spool.commit(Record { outputs, changes: vec![], receipt, hold });
 }
 
@@ -79,10 +79,7 @@ fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_wai
     commit_in(&bench, &fan_out, 5001, &[(0, Q1, &heavy(5001)), (1, Q1, "a")]);
     commit_in(&bench, &fan_out, 5002, &[(1, Q1, "b")]);
     commit_in(&bench, &other, 5003, &[(1, Q1, "c")]);
-    assert_eq!(
-        (std::iter::from_fn(|| bench.acks.try_recv().ok()).collect::<Vec<_>>(), bench.read(1)),
-        (vec![5003], vec!["c".into()])
-    );
+    assert_eq!((bench.acks(), bench.read(1)), (vec![5003], vec!["c".into()]));
     while bench.acks.is_empty() {
         assert!(bench.complete_first(0));
     }
@@ -92,8 +89,8 @@ fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_wai
 }
 
 fn change(bench: &Bench, ticket: u64, change: Change) {
-    let receipt = Receipt::new(ticket, bench.done.clone());
-    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: vec![] });
+    let receipt = Receipt::new(ticket, bench.acks.clone());
+    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: Default::default() });
 }
 
 fn received(packet_id: u16) -> Key {
@@ -179,10 +176,15 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
     for number in 0..400 {
         let arrived = if number < 350 { long_ago } else { Instant::now() };
         let output = Output { upstream: 0, message: message(Q1, &format!("{number:0>50000}")), arrived };
-        bench.spool.commit(Record { outputs: vec![output], changes: vec![], receipt: Receipt::none(), hold: vec![] });
+        bench.spool.commit(Record {
+            outputs: vec![output],
+            changes: vec![],
+            receipt: Receipt::none(),
+            hold: Default::default(),
+        });
     }
     bench = bench.reopen();
-    bench.spool.shared.wake();
+    bench.spool.shared.stir();
     let expired = bench.counters.expired.get();
     assert!(expired > 300 && expired <= 350, "{expired} of 350: the rest shares a segment with younger ones");
     assert_eq!(numbers(&bench, 0), (expired..400).collect::<Vec<_>>());

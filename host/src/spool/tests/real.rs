@@ -17,21 +17,21 @@ fn open(dir: &Path) -> (Spool, Restored, Arc<Counters>) {
 async fn a_crowd_is_acknowledged_and_found_again() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, ..) = open(&dir.path().join("spool"));
-    let (done, mut acks) = mpsc::unbounded_channel();
+    let acks = Resolved::default();
     let threads: Vec<_> = (0..4_u64)
         .map(|thread| {
-            let (spool, done) = (spool.clone(), done.clone());
+            let (spool, acks) = (spool.clone(), acks.clone());
             std::thread::spawn(move || {
                 for n in 0..500 {
                     let outputs = vec![output(&(0, Q1, &format!("{thread} {n}")))];
-                    let receipt = Receipt::new(thread * 1000 + n, done.clone());
-                    spool.commit(Record { outputs, changes: vec![], receipt, hold: vec![] });
+                    let receipt = Receipt::new(thread * 1000 + n, acks.clone());
+                    spool.commit(Record { outputs, changes: vec![], receipt, hold: Default::default() });
                 }
             })
         })
         .collect();
     for _ in 0..2000 {
-        tokio::time::timeout(PATIENCE, acks.recv()).await.unwrap().unwrap();
+        tokio::time::timeout(PATIENCE, acks.next()).await.unwrap();
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     let queue = spool.queue(0);
@@ -56,7 +56,7 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
         outputs: vec![output(&(0, Q2, "a"))],
         changes: vec![],
         receipt: Receipt::none(),
-        hold: vec![],
+        hold: Default::default(),
     });
     let queue = spool.queue(0);
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
@@ -94,14 +94,18 @@ async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
     threads::start(&shared, committer, refill, log::Sync::Group).unwrap();
     let spool = Spool::new(shared);
     disk.fail_at(1, log::sim::Fault::Eio);
-    let (done, mut acks) = mpsc::unbounded_channel();
+    let acks = Resolved::default();
     let died = spool.died();
     for ticket in 0..2 {
-        let receipt = Receipt::new(ticket, done.clone());
-        spool.commit(Record { outputs: vec![output(&(0, Q1, "a"))], changes: vec![], receipt, hold: vec![] });
+        let receipt = Receipt::new(ticket, acks.clone());
+        spool.commit(Record {
+            outputs: vec![output(&(0, Q1, "a"))],
+            changes: vec![],
+            receipt,
+            hold: Default::default(),
+        });
     }
-    drop(done);
     let reason = tokio::time::timeout(PATIENCE, died).await.unwrap();
     assert!(reason.contains("cannot be written"), "{reason}");
-    assert_eq!(tokio::time::timeout(PATIENCE, acks.recv()).await.unwrap(), None);
+    assert_eq!(acks.try_next(), None);
 }

@@ -1,0 +1,108 @@
+//! Wakes that wait for the end of a turn.
+//!
+//! To wake a thread or a task costs more than to handle a message, and whoever is woken by the first message of a batch finds
+//! one message and is woken again for the next. So what works in turns corks its thread for the time of one: a connection for
+//! what one read gave, a lane for what one call into a plugin gave, the committer for what one sync made safe. What they hand on
+//! meanwhile lies where it belongs at once, and whoever is awake takes it; whoever sleeps is woken when the turn is over.
+//!
+//! Nothing is held back by that but the wake of a sleeper, for the rest of a turn that computes and does not wait. The guard
+//! cannot be held over an `await`: it is not [`Send`].
+
+use std::cell::RefCell;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+/// Somebody who may sleep. Called once for each time it was asked for, by any thread, without locks held.
+pub trait Wake: Send + Sync {
+    fn wake(&self);
+}
+
+/// A turn of this thread; it ends when this is dropped. Turns nest, the outermost counts.
+pub struct Cork(PhantomData<*const ()>);
+
+#[derive(Default)]
+struct Held {
+    turns: usize,
+    wakes: Vec<Arc<dyn Wake>>,
+}
+
+thread_local! {
+    static HELD: RefCell<Held> = RefCell::default();
+}
+
+pub fn cork() -> Cork {
+    HELD.with_borrow_mut(|held| held.turns += 1);
+    Cork(PhantomData)
+}
+
+/// At the end of the turn, or now when there is none. Callers ask once until they are woken: nothing here looks for repetitions.
+pub fn wake<W: Wake + 'static>(sleeper: &Arc<W>) {
+    let is_held = HELD.with_borrow_mut(|held| {
+        let is_corked = held.turns > 0;
+        if is_corked {
+            held.wakes.push(sleeper.clone());
+        }
+        is_corked
+    });
+    if !is_held {
+        sleeper.wake();
+    }
+}
+
+// === impl Cork ===
+
+impl Drop for Cork {
+    fn drop(&mut self) {
+        let mut wakes = HELD.with_borrow_mut(|held| {
+            held.turns -= 1;
+            if held.turns == 0 { std::mem::take(&mut held.wakes) } else { Vec::new() }
+        });
+        wakes.drain(..).for_each(|sleeper| sleeper.wake());
+        // The memory is for the next turn.
+        HELD.with_borrow_mut(|held| {
+            if held.wakes.capacity() < wakes.capacity() {
+                wakes.append(&mut held.wakes);
+                held.wakes = wakes;
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    #[derive(Default)]
+    struct Sleeper(AtomicUsize);
+
+    impl Wake for Sleeper {
+        fn wake(&self) {
+            self.0.fetch_add(1, SeqCst);
+        }
+    }
+
+    #[test]
+    fn a_wake_is_held_until_the_outermost_turn_is_over() {
+        let sleeper = Arc::new(Sleeper::default());
+        let turn = cork();
+        drop(cork());
+        wake(&sleeper);
+        drop(cork());
+        assert_eq!(sleeper.0.load(SeqCst), 0);
+        drop(turn);
+        assert_eq!(sleeper.0.load(SeqCst), 1);
+        drop(cork());
+        assert_eq!(sleeper.0.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn without_a_turn_and_on_other_threads_a_wake_is_at_once() {
+        let sleeper = Arc::new(Sleeper::default());
+        wake(&sleeper);
+        assert_eq!(sleeper.0.load(SeqCst), 1);
+        let _turn = cork();
+        std::thread::scope(|scope| scope.spawn(|| wake(&sleeper)).join().unwrap());
+        assert_eq!(sleeper.0.load(SeqCst), 2);
+    }
+}

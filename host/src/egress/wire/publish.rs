@@ -1,0 +1,33 @@
+//! PUBLISH to the upstream, in the encoder that writes it to devices: the packet is the same in both directions.
+//!
+//! Not by rumqttc: its packet wants a topic of its own, so that each message would be given a copy of its name to be written
+//! once. That what is written is what rumqttc reads is what the tests of this room say.
+
+use bytes::BytesMut;
+
+use super::EncodeError;
+use crate::egress::inflight::Publish;
+use crate::ingress::codec::{self, Version};
+
+pub(super) fn encode(version: Version, publish: &Publish, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let Publish { id, dup, message } = publish;
+    let packet = codec::Publish {
+        dup: *dup,
+        packet_id: *id,
+        topic: Some(message.topic.clone()),
+        topic_alias: None,
+        subscription_ids: Vec::new(),
+        payload: message.payload.clone(),
+        qos: message.qos,
+        retain: message.retain,
+        properties: message.properties.clone(),
+    };
+    match codec::publish::size(&packet, version) {
+        usize::MAX => Err(EncodeError::Impossible),
+        size if size > max => Err(EncodeError::TooLarge { size, max }),
+        _ => {
+            codec::publish::encode(&packet, version, out);
+            Ok(())
+        }
+    }
+}

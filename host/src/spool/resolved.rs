@@ -1,0 +1,72 @@
+//! Tickets whose outcome is safe, until the one who acknowledges takes them.
+//!
+//! A queue and one sleeper, and not a channel: many tickets become safe with one sync, and their connection is woken once for
+//! all of them, when the last is there ([`cork`]).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::control::cork::{self, Wake};
+
+/// Shared by the receipts and by the one that waits for them. Unbounded in type, bounded in fact: each ticket holds a place in a
+/// lane until it is resolved.
+#[derive(Clone, Debug, Default)]
+pub struct Resolved(Arc<Waiting>);
+
+#[derive(Debug, Default)]
+struct Waiting {
+    tickets: Mutex<VecDeque<u64>>,
+    arrived: Notify,
+}
+
+// === impl Resolved ===
+
+impl Resolved {
+    /// The next one; waits for it. Nothing is lost when it is not waited for to the end. For one waiter.
+    pub async fn next(&self) -> u64 {
+        loop {
+            if let Some(ticket) = self.try_next() {
+                return ticket;
+            }
+            // `notify_one` leaves a permit behind, so that an arrival between the look and the wait is not missed.
+            self.0.arrived.notified().await;
+        }
+    }
+
+    /// The next one that is there already.
+    pub fn try_next(&self) -> Option<u64> {
+        self.0.tickets().pop_front()
+    }
+
+    #[cfg(test)]
+    pub fn is_empty(&self) -> bool {
+        self.0.tickets().is_empty()
+    }
+
+    pub(super) fn push(&self, ticket: u64) {
+        let mut tickets = self.0.tickets();
+        tickets.push_back(ticket);
+        // Behind others: their wake is on its way, or somebody is taking them.
+        let is_first = tickets.len() == 1;
+        drop(tickets);
+        if is_first {
+            cork::wake(&self.0);
+        }
+    }
+}
+
+// === impl Waiting ===
+
+impl Waiting {
+    fn tickets(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(&self) {
+        self.arrived.notify_one();
+    }
+}
