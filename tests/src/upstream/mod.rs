@@ -15,12 +15,16 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use self::session::State;
-use crate::eventually::{SOON, eventually, soon};
+use crate::eventually::{eventually, soon};
 use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::Delivered;
+
+/// After so long without an arrival, what is missing is lost. Longer than any backoff of a gateway that can reach it; where a loss
+/// is what is to be seen, it is the time that takes.
+const QUIET: Duration = Duration::from_secs(30);
 
 pub struct Upstream {
     address: SocketAddr,
@@ -82,7 +86,7 @@ impl Upstream {
     pub fn settle(&self, oracle: &Oracle) {
         let (mut missing, mut looked): (BTreeSet<&str>, usize) = (oracle.owed().collect(), 0);
         let mut last = Instant::now();
-        eventually("what was acknowledged arrives, or nothing does", 10 * SOON, || {
+        eventually("what was acknowledged arrives, or nothing does", 10 * QUIET, || {
             let new: Vec<Delivered> = self.shared.state().arrivals.iter().skip(looked).cloned().collect();
             if !new.is_empty() {
                 (looked, last) = (looked + new.len(), Instant::now());
@@ -90,7 +94,7 @@ impl Upstream {
             for arrived in new.into_iter().map(seen) {
                 missing.remove(arrived.id.as_str());
             }
-            (missing.is_empty() || last.elapsed() > SOON).then_some(())
+            (missing.is_empty() || last.elapsed() > QUIET).then_some(())
         });
     }
 
