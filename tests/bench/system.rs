@@ -1,14 +1,10 @@
 //! What is measured: this gateway, a mosquitto that bridges, or a wire.
 
-use std::fs;
 use std::net::SocketAddr;
-use std::process::Command;
 
-use tempfile::TempDir;
 use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::Gateway;
-use tidegate_tests::ports;
-use tidegate_tests::process::Process;
+use tidegate_tests::mosquitto::Mosquitto;
 
 use crate::upstream::Upstream;
 use crate::usage::Usage;
@@ -25,6 +21,9 @@ pub enum Kind {
     Direct,
 }
 
+/// It spends no time on telling what it does, and none on a disk.
+const QUIET: &str = "persistence false\nmax_queued_messages 0\nlog_type information\nconnection_messages false\n";
+
 /// A system that runs between its devices and its upstream. Ends when dropped.
 pub struct System {
     pub upstream: Upstream,
@@ -34,7 +33,7 @@ pub struct System {
 
 enum Running {
     Tidegate(Gateway),
-    Mosquitto { process: Process, _folder: TempDir },
+    Mosquitto(Mosquitto),
     Nothing,
 }
 
@@ -66,7 +65,7 @@ impl System {
     fn pid(&self) -> Option<u32> {
         match &self.running {
             Running::Tidegate(gateway) => Some(gateway.pid()),
-            Running::Mosquitto { process, .. } => Some(process.id()),
+            Running::Mosquitto(bridge) => bridge.pid(),
             Running::Nothing => None,
         }
     }
@@ -100,17 +99,6 @@ fn tidegate(config: &str) -> (SocketAddr, Running) {
 }
 
 fn mosquitto(upstream: SocketAddr) -> (SocketAddr, Running) {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let port = ports::free();
-    let file = folder.path().join("mosquitto.conf");
-    let config = format!(
-        "listener {port} 127.0.0.1\nallow_anonymous true\nuser root\npersistence false\nmax_queued_messages 0\n\
-         log_dest stderr\nlog_type information\nconnection_messages false\n\
-         connection up\naddress {upstream}\ntopic # out 2\nnotifications false\ncleansession false\n"
-    );
-    fs::write(&file, config).expect("a file in a temporary folder");
-    let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
-    let process = Process::start("mosquitto", Command::new("mosquitto").env("PATH", path).arg("-c").arg(file));
-    soon("mosquitto runs", || process.err().count(|line| line.ends_with(" running")) > 0);
-    (SocketAddr::from(([127, 0, 0, 1], port)), Running::Mosquitto { process, _folder: folder })
+    let bridge = Mosquitto::bridge(upstream, QUIET, "topic # out 2\n");
+    (bridge.address(), Running::Mosquitto(bridge))
 }

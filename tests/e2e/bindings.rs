@@ -123,6 +123,7 @@ fn a_message_that_no_binding_matches_stays_local() {
     assert_eq!(heard.each_ref().map(|_| next(&mut listener)), heard, "all but `$` are heard under `#`");
     let arrivals = sink.wait_for(1);
     assert_eq!(arrivals[0].topic, "a/up");
+    gateway.expect_count("forwarded", 1);
     let counters = gateway.stop();
     assert_eq!((counters["unbound"], counters["forwarded"]), (4, 1));
 }

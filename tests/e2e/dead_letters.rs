@@ -8,7 +8,8 @@ use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
 use tidegate_tests::wire::{self, V4, publish};
 
-const RISKY: &str = r#"
+/// Its destinations follow.
+pub const RISKY: &str = r#"
 [plugins.vices]
 component = "plugins/vices.wasm"
 

@@ -129,11 +129,13 @@ fn a_plugin_that_floods_the_log_is_cut_short_and_cannot_forge_a_line() {
     let Site { gateway, mut listener, mut device } = site();
     device.publish("risky/x", "log", 1);
     assert_eq!(listener.expect_delivery().payload, "log");
-    let said = gateway.log().all().into_iter().filter(|line| line.contains("so much to say")).collect::<Vec<_>>();
+    // What a process wrote is read a moment later; at its end, all of it.
+    let log = gateway.log().clone();
+    gateway.stop();
+    let said = log.all().into_iter().filter(|line| line.contains("so much to say")).collect::<Vec<_>>();
     assert!((1..=100).contains(&said.len()), "{} of 10000 lines", said.len());
     assert!(said.iter().all(|line| line.contains(r"say\u{1b}[2J\r\nERROR tidegate: forged")), "{said:?}");
-    assert_eq!(gateway.log().count(|line| line.starts_with("ERROR")), 0);
-    gateway.stop();
+    assert_eq!(log.count(|line| line.starts_with("ERROR")), 0);
 }
 
 #[test]

@@ -5,11 +5,9 @@ use std::time::Duration;
 use rumqttc::v5::mqttbytes::QoS as QoS5;
 use rumqttc::{Event, Packet, QoS};
 use tidegate_tests::device::Device;
+use tidegate_tests::eventually::SOON;
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::sink::Sink;
-
-/// For one event of a client's loop.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const MESSAGES: usize = 50;
 
@@ -26,7 +24,7 @@ fn rumqttc_speaks_3_1_1_with_itself_through_the_gateway() {
     }
     let mut heard = Vec::new();
     while heard.len() < MESSAGES {
-        let event = connection.recv_timeout(PATIENCE).expect("an event in time").expect("a connection that stays");
+        let event = connection.recv_timeout(SOON).expect("an event in time").expect("a connection that stays");
         if let Event::Incoming(Packet::Publish(publish)) = event {
             heard.push((String::from_utf8_lossy(&publish.payload).into_owned(), publish.qos));
         }
@@ -53,7 +51,7 @@ fn rumqttc_speaks_mqtt_5_with_itself_through_the_gateway() {
     }
     let mut heard = Vec::new();
     while heard.len() < MESSAGES {
-        let event = connection.recv_timeout(PATIENCE).expect("an event in time").expect("a connection that stays");
+        let event = connection.recv_timeout(SOON).expect("an event in time").expect("a connection that stays");
         if let Event::Incoming(Packet::Publish(publish)) = event {
             let content_type = publish.properties.and_then(|properties| properties.content_type);
             assert_eq!(content_type.as_deref(), Some("text/plain"));

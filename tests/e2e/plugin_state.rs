@@ -1,11 +1,10 @@
 //! What plugins remember survives whatever happens to the gateway, and is never ahead of or behind what they put out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use serde_json::Value;
 
-use tidegate_tests::eventually::soon;
+use tidegate_tests::eventually::{SOON, soon};
 use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::{Next, Raw};
@@ -67,7 +66,7 @@ impl Device {
     }
 
     fn listen(&mut self) {
-        let Next::Packet(packet) = self.raw.next(Duration::from_secs(30)) else { panic!("no ack came") };
+        let Next::Packet(packet) = self.raw.next(SOON) else { panic!("no ack came") };
         match packet.kind() {
             PUBREC => self.raw.send(&wire::ack(PUBREL, packet.packet_id())),
             PUBACK | PUBCOMP => self.acknowledged.extend(self.inflight.remove(&packet.packet_id())),
@@ -86,6 +85,14 @@ impl Device {
             self.listen();
         }
     }
+}
+
+/// A gateway with an upstream, and who listens there.
+fn forwarding(config: &str) -> (Mosquitto, Sink, Gateway) {
+    let upstream = Mosquitto::start();
+    let sink = Sink::subscribe(upstream.address(), "up/#");
+    let gateway = Gateway::start(&format!("{}{config}", upstream.upstream("cloud", 5)));
+    (upstream, sink, gateway)
 }
 
 fn field<'a>(arrival: &Value, name: &'a str) -> &'a str {
@@ -125,9 +132,7 @@ fn ids(found: &BTreeMap<u64, Vec<String>>) -> BTreeSet<String> {
 }
 
 fn numbers_survive_kills(qos: u8) {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
-    let mut gateway = Gateway::start(&format!("{}{COUNTING}{TWO_COUNTS}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(&[COUNTING, TWO_COUNTS].concat());
     let mut device = Device::new(&gateway, qos);
     for acknowledged in [137, 251, 252, 489, 600] {
         device.drive(acknowledged);
@@ -221,8 +226,6 @@ dead_letter_topic = "out"
 
 #[test]
 fn what_a_clock_makes_arrives_and_is_numbered_without_gap_over_a_kill() {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
     let ticking = r#"
 [[bindings]]
 name = "clock"
@@ -231,7 +234,7 @@ plugins = ["counting"]
 tick = "100ms"
 to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
-    let mut gateway = Gateway::start(&format!("{}{COUNTING}{ticking}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(&[COUNTING, ticking].concat());
     for arrived in [5, 10] {
         sink.wait_for(arrived);
         gateway.crash();
@@ -246,8 +249,6 @@ to = [{ upstream = "cloud", topic = "up/{topic}" }]
 
 #[test]
 fn a_window_has_every_reading_that_was_acknowledged_also_when_the_gateway_is_killed_in_its_middle() {
-    let upstream = Mosquitto::start();
-    let sink = Sink::subscribe(upstream.address(), "up/#");
     let window = r#"
 [plugins.second]
 component = "plugins/window.wasm"
@@ -260,7 +261,7 @@ plugins = ["second"]
 tick = "1s"
 to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
-    let mut gateway = Gateway::start(&format!("{}{window}", upstream.upstream("cloud", 5)));
+    let (_upstream, sink, mut gateway) = forwarding(window);
     for _ in 0..3 {
         let mut device = Raw::clean(gateway.address(), V4, "device");
         for number in 1..=10 {

@@ -9,13 +9,10 @@ use tidegate_tests::process::Finished;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::wire::V5;
 
-const BINDINGS: &str = r#"
-[plugins.vices]
-component = "plugins/vices.wasm"
-[[bindings]]
-name = "risky"
-topic = "risky/#"
-plugins = ["vices"]
+use super::dead_letters::RISKY;
+
+/// Where what is risky goes, and what is not.
+const UPWARDS: &str = r#"
 to = [{ upstream = "cloud" }]
 [[bindings]]
 name = "plain"
@@ -26,7 +23,7 @@ to = [{ upstream = "cloud" }]
 /// Three messages wait for an upstream that is away, and two are dead.
 fn site() -> Gateway {
     let away = Mosquitto::stopped();
-    let gateway = Gateway::start(&format!("{}{BINDINGS}", away.upstream("cloud", 5)));
+    let gateway = Gateway::start(&format!("{}{RISKY}{UPWARDS}", away.upstream("cloud", 5)));
     let mut device = Raw::clean(gateway.address(), V5, "device");
     for payload in ["first", "\u{1b}[31mred", "third"] {
         device.publish("plain/x", payload, 1);

@@ -5,32 +5,14 @@ use std::thread;
 use std::time::Duration;
 
 use tidegate_tests::driver::{Driver, WINDOW};
-use tidegate_tests::eventually::soon;
+use tidegate_tests::eventually::{SOON, eventually, soon};
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::oracle::{Expected, Oracle, Seen};
 use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
+use tidegate_tests::trial::{BINDING, UPSTREAM_WINDOW, doubled};
 use tidegate_tests::wire::{V4, V5, Version, publish};
-
-const BINDING: &str = r#"
-[plugins.doubled]
-component = "plugins/convert.wasm"
-config = { fields = [{ path = "/n", scale = 2.0, decimals = 0 }] }
-
-[[bindings]]
-name = "load"
-topic = "load/#"
-plugins = ["doubled"]
-to = [{ upstream = "cloud", topic = "up/{topic}" }]
-"#;
-
-/// At most so many are sent again after a lost connection: the default `max_inflight`.
-const UPSTREAM_WINDOW: usize = 100;
-
-fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
-    (format!("up/{topic}"), format!(r#"{{"id":"{id}","n":{}}}"#, 2 * number))
-}
 
 fn driver(gateway: &Gateway, version: Version, qos: u8) -> Driver {
     let name = format!("v{}q{qos}", version as u8);
@@ -80,6 +62,7 @@ fn what_is_acknowledged_before_the_upstream_is_there_arrives_when_it_comes() {
     let sink = wake(&mut upstream);
     sink.wait_for(400);
     oracle.judge(&seen(&sink, "")).assert_perfect(400);
+    gateway.expect_count("forwarded", 400);
     assert_eq!(gateway.stop()["forwarded"], 400);
 }
 
@@ -113,6 +96,7 @@ fn an_upstream_that_restarts_under_load_costs_nothing_that_was_acknowledged() {
         soon("what was acknowledged arrives", || oracle.judge(&seen(&sink, device)).lost.is_empty());
         oracle.judge(&seen(&sink, device)).assert_repeated_at_most(3 * UPSTREAM_WINDOW, 100);
     }
+    gateway.expect_count("forwarded", obligations);
     let counters = gateway.stop();
     assert_eq!((counters["forwarded"] as usize, counters["possible_duplicates"]), (obligations, 0));
 }
@@ -156,6 +140,8 @@ impl Drop for Stop<'_> {
 fn a_full_spool_holds_devices_back_and_loses_nothing() {
     // The smallest spool there is, and messages of which some dozens fill it.
     const PADDING: usize = 200 << 10;
+    // An ack that must not come has so much time to come.
+    const QUIET: Duration = Duration::from_secs(3);
     let mut upstream = sleeping_upstream();
     let config = format!("[spool]\nmax_bytes = \"16MiB\"\n\n{}{BINDING}", upstream.upstream("cloud", 5));
     let gateway = Gateway::start(&config);
@@ -164,9 +150,13 @@ fn a_full_spool_holds_devices_back_and_loses_nothing() {
     for version in [V4, V5] {
         let mut oracle = Oracle::new();
         let mut device = driver(&gateway, version, 1).padded(PADDING);
-        while device.try_send(&mut oracle) || device.listen(Duration::from_secs(3), &mut oracle) {
-            assert!(device.acknowledged() * PADDING < 16 << 20, "more is acknowledged than there is room for");
-        }
+        let is_full = || gateway.log().count(|line| line.contains("the spool is full")) > 0;
+        eventually("it is full, and no ack comes any more", SOON, || {
+            while device.try_send(&mut oracle) || device.listen(QUIET, &mut oracle) {
+                assert!(device.acknowledged() * PADDING < 16 << 20, "more is acknowledged than there is room for");
+            }
+            is_full().then_some(())
+        });
         device.ping(&mut oracle);
         assert_eq!(device.acknowledged() > 0, version == V4, "no ack for what has no place");
         admitted += device.acknowledged();
@@ -200,6 +190,7 @@ fn of_qos_0_the_newest_are_kept_and_the_others_counted() {
     let numbers: Vec<String> = arrivals.iter().map(|arrival| arrival.payload.clone()).collect();
     let newest: Vec<String> = (90..=100).map(|number| format!(r#"{{"n":{}}}"#, 2 * number)).collect();
     assert_eq!(numbers, newest);
+    gateway.expect_count("forwarded", 11);
     let counters = gateway.stop();
     assert_eq!((counters["dropped_full"], counters["forwarded"]), (90, 11));
 }

@@ -3,7 +3,7 @@
 
 use tidegate_tests::driver::payload_of;
 use tidegate_tests::fleet::Fleet;
-use tidegate_tests::mosquitto::Mosquitto;
+use tidegate_tests::mosquitto::{Mosquitto, WATCHED};
 use tidegate_tests::trial::{Load, Outcome};
 use tidegate_tests::upstream::Upstream;
 
@@ -26,10 +26,13 @@ pub fn run() -> Report {
     report
 }
 
+/// With the limits that it comes with, and a second between two tries.
+const FORWARDS: &str = "topic load/# out 2 \"\" up/\ntry_private false\nrestart_timeout 1\n";
+
 /// `acknowledged` while its upstream is away.
 fn bridge(acknowledged: usize, killed: bool) -> Outcome {
     let upstream = Upstream::start();
-    let mut bridge = Mosquitto::bridge(upstream.address());
+    let mut bridge = Mosquitto::bridge(upstream.address(), WATCHED, FORWARDS);
     let load = Load { devices: 4, qos: vec![1, 2], ..Load::default() };
     let fleet = Fleet::start(load.habits_through(as_it_is));
     upstream.set_away(true);

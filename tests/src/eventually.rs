@@ -3,8 +3,9 @@
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Patience for everything that should happen at once: long, so that a loaded machine is innocent.
-pub const SOON: Duration = Duration::from_secs(30);
+/// Patience for everything that should happen at once: long, so that a loaded machine is innocent. Half a minute is not: a disk
+/// that others keep busy may take so long over one sync. It costs nothing, because every wait ends with its condition.
+pub const SOON: Duration = Duration::from_secs(120);
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(5);

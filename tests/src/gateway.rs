@@ -19,6 +19,9 @@ use crate::{backend, binary};
 const PRELUDE: &str =
     "[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n\n";
 
+/// What a gateway tells: who comes and goes, too.
+const LOG: &str = "info,tidegate::ingress::connection=debug";
+
 pub struct Gateway {
     home: Arc<Home>,
     process: Process,
@@ -116,7 +119,7 @@ impl Launch {
             }
             None => Command::new(program),
         };
-        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", "info");
+        command.args(["run", "-c", "gateway.toml"]).current_dir(home.path()).env("RUST_LOG", LOG);
         command.envs(self.env.iter().cloned());
         command
     }
@@ -170,6 +173,23 @@ impl Gateway {
             let finished = self.home().spool("export", &["--dead-letters"]);
             finished.code == Some(0) && finished.out.lines().count() == count
         });
+    }
+
+    /// Waits until a counter has come so far: what arrived elsewhere is counted here a moment later, and a gateway that stops
+    /// waits for its upstreams only for a while.
+    pub fn expect_count(&self, counter: &str, count: usize) {
+        soon(&format!("{counter}={count}"), || {
+            let finished = self.home().tidegate("status", &["--format", "json"]);
+            let status: serde_json::Value = serde_json::from_str(&finished.out).unwrap_or_default();
+            let counted = status["counters"][counter].as_u64();
+            assert!(counted.is_some() || finished.code != Some(0), "no counter `{counter}` in {status}");
+            counted >= Some(count as u64)
+        });
+    }
+
+    /// Waits until the gateway is done with the connection of a device that has left. The end of the socket comes before that.
+    pub fn expect_departure(&self, client: &str) {
+        self.expect_log(&[": disconnected ", &format!("client={client:?}")]);
     }
 
     /// SIGKILL: what was only in memory is gone.

@@ -18,8 +18,11 @@ pub struct Mosquitto {
     folder: TempDir,
     address: SocketAddr,
     process: Option<Process>,
-    more: String,
+    settings: String,
 }
+
+/// One that keeps its sessions and tells everything that it does.
+pub const WATCHED: &str = "persistence true\nlog_type all\nconnection_messages true\n";
 
 /// For an upstream, which is to be none of the limits.
 const UNLIMITED: &str = "max_queued_messages 0\nqueue_qos0_messages true\n";
@@ -31,13 +34,12 @@ impl Mosquitto {
         Self::stopped().started()
     }
 
-    /// As a gateway of its own kind: a bridge that forwards `load/#` to `up/load/#`, with the limits that it comes with.
-    pub fn bridge(upstream: SocketAddr) -> Self {
-        let more = format!(
-            "connection cloud\naddress {upstream}\ntopic load/# out 2 \"\" up/\ncleansession false\n\
-             try_private false\nnotifications false\nrestart_timeout 1\n"
-        );
-        Self { more, ..Self::stopped() }.started()
+    /// As a gateway of its own kind: a bridge to this upstream. What it is asked for comes in the words of its configuration: of the
+    /// broker, and of the bridge.
+    pub fn bridge(upstream: SocketAddr, broker: &str, bridge: &str) -> Self {
+        let settings =
+            format!("{broker}connection cloud\naddress {upstream}\ncleansession false\nnotifications false\n{bridge}");
+        Self { settings, ..Self::stopped() }.started()
     }
 
     fn started(mut self) -> Self {
@@ -55,11 +57,16 @@ impl Mosquitto {
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        Self { folder, address, process: None, more: UNLIMITED.to_owned() }
+        Self { folder, address, process: None, settings: format!("{WATCHED}{UNLIMITED}") }
     }
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// While it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::id)
     }
 
     /// The part of a gateway's configuration that names this one.
@@ -106,12 +113,11 @@ impl Mosquitto {
     fn config(&self, folder: &Path) -> String {
         // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
         format!(
-            "listener {} {}\nallow_anonymous true\nuser root\npersistence true\npersistence_location {}/\n\
-             log_dest stderr\nlog_type all\nconnection_messages true\n{}",
+            "listener {} {}\nallow_anonymous true\nuser root\npersistence_location {}/\nlog_dest stderr\n{}",
             self.address.port(),
             self.address.ip(),
             folder.display(),
-            self.more,
+            self.settings,
         )
     }
 }

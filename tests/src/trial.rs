@@ -18,7 +18,7 @@ use crate::upstream::Upstream;
 use crate::wire::{V4, V5};
 
 /// Messages that a gateway of these trials has in flight towards its upstream: the default `max_inflight`.
-const UPSTREAM_WINDOW: usize = 100;
+pub const UPSTREAM_WINDOW: usize = 100;
 
 /// One in so many processes is killed before it may be ready.
 const WHILE_STARTING: u64 = 5;
@@ -27,10 +27,13 @@ const WHILE_STARTING: u64 = 5;
 const LONGEST: u64 = 500;
 const LONGEST_START: u64 = 150;
 
-const BINDING: &str = r#"
+/// Everything below `load` goes to the upstream `cloud`, below `up`, as [`doubled`] says.
+pub const BINDING: &str = r#"
 [plugins.doubled]
 component = "plugins/convert.wasm"
 config = { fields = [{ path = "/n", scale = 2.0, decimals = 0 }] }
+# Some of these messages are large.
+limits = { deadline = "10s" }
 
 [[bindings]]
 name = "load"
@@ -202,7 +205,7 @@ impl Load {
 }
 
 /// What the plugin of the binding makes of it.
-fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
+pub fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
     (format!("up/{topic}"), format!(r#"{{"id":"{id}","n":{}}}"#, 2 * number))
 }
 

@@ -63,7 +63,7 @@ pub struct Dispatcher {
 
 /// What leaves in order, where plugins remember something.
 pub(super) enum Leaving {
-    Input(Gathered),
+    Input(Box<Gathered>),
     Tick(Rung),
 }
 
@@ -243,14 +243,14 @@ impl Dispatcher {
 
     fn complete(self: &Arc<Self>, gathered: Gathered) {
         match gathered.input.ticket {
-            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered), |leaving| self.leave(leaving)),
+            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| self.leave(leaving)),
             None => self.conclude(gathered),
         }
     }
 
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
-            Leaving::Input(gathered) => self.conclude(gathered),
+            Leaving::Input(gathered) => self.conclude(*gathered),
             Leaving::Tick(rung) => self.rung(rung),
         }
     }

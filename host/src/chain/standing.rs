@@ -13,6 +13,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::control::clock::thread_cpu_time;
+
 /// CPU time of a turn that is still quick: ten times what a turn of 64 messages through a JSON plugin takes.
 const QUICK: Duration = Duration::from_millis(5);
 
@@ -47,17 +49,12 @@ impl Standing {
 
 impl Stopwatch {
     pub fn start() -> Self {
-        Self(cpu_time())
+        Self(thread_cpu_time())
     }
 
     pub fn stop(self) -> Duration {
-        cpu_time().saturating_sub(self.0)
+        thread_cpu_time().saturating_sub(self.0)
     }
-}
-
-fn cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
 }
 
 #[cfg(test)]

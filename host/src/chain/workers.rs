@@ -27,8 +27,7 @@ pub struct Workers {
     died: watch::Receiver<Option<String>>,
 }
 
-/// How much nicer slow threads are: a third of the weight of the others where the processor is contested, so that a honest
-/// but heavy plugin still makes its deadline.
+/// How much nicer slow threads are: a third of the weight of the others where the processor is contested.
 const NICE: i32 = 5;
 
 /// On a worker's stack: tells of its end, whichever it is.

@@ -1,4 +1,4 @@
-//! The wall clock, read in one place.
+//! The wall clock, and that of a thread, read in one place.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -20,6 +20,12 @@ pub fn since_unix_ms(moment: u64) -> Duration {
 /// How long it is until then. Nothing, when it has passed.
 pub fn until_unix_ms(moment: u64) -> Duration {
     Duration::from_millis(moment.saturating_sub(unix_ms()))
+}
+
+/// What the processor has done for this thread: stands still while it waits, for the processor too.
+pub fn thread_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// 1 January 2024. A clock that stood before it when something arrived had not been set yet.

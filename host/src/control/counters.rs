@@ -7,7 +7,7 @@
 //!      = forwarded + in_spool + in_hand                                    it is somewhere
 //!      + unbound + to_local                                                it was for this house alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + dropped_full + purged + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
 //! ```
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
@@ -106,8 +106,6 @@ counters! {
     expired,
     /// The oldest, for want of room: QoS 0 in memory, or anything when `when_full` says so.
     dropped_full,
-    /// Purged from the spool by a person.
-    purged,
     /// No segment, or no packet that the upstream takes, has room for it.
     oversize,
     /// Published to a topic that its device may not write.
@@ -139,7 +137,7 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused dropped_full purged oversize unroutable corrupt unfinished];
+            expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
         Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
     }

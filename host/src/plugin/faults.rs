@@ -1,7 +1,7 @@
 //! Why a plugin gave no verdict, in the chain's vocabulary.
 //!
 //! wasmtime reports everything as one error type; here it is sorted by what it *is*, never by its words:
-//! - `Trap::Interrupt`: the epoch passed the deadline;
+//! - `Trap::Interrupt`: the call has used up its time;
 //! - our own `MemoryExceeded`, wherever in the chain of causes;
 //! - any other trap, a WASI `exit`, a refused wait: the guest's doing;
 //! - what remains is an answer that the host could not read: too much of it, text that is not UTF-8, a bad discriminant.

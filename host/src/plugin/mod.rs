@@ -23,6 +23,7 @@ mod compile;
 mod component;
 mod contract;
 mod crossing;
+mod deadline;
 mod engine;
 mod faults;
 mod file;

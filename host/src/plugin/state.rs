@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::control::config::{Grants, PluginLimits};
 
 use super::capability::{EmptyWorld, Origins, PluginLog};
+use super::deadline::Deadline;
 use super::memory::MemoryCap;
 use super::metrics::PluginMetrics;
 use super::store::StateStore;
@@ -14,6 +15,7 @@ pub struct HostState {
     pub origins: Origins,
     pub world: EmptyWorld,
     pub memory: MemoryCap,
+    pub deadline: Deadline,
     pub store: StateStore,
     pub metrics: Arc<PluginMetrics>,
 }
@@ -33,6 +35,7 @@ impl HostState {
             origins: Origins::default(),
             world: EmptyWorld::new(grants),
             memory: MemoryCap::new(limits.memory, limits.max_table_entries),
+            deadline: Deadline::default(),
             store,
             metrics,
         }

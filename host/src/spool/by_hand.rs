@@ -10,6 +10,9 @@ use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::*;
 
+/// On a simulated disk.
+pub(super) const DIR: &str = "/data/spool";
+
 /// The working parts behind one call.
 pub(super) trait Hand: Send {
     fn turn(&mut self, shared: &Shared);
@@ -45,8 +48,7 @@ impl Spool {
         config: &config::Spool,
         counters: Arc<Counters>,
     ) -> Result<(Self, Restored), OpenError> {
-        let Parts { shared, committer, refill, restored } =
-            open(disk, Path::new("/data/spool"), upstreams, config, counters)?;
+        let Parts { shared, committer, refill, restored } = open(disk, Path::new(DIR), upstreams, config, counters)?;
         let hand: Box<dyn Hand> = Box::new(Both { committer: Some(committer), refill });
         assert!(shared.by_hand.set(Mutex::new(hand)).is_ok());
         Ok((Self::new(shared), restored))

@@ -208,11 +208,6 @@ impl Line {
         number < self.loaded
     }
 
-    /// The number after the last.
-    pub fn end(&self) -> u64 {
-        self.placed
-    }
-
     /// These may have been sent.
     pub fn hand(&mut self, below: u64) {
         self.handed = self.handed.max(below);

@@ -112,8 +112,6 @@ struct Shared {
     /// Somebody is about to look who is to be woken.
     is_told: std::sync::atomic::AtomicBool,
     sessions: Vec<Recovered>,
-    /// Of the configuration, and then those that only the log knows.
-    names: Vec<Arc<str>>,
     max_age: Option<Duration>,
     dead_letters: Option<usize>,
     #[cfg(test)]
@@ -165,17 +163,6 @@ impl Spool {
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
     pub fn queue(&self, upstream: usize) -> Arc<Queue> {
         Arc::new(Queue::new(self.shared.clone(), upstream))
-    }
-
-    /// Drops all that waits for an upstream that is not configured, and what is known of its session. `None` when it is configured, or
-    /// nothing waits for it; else how many messages went, counted as purged. Durable after [`Spool::close`].
-    ///
-    /// For a gateway that does not run: [`Spool::open`] without upstreams, this, [`Spool::close`].
-    pub fn forget(&self, upstream: &str) -> Option<u64> {
-        let index = self.shared.names.iter().position(|name| &**name == upstream)?;
-        let count = self.shared.ledger().forget(index);
-        self.shared.stir();
-        count
     }
 
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.

@@ -32,7 +32,6 @@ pub(super) struct Note {
     /// Number and turn of each QoS 2 message that was received.
     pub released: Vec<(u64, u64)>,
     pub session: Option<Session>,
-    pub is_over: bool,
 }
 
 /// The session at the upstream, and who waits for it to be durable.
@@ -69,12 +68,6 @@ impl Notes {
         }
     }
 
-    /// Forgets the session of an upstream that nobody configures any more.
-    pub fn end_session(&mut self, upstream: usize) {
-        self.note(upstream, |note| note.is_over = true);
-        self.urgent = true;
-    }
-
     pub fn released(&mut self, upstream: usize, number: u64, turn: u64) {
         self.note(upstream, |note| note.released.push((number, turn)));
         self.urgent = true;
@@ -109,7 +102,6 @@ impl Notes {
         for (note, newer) in self.of.iter_mut().zip(&mut newer.of) {
             note.done.extend(&std::mem::take(&mut newer.done));
             note.released.append(&mut newer.released);
-            note.is_over |= std::mem::take(&mut newer.is_over);
             newer.session.take().into_iter().for_each(|session| note.replace_session(session));
         }
         newer.since = None;
@@ -126,8 +118,8 @@ impl Notes {
         let released = named().flat_map(|(name, note)| note.released.iter().map(move |one| released(name, *one)));
         let sessions = named().flat_map(|(name, note)| {
             let key = || Key::Upstream { name: name.clone() };
-            let is_over = note.is_over || note.session.as_ref().is_some_and(|session| session.is_new);
-            let end = is_over.then(|| Change::delete(key()));
+            let begins = note.session.as_ref().is_some_and(|session| session.is_new);
+            let end = begins.then(|| Change::delete(key()));
             end.into_iter().chain(note.session.iter().map(move |session| Change::put(key(), session.value.clone())))
         });
         put_list(out, released.chain(sessions), |out, change| put_change(out, &change));

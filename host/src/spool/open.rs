@@ -93,7 +93,6 @@ fn shared(
         signals: names.iter().map(|_| Signals::default()).collect(),
         is_told: std::sync::atomic::AtomicBool::new(false),
         sessions,
-        names: names.to_vec(),
         max_age: config.max_age,
         dead_letters,
         #[cfg(test)]

@@ -69,8 +69,6 @@ pub enum Fate {
     Dropped,
     /// Damaged in the log.
     Corrupt,
-    /// A person has said that it is not wanted any more.
-    Purged,
     /// A dead letter that is in its archive.
     Archived,
 }
@@ -121,7 +119,6 @@ impl Fate {
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
-            Self::Purged => &counters.purged,
             Self::Archived => &counters.letters_archived,
         }
     }

@@ -73,6 +73,7 @@ fn the_first_broker_is_gone_back_to_without_a_loss_or_a_duplicate() {
     loads.iter().for_each(|load| judge([second, first], load).assert_perfect(100));
     assert!(first.upstream.count() >= 100);
     assert_eq!((first.upstream.takeovers(), second.upstream.takeovers()), (0, 0));
-    assert!(second.upstream.clients().is_empty(), "one connection at a time");
+    // The gateway has left before it went; the server hears of it a moment later.
+    soon("one connection at a time", || second.upstream.clients().is_empty());
     assert_eq!(gateway.stop()["possible_duplicates"], 0);
 }

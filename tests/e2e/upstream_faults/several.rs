@@ -35,6 +35,7 @@ fn one_upstream_is_away_the_other_keeps_flowing_and_each_gets_everything_in_orde
     near.proxy.heal();
     loads.iter().for_each(|load| near.judge(load).assert_repeated_at_most(WINDOW, 400));
     let obligations: usize = loads.iter().map(|load| Oracle::obligations(&load.oracle)).sum();
+    gateway.expect_count("forwarded", 2 * obligations);
     let counters = gateway.stop();
     assert_eq!((counters["forwarded"] as usize, counters["possible_duplicates"]), (2 * obligations, 0));
 }

@@ -23,8 +23,12 @@ fn goes_silent(fault: Fault) {
     gateway.expect_log(&["nothing heard from the upstream for 1.5"]);
     line.proxy.heal();
     for load in &loads {
-        line.judge(load).assert_repeated_at_most(WINDOW, 60);
+        let verdict = line.judge(load);
+        // A machine that is late by a keep-alive loses the connection once more, and each time may repeat a window.
+        let losses = gateway.log().count(|line| line.contains("connected upstream=")).saturating_sub(1);
+        verdict.assert_repeated_at_most(losses * WINDOW, 60);
     }
+    gateway.expect_count("forwarded", 120);
     let counters = gateway.stop();
     assert_eq!((counters["forwarded"], counters["possible_duplicates"]), (120, 0));
 }

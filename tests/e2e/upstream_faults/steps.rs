@@ -67,6 +67,7 @@ fn reset_everywhere(protocol: u8, server: fn() -> Upstream) -> (usize, u64) {
         assert!(verdict.repeated.len() <= WINDOW, "{}: {verdict:#?}", step.name);
         verdict.assert_repeated_at_most(WINDOW, MESSAGES);
     }
+    gateway.expect_count("forwarded", steps().len() * MESSAGES);
     let counters = gateway.stop();
     assert_eq!(counters["forwarded"] as usize, steps().len() * MESSAGES);
     (duplicated, counters["possible_duplicates"])

@@ -22,8 +22,9 @@ use crate::eventually::{eventually, soon};
 use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::Delivered;
 
-/// After so long without an arrival, what is missing is lost. Longer than any backoff of a gateway that can reach it.
-const QUIET: Duration = Duration::from_secs(10);
+/// After so long without an arrival, what is missing is lost. Longer than any backoff of a gateway that can reach it; where a loss
+/// is what is to be seen, it is the time that takes.
+const QUIET: Duration = Duration::from_secs(30);
 
 pub struct Upstream {
     address: SocketAddr,
@@ -81,7 +82,7 @@ impl Upstream {
         }
     }
 
-    /// Waits until all that the oracle is owed has arrived, or nothing comes any more.
+    /// Waits until all that the oracle is owed has arrived, or nothing comes any more: what is missing then is lost.
     pub fn settle(&self, oracle: &Oracle) {
         let (mut missing, mut looked): (BTreeSet<&str>, usize) = (oracle.owed().collect(), 0);
         let mut last = Instant::now();

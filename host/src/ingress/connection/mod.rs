@@ -109,10 +109,11 @@ where
         connection.say_goodbye(violation).await;
     }
     let Connection { session, ending, context, wire, parked, .. } = connection;
-    drop(wire);
     // Before the session can be had again: its next connection has to find the barrier.
     context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
+    // Who sees the socket close finds all of that done.
+    drop(wire);
     tracing::debug!(%peer, ?client, "disconnected");
 }
 

@@ -39,14 +39,6 @@ impl Ledger {
         }
     }
 
-    /// Forgets an upstream that is not configured. `None` when it is, or was never met.
-    pub fn forget(&mut self, upstream: usize) -> Option<u64> {
-        let line = self.lines.get(upstream).filter(|line| line.is_orphan)?;
-        let count = self.drop_below(upstream, line.end(), Fate::Purged);
-        self.notes.end_session(upstream);
-        Some(count)
-    }
-
     /// A message that no segment has room for.
     pub fn refuse(&mut self, output: &Output) {
         if !self.is_message(output) {

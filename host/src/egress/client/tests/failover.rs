@@ -22,6 +22,16 @@ async fn welcome_at(bench: &mut Bench, host: &str, session_present: bool) -> Pee
     peer
 }
 
+/// The first is away, and the second has a QoS 2 message "a", with this identifier, that it has not answered.
+async fn in_flight_at_the_second() -> (Bench, Peer, u16) {
+    let mut bench = two(V5);
+    bench.set_down("first", true);
+    bench.commit(QoS::ExactlyOnce, "a");
+    let mut peer = welcome_at(&mut bench, "second", false).await;
+    let (id, ..) = peer.publish().await;
+    (bench, peer, id)
+}
+
 /// The short connection that looks whether the first address answers.
 async fn answer_probe(bench: &mut Bench) {
     let (mut probe, clean) = bench.welcome(false).await;
@@ -88,11 +98,7 @@ async fn a_first_address_that_comes_back_before_the_second_let_us_in_still_has_t
 
 #[tokio::test(start_paused = true)]
 async fn going_back_finishes_what_is_in_flight_first_and_takes_nothing_new() {
-    let mut bench = two(V5);
-    bench.set_down("first", true);
-    bench.commit(QoS::ExactlyOnce, "a");
-    let mut peer = welcome_at(&mut bench, "second", false).await;
-    let (id, ..) = peer.publish().await;
+    let (mut bench, mut peer, id) = in_flight_at_the_second().await;
     bench.set_down("first", false);
     // Acks are slow, but the connection lives: the probe comes while this exchange is open.
     answer_probe_while(&mut bench, &mut peer).await;
@@ -124,11 +130,7 @@ async fn answer_probe_while(bench: &mut Bench, peer: &mut Peer) {
 
 #[tokio::test(start_paused = true)]
 async fn exchanges_that_do_not_end_keep_us_where_we_are() {
-    let mut bench = two(V5);
-    bench.set_down("first", true);
-    bench.commit(QoS::ExactlyOnce, "a");
-    let mut peer = welcome_at(&mut bench, "second", false).await;
-    let (id, ..) = peer.publish().await;
+    let (mut bench, mut peer, id) = in_flight_at_the_second().await;
     bench.set_down("first", false);
     answer_probe_while(&mut bench, &mut peer).await;
     bench.commit(QoS::AtLeastOnce, "b");
@@ -145,11 +147,7 @@ async fn exchanges_that_do_not_end_keep_us_where_we_are() {
 
 #[tokio::test(start_paused = true)]
 async fn a_first_address_that_answers_and_does_not_take_us_costs_no_session() {
-    let mut bench = two(V5);
-    bench.set_down("first", true);
-    bench.commit(QoS::ExactlyOnce, "a");
-    let mut peer = welcome_at(&mut bench, "second", false).await;
-    let (id, ..) = peer.publish().await;
+    let (mut bench, mut peer, id) = in_flight_at_the_second().await;
     bench.set_down("first", false);
     answer_probe_while(&mut bench, &mut peer).await;
     bench.set_down("first", true);
@@ -166,11 +164,7 @@ async fn a_first_address_that_answers_and_does_not_take_us_costs_no_session() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_process_begins_where_the_session_is() {
-    let mut bench = two(V5);
-    bench.set_down("first", true);
-    bench.commit(QoS::ExactlyOnce, "a");
-    let mut peer = welcome_at(&mut bench, "second", false).await;
-    let (id, ..) = peer.publish().await;
+    let (bench, _peer, id) = in_flight_at_the_second().await;
     let mut bench = bench.crash("gw").await;
     let mut peer = welcome_at(&mut bench, "second", true).await;
     assert_eq!(peer.hear().await, publish(id, true, 2, "a"));
