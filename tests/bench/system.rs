@@ -21,8 +21,9 @@ pub enum Kind {
     Direct,
 }
 
-/// It spends no time on telling what it does, and none on a disk.
-const QUIET: &str = "persistence false\nmax_queued_messages 0\nlog_type information\nconnection_messages false\n";
+/// It spends no time on telling what it does, and none on a disk. As many messages of a client may be under way as with the gateway.
+const QUIET: &str = "persistence false\nmax_queued_messages 0\nmax_inflight_messages 100\nlog_type information\n\
+                     connection_messages false\n";
 
 /// A system that runs between its devices and its upstream. Ends when dropped.
 pub struct System {
