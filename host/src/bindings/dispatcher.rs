@@ -210,13 +210,17 @@ impl Dispatcher {
             return self.push_alone(index, message, origin, input);
         }
         let gather = Arc::new(Gather::new(input));
-        for (slot, index) in bindings.iter().enumerate() {
-            let Some(binding) = self.table.get(*index) else { continue };
-            let Some(lane) = &binding.lane else {
-                let outcome = Outcome::Outputs(vec![message.clone()]);
-                self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
-                continue;
-            };
+        let lanes = || {
+            let lane = |index: &usize| self.table.get(*index).map(|binding| binding.lane.as_ref());
+            bindings.iter().map(lane).enumerate().filter_map(|(slot, lane)| Some((slot, lane?)))
+        };
+        // Those without a lane are done at once, and before the others: were one of them the last outcome, it would leave here, where
+        // the order may be locked for its ticket.
+        for (slot, _) in lanes().filter(|(_, lane)| lane.is_none()) {
+            let outcome = Outcome::Outputs(vec![message.clone()]);
+            self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
+        }
+        for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
             let (dispatcher, gather) = (self.clone(), gather.clone());
             let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
             lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);

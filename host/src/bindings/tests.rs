@@ -28,7 +28,11 @@ struct House {
 fn house(bindings: Vec<(&str, Chain)>) -> House {
     let (specs, chains): (Vec<_>, Vec<_>) = bindings.into_iter().map(|(filter, chain)| (spec(filter), chain)).unzip();
     let (workers, lanes) = Workers::start(4, chains).unwrap();
-    let table = Table::new(specs.into_iter().zip(lanes).map(|(spec, lane)| Binding::new(spec, Some(lane))).collect());
+    house_of(workers, specs.into_iter().zip(lanes).map(|(spec, lane)| Binding::new(spec, Some(lane))).collect())
+}
+
+fn house_of(workers: Workers, bindings: Vec<Binding>) -> House {
+    let table = Table::new(bindings);
     let counters = Arc::<Counters>::default();
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
     let spool = Spool::in_memory(1, counters.clone());
@@ -103,6 +107,20 @@ fn what_a_plugin_counted_later_is_not_safe_before_what_it_counted_earlier() {
     go.send(()).unwrap();
     let order: Vec<_> = (0..3).map(|_| next(&acks)).collect();
     assert_eq!(order, [1, 2, 3]);
+}
+
+#[test]
+fn bindings_without_plugins_behind_one_that_remembers_never_leave_where_the_order_is_locked() {
+    let (workers, lanes) = Workers::start(2, vec![remembering(&counting("{}"))]).unwrap();
+    // So many that the plugin is done before the last of them is looked at.
+    let lanes = lanes.into_iter().map(Some).chain((0..2_000).map(|_| None));
+    let house = house_of(workers, lanes.map(|lane| Binding::new(spec("t"), lane)).collect());
+    let acks = Resolved::default();
+    for ticket in 0..20 {
+        let pending = house.dispatcher.receive(inbound("t", Receipt::new(ticket, acks.clone()))).unwrap();
+        house.dispatcher.try_start(pending).unwrap();
+        assert_eq!(next(&acks), ticket);
+    }
 }
 
 #[test]

@@ -16,8 +16,6 @@ use crate::control::cork::{self, Wake};
 
 pub struct Ready<T> {
     state: Mutex<State<T>>,
-    /// Somebody is about to look who is to be woken.
-    is_told: AtomicBool,
     /// The phase, for those who only ask.
     is_open: AtomicBool,
     /// Something to do, or to stop; for each pool.
@@ -83,7 +81,6 @@ impl<T: Send + 'static> Ready<T> {
         };
         Self {
             state: Mutex::new(state),
-            is_told: AtomicBool::new(false),
             is_open: AtomicBool::new(true),
             quick_work: Condvar::new(),
             slow_work: Condvar::new(),
@@ -99,8 +96,8 @@ impl<T: Send + 'static> Ready<T> {
     /// ([`cork`]).
     pub fn push(self: &Arc<Self>, item: T, slow: bool) -> bool {
         let accepted = self.accept(item, slow, None);
-        if accepted && !self.is_told.swap(true, Ordering::AcqRel) {
-            cork::wake(self);
+        if accepted {
+            cork::wake_once(self);
         }
         accepted
     }
@@ -218,8 +215,6 @@ impl<T: Send + 'static> Ready<T> {
 impl<T: Send + 'static> Wake for Ready<T> {
     /// A thread for each that waits, as far as there are any.
     fn wake(&self) {
-        // First: what is queued from here on is told again.
-        self.is_told.store(false, Ordering::Release);
         let state = self.lock();
         let quick = state.quick.len().min(state.quick_sleepers);
         let slow = state.slow.len().min(state.slow_sleepers);

@@ -6,6 +6,7 @@ use std::io::{self, IsTerminal};
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -26,11 +27,10 @@ impl LogFormat {
             Ok(filter) => (filter, None),
             Err(error) => (Targets::new().with_default(level), Some(error)),
         };
-        // Its own default would let nothing finer than `info` through.
-        let log = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE).with_writer(io::stderr);
+        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
         _ = match self {
-            Self::Text => log.with_ansi(io::stderr().is_terminal()).finish().with(filter).try_init(),
-            Self::Json => log.json().finish().with(filter).try_init(),
+            Self::Text => registry().with(log.with_ansi(io::stderr().is_terminal())).with(filter).try_init(),
+            Self::Json => registry().with(log.json()).with(filter).try_init(),
         };
         if let Some(error) = error {
             tracing::warn!(
@@ -43,8 +43,8 @@ impl LogFormat {
 /// `level` for what is not mentioned. Targets and levels, not the whole language of `tracing_subscriber::EnvFilter`: that brings
 /// regular expressions, and nobody asked for them.
 fn filter(level: LevelFilter, wanted: &str) -> Result<Targets, ParseError> {
-    let wanted = wanted.trim().trim_end_matches(',');
-    if wanted.is_empty() { Ok(Targets::new().with_default(level)) } else { format!("{level},{wanted}").parse() }
+    let parts = wanted.split(',').map(str::trim).filter(|part| !part.is_empty());
+    parts.fold(level.to_string(), |list, part| format!("{list},{part}")).parse()
 }
 
 #[cfg(test)]
@@ -54,9 +54,10 @@ mod tests {
 
     #[test]
     fn what_is_not_mentioned_has_the_usual_level() {
-        for wanted in ["", "tidegate::egress=debug,", "warn,tidegate::egress=debug"] {
+        for wanted in ["", " ,", "tidegate::egress=debug,", ",, tidegate::egress=debug", "warn,,tidegate::egress=debug"]
+        {
             let filter = filter(LevelFilter::INFO, wanted).unwrap();
-            assert_eq!(filter.would_enable("tidegate::egress", &Level::DEBUG), !wanted.is_empty(), "{wanted}");
+            assert_eq!(filter.would_enable("tidegate::egress", &Level::DEBUG), wanted.contains("debug"), "{wanted}");
             assert_eq!(filter.would_enable("tidegate::spool", &Level::INFO), !wanted.starts_with("warn"), "{wanted}");
             assert!(!filter.would_enable("tidegate::spool", &Level::DEBUG), "{wanted}");
         }

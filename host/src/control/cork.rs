@@ -24,6 +24,8 @@ pub struct Cork(PhantomData<*const ()>);
 struct Held {
     turns: usize,
     wakes: Vec<Arc<dyn Wake>>,
+    /// Each once.
+    few: Vec<Arc<dyn Wake>>,
 }
 
 thread_local! {
@@ -35,12 +37,27 @@ pub fn cork() -> Cork {
     Cork(PhantomData)
 }
 
-/// At the end of the turn, or now when there is none. Callers ask once until they are woken: nothing here looks for repetitions.
+/// At the end of the turn, or now when there is none. For sleepers of whom there are many: they ask once until they are woken, and
+/// nothing here looks for repetitions.
 pub fn wake<W: Wake + 'static>(sleeper: &Arc<W>) {
+    hold(sleeper, |held, sleeper| held.wakes.push(sleeper));
+}
+
+/// The same for one of the few, however often it is asked for in a turn. A turn holds back its own wakes and no other thread's: that
+/// one may be preempted, or write to a log that nobody reads.
+pub fn wake_once<W: Wake + 'static>(sleeper: &Arc<W>) {
+    hold(sleeper, |held, sleeper| {
+        if !held.few.iter().any(|other| std::ptr::addr_eq(Arc::as_ptr(other), Arc::as_ptr(&sleeper))) {
+            held.few.push(sleeper);
+        }
+    });
+}
+
+fn hold<W: Wake + 'static>(sleeper: &Arc<W>, hold: impl FnOnce(&mut Held, Arc<dyn Wake>)) {
     let is_held = HELD.with_borrow_mut(|held| {
         let is_corked = held.turns > 0;
         if is_corked {
-            held.wakes.push(sleeper.clone());
+            hold(held, sleeper.clone());
         }
         is_corked
     });
@@ -53,18 +70,22 @@ pub fn wake<W: Wake + 'static>(sleeper: &Arc<W>) {
 
 impl Drop for Cork {
     fn drop(&mut self) {
-        let mut wakes = HELD.with_borrow_mut(|held| {
+        let is_over = HELD.with_borrow_mut(|held| {
             held.turns -= 1;
-            if held.turns == 0 { std::mem::take(&mut held.wakes) } else { Vec::new() }
+            held.turns == 0
         });
-        wakes.drain(..).for_each(|sleeper| sleeper.wake());
-        // The memory is for the next turn.
-        HELD.with_borrow_mut(|held| {
-            if held.wakes.capacity() < wakes.capacity() {
-                wakes.append(&mut held.wakes);
-                held.wakes = wakes;
-            }
-        });
+        // One by one, without the borrow: a wake may have a turn of its own.
+        while is_over && let Some(sleeper) = HELD.with_borrow_mut(Held::next) {
+            sleeper.wake();
+        }
+    }
+}
+
+// === impl Held ===
+
+impl Held {
+    fn next(&mut self) -> Option<Arc<dyn Wake>> {
+        self.wakes.pop().or_else(|| self.few.pop())
     }
 }
 
@@ -94,6 +115,15 @@ mod tests {
         assert_eq!(sleeper.0.load(SeqCst), 1);
         drop(cork());
         assert_eq!(sleeper.0.load(SeqCst), 1);
+    }
+
+    #[test]
+    fn one_of_the_few_is_woken_once_for_a_turn() {
+        let (one, other) = (Arc::new(Sleeper::default()), Arc::new(Sleeper::default()));
+        let turn = cork();
+        [&one, &other, &one, &one].into_iter().for_each(wake_once);
+        drop(turn);
+        assert_eq!([&one, &other].map(|sleeper| sleeper.0.load(SeqCst)), [1, 1]);
     }
 
     #[test]

@@ -109,8 +109,6 @@ struct Shared {
     wants: Condvar,
     life: watch::Sender<Life>,
     signals: Vec<Signals>,
-    /// Somebody is about to look who is to be woken.
-    is_told: std::sync::atomic::AtomicBool,
     sessions: Vec<Recovered>,
     max_age: Option<Duration>,
     dead_letters: Option<usize>,

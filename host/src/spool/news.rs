@@ -4,7 +4,6 @@
 //! whom there is something, whoever changed them tells once, when its turn is over ([`cork`]), and who does not sleep is not woken.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 
@@ -70,9 +69,7 @@ impl Shared {
 
     /// The books have changed: whom that concerns hears of it when the turn is over.
     pub(super) fn tell(self: &Arc<Self>) {
-        if !self.is_told.swap(true, Ordering::AcqRel) {
-            cork::wake(self);
-        }
+        cork::wake_once(self);
     }
 
     /// To the senders, at once.
@@ -93,8 +90,6 @@ impl Shared {
 
 impl Wake for Shared {
     fn wake(&self) {
-        // First: what changes from here on is told again.
-        self.is_told.store(false, Ordering::Release);
         let mut ledger = self.ledger();
         let is_stirred = std::mem::take(&mut ledger.news.stirred);
         let wakes_committer = is_stirred && std::mem::take(&mut ledger.news.is_committer_asleep);

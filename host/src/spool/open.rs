@@ -91,7 +91,6 @@ fn shared(
         wants: std::sync::Condvar::new(),
         life: watch::Sender::new(Life::Open),
         signals: names.iter().map(|_| Signals::default()).collect(),
-        is_told: std::sync::atomic::AtomicBool::new(false),
         sessions,
         max_age: config.max_age,
         dead_letters,

@@ -24,6 +24,9 @@ use super::{inbound, topic};
 use crate::message::QoS;
 use crate::topic::TopicName;
 
+/// Bytes of a topic name that is kept for the next packet: each connection has one.
+const REMEMBERED: usize = 256;
+
 /// How long an outgoing PUBLISH is.
 struct Layout {
     properties: usize,
@@ -103,10 +106,12 @@ fn resolve(
         ("", Version::V5) if found.topic_alias() => Ok(None),
         ("", Version::V5) => Err(protocol("neither a topic name nor a topic alias")),
         (name, _) => {
-            if last.as_ref().is_none_or(|last| last.as_str() != name) {
-                *last = Some(topic::name(name)?);
+            if let Some(last) = last.as_ref().filter(|last| last.as_str() == name) {
+                return Ok(Some(last.clone()));
             }
-            Ok(last.clone())
+            let name = topic::name(name)?;
+            *last = Some(name.clone()).filter(|name| name.as_str().len() <= REMEMBERED);
+            Ok(Some(name))
         }
     }
 }

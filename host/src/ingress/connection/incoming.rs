@@ -8,12 +8,20 @@ use crate::spool::{Change, Receipt};
 /// Payloads smaller than this are copied out of the read buffer.
 const COPY_BELOW: usize = 2 * 1024;
 
+/// Packets of one turn: those of a read, usually. A flood of small ones has several.
+const TURN: usize = 64;
+
 impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
-        let _turn = cork();
-        while !self.is_paused() && self.process_next()? {}
-        Ok(())
+        loop {
+            let _turn = cork();
+            for _ in 0..TURN {
+                if self.is_paused() || !self.process_next()? {
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// The connection is over: what was read of it still counts, a good-bye among it.

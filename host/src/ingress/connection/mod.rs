@@ -112,7 +112,7 @@ where
     // Before the session can be had again: its next connection has to find the barrier.
     context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
-    // Who sees the socket close finds all of that done.
+    // Who breaks off and sees the socket close finds all of that done.
     drop(wire);
     tracing::debug!(%peer, ?client, "disconnected");
 }

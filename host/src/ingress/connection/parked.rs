@@ -10,6 +10,7 @@ use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Dispatcher, Pending};
+use crate::control::cork::cork;
 
 /// Messages that one connection may have waiting: more than any device's window that is not a flood.
 const MAX_MESSAGES: usize = 4_096;
@@ -89,7 +90,7 @@ impl Parked {
         }
     }
 
-    /// Returns when the first one has started; never, when none waits. Fails when its lane is closed: the house is stopping.
+    /// Returns when the first one has started; never, when none waits.
     pub async fn started(&mut self) -> Result<(), AcquireError> {
         let Some(first) = &mut self.first else { return std::future::pending().await };
         let outcome = first.started.as_mut().await;
@@ -102,6 +103,7 @@ impl Parked {
     }
 
     fn start_others(&mut self) {
+        let _turn = cork();
         while let Some(pending) = self.others.pop_front() {
             let weight = pending.weight();
             match self.dispatcher.try_start(pending) {
