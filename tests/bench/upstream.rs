@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use tidegate_tests::wire::read::frame;
+
 use crate::payload;
 
 const READ_AT_ONCE: usize = 256 * 1024;
@@ -178,18 +180,4 @@ impl Publisher {
             waits.iter().for_each(Thread::unpark);
         }
     }
-}
-
-/// Bytes of fixed header and body, when all of the packet is there.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (mut body, mut shift) = (0, 0);
-    for (index, byte) in bytes.get(1..)?.iter().take(4).enumerate() {
-        body |= usize::from(byte & 0x7F) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            let header = 2 + index;
-            return (bytes.len() >= header + body).then_some((header, body));
-        }
-    }
-    None
 }

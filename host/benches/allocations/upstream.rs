@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
+use tidegate_tests::wire::read::frame;
+
 const BUFFER: usize = 256 * 1024;
 
 /// On a port that the kernel chose. Ends with the process.
@@ -51,18 +53,4 @@ fn answer(first: u8, body: &[u8], answers: &mut Vec<u8>) {
         (12, _) => answers.extend([0xD0, 0]),
         _ => {}
     }
-}
-
-/// Bytes of fixed header and body, when all of the packet is there.
-fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
-    let (mut body, mut shift) = (0, 0);
-    for (index, byte) in bytes.get(1..)?.iter().take(4).enumerate() {
-        body |= usize::from(byte & 0x7F) << shift;
-        shift += 7;
-        if byte & 0x80 == 0 {
-            let header = 2 + index;
-            return (bytes.len() >= header + body).then_some((header, body));
-        }
-    }
-    None
 }

@@ -166,3 +166,17 @@ impl<'a> Cursor<'a> {
         self.take(length.into());
     }
 }
+
+/// Bytes of fixed header and body, when all of the packet is there: for upstreams of benchmarks, which build no packets.
+pub fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
+    let (mut body, mut shift) = (0, 0);
+    for (index, byte) in bytes.get(1..)?.iter().take(4).enumerate() {
+        body |= usize::from(byte & 0x7F) << shift;
+        shift += 7;
+        if byte & 0x80 == 0 {
+            let header = 2 + index;
+            return (bytes.len() >= header + body).then_some((header, body));
+        }
+    }
+    None
+}
