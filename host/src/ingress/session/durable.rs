@@ -6,7 +6,7 @@ use super::*;
 use crate::bus::stored::{self, Queued};
 use crate::bus::{Generation, Journal};
 use crate::ingress::stored::{StoredExchange, StoredSession};
-use crate::spool::Key;
+use crate::spool::{Key, Source};
 use crate::spool::wire::WireError;
 
 /// What is deleted when a session ends.
@@ -42,7 +42,7 @@ impl Session {
         let queued = self.mailbox.close().into_iter().chain(self.outbound.numbers());
         let left_over = queued
             .map(|number| Key::Queued { client: client(), number })
-            .chain(self.exchanges.received().map(|packet_id| Key::Qos2 { client: client(), packet_id }));
+            .chain(self.exchanges.received().map(|packet_id| Key::Qos2 { source: Source::Devices, client: client(), packet_id }));
         Farewell {
             session: session.map(Change::delete).collect(),
             left_over: left_over.map(Change::delete).chain(std::mem::take(&mut self.finished)).collect(),
@@ -98,7 +98,7 @@ impl Session {
     }
 
     fn exchange(&self, packet_id: u16) -> Key {
-        Key::Qos2 { client: self.client.clone(), packet_id }
+        Key::Qos2 { source: Source::Devices, client: self.client.clone(), packet_id }
     }
 
     fn queued(&self, number: u64) -> Key {

@@ -45,7 +45,7 @@ fn message(qos: QoS, text: &str) -> Message {
 }
 
 fn output((upstream, qos, text): &(usize, QoS, &str)) -> Output {
-    Output { upstream: *upstream, message: message(*qos, text), arrived: Instant::now() }
+    Output { upstream: *upstream, binding: None, message: message(*qos, text), arrived: Instant::now() }
 }
 
 fn key(number: u64) -> Key {
