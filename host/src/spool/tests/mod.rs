@@ -12,6 +12,7 @@ use crate::topic::TopicName;
 mod backlog;
 mod crash;
 mod damage;
+mod formats;
 mod full;
 mod order;
 mod policies;
