@@ -9,7 +9,8 @@ use std::sync::Arc;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::frame::{
-    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, Written, put_entry, put_list, put_ranges,
+    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, Written, put_entry,
+    put_list, put_ranges,
 };
 use super::key::{Change, Key};
 use super::log::{Frame, Location};
