@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 
 /// Where a message may be, or how it may have ended: each is at one of these (promise P5).
-const FATES: [&str; 16] = [
+const FATES: [&str; 15] = [
     "waiting",
     "in_hand",
     "forwarded",
@@ -18,7 +18,6 @@ const FATES: [&str; 16] = [
     "upstream_refused",
     "dropped_full",
     "oversize",
-    "unroutable",
     "corrupt",
     "unfinished",
 ];

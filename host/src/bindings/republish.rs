@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::dispatcher::{Dispatcher, Inbound};
 use super::settle::Republish;
-use super::{MAX_HOPS, unfinished};
+use super::unfinished;
 use crate::message::Origin;
 use crate::spool::{Change, Key, Receipt};
 
@@ -35,19 +35,12 @@ impl Dispatcher {
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Option<Inbound> {
+    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Inbound {
         let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return None;
-        }
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
+        Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 }
     }
 
     /// See [`unfinished`].

@@ -7,7 +7,7 @@
 //!      = forwarded + in_spool + in_hand                                    it is somewhere
 //!      + unbound + to_local                                                it was for this house alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + dropped_full + oversize + corrupt + unfinished
 //! ```
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
@@ -60,7 +60,7 @@ counters! {
     filtered,
     /// Inputs that a plugin failed, whatever `on_error` then did.
     failed,
-    /// Of the failed: published to the dead-letter topic.
+    /// Of the failed: kept as dead letters, and published to the dead-letter topic where one can be made.
     dead_lettered,
     /// Dead letters that are in the archive.
     letters_archived,
@@ -98,9 +98,9 @@ counters! {
     to_local,
     /// Of the local outputs and dead letters: published.
     republished,
-    /// Of the same: stopped by the hop limit.
+    /// Outputs for local topics beyond the hop limit: their inputs have failed.
     looped,
-    /// Outputs whose topic could not be made by the destination's template.
+    /// Outputs whose topic could not be made by the destination's template: their inputs have failed.
     unroutable,
     /// Older than its message expiry interval, or than `max_age` of the spool.
     expired,
@@ -137,7 +137,7 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
+            expired upstream_refused dropped_full oversize corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
         Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
     }

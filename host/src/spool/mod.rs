@@ -79,7 +79,7 @@ use self::open::Parts;
 pub use self::purge::purge;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
-pub use self::record::{Entry, Fate, Hold, Output, Position, Record};
+pub use self::record::{Entry, Fate, Hold, Output, Place, Position, Record};
 pub use self::resolved::Resolved;
 pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};

@@ -51,6 +51,10 @@ impl Receipt {
         Self(Share::None)
     }
 
+    pub fn is_none(&self) -> bool {
+        matches!(self.0, Share::None)
+    }
+
     /// One more share of the same promise.
     pub fn split(&mut self) -> Self {
         let shared = match std::mem::take(&mut self.0) {

@@ -24,7 +24,15 @@ pub struct Record {
 }
 
 /// Usually one.
-pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
+pub type Hold = SmallVec<[Place; 1]>;
+
+/// Given back when the last who holds it lets go.
+#[derive(Debug)]
+pub enum Place {
+    Own(OwnedSemaphorePermit),
+    /// The places of the message that caused this one: who is held back by them waits for all that it causes.
+    Cause(Arc<Hold>),
+}
 
 /// One message for one upstream.
 #[derive(Clone, Debug)]
@@ -84,6 +92,24 @@ impl Record {
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Which of the bounds it is a part of, when it is its own.
+    pub(super) fn bound(&self) -> Option<usize> {
+        match self {
+            Self::Own(permit) => Some(Arc::as_ptr(permit.semaphore()) as usize),
+            Self::Cause(_) => None,
+        }
+    }
+}
+
+impl From<OwnedSemaphorePermit> for Place {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self::Own(permit)
     }
 }
 
