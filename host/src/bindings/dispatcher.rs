@@ -105,7 +105,7 @@ impl Pending {
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, local) = (Internal::new(), Places::local());
-        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        let (journal, warnings) = (Arc::new(Journal::new(spool, counters.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::dispatcher::{Dispatcher, Inbound};
 use super::settle::Republish;
 use super::unfinished;
 use crate::message::Origin;
-use crate::spool::{Change, Key, Receipt};
+use crate::spool::{Change, Key, Receipt, Value};
 
 impl Dispatcher {
     /// Takes up what was to be republished when the gateway died. To be called once, when sessions are restored.
-    pub fn restore(self: &Arc<Self>, state: &[(Key, Bytes)]) {
+    pub fn restore(self: &Arc<Self>, state: &[(Key, Value)]) {
         let unfinished = state.iter().filter_map(|(key, value)| match key {
             Key::Unfinished { client, number } => Some((client, *number, value)),
             _ => None,

@@ -1,8 +1,6 @@
 //! Sessions as they were before a restart. Every device is away at first; what has expired meanwhile is still put in its
 //! place, and the next sweep ends it in the usual way, will and all.
 
-use bytes::Bytes;
-
 use super::*;
 use crate::control::clock::until_unix_ms;
 use crate::ingress::codec::Version;
@@ -35,7 +33,7 @@ impl Restored {
 
 impl Registry {
     /// To be called once, before the first device is let in.
-    pub fn restore(&self, state: &[(Key, Bytes)]) -> Restored {
+    pub fn restore(&self, state: &[(Key, Value)]) -> Restored {
         let sorted = Sessions::sort(state);
         self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
         self.write(sorted.stale);
@@ -51,7 +49,7 @@ impl Registry {
         restored
     }
 
-    fn restore_retained(&self, state: &[(Key, Bytes)]) -> usize {
+    fn restore_retained(&self, state: &[(Key, Value)]) -> usize {
         let mut retained = 0;
         for (key, value) in state {
             if !matches!(key, Key::Retained { .. }) {

@@ -33,7 +33,7 @@ fn accepted(mut actions: Vec<Action>) -> Receipt {
 fn acks(session: &mut Session) -> Vec<Packet> {
     let mut packets = Vec::new();
     while let Some(ticket) = session.try_next_done() {
-        packets.extend(session.acknowledge(ticket));
+        packets.extend(session.acknowledge(ticket).unwrap());
     }
     packets
 }

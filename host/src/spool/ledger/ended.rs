@@ -39,12 +39,10 @@ impl Ledger {
         }
     }
 
-    /// A message that no segment has room for.
-    pub fn refuse(&mut self, output: &Output) {
-        if !self.is_message(output) {
-            return self.counters.letters_dropped.increment();
-        }
-        self.give_up(1, Fate::Oversize);
+    /// Outputs that no segment has room for. A dead letter among them is none: its message was not taken over.
+    pub fn refuse(&mut self, outputs: &[Output]) {
+        let messages = outputs.iter().filter(|output| self.is_message(output)).count();
+        self.give_up(messages, Fate::Oversize);
     }
 
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
