@@ -12,7 +12,7 @@ use super::internal::Internal;
 use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places};
-use super::settle::{Settled, settle};
+use super::settle::{self, Settled, settle};
 use super::table::{Binding, Table};
 use super::ticks::Rung;
 use crate::bus::{Bus, Journal, Kept};
@@ -168,7 +168,7 @@ impl Dispatcher {
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unbound.increment();
-            inbound.receipt.resolve();
+            inbound.receipt.nothing_to_keep();
             return None;
         }
         let account = Account::open(self.counters.clone());
@@ -280,6 +280,7 @@ impl Dispatcher {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*index) else { continue };
+            let outcome = settle::bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
             let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
             record.outputs.extend(self.letter(binding, &inbound, &settled));
             let Settled { mut outputs, local, .. } = settled;

@@ -27,7 +27,11 @@ impl Dispatcher {
                     let done = Change::delete(Key::Unfinished { client: client.clone(), number });
                     self.journal.change(vec![done], Receipt::none());
                 }
-                Err(error) => tracing::error!(?client, number, "a message is not republished: {error}"),
+                Err(error) => {
+                    self.counters.internal.increment();
+                    self.counters.acknowledged_lost.increment();
+                    tracing::error!(?client, number, "lost, a message is not republished: {error}");
+                }
             }
         }
     }

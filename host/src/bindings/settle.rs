@@ -57,6 +57,19 @@ pub fn settle_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &
     })
 }
 
+/// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
+/// count, wherever it goes: it is in the record once.
+pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome {
+    let Outcome::Outputs(messages) = &outcome else { return outcome };
+    let own = |message: &&Message| message.payload.as_ptr() != input.payload.as_ptr();
+    let bytes: usize = messages.iter().filter(own).map(|message| message.payload.len()).sum();
+    if bytes <= most {
+        return outcome;
+    }
+    let detail = format!("{} messages of {bytes} bytes, and a record has room for {most}", messages.len());
+    Outcome::Failed(failure(FailureKind::TooLarge, detail))
+}
+
 /// What every step needs.
 struct Room<'a> {
     gateway: &'a str,

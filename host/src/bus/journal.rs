@@ -44,6 +44,11 @@ impl Journal {
         self.spool.dead_letters()
     }
 
+    /// Bytes of the largest record.
+    pub fn max_record(&self) -> usize {
+        self.spool.max_record()
+    }
+
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
@@ -56,11 +61,7 @@ impl Journal {
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
-            let receipt = record.receipt;
-            record.receipt = Receipt::call(move || {
-                parcels.into_iter().for_each(Parcel::release);
-                receipt.resolve();
-            });
+            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(Parcel::release));
         }
         self.spool.commit(record);
     }
@@ -75,7 +76,7 @@ impl Journal {
     /// Small state alone. No changes are safe at once, without a record.
     pub fn change(&self, changes: Vec<Change>, receipt: Receipt) {
         if changes.is_empty() {
-            return receipt.resolve();
+            return receipt.nothing_to_keep();
         }
         self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
     }

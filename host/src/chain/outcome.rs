@@ -62,6 +62,8 @@ pub enum FailureKind {
     NoTopic,
     /// It has been republished as often as a message may be.
     Looped,
+    /// One record of the spool has no room for all that came out.
+    TooLarge,
 }
 
 impl std::fmt::Display for Failure {
@@ -87,6 +89,7 @@ impl std::fmt::Display for FailureKind {
             Self::Resting => "rests after too many faults",
             Self::NoTopic => "has no topic to go to",
             Self::Looped => "is republished in a circle",
+            Self::TooLarge => "is too large together with the others",
         })
     }
 }

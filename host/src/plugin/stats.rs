@@ -57,7 +57,7 @@ impl PluginStats {
             FailureKind::Unavailable => &self.unavailable,
             FailureKind::Resting => &self.resting,
             // No plugin's fault.
-            FailureKind::NoTopic | FailureKind::Looped => return,
+            FailureKind::NoTopic | FailureKind::Looped | FailureKind::TooLarge => return,
         };
         counter.increment();
     }

@@ -188,10 +188,10 @@ impl Entries {
     /// One change for each key that is not what it was, however often it was set.
     fn keep(&mut self, binding: &Arc<str>, plugin: &Arc<str>) {
         for (key, before) in std::mem::take(&mut self.before) {
-            let value = self.values.get(&key).cloned().map(Into::into);
+            let value = self.values.get(&key).cloned();
             if value != before {
                 let key = Key::State { binding: binding.clone(), plugin: plugin.clone(), key };
-                self.changes.push(Change { key, value });
+                self.changes.push(Change { key, value: value.map(Into::into) });
             }
         }
     }

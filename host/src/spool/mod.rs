@@ -22,7 +22,7 @@
 //! - **QoS 0** stays in memory and never waits on its own: a ring per upstream, the oldest goes first and is counted. (In a record
 //!   that also has QoS 1 or 2 outputs it goes with them.)
 //! - **Read is not remove.** An entry stays until [`Queue::complete`]. Every entry ends under exactly one [`Fate`]: at all times
-//!   `committed + recovered = waiting + forwarded + refused + expired + oversize + corrupt + dropped_full`.
+//!   `committed + recovered = waiting + forwarded + refused + expired + oversize + never_sendable + corrupt + dropped_full`.
 //! - **Dead is dead.** After an error of the disk nothing is acknowledged, [`Spool::died`] resolves, and the process must end.
 //!
 //! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`ledger`] and [`line`] are the

@@ -47,6 +47,7 @@ pub(super) fn open<D: Disk>(
         .recovered
         .add(report.waiting + report.orphaned.iter().map(|orphan| orphan.messages).sum::<u64>() + image.lost);
     counters.corrupt.add(image.lost);
+    counters.acknowledged_lost.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
     let state = image.state().iter().filter(|(key, _)| !is_ours(key));
     let restored =

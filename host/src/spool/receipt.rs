@@ -13,6 +13,7 @@ use super::Resolved;
 /// connection that waits for it, which then acks. A share that is dropped instead is never resolved and the ack is never
 /// sent: the device keeps the message and sends it again. One that is refused is answered as such. Losing a share is therefore safe; inventing one is not possible.
 #[derive(Debug, Default)]
+#[must_use = "a receipt that is dropped is an ack that never comes"]
 pub struct Receipt(Share);
 
 #[derive(Debug, Default)]
@@ -70,8 +71,26 @@ impl Receipt {
         Self(Share::One(shared))
     }
 
-    /// This share is safe.
-    pub fn resolve(self) {
+    /// This share is safe: its record is durable. Only the spool says so.
+    pub(in crate::spool) fn resolve(self) {
+        self.keep_promise();
+    }
+
+    /// There is nothing that would have to be safe: no binding, no subscriber, no change. Never for what was dropped: that is
+    /// [`Receipt::refuse`], or no answer at all.
+    pub fn nothing_to_keep(self) {
+        self.keep_promise();
+    }
+
+    /// The same promise, and something to do before it is kept, on the thread that made it safe: see [`Receipt::call`].
+    pub fn after(self, then: impl FnOnce() + Send + 'static) -> Self {
+        Self::call(move || {
+            then();
+            self.keep_promise();
+        })
+    }
+
+    fn keep_promise(self) {
         match self.0 {
             Share::None => {}
             Share::All(done) => done.happen(),

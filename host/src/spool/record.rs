@@ -76,8 +76,10 @@ pub enum Fate {
     Refused,
     /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
-    /// It can never fit the upstream's maximum packet size.
+    /// No segment has room for it, so that it was refused; or QoS 0, and larger than the upstream's maximum packet size.
     Oversize,
+    /// Acknowledged, and larger than the upstream's maximum packet size.
+    NeverSendable,
     /// The oldest of its upstream, which had no room for a newer one.
     Dropped,
     /// Damaged in the log.
@@ -142,12 +144,21 @@ impl Position {
 // === impl Fate ===
 
 impl Fate {
+    /// Whether nobody has decided so. What was acknowledged must not end in this way.
+    pub(super) fn is_loss(self) -> bool {
+        match self {
+            Self::Corrupt | Self::NeverSendable => true,
+            Self::Forwarded | Self::Refused | Self::Expired | Self::Oversize | Self::Dropped | Self::Archived => false,
+        }
+    }
+
     pub(super) fn counter(self, counters: &Counters) -> &Counter {
         match self {
             Self::Forwarded => &counters.forwarded,
             Self::Refused => &counters.upstream_refused,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
+            Self::NeverSendable => &counters.never_sendable,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
             Self::Archived => &counters.letters_archived,

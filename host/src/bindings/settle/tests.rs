@@ -119,6 +119,18 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
 }
 
 #[test]
+fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_does_not_count() {
+    let input = Message::new(name("t"), vec![0; 1_000], QoS::AtLeastOnce);
+    let made = || Message::new(name("t"), vec![0; 400], QoS::AtLeastOnce);
+    let of = |messages: Vec<Message>| match bounded(Outcome::Outputs(messages), &input, 1_000) {
+        Outcome::Failed(failure) => Some(failure.kind),
+        _ => None,
+    };
+    assert_eq!(of(vec![input.clone(), input.clone(), made(), made()]), None);
+    assert_eq!(of(vec![input.clone(), made(), made(), made()]), Some(FailureKind::TooLarge));
+}
+
+#[test]
 fn every_input_is_counted_once() {
     for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
         let (_, counters) = run(&binding(OnError::Drop, vec![]), "dev", outcome);

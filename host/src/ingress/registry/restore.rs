@@ -6,6 +6,7 @@ use crate::control::clock::until_unix_ms;
 use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
+use crate::spool::Value;
 
 /// What was found, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

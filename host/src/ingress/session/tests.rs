@@ -47,7 +47,7 @@ fn a_message_is_acknowledged_when_its_outcome_is_safe_and_not_before() {
     let mut session = session(Version::V5, 10);
     let receipt = accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 3)));
     assert_eq!(acks(&mut session), []);
-    receipt.resolve();
+    receipt.nothing_to_keep();
     assert_eq!(acks(&mut session), [Packet::PubAck(ok(3))]);
 }
 
@@ -62,7 +62,7 @@ fn a_message_whose_outcome_was_lost_is_never_acknowledged() {
 fn dup_decides_nothing_a_first_delivery_may_carry_it() {
     let mut session = session(Version::V311, 10);
     let duplicate = Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) };
-    accepted(receive(&mut session, duplicate.clone())).resolve();
+    accepted(receive(&mut session, duplicate.clone())).nothing_to_keep();
     assert_eq!(acks(&mut session), [Packet::PubRec(ok(3))]);
     let again = receive(&mut session, Publish { dup: false, ..duplicate });
     assert!(matches!(again[..], [Action::Send(Packet::PubRec(ack))] if ack == ok(3)), "{again:?}");
@@ -71,7 +71,7 @@ fn dup_decides_nothing_a_first_delivery_may_carry_it() {
 #[test]
 fn a_session_remembers_qos_2_across_connections() {
     let mut session = session(Version::V5, 10);
-    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))).resolve();
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))).nothing_to_keep();
     session.resume(Link::new(Version::V5, 10, 10));
     acks(&mut session);
     let again = receive(&mut session, Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) });
