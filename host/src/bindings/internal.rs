@@ -12,7 +12,8 @@
 //!   of one message, times its local destinations. What is written down is bounded by who wrote it: a tick makes one at a time.
 //! - **Nobody waits in the name of others.** Each set of bindings has a line of its own, so that the full share of one upstream holds
 //!   back what goes there alone.
-//! - **What was promised to nobody goes**, and is counted: QoS 0, and wills of sessions that end with their connection.
+//! - **What was promised to nobody goes**, and is counted: QoS 0 at once, wills of sessions that end with their connection when there
+//!   are too many of them.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,16 +23,26 @@ use tokio::runtime::Handle;
 use super::dispatcher::{Dispatcher, Inbound, Pending};
 use super::places::Held;
 use crate::bus::Kept;
+use crate::message::QoS;
 use crate::spool::{Hold, Place, Record};
 
 /// Hop and bindings: messages of one client and topic meet the same.
 type Line = (u8, Arc<[usize]>);
 
+/// Bytes of messages that nobody was promised and that wait all the same: wills of sessions that end with their connection.
+const MAX_UNPROMISED: usize = 16 << 20;
+
 /// Those that wait for places.
 pub(super) struct Internal {
-    lines: Mutex<HashMap<Line, VecDeque<Pending>>>,
-    /// None in tests without a runtime: there, the next of the same line is who starts them.
+    lines: Mutex<Lines>,
+    /// None in tests without a runtime: there, who has no place at once stays where it is.
     runtime: Option<Handle>,
+}
+
+#[derive(Default)]
+struct Lines {
+    waiting: HashMap<Line, VecDeque<Pending>>,
+    unpromised: usize,
 }
 
 // === impl Internal ===
@@ -42,18 +53,38 @@ impl Internal {
         Self { lines: Mutex::default(), runtime: Handle::try_current().ok() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Line, VecDeque<Pending>>> {
+    fn lock(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next of a line, which ends with its last.
     fn next(&self, line: &Line) -> Option<Pending> {
         let mut lines = self.lock();
-        let next = lines.get_mut(line).and_then(VecDeque::pop_front);
-        if next.is_none() {
-            lines.remove(line);
+        let Lines { waiting, unpromised } = &mut *lines;
+        let next = waiting.get_mut(line).and_then(VecDeque::pop_front);
+        match &next {
+            Some(pending) if !pending.is_promised() => *unpromised -= pending.weight(),
+            Some(_) => {}
+            None => drop(waiting.remove(line)),
         }
         next
+    }
+}
+
+// === impl Lines ===
+
+impl Lines {
+    /// QoS 0 never waits: it would wait for the spool, behind those who do.
+    fn may_wait(&self, pending: &Pending) -> bool {
+        let is_patient = pending.message().qos > QoS::AtMostOnce;
+        pending.is_promised() || (is_patient && self.unpromised + pending.weight() <= MAX_UNPROMISED)
+    }
+
+    fn push(&mut self, line: Line, pending: Pending) {
+        if !pending.is_promised() {
+            self.unpromised += pending.weight();
+        }
+        self.waiting.entry(line).or_default().push_back(pending);
     }
 }
 
@@ -77,30 +108,23 @@ impl Dispatcher {
 
     /// Gives it back when it may start now.
     fn place_or_file(self: &Arc<Self>, pending: Pending) -> Option<(Pending, Held)> {
-        let mut lines = self.internal.lock();
-        let line = pending.line();
-        let is_promised = pending.is_promised();
-        // Behind those that wait, or are just being started. What may go waits for nobody.
-        let others = if lines.is_empty() { None } else { lines.get_mut(&line) };
-        match others {
-            Some(others) if is_promised => {
-                others.push_back(pending);
-                return None;
-            }
-            _ => {}
+        let (mut lines, line) = (self.internal.lock(), pending.line());
+        let may_wait = lines.may_wait(&pending);
+        // Behind those that wait, or are just being started.
+        if may_wait && !lines.waiting.is_empty() && lines.waiting.contains_key(&line) {
+            lines.push(line, pending);
+            return None;
         }
         if let Some(held) = self.try_take(&pending) {
             return Some((pending, held));
         }
-        if !is_promised {
+        if may_wait {
+            lines.push(line.clone(), pending);
+            drop(lines);
+            self.internal.runtime.iter().for_each(|runtime| drop(runtime.spawn(self.clone().start_line(line.clone()))));
+        } else {
             drop(lines);
             self.drop_unpromised(pending);
-            return None;
-        }
-        lines.insert(line.clone(), VecDeque::from([pending]));
-        drop(lines);
-        if let Some(runtime) = &self.internal.runtime {
-            runtime.spawn(self.clone().start_line(line));
         }
         None
     }
@@ -118,7 +142,7 @@ impl Dispatcher {
     fn drop_unpromised(&self, pending: Pending) {
         if let Some(suppressed) = self.warnings.permit() {
             let topic = &pending.message().topic;
-            tracing::warn!(?topic, suppressed, "dropped, unpromised: too much that is republished waits for its binding");
+            tracing::warn!(?topic, suppressed, "dropped: its binding has no place for it, and nobody was promised anything");
         }
         let Kept { changes, parcels } = pending.give_up(&self.counters);
         self.journal.commit(Record { changes, ..Record::default() }, parcels);

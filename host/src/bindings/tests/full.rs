@@ -164,7 +164,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
 async fn what_was_promised_to_nobody_goes_when_there_is_no_place_and_is_counted() {
     let mut full = Full::new(stages(1));
     full.send(0..1_500);
-    for _ in 0..MESSAGES {
+    for _ in 0..2 * MESSAGES {
         let will = Inbound { receipt: Receipt::none(), ..full.message(0, QoS::AtLeastOnce) };
         full.house.dispatcher.publish_internal(will);
     }
