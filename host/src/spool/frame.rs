@@ -5,7 +5,7 @@
 //!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
 //!     state: u32 count, then (Key, Value)*,
 //! }
-//! struct Input {                    // kind 5, one for each record: safe as a whole or not at all
+//! struct Input {                    // kind 8, one for each record: safe as a whole or not at all
 //!     outputs: u32 count, then (upstream: text, binding: text, number: u64, arrived: u64, message: bytes)*,
 //!     changes: Changes,
 //! }
@@ -47,8 +47,8 @@ pub(super) const SNAPSHOT_BEFORE_3: u8 = 1;
 pub(super) const INPUT_BEFORE_3: u8 = 2;
 pub(super) const NOTES: u8 = 3;
 pub(super) const MOVED_BEFORE_3: u8 = 4;
-pub(super) const INPUT: u8 = 5;
-pub(super) const MOVED: u8 = 6;
+pub(super) const INPUT: u8 = 8;
+pub(super) const MOVED: u8 = 9;
 pub(super) const SNAPSHOT: u8 = 7;
 
 /// What stands behind a key.
