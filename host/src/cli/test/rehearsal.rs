@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
+use crate::bindings::{Inbound, Republish, Settled, settle, settle_tick};
 use crate::chain::{Chain, Envelope, Outcome};
 use crate::control::clock::unix_ms;
 use crate::control::config::{Binding, Config, FaultPolicy};
@@ -47,8 +47,6 @@ pub enum Verdict {
     Failed(String),
     /// No binding matches: the message stays local.
     Unbound,
-    /// Republished too often.
-    Looped,
 }
 
 #[derive(Debug, PartialEq, Eq)]
