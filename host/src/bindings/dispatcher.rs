@@ -15,7 +15,7 @@ use super::places::{Held, Places};
 use super::settle::{self, Settled, settle};
 use super::table::{Binding, Table};
 use super::ticks::Rung;
-use crate::bus::{Bus, Journal, Kept};
+use crate::bus::{Bus, Journal, Kept, Parcel};
 use crate::chain::{Done, Failure, FailureKind, Job, Lane, Outcome};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -294,16 +294,27 @@ impl Dispatcher {
         }
         let mut further: Vec<Inbound> =
             republish.into_iter().map(|message| self.further(message, &mut inbound)).collect();
-        // What would not be made again in the same way, when the gateway dies before it is written.
-        if remembered || !inbound.changes.is_empty() {
-            record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
+        let is_all = record.outputs.is_empty() && parcels.is_empty() && record.changes.len() == inbound.changes.len();
+        match &mut further[..] {
+            // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
+            [only] if is_all && !remembered => only.changes = std::mem::take(&mut record.changes),
+            // What would not be made again in the same way, when the gateway dies before it is written.
+            further if remembered || !inbound.changes.is_empty() => {
+                record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
+            }
+            _ => {}
         }
+        self.commit(record, parcels, further, (inbound.receipt, held));
+        account.settle();
+    }
+
+    fn commit(self: &Arc<Self>, mut record: Record, parcels: Vec<Parcel>, further: Vec<Inbound>, of: (Receipt, Held)) {
+        let (receipt, held) = of;
         let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
         record.hold = held.for_record(keeps_something);
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };
-        record.receipt = inbound.receipt;
+        record.receipt = receipt;
         self.journal.commit(record, parcels);
-        account.settle();
         // After their cause: what they delete is written by then.
         further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
     }
