@@ -303,7 +303,11 @@ fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
     let most = max_record / PACKETS_IN_A_RECORD;
     if limits.max_packet_size > most {
         let wanted = limits.max_packet_size;
-        tracing::warn!(wanted, most, "`broker.limits.max_packet_size` is lowered: raise `[spool] max_bytes` to at least twelve times of it");
+        tracing::warn!(
+            wanted,
+            most,
+            "`broker.limits.max_packet_size` is lowered: raise `[spool] max_bytes` to at least twelve times of it"
+        );
         limits.max_packet_size = most;
     }
     limits

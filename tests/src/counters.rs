@@ -45,7 +45,11 @@ impl Counters {
             // What was given up in a chain may have had more bindings than one.
             ("chains", self["chain_in"] == sum(&["chained", "filtered", "failed"]) || self["unfinished"] > 0),
             ("failures", self["failed"] == sum(&["dead_lettered", "failed_dropped", "failed_passed"])),
-            ("the house", sum(&["received", "internal", "requeued", "ticked", "recovered", "dead_letters_lost", "copies"]) == sum(&FATES)),
+            (
+                "the house",
+                sum(&["received", "internal", "requeued", "ticked", "recovered", "dead_letters_lost", "copies"])
+                    == sum(&FATES),
+            ),
         ];
         for (stage, holds) in equations {
             assert!(holds, "not conserved at {stage}: {self:#?}");

@@ -142,7 +142,11 @@ impl Dispatcher {
     fn drop_unpromised(&self, pending: Pending) {
         if let Some(suppressed) = self.warnings.permit() {
             let topic = &pending.message().topic;
-            tracing::warn!(?topic, suppressed, "dropped: its binding has no place for it, and nobody was promised anything");
+            tracing::warn!(
+                ?topic,
+                suppressed,
+                "dropped: its binding has no place for it, and nobody was promised anything"
+            );
         }
         let Kept { changes, parcels } = pending.give_up(&self.counters);
         self.journal.commit(Record { changes, ..Record::default() }, parcels);

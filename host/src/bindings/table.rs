@@ -63,7 +63,14 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places, further: Default::default(), ticking: Arc::new(Semaphore::new(1)), digests: Vec::new() }
+        Self {
+            spec,
+            lane,
+            places,
+            further: Default::default(),
+            ticking: Arc::new(Semaphore::new(1)),
+            digests: Vec::new(),
+        }
     }
 
     pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {

@@ -70,7 +70,10 @@ impl Journal {
     fn drop_for_subscribers(&self, parcels: Vec<Parcel>) {
         let subscribers = parcels.len();
         self.counters.subscriber_dropped.add(subscribers as u64);
-        tracing::error!(subscribers, "dropped for them: what waits for all of them does not fit into one record of the spool");
+        tracing::error!(
+            subscribers,
+            "dropped for them: what waits for all of them does not fit into one record of the spool"
+        );
     }
 
     /// Small state alone. No changes are safe at once, without a record.

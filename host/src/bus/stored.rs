@@ -17,8 +17,8 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::Delivery;
 use crate::control::clock::{since_unix_ms, unix_ms_of};
 use crate::message::Message;
-use crate::spool::wire::{Fields, WireError};
 use crate::spool::Value;
+use crate::spool::wire::{Fields, WireError};
 
 const VERSION: u8 = 1;
 
@@ -139,7 +139,8 @@ mod tests {
     #[test]
     fn what_stood_behind_its_head_before_format_3_is_read() {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-        let written = Delivery { message, subscription_ids: vec![7], arrived: Instant::now(), number: Some(9), share: None };
+        let written =
+            Delivery { message, subscription_ids: vec![7], arrived: Instant::now(), number: Some(9), share: None };
         let mut old = BytesMut::from(&encode_published(&written)[..]);
         crate::spool::encode_message(&written.message, &mut old);
         let Queued::Published(Some(read)) = decode_queued(9, &old.into()).unwrap() else { panic!("another stage") };

@@ -130,7 +130,11 @@ fn put_message(out: &mut BytesMut, message: &Message, sharing: &mut Sharing) {
     }
 }
 
-pub(super) fn put_list<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, mut put: impl FnMut(&mut BytesMut, T)) {
+pub(super) fn put_list<T>(
+    out: &mut BytesMut,
+    items: impl IntoIterator<Item = T>,
+    mut put: impl FnMut(&mut BytesMut, T),
+) {
     counted(out, |out| items.into_iter().map(|item| put(out, item)).count());
 }
 

@@ -103,7 +103,10 @@ impl Key {
             | Self::Queued { client, .. }
             | Self::Unfinished { client, .. } => Some(client),
             Self::Qos2 { source: Source::Upstream(_), .. }
-            | Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } | Self::State { .. } => None,
+            | Self::Retained { .. }
+            | Self::Upstream { .. }
+            | Self::Released { .. }
+            | Self::State { .. } => None,
         }
     }
 

@@ -75,13 +75,7 @@ fn is_ours(key: &Key) -> bool {
     matches!(key, Key::Upstream { .. } | Key::Released { .. })
 }
 
-fn shared(
-    image: &Image,
-    room: Room,
-    mut lines: Vec<Line>,
-    config: &config::Spool,
-    counters: Arc<Counters>,
-) -> Shared {
+fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
     let names = &room.names;
     let sessions: Vec<_> = names.iter().map(|name| super::session::restore(image, name)).collect();
     for (line, session) in lines.iter_mut().zip(&sessions) {

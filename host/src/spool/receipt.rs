@@ -63,7 +63,7 @@ impl Receipt {
             Share::None => return Self::none(),
             Share::All(done) => {
                 Arc::new(Shared { outstanding: AtomicUsize::new(1), is_refused: AtomicBool::new(false), done })
-            },
+            }
             Share::One(shared) => shared,
         };
         shared.outstanding.fetch_add(1, Ordering::Relaxed);

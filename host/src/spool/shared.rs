@@ -276,7 +276,8 @@ mod tests {
     /// Of a few parts, some of them long enough to be shared.
     fn messages() -> impl Strategy<Value = Vec<Message>> {
         let long = "x".repeat(SHARED_FROM);
-        let topics = ["a".to_owned(), format!("b/{long}"), format!("c/{long}")].map(|topic| TopicName::parse(&topic).unwrap());
+        let topics =
+            ["a".to_owned(), format!("b/{long}"), format!("c/{long}")].map(|topic| TopicName::parse(&topic).unwrap());
         let payloads = ["", "short", &long, &long.repeat(9)].map(|text| Bytes::from(text.to_owned()));
         let user = |text: &str| Properties { user: vec![(text.to_owned(), "v".to_owned())], ..Properties::default() };
         let expiring = Properties { expiry: Some(60), content_type: Some(long.clone()), ..Properties::default() };

@@ -25,7 +25,8 @@ fn stage_of(filter: &str, to: Vec<Destination>) -> Binding {
 /// `in` is republished so often, each time one level deeper; the last stage goes upstream.
 fn stages(count: usize) -> Vec<Binding> {
     let filter = |stage: usize| format!("s{stage}/#");
-    let local = |stage: usize| stage_of(&filter(stage), vec![destination(Target::Local, &format!("s{}/{{topic}}", stage + 1))]);
+    let local =
+        |stage: usize| stage_of(&filter(stage), vec![destination(Target::Local, &format!("s{}/{{topic}}", stage + 1))]);
     let last = stage_of(&filter(count), vec![destination(Target::Upstream(0), "{topic}")]);
     (0..count).map(local).chain([last]).collect()
 }

@@ -84,7 +84,10 @@ mod tests {
 
     fn with_message(changes: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }], ..small(changes) }
+        Record {
+            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            ..small(changes)
+        }
     }
 
     /// The places that the records had before, of those that overtake.

@@ -76,7 +76,7 @@ impl Behind {
 mod tests {
     use super::*;
     use crate::message::{Message, QoS};
-    use crate::spool::{Source, Output, Receipt};
+    use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn changes(changes: &[Change]) -> Record {
@@ -85,7 +85,10 @@ mod tests {
 
     fn message(of: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }], ..changes(of) }
+        Record {
+            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            ..changes(of)
+        }
     }
 
     fn received(client: &str, packet_id: u16) -> Change {

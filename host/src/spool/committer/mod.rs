@@ -26,8 +26,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(in crate::spool) use self::room::{RETRY, max_record};
 use self::room::{Full, Room};
+pub(in crate::spool) use self::room::{RETRY, max_record};
 use self::squeeze::Squeeze;
 use super::batch::{Batch, fits};
 use super::image::Image;
