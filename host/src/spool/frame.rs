@@ -241,7 +241,7 @@ impl<'a> Fields<'a> {
         Ok(ranges)
     }
 
-    pub fn change(&mut self, parts: &mut Parts<'a>) -> Result<Change, WireError> {
+    pub(super) fn change(&mut self, parts: &mut Parts<'a>) -> Result<Change, WireError> {
         let key = Key::decode(self)?;
         let value = match self.u8()? {
             DELETE => None,
@@ -250,7 +250,7 @@ impl<'a> Fields<'a> {
         Ok(Change { key, value })
     }
 
-    pub fn entry(&mut self, parts: &mut Parts<'a>) -> Result<(Key, Value), WireError> {
+    pub(super) fn entry(&mut self, parts: &mut Parts<'a>) -> Result<(Key, Value), WireError> {
         let (key, tag) = (Key::decode(self)?, self.u8()?);
         Ok((key, self.value(tag, parts)?))
     }

@@ -118,7 +118,6 @@ impl<D: Disk> Committer<D> {
     /// One write, if there is something to write.
     pub fn turn(&mut self, shared: &Shared) -> Result<Turn, AppendError> {
         self.collect(shared);
-        self.refuse_oversize(shared);
         self.expire(shared);
         let has_dropped = self.admit(shared);
         let ready = if self.may_write_records() { self.ready.len() } else { 0 };
@@ -146,17 +145,20 @@ impl<D: Disk> Committer<D> {
 
     fn collect(&mut self, shared: &Shared) {
         let mut ledger = shared.ledger();
-        self.records.append(&mut ledger.take_incoming());
+        let incoming = ledger.take_incoming();
         self.notes.absorb(&mut ledger.notes);
+        drop(ledger);
+        self.take(incoming, shared);
     }
 
-    fn refuse_oversize(&mut self, shared: &Shared) {
+    /// All that go into a segment.
+    fn take(&mut self, mut incoming: VecDeque<Record>, shared: &Shared) {
         let (most, qos0, names) = (self.max_record() as usize, self.policy.qos0, &self.names);
         let fits = |record: &Record| fits(record, names, qos0, most);
-        if self.records.iter().all(fits) {
-            return;
+        if incoming.iter().all(fits) {
+            return self.records.append(&mut incoming);
         }
-        for record in std::mem::take(&mut self.records) {
+        for record in incoming {
             match record {
                 record if fits(&record) => self.records.push_back(record),
                 record if record.receipt.is_none() => self.records.push_back(reduced(record, qos0, fits, shared)),
