@@ -59,6 +59,38 @@ fn a_message_whose_outcome_was_lost_is_never_acknowledged() {
 }
 
 #[test]
+fn a_message_that_is_refused_is_told_so_and_its_identifier_is_free_again() {
+    let quota = |packet_id| Ack { packet_id, reason: Reason::QUOTA_EXCEEDED };
+    let mut session = session(Version::V5, 10);
+    accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 3))).refuse();
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 4))).refuse();
+    assert_eq!(acks(&mut session), [Packet::PubAck(quota(3)), Packet::PubRec(quota(4))]);
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 4))).nothing_to_keep();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(4))]);
+}
+
+#[test]
+fn in_3_1_1_a_refusal_is_the_end_of_the_connection_and_the_message_is_taken_again_on_the_next() {
+    let mut session = session(Version::V311, 10);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        accepted(receive(&mut session, publish("t", qos, 3))).refuse();
+        let ticket = session.try_next_done().unwrap();
+        assert_eq!(session.acknowledge(ticket).map_err(|violation| violation.reason), Err(Reason::QUOTA_EXCEEDED));
+        session.resume(Link::new(Version::V311, 10, 10));
+        drop(accepted(receive(&mut session, publish("t", qos, 3))));
+    }
+}
+
+#[test]
+fn what_can_only_say_that_all_is_well_says_nothing_when_it_was_refused() {
+    let mut session = session(Version::V5, 10);
+    let packet = Packet::PubComp(ok(3));
+    session.hold(packet).refuse();
+    let ticket = session.try_next_done().unwrap();
+    assert_eq!(session.acknowledge(ticket).map_err(|violation| violation.reason), Err(Reason::QUOTA_EXCEEDED));
+}
+
+#[test]
 fn dup_decides_nothing_a_first_delivery_may_carry_it() {
     let mut session = session(Version::V311, 10);
     let duplicate = Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) };
