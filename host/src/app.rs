@@ -39,6 +39,9 @@ const UPSTREAMS_BY: Duration = Duration::from_secs(4);
 const FAREWELL_BY: Duration = Duration::from_millis(5_500);
 const CLOSED_BY: Duration = Duration::from_secs(7);
 
+/// Room for a message, for what plugins make of it, and for a dead letter of it.
+const PACKETS_IN_A_RECORD: usize = 3;
+
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
 
@@ -96,7 +99,7 @@ impl Gateway {
             upstreams.push((spec.name.clone(), status));
         }
         let archivist = start_archivist(&desk, &spool, &dispatcher, &counters, &stop_senders);
-        let limits = config.broker.limits;
+        let limits = fitted(config.broker.limits, spool.max_record());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let clocks = dispatcher.clone();
@@ -292,6 +295,22 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
         listeners.push(Listener::bind(spec).await?);
     }
     Ok(listeners)
+}
+
+/// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte
+/// is better than one that is refused each time that it comes.
+fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
+    let most = max_record / PACKETS_IN_A_RECORD;
+    if limits.max_packet_size > most {
+        let wanted = limits.max_packet_size;
+        tracing::warn!(
+            wanted,
+            most,
+            "`broker.limits.max_packet_size` is lowered: raise `[spool] max_bytes` to at least twelve times of it"
+        );
+        limits.max_packet_size = most;
+    }
+    limits
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.

@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::dispatcher::{Dispatcher, Inbound};
 use super::settle::Republish;
-use super::{MAX_HOPS, unfinished};
+use super::unfinished;
 use crate::message::Origin;
-use crate::spool::{Change, Key, Receipt};
+use crate::spool::{Change, Key, Receipt, Value};
 
 impl Dispatcher {
     /// Takes up what was to be republished when the gateway died. To be called once, when sessions are restored.
-    pub fn restore(self: &Arc<Self>, state: &[(Key, Bytes)]) {
+    pub fn restore(self: &Arc<Self>, state: &[(Key, Value)]) {
         let unfinished = state.iter().filter_map(|(key, value)| match key {
             Key::Unfinished { client, number } => Some((client, *number, value)),
             _ => None,
@@ -29,25 +27,22 @@ impl Dispatcher {
                     let done = Change::delete(Key::Unfinished { client: client.clone(), number });
                     self.journal.change(vec![done], Receipt::none());
                 }
-                Err(error) => tracing::error!(?client, number, "a message is not republished: {error}"),
+                Err(error) => {
+                    self.counters.internal.increment();
+                    self.counters.acknowledged_lost.increment();
+                    tracing::error!(?client, number, "lost, a message is not republished: {error}");
+                }
             }
         }
     }
 
     /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Option<Inbound> {
+    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Inbound {
         let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return None;
-        }
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
+        Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 }
     }
 
     /// See [`unfinished`].

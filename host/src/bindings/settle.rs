@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::MAX_HOPS;
 use super::dispatcher::Inbound;
-use crate::chain::{Failure, Outcome};
+use crate::chain::{Failure, FailureKind, Outcome};
 use crate::control::config::{Binding, Destination, OnError, Target};
 use crate::control::counters::Counters;
 use crate::message::{Message, Properties};
@@ -18,27 +19,29 @@ pub struct Republish(pub Message);
 pub struct Settled {
     pub outputs: Vec<Output>,
     pub local: Vec<Republish>,
-    /// Why an output has no topic to go to, when one has none: it is dropped and counted.
-    pub unroutable: Option<NameError>,
+    /// What there is to say about an input that failed, whatever became of it.
+    pub failure: Option<Failure>,
+    /// The input is a dead letter, and the archive is to have it.
+    pub is_dead: bool,
 }
 
 /// Pure but for the counters.
+///
+/// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
+/// outputs goes, so that the dead letter can be sent again without making any of them twice.
 pub fn settle(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Settled {
     let room = Room { gateway, binding, inbound, counters };
     match outcome {
         Outcome::Outputs(messages) => {
-            counters.chained.increment();
             counters.chain_out.add(messages.len() as u64);
-            room.route(messages)
+            let routed = room.route(messages).inspect(|_| counters.chained.increment());
+            routed.unwrap_or_else(|failure| room.fail(failure))
         }
         Outcome::Filtered => {
             counters.filtered.increment();
             Settled::default()
         }
-        Outcome::Failed(failure) => {
-            counters.failed.increment();
-            room.fail(&failure)
-        }
+        Outcome::Failed(failure) => room.fail(failure),
     }
 }
 
@@ -46,7 +49,25 @@ pub fn settle(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outc
 pub fn settle_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Settled {
     counters.ticked.increment();
     counters.chain_out.increment();
-    Room { gateway, binding, inbound: made, counters }.route(vec![made.message.clone()])
+    let room = Room { gateway, binding, inbound: made, counters };
+    room.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
+        // Counted as an input from here on: it may become a dead letter.
+        counters.chain_in.increment();
+        room.fail(failure)
+    })
+}
+
+/// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
+/// count, wherever it goes: it is in the record once.
+pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome {
+    let Outcome::Outputs(messages) = &outcome else { return outcome };
+    let own = |message: &&Message| message.payload.as_ptr() != input.payload.as_ptr();
+    let bytes: usize = messages.iter().filter(own).map(|message| message.payload.len()).sum();
+    if bytes <= most {
+        return outcome;
+    }
+    let detail = format!("{} messages of {bytes} bytes, and a record has room for {most}", messages.len());
+    Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
 
 /// What every step needs.
@@ -58,25 +79,26 @@ struct Room<'a> {
 }
 
 impl Room<'_> {
-    fn route(&self, messages: Vec<Message>) -> Settled {
+    fn route(&self, messages: Vec<Message>) -> Result<Settled, Failure> {
         let mut settled = Settled::default();
-        let routes = messages.len() * self.binding.to.len();
-        self.counters.copies.add(routes.saturating_sub(1) as u64);
-        let Some((last, others)) = self.binding.to.split_last() else { return settled };
+        let Some((last, others)) = self.binding.to.split_last() else { return Ok(settled) };
         for message in messages {
             for destination in others {
-                self.route_one(message.clone(), destination, &mut settled);
+                self.route_one(message.clone(), destination, &mut settled)?;
             }
-            self.route_one(message, last, &mut settled);
+            self.route_one(message, last, &mut settled)?;
         }
-        settled
+        let routes = settled.outputs.len() + settled.local.len();
+        self.counters.copies.add(routes.saturating_sub(1) as u64);
+        self.counters.to_local.add(settled.local.len() as u64);
+        Ok(settled)
     }
 
-    fn route_one(&self, message: Message, destination: &Destination, settled: &mut Settled) {
-        let topic = match self.render(&destination.topic, &message.topic) {
-            Ok(topic) => topic,
-            Err(error) => return settled.unroutable = Some(error),
-        };
+    fn route_one(&self, message: Message, destination: &Destination, settled: &mut Settled) -> Result<(), Failure> {
+        let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
+            self.counters.unroutable.increment();
+            failure(FailureKind::NoTopic, error.to_string())
+        })?;
         let message = Message {
             topic,
             qos: destination.qos.unwrap_or(message.qos),
@@ -88,35 +110,51 @@ impl Room<'_> {
                 let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
                 settled.outputs.push(Output { upstream, binding, message, arrived });
             }
-            Target::Local => {
-                self.counters.to_local.increment();
-                settled.local.push(Republish(message));
-            }
+            Target::Local => settled.local.push(self.further(message)?),
         }
+        Ok(())
     }
 
-    fn fail(&self, failure: &Failure) -> Settled {
+    fn further(&self, message: Message) -> Result<Republish, Failure> {
+        if self.may_go_further() {
+            return Ok(Republish(message));
+        }
+        self.counters.looped.increment();
+        let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
+        Err(failure(FailureKind::Looped, detail))
+    }
+
+    fn may_go_further(&self) -> bool {
+        self.inbound.origin.hops < MAX_HOPS
+    }
+
+    fn fail(&self, failure: Failure) -> Settled {
+        self.counters.failed.increment();
         match &self.binding.on_error {
             OnError::Drop => {
                 self.counters.failed_dropped.increment();
-                Settled::default()
+                Settled { failure: Some(failure), ..Settled::default() }
             }
-            OnError::Pass => {
-                self.counters.failed_passed.increment();
-                self.route(vec![self.inbound.message.clone()])
-            }
-            OnError::DeadLetter { topic } => {
-                let mut settled = Settled::default();
-                match self.render(topic, &self.inbound.message.topic) {
-                    Ok(topic) => {
-                        self.counters.dead_lettered.increment();
-                        settled.local.push(Republish(self.dead_letter(topic, failure)));
-                    }
-                    Err(error) => settled.unroutable = Some(error),
+            OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
+                Ok(settled) => {
+                    self.counters.failed_passed.increment();
+                    Settled { failure: Some(failure), ..settled }
                 }
-                settled
-            }
+                // There is nowhere to pass it on to.
+                Err(failure) => self.bury(failure, None),
+            },
+            OnError::DeadLetter { topic } => self.bury(failure, Some(topic)),
         }
+    }
+
+    /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
+    fn bury(&self, failure: Failure, topic: Option<&Template>) -> Settled {
+        self.counters.dead_lettered.increment();
+        let topic = topic.filter(|_| self.may_go_further());
+        let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
+        let local = topic.map(|topic| Republish(self.dead_letter(topic, &failure)));
+        let local = local.into_iter().collect();
+        Settled { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }
     }
 
     /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.
@@ -143,8 +181,13 @@ impl Room<'_> {
         let client = &self.inbound.origin.client;
         let values =
             TemplateValues { topic: topic.as_str(), gateway: self.gateway, binding: &self.binding.name, client };
-        template.render(&values).inspect_err(|_| self.counters.unroutable.increment())
+        template.render(&values)
     }
+}
+
+/// No plugin's.
+fn failure(kind: FailureKind, detail: String) -> Failure {
+    Failure { plugin: String::new(), kind, detail, attempts: 1 }
 }
 
 #[cfg(test)]

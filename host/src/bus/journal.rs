@@ -4,13 +4,15 @@
 //! safe. Numbering and committing are one step under one lock: the order of numbers is the order in the log and the order in
 //! the mailbox, before a restart and after it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Parcel;
+use crate::control::counters::Counters;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
     spool: Spool,
+    counters: Arc<Counters>,
     order: Mutex<()>,
     #[cfg(test)]
     written: Mutex<Written>,
@@ -20,16 +22,17 @@ pub struct Journal {
 #[cfg(test)]
 #[derive(Default)]
 struct Written {
-    state: std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>,
+    state: std::collections::BTreeMap<crate::spool::Key, crate::spool::Value>,
     records: Vec<Vec<Change>>,
 }
 
 // === impl Journal ===
 
 impl Journal {
-    pub fn new(spool: Spool) -> Self {
+    pub fn new(spool: Spool, counters: Arc<Counters>) -> Self {
         Self {
             spool,
+            counters,
             order: Mutex::default(),
             #[cfg(test)]
             written: Mutex::default(),
@@ -41,26 +44,42 @@ impl Journal {
         self.spool.dead_letters()
     }
 
+    /// Bytes of the largest record.
+    pub fn max_record(&self) -> usize {
+        self.spool.max_record()
+    }
+
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+        let own = record.changes.len();
         record.changes.extend(parcels.iter_mut().filter_map(Parcel::seal));
+        if !parcels.is_empty() && !self.spool.fits(&record) {
+            record.changes.truncate(own);
+            self.drop_for_subscribers(std::mem::take(&mut parcels));
+        }
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
-            let receipt = record.receipt;
-            record.receipt = Receipt::call(move || {
-                parcels.into_iter().for_each(Parcel::release);
-                receipt.resolve();
-            });
+            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(Parcel::release));
         }
         self.spool.commit(record);
+    }
+
+    /// So many subscribers, or with such names, that the record would be larger than a segment: as with a mailbox that is full.
+    fn drop_for_subscribers(&self, parcels: Vec<Parcel>) {
+        let subscribers = parcels.len();
+        self.counters.subscriber_dropped.add(subscribers as u64);
+        tracing::error!(
+            subscribers,
+            "dropped for them: what waits for all of them does not fit into one record of the spool"
+        );
     }
 
     /// Small state alone. No changes are safe at once, without a record.
     pub fn change(&self, changes: Vec<Change>, receipt: Receipt) {
         if changes.is_empty() {
-            return receipt.resolve();
+            return receipt.nothing_to_keep();
         }
         self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
     }
@@ -89,7 +108,7 @@ impl Journal {
     }
 
     /// What has been written and not deleted, as a spool gives it back.
-    pub fn state(&self) -> Vec<(crate::spool::Key, bytes::Bytes)> {
+    pub fn state(&self) -> Vec<(crate::spool::Key, crate::spool::Value)> {
         self.written.lock().unwrap().state.clone().into_iter().collect()
     }
 

@@ -36,7 +36,7 @@ use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::spool::wire::WireError;
-use crate::spool::{Change, Key};
+use crate::spool::{Change, Key, Value};
 use crate::topic::{SharedFilter, TopicFilter, Trie};
 
 pub struct Bus {
@@ -92,7 +92,7 @@ impl Bus {
     }
 
     /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
-    pub fn restore_retained(&self, value: &[u8]) -> Result<bool, WireError> {
+    pub fn restore_retained(&self, value: &Value) -> Result<bool, WireError> {
         let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
         let changes = self.retain(&message, Instant::now());
         Ok(changes.iter().any(|change| change.value.is_some()))

@@ -31,9 +31,9 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("plugin `{plugin}` {kind}: {detail}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// Empty where no plugin is to blame: the binding has no destination that can take its output.
     pub plugin: String,
     pub kind: FailureKind,
     /// The plugin's own words or the trap's, cut to `plugin::limits::MAX_DETAIL_BYTES` and free of control characters.
@@ -58,6 +58,22 @@ pub enum FailureKind {
     Unavailable,
     /// The plugin was not asked: it rests after too many faults.
     Resting,
+    /// A destination's template makes no topic of it.
+    NoTopic,
+    /// It has been republished as often as a message may be.
+    Looped,
+    /// One record of the spool has no room for all that came out.
+    TooLarge,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plugin, kind, detail, .. } = self;
+        if plugin.is_empty() {
+            return write!(f, "an output {kind}: {detail}");
+        }
+        write!(f, "plugin `{plugin}` {kind}: {detail}")
+    }
 }
 
 impl std::fmt::Display for FailureKind {
@@ -71,6 +87,9 @@ impl std::fmt::Display for FailureKind {
             Self::Invalid => "gave an invalid answer",
             Self::Unavailable => "could not be started",
             Self::Resting => "rests after too many faults",
+            Self::NoTopic => "has no topic to go to",
+            Self::Looped => "is republished in a circle",
+            Self::TooLarge => "is too large together with the others",
         })
     }
 }

@@ -3,12 +3,17 @@
 //! [`Counters::balance`] is the one place that says which numbers are which:
 //!
 //! ```text
-//!  received + internal + requeued + ticked + recovered + copies
+//!  received + internal + requeued + ticked + recovered + dead_letters_lost + copies
 //!      = forwarded + in_spool + in_hand                                    it is somewhere
 //!      + unbound + to_local                                                it was for this house alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + dropped_full                                   an upstream or the configuration decided so
+//!      + oversize + unfinished                                             it was not acknowledged
+//!      + acknowledged_lost                                                 nobody decided so: 0, for ever
 //! ```
+//!
+//! `acknowledged_lost` is raised wherever something that was acknowledged goes without anybody's decision. Other counters say how it
+//! went (`corrupt`, `never_sendable`); they are parts of it and not terms of the equation.
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
 //! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills. The letter that the archive keeps
@@ -60,7 +65,7 @@ counters! {
     filtered,
     /// Inputs that a plugin failed, whatever `on_error` then did.
     failed,
-    /// Of the failed: published to the dead-letter topic.
+    /// Of the failed: kept as dead letters, and published to the dead-letter topic where one can be made.
     dead_lettered,
     /// Dead letters that are in the archive.
     letters_archived,
@@ -86,8 +91,14 @@ counters! {
     committed,
     /// Messages that an earlier process had committed, found in the spool at the start.
     recovered,
-    /// Messages lost with a damaged part of the spool, whose bytes are in `quarantine`.
+    /// Acknowledged, and gone without anybody's decision: no policy, no plugin, no upstream, no operator. 0, for ever.
+    acknowledged_lost,
+    /// Of the lost: with a damaged part of the spool, whose bytes are in `quarantine`.
     corrupt,
+    /// Of the lost: in the spool, and larger than any packet that the upstream takes.
+    never_sendable,
+    /// Dead letters that were lost in that way. Their messages had ended as `dead_lettered`: they count once more, as lost.
+    dead_letters_lost,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
     /// The upstream answered with a failure reason code: by the specification not sent again.
@@ -98,15 +109,16 @@ counters! {
     to_local,
     /// Of the local outputs and dead letters: published.
     republished,
-    /// Of the same: stopped by the hop limit.
+    /// Outputs for local topics beyond the hop limit: their inputs have failed.
     looped,
-    /// Outputs whose topic could not be made by the destination's template.
+    /// Outputs whose topic could not be made by the destination's template: their inputs have failed.
     unroutable,
     /// Older than its message expiry interval, or than `max_age` of the spool.
     expired,
     /// The oldest, for want of room: QoS 0 in memory, or anything when `when_full` says so.
     dropped_full,
-    /// No segment, or no packet that the upstream takes, has room for it.
+    /// No segment of the spool has room for what it causes, so that it was refused; or QoS 0, and larger than any packet that the
+    /// upstream takes.
     oversize,
     /// Published to a topic that its device may not write.
     acl_denied,
@@ -137,9 +149,10 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
+            expired upstream_refused dropped_full oversize acknowledged_lost unfinished];
         accounted.push(("in_spool", in_spool as u64));
-        Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
+        let came_in = terms![self; received internal requeued ticked recovered dead_letters_lost copies];
+        Balance { came_in, accounted }
     }
 }
 

@@ -56,6 +56,8 @@ impl PluginStats {
             FailureKind::Invalid => &self.invalid,
             FailureKind::Unavailable => &self.unavailable,
             FailureKind::Resting => &self.resting,
+            // No plugin's fault.
+            FailureKind::NoTopic | FailureKind::Looped | FailureKind::TooLarge => return,
         };
         counter.increment();
     }

@@ -191,7 +191,7 @@ impl Entries {
             let value = self.values.get(&key).cloned();
             if value != before {
                 let key = Key::State { binding: binding.clone(), plugin: plugin.clone(), key };
-                self.changes.push(Change { key, value });
+                self.changes.push(Change { key, value: value.map(Into::into) });
             }
         }
     }

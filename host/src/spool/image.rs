@@ -6,21 +6,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::frame::{
-    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, Written, put_entry,
+    INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, NOTES, Outputs, SNAPSHOT, SNAPSHOT_BEFORE_3, Written, put_entry,
     put_list, put_ranges,
 };
 use super::key::{Change, Key};
 use super::log::{Frame, Location};
+use super::shared::{Parts, Sharing};
 use super::track::Track;
+use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
     tracks: Vec<Track>,
-    state: BTreeMap<Key, Bytes>,
+    state: BTreeMap<Key, Value>,
     /// Frames that verify and make no sense to us.
     pub unreadable: u64,
     /// Outputs that were in damaged frames and were not done.
@@ -34,9 +36,9 @@ pub(super) struct Image {
 impl Image {
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
         let applied = match frame.kind {
-            SNAPSHOT => self.apply_snapshot(Fields::new(frame.body)),
-            INPUT | INPUT_WITHOUT_BINDINGS => self.apply_input(at, frame),
-            MOVED | MOVED_WITHOUT_BINDINGS => self.apply_moved(at, frame),
+            SNAPSHOT | SNAPSHOT_BEFORE_3 => self.apply_snapshot(frame),
+            INPUT | INPUT_BEFORE_3 => self.apply_input(at, frame),
+            MOVED | MOVED_BEFORE_3 => self.apply_moved(at, frame),
             NOTES => self.apply_notes(Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
@@ -53,7 +55,8 @@ impl Image {
             out.put_u64_le(track.next());
             put_ranges(out, track.done());
         });
-        put_list(&mut out, &self.state, |out, (key, value)| put_entry(out, key, value));
+        let mut sharing = Sharing::default();
+        put_list(&mut out, &self.state, |out, (key, value)| put_entry(out, key, value, &mut sharing));
         out
     }
 
@@ -80,7 +83,7 @@ impl Image {
         self.lost += self.tracks.iter_mut().map(Track::finish).sum::<u64>();
     }
 
-    pub fn state(&self) -> &BTreeMap<Key, Bytes> {
+    pub fn state(&self) -> &BTreeMap<Key, Value> {
         &self.state
     }
 
@@ -91,7 +94,7 @@ impl Image {
 
     /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
     pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
-        let turn = |value: &Bytes| Fields::new(value).u64().unwrap_or_default();
+        let turn = |value: &Value| Fields::new(value).u64().unwrap_or_default();
         let numbered = self.state.range(released(upstream, 0)..=released(upstream, u64::MAX));
         let numbered = numbered.filter_map(|(key, value)| match key {
             Key::Released { number, .. } => Some((*number, turn(value))),
@@ -100,9 +103,13 @@ impl Image {
         numbered.collect()
     }
 
-    fn apply_snapshot(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
+    fn apply_snapshot(&mut self, frame: Frame<'_>) -> Result<(), WireError> {
+        let (mut fields, mut parts) = (Fields::new(frame.body), Parts::default());
         let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
-        let state = fields.list(Fields::entry)?;
+        let state = match frame.kind {
+            SNAPSHOT => fields.list(|fields| fields.entry(&mut parts))?,
+            _ => fields.list(Fields::entry_before_3)?,
+        };
         fields.end()?;
         for (name, next, done) in tracks {
             if self.anchored || self.track(name).is_some() {
@@ -117,10 +124,9 @@ impl Image {
     }
 
     fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
-        let (outputs, mut fields) = outputs(frame)?;
-        let changes = fields.list(Fields::change)?;
-        fields.end()?;
-        for output in outputs {
+        let (written, outputs) = outputs(frame)?;
+        let changes = outputs.changes()?;
+        for output in written {
             self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
         }
         changes.into_iter().for_each(|change| self.change(change));
@@ -128,9 +134,9 @@ impl Image {
     }
 
     fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
-        let (outputs, fields) = outputs(frame)?;
-        fields.end()?;
-        for output in outputs {
+        let (written, outputs) = outputs(frame)?;
+        outputs.end()?;
+        for output in written {
             self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
@@ -138,7 +144,7 @@ impl Image {
 
     fn apply_notes(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
         let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
-        let changes = fields.list(Fields::change)?;
+        let changes = fields.list(|fields| fields.change(&mut Parts::default()))?;
         fields.end()?;
         changes.into_iter().for_each(|change| self.change(change));
         for (upstream, done) in done {
@@ -168,12 +174,12 @@ impl Image {
 }
 
 /// All of them, and what stands behind: nothing is applied of a frame that cannot be read to its end.
-fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Fields<'_>), WireError> {
+fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Outputs<'_>), WireError> {
     let (mut outputs, mut written) = (Outputs::read(frame.kind, frame.body)?, Vec::new());
     while let Some(output) = outputs.next()? {
         written.push(output);
     }
-    Ok((written, outputs.rest()))
+    Ok((written, outputs))
 }
 
 fn released(upstream: &Arc<str>, number: u64) -> Key {

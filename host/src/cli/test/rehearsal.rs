@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
+use crate::bindings::{Inbound, Republish, Settled, settle, settle_tick};
 use crate::chain::{Chain, Envelope, Outcome};
 use crate::control::clock::unix_ms;
 use crate::control::config::{Binding, Config, FaultPolicy};
@@ -47,8 +47,6 @@ pub enum Verdict {
     Failed(String),
     /// No binding matches: the message stays local.
     Unbound,
-    /// Republished too often.
-    Looped,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -124,8 +122,10 @@ impl<'a> Rehearsal<'a> {
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
             let made = Inbound { origin: Arc::new(Origin::gateway(now_ms)), ..self.inbound(message, 0) };
-            let sent = self.sent(settle_tick(&self.config.gateway.id, binding, &made, &self.counters));
-            let step = Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent };
+            let settled = settle_tick(&self.config.gateway.id, binding, &made, &self.counters);
+            let failed = settled.failure.as_ref().map(|failure| Verdict::Failed(failure.to_string()));
+            let verdict = failed.unwrap_or(Verdict::Ticked);
+            let step = Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(settled) };
             let local = locals(&step, 0);
             steps.push(step);
             steps.extend(self.follow(local));
@@ -136,10 +136,6 @@ impl<'a> Rehearsal<'a> {
     fn follow(&mut self, mut waiting: VecDeque<(Message, u8)>) -> Vec<Step> {
         let mut steps = Vec::new();
         while let Some((message, hops)) = waiting.pop_front() {
-            if hops > MAX_HOPS {
-                steps.push(Step { binding: None, verdict: Verdict::Looped, sent: Vec::new() });
-                continue;
-            }
             let inbound = self.inbound(message, hops);
             let bindings: Vec<_> = self.matching(&inbound.message).collect();
             if bindings.is_empty() && hops == 0 {
@@ -156,12 +152,13 @@ impl<'a> Rehearsal<'a> {
 
     fn step(&mut self, index: usize, binding: &Binding, inbound: &Inbound) -> Step {
         let outcome = self.run(index, inbound);
-        let verdict = match &outcome {
-            Outcome::Outputs(_) => Verdict::Forwarded,
-            Outcome::Filtered => Verdict::Filtered,
-            Outcome::Failed(failure) => Verdict::Failed(failure.to_string()),
-        };
+        let is_filtered = outcome == Outcome::Filtered;
         let settled = settle(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
+        let verdict = match &settled.failure {
+            Some(failure) => Verdict::Failed(failure.to_string()),
+            None if is_filtered => Verdict::Filtered,
+            None => Verdict::Forwarded,
+        };
         Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(settled) }
     }
 
@@ -176,10 +173,7 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn sent(&self, Settled { outputs, local, unroutable }: Settled) -> Vec<Sent> {
-        if let Some(error) = unroutable {
-            tracing::warn!("an output is dropped, no topic for it: {error}");
-        }
+    fn sent(&self, Settled { outputs, local, .. }: Settled) -> Vec<Sent> {
         let upstream = |index: usize| self.config.upstreams.get(index).map_or("", |upstream| &upstream.name);
         let outputs = outputs
             .into_iter()

@@ -32,7 +32,7 @@ impl House {
         house
     }
 
-    fn state(&self) -> Vec<(Key, bytes::Bytes)> {
+    fn state(&self) -> Vec<(Key, crate::spool::Value)> {
         self.dispatcher.journal().state()
     }
 
@@ -81,7 +81,7 @@ impl House {
             }
         }
         while let Some(ticket) = device.session.try_next_done() {
-            sent.extend(device.session.acknowledge(ticket));
+            sent.extend(device.session.acknowledge(ticket).unwrap());
         }
         device.session.flush(self.dispatcher.journal());
         sent
@@ -338,11 +338,11 @@ async fn a_house_on_a_disk_finds_again_what_it_acknowledged() {
     }
     house.receive(&mut device, exactly_once(7, false));
     let ticket = device.session.next_done().await;
-    assert_eq!(device.session.acknowledge(ticket).into_vec(), [Packet::PubRec(ack(7))]);
+    assert_eq!(device.session.acknowledge(ticket).unwrap().into_vec(), [Packet::PubRec(ack(7))]);
     let first = house.deliver(&mut device).remove(0);
     house.receive(&mut device, Packet::PubRec(ack(first.packet_id)));
     let ticket = device.session.next_done().await;
-    assert_eq!(device.session.acknowledge(ticket).into_vec(), [Packet::PubRel(ack(first.packet_id))]);
+    assert_eq!(device.session.acknowledge(ticket).unwrap().into_vec(), [Packet::PubRel(ack(first.packet_id))]);
     // Only one process has a folder, and this one has both houses.
     spool.close().await;
     drop((house, device, spool));

@@ -1,13 +1,12 @@
 //! Sessions as they were before a restart. Every device is away at first; what has expired meanwhile is still put in its
 //! place, and the next sweep ends it in the usual way, will and all.
 
-use bytes::Bytes;
-
 use super::*;
 use crate::control::clock::until_unix_ms;
 use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
+use crate::spool::Value;
 
 /// What was found, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,7 +34,7 @@ impl Restored {
 
 impl Registry {
     /// To be called once, before the first device is let in.
-    pub fn restore(&self, state: &[(Key, Bytes)]) -> Restored {
+    pub fn restore(&self, state: &[(Key, Value)]) -> Restored {
         let sorted = Sessions::sort(state);
         self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
         self.write(sorted.stale);
@@ -51,7 +50,7 @@ impl Registry {
         restored
     }
 
-    fn restore_retained(&self, state: &[(Key, Bytes)]) -> usize {
+    fn restore_retained(&self, state: &[(Key, Value)]) -> usize {
         let mut retained = 0;
         for (key, value) in state {
             if !matches!(key, Key::Retained { .. }) {

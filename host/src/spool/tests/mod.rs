@@ -83,7 +83,7 @@ impl Bench {
 
     fn commit_with(&self, ticket: u64, outputs: &[(usize, QoS, &str)], changes: Vec<Change>) {
         let outputs = outputs.iter().map(output).collect();
-        let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap()]);
+        let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap().into()]);
         let receipt = Receipt::new(ticket, self.acks.clone());
         self.spool.commit(Record { outputs, changes, receipt, hold });
     }
@@ -123,7 +123,8 @@ impl Bench {
     fn balance(&self) {
         let c = &self.counters;
         let ended = [&c.forwarded, &c.upstream_refused, &c.expired, &c.oversize, &c.corrupt, &c.dropped_full];
-        let ended: u64 = ended.iter().map(|counter| counter.get()).sum();
+        let ended = ended.into_iter().chain([&c.never_sendable]);
+        let ended: u64 = ended.map(|counter| counter.get()).sum();
         assert_eq!(c.committed.get() + c.recovered.get(), self.spool.waiting() as u64 + ended);
     }
 }
