@@ -5,7 +5,7 @@
 
 use bytes::BytesMut;
 use libfuzzer_sys::fuzz_target;
-use tidegate::ingress::codec::{Codec, DecodeError, Packet};
+use tidegate::mqtt::{Codec, DecodeError, Packet};
 
 const MAX_PACKET_SIZE: usize = 1 << 16;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Delivery, Group, Mailbox};
-use crate::ingress::codec::SubscribeOptions;
 use crate::message::{Message, QoS};
+use crate::mqtt::SubscribeOptions;
 
 #[derive(Clone, Debug)]
 pub struct Subscription {

@@ -12,8 +12,8 @@ use super::prepare::{Endpoint, Prepared};
 use super::transport::{Dial, Transport};
 use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
 use crate::control::config::{Address, Protocol, Upstream};
-use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
+use crate::mqtt::Reason;
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use super::wire::{DecodeError, EncodeError};
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]

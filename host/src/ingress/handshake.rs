@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::codec::{ConnAck, Connect, Reason, Version, Will};
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
 use crate::control::config::BrokerLimits;
+use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;
@@ -47,7 +47,7 @@ pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() 
         // Nobody could ever come back to that session [MQTT-3.1.3-8].
         return Err(Reason::CLIENT_IDENTIFIER_NOT_VALID);
     }
-    if connect.will.as_ref().is_some_and(|will| super::session::is_reserved(&will.message.topic)) {
+    if connect.will.as_ref().is_some_and(|will| super::session::is_gateways_own(&will.message.topic)) {
         return Err(Reason::NOT_AUTHORIZED);
     }
     Ok(Terms {

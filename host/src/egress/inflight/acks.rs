@@ -1,8 +1,8 @@
 //! What the server and the disk say, and what follows from it.
 
 use super::{Ack, Inflight, State, Step, packet_id};
-use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 
 impl Inflight {

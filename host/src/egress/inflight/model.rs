@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 use crate::topic::TopicName;
 

@@ -1,7 +1,7 @@
 //! What goes in and out of the sender's state.
 
-use crate::ingress::codec::Reason;
 use crate::message::Message;
+use crate::mqtt::Reason;
 
 /// How much may be open at once on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
 
 use super::*;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 use crate::topic::TopicName;
 

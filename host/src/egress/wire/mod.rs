@@ -17,8 +17,8 @@ use bytes::BytesMut;
 use self::frame::Frame;
 use super::inflight::{Ack, Publish};
 use crate::control::config::Protocol;
-use crate::ingress::codec::Reason;
 use crate::message::QoS;
+use crate::mqtt::Reason;
 
 /// The largest packet that we accept: without subscriptions, a server sends acks and their properties only.
 pub const MAX_INCOMING: usize = 64 * 1024;

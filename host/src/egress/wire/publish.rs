@@ -7,11 +7,11 @@ use bytes::BytesMut;
 
 use super::EncodeError;
 use crate::egress::inflight::Publish;
-use crate::ingress::codec::{self, Version};
+use crate::mqtt::{self, Version};
 
 pub(super) fn encode(version: Version, publish: &Publish, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let Publish { id, dup, message } = publish;
-    let packet = codec::Publish {
+    let packet = mqtt::Publish {
         dup: *dup,
         packet_id: *id,
         topic: Some(message.topic.clone()),
@@ -22,11 +22,11 @@ pub(super) fn encode(version: Version, publish: &Publish, max: usize, out: &mut 
         retain: message.retain,
         properties: message.properties.clone(),
     };
-    match codec::publish::size(&packet, version) {
+    match mqtt::publish::size(&packet, version) {
         usize::MAX => Err(EncodeError::Impossible),
         size if size > max => Err(EncodeError::TooLarge { size, max }),
         _ => {
-            codec::publish::encode(&packet, version, out);
+            mqtt::publish::encode(&packet, version, out);
             Ok(())
         }
     }

@@ -8,8 +8,8 @@ use super::frame::Frame;
 use super::publish;
 use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, Outgoing};
 use crate::egress::inflight::Ack;
-use crate::ingress::codec::{Reason, Version};
 use crate::message::QoS;
+use crate::mqtt::{Reason, Version};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {

@@ -2,9 +2,9 @@
 
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
-use crate::ingress::codec::{ConnAck, Connect, DecodeError};
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
+use crate::mqtt::{ConnAck, Connect, DecodeError};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(

@@ -3,9 +3,9 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
-use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
+use crate::mqtt::{Connect, SubscribeOptions, Version};
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 

@@ -11,8 +11,8 @@
 use std::collections::VecDeque;
 
 use crate::bus::Delivery;
-use crate::ingress::codec::{Ack, Packet, Publish, Reason};
 use crate::message::{Message, QoS};
+use crate::mqtt::{Ack, Packet, Publish, Reason};
 
 #[derive(Debug)]
 pub struct Outbound {

@@ -6,8 +6,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{VERSION, versioned};
-use crate::ingress::codec::{RetainHandling, SubscribeOptions};
 use crate::message::QoS;
+use crate::mqtt::{RetainHandling, SubscribeOptions};
 use crate::spool::wire::WireError;
 
 const QOS: u8 = 0b11;

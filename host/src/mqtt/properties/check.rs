@@ -1,14 +1,14 @@
 //! The table of section 2.2.2.2, as far as a client may use it, and the walk that holds a packet to it.
 
 use super::id;
-use crate::ingress::codec::error::{DecodeError, malformed, protocol};
-use crate::ingress::codec::reason::Reason;
-use crate::ingress::codec::walk::Walk;
+use crate::mqtt::error::{DecodeError, malformed, protocol};
+use crate::mqtt::reason::Reason;
+use crate::mqtt::walk::Walk;
 use crate::topic::{NameError, TopicName};
 
 /// Where properties stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ingress::codec) enum Place {
+pub(in crate::mqtt) enum Place {
     Connect,
     Will,
     Publish,
@@ -21,7 +21,7 @@ pub(in crate::ingress::codec) enum Place {
 
 /// Which properties a packet had: one bit for each identifier.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::ingress::codec) struct Found(u64);
+pub(in crate::mqtt) struct Found(u64);
 
 /// The type of a value and the values that it must not have.
 #[derive(Clone, Copy)]
@@ -41,7 +41,7 @@ enum Value {
 }
 
 /// Walks one block of properties, its length included.
-pub(in crate::ingress::codec) fn check(walk: &mut Walk<'_>, place: Place) -> Result<Found, DecodeError> {
+pub(in crate::mqtt) fn check(walk: &mut Walk<'_>, place: Place) -> Result<Found, DecodeError> {
     let length = walk.varint()?;
     let mut block = walk.block(length)?;
     let mut found = Found::default();

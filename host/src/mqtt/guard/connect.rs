@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 
-use crate::ingress::codec::error::{DecodeError, malformed, protocol};
-use crate::ingress::codec::properties::{self, Place};
-use crate::ingress::codec::walk::Walk;
-use crate::ingress::codec::{Reason, Version};
 use crate::message::QoS;
+use crate::mqtt::error::{DecodeError, malformed, protocol};
+use crate::mqtt::properties::{self, Place};
+use crate::mqtt::walk::Walk;
+use crate::mqtt::{Reason, Version};
 
 /// Who says to be connecting. Taken from the walk, because a password is binary data (section 3.1.3.6) and
 /// rumqttd's `Login` can only hold text.
 #[derive(Default)]
-pub(in crate::ingress::codec) struct Credentials {
+pub(in crate::mqtt) struct Credentials {
     pub username: Option<String>,
     pub password: Option<Bytes>,
 }
@@ -24,7 +24,7 @@ struct Flags(u8);
 ///
 /// MQTT 3.1 (`MQIsdp`) and the private level of mosquitto's bridges (0x84) are refused; those bridges then try again
 /// with level 4.
-pub(in crate::ingress::codec) fn version(walk: &mut Walk<'_>) -> Result<Version, DecodeError> {
+pub(in crate::mqtt) fn version(walk: &mut Walk<'_>) -> Result<Version, DecodeError> {
     let unsupported = |detail| DecodeError { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, detail };
     if walk.binary()? != b"MQTT" {
         return Err(unsupported("the protocol name is not MQTT"));
@@ -37,7 +37,7 @@ pub(in crate::ingress::codec) fn version(walk: &mut Walk<'_>) -> Result<Version,
 }
 
 /// What follows the protocol level.
-pub(in crate::ingress::codec) fn connect(walk: &mut Walk<'_>, version: Version) -> Result<Credentials, DecodeError> {
+pub(in crate::mqtt) fn connect(walk: &mut Walk<'_>, version: Version) -> Result<Credentials, DecodeError> {
     let flags = Flags(walk.u8()?);
     flags.check(version)?;
     let _keep_alive = walk.u16()?;

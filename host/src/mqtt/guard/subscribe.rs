@@ -3,13 +3,13 @@
 //! Filters are held to be text here and nothing more: a filter that is badly formed fails alone, with its own reason
 //! in the SUBACK, and does not take the connection with it.
 
-use crate::ingress::codec::Version;
-use crate::ingress::codec::error::{DecodeError, malformed, protocol};
-use crate::ingress::codec::properties::{self, Place};
-use crate::ingress::codec::walk::Walk;
 use crate::message::QoS;
+use crate::mqtt::Version;
+use crate::mqtt::error::{DecodeError, malformed, protocol};
+use crate::mqtt::properties::{self, Place};
+use crate::mqtt::walk::Walk;
 
-pub(in crate::ingress::codec) fn subscribe(walk: &mut Walk<'_>, version: Version) -> Result<(), DecodeError> {
+pub(in crate::mqtt) fn subscribe(walk: &mut Walk<'_>, version: Version) -> Result<(), DecodeError> {
     head(walk, version, Place::Subscribe)?;
     // [MQTT-3.8.3-2]
     if walk.is_empty() {
@@ -26,7 +26,7 @@ pub(in crate::ingress::codec) fn subscribe(walk: &mut Walk<'_>, version: Version
     Ok(())
 }
 
-pub(in crate::ingress::codec) fn unsubscribe(walk: &mut Walk<'_>, version: Version) -> Result<(), DecodeError> {
+pub(in crate::mqtt) fn unsubscribe(walk: &mut Walk<'_>, version: Version) -> Result<(), DecodeError> {
     head(walk, version, Place::Unsubscribe)?;
     // [MQTT-3.10.3-2]
     if walk.is_empty() {

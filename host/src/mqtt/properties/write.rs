@@ -3,12 +3,12 @@
 //! Ours, because rumqttd's writer of properties can only be reached through its writer of PUBLISH (see `publish`).
 
 use super::id;
-use crate::ingress::codec::packet::Publish;
-use crate::ingress::codec::wire::Sink;
 use crate::message::Properties;
+use crate::mqtt::packet::Publish;
+use crate::mqtt::wire::Sink;
 
 /// Writes the block without its length: to a counter first, then to the output.
-pub(in crate::ingress::codec) fn write_publish(publish: &Publish, out: &mut impl Sink) {
+pub(in crate::mqtt) fn write_publish(publish: &Publish, out: &mut impl Sink) {
     if let Some(alias) = publish.topic_alias {
         out.bytes(&[id::TOPIC_ALIAS]);
         out.bytes(&alias.to_be_bytes());
@@ -23,7 +23,7 @@ pub(in crate::ingress::codec) fn write_publish(publish: &Publish, out: &mut impl
 }
 
 /// A reason string, for DISCONNECT (section 3.14.2.2.3).
-pub(in crate::ingress::codec) fn write_reason_string(text: &str, out: &mut impl Sink) {
+pub(in crate::mqtt) fn write_reason_string(text: &str, out: &mut impl Sink) {
     out.bytes(&[id::REASON_STRING]);
     out.field(text.as_bytes());
 }
