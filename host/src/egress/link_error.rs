@@ -3,8 +3,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::wire::{DecodeError, EncodeError};
 use crate::mqtt::Reason;
+use crate::mqtt::client::{DecodeError, EncodeError};
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,7 @@
 //! use, whether a filter is well-formed) is the session's to judge.
 
 mod ack;
+pub mod client;
 mod disconnect;
 mod error;
 mod frame;

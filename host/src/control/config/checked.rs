@@ -77,7 +77,7 @@ pub struct Upstream {
     /// In the order of preference; never empty, and all with or all without TLS.
     pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub client_id: String,
     pub username: Option<String>,
     pub password_file: Option<PathBuf>,
@@ -96,14 +96,6 @@ pub struct Address {
     pub host: String,
     pub port: u16,
     pub tls: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `protocol = 4`: MQTT 3.1.1.
-    V311,
-    /// `protocol = 5`.
-    V5,
 }
 
 /// TLS towards an upstream. Without a CA file the system's roots are used.

@@ -10,14 +10,18 @@ use super::*;
 use crate::message::{Message, Properties};
 use crate::topic::TopicName;
 
-const BOTH: [Protocol; 2] = [Protocol::V311, Protocol::V5];
+const BOTH: [Version; 2] = [Version::V311, Version::V5];
 
-fn decode_all(protocol: Protocol, bytes: &[u8]) -> Result<Option<Incoming>, DecodeError> {
+fn decode_all(protocol: Version, bytes: &[u8]) -> Result<Option<Incoming>, DecodeError> {
     decode(protocol, &mut BytesMut::from(bytes))
 }
 
 fn publish(message: Message) -> Publish {
-    Publish { id: if message.qos == QoS::AtMostOnce { 0 } else { 7 }, dup: message.qos > QoS::AtMostOnce, message }
+    Publish {
+        packet_id: if message.qos == QoS::AtMostOnce { 0 } else { 7 },
+        dup: message.qos > QoS::AtMostOnce,
+        message,
+    }
 }
 
 fn message() -> impl Strategy<Value = Message> {
@@ -45,7 +49,7 @@ proptest! {
     #[test]
     fn a_publish_of_version_5_carries_everything(message in message()) {
         let mut bytes = BytesMut::new();
-        encode(Protocol::V5, Outgoing::Publish(&publish(message.clone())), MAX_OUTGOING, &mut bytes).unwrap();
+        encode(Version::V5, Outgoing::Publish(&publish(message.clone())), MAX_OUTGOING, &mut bytes).unwrap();
         let v5::Packet::Publish(read) = v5::Packet::read(&mut bytes, None).unwrap() else { panic!("not a PUBLISH") };
         prop_assert_eq!(read.topic.as_ref(), message.topic.as_str().as_bytes());
         prop_assert_eq!((&read.payload, read.qos as u8, read.retain), (&message.payload, message.qos as u8, message.retain));
@@ -61,7 +65,7 @@ proptest! {
     #[test]
     fn a_publish_of_version_3_1_1_drops_properties_and_nothing_else(message in message()) {
         let mut bytes = BytesMut::new();
-        encode(Protocol::V311, Outgoing::Publish(&publish(message.clone())), MAX_OUTGOING, &mut bytes).unwrap();
+        encode(Version::V311, Outgoing::Publish(&publish(message.clone())), MAX_OUTGOING, &mut bytes).unwrap();
         let read = v4::Packet::read(&mut bytes, usize::MAX).unwrap();
         let v4::Packet::Publish(read) = read else { panic!("not a PUBLISH") };
         prop_assert_eq!(read.topic.as_str(), message.topic.as_str());
@@ -88,7 +92,7 @@ proptest! {
             while let Some(packet) = decode(protocol, &mut input).unwrap() {
                 packets.push(packet);
             }
-            let ack = |id| Ack { id, reason: Reason::SUCCESS };
+            let ack = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
             prop_assert_eq!(packets, [Incoming::PubRec(ack(9)), Incoming::PubAck(ack(3))]);
         }
     }
@@ -96,7 +100,7 @@ proptest! {
 
 #[test]
 fn reason_codes_are_those_on_the_wire() {
-    let reason = |bytes: &[u8]| match decode_all(Protocol::V5, bytes).unwrap().unwrap() {
+    let reason = |bytes: &[u8]| match decode_all(Version::V5, bytes).unwrap().unwrap() {
         Incoming::PubAck(ack) | Incoming::PubRec(ack) | Incoming::PubComp(ack) => ack.reason,
         Incoming::ConnAck(ack) => ack.reason,
         Incoming::Disconnect { reason, .. } => reason,
@@ -127,7 +131,7 @@ fn the_terms_of_a_connack_are_read() {
         server_keep_alive: Some(9),
         ..ConnAck::default()
     };
-    assert_eq!(decode_all(Protocol::V5, &bytes).unwrap(), Some(Incoming::ConnAck(expected)));
+    assert_eq!(decode_all(Version::V5, &bytes).unwrap(), Some(Incoming::ConnAck(expected)));
 }
 
 #[test]
@@ -137,7 +141,7 @@ fn packets_that_a_server_must_not_send_us_end_the_connection() {
             assert!(matches!(decode_all(protocol, &[kind << 4, 0]), Err(DecodeError::Unexpected(_))), "{kind}");
         }
     }
-    assert!(matches!(decode_all(Protocol::V311, &[0xE0, 0]), Err(DecodeError::Unexpected(14))));
+    assert!(matches!(decode_all(Version::V311, &[0xE0, 0]), Err(DecodeError::Unexpected(14))));
 }
 
 #[test]
@@ -154,8 +158,8 @@ fn what_does_not_fit_leaves_the_buffer_as_it_was() {
         assert_eq!(&out[..], b"before");
     }
     let mut out = BytesMut::from(&b"before"[..]);
-    let too_long = encode(Protocol::V5, Outgoing::Publish(&publish(long.clone())), MAX_OUTGOING, &mut out);
+    let too_long = encode(Version::V5, Outgoing::Publish(&publish(long.clone())), MAX_OUTGOING, &mut out);
     assert_eq!((too_long, &out[..]), (Err(EncodeError::Impossible), &b"before"[..]));
     // Version 3.1.1 has no properties, so that nothing is too long there.
-    assert!(encode(Protocol::V311, Outgoing::Publish(&publish(long)), MAX_OUTGOING, &mut out).is_ok());
+    assert!(encode(Version::V311, Outgoing::Publish(&publish(long)), MAX_OUTGOING, &mut out).is_ok());
 }

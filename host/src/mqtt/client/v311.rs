@@ -7,9 +7,8 @@ use rumqttc::mqttbytes::{self, Error, Protocol};
 use super::frame::Frame;
 use super::publish;
 use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, Outgoing};
-use crate::egress::inflight::Ack;
 use crate::message::QoS;
-use crate::mqtt::{Reason, Version};
+use crate::mqtt::{Ack, Reason, Version};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
@@ -17,7 +16,7 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
         Outgoing::Publish(publish) => return publish::encode(Version::V311, publish, max, out),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id)),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id)),
-        Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.id)),
+        Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.packet_id)),
         Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id)),
         Outgoing::PingReq => Packet::PingReq,
         Outgoing::Disconnect => Packet::Disconnect,
@@ -34,10 +33,10 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13) {
         return Err(DecodeError::Unexpected(kind));
     }
-    let ok = |id| Ack { id, reason: Reason::SUCCESS };
+    let ok = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
     match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(malformed)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(from_connack(&ack))),
-        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), id: publish.pkid }),
+        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(ack) => Ok(Incoming::PubAck(ok(ack.pkid))),
         Packet::PubRec(ack) => Ok(Incoming::PubRec(ok(ack.pkid))),
         Packet::PubRel(ack) => Ok(Incoming::PubRel(ack.pkid)),

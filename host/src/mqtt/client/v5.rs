@@ -7,9 +7,8 @@ use rumqttc::v5::mqttbytes::{self, Error};
 use super::frame::Frame;
 use super::publish;
 use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, MAX_INCOMING, Outgoing};
-use crate::egress::inflight::Ack;
 use crate::message::QoS;
-use crate::mqtt::{Reason, Version};
+use crate::mqtt::{Ack, Reason, Version};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
@@ -39,10 +38,10 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
         return Ok(short);
     }
     let (connack_reason, ack_reason, disconnect_reason) = (reason(&frame, 1), reason(&frame, 2), reason(&frame, 0));
-    let ack = |id| Ack { id, reason: ack_reason };
+    let ack = |packet_id| Ack { packet_id, reason: ack_reason };
     match read(frame)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(from_connack(ack, connack_reason))),
-        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), id: publish.pkid }),
+        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(packet) => Ok(Incoming::PubAck(ack(packet.pkid))),
         Packet::PubRec(packet) => Ok(Incoming::PubRec(ack(packet.pkid))),
         Packet::PubRel(packet) => Ok(Incoming::PubRel(packet.pkid)),
@@ -93,7 +92,7 @@ fn to_connect(connect: &Connect<'_>) -> Packet {
 }
 
 fn to_pubrel(ack: Ack) -> v5::PubRel {
-    let mut pubrel = v5::PubRel::new(ack.id, None);
+    let mut pubrel = v5::PubRel::new(ack.packet_id, None);
     if ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND {
         pubrel.reason = PubRelReason::PacketIdentifierNotFound;
     }

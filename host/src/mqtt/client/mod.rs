@@ -15,10 +15,9 @@ mod v5;
 use bytes::BytesMut;
 
 use self::frame::Frame;
-use super::inflight::{Ack, Publish};
-use crate::control::config::Protocol;
+pub use self::publish::Publish;
 use crate::message::QoS;
-use crate::mqtt::Reason;
+use crate::mqtt::{Ack, Reason, Version};
 
 /// The largest packet that we accept: without subscriptions, a server sends acks and their properties only.
 pub const MAX_INCOMING: usize = 64 * 1024;
@@ -57,7 +56,7 @@ pub enum Incoming {
     /// Nothing is subscribed, so its content is of no interest; its ack is.
     Publish {
         qos: QoS,
-        id: u16,
+        packet_id: u16,
     },
     PubAck(Ack),
     PubRec(Ack),
@@ -106,21 +105,21 @@ pub enum EncodeError {
 }
 
 /// Appends one packet of at most `max` bytes. After an error, `out` is as it was.
-pub fn encode(protocol: Protocol, packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+pub fn encode(protocol: Version, packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let start = out.len();
     let written = match protocol {
-        Protocol::V311 => v311::encode(packet, max, out),
-        Protocol::V5 => v5::encode(packet, max, out),
+        Version::V311 => v311::encode(packet, max, out),
+        Version::V5 => v5::encode(packet, max, out),
     };
     written.inspect_err(|_| out.truncate(start))
 }
 
 /// Takes one packet from the front of `input`, or `None` while it is not whole.
-pub fn decode(protocol: Protocol, input: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
+pub fn decode(protocol: Version, input: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
     let Some(frame) = Frame::take(input, MAX_INCOMING)? else { return Ok(None) };
     let incoming = match protocol {
-        Protocol::V311 => v311::decode(frame),
-        Protocol::V5 => v5::decode(frame),
+        Version::V311 => v311::decode(frame),
+        Version::V5 => v5::decode(frame),
     };
     incoming.map(Some)
 }

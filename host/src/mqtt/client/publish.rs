@@ -6,14 +6,22 @@
 use bytes::BytesMut;
 
 use super::EncodeError;
-use crate::egress::inflight::Publish;
+use crate::message::Message;
 use crate::mqtt::{self, Version};
 
+/// A message to be sent, and what its exchange adds. `packet_id` is 0 at QoS 0, which has no exchange.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publish {
+    pub packet_id: u16,
+    pub dup: bool,
+    pub message: Message,
+}
+
 pub(super) fn encode(version: Version, publish: &Publish, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
-    let Publish { id, dup, message } = publish;
+    let Publish { packet_id, dup, message } = publish;
     let packet = mqtt::Publish {
         dup: *dup,
-        packet_id: *id,
+        packet_id: *packet_id,
         topic: Some(message.topic.clone()),
         topic_alias: None,
         subscription_ids: Vec::new(),
