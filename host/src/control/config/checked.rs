@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+use crate::mqtt::Version;
 pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
