@@ -24,7 +24,7 @@ fn ok(id: u16) -> Ack {
 }
 
 fn publish(inflight: &mut Inflight, number: u64, qos: QoS) -> u16 {
-    inflight.publish(number, message(qos)).expect("room").id
+    inflight.publish(number, message(qos)).expect("room").packet_id
 }
 
 fn done(step: &Step) -> Option<(u64, Reason)> {
