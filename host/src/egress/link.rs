@@ -9,12 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::inflight::Window;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
+use super::secret::Secret;
 use super::transport::{Dial, Transport};
 use crate::control::config::{Address, Upstream};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
-use crate::mqtt::Version;
-use crate::mqtt::client::{self, ConnAck, Connect, Incoming, Outgoing};
+use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::{ConnAck, Connect, Version};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -70,7 +71,7 @@ impl Link {
             let mut input = BytesMut::new();
             let ack = read_connack(upstream.spec.protocol, &mut stream, &mut input).await?;
             if ack.reason != Reason::SUCCESS {
-                return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
+                return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
             }
             let terms = Terms::new(&upstream.spec, &ack);
             Ok(Self { stream, input, session_present: ack.session_present, terms })
@@ -142,12 +143,13 @@ fn window(protocol: Version, ack: &ConnAck) -> Window {
 fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
     let spec = &upstream.spec;
     let connect = Connect {
-        client_id: identity.client_id,
         clean_start: identity.clean_start,
         keep_alive: keep_alive(spec),
-        username: spec.username.as_deref(),
-        password: upstream.password.as_ref().map(|secret| secret.expose()),
-        session_expiry: u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX),
+        username: spec.username.clone(),
+        password: upstream.password.as_ref().map(Secret::expose),
+        session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
+        maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
+        ..Connect::new(spec.protocol, identity.client_id)
     };
     let mut bytes = BytesMut::new();
     client::encode(spec.protocol, Outgoing::Connect(&connect), client::MAX_OUTGOING, &mut bytes)?;
@@ -164,7 +166,7 @@ fn keep_alive(spec: &Upstream) -> u16 {
 async fn read_connack(protocol: Version, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
     loop {
         match client::decode(protocol, input)? {
-            Some(Incoming::ConnAck(ack)) => return Ok(ack),
+            Some(Incoming::ConnAck(ack)) => return Ok(*ack),
             Some(Incoming::Disconnect { reason, text }) => return Err(LinkError::Disconnected { reason, text }),
             Some(_) => return Err(LinkError::OutOfTurn("a packet before CONNACK")),
             None if stream.read_buf(input).await? == 0 => return Err(LinkError::Closed),

@@ -13,12 +13,6 @@ pub struct DecodeError {
     pub detail: &'static str,
 }
 
-impl DecodeError {
-    /// The guard let a packet pass that rumqttd refuses, or takes for another: a mistake of ours, which a test and the
-    /// fuzzer look for. The client pays with its connection, and nobody else does.
-    pub const GUARD_GAP: Self = malformed("the decoder refuses what its guard has let pass");
-}
-
 /// Cannot be parsed by the specification (MQTT 5, section 1.2).
 pub(super) const fn malformed(detail: &'static str) -> DecodeError {
     DecodeError { reason: Reason::MALFORMED_PACKET, detail }

@@ -53,7 +53,7 @@ impl Kind {
             (12, _) => (Self::PingReq, 0),
             (14, _) => (Self::Disconnect, 0),
             (2 | 9 | 11 | 13, _) => return Err(protocol("a packet that only a server sends")),
-            // No method was agreed at CONNECT, because none is offered [MQTT-4.12.0-6].
+            // No method was agreed at CONNECT, because none is offered [MQTT-4.12.0-7].
             (15, Some(Version::V5)) => return Err(protocol("AUTH without an authentication method")),
             _ => return Err(malformed("a reserved packet type")),
         };

@@ -1,12 +1,12 @@
 //! From bytes to packets and back, for MQTT 3.1.1 and 5, as a server.
 //!
 //! ```text
-//!            frame             guard                    inbound
-//!  bytes ─▶ type, flags, ─▶ the specification, ─▶ rumqttd's decoder, ─▶ Packet
-//!            length, cap     field by field         in our words
-//!
-//!  Packet ─▶ outbound: rumqttd's encoder, or publish / ack / disconnect: ours ─▶ bytes
+//!            frame             walk, properties      connect, publish, ...
+//!  bytes ─▶ type, flags, ─▶ the specification, ─▶ one file for each packet, ─▶ Packet
+//!            length, cap     field by field         read and written there
 //! ```
+//!
+//! [`client`] is the other side, towards an upstream.
 //!
 //! # What is promised
 //! - No input makes it panic, and no length that a client claims makes it reserve memory.
@@ -14,11 +14,9 @@
 //! - A packet comes out the same, however its bytes were cut on the way.
 //! - A payload is never copied on the way in: it is a slice of the read buffer.
 //!
-//! # What rumqttd does, and what it does not
-//! Its decoders read CONNECT, SUBSCRIBE, UNSUBSCRIBE, and PUBLISH and DISCONNECT when they have properties; its encoders
-//! write CONNACK, SUBACK and UNSUBACK. It never sees a packet that the guard has not passed, because it panics on some that any client can
-//! send and accepts others that it should not. Where the walk of the guard ends with the packet in hand, as for the
-//! acknowledgements, nothing is decoded twice; `publish`, `ack` and `disconnect` each say why they write their own.
+//! # What was not chosen
+//! rumqttd's codecs, behind a walk that checked each packet first: docs/decisions/0023. Each byte is read once, here, where
+//! the rule that it has to keep is cited.
 //!
 //! # What it is not
 //! It knows one packet at a time. What depends on the session (aliases, receive maximum, which identifiers are in
@@ -26,16 +24,17 @@
 
 mod ack;
 pub mod client;
+mod connack;
+mod connect;
 mod disconnect;
 mod error;
 mod frame;
-mod guard;
-mod inbound;
-mod outbound;
 mod packet;
 mod properties;
-pub(crate) mod publish;
+mod publish;
 mod reason;
+mod suback;
+mod subscribe;
 mod topic;
 mod walk;
 mod wire;
@@ -61,9 +60,6 @@ pub struct Codec {
     last_topic: Option<TopicName>,
 }
 
-/// Where the connect flags stand after the fixed header: behind the protocol name and the level.
-const CONNECT_FLAGS_AT: usize = 7;
-
 // === impl Codec ===
 
 impl Codec {
@@ -87,7 +83,7 @@ impl Codec {
         }
         let packet = buffer.split_to(header.packet_size());
         match self.version {
-            None => self.connect(&header, packet).map(Some),
+            None => self.connect(&header, &packet).map(Some),
             Some(version) => self.packet(&header, packet, version).map(Some),
         }
     }
@@ -95,8 +91,8 @@ impl Codec {
     /// Appends a packet to `out`; many may be appended before one write.
     ///
     /// Before the version is known (a CONNECT of a version that we do not speak) it writes 3.1.1, whose CONNACK every
-    /// client understands. Nothing is appended for what cannot be said: DISCONNECT in 3.1.1, a packet whose `size` is
-    /// `usize::MAX`, and the packets that only a client sends.
+    /// client understands. Nothing is appended for what cannot be said: DISCONNECT and most refusals in 3.1.1, a packet whose
+    /// `size` is `usize::MAX`, and the packets that only a client sends.
     pub fn encode(&self, packet: &Packet, out: &mut BytesMut) {
         let version = self.version.unwrap_or(Version::V311);
         match packet {
@@ -105,9 +101,9 @@ impl Codec {
             Packet::PubRec(ack) => ack::encode(0x50, ack, version, out),
             Packet::PubRel(ack) => ack::encode(0x62, ack, version, out),
             Packet::PubComp(ack) => ack::encode(0x70, ack, version, out),
-            Packet::ConnAck(connack) => outbound::connack(connack, version, out),
-            Packet::SubAck(list) => outbound::suback(list, version, out),
-            Packet::UnsubAck(list) => outbound::unsuback(list, version, out),
+            Packet::ConnAck(connack) => connack::encode(connack, version, out),
+            Packet::SubAck(list) => suback::encode(list, version, out),
+            Packet::UnsubAck(list) => suback::encode_unsuback(list, version, out),
             Packet::PingResp => out.extend_from_slice(&[0xD0, 0]),
             Packet::Disconnect(disconnect) if version == Version::V5 => disconnect::encode(disconnect, out),
             Packet::Disconnect(_) => {}
@@ -128,18 +124,12 @@ impl Codec {
     }
 
     /// The version is kept even when the rest of the CONNECT is bad: the CONNACK that says so must be in its language.
-    fn connect(&mut self, header: &Header, mut packet: BytesMut) -> Result<Packet, DecodeError> {
-        let mut walk = header.body(&packet);
-        let version = guard::version(&mut walk)?;
+    fn connect(&mut self, header: &Header, packet: &[u8]) -> Result<Packet, DecodeError> {
+        let mut walk = header.body(packet);
+        let version = connect::version(&mut walk)?;
         self.version = Some(version);
         header.check_length(version)?;
-        let credentials = guard::connect(&mut walk, version)?;
-        // rumqttd takes a password for text and refuses the others. We have it, and the name: hide both, with the
-        // flags that announce them.
-        if let Some(flags) = packet.get_mut(header.size + CONNECT_FLAGS_AT) {
-            *flags &= 0b0011_1111;
-        }
-        inbound::connect(packet, version, credentials).map(|connect| Packet::Connect(Box::new(connect)))
+        connect::decode(&mut walk, version).map(|connect| Packet::Connect(Box::new(connect)))
     }
 
     fn packet(&mut self, header: &Header, packet: BytesMut, version: Version) -> Result<Packet, DecodeError> {
@@ -152,16 +142,10 @@ impl Codec {
             Kind::PubRec => Packet::PubRec(ack::decode(header, &packet, version)?),
             Kind::PubRel => Packet::PubRel(ack::decode(header, &packet, version)?),
             Kind::PubComp => Packet::PubComp(ack::decode(header, &packet, version)?),
-            Kind::Subscribe => {
-                guard::subscribe(&mut walk, version)?;
-                Packet::Subscribe(inbound::subscribe(packet, version)?)
-            }
-            Kind::Unsubscribe => {
-                guard::unsubscribe(&mut walk, version)?;
-                Packet::Unsubscribe(inbound::unsubscribe(packet, version)?)
-            }
+            Kind::Subscribe => Packet::Subscribe(subscribe::decode(&mut walk, version)?),
+            Kind::Unsubscribe => Packet::Unsubscribe(subscribe::decode_unsubscribe(&mut walk, version)?),
             Kind::PingReq => walk.finish().map(|()| Packet::PingReq)?,
-            Kind::Disconnect => Packet::Disconnect(disconnect::decode(header, packet, version)?),
+            Kind::Disconnect => Packet::Disconnect(disconnect::decode(header, &packet, version)?),
         })
     }
 }

@@ -3,10 +3,13 @@
 //! A 3.1.1 packet is the 5 packet without properties and reasons. What is the connection's own (topic alias,
 //! subscription identifiers) stands beside the message, never in it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::Reason;
-use crate::message::{Message, QoS};
+use crate::message::{Message, Properties, QoS};
 
 /// Protocol version: the level byte of CONNECT (MQTT 5, section 3.1.2.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +48,7 @@ pub struct Connect {
     /// Seconds; 0 switches the keep-alive off.
     pub keep_alive: u16,
     pub username: Option<String>,
-    pub password: Option<Bytes>,
+    pub password: Option<Password>,
     pub will: Option<Will>,
     /// Seconds. `None` is 0 in MQTT 5; in 3.1.1 the clean session flag decides.
     pub session_expiry: Option<u32>,
@@ -55,6 +58,10 @@ pub struct Connect {
     /// Extended authentication is not offered: a method is answered with `BAD_AUTHENTICATION_METHOD`.
     pub authentication_method: Option<String>,
 }
+
+/// Any bytes (MQTT 5, section 3.1.3.6). Not drawn: a packet may get into a log, and this must not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(pub Bytes);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Will {
@@ -71,6 +78,9 @@ pub struct ConnAck {
     pub assigned_client_id: Option<String>,
     pub session_expiry: Option<u32>,
     pub receive_maximum: Option<u16>,
+    /// A server of ours has neither of these limits, and does not write them.
+    pub maximum_qos: Option<QoS>,
+    pub retain_available: Option<bool>,
     pub maximum_packet_size: Option<u32>,
     pub topic_alias_maximum: Option<u16>,
     pub server_keep_alive: Option<u16>,
@@ -90,7 +100,7 @@ pub struct Publish {
     pub payload: Bytes,
     pub qos: QoS,
     pub retain: bool,
-    pub properties: Option<std::sync::Arc<crate::message::Properties>>,
+    pub properties: Option<Arc<Properties>>,
 }
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP.
@@ -153,6 +163,36 @@ pub struct Disconnect {
     pub reason_string: Option<String>,
 }
 
+// === impl Connect ===
+
+impl Connect {
+    /// Without a session, a name, a will, limits and keep-alive.
+    pub fn new(version: Version, client_id: impl Into<String>) -> Self {
+        Self {
+            version,
+            client_id: client_id.into(),
+            clean_start: true,
+            keep_alive: 0,
+            username: None,
+            password: None,
+            will: None,
+            session_expiry: None,
+            receive_maximum: None,
+            maximum_packet_size: None,
+            topic_alias_maximum: 0,
+            authentication_method: None,
+        }
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+// === impl Publish ===
+
 impl Publish {
     /// A message on its way out, with its name in full.
     pub fn outgoing(message: Message, packet_id: u16, dup: bool) -> Self {
@@ -168,4 +208,9 @@ impl Publish {
             properties: message.properties,
         }
     }
+}
+
+/// A packet may have properties and the message none: a topic alias stays with the connection.
+pub(super) fn shared(properties: Option<Properties>) -> Option<Arc<Properties>> {
+    properties.filter(|properties| !properties.is_empty()).map(Arc::new)
 }

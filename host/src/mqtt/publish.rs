@@ -2,26 +2,22 @@
 //! than it must.
 //!
 //! # In
-//! The walk over the packet already knows name, identifier and where the payload begins; the payload is then a slice
-//! of the read buffer. Only properties go through rumqttd's decoder, and most messages have none: what is left to
-//! allocate is the topic name.
+//! The payload is a slice of the read buffer, and so is the correlation data. Most messages have no properties: what is left
+//! to allocate is the topic name, and a device says the same name again and again.
 //!
 //! A payload that is kept for long keeps its read buffer alive with it. Whoever stores small payloads for hours
 //! (retained messages, offline sessions) should copy them out.
-//!
-//! # Out
-//! Written here, not by rumqttd: its `Publish` hides QoS, packet identifier and DUP, and can be built with them only
-//! through `Publish::deserialize`, which wants the payload in one buffer with them: two copies instead of one.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::error::{DecodeError, malformed, protocol};
 use super::frame::Header;
-use super::packet::{Publish, Version};
-use super::properties::{self, Found, Place};
+use super::packet::{Publish, Version, shared};
+use super::properties::{self, Place, Value, id};
+use super::topic;
+use super::walk::Walk;
 use super::wire::{self, Counter, Sink};
-use super::{inbound, topic};
-use crate::message::QoS;
+use crate::message::{Properties, QoS};
 use crate::topic::TopicName;
 
 /// Bytes of a topic name that is kept for the next packet: each connection has one.
@@ -41,27 +37,38 @@ pub(super) fn decode(
     last: &mut Option<TopicName>,
 ) -> Result<Publish, DecodeError> {
     let (dup, qos, retain) = flags(header.flags)?;
+    let mut packet = packet.freeze();
     let mut walk = header.body(&packet);
     let name = walk.text()?;
     let packet_id = if qos == QoS::AtMostOnce { 0 } else { walk.packet_id()? };
-    let found = match version {
-        Version::V311 => Found::default(),
-        Version::V5 => properties::check(&mut walk, Place::Publish)?,
+    let (topic_alias, properties) = match version {
+        Version::V311 => (None, None),
+        Version::V5 => read_properties(&mut walk, &packet)?,
     };
-    let topic = resolve(name, found, version, last)?;
+    let topic = resolve(name, topic_alias, version, last)?;
     let payload_at = packet.len() - walk.left();
-    let bare = Publish {
+    packet.advance(payload_at);
+    Ok(Publish {
         dup,
         packet_id,
         topic,
-        topic_alias: None,
+        topic_alias,
         subscription_ids: Vec::new(),
-        payload: Bytes::new(),
+        payload: packet,
         qos,
         retain,
-        properties: None,
-    };
-    if found.any() { inbound::publish(packet, bare) } else { Ok(Publish { payload: tail(packet, payload_at), ..bare }) }
+        properties: shared(properties),
+    })
+}
+
+/// The topic alias, which stays with the connection, and what travels with the message.
+fn read_properties(walk: &mut Walk<'_>, packet: &Bytes) -> Result<(Option<u16>, Option<Properties>), DecodeError> {
+    let (mut topic_alias, mut properties) = (None, None);
+    properties::each(walk, Place::Publish, |id, value| match (id, value) {
+        (id::TOPIC_ALIAS, Value::Number(alias)) => topic_alias = u16::try_from(alias).ok(),
+        _ => properties::keep(properties.get_or_insert_default(), id, value, |data| packet.slice_ref(data)),
+    })?;
+    Ok((topic_alias, properties))
 }
 
 /// Appends nothing when the message has no place in an MQTT packet: its `size` then says `usize::MAX`.
@@ -98,12 +105,12 @@ fn flags(bits: u8) -> Result<(bool, QoS, bool), DecodeError> {
 /// In MQTT 5 an alias may stand for the name, and only an alias may (section 3.3.2.1).
 fn resolve(
     name: &str,
-    found: Found,
+    topic_alias: Option<u16>,
     version: Version,
     last: &mut Option<TopicName>,
 ) -> Result<Option<TopicName>, DecodeError> {
     match (name, version) {
-        ("", Version::V5) if found.topic_alias() => Ok(None),
+        ("", Version::V5) if topic_alias.is_some() => Ok(None),
         ("", Version::V5) => Err(protocol("neither a topic name nor a topic alias")),
         (name, _) => {
             if let Some(last) = last.as_ref().filter(|last| last.as_str() == name) {
@@ -114,11 +121,6 @@ fn resolve(
             Ok(Some(name))
         }
     }
-}
-
-fn tail(mut packet: BytesMut, at: usize) -> Bytes {
-    packet.advance(at);
-    packet.freeze()
 }
 
 fn write_head(publish: &Publish, out: &mut impl Sink) {

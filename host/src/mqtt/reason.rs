@@ -60,15 +60,18 @@ impl Reason {
         self.0 >= 0x80
     }
 
-    /// The return code of a 3.1.1 CONNACK (section 3.2.2.3): 0 to 5.
-    pub fn connack_v311(self) -> u8 {
+    /// The return code of a 3.1.1 CONNACK (section 3.2.2.3). None fits a CONNECT that breaks the format, and then nothing is
+    /// said: 3.1.1 [MQTT-3.1.4-1], 3.1.1 [MQTT-3.2.2-6].
+    pub fn connack_v311(self) -> Option<u8> {
         match self {
-            Self::SUCCESS => 0,
-            Self::UNSUPPORTED_PROTOCOL_VERSION => 1,
-            Self::CLIENT_IDENTIFIER_NOT_VALID => 2,
-            Self::BAD_USER_NAME_OR_PASSWORD => 4,
-            Self::NOT_AUTHORIZED => 5,
-            _ => 3,
+            Self::SUCCESS => Some(0),
+            Self::UNSUPPORTED_PROTOCOL_VERSION => Some(1),
+            Self::CLIENT_IDENTIFIER_NOT_VALID => Some(2),
+            Self::SERVER_UNAVAILABLE | Self::SERVER_BUSY | Self::SERVER_SHUTTING_DOWN | Self::QUOTA_EXCEEDED => Some(3),
+            Self::UNSPECIFIED_ERROR | Self::IMPLEMENTATION_SPECIFIC_ERROR => Some(3),
+            Self::BAD_USER_NAME_OR_PASSWORD => Some(4),
+            Self::NOT_AUTHORIZED => Some(5),
+            _ => None,
         }
     }
 }

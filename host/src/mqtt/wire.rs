@@ -33,6 +33,11 @@ pub(super) trait Sink {
     }
 }
 
+/// A block with its length in front, as properties are.
+pub(super) trait Block {
+    fn write(&self, out: &mut impl Sink);
+}
+
 /// Counts what would be written, and notices what MQTT has no room for.
 #[derive(Default)]
 pub(super) struct Counter {
@@ -65,6 +70,14 @@ pub(super) fn varint_size(value: usize) -> usize {
 /// The size of a packet with so many bytes after the fixed header; `None` when MQTT has no way to write it.
 pub(super) fn packet_size(remaining: usize) -> Option<usize> {
     (remaining <= MAX_VARINT).then(|| 1 + varint_size(remaining) + remaining)
+}
+
+/// Writes a block and its length. That a field in it is too long is for the counter of the packet to notice.
+pub(super) fn block(block: &impl Block, out: &mut impl Sink) {
+    let mut counter = Counter::default();
+    block.write(&mut counter);
+    out.varint(counter.bytes);
+    block.write(out);
 }
 
 // === impl Sink ===

@@ -44,9 +44,12 @@ impl<R, W> Wire<R, W> {
         self.codec.encode(packet, &mut self.outgoing);
     }
 
-    /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3].
+    /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3]; not at all
+    /// when it does not even allow the reason [MQTT-3.1.2-24].
     pub fn send_smaller(&mut self, with_words: &Packet, without: &Packet, max: usize) {
-        self.send(if self.codec.size(with_words) <= max { with_words } else { without });
+        if let Some(packet) = [with_words, without].into_iter().find(|packet| self.codec.size(packet) <= max) {
+            self.send(packet);
+        }
     }
 
     pub fn is_congested(&self) -> bool {

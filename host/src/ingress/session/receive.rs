@@ -29,7 +29,8 @@ impl Session {
             Packet::Unsubscribe(unsubscribe) => smallvec![Action::Unsubscribe(unsubscribe)],
             Packet::PingReq => smallvec![Action::Send(Packet::PingResp)],
             Packet::Disconnect(disconnect) => smallvec![Action::Leave {
-                with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
+                // Success alone takes it back [MQTT-3.14.4-3]: a device that leaves because of an error leaves its will.
+                with_will: disconnect.reason != Reason::SUCCESS,
                 session_expiry: disconnect.session_expiry,
             }],
             _ => {

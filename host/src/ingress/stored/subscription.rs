@@ -18,7 +18,7 @@ const RETAIN_HANDLING: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredSubscription {
     pub options: SubscribeOptions,
-    /// Never 0 on the wire [MQTT-3.8.2.1.2].
+    /// Never 0 on the wire (section 3.8.2.1.2).
     pub id: Option<u32>,
 }
 

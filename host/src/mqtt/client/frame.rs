@@ -2,10 +2,7 @@
 
 use bytes::BytesMut;
 
-use super::DecodeError;
-
-/// The remaining length is at most four bytes long [MQTT-1.5.5-1].
-const MAX_LENGTH_BYTES: usize = 4;
+use crate::mqtt::{DecodeError, Reason, wire};
 
 pub struct Frame {
     pub bytes: BytesMut,
@@ -16,11 +13,12 @@ pub struct Frame {
 
 impl Frame {
     pub fn take(input: &mut BytesMut, max: usize) -> Result<Option<Self>, DecodeError> {
-        let Some((length, length_bytes)) = remaining_length(input)? else { return Ok(None) };
+        let after_type = input.get(1..).unwrap_or_default();
+        let Some((length, length_bytes)) = wire::read_varint(after_type)? else { return Ok(None) };
         let header = 1 + length_bytes;
         let size = header + length;
         if size > max {
-            return Err(DecodeError::TooLarge(size));
+            return Err(DecodeError { reason: Reason::PACKET_TOO_LARGE, detail: "larger than a server's acks can be" });
         }
         if input.len() < size {
             return Ok(None);
@@ -34,21 +32,6 @@ impl Frame {
 
     pub fn body(&self) -> &[u8] {
         self.bytes.get(self.header..).unwrap_or_default()
-    }
-}
-
-/// The length, and how many bytes say it. `None` while they are not all here.
-fn remaining_length(input: &[u8]) -> Result<Option<(usize, usize)>, DecodeError> {
-    let mut length = 0;
-    for (index, byte) in input.iter().skip(1).take(MAX_LENGTH_BYTES).enumerate() {
-        length |= usize::from(byte & 0x7F) << (7 * index);
-        if byte & 0x80 == 0 {
-            return Ok(Some((length, index + 1)));
-        }
-    }
-    match input.len() > MAX_LENGTH_BYTES {
-        true => Err(DecodeError::Malformed("a remaining length of more than four bytes".into())),
-        false => Ok(None),
     }
 }
 
@@ -71,8 +54,14 @@ mod tests {
 
     #[test]
     fn a_frame_beyond_the_bound_is_refused_before_it_arrives() {
-        assert!(matches!(take(&[0x30, 9], 10), Err(DecodeError::TooLarge(11))));
-        assert!(matches!(take(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], 10), Err(DecodeError::TooLarge(_))));
-        assert!(matches!(take(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF], 10), Err(DecodeError::Malformed(_))));
+        assert!(matches!(take(&[0x30, 9], 10), Err(DecodeError { reason: Reason::PACKET_TOO_LARGE, .. })));
+        assert!(matches!(
+            take(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], 10),
+            Err(DecodeError { reason: Reason::PACKET_TOO_LARGE, .. })
+        ));
+        assert!(matches!(
+            take(&[0x30, 0xFF, 0xFF, 0xFF, 0xFF], 10),
+            Err(DecodeError { reason: Reason::MALFORMED_PACKET, .. })
+        ));
     }
 }

@@ -1,8 +1,9 @@
 //! What the client says and hears, in words of its own, and rumqttc's codecs behind them.
 //!
 //! rumqttc brings the packet types and the bytes of 3.1.1 (`mqttbytes::v4`) and 5 (`v5::mqttbytes::v5`); its event loop is
-//! not used, because it answers PUBREC before anybody could make that durable, never sets DUP, and drops what it holds. PUBLISH
-//! alone is written by our own encoder ([`publish`]).
+//! not used, because it answers PUBREC before anybody could make that durable, never sets DUP, and drops what it holds. CONNECT
+//! and PUBLISH are written by the encoders that this room has anyway: a password may be any bytes, and rumqttc's is a text; and
+//! rumqttc's PUBLISH wants a copy of the topic.
 //!
 //! Around the codecs stand three guards. Packets are framed here first, with a bound, and only a whole frame is decoded. Only
 //! packets that a server may send reach the decoder. Reason codes are read from the wire: rumqttc numbers its variants from 0.
@@ -17,7 +18,8 @@ use bytes::BytesMut;
 use self::frame::Frame;
 pub use self::publish::Publish;
 use crate::message::QoS;
-use crate::mqtt::{Ack, Reason, Version};
+use crate::mqtt::error::{malformed, protocol};
+use crate::mqtt::{Ack, ConnAck, Connect, DecodeError, Reason, Version, connect};
 
 /// The largest packet that we accept: without subscriptions, a server sends acks and their properties only.
 pub const MAX_INCOMING: usize = 64 * 1024;
@@ -27,7 +29,8 @@ pub const MAX_OUTGOING: usize = 268_435_460;
 
 #[derive(Clone, Copy)]
 pub enum Outgoing<'a> {
-    Connect(&'a Connect<'a>),
+    /// Of the version that is spoken.
+    Connect(&'a Connect),
     Publish(&'a Publish),
     PubAck(u16),
     PubRec(u16),
@@ -37,22 +40,9 @@ pub enum Outgoing<'a> {
     Disconnect,
 }
 
-/// Has no `Debug`: it carries the password.
-#[derive(Clone, Copy)]
-pub struct Connect<'a> {
-    pub client_id: &'a str,
-    /// `clean session` of 3.1.1.
-    pub clean_start: bool,
-    pub keep_alive: u16,
-    pub username: Option<&'a str>,
-    pub password: Option<&'a str>,
-    /// MQTT 5 only.
-    pub session_expiry: u32,
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    ConnAck(ConnAck),
+    ConnAck(Box<ConnAck>),
     /// Nothing is subscribed, so its content is of no interest; its ack is.
     Publish {
         qos: QoS,
@@ -69,29 +59,11 @@ pub enum Incoming {
     },
 }
 
-/// What follows `reason` is MQTT 5 only, and `None` means the protocol's default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnAck {
-    pub session_present: bool,
-    pub reason: Reason,
-    pub text: Option<String>,
-    pub receive_maximum: Option<u16>,
-    pub maximum_qos: Option<QoS>,
-    pub retain_available: Option<bool>,
-    pub maximum_packet_size: Option<u32>,
-    pub server_keep_alive: Option<u16>,
-}
+/// rumqttc's decoders refuse what is no packet, and say no more than that.
+const UNREADABLE: DecodeError = malformed("a packet that cannot be read");
 
-/// The server broke the protocol: this connection ends.
-#[derive(Debug, thiserror::Error)]
-pub enum DecodeError {
-    #[error("the upstream sent a packet of {0} bytes; at most {MAX_INCOMING} are accepted")]
-    TooLarge(usize),
-    #[error("the upstream sent a malformed packet: {0}")]
-    Malformed(String),
-    #[error("the upstream sent a packet of type {0}, which a server does not send to a client without subscriptions")]
-    Unexpected(u8),
-}
+/// Nothing is subscribed, and no authentication method was offered.
+const UNEXPECTED: DecodeError = protocol("a packet that a server does not send to a client without subscriptions");
 
 /// This packet can never be sent to this server.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -107,14 +79,16 @@ pub enum EncodeError {
 /// Appends one packet of at most `max` bytes. After an error, `out` is as it was.
 pub fn encode(protocol: Version, packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let start = out.len();
-    let written = match protocol {
-        Version::V311 => v311::encode(packet, max, out),
-        Version::V5 => v5::encode(packet, max, out),
+    let written = match (packet, protocol) {
+        (Outgoing::Connect(connect), _) => connect::encode(connect, out).ok_or(EncodeError::Impossible),
+        (Outgoing::Publish(publish), _) => publish::encode(protocol, publish, max, out),
+        (_, Version::V311) => v311::encode(packet, max, out),
+        (_, Version::V5) => v5::encode(packet, max, out),
     };
     written.inspect_err(|_| out.truncate(start))
 }
 
-/// Takes one packet from the front of `input`, or `None` while it is not whole.
+/// Takes one packet from the front of `input`, or `None` while it is not whole. After an error this connection ends.
 pub fn decode(protocol: Version, input: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
     let Some(frame) = Frame::take(input, MAX_INCOMING)? else { return Ok(None) };
     let incoming = match protocol {

@@ -2,24 +2,22 @@
 
 use bytes::BytesMut;
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
-use rumqttc::mqttbytes::{self, Error, Protocol};
+use rumqttc::mqttbytes::{self, Error};
 
 use super::frame::Frame;
-use super::publish;
-use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, Outgoing};
+use super::{EncodeError, Incoming, Outgoing, UNEXPECTED, UNREADABLE};
 use crate::message::QoS;
-use crate::mqtt::{Ack, Reason, Version};
+use crate::mqtt::{Ack, ConnAck, DecodeError, Reason};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
-        Outgoing::Connect(connect) => Packet::Connect(to_connect(connect)),
-        Outgoing::Publish(publish) => return publish::encode(Version::V311, publish, max, out),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id)),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id)),
         Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.packet_id)),
         Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id)),
         Outgoing::PingReq => Packet::PingReq,
         Outgoing::Disconnect => Packet::Disconnect,
+        Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
     };
     packet.write(out, max).map(drop).map_err(|error| match error {
         Error::OutgoingPacketTooLarge { pkt_size, max } => EncodeError::TooLarge { size: pkt_size, max },
@@ -31,30 +29,18 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     // CONNACK to PUBCOMP, PINGRESP. The server of 3.1.1 does not say goodbye.
     let kind = frame.packet_type();
     if !matches!(kind, 2..=7 | 13) {
-        return Err(DecodeError::Unexpected(kind));
+        return Err(UNEXPECTED);
     }
     let ok = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
-    match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(malformed)? {
-        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(from_connack(&ack))),
+    match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(|_| UNREADABLE)? {
+        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(&ack)))),
         Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(ack) => Ok(Incoming::PubAck(ok(ack.pkid))),
         Packet::PubRec(ack) => Ok(Incoming::PubRec(ok(ack.pkid))),
         Packet::PubRel(ack) => Ok(Incoming::PubRel(ack.pkid)),
         Packet::PubComp(ack) => Ok(Incoming::PubComp(ok(ack.pkid))),
         Packet::PingResp => Ok(Incoming::PingResp),
-        _ => Err(DecodeError::Unexpected(kind)),
-    }
-}
-
-fn to_connect(connect: &Connect<'_>) -> v4::Connect {
-    let login = v4::Login::new(connect.username.unwrap_or_default(), connect.password.unwrap_or_default());
-    v4::Connect {
-        protocol: Protocol::V4,
-        keep_alive: connect.keep_alive,
-        client_id: connect.client_id.into(),
-        clean_session: connect.clean_start,
-        last_will: None,
-        login: Some(login),
+        _ => Err(UNEXPECTED),
     }
 }
 
@@ -76,8 +62,4 @@ fn from_qos(qos: mqttbytes::QoS) -> QoS {
         mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
         mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
     }
-}
-
-fn malformed(error: Error) -> DecodeError {
-    DecodeError::Malformed(error.to_string())
 }

@@ -1,25 +1,23 @@
 //! MQTT 5 through `rumqttc::v5::mqttbytes::v5`.
 
 use bytes::BytesMut;
+use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::{self, Packet, PubRelReason};
-use rumqttc::v5::mqttbytes::{self, Error};
 
 use super::frame::Frame;
-use super::publish;
-use super::{ConnAck, Connect, DecodeError, EncodeError, Incoming, MAX_INCOMING, Outgoing};
+use super::{EncodeError, Incoming, Outgoing, UNEXPECTED, UNREADABLE};
 use crate::message::QoS;
-use crate::mqtt::{Ack, Reason, Version};
+use crate::mqtt::{Ack, ConnAck, DecodeError, Reason};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
-        Outgoing::Connect(connect) => to_connect(connect),
-        Outgoing::Publish(publish) => return publish::encode(Version::V5, publish, max, out),
         Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id, None)),
         Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id, None)),
         Outgoing::PubRel(ack) => Packet::PubRel(to_pubrel(ack)),
         Outgoing::PubComp(id) => Packet::PubComp(v5::PubComp::new(id, None)),
         Outgoing::PingReq => Packet::PingReq(v5::PingReq),
         Outgoing::Disconnect => Packet::Disconnect(v5::Disconnect::new(v5::DisconnectReasonCode::NormalDisconnection)),
+        Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
     };
     let size = packet.size();
     if size > max {
@@ -32,7 +30,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     // CONNACK to PUBCOMP, PINGRESP, DISCONNECT. No AUTH, because no method was offered; no SUBACK.
     let kind = frame.packet_type();
     if !matches!(kind, 2..=7 | 13 | 14) {
-        return Err(DecodeError::Unexpected(kind));
+        return Err(UNEXPECTED);
     }
     if let Some(short) = short_form(kind, frame.body()) {
         return Ok(short);
@@ -40,7 +38,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     let (connack_reason, ack_reason, disconnect_reason) = (reason(&frame, 1), reason(&frame, 2), reason(&frame, 0));
     let ack = |packet_id| Ack { packet_id, reason: ack_reason };
     match read(frame)? {
-        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(from_connack(ack, connack_reason))),
+        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(ack, connack_reason)))),
         Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(packet) => Ok(Incoming::PubAck(ack(packet.pkid))),
         Packet::PubRec(packet) => Ok(Incoming::PubRec(ack(packet.pkid))),
@@ -51,7 +49,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
             let text = packet.properties.and_then(|properties| properties.reason_string);
             Ok(Incoming::Disconnect { reason: disconnect_reason, text })
         }
-        _ => Err(DecodeError::Unexpected(kind)),
+        _ => Err(UNEXPECTED),
     }
 }
 
@@ -62,33 +60,20 @@ fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
         (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
         (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
         (2, [_, 1]) => {
-            Some(Incoming::ConnAck(ConnAck { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, ..ConnAck::default() }))
+            let reason = Reason::UNSUPPORTED_PROTOCOL_VERSION;
+            Some(Incoming::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() })))
         }
         _ => None,
     }
 }
 
 fn read(mut frame: Frame) -> Result<Packet, DecodeError> {
-    Packet::read(&mut frame.bytes, None).map_err(|error: Error| DecodeError::Malformed(error.to_string()))
+    Packet::read(&mut frame.bytes, None).map_err(|_| UNREADABLE)
 }
 
 /// The reason code in its place on the wire; left out, it is success (section 3.4.2.1).
 fn reason(frame: &Frame, place: usize) -> Reason {
     frame.body().get(place).map_or(Reason::SUCCESS, |code| Reason(*code))
-}
-
-fn to_connect(connect: &Connect<'_>) -> Packet {
-    let mut properties = v5::ConnectProperties::new();
-    properties.session_expiry_interval = Some(connect.session_expiry);
-    properties.max_packet_size = u32::try_from(MAX_INCOMING).ok();
-    let login = v5::Login::new(connect.username.unwrap_or_default(), connect.password.unwrap_or_default());
-    let connect = v5::Connect {
-        keep_alive: connect.keep_alive,
-        client_id: connect.client_id.into(),
-        clean_start: connect.clean_start,
-        properties: Some(properties),
-    };
-    Packet::Connect(connect, None, Some(login))
 }
 
 fn to_pubrel(ack: Ack) -> v5::PubRel {
@@ -105,12 +90,13 @@ fn from_connack(ack: v5::ConnAck, reason: Reason) -> ConnAck {
     ConnAck {
         session_present,
         reason,
-        text: properties.reason_string,
+        reason_string: properties.reason_string,
         receive_maximum: properties.receive_max,
         maximum_qos: properties.max_qos.and_then(QoS::from_bits),
         retain_available: properties.retain_available.map(|available| available != 0),
         maximum_packet_size: properties.max_packet_size,
         server_keep_alive: properties.server_keep_alive,
+        ..ConnAck::default()
     }
 }
 

@@ -1,13 +1,15 @@
-//! Properties (MQTT 5, section 2.2.2): checked on the way in, written on the way out.
+//! Properties (MQTT 5, section 2.2.2): read and checked in one walk on the way in, written on the way out.
 
-mod check;
+mod message;
+mod read;
 mod write;
 
-pub(super) use check::{Found, Place, check};
-pub(super) use write::{write_publish, write_reason_string};
+pub(super) use message::keep;
+pub(super) use read::{Place, Value, each, skip};
+pub(super) use write::{write_field, write_message, write_number, write_publish};
 
-/// Identifiers (section 2.2.2.2). Those that only a CONNACK carries are missing: we never read one.
-mod id {
+/// Identifiers (section 2.2.2.2). Those that only a CONNACK carries, and not ours, are missing.
+pub(super) mod id {
     pub const PAYLOAD_FORMAT: u8 = 1;
     pub const MESSAGE_EXPIRY: u8 = 2;
     pub const CONTENT_TYPE: u8 = 3;
@@ -15,6 +17,8 @@ mod id {
     pub const CORRELATION_DATA: u8 = 9;
     pub const SUBSCRIPTION_ID: u8 = 11;
     pub const SESSION_EXPIRY: u8 = 17;
+    pub const ASSIGNED_CLIENT_ID: u8 = 18;
+    pub const SERVER_KEEP_ALIVE: u8 = 19;
     pub const AUTHENTICATION_METHOD: u8 = 21;
     pub const AUTHENTICATION_DATA: u8 = 22;
     pub const REQUEST_PROBLEM_INFORMATION: u8 = 23;

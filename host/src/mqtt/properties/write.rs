@@ -1,17 +1,14 @@
-//! The properties of a PUBLISH on its way out.
-//!
-//! Ours, because rumqttd's writer of properties can only be reached through its writer of PUBLISH (see `publish`).
+//! Properties on their way out. To a counter first, then to the output.
 
 use super::id;
 use crate::message::Properties;
 use crate::mqtt::packet::Publish;
 use crate::mqtt::wire::Sink;
 
-/// Writes the block without its length: to a counter first, then to the output.
+/// The block of a PUBLISH without its length.
 pub(in crate::mqtt) fn write_publish(publish: &Publish, out: &mut impl Sink) {
     if let Some(alias) = publish.topic_alias {
-        out.bytes(&[id::TOPIC_ALIAS]);
-        out.bytes(&alias.to_be_bytes());
+        write_number(id::TOPIC_ALIAS, &alias.to_be_bytes(), out);
     }
     for subscription in &publish.subscription_ids {
         out.bytes(&[id::SUBSCRIPTION_ID]);
@@ -22,20 +19,23 @@ pub(in crate::mqtt) fn write_publish(publish: &Publish, out: &mut impl Sink) {
     }
 }
 
-/// A reason string, for DISCONNECT (section 3.14.2.2.3).
-pub(in crate::mqtt) fn write_reason_string(text: &str, out: &mut impl Sink) {
-    out.bytes(&[id::REASON_STRING]);
-    out.field(text.as_bytes());
+pub(in crate::mqtt) fn write_number(id: u8, big_endian: &[u8], out: &mut impl Sink) {
+    out.bytes(&[id]);
+    out.bytes(big_endian);
+}
+
+pub(in crate::mqtt) fn write_field(id: u8, field: &[u8], out: &mut impl Sink) {
+    out.bytes(&[id]);
+    out.field(field);
 }
 
 /// What travels with the message, unaltered and the user properties in their order [MQTT-3.3.2-17].
-fn write_message(properties: &Properties, out: &mut impl Sink) {
+pub(in crate::mqtt) fn write_message(properties: &Properties, out: &mut impl Sink) {
     if properties.payload_is_utf8 {
-        out.bytes(&[id::PAYLOAD_FORMAT, 1]);
+        write_number(id::PAYLOAD_FORMAT, &[1], out);
     }
     if let Some(seconds) = properties.expiry {
-        out.bytes(&[id::MESSAGE_EXPIRY]);
-        out.bytes(&seconds.to_be_bytes());
+        write_number(id::MESSAGE_EXPIRY, &seconds.to_be_bytes(), out);
     }
     let fields = [
         (id::CONTENT_TYPE, properties.content_type.as_ref().map(String::as_bytes)),
@@ -44,8 +44,7 @@ fn write_message(properties: &Properties, out: &mut impl Sink) {
     ];
     for (id, field) in fields {
         if let Some(field) = field {
-            out.bytes(&[id]);
-            out.field(field);
+            write_field(id, field, out);
         }
     }
     for (name, value) in &properties.user {

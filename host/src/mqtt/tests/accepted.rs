@@ -25,18 +25,11 @@ fn a_connect_of_3_1_1_with_everything() {
     assert_eq!(
         connect,
         Connect {
-            version: V311,
-            client_id: "id".into(),
-            clean_start: true,
             keep_alive: 60,
             username: Some("u".into()),
-            password: Some(Bytes::from_static(b"\xFF\0")),
+            password: Some(Password(Bytes::from_static(b"\xFF\0"))),
             will: Some(Will { message, delay: 0 }),
-            session_expiry: None,
-            receive_maximum: None,
-            maximum_packet_size: None,
-            topic_alias_maximum: 0,
-            authentication_method: None,
+            ..Connect::new(V311, "id")
         }
     );
 }
@@ -50,7 +43,7 @@ fn a_connect_of_5_with_everything() {
     assert_eq!((connect.session_expiry, connect.receive_maximum), (Some(10), Some(5)));
     assert_eq!((connect.maximum_packet_size, connect.topic_alias_maximum), (Some(4096), 7));
     assert_eq!(connect.authentication_method.as_deref(), Some("m"));
-    assert_eq!((connect.username.as_deref(), connect.password), (Some("u"), Some(Bytes::new())));
+    assert_eq!((connect.username.as_deref(), connect.password), (Some("u"), Some(Password(Bytes::new()))));
     let will = connect.will.unwrap();
     assert_eq!((will.delay, will.message.topic), (9, topic("t")));
     let properties = Properties {
@@ -67,7 +60,14 @@ fn a_connect_of_5_with_everything() {
 #[test]
 fn a_password_without_a_user_name_is_a_token_in_mqtt_5() {
     let connect = connect(b"\0\x04MQTT\x05\x42\0\0\0\0\0\0\x03\xFFtk").unwrap();
-    assert_eq!((connect.username, connect.password), (None, Some(Bytes::from_static(b"\xFFtk"))));
+    assert_eq!((connect.username, connect.password), (None, Some(Password(Bytes::from_static(b"\xFFtk")))));
+}
+
+#[test]
+fn a_password_is_not_drawn_with_its_packet() {
+    let connect = connect(b"\0\x04MQTT\x05\x42\0\0\0\0\0\0\x06secret").unwrap();
+    assert_eq!(connect.password, Some(Password(Bytes::from_static(b"secret"))));
+    assert!(!format!("{connect:?}").contains("secret"));
 }
 
 #[test]

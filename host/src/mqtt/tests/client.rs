@@ -41,7 +41,7 @@ fn connect(connect: &Connect) -> BytesMut {
         text(&mut out, &will.message.payload);
     }
     connect.username.iter().for_each(|name| text(&mut out, name.as_bytes()));
-    connect.password.iter().for_each(|password| text(&mut out, password));
+    connect.password.iter().for_each(|password| text(&mut out, &password.0));
     out
 }
 

@@ -71,7 +71,7 @@ fn connect(version: Version) -> impl Strategy<Value = Packet> {
                 client_id,
                 clean_start,
                 keep_alive,
-                password: password.filter(|_| v5 || username.is_some()),
+                password: password.filter(|_| v5 || username.is_some()).map(Password),
                 username,
                 will: will.map(|(message, delay)| Will { message, delay }),
                 session_expiry: limits.0.filter(|_| v5),
@@ -173,6 +173,16 @@ proptest! {
     }
 
     #[test]
+    fn a_connect_that_we_write_reads_as_it_was_meant(conversation in conversation()) {
+        let Some(Packet::Connect(meant)) = conversation.packets.first() else { panic!("no CONNECT") };
+        let mut bytes = BytesMut::new();
+        prop_assert!(super::super::connect::encode(meant, &mut bytes).is_some());
+        let read = Codec::new(MAX).decode(&mut bytes);
+        prop_assert_eq!(read, Ok(Some(Packet::Connect(meant.clone()))));
+        prop_assert!(bytes.is_empty());
+    }
+
+    #[test]
     fn where_the_bytes_are_cut_makes_no_difference(conversation in conversation()) {
         let mut codec = Codec::new(MAX);
         let mut buffer = BytesMut::new();
@@ -218,7 +228,7 @@ proptest! {
 
 /// Valid packets with a few bytes changed, cut out or put in come closer to the borders than noise does.
 #[test]
-fn what_passes_the_guard_is_decoded() {
+fn what_is_accepted_of_a_mutation_is_accepted_again_when_it_is_written_anew() {
     let mut runner = proptest::test_runner::TestRunner::deterministic();
     let (mut accepted, mut refused) = (0, 0);
     for _ in 0..500 {
@@ -226,13 +236,19 @@ fn what_passes_the_guard_is_decoded() {
         let bytes = conversation.bytes();
         for _ in 0..200 {
             let mut buffer = BytesMut::from(&mutated(&bytes, runner.rng())[..]);
-            match drain(&mut Codec::new(MAX), &mut buffer, &mut Vec::new()) {
+            let mut codec = Codec::new(MAX);
+            let mut packets = Vec::new();
+            match drain(&mut codec, &mut buffer, &mut packets) {
                 Ok(()) => accepted += 1,
-                Err(error) => {
-                    assert_ne!(error, DecodeError::GUARD_GAP, "{bytes:?}");
-                    refused += 1;
-                }
+                Err(_) => refused += 1,
             }
+            // That a client's DISCONNECT may change the session expiry is not written by the encoder of a server.
+            packets.retain(|packet| !matches!(packet, Packet::Disconnect(_)));
+            let Some(version) = codec.version() else { continue };
+            let again = Conversation { version, packets };
+            let mut decoded = Vec::new();
+            drain(&mut Codec::new(MAX), &mut BytesMut::from(&again.bytes()[..]), &mut decoded).unwrap();
+            assert_eq!(decoded, again.packets, "{bytes:?}");
         }
     }
     assert!(accepted > 1_000 && refused > 1_000, "both happen often: {accepted} accepted, {refused} refused");

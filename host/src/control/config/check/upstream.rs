@@ -122,7 +122,7 @@ fn credentials(table: &Table<'_>, protocol: Version) -> (Option<String>, Option<
     let username = name_for_connect(table, "username");
     let password_file = table.file("password_file", "the first line of that file is the password");
     if let (Some((_, span)), None, Version::V311) = (table.value("password_file"), &username, protocol) {
-        // [MQTT-3.1.2-22] of version 3.1.1; MQTT 5 allows it.
+        // 3.1.1 [MQTT-3.1.2-22]; MQTT 5 allows it.
         let sentence = "MQTT 3.1.1 sends a password only with a user name";
         table.add(Problem::error(span, sentence).advice("add `username`, or use `protocol = 5`"));
     }
