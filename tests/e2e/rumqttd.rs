@@ -49,7 +49,7 @@ fn start(v4: SocketAddr, v5: SocketAddr) {
         ..RouterConfig::default()
     };
     let config = Config { router, v4: Some(server("v4", v4)), v5: Some(server("v5", v5)), ..Config::default() };
-    std::thread::spawn(|| Broker::new(config).start());
+    std::thread::spawn(|| drop(Broker::new(config).start()));
 }
 
 fn server(name: &str, listen: SocketAddr) -> HashMap<String, ServerSettings> {
