@@ -3,9 +3,9 @@
 
 use super::*;
 use crate::control::clock::until_unix_ms;
-use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
+use crate::mqtt::Version;
 use crate::spool::Value;
 
 /// What was found, for the log.
