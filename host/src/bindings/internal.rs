@@ -99,8 +99,8 @@ impl Dispatcher {
     /// The same for what another message has caused, which keeps its places until this one has its own.
     pub(super) fn publish_further(self: &Arc<Self>, inbound: Inbound, cause: Option<Arc<Hold>>) {
         self.counters.internal.increment();
-        let Some(pending) = self.deliver_and_match(inbound) else { return };
-        let pending = Pending { cause: cause.map(Place::Cause), ..pending };
+        let Some(mut pending) = self.deliver_and_match(inbound) else { return };
+        pending.cause = cause.map(Place::Cause);
         if let Some((pending, held)) = self.place_or_file(pending) {
             self.start(pending, held);
         }

@@ -108,7 +108,7 @@ impl Oracle {
                     .map(|((upstream, twice), text)| (*upstream, if *twice { Q2 } else { Q1 }, &**text))
                     .collect();
                 let change = match put {
-                    true => Change::put(key(*number), ticket.to_string()),
+                    true => Change::put(key(*number), ticket.to_string().into_bytes()),
                     false => Change::delete(key(*number)),
                 };
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
