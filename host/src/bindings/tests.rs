@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::fixtures::stage;
-use crate::chain::{Chain, Verdict, Workers};
+use crate::chain::{Chain, Workers};
 use crate::control::config::{self, FaultPolicy, OnError};
 use crate::control::counters::Counters;
 use crate::message::{Message, Origin, QoS};
-use crate::plugin::LoadedPlugin;
 use crate::plugin::fixtures::counting;
+use crate::plugin::{LoadedPlugin, Verdict};
 use crate::spool::{Receipt, Resolved, Spool};
 use crate::topic::{TopicFilter, TopicName};
 

@@ -19,6 +19,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::control::config::BreakerLimits;
+use crate::plugin::BreakerState;
 
 #[derive(Debug)]
 pub struct Breaker {
@@ -32,14 +33,6 @@ pub struct Breaker {
 enum State {
     Closed,
     Open { until: Instant },
-    HalfOpen,
-}
-
-/// As it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    Closed,
-    Open,
     HalfOpen,
 }
 
@@ -93,18 +86,6 @@ impl Breaker {
             State::Open { .. } => BreakerState::Open,
             State::HalfOpen => BreakerState::HalfOpen,
         }
-    }
-}
-
-// === impl BreakerState ===
-
-impl std::fmt::Display for BreakerState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        })
     }
 }
 

@@ -12,11 +12,11 @@
 use std::time::{Duration, Instant};
 
 use crate::control::config::Retry;
+use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
 
 use super::link::Link;
-use super::outcome::{Done, Failure, FailureKind, Outcome};
-use super::verdict::{Envelope, Verdict};
+use super::outcome::{Done, Failure, Outcome};
 
 /// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
 pub const MAX_PARTS: usize = 1_024;

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::control::config::{FaultPolicy, Retry};
 use crate::control::kill_point::{self, KillPoint};
-use crate::plugin::{LoadedPlugin, StartError, StateStore};
+use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
 
 use super::flow::Flow;
 use super::link::Link;
 use super::outcome::{Done, Ticked};
-use super::verdict::{Envelope, Stage};
+use super::stage::Stage;
 
 /// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
 /// messages of an ordinary plugin, a tenth of the default deadline.
@@ -111,7 +111,8 @@ mod tests {
     use super::*;
     use crate::chain::fixtures::{envelope, failure, message, stage};
     use crate::chain::flow::MAX_PART_BYTES;
-    use crate::chain::{Failure, FailureKind, Outcome, Verdict};
+    use crate::chain::{Failure, Outcome};
+    use crate::plugin::{FailureKind, Verdict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::control::config::BreakerLimits;
-use crate::plugin::{BreakerGauge, Fault, PluginStats};
+use crate::plugin::{BreakerGauge, BreakerState, FailureKind, Fault, PluginStats};
 
-use super::breaker::{Admission, Breaker, BreakerState};
-use super::outcome::FailureKind;
+use super::breaker::{Admission, Breaker};
 
 pub struct Guard {
     plugin: String,

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::control::cork::cork;
 use crate::message::{Message, Origin};
+use crate::plugin::Envelope;
 
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::flow::Flow;
@@ -21,7 +22,6 @@ use super::fold::{Chain, Progress};
 use super::outcome::{Done, Ticked};
 use super::ready::{Pool, Ready};
 use super::standing::{Standing, Stopwatch};
-use super::verdict::Envelope;
 
 /// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
 /// that parses JSON. More would only make latency.

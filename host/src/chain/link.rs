@@ -8,12 +8,11 @@ use std::time::Instant;
 
 use crate::control::config::FaultPolicy;
 use crate::message::{Message, Origin};
-use crate::plugin::{LoadedPlugin, StartError, StateStore};
+use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore, Verdict};
 use crate::spool::Change;
 
 use super::outcome::{Failure, Ticked};
-use super::stage::PluginStage;
-use super::verdict::{Envelope, Stage, Verdict};
+use super::stage::{PluginStage, Stage};
 use super::{Done, Outcome};
 
 pub struct Link {
@@ -92,8 +91,9 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::chain::Chain;
     use crate::chain::fixtures::{envelope, stage};
-    use crate::chain::{Chain, FailureKind};
+    use crate::plugin::FailureKind;
     use crate::plugin::fixtures::counting;
     use crate::spool::Key;
 

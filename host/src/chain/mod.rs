@@ -29,13 +29,10 @@ mod outcome;
 mod ready;
 mod stage;
 mod standing;
-mod verdict;
 mod workers;
 
-pub use breaker::BreakerState;
 pub use fold::{Chain, ChainError};
 pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
-pub use outcome::{Done, Failure, FailureKind, Outcome, Ticked};
-pub use stage::{Guest, PluginStage};
-pub use verdict::{Envelope, Stage, Verdict};
+pub use outcome::{Done, Failure, Outcome, Ticked};
+pub use stage::{Guest, PluginStage, Stage};
 pub use workers::{Workers, default_threads};

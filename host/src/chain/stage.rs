@@ -14,14 +14,37 @@ use std::time::Instant;
 
 use crate::control::config::FaultPolicy;
 use crate::message::Message;
-use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore};
+use crate::plugin::{
+    Answer, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore, Verdict,
+};
 
 use super::backoff::Backoff;
 use super::batching;
 use super::breaker::Admission;
 use super::guard::Guard;
-use super::outcome::{Failure, FailureKind};
-use super::verdict::{Envelope, Stage, Verdict};
+use super::outcome::Failure;
+
+/// One link of a chain. A plugin in service; in tests, a closure.
+pub trait Stage: Send {
+    /// Whose failures they are.
+    fn name(&self) -> &str;
+
+    /// Answers for messages from the front of `batch`, in order: for all of them or, when `until` passes first, for at least
+    /// one. Called with at least one.
+    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>>;
+
+    /// So many messages, which this stage could not handle for the time being, will be asked about again.
+    fn try_again(&mut self, _messages: usize) {}
+
+    /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
+    fn gave_up(&mut self) {}
+
+    /// What time makes; none, when it has no clock.
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        let _ = now_ms;
+        None
+    }
+}
 
 /// What a stage needs of an instance. The outer error is the instance's end, an inner one concerns its message.
 pub trait Guest: Send {
@@ -240,9 +263,9 @@ impl Guest for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::BreakerState;
     use crate::chain::fixtures::{envelope, payload};
     use crate::control::config::BreakerLimits;
+    use crate::plugin::BreakerState;
     use std::sync::Mutex;
     use std::time::Duration;
 

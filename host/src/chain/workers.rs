@@ -119,8 +119,9 @@ mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
     use crate::chain::standing::Stopwatch;
-    use crate::chain::{Done, Job, Outcome, Stage, Verdict};
+    use crate::chain::{Done, Job, Outcome, Stage};
     use crate::message::Origin;
+    use crate::plugin::Verdict;
     use std::sync::mpsc;
 
     const PATIENCE: Duration = Duration::from_secs(30);

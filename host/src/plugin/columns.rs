@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use crate::chain::{Envelope, FailureKind, Verdict};
+use crate::plugin::{Envelope, FailureKind, Verdict};
 
 use super::contract::batched::{Batch, BatchResult};
 use super::contract::types;

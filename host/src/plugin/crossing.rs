@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::chain::{FailureKind, Verdict};
 use crate::control::config::PluginLimits;
 use crate::message::{Message, Properties, QoS};
+use crate::plugin::{FailureKind, Verdict};
 use crate::topic::TopicName;
 
 use super::contract::types;

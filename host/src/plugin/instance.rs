@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::chain::Envelope;
 use crate::control::clock;
 use crate::control::config::PluginLimits;
 use crate::message::Message;
+use crate::plugin::Envelope;
 
 use super::columns::{self, Columns};
 use super::component::Component;
@@ -188,12 +188,11 @@ impl Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::{FailureKind, Verdict};
     use crate::control::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
-    use crate::plugin::LoadedPlugin;
     use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
     use crate::plugin::ticker::TICK;
+    use crate::plugin::{FailureKind, LoadedPlugin, Verdict};
     use crate::topic::TopicName;
     use std::sync::Arc;
 

@@ -18,10 +18,11 @@ use arbitrary::Unstructured;
 use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_component_metadata};
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
-use crate::chain::{Chain, Envelope};
+use crate::chain::Chain;
 use crate::control::config;
 use crate::control::config::{FaultPolicy, Grants};
 use crate::message::{Message, Origin, QoS};
+use crate::plugin::Envelope;
 use crate::topic::TopicName;
 
 use super::file::ComponentFile;

@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::faults::FailureKind;
 use super::metrics::PluginMetrics;
-use crate::chain::{BreakerState, FailureKind};
 use crate::control::counters::Counter;
 
 #[derive(Debug, Default)]
@@ -36,6 +36,14 @@ pub struct PluginStats {
 pub struct BreakerGauge {
     binding: String,
     state: Mutex<BreakerState>,
+}
+
+/// Of a circuit breaker, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    Open,
+    HalfOpen,
 }
 
 // === impl PluginStats ===
@@ -114,5 +122,17 @@ impl BreakerGauge {
 
     pub fn state(&self) -> BreakerState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl BreakerState ===
+
+impl std::fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
     }
 }

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
 use super::*;
-use crate::chain::FailureKind;
 use crate::control::config::FaultPolicy;
 use crate::message::{Origin, QoS};
+use crate::plugin::FailureKind;
 use crate::spool::Receipt;
 use crate::topic::TopicFilter;
 

@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
-use crate::chain::{Chain, Envelope, Outcome};
+use crate::chain::{Chain, Outcome};
 use crate::control::clock::unix_ms;
 use crate::control::config::{Binding, Config, FaultPolicy};
 use crate::control::counters::Counters;
 use crate::message::{Message, Origin};
+use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
 use crate::spool::Receipt;
 

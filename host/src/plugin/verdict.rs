@@ -1,13 +1,10 @@
-//! What goes into a stage of a chain, and what it says about it.
+//! What goes into a plugin, and what it says about it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 
 use crate::message::{Message, Origin};
-
-use super::outcome::Failure;
 
 /// A message and, beside it, where it came from.
 #[derive(Clone, Debug)]
@@ -26,28 +23,6 @@ pub enum Verdict {
     Replace(Bytes),
     /// These instead, in order.
     Emit(Vec<Message>),
-}
-
-/// One link of a chain. A plugin in service; in tests, a closure.
-pub trait Stage: Send {
-    /// Whose failures they are.
-    fn name(&self) -> &str;
-
-    /// Answers for messages from the front of `batch`, in order: for all of them or, when `until` passes first, for at least
-    /// one. Called with at least one.
-    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>>;
-
-    /// So many messages, which this stage could not handle for the time being, will be asked about again.
-    fn try_again(&mut self, _messages: usize) {}
-
-    /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
-    fn gave_up(&mut self) {}
-
-    /// What time makes; none, when it has no clock.
-    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
-        let _ = now_ms;
-        None
-    }
 }
 
 // === impl Verdict ===
