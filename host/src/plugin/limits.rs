@@ -45,9 +45,6 @@ pub const MAX_STATE_KEY_BYTES: usize = 1 << 10;
 /// What an entry of the state costs beside its key and value, in memory and in the log. It bounds the number of keys.
 pub const STATE_ENTRY_OVERHEAD: usize = 64;
 
-/// The state of all plugins together: half a segment of the spool, each of which begins with a copy of it.
-pub const MAX_STATE_TOTAL: usize = 16 << 20;
-
 /// Names of metrics of one plugin, and the bytes of each.
 pub const MAX_METRICS: usize = 64;
 pub const MAX_METRIC_NAME_BYTES: usize = 64;

@@ -60,5 +60,5 @@ pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};
 pub use stats::{BreakerGauge, BreakerState, PluginStats};
 pub use store::StateStore;
-pub use trust::{LedgerError, Provenance, PublicKey, Trust};
+pub use trust::{LedgerError, Provenance, Trust};
 pub use verdict::{Envelope, Verdict};

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::problem::Problems;
+use super::public_key::PublicKey;
 use crate::message::QoS;
-pub use crate::plugin::PublicKey;
-pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
 
 #[derive(Clone, Debug)]
@@ -129,6 +128,19 @@ pub struct Spool {
     pub max_age: Option<Duration>,
     pub when_full: WhenFull,
     pub qos0: Qos0,
+}
+
+/// What a crash can cost, in the order of safety.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sync {
+    /// `append` returns after `fdatasync`: nothing is lost, by a crash of the process, the kernel or the power.
+    Group,
+    /// The caller calls `sync_now` this often: a crash of the process loses nothing, a power cut loses this much.
+    /// Readers see a frame after the sync, as with `Group`.
+    Interval(Duration),
+    /// When the kernel pleases (and at each roll): a crash of the process loses nothing, a power cut about 30 s. Readers
+    /// see a frame at once.
+    Os,
 }
 
 /// What happens to QoS 1 and 2 when an upstream has no room left.

@@ -27,9 +27,12 @@ mod defaults;
 mod golden;
 mod load;
 mod problem;
+mod public_key;
 mod raw;
 mod similar;
 
 pub use checked::*;
 pub use load::{load, parse};
+pub use defaults::MAX_STATE_TOTAL;
 pub use problem::{Problem, Problems, Severity};
+pub use public_key::{KeyId, PublicKey};

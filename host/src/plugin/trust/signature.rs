@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use super::key::KeyId;
+use crate::control::config::KeyId;
 use crate::control::config::TrustedKey;
 use crate::plugin::file::ComponentFile;
 use crate::plugin::refusal::Problem;

@@ -10,9 +10,10 @@ use super::error::{AppendError, OpenError};
 use super::extents::Extents;
 use super::folder::Folder;
 use super::format::{Frame, Location, Salt};
-use super::options::{Options, Sync};
+use super::options::Options;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
+use crate::control::config::Sync;
 use crate::control::kill_point::{self, KillPoint};
 
 /// What the encoding buffer may keep between two appends.

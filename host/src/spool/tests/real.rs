@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::control::config::Sync;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -91,7 +92,7 @@ async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
     let disk = SimDisk::default();
     let parts = open::open(disk.clone(), Path::new("/spool"), &["one"], &small(), Arc::default()).unwrap();
     let Parts { shared, committer, refill, .. } = parts;
-    threads::start(&shared, committer, refill, log::Sync::Group).unwrap();
+    threads::start(&shared, committer, refill, Sync::Group).unwrap();
     let spool = Spool::new(shared);
     disk.fail_at(1, log::sim::Fault::Eio);
     let acks = Resolved::default();

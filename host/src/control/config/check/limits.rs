@@ -6,7 +6,7 @@ use bytesize::ByteSize;
 
 use crate::control::config::checked::{BrokerLimits, PluginLimits};
 use crate::control::config::raw::Table;
-use crate::plugin::limits::MAX_STATE_TOTAL;
+use crate::control::config::MAX_STATE_TOTAL;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

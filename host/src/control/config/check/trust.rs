@@ -1,6 +1,7 @@
 //! `[trust]`: whose plugins may run.
 
-use crate::control::config::checked::{PublicKey, Trust, TrustedKey};
+use crate::control::config::PublicKey;
+use crate::control::config::checked::{Trust, TrustedKey};
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::Table;
 

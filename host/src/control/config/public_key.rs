@@ -30,7 +30,7 @@ impl PublicKey {
     }
 
     /// Only signatures of a digest: the older kind signs the bytes themselves, which minisign has not made since 0.10.
-    pub(super) fn verify(
+    pub fn verify(
         &self,
         bytes: &[u8],
         signature: &minisign_verify::Signature,
