@@ -5,6 +5,7 @@ pub mod bindings;
 pub mod bus;
 pub mod chain;
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod egress;
 pub mod ingress;

@@ -9,7 +9,7 @@ pub mod memory;
 use std::path::Path;
 
 use crate::chain::Chain;
-use crate::control::config::Config;
+use crate::config::Config;
 use crate::egress;
 use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
 
@@ -76,7 +76,7 @@ fn load_plugins(
 /// Starts every instance, so that settings which a plugin does not accept are known now.
 fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mut Vec<String>) -> Vec<Chain> {
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
-    let chain = |binding: &crate::control::config::Binding| {
+    let chain = |binding: &crate::config::Binding| {
         let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
         Chain::load(&binding.name, &of_binding.collect::<Vec<_>>(), &binding.faults)
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tempfile::TempDir;
-use tidegate::control::config;
+use tidegate::config;
 use tidegate::message::{Message, QoS};
 use tidegate::spool::{Fate, Output, Position, Receipt, Record, Spool};
 use tokio::runtime::Runtime;

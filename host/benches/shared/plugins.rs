@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use tidegate::chain::Chain;
-use tidegate::control::config::{self, FaultPolicy, Grants, PluginLimits};
+use tidegate::config::{self, FaultPolicy, Grants, PluginLimits};
 use tidegate::plugin::{Answer, Engine, Envelope, Instance, LoadedPlugin, StateStore, Trust, Verdict};
 use tidegate_tests::binary;
 

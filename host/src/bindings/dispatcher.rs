@@ -18,7 +18,7 @@ use super::table::{Binding, Table};
 use super::ticks::Rung;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
-use crate::control::config::OnError;
+use crate::config::OnError;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::dispatcher::Inbound;
 use crate::chain::{Failure, Outcome};
-use crate::control::config::{Binding, Destination, OnError, Target};
+use crate::config::{Binding, Destination, OnError, Target};
 use crate::control::counters::Counters;
 use crate::message::{Message, Properties};
 use crate::spool::Output;

@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
-use crate::control::config;
+use crate::config;
 use crate::topic::{TopicName, Trie};
 
 pub struct Table {

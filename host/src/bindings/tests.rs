@@ -9,7 +9,7 @@ use super::*;
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::fixtures::stage;
 use crate::chain::{Chain, Workers};
-use crate::control::config::{self, FaultPolicy, OnError};
+use crate::config::{self, FaultPolicy, OnError};
 use crate::control::counters::Counters;
 use crate::message::{Message, Origin, QoS};
 use crate::plugin::fixtures::counting;

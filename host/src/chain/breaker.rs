@@ -18,7 +18,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::control::config::BreakerLimits;
+use crate::config::BreakerLimits;
 use crate::plugin::BreakerState;
 
 #[derive(Debug)]
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn the_policy_of_rehearsals_never_opens_and_keeps_nothing() {
-        let mut breaker = Breaker::new(crate::control::config::FaultPolicy::NONE.breaker);
+        let mut breaker = Breaker::new(crate::config::FaultPolicy::NONE.breaker);
         let now = Instant::now();
         (0..10_000).for_each(|fault| breaker.fault(now + fault * Duration::from_millis(1)));
         assert_eq!((breaker.state(), breaker.recent.len()), (BreakerState::Closed, 1));

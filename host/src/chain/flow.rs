@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::config::Retry;
+use crate::config::Retry;
 use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
 

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::config::{FaultPolicy, Retry};
+use crate::config::{FaultPolicy, Retry};
 use crate::control::kill_point::{self, KillPoint};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
 

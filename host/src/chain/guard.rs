@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::control::config::BreakerLimits;
+use crate::config::BreakerLimits;
 use crate::plugin::{BreakerGauge, BreakerState, FailureKind, Fault, PluginStats};
 
 use super::breaker::{Admission, Breaker};

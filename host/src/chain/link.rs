@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::control::config::FaultPolicy;
+use crate::config::FaultPolicy;
 use crate::message::{Message, Origin};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore, Verdict};
 use crate::spool::Change;

@@ -12,7 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::control::config::FaultPolicy;
+use crate::config::FaultPolicy;
 use crate::message::Message;
 use crate::plugin::{
     Answer, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore, Verdict,
@@ -264,7 +264,7 @@ impl Guest for Instance {
 mod tests {
     use super::*;
     use crate::chain::fixtures::{envelope, payload};
-    use crate::control::config::BreakerLimits;
+    use crate::config::BreakerLimits;
     use crate::plugin::BreakerState;
     use std::sync::Mutex;
     use std::time::Duration;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{ConfigFile, Format};
-use crate::control::config::{Binding, Config, Destination, OnError, Target};
+use crate::config::{Binding, Config, Destination, OnError, Target};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
 #[derive(Debug, clap::Args)]
@@ -150,7 +150,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         gateway = { id = "gw1" }

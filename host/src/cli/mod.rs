@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::control::config::{self, Config, Problems};
+use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
 /// A WebAssembly plugin host for MQTT at the edge.

@@ -126,7 +126,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         upstreams.cloud = { url = "mqtt://broker" }

@@ -2,7 +2,6 @@
 
 pub mod admin;
 pub mod clock;
-pub mod config;
 pub mod cork;
 pub mod counters;
 pub mod kill_point;

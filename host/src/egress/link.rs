@@ -11,7 +11,7 @@ use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::transport::{Dial, Transport};
 use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
-use crate::control::config::{Address, Protocol, Upstream};
+use crate::config::{Address, Protocol, Upstream};
 use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
 

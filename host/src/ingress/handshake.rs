@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::codec::{ConnAck, Connect, Reason, Version, Will};
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
-use crate::control::config::BrokerLimits;
+use crate::config::BrokerLimits;
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::filter::Filter;
 use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
 use super::letter::Letter;
-use crate::control::config::{DeadLetters, Sync};
+use crate::config::{DeadLetters, Sync};
 use crate::control::counters::Counters;
 use crate::spool::Intervals;
 use crate::spool::log::{AppendError, Frame, Location, Log, OpenError, Options, OsDisk, Shortage};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::letter::letter;
 use super::*;
-use crate::control::config::DeadLetters;
+use crate::config::DeadLetters;
 use crate::control::counters::Counters;
 
 const MIB: u64 = 1 << 20;

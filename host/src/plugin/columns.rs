@@ -147,7 +147,7 @@ fn length(bytes: usize) -> Result<u32, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::PluginLimits;
+    use crate::config::PluginLimits;
     use proptest::prelude::*;
 
     fn allowance() -> Allowance {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::control::config::PluginLimits;
+use crate::config::PluginLimits;
 use crate::message::{Message, Properties, QoS};
 use crate::plugin::{FailureKind, Verdict};
 use crate::topic::TopicName;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wasmtime::component::{self, Linker};
 
-use crate::control::config;
+use crate::config;
 
 use super::capability;
 use super::compile::{Compiler, Settings};

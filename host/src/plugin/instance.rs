@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::config::PluginLimits;
 use crate::control::clock;
-use crate::control::config::PluginLimits;
 use crate::message::Message;
 use crate::plugin::Envelope;
 
@@ -188,7 +188,7 @@ impl Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::{Grants, Plugin};
+    use crate::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
     use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
     use crate::plugin::ticker::TICK;

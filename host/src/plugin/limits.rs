@@ -1,6 +1,6 @@
 //! What a plugin can never have more of, and why that much.
 //!
-//! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
+//! The limits that a site may want to change are configuration (`config::PluginLimits`). These here are not: they
 //! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
 
 /// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the

@@ -19,8 +19,8 @@ use wit_component::{ComponentEncoder, StringEncoding, dummy_module, embed_compon
 use wit_parser::{LiftLowerAbi, ManglingAndAbi, Resolve, WorldId};
 
 use crate::chain::Chain;
-use crate::control::config;
-use crate::control::config::{FaultPolicy, Grants};
+use crate::config;
+use crate::config::{FaultPolicy, Grants};
 use crate::message::{Message, Origin, QoS};
 use crate::plugin::Envelope;
 use crate::topic::TopicName;

@@ -3,7 +3,7 @@
 use bytesize::ByteSize;
 
 use crate::chain::Chain;
-use crate::control::config::{Binding, Config, MAX_STATE_TOTAL};
+use crate::config::{Binding, Config, MAX_STATE_TOTAL};
 use crate::plugin::{LoadedPlugin, StateStore};
 
 /// A share of the spool: half of the smallest segment that it may have.

@@ -16,7 +16,7 @@ use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
 use super::{Entry, Fate, Output, Position, Receipt, Record};
-use crate::control::config::{self, Qos0};
+use crate::config::{self, Qos0};
 use crate::control::counters::Counters;
 
 pub(super) struct Ledger {

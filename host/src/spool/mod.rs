@@ -84,7 +84,7 @@ pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
 pub use self::wire::WireError;
-use crate::control::config;
+use crate::config;
 use crate::control::counters::Counters;
 
 /// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.

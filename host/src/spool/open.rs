@@ -15,7 +15,7 @@ use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
 use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Shared};
-use crate::control::config;
+use crate::config;
 use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
 

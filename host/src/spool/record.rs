@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
-use crate::control::config::Qos0;
+use crate::config::Qos0;
 use crate::control::counters::{Counter, Counters};
 use crate::message::{Message, QoS};
 

@@ -13,7 +13,7 @@ use super::committer::{Committer, RETRY, Turn};
 use super::ledger::Ledger;
 use super::log::{AppendError, Disk};
 use super::refill::{Refill, Refilled};
-use crate::control::config::Sync;
+use crate::config::Sync;
 
 /// What has become of the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 use std::time::Instant;
 
 use super::*;
-use crate::control::config::FaultPolicy;
+use crate::config::FaultPolicy;
 use crate::message::{Origin, QoS};
 use crate::plugin::FailureKind;
 use crate::spool::Receipt;

@@ -6,7 +6,7 @@ use rumqttc::v5::mqttbytes as v5bytes;
 use rumqttc::{NetworkOptions, Outgoing, mqttbytes as v4bytes, v5};
 
 use super::plan::Device;
-use crate::control::config::Protocol;
+use crate::config::Protocol;
 use crate::message::QoS;
 
 /// Requests on their way to the event loop: few, so that the time of sending is the time on the wire.

@@ -4,7 +4,7 @@
 //! deadband's answer depends on what passed before it makes it a check of order as well.
 
 use super::series::{Kind, Reading, Sensor};
-use crate::control::config::Protocol;
+use crate::config::Protocol;
 use crate::message::QoS;
 
 /// Fahrenheit by which a temperature has to move to be news. Recorders round to about half of it.

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
-use crate::control::config::Config;
+use crate::config::Config;
 use crate::control::counters::Counters;
 use crate::egress::UpstreamStatus;
 use crate::plugin::PluginStats;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::app::SPOOL;
-use crate::control::config::{self, Config, DeadLetters, Spool};
+use crate::config::{self, Config, DeadLetters, Spool};
 use crate::letters::FOLDER;
 
 #[derive(Debug, clap::Args)]

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
 use crate::chain::{Chain, Outcome};
+use crate::config::{Binding, Config, FaultPolicy};
 use crate::control::clock::unix_ms;
-use crate::control::config::{Binding, Config, FaultPolicy};
 use crate::control::counters::Counters;
 use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
@@ -220,7 +220,7 @@ mod tests {
 
     use super::super::line;
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         gateway = { id = "gw1" }

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::control::config::{self, Protocol};
+use crate::config::{self, Protocol};
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
 use crate::spool::log::sim::SimDisk;

@@ -16,7 +16,7 @@ use bytes::BytesMut;
 
 use self::frame::Frame;
 use super::inflight::{Ack, Publish};
-use crate::control::config::Protocol;
+use crate::config::Protocol;
 use crate::ingress::codec::Reason;
 use crate::message::QoS;
 

@@ -3,7 +3,7 @@
 use super::tests::{House, ending, house, house_on, later};
 use super::*;
 use crate::bindings::Inbound;
-use crate::control::config;
+use crate::config;
 use crate::ingress::codec::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
 use crate::ingress::session::Action;
 use crate::message::{Message, Origin, QoS};

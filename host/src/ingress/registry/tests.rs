@@ -1,7 +1,7 @@
 use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
-use crate::control::config;
+use crate::config;
 use crate::control::counters::Counters;
 use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;

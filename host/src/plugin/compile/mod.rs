@@ -26,7 +26,7 @@ mod settings;
 use sha2::{Digest, Sha256};
 use wasmtime::component;
 
-use crate::control::config::CompileLimits;
+use crate::config::CompileLimits;
 use crate::control::counters::Counter;
 
 use super::file::ComponentFile;

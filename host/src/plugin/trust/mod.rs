@@ -22,7 +22,7 @@ use std::path::Path;
 
 use semver::Version;
 
-use crate::control::config;
+use crate::config;
 
 use super::file::ComponentFile;
 use super::refusal::Problem;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::Committer;
 use super::behind::Behind;
-use crate::control::config::WhenFull;
+use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::track::Track;
 use crate::spool::{Fate, Output, Record, Shared};

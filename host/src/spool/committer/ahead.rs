@@ -12,7 +12,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::control::config::Qos0;
+use crate::config::Qos0;
 use crate::spool::batch::weight;
 use crate::spool::{Change, Key, Record};
 

@@ -35,7 +35,7 @@ use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
-use crate::control::config;
+use crate::config;
 use crate::control::rate_limit::RateLimit;
 
 pub(super) struct Committer<D: Disk> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::control::config::WhenFull;
+use crate::config::WhenFull;
 use crate::control::kill_point::{self, KillPoint};
 use crate::spool::frame::SNAPSHOT;
 use crate::spool::log::{AppendError, Disk, Frame};

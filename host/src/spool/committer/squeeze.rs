@@ -12,8 +12,8 @@
 use bytes::BytesMut;
 
 use super::Committer;
+use crate::config::WhenFull;
 use crate::control::clock;
-use crate::control::config::WhenFull;
 use crate::spool::frame::{Written, has_outputs, put_written};
 use crate::spool::log::{AppendError, Disk, Location, Reader};
 use crate::spool::runs::Weight;

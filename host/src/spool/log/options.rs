@@ -1,7 +1,7 @@
 //! How large, how safe.
 
 use super::format::MAX_BODY_BYTES;
-use crate::control::config::Sync;
+use crate::config::Sync;
 
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -13,7 +13,7 @@ use super::format::{Frame, Location, Salt};
 use super::options::Options;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
-use crate::control::config::Sync;
+use crate::config::Sync;
 use crate::control::kill_point::{self, KillPoint};
 
 /// What the encoding buffer may keep between two appends.

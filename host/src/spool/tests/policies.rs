@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::{Qos0, WhenFull};
+use crate::config::{Qos0, WhenFull};
 
 const PAYLOAD: usize = 50_000;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Sync;
+use crate::config::Sync;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 

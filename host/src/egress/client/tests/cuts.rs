@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::control::config::Protocol::{self, V5, V311};
+use crate::config::Protocol::{self, V5, V311};
 use crate::message::QoS;
 
 /// A correct server whose line is cut after a number of packets, again and again.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
-use crate::control::config::{Protocol, Upstream};
+use crate::config::Protocol::{V5, V311};
+use crate::config::{Protocol, Upstream};
 use crate::egress::client::peer::{address, spec};
 use crate::message::QoS;
 

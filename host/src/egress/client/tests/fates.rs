@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
+use crate::config::Protocol::{V5, V311};
 use crate::egress::client::peer::spec;
 use crate::message::{Message, Properties, QoS};
 use crate::topic::TopicName;

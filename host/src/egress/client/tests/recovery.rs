@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
+use crate::config::Protocol::{V5, V311};
 use crate::message::QoS;
 
 #[tokio::test(start_paused = true)]

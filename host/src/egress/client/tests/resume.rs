@@ -1,7 +1,7 @@
 //! A connection broke, and what was open goes on where the session was kept and begins again where it was not.
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
+use crate::config::Protocol::{V5, V311};
 use crate::message::QoS;
 
 #[tokio::test(start_paused = true)]

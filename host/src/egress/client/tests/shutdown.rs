@@ -1,7 +1,7 @@
 //! The end in good order.
 
 use super::*;
-use crate::control::config::Protocol::V5;
+use crate::config::Protocol::V5;
 use crate::message::QoS;
 
 #[tokio::test(start_paused = true)]

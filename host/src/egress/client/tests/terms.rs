@@ -1,8 +1,8 @@
 //! What the server sets in CONNACK is kept.
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
-use crate::control::config::Upstream;
+use crate::config::Protocol::{V5, V311};
+use crate::config::Upstream;
 use crate::egress::client::peer::spec;
 use crate::message::{Message, QoS};
 use crate::topic::TopicName;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::sim::{Fault, SimDisk};
 use super::*;
-use crate::control::config::Sync;
+use crate::config::Sync;
 
 mod damage;
 mod faults;

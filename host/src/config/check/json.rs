@@ -3,8 +3,8 @@
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 /// The JSON text; `{}` when the table is absent.
 pub fn of_table(table: &Table<'_>) -> String {

@@ -1,7 +1,7 @@
 //! Names that a person gives to bindings, plugins, upstreams and listeners.
 
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 /// A name stands in topics, log lines and metric labels: short, and without anything that needs quoting there.
 const MAX_LENGTH: usize = 64;

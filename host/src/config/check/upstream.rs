@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{addresses, limits::LONGEST_SESSION, name};
-use crate::control::config::checked::{Address, Protocol, Tls, Upstream};
-use crate::control::config::defaults;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::checked::{Address, Protocol, Tls, Upstream};
+use crate::config::defaults;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).

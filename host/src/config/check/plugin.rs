@@ -1,9 +1,9 @@
 //! `[plugins.NAME]`: a component, its limits, and its own configuration.
 
 use super::{grants, json, limits, name};
-use crate::control::config::checked::Plugin;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::checked::Plugin;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 /// All names in the order of the file, and the plugins that have no problem.
 pub fn check_all<'a>(root: &Table<'a>) -> (Vec<Placed<&'a str>>, Vec<Plugin>) {

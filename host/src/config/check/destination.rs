@@ -3,10 +3,10 @@
 use toml::de::DeValue;
 
 use super::binding::Names;
-use crate::control::config::checked::{Destination, Target};
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
-use crate::control::config::similar::did_you_mean;
+use crate::config::checked::{Destination, Target};
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
+use crate::config::similar::did_you_mean;
 use crate::message::QoS;
 use crate::topic::Template;
 

@@ -5,8 +5,8 @@ use std::ops::{Range, RangeInclusive};
 use toml::de::DeValue;
 
 use super::{Kind, Limit, Table};
-use crate::control::config::problem::Problem;
-use crate::control::config::similar::did_you_mean;
+use crate::config::problem::Problem;
+use crate::config::similar::did_you_mean;
 
 /// Keys that a person finds in the documentation of later versions.
 const LATER: &[(&str, &str)] = &[

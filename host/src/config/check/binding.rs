@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{destination, faults, name};
-use crate::control::config::checked::{Binding, Destination, OnError, Target};
-use crate::control::config::defaults::DEAD_LETTER_TOPIC;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Kind, Placed, Table};
-use crate::control::config::similar::did_you_mean;
+use crate::config::checked::{Binding, Destination, OnError, Target};
+use crate::config::defaults::DEAD_LETTER_TOPIC;
+use crate::config::problem::Problem;
+use crate::config::raw::{Kind, Placed, Table};
+use crate::config::similar::did_you_mean;
 use crate::topic::{SharedFilter, Template, TopicFilter};
 
 /// A call costs microseconds; more often than this is polling, and messages do not wait for ticks.

@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::de::DeValue;
 
 use super::url::{self, UrlError};
-use crate::control::config::checked::Address;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::checked::Address;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 /// Empty when there is none, which has then been reported.
 pub fn check(table: &Table<'_>) -> Vec<Address> {

@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 
 use super::binding::{Exit, Read};
 use super::glob::Glob;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
 use crate::topic::TemplateValues;
 
 pub fn check(root: &Table<'_>, gateway: &str, bindings: &[Read]) {

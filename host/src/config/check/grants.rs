@@ -1,9 +1,9 @@
 //! `grants` of a plugin: what it may use beyond what every plugin may.
 
-use crate::control::config::checked::Grants;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
-use crate::control::config::similar::similar;
+use crate::config::checked::Grants;
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
+use crate::config::similar::similar;
 
 const OFFERED: [&str; 2] = ["clock", "random"];
 

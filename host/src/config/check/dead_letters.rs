@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::DeadLetters;
-use crate::control::config::raw::Table;
+use crate::config::checked::DeadLetters;
+use crate::config::raw::Table;
 
 /// Four segments of 1 MiB, which hold the largest packet of the default limits.
 const SIZES: std::ops::RangeInclusive<ByteSize> = ByteSize::mib(4)..=ByteSize::tib(1);

@@ -1,9 +1,9 @@
 //! `[trust]`: whose plugins may run.
 
-use crate::control::config::PublicKey;
-use crate::control::config::checked::{Trust, TrustedKey};
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
+use crate::config::PublicKey;
+use crate::config::checked::{Trust, TrustedKey};
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
 
 pub fn check(table: &Table<'_>) -> Trust {
     let trust = Trust { keys: keys(table), require_signature: required(table) };

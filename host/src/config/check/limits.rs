@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::{BrokerLimits, PluginLimits};
-use crate::control::config::raw::Table;
-use crate::control::config::MAX_STATE_TOTAL;
+use crate::config::MAX_STATE_TOTAL;
+use crate::config::checked::{BrokerLimits, PluginLimits};
+use crate::config::raw::Table;
 
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
-use crate::control::config::problem::Problem;
+use crate::config::problem::Problem;
 
 /// Where its relative paths begin, and the problems so far.
 pub struct Reader<'a> {

@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use crate::control::config::checked::Gateway;
-use crate::control::config::defaults::DATA_DIR;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
+use crate::config::checked::Gateway;
+use crate::config::defaults::DATA_DIR;
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
 
 /// The id is a level of topics and a part of the client identifier at upstreams.
 const MAX_ID: usize = 64;

@@ -13,7 +13,7 @@ use bytesize::ByteSize;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{Kind, Limit, Placed, Reader};
-use crate::control::config::problem::Problem;
+use crate::config::problem::Problem;
 
 pub struct Table<'a> {
     reader: &'a Reader<'a>,

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::{Backend, CompileLimits, Engine};
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
+use crate::config::checked::{Backend, CompileLimits, Engine};
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
 
 pub fn check(table: &Table<'_>) -> Engine {
     let engine = Engine { backend: backend(table).unwrap_or_default(), limits: limits(&table.table("limits")) };

@@ -32,7 +32,7 @@ mod raw;
 mod similar;
 
 pub use checked::*;
-pub use load::{load, parse};
 pub use defaults::MAX_STATE_TOTAL;
+pub use load::{load, parse};
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{KeyId, PublicKey};

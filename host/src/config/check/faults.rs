@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::control::config::checked::{BreakerLimits, FaultPolicy, Retry};
-use crate::control::config::raw::Table;
+use crate::config::checked::{BreakerLimits, FaultPolicy, Retry};
+use crate::config::raw::Table;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);

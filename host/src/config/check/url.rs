@@ -5,8 +5,8 @@
 
 use std::net::Ipv6Addr;
 
-use crate::control::config::checked::Address;
-use crate::control::config::defaults::{MQTT_PORT, MQTTS_PORT};
+use crate::config::checked::Address;
+use crate::config::defaults::{MQTT_PORT, MQTTS_PORT};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UrlError {

@@ -30,11 +30,7 @@ impl PublicKey {
     }
 
     /// Only signatures of a digest: the older kind signs the bytes themselves, which minisign has not made since 0.10.
-    pub fn verify(
-        &self,
-        bytes: &[u8],
-        signature: &minisign_verify::Signature,
-    ) -> Result<(), minisign_verify::Error> {
+    pub fn verify(&self, bytes: &[u8], signature: &minisign_verify::Signature) -> Result<(), minisign_verify::Error> {
         self.key.verify(bytes, signature, false)
     }
 }

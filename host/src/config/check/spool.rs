@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::{Qos0, Spool, Sync, WhenFull};
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::Table;
+use crate::config::checked::{Qos0, Spool, Sync, WhenFull};
+use crate::config::problem::Problem;
+use crate::config::raw::Table;
 
 const MANY: usize = 1_000_000_000;
 /// Four segments of 4 MiB, which hold the largest records of the default limits.

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 
 use super::{limits, name};
-use crate::control::config::checked::{Broker, Listener};
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::checked::{Broker, Listener};
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 pub fn check(table: &Table<'_>) -> Broker {
     let listeners = listeners(table);

@@ -1,9 +1,9 @@
 //! What nobody uses is probably a binding that was forgotten: a warning.
 
 use super::binding::{Names, Read};
-use crate::control::config::checked::Target;
-use crate::control::config::problem::Problem;
-use crate::control::config::raw::{Placed, Table};
+use crate::config::checked::Target;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
 
 pub fn check(root: &Table<'_>, names: &Names<'_>, bindings: &[Read]) {
     let in_chain = |index| bindings.iter().any(|read| read.binding.plugins.contains(&index));

@@ -7,7 +7,7 @@ use std::{env, fs};
 use super::{Severity, parse};
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/control/config/golden")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/golden")
 }
 
 fn cases() -> Vec<PathBuf> {
