@@ -10,7 +10,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use crate::bindings::{Binding, Dispatcher, Table, ticks};
+use crate::bindings::{Archivist, Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::config::{self, BrokerLimits, Config, Sync};
@@ -18,12 +18,12 @@ use crate::control::admin;
 use crate::control::clock::unix_ms;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
+use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, FOLDER};
 use crate::egress::{self, UpstreamStatus};
 use crate::ingress::connection;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
 use crate::plugin::{self, LoadedPlugin, PluginStats};
 use crate::setup::{self, memory::state_limit};
 use crate::spool::{Receipt, Record, Restored, Spool, log};
@@ -82,7 +82,7 @@ impl Gateway {
         setup.remember_versions()?;
         remember(&config, &setup.chains, &spool, &restored);
         let (workers, bindings) = start_chains(&config, std::mem::take(&mut setup.chains), &setup.plugins)?;
-        let desk = open_archive(&config, counters.clone())?;
+        let archive = open_archive(&config, counters.clone())?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
@@ -95,7 +95,7 @@ impl Gateway {
             senders.push(sender);
             upstreams.push((spec.name.clone(), status));
         }
-        let archivist = start_archivist(&desk, &spool, &dispatcher, &counters, &stop_senders);
+        let archivist = start_archivist(&archive, &spool, &dispatcher, &counters, &stop_senders);
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
@@ -107,7 +107,7 @@ impl Gateway {
         let plugins: Vec<_> =
             setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         let state = admin::State {
-            desk,
+            archive,
             spool: spool.clone(),
             counters: counters.clone(),
             upstreams: upstreams.clone(),
@@ -250,14 +250,14 @@ fn remember(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restore
 }
 
 /// After the spool: the archive has to know whether it is the one that its letters came from.
-fn open_archive(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Desk> {
+fn open_archive(config: &Config, counters: Arc<Counters>) -> anyhow::Result<ArchiveHandle> {
     let spool = log::identity(&config.gateway.data_dir.join(SPOOL))?;
     let archive = Archive::open(&config.gateway.data_dir.join(FOLDER), &config.dead_letters, spool, counters)?;
-    Ok(Desk::new(archive))
+    Ok(ArchiveHandle::new(archive))
 }
 
 fn start_archivist(
-    desk: &Desk,
+    archive: &ArchiveHandle,
     spool: &Spool,
     dispatcher: &Arc<Dispatcher>,
     counters: &Arc<Counters>,
@@ -265,7 +265,7 @@ fn start_archivist(
 ) -> JoinHandle<Result<(), String>> {
     // It was opened with this line, so that there is one; a queue without a line has nothing to read.
     let queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
-    let archivist = Archivist::new(desk.clone(), queue, dispatcher.clone(), counters.clone());
+    let archivist = Archivist::new(archive.clone(), queue, dispatcher.clone(), counters.clone());
     tokio::spawn(archivist.run(stop.clone()))
 }
 

@@ -4,7 +4,7 @@ use super::dispatcher::Inbound;
 use super::table::Binding;
 use crate::chain::Failure;
 use crate::control::clock;
-use crate::letters::{Facts, Letter};
+use crate::dead_letter::{Facts, Letter};
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
     let facts = Facts {

@@ -21,6 +21,7 @@ mod letter;
 mod order;
 mod places;
 mod republish;
+mod requeue;
 mod settle;
 mod table;
 #[cfg(test)]
@@ -29,6 +30,7 @@ pub mod ticks;
 mod unfinished;
 
 pub use dispatcher::{Dispatcher, Inbound, Pending};
+pub use requeue::Archivist;
 pub use settle::{Republish, Settled, settle, settle_tick};
 pub use table::{Binding, Table};
 

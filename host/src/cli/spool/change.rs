@@ -11,7 +11,7 @@ use super::place::{Place, Where};
 use crate::cli::Format;
 use crate::control::admin::{Request, client::Admin};
 use crate::control::counters::Counters;
-use crate::letters::{Archive, ArchiveError, Filter};
+use crate::dead_letter::{Archive, ArchiveError, Filter};
 use crate::spool;
 
 #[derive(Debug, clap::Args)]

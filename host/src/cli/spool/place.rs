@@ -6,7 +6,7 @@ use anyhow::bail;
 
 use crate::app::SPOOL;
 use crate::config::{self, Config, DeadLetters, Spool};
-use crate::letters::FOLDER;
+use crate::dead_letter::FOLDER;
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]

@@ -13,7 +13,7 @@ use super::progress::progress;
 use super::text::escape;
 use crate::cli::Format;
 use crate::control::clock;
-use crate::letters;
+use crate::dead_letter;
 use crate::spool::{self, log::Found};
 
 #[derive(Debug, clap::Args)]
@@ -88,7 +88,7 @@ impl Stat {
             released: backlog.released,
             session: backlog.session,
         };
-        let archive = letters::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
+        let archive = dead_letter::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
         let mut dead_letters = Letters { marked: archive.marked(), ..Letters::default() };
         archive.letters(&place.letters(), &mut progress("counting"), &mut |_, letter| {
             dead_letters.add(&letter);
@@ -129,7 +129,7 @@ impl Stat {
 // === impl Letters ===
 
 impl Letters {
-    fn add(&mut self, letter: &letters::Letter) {
+    fn add(&mut self, letter: &dead_letter::Letter) {
         let facts = &letter.facts;
         self.letters += 1;
         self.payload_bytes += letter.message.payload.len() as u64;

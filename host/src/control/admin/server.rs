@@ -18,8 +18,8 @@ use tokio_util::sync::CancellationToken;
 use super::request::{PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
+use crate::dead_letter::ArchiveHandle;
 use crate::egress::UpstreamStatus;
-use crate::letters::Desk;
 use crate::plugin::{Metric, PluginStats};
 use crate::spool::Spool;
 
@@ -37,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What the socket shows and asks.
 #[derive(Clone)]
 pub struct State {
-    pub desk: Desk,
+    pub archive: ArchiveHandle,
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
@@ -144,8 +144,8 @@ impl State {
     async fn carry_out(&self, request: Request) -> Response {
         let letters = match request {
             Request::Status => return self.status().await,
-            Request::Requeue { filter } => self.desk.requeue(filter).await,
-            Request::PurgeLetters { filter } => self.desk.purge(filter).await,
+            Request::Requeue { filter } => self.archive.requeue(filter).await,
+            Request::PurgeLetters { filter } => self.archive.purge(filter).await,
         };
         letters.map_or_else(Response::Error, |letters| Response::Ok(json!({ "letters": letters })))
     }
@@ -160,7 +160,7 @@ impl State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             waiting: self.spool.waiting(),
-            dead_letters: self.desk.letters().await,
+            dead_letters: self.archive.letters().await,
             upstreams: self.upstreams.iter().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),

@@ -20,17 +20,17 @@
 //! The copy on the local bus (`dead_letter_topic`) stays: it is the live view, this is the memory.
 
 mod archive;
-mod archivist;
 mod filter;
 mod fold;
+mod handle;
 mod letter;
 #[cfg(test)]
 mod tests;
 mod view;
 
 pub use archive::{Archive, ArchiveError};
-pub use archivist::{Archivist, Desk};
 pub use filter::Filter;
+pub use handle::ArchiveHandle;
 pub use letter::{Facts, Letter, LetterError};
 pub use view::View;
 

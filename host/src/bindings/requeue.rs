@@ -1,18 +1,15 @@
-//! The task that keeps the archive: takes letters out of the spool, and sends those that are marked through their binding.
+//! The task that keeps the archive: takes dead letters out of the spool into their archive, and sends those that are marked through their binding.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::archive::Archive;
-use super::filter::Filter;
-use super::letter::Letter;
-use crate::bindings::{Dispatcher, Inbound};
+use super::{Dispatcher, Inbound};
 use crate::control::clock;
 use crate::control::counters::Counters;
+use crate::dead_letter::{Archive, ArchiveHandle, Letter};
 use crate::message::Origin;
 use crate::spool::log::AppendError;
 use crate::spool::{Fate, Intervals, Position, Queue, Receipt, Resolved};
@@ -25,18 +22,8 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often the age of letters is looked at.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
-/// The counter at which others ask for something: the admin socket.
-#[derive(Clone)]
-pub struct Desk(Arc<Shared>);
-
-struct Shared {
-    /// Std: it is held over a write of the disk, and therefore only ever taken on a thread that may block.
-    archive: Mutex<Archive>,
-    marked: Notify,
-}
-
 pub struct Archivist {
-    desk: Desk,
+    handle: ArchiveHandle,
     queue: Arc<Queue>,
     dispatcher: Arc<Dispatcher>,
     counters: Arc<Counters>,
@@ -47,51 +34,11 @@ pub struct Archivist {
     safe: Resolved,
 }
 
-// === impl Desk ===
-
-impl Desk {
-    pub fn new(archive: Archive) -> Self {
-        Self(Arc::new(Shared { archive: Mutex::new(archive), marked: Notify::new() }))
-    }
-
-    pub async fn letters(&self) -> u64 {
-        self.with(|archive| archive.letters()).await.unwrap_or(0)
-    }
-
-    /// How many go again. They are on their way when this returns, and remembered.
-    pub async fn requeue(&self, filter: Filter) -> Result<u64, String> {
-        let marked = self.with(move |archive| archive.mark(&filter)).await?.map_err(|error| error.to_string());
-        self.0.marked.notify_one();
-        marked
-    }
-
-    pub async fn purge(&self, filter: Filter) -> Result<u64, String> {
-        self.with(move |archive| archive.purge(&filter)).await?.map_err(|error| error.to_string())
-    }
-
-    async fn with<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Archive) -> T + Send + 'static,
-    ) -> Result<T, String> {
-        let shared = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || work(&mut shared.archive()));
-        done.await.map_err(|error| format!("the archive's thread: {error}"))
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    fn archive(&self) -> MutexGuard<'_, Archive> {
-        self.archive.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 // === impl Archivist ===
 
 impl Archivist {
-    pub fn new(desk: Desk, queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, counters: Arc<Counters>) -> Self {
-        Self { desk, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
+    pub fn new(handle: ArchiveHandle, queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, counters: Arc<Counters>) -> Self {
+        Self { handle, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
     }
 
     /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
@@ -99,11 +46,11 @@ impl Archivist {
         let mut expire = tokio::time::interval(EXPIRE_EVERY);
         self.send_marked().await?;
         loop {
-            let desk = self.desk.clone();
+            let handle = self.handle.clone();
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = self.queue.wait_after(Position::START) => self.archive(&stop).await?,
-                () = desk.0.marked.notified() => {
+                () = handle.marked() => {
                     self.next = 0;
                     self.send_marked().await?;
                 }
@@ -130,7 +77,7 @@ impl Archivist {
     async fn send_marked(&mut self) -> Result<(), String> {
         while self.sent.len() < BATCH {
             let (from, max) = (self.next, BATCH - self.sent.len());
-            let found = self.desk.with(move |archive| archive.next_marked(from, max)).await?;
+            let found = self.handle.with(move |archive| archive.next_marked(from, max)).await?;
             let found = found.map_err(|error| format!("the dead letters cannot be read: {error}"))?;
             if found.is_empty() {
                 break;
@@ -178,7 +125,7 @@ impl Archivist {
         &self,
         work: impl FnOnce(&mut Archive) -> Result<(), AppendError> + Send + 'static,
     ) -> Result<bool, String> {
-        match self.desk.with(work).await? {
+        match self.handle.with(work).await? {
             Ok(()) => Ok(true),
             Err(AppendError::Full(shortage)) => {
                 tracing::warn!("dead letters wait in the spool: {shortage}");
