@@ -1,16 +1,18 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
 pub mod app;
+pub mod base;
 pub mod bindings;
 pub mod bus;
 pub mod chain;
 pub mod cli;
 pub mod config;
-pub mod control;
 pub mod dead_letter;
 pub mod egress;
 pub mod ingress;
 pub mod message;
+pub mod metrics;
+pub mod operate;
 pub mod plugin;
 pub mod setup;
 pub mod spool;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 
 /// Goes with a message through waiting, lanes and gathering. A guard, because a stop, a lost connection and a cleared lane all
 /// end a message by dropping it, and promise P5 has no place for one that nobody counted.

@@ -16,12 +16,12 @@ use super::places::{Held, Places, kib};
 use super::settle::{Settled, settle};
 use super::table::{Binding, Table};
 use super::ticks::Rung;
+use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
 use crate::config::OnError;
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin, QoS};
+use crate::metrics::Counters;
 use crate::spool::{Change, Output, Receipt, Record, Spool};
 use crate::topic::NameError;
 

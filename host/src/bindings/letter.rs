@@ -2,8 +2,8 @@
 
 use super::dispatcher::Inbound;
 use super::table::Binding;
+use crate::base::clock;
 use crate::chain::Failure;
-use crate::control::clock;
 use crate::dead_letter::{Facts, Letter};
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {

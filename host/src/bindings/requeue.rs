@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Dispatcher, Inbound};
-use crate::control::clock;
-use crate::control::counters::Counters;
+use crate::base::clock;
 use crate::dead_letter::{Archive, ArchiveHandle, Letter};
 use crate::message::Origin;
+use crate::metrics::Counters;
 use crate::spool::log::AppendError;
 use crate::spool::{Fate, Intervals, Position, Queue, Receipt, Resolved};
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::dispatcher::Inbound;
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
-use crate::control::counters::Counters;
 use crate::message::{Message, Properties};
+use crate::metrics::Counters;
 use crate::spool::Output;
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 

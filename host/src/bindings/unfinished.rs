@@ -14,7 +14,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::dispatcher::Inbound;
-use crate::control::clock::since_unix_ms;
+use crate::base::clock::since_unix_ms;
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError};
 use crate::spool::{Change, Key, Receipt, decode_message, encode_message};
@@ -55,7 +55,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::control::clock::unix_ms;
+    use crate::base::clock::unix_ms;
     use crate::message::{Message, QoS};
     use crate::topic::TopicName;
 

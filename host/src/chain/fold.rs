@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::kill_point::{self, KillPoint};
 use crate::config::{FaultPolicy, Retry};
-use crate::control::kill_point::{self, KillPoint};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
 
 use super::flow::Flow;

@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::control::cork::cork;
+use crate::base::wake::batch_wakes;
 use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
 
@@ -237,7 +237,7 @@ impl Waiting {
     }
 
     fn hear(self, done: Vec<Done>) {
-        let _turn = cork();
+        let _turn = batch_wakes();
         match self {
             Self::Jobs(jobs) => jobs.into_iter().zip(done).for_each(|(job, done)| job(done)),
             Self::Tick(tick) => tick(done.into_iter().collect()),

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::control::cork::{self, Wake};
+use crate::base::wake::{self, Wake};
 
 pub struct Ready<T> {
     state: Mutex<State<T>>,
@@ -93,11 +93,11 @@ impl<T: Send + 'static> Ready<T> {
     }
 
     /// Queue one that has become ready; `false` when no thread will ever take it. A thread is woken when the caller's turn is over
-    /// ([`cork`]).
+    /// ([`wake`]).
     pub fn push(self: &Arc<Self>, item: T, slow: bool) -> bool {
         let accepted = self.accept(item, slow, None);
         if accepted {
-            cork::wake_once(self);
+            wake::wake_once(self);
         }
         accepted
     }

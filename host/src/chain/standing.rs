@@ -13,7 +13,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::clock::thread_cpu_time;
+use crate::base::clock::thread_cpu_time;
 
 /// CPU time of a turn that is still quick: ten times what a turn of 64 messages through a JSON plugin takes.
 const QUICK: Duration = Duration::from_millis(5);

@@ -12,7 +12,7 @@ use super::filter::Filter;
 use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
 use super::letter::Letter;
 use crate::config::{DeadLetters, Sync};
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 use crate::spool::Intervals;
 use crate::spool::log::{AppendError, Frame, Location, Log, OpenError, Options, OsDisk, Shortage};
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::letter::letter;
 use super::*;
 use crate::config::DeadLetters;
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 
 const MIB: u64 = 1 << 20;
 

@@ -17,8 +17,8 @@ use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
+use crate::base::clock::unix_ms;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
-use crate::control::clock::unix_ms;
 use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to

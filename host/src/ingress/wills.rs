@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::base::clock::unix_ms;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
-use crate::control::clock::unix_ms;
 use crate::message::{Message, Origin};
 use crate::spool::{Change, Receipt};
 

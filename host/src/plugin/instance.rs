@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
+use crate::base::clock;
 use crate::config::PluginLimits;
-use crate::control::clock;
 use crate::message::Message;
 use crate::plugin::Envelope;
 

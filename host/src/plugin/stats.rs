@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::faults::FailureKind;
 use super::metrics::PluginMetrics;
-use crate::control::counters::Counter;
+use crate::metrics::Counter;
 
 #[derive(Debug, Default)]
 pub struct PluginStats {

@@ -12,8 +12,8 @@ use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
 use super::notes::Notes;
 use super::track::{FIRST, Track};
+use crate::base::clock;
 use crate::config::Qos0;
-use crate::control::clock;
 
 /// Records in one write at most, and bytes: enough that a sync is shared by everybody who waits, few enough that the first
 /// of them does not wait for the copying of a crowd.

@@ -17,7 +17,7 @@ use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
 use super::{Entry, Fate, Output, Position, Receipt, Record};
 use crate::config::{self, Qos0};
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 
 pub(super) struct Ledger {
     lines: Vec<Line>,

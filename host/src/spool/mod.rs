@@ -85,7 +85,7 @@ pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
 pub use self::wire::WireError;
 use crate::config;
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 
 /// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.
 pub const DEAD_LETTERS: &str = "$dead-letters";

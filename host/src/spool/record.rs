@@ -7,8 +7,8 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
 use crate::config::Qos0;
-use crate::control::counters::{Counter, Counters};
 use crate::message::{Message, QoS};
+use crate::metrics::{Counter, Counters};
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
 #[derive(Debug, Default)]

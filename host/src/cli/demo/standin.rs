@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
 use crate::config::Config;
-use crate::control::counters::Counters;
 use crate::egress::UpstreamStatus;
+use crate::metrics::Counters;
 use crate::plugin::PluginStats;
 
 const PATIENCE: Duration = Duration::from_secs(10);

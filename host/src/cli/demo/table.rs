@@ -9,7 +9,7 @@ use super::figures::{grouped, milliseconds, percentile};
 use super::plan::Plan;
 use super::tracker::Tracker;
 use crate::config::Protocol;
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 use crate::plugin::PluginStats;
 
 const REDRAW_EVERY: Duration = Duration::from_millis(200);

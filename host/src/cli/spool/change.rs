@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::place::{Place, Where};
 use crate::cli::Format;
-use crate::control::admin::{Request, client::Admin};
-use crate::control::counters::Counters;
 use crate::dead_letter::{Archive, ArchiveError, Filter};
+use crate::metrics::Counters;
+use crate::operate::admin::{Request, client::Admin};
 use crate::spool;
 
 #[derive(Debug, clap::Args)]

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text::escape;
+use crate::base::clock;
 use crate::cli::Format;
-use crate::control::clock;
 use crate::dead_letter;
 use crate::spool::{self, log::Found};
 

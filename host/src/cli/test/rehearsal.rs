@@ -7,12 +7,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::base::clock::unix_ms;
 use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
 use crate::chain::{Chain, Outcome};
 use crate::config::{Binding, Config, FaultPolicy};
-use crate::control::clock::unix_ms;
-use crate::control::counters::Counters;
 use crate::message::{Message, Origin};
+use crate::metrics::Counters;
 use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
 use crate::spool::Receipt;

@@ -2,10 +2,10 @@ use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
 use crate::config;
-use crate::control::counters::Counters;
 use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
+use crate::metrics::Counters;
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 

@@ -27,7 +27,7 @@ use sha2::{Digest, Sha256};
 use wasmtime::component;
 
 use crate::config::CompileLimits;
-use crate::control::counters::Counter;
+use crate::metrics::Counter;
 
 use super::file::ComponentFile;
 use super::refusal::Problem;

@@ -35,8 +35,8 @@ use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
+use crate::base::rate_limit::RateLimit;
 use crate::config;
-use crate::control::rate_limit::RateLimit;
 
 pub(super) struct Committer<D: Disk> {
     log: Log<D>,

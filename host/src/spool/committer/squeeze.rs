@@ -12,8 +12,8 @@
 use bytes::BytesMut;
 
 use super::Committer;
+use crate::base::clock;
 use crate::config::WhenFull;
-use crate::control::clock;
 use crate::spool::frame::{Written, has_outputs, put_written};
 use crate::spool::log::{AppendError, Disk, Location, Reader};
 use crate::spool::runs::Weight;

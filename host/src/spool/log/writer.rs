@@ -13,8 +13,8 @@ use super::format::{Frame, Location, Salt};
 use super::options::Options;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
+use crate::base::kill_point::{self, KillPoint};
 use crate::config::Sync;
-use crate::control::kill_point::{self, KillPoint};
 
 /// What the encoding buffer may keep between two appends.
 const KEEP_BYTES: usize = 1 << 20;

@@ -1,7 +1,7 @@
 //! Wakes that wait for the end of a turn.
 //!
 //! To wake a thread or a task costs more than to handle a message, and whoever is woken by the first message of a batch finds
-//! one message and is woken again for the next. So what works in turns corks its thread for the time of one: a connection for
+//! one message and is woken again for the next. So what works in turns batches the wakes of its thread for the time of one: a connection for
 //! what one read gave, a lane for what one call into a plugin gave, the committer for what one sync made safe. What they hand on
 //! meanwhile lies where it belongs at once, and whoever is awake takes it; whoever sleeps is woken when the turn is over.
 //!
@@ -18,7 +18,7 @@ pub trait Wake: Send + Sync {
 }
 
 /// A turn of this thread; it ends when this is dropped. Turns nest, the outermost counts.
-pub struct Cork(PhantomData<*const ()>);
+pub struct WakeBatch(PhantomData<*const ()>);
 
 #[derive(Default)]
 struct Held {
@@ -32,9 +32,9 @@ thread_local! {
     static HELD: RefCell<Held> = RefCell::default();
 }
 
-pub fn cork() -> Cork {
+pub fn batch_wakes() -> WakeBatch {
     HELD.with_borrow_mut(|held| held.turns += 1);
-    Cork(PhantomData)
+    WakeBatch(PhantomData)
 }
 
 /// At the end of the turn, or now when there is none. For sleepers of whom there are many: they ask once until they are woken, and
@@ -55,20 +55,20 @@ pub fn wake_once<W: Wake + 'static>(sleeper: &Arc<W>) {
 
 fn hold<W: Wake + 'static>(sleeper: &Arc<W>, hold: impl FnOnce(&mut Held, Arc<dyn Wake>)) {
     let is_held = HELD.with_borrow_mut(|held| {
-        let is_corked = held.turns > 0;
-        if is_corked {
+        let is_batched = held.turns > 0;
+        if is_batched {
             hold(held, sleeper.clone());
         }
-        is_corked
+        is_batched
     });
     if !is_held {
         sleeper.wake();
     }
 }
 
-// === impl Cork ===
+// === impl WakeBatch ===
 
-impl Drop for Cork {
+impl Drop for WakeBatch {
     fn drop(&mut self) {
         let is_over = HELD.with_borrow_mut(|held| {
             held.turns -= 1;
@@ -106,21 +106,21 @@ mod tests {
     #[test]
     fn a_wake_is_held_until_the_outermost_turn_is_over() {
         let sleeper = Arc::new(Sleeper::default());
-        let turn = cork();
-        drop(cork());
+        let turn = batch_wakes();
+        drop(batch_wakes());
         wake(&sleeper);
-        drop(cork());
+        drop(batch_wakes());
         assert_eq!(sleeper.0.load(SeqCst), 0);
         drop(turn);
         assert_eq!(sleeper.0.load(SeqCst), 1);
-        drop(cork());
+        drop(batch_wakes());
         assert_eq!(sleeper.0.load(SeqCst), 1);
     }
 
     #[test]
     fn one_of_the_few_is_woken_once_for_a_turn() {
         let (one, other) = (Arc::new(Sleeper::default()), Arc::new(Sleeper::default()));
-        let turn = cork();
+        let turn = batch_wakes();
         [&one, &other, &one, &one].into_iter().for_each(wake_once);
         drop(turn);
         assert_eq!([&one, &other].map(|sleeper| sleeper.0.load(SeqCst)), [1, 1]);
@@ -131,7 +131,7 @@ mod tests {
         let sleeper = Arc::new(Sleeper::default());
         wake(&sleeper);
         assert_eq!(sleeper.0.load(SeqCst), 1);
-        let _turn = cork();
+        let _turn = batch_wakes();
         std::thread::scope(|scope| scope.spawn(|| wake(&sleeper)).join().unwrap());
         assert_eq!(sleeper.0.load(SeqCst), 2);
     }

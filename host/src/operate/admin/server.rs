@@ -17,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
-use crate::control::counters::Counters;
 use crate::dead_letter::ArchiveHandle;
 use crate::egress::UpstreamStatus;
+use crate::metrics::Counters;
 use crate::plugin::{Metric, PluginStats};
 use crate::spool::Spool;
 
