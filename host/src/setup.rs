@@ -17,9 +17,9 @@ pub struct Setup {
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Vec<LoadedPlugin>,
-    /// Components that were not in the cache.
-    pub compiled: u64,
-    trust: Option<Trust>,
+    /// None without plugins.
+    pub engine: Option<Engine>,
+    pub trust: Trust,
     /// One for each binding that has plugins, in order.
     pub chains: Vec<Chain>,
 }
@@ -44,10 +44,9 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     if refusals.is_empty() {
         refusals.extend(memory::refusals(config, &plugins, &chains));
     }
-    let compiled = engine.map_or(0, |engine| engine.compiled());
-    match refusals.is_empty() {
-        true => Ok(Setup { upstreams, plugins, compiled, trust, chains }),
-        false => Err(Refusals(refusals)),
+    match trust {
+        Some(trust) if refusals.is_empty() => Ok(Setup { upstreams, plugins, engine, trust, chains }),
+        _ => Err(Refusals(refusals)),
     }
 }
 
@@ -87,7 +86,12 @@ impl Setup {
     /// What runs from now on must not become older. To be said once all the rest has succeeded.
     pub fn remember_versions(&mut self) -> Result<(), LedgerError> {
         let running = self.plugins.iter().map(|plugin| (plugin.name(), plugin.provenance()));
-        self.trust.as_mut().map_or(Ok(()), |trust| trust.remember(running))
+        self.trust.remember(running)
+    }
+
+    /// Components that were not in the cache.
+    pub fn compiled(&self) -> u64 {
+        self.engine.as_ref().map_or(0, Engine::compiled)
     }
 }
 
