@@ -18,18 +18,16 @@
 //!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
-#[cfg(test)]
-mod accepted;
 mod check;
 mod checked;
 mod defaults;
-#[cfg(test)]
-mod golden;
 mod load;
 mod problem;
 mod public_key;
 mod raw;
 mod similar;
+#[cfg(test)]
+mod tests;
 
 pub use checked::*;
 pub use defaults::MAX_STATE_TOTAL;

@@ -209,6 +209,4 @@ impl<D: Dial> Client<D> {
 }
 
 #[cfg(test)]
-pub(super) mod peer;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

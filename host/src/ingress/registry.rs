@@ -272,6 +272,4 @@ fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
 }
 
 #[cfg(test)]
-mod restart;
-#[cfg(test)]
 mod tests;

@@ -37,11 +37,11 @@ mod memory;
 mod metrics;
 mod refusal;
 mod restore;
-#[cfg(test)]
-mod senseless;
 mod state;
 mod stats;
 mod store;
+#[cfg(test)]
+mod tests;
 mod text;
 mod ticker;
 mod trust;

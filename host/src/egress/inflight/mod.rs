@@ -261,6 +261,4 @@ impl Exchange {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

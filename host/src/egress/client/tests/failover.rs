@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::peer::{address, spec};
 use super::*;
 use crate::config::Protocol::{V5, V311};
 use crate::config::{Protocol, Upstream};
-use crate::egress::client::peer::{address, spec};
 use crate::message::QoS;
 
 const FAILBACK: Duration = Duration::from_secs(60);

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::peer::spec;
 use super::*;
 use crate::config::Protocol::{V5, V311};
-use crate::egress::client::peer::spec;
 use crate::message::{Message, Properties, QoS};
 use crate::topic::TopicName;
 

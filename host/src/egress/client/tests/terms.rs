@@ -1,9 +1,9 @@
 //! What the server sets in CONNACK is kept.
 
+use super::peer::spec;
 use super::*;
 use crate::config::Protocol::{V5, V311};
 use crate::config::Upstream;
-use crate::egress::client::peer::spec;
 use crate::message::{Message, QoS};
 use crate::topic::TopicName;
 

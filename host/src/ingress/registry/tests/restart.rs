@@ -1,6 +1,5 @@
 //! A house that is killed and started again with what its journal held.
 
-use super::tests::{House, ending, house, house_on, later};
 use super::*;
 use crate::bindings::Inbound;
 use crate::config;

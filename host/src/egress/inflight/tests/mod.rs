@@ -1,5 +1,7 @@
 //! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
 
+mod model;
+
 use super::*;
 use crate::ingress::codec::Reason;
 use crate::spool::Confirmed;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const EXAMPLE: &str = include_str!("../../examples/gateway.toml");
+const EXAMPLE: &str = include_str!("../../../examples/gateway.toml");
 
 /// A folder in which the example's paths lead somewhere.
 fn folder() -> (tempfile::TempDir, PathBuf) {

@@ -1,3 +1,5 @@
+mod restart;
+
 use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
@@ -9,7 +11,7 @@ use crate::metrics::Counters;
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
-pub(super) struct House {
+struct House {
     pub registry: Arc<Registry>,
     pub dispatcher: Arc<Dispatcher>,
     /// Hears everything.
@@ -17,11 +19,11 @@ pub(super) struct House {
     pub limits: config::BrokerLimits,
 }
 
-pub(super) fn house() -> House {
+fn house() -> House {
     house_on(Spool::in_memory(0, Arc::default()))
 }
 
-pub(super) fn house_on(spool: Spool) -> House {
+fn house_on(spool: Spool) -> House {
     let counters = Arc::<Counters>::default();
     let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
     // Less than the mailbox holds.
@@ -97,7 +99,7 @@ impl House {
     }
 }
 
-pub(super) fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
+fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     let will = will_delay.map(|delay| {
         let message = Message::new(TopicName::parse("will").unwrap(), "gone", QoS::AtLeastOnce);
         Will { message, delay }
@@ -105,7 +107,7 @@ pub(super) fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
     Ending { will, session_expiry: Duration::from_secs(expiry) }
 }
 
-pub(super) fn later(seconds: u64) -> Instant {
+fn later(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 

@@ -26,7 +26,7 @@ use crate::plugin::Envelope;
 use crate::topic::TopicName;
 
 use super::file::ComponentFile;
-use super::{Component, Engine, LoadedPlugin, fixtures};
+use super::*;
 
 const FIXED: u64 = 0x7de5_a7e0;
 const SECONDS: u64 = 2;
