@@ -60,5 +60,5 @@ fn restore_state(config: &Config, chains: &[Chain], spool: &Spool, restored: &Re
     let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
     let orphans = plugin::restore(&stores, &restored.state);
     let changes = orphans.settle(&stores, state_limit(config));
-    spool.commit(Record { outputs: Vec::new(), changes, receipt: Receipt::none(), hold: Default::default() });
+    spool.commit(Record::changes(changes, Receipt::none()));
 }

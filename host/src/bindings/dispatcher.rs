@@ -67,6 +67,18 @@ pub(super) enum Leaving {
     Tick(Rung),
 }
 
+// === impl Inbound ===
+
+impl Inbound {
+    /// What nobody waits for with an ack: a message of the gateway's own.
+    pub fn internal(message: Message, origin: Arc<Origin>) -> Self {
+        let (arrived, receipt) = (Instant::now(), Receipt::none());
+        Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
+    }
+}
+
+// === impl Pending ===
+
 impl Pending {
     /// Bytes that it keeps in memory.
     pub fn weight(&self) -> usize {
@@ -182,7 +194,7 @@ impl Dispatcher {
             self.counters.unbound.increment();
             account.settle();
             let Kept { changes, parcels } = kept;
-            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold: held.record };
+            let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
         self.counters.chain_in.add(bindings.len() as u64);
@@ -263,7 +275,7 @@ impl Dispatcher {
         let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
         self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
-        let mut record = Record { changes, ..Record::default() };
+        let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
         for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
             remembered |= !changes.is_empty();

@@ -47,7 +47,7 @@ impl Dispatcher {
         self.counters.republished.increment();
         let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
         let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
+        Some(Inbound { arrived: cause.arrived, receipt, ..Inbound::internal(message, origin) })
     }
 
     /// See [`unfinished`].

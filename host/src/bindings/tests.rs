@@ -58,14 +58,7 @@ fn remembering(plugin: &LoadedPlugin) -> Chain {
 
 fn inbound(topic: &str, receipt: Receipt) -> Inbound {
     let message = Message::new(TopicName::parse(topic).unwrap(), "x", QoS::AtLeastOnce);
-    Inbound {
-        message,
-        origin: Arc::new(Origin::gateway(0)),
-        arrived: Instant::now(),
-        receipt,
-        changes: Vec::new(),
-        attempts: 0,
-    }
+    Inbound { receipt, ..Inbound::internal(message, Arc::new(Origin::gateway(0))) }
 }
 
 /// The next ack, for threads without a runtime.

@@ -9,7 +9,7 @@
 //! - There is no message for a dead letter when a tick fails: it is logged and counted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;
@@ -80,13 +80,10 @@ impl Dispatcher {
         self.counters.ticks.increment();
         self.report_ticks(binding, &ticked);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let (receipt, hold) = (Receipt::none(), smallvec![place]);
-        let mut record = Record { outputs: Vec::new(), changes: ticked.changes, receipt, hold };
+        let mut record = Record { hold: smallvec![place], ..Record::changes(ticked.changes, Receipt::none()) };
         let mut further = Vec::new();
         for message in ticked.messages {
-            let (origin, arrived) = (origin.clone(), Instant::now());
-            let mut inbound =
-                Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new(), attempts: 0 };
+            let mut inbound = Inbound::internal(message, origin.clone());
             let Settled { outputs, local, unroutable } =
                 settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);

@@ -62,15 +62,13 @@ impl Journal {
         if changes.is_empty() {
             return receipt.resolve();
         }
-        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
+        self.commit(Record::changes(changes, receipt), Vec::new());
     }
 
     /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
     pub fn deliver(&self, parcels: Vec<Parcel>) {
         for parcel in parcels {
-            let record =
-                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Default::default() };
-            self.commit(record, vec![parcel]);
+            self.commit(Record::default(), vec![parcel]);
         }
     }
 }

@@ -102,13 +102,7 @@ impl Ledger {
         }
         self.unplaced += outputs.len();
         self.unawaited += 1;
-        let outputs = outputs.collect();
-        self.incoming.push_back(Record {
-            outputs,
-            changes: Vec::new(),
-            receipt: Receipt::none(),
-            hold: Default::default(),
-        });
+        self.incoming.push_back(Record { outputs: outputs.collect(), ..Record::default() });
         self.news.stir();
     }
 

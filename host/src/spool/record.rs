@@ -76,6 +76,11 @@ pub enum Fate {
 // === impl Record ===
 
 impl Record {
+    /// Small state alone.
+    pub fn changes(changes: Vec<Change>, receipt: Receipt) -> Self {
+        Self { changes, receipt, ..Self::default() }
+    }
+
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)

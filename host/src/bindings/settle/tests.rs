@@ -1,10 +1,7 @@
-use std::time::Instant;
-
 use super::*;
 use crate::config::FaultPolicy;
 use crate::message::{Origin, QoS};
 use crate::plugin::FailureKind;
-use crate::spool::Receipt;
 use crate::topic::TopicFilter;
 
 fn name(text: &str) -> TopicName {
@@ -14,7 +11,7 @@ fn name(text: &str) -> TopicName {
 fn inbound(client: &str) -> Inbound {
     let message = Message { retain: true, ..Message::new(name("sensors/7"), "21.5", QoS::ExactlyOnce) };
     let origin = Arc::new(Origin { client: client.into(), arrived_ms: 1_000, hops: 0 });
-    Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
+    Inbound::internal(message, origin)
 }
 
 fn to(target: Target, topic: &str) -> Destination {

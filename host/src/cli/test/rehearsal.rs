@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
@@ -15,7 +15,6 @@ use crate::message::{Message, Origin};
 use crate::metrics::Counters;
 use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
-use crate::spool::Receipt;
 
 pub struct Rehearsal<'a> {
     config: &'a Config,
@@ -202,7 +201,7 @@ impl<'a> Rehearsal<'a> {
 
     fn inbound(&self, message: Message, hops: u8) -> Inbound {
         let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops });
-        Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
+        Inbound::internal(message, origin)
     }
 }
 

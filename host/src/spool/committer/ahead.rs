@@ -79,7 +79,7 @@ mod tests {
     }
 
     fn small(changes: &[Change]) -> Record {
-        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: Default::default() }
+        Record::changes(changes.to_vec(), Receipt::none())
     }
 
     fn with_message(changes: &[Change]) -> Record {

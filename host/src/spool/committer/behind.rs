@@ -80,7 +80,7 @@ mod tests {
     use crate::topic::TopicName;
 
     fn changes(changes: &[Change]) -> Record {
-        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: Default::default() }
+        Record::changes(changes.to_vec(), Receipt::none())
     }
 
     fn message(of: &[Change]) -> Record {

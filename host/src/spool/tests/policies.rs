@@ -90,7 +90,7 @@ fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_wai
 
 fn change(bench: &Bench, ticket: u64, change: Change) {
     let receipt = Receipt::new(ticket, bench.acks.clone());
-    bench.spool.commit(Record { outputs: vec![], changes: vec![change], receipt, hold: Default::default() });
+    bench.spool.commit(Record::changes(vec![change], receipt));
 }
 
 fn received(packet_id: u16) -> Key {

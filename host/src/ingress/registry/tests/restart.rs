@@ -43,14 +43,7 @@ impl House {
 
     fn publish(&self, message: Message) {
         let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0 });
-        self.accept(Inbound {
-            message,
-            origin,
-            arrived: Instant::now(),
-            receipt: Receipt::none(),
-            changes: vec![],
-            attempts: 0,
-        });
+        self.accept(Inbound::internal(message, origin));
     }
 
     fn accept(&self, inbound: Inbound) {
@@ -68,7 +61,7 @@ impl House {
                 Action::Accept { message, receipt, identity } => {
                     let origin = Arc::new(Origin { client: device.session.client().clone(), arrived_ms: 0, hops: 0 });
                     let changes = identity.into_iter().collect();
-                    self.accept(Inbound { message, origin, arrived: Instant::now(), receipt, changes, attempts: 0 });
+                    self.accept(Inbound { receipt, changes, ..Inbound::internal(message, origin) });
                 }
                 Action::Store(change, receipt) => self.dispatcher.journal().change(vec![change], receipt),
                 other => panic!("{other:?}"),
