@@ -13,7 +13,7 @@ use super::gather::{Gather, Gathered, Input};
 use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places, kib};
-use super::settle::{Settled, settle};
+use super::route::{Inbound, Routed, route};
 use super::table::{Binding, Table};
 use super::ticks::Rung;
 use crate::base::rate_limit::RateLimit;
@@ -24,19 +24,6 @@ use crate::message::{Message, Origin, QoS};
 use crate::metrics::Counters;
 use crate::spool::{Change, Output, Receipt, Record, Spool};
 use crate::topic::NameError;
-
-/// A message that a device or the gateway published, and the ack that waits for it.
-#[derive(Debug)]
-pub struct Inbound {
-    pub message: Message,
-    pub origin: Arc<Origin>,
-    pub arrived: Instant,
-    pub receipt: Receipt,
-    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
-    pub changes: Vec<Change>,
-    /// How often plugins have failed on it before: it was a dead letter.
-    pub attempts: u32,
-}
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
@@ -65,16 +52,6 @@ pub struct Dispatcher {
 pub(super) enum Leaving {
     Input(Box<Gathered>),
     Tick(Rung),
-}
-
-// === impl Inbound ===
-
-impl Inbound {
-    /// What nobody waits for with an ack: a message of the gateway's own.
-    pub fn internal(message: Message, origin: Arc<Origin>) -> Self {
-        let (arrived, receipt) = (Instant::now(), Receipt::none());
-        Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
-    }
 }
 
 // === impl Pending ===
@@ -283,8 +260,8 @@ impl Dispatcher {
             let Some(binding) = self.table.get(*index) else { continue };
             self.report(binding, &inbound, &outcome);
             record.outputs.extend(self.letter(binding, &inbound, &outcome));
-            let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            let Settled { mut outputs, local, unroutable } = settled;
+            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
+            let Routed { mut outputs, local, unroutable } = routed;
             self.complain(binding, &inbound, unroutable);
             // As usual it is the first and only one, and takes no memory of its own.
             if record.outputs.is_empty() {

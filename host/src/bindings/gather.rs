@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::{SmallVec, smallvec};
 
 use super::account::Account;
-use super::dispatcher::Inbound;
 use super::order::Ticket;
 use super::places::Held;
+use super::route::Inbound;
 use crate::bus::Kept;
 use crate::chain::Done;
 

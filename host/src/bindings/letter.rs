@@ -1,6 +1,6 @@
 //! What a failure leaves in the archive.
 
-use super::dispatcher::Inbound;
+use super::route::Inbound;
 use super::table::Binding;
 use crate::base::clock;
 use crate::chain::Failure;

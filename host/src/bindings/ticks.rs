@@ -16,8 +16,8 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatcher::{Dispatcher, Inbound, Leaving};
-use super::settle::{Settled, settle_tick};
+use super::dispatcher::{Dispatcher, Leaving};
+use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
 use crate::chain::{Tick, Ticked};
 use crate::message::{Origin, QoS};
@@ -84,8 +84,8 @@ impl Dispatcher {
         let mut further = Vec::new();
         for message in ticked.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
-            let Settled { outputs, local, unroutable } =
-                settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
+            let Routed { outputs, local, unroutable } =
+                route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
             further.extend(local.into_iter().filter_map(|message| self.further(message, &mut inbound)));

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::dispatcher::Inbound;
+use super::route::Inbound;
 use crate::base::clock::since_unix_ms;
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError};

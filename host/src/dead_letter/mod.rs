@@ -1,7 +1,7 @@
 //! Dead letters: what a plugin failed on, kept until somebody has looked at it.
 //!
 //! ```text
-//!  settle ── one record with everything else that the input caused ──▶ spool, line `$dead-letters`
+//!  route ─── one record with everything else that the input caused ──▶ spool, line `$dead-letters`
 //!                                                                        │
 //!       operator ── requeue, purge ──▶ archive ◀── append, sync ── archivist
 //!                                        │                             ▲

@@ -15,7 +15,7 @@ use super::log::Location;
 use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
-use super::{Entry, Fate, Output, Position, Receipt, Record};
+use super::{Entry, Fate, Output, Position, Record};
 use crate::config::{self, Qos0};
 use crate::metrics::Counters;
 

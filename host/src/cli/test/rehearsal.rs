@@ -1,4 +1,4 @@
-//! A message on its way through the bindings, without sockets and threads: the chains and the settling are the gateway's own.
+//! A message on its way through the bindings, without sockets and threads: the table, the chains and the routing are the gateway's own.
 //!
 //! What a binding republishes locally meets the bindings again, one hop further, as it would in the gateway. Plugins keep
 //! their state from one message to the next, and the order is that of the input. Time stands still but for [`Rehearsal::wait`].
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::unix_ms;
-use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
+use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
 use crate::chain::{Chain, Outcome};
 use crate::config::{Binding, Config, FaultPolicy};
 use crate::message::{Message, Origin};
@@ -18,6 +18,7 @@ use crate::setup::{self, Refusals};
 
 pub struct Rehearsal<'a> {
     config: &'a Config,
+    table: Table,
     /// One for each binding; none where it has no plugins.
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
@@ -70,8 +71,10 @@ impl<'a> Rehearsal<'a> {
         let chain = |binding: &Binding| if binding.plugins.is_empty() { None } else { chains.next() };
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
+        let table = Table::new(config.bindings.iter().map(|spec| bindings::Binding::new(spec.clone(), None)).collect());
         Ok(Self {
             ticked,
+            table,
             config,
             chains,
             client: client.into(),
@@ -82,7 +85,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
-        self.follow(VecDeque::from([(message, 0)]))
+        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0 });
+        self.follow(VecDeque::from([Some(Inbound::internal(message, origin))]))
     }
 
     /// Lets time pass: bindings tick as often as they would, in the order of time.
@@ -123,46 +127,47 @@ impl<'a> Rehearsal<'a> {
         });
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
-            let made = Inbound { origin: Arc::new(Origin::gateway(now_ms)), ..self.inbound(message, 0) };
-            let sent = self.sent(settle_tick(&self.config.gateway.id, binding, &made, &self.counters));
-            let step = Step { binding: Some(binding.name.clone()), verdict: Verdict::Ticked, sent };
-            let local = locals(&step, 0);
-            steps.push(step);
+            let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
+            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
+            let local = further(&routed, &mut made).collect();
+            let sent = self.sent(routed);
+            steps.push(Step { binding: Some(binding.name.clone()), verdict: Verdict::Ticked, sent });
             steps.extend(self.follow(local));
         }
         steps
     }
 
-    fn follow(&mut self, mut waiting: VecDeque<(Message, u8)>) -> Vec<Step> {
+    /// None is a message that was republished too often.
+    fn follow(&mut self, mut waiting: VecDeque<Option<Inbound>>) -> Vec<Step> {
+        let config: &'a Config = self.config;
         let mut steps = Vec::new();
-        while let Some((message, hops)) = waiting.pop_front() {
-            if hops > MAX_HOPS {
+        while let Some(next) = waiting.pop_front() {
+            let Some(mut inbound) = next else {
                 steps.push(Step { binding: None, verdict: Verdict::Looped, sent: Vec::new() });
                 continue;
-            }
-            let inbound = self.inbound(message, hops);
-            let bindings: Vec<_> = self.matching(&inbound.message).collect();
-            if bindings.is_empty() && hops == 0 {
+            };
+            let matching = self.table.matching(&inbound.message.topic);
+            if matching.is_empty() && inbound.origin.hops == 0 {
                 steps.push(Step { binding: None, verdict: Verdict::Unbound, sent: Vec::new() });
             }
-            for (index, binding) in bindings {
-                let step = self.step(index, binding, &inbound);
-                waiting.extend(locals(&step, hops));
-                steps.push(step);
+            for index in matching.iter().copied() {
+                let Some(binding) = config.bindings.get(index) else { continue };
+                let (verdict, routed) = self.step(index, binding, &inbound);
+                waiting.extend(further(&routed, &mut inbound));
+                steps.push(Step { binding: Some(binding.name.clone()), verdict, sent: self.sent(routed) });
             }
         }
         steps
     }
 
-    fn step(&mut self, index: usize, binding: &Binding, inbound: &Inbound) -> Step {
+    fn step(&mut self, index: usize, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
         let outcome = self.run(index, inbound);
         let verdict = match &outcome {
             Outcome::Outputs(_) => Verdict::Forwarded,
             Outcome::Filtered => Verdict::Filtered,
             Outcome::Failed(failure) => Verdict::Failed(failure.to_string()),
         };
-        let settled = settle(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
-        Step { binding: Some(binding.name.clone()), verdict, sent: self.sent(settled) }
+        (verdict, route(&self.config.gateway.id, binding, inbound, outcome, &self.counters))
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
@@ -176,7 +181,7 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn sent(&self, Settled { outputs, local, unroutable }: Settled) -> Vec<Sent> {
+    fn sent(&self, Routed { outputs, local, unroutable }: Routed) -> Vec<Sent> {
         if let Some(error) = unroutable {
             tracing::warn!("an output is dropped, no topic for it: {error}");
         }
@@ -184,33 +189,20 @@ impl<'a> Rehearsal<'a> {
         let outputs = outputs
             .into_iter()
             .map(|output| Sent { to: format!("upstream {}", upstream(output.upstream)), message: output.message });
-        let local = local.into_iter().map(|Republish(message)| Sent { to: LOCAL.to_owned(), message });
+        let local = local.into_iter().map(|message| Sent { to: LOCAL.to_owned(), message });
         outputs.chain(local).collect()
-    }
-
-    /// In file order.
-    fn matching(&self, message: &Message) -> impl Iterator<Item = (usize, &'a Binding)> {
-        let config: &'a Config = self.config;
-        let matches = |binding: &Binding| binding.filters.iter().any(|filter| filter.matches(&message.topic));
-        config.bindings.iter().enumerate().filter(move |(_, binding)| matches(binding))
     }
 
     fn now_ms(&self) -> u64 {
         self.started_ms.saturating_add(u64::try_from(self.passed.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn inbound(&self, message: Message, hops: u8) -> Inbound {
-        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops });
-        Inbound::internal(message, origin)
     }
 }
 
 const LOCAL: &str = "local";
 
 /// What meets the bindings again.
-fn locals(step: &Step, hops: u8) -> VecDeque<(Message, u8)> {
-    let local = step.sent.iter().filter(|sent| sent.to == LOCAL);
-    local.map(|sent| (sent.message.clone(), hops + 1)).collect()
+fn further(routed: &Routed, cause: &mut Inbound) -> impl Iterator<Item = Option<Inbound>> {
+    routed.local.iter().map(|message| cause.further(message.clone()))
 }
 
 #[cfg(test)]

@@ -1,81 +1,115 @@
-//! What an outcome means: destinations for what came out, the binding's `on_error` for what failed.
+//! What an outcome means: destinations for what came out, the binding's `on_error` for what failed, one hop further for what is
+//! local. Pure, but that it counts: the dispatcher, the clock and `tidegate test` share it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use super::dispatcher::Inbound;
+use super::MAX_HOPS;
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
-use crate::message::{Message, Properties};
+use crate::message::{Message, Origin, Properties};
 use crate::metrics::Counters;
-use crate::spool::Output;
+use crate::spool::{Change, Output, Receipt};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
-/// A message for the local bus, one hop further.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Republish(pub Message);
+/// A message that a device or the gateway published, and the ack that waits for it.
+#[derive(Debug)]
+pub struct Inbound {
+    pub message: Message,
+    pub origin: Arc<Origin>,
+    pub arrived: Instant,
+    pub receipt: Receipt,
+    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
+    pub changes: Vec<Change>,
+    /// How often plugins have failed on it before: it was a dead letter.
+    pub attempts: u32,
+}
 
 #[derive(Debug, Default)]
-pub struct Settled {
+pub struct Routed {
     pub outputs: Vec<Output>,
-    pub local: Vec<Republish>,
+    /// For the local bus, one hop further.
+    pub local: Vec<Message>,
     /// Why an output has no topic to go to, when one has none: it is dropped and counted.
     pub unroutable: Option<NameError>,
 }
 
-/// Pure but for the counters.
-pub fn settle(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Settled {
-    let room = Room { gateway, binding, inbound, counters };
-    match outcome {
-        Outcome::Outputs(messages) => {
-            counters.chained.increment();
-            counters.chain_out.add(messages.len() as u64);
-            room.route(messages)
-        }
-        Outcome::Filtered => {
-            counters.filtered.increment();
-            Settled::default()
-        }
-        Outcome::Failed(failure) => {
-            counters.failed.increment();
-            room.fail(&failure)
-        }
-    }
-}
-
-/// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
-pub fn settle_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Settled {
-    counters.ticked.increment();
-    counters.chain_out.increment();
-    Room { gateway, binding, inbound: made, counters }.route(vec![made.message.clone()])
-}
-
 /// What every step needs.
-struct Room<'a> {
+struct Router<'a> {
     gateway: &'a str,
     binding: &'a Binding,
     inbound: &'a Inbound,
     counters: &'a Counters,
 }
 
-impl Room<'_> {
-    fn route(&self, messages: Vec<Message>) -> Settled {
-        let mut settled = Settled::default();
-        let routes = messages.len() * self.binding.to.len();
-        self.counters.copies.add(routes.saturating_sub(1) as u64);
-        let Some((last, others)) = self.binding.to.split_last() else { return settled };
-        for message in messages {
-            for destination in others {
-                self.route_one(message.clone(), destination, &mut settled);
-            }
-            self.route_one(message, last, &mut settled);
+pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Routed {
+    let router = Router { gateway, binding, inbound, counters };
+    match outcome {
+        Outcome::Outputs(messages) => {
+            counters.chained.increment();
+            counters.chain_out.add(messages.len() as u64);
+            router.route(messages)
         }
-        settled
+        Outcome::Filtered => {
+            counters.filtered.increment();
+            Routed::default()
+        }
+        Outcome::Failed(failure) => {
+            counters.failed.increment();
+            router.fail(&failure)
+        }
+    }
+}
+
+/// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
+pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Routed {
+    counters.ticked.increment();
+    counters.chain_out.increment();
+    Router { gateway, binding, inbound: made, counters }.route(vec![made.message.clone()])
+}
+
+// === impl Inbound ===
+
+impl Inbound {
+    /// What nobody waits for with an ack: a message of the gateway's own.
+    pub fn internal(message: Message, origin: Arc<Origin>) -> Self {
+        let (arrived, receipt) = (Instant::now(), Receipt::none());
+        Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
     }
 
-    fn route_one(&self, message: Message, destination: &Destination, settled: &mut Settled) {
+    /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. `None` after too many hops.
+    pub fn further(&mut self, message: Message) -> Option<Self> {
+        let hops = self.origin.hops.saturating_add(1);
+        if hops > MAX_HOPS {
+            return None;
+        }
+        let origin = Arc::new(Origin { hops, ..(*self.origin).clone() });
+        let receipt = self.receipt.split();
+        Some(Self { arrived: self.arrived, receipt, ..Self::internal(message, origin) })
+    }
+}
+
+// === impl Router ===
+
+impl Router<'_> {
+    fn route(&self, messages: Vec<Message>) -> Routed {
+        let mut routed = Routed::default();
+        let routes = messages.len() * self.binding.to.len();
+        self.counters.copies.add(routes.saturating_sub(1) as u64);
+        let Some((last, others)) = self.binding.to.split_last() else { return routed };
+        for message in messages {
+            for destination in others {
+                self.route_one(message.clone(), destination, &mut routed);
+            }
+            self.route_one(message, last, &mut routed);
+        }
+        routed
+    }
+
+    fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) {
         let topic = match self.render(&destination.topic, &message.topic) {
             Ok(topic) => topic,
-            Err(error) => return settled.unroutable = Some(error),
+            Err(error) => return routed.unroutable = Some(error),
         };
         let message = Message {
             topic,
@@ -85,35 +119,35 @@ impl Room<'_> {
         };
         match destination.target {
             Target::Upstream(upstream) => {
-                settled.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
+                routed.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
             }
             Target::Local => {
                 self.counters.to_local.increment();
-                settled.local.push(Republish(message));
+                routed.local.push(message);
             }
         }
     }
 
-    fn fail(&self, failure: &Failure) -> Settled {
+    fn fail(&self, failure: &Failure) -> Routed {
         match &self.binding.on_error {
             OnError::Drop => {
                 self.counters.failed_dropped.increment();
-                Settled::default()
+                Routed::default()
             }
             OnError::Pass => {
                 self.counters.failed_passed.increment();
                 self.route(vec![self.inbound.message.clone()])
             }
             OnError::DeadLetter { topic } => {
-                let mut settled = Settled::default();
+                let mut routed = Routed::default();
                 match self.render(topic, &self.inbound.message.topic) {
                     Ok(topic) => {
                         self.counters.dead_lettered.increment();
-                        settled.local.push(Republish(self.dead_letter(topic, failure)));
+                        routed.local.push(self.dead_letter(topic, failure));
                     }
-                    Err(error) => settled.unroutable = Some(error),
+                    Err(error) => routed.unroutable = Some(error),
                 }
-                settled
+                routed
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::config::FaultPolicy;
-use crate::message::{Origin, QoS};
+use crate::message::QoS;
 use crate::plugin::FailureKind;
 use crate::topic::TopicFilter;
 
@@ -23,10 +23,10 @@ fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
 }
 
-fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Settled, Counters) {
+fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counters) {
     let counters = Counters::default();
-    let settled = settle("gw1", binding, &inbound(client), outcome, &counters);
-    (settled, counters)
+    let routed = route("gw1", binding, &inbound(client), outcome, &counters);
+    (routed, counters)
 }
 
 fn failure() -> Outcome {
@@ -34,8 +34,8 @@ fn failure() -> Outcome {
     Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
 }
 
-fn upstream_topics(settled: &Settled) -> Vec<&str> {
-    settled.outputs.iter().map(|output| output.message.topic.as_str()).collect()
+fn upstream_topics(routed: &Routed) -> Vec<&str> {
+    routed.outputs.iter().map(|output| output.message.topic.as_str()).collect()
 }
 
 #[test]
@@ -45,8 +45,8 @@ fn each_output_goes_to_each_destination_in_order() {
         vec![to(Target::Upstream(0), "plants/{gateway}/{topic}"), to(Target::Upstream(1), "{topic}")],
     );
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
-    let (settled, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
-    assert_eq!(upstream_topics(&settled), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
+    let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
+    assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
     assert_eq!((counters.chained.get(), counters.chain_out.get()), (1, 2));
 }
 
@@ -54,16 +54,16 @@ fn each_output_goes_to_each_destination_in_order() {
 fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
     let plain = to(Target::Upstream(0), "{topic}");
     let changed = Destination { qos: Some(QoS::AtMostOnce), retain: Some(false), ..plain.clone() };
-    let (settled, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
-    let kept: Vec<_> = settled.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
+    let (routed, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
+    let kept: Vec<_> = routed.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
     assert_eq!(kept, [(QoS::ExactlyOnce, true), (QoS::AtMostOnce, false)]);
 }
 
 #[test]
 fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
     let topic = Template::parse("$tidegate/dead-letter/{binding}").unwrap();
-    let (settled, counters) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
-    let [Republish(letter)] = &settled.local[..] else { panic!("{settled:?}") };
+    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
+    let [letter] = &routed.local[..] else { panic!("{routed:?}") };
     assert_eq!(letter.topic.as_str(), "$tidegate/dead-letter/temp");
     assert_eq!((&letter.payload[..], letter.qos, letter.retain), (&b"21.5"[..], QoS::ExactlyOnce, false));
     let user = &letter.properties.as_ref().unwrap().user;
@@ -77,8 +77,8 @@ fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
 #[test]
 fn an_output_without_a_valid_topic_is_dropped_and_counted() {
     let binding = binding(OnError::Pass, vec![to(Target::Upstream(0), "by/{client}")]);
-    let (settled, counters) = run(&binding, "dev/+", failure());
-    assert_eq!((settled.outputs.len(), counters.unroutable.get()), (0, 1));
+    let (routed, counters) = run(&binding, "dev/+", failure());
+    assert_eq!((routed.outputs.len(), counters.unroutable.get()), (0, 1));
 }
 
 #[test]
