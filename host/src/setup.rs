@@ -76,7 +76,7 @@ fn load_plugins(
 fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mut Vec<String>) -> Vec<Chain> {
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
     let chain = |binding: &crate::config::Binding| {
-        let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
+        let of_binding = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)?.clone());
         Chain::load(&binding.name, &of_binding.collect::<Vec<_>>(), &binding.faults)
     };
     with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()

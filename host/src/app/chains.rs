@@ -29,7 +29,7 @@ impl Chains {
         let mut lanes = lanes.into_iter();
         let with_lane = |spec: &config::Binding| {
             let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
-            let of_binding = spec.plugins.iter().filter_map(|index| setup.plugins.get(*index));
+            let of_binding = spec.plugins.iter().filter_map(|plugin| plugin.of(&setup.plugins));
             let digest =
                 |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
             Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())

@@ -49,8 +49,8 @@ impl Ingress {
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let limits = config.broker.limits.clone();
         let registry = sessions(&limits, &bus, &dispatcher, restored);
-        for interval in dispatcher.intervals() {
-            tasks.spawn(ticks::run(dispatcher.clone(), interval, unix_ms, stop.clone()));
+        for (binding, every) in dispatcher.intervals() {
+            tasks.spawn(ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone()));
         }
         let context = Arc::new(Context {
             limits,

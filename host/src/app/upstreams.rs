@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::storage::Storage;
 use crate::bindings::{Archivist, Dispatcher};
-use crate::config::Config;
+use crate::config::{Config, UpstreamId};
 use crate::egress::{self, Prepared, UpstreamStatus};
 use crate::metrics::Counters;
 use crate::spool::Spool;
@@ -35,13 +35,13 @@ impl Upstreams {
         let stop = CancellationToken::new();
         let (mut senders, mut statuses) = (Vec::new(), Vec::new());
         for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
-            let queue = storage.spool.queue(index);
+            let queue = storage.spool.queue(UpstreamId(index));
             let (sender, status) = egress::start(prepared, queue, counters.clone(), stop.clone());
             senders.push(sender);
             statuses.push((spec.name.clone(), status));
         }
         // The spool was opened with this line, so that there is one; a queue without a line has nothing to read.
-        let queue = storage.spool.queue(storage.spool.dead_letters().unwrap_or(usize::MAX));
+        let queue = storage.spool.queue(storage.spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
         let archivist = Archivist::new(storage.archive.clone(), queue, dispatcher.clone(), counters.clone());
         let archivist = tokio::spawn(archivist.run(stop.clone()));
         Self { senders, statuses, archivist, stop }

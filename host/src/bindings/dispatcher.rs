@@ -19,7 +19,7 @@ use super::ticks::Rung;
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
-use crate::config::OnError;
+use crate::config::{BindingId, OnError};
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::Counters;
 use crate::spool::{Change, Output, Receipt, Record, Spool};
@@ -30,7 +30,7 @@ use crate::topic::NameError;
 pub struct Pending {
     inbound: Inbound,
     kept: Kept,
-    bindings: Arc<[usize]>,
+    bindings: Arc<[BindingId]>,
     account: Account,
 }
 
@@ -138,9 +138,9 @@ impl Dispatcher {
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
     pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
-        let index = self.table.iter().position(|one| one.spec.name == binding)?;
+        let id = self.table.find(binding)?;
         let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [index].into(), account })
+        Some(Pending { inbound, kept, bindings: [id].into(), account })
     }
 
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
@@ -156,7 +156,7 @@ impl Dispatcher {
     }
 
     fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
-        pending.bindings.iter().filter_map(|index| self.table.get(*index))
+        pending.bindings.iter().filter_map(|id| self.table.get(*id))
     }
 
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
@@ -184,9 +184,9 @@ impl Dispatcher {
     }
 
     /// Of the lanes that remember.
-    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
-        let remembers = |index: &usize| {
-            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+    fn lines(&self, bindings: &[BindingId]) -> Vec<BindingId> {
+        let remembers = |id: &BindingId| {
+            let lane = self.table.get(*id).and_then(|binding| binding.lane.as_ref());
             lane.is_some_and(Lane::is_stateful)
         };
         bindings.iter().copied().filter(remembers).collect()
@@ -195,12 +195,12 @@ impl Dispatcher {
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         let bindings = input.bindings.clone();
-        if let [index] = *bindings {
-            return self.push_alone(index, message, origin, input);
+        if let [id] = *bindings {
+            return self.push_alone(id, message, origin, input);
         }
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
-            let lane = |index: &usize| self.table.get(*index).map(|binding| binding.lane.as_ref());
+            let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
             bindings.iter().map(lane).enumerate().filter_map(|(slot, lane)| Some((slot, lane?)))
         };
         // Those without a lane are done at once, and before the others: were one of them the last outcome, it would leave here, where
@@ -217,8 +217,8 @@ impl Dispatcher {
     }
 
     /// One binding, as usual: nothing is to be gathered.
-    fn push_alone(self: &Arc<Self>, index: usize, message: Message, origin: Arc<Origin>, input: Input) {
-        let Some(binding) = self.table.get(index) else { return };
+    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Input) {
+        let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
             return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
@@ -254,10 +254,10 @@ impl Dispatcher {
         let Kept { changes, parcels } = kept;
         let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
-        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+        for (id, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
-            let Some(binding) = self.table.get(*index) else { continue };
+            let Some(binding) = self.table.get(*id) else { continue };
             self.report(binding, &inbound, &outcome);
             record.outputs.extend(self.letter(binding, &inbound, &outcome));
             let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);

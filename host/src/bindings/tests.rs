@@ -9,7 +9,7 @@ use super::*;
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::fixtures::stage;
 use crate::chain::{Chain, Workers};
-use crate::config::{self, FaultPolicy, OnError};
+use crate::config::{self, BindingId, FaultPolicy, OnError, PluginId};
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::Counters;
 use crate::plugin::fixtures::counting;
@@ -44,7 +44,7 @@ fn spec(filter: &str) -> config::Binding {
     config::Binding {
         name: filter.into(),
         filters,
-        plugins: vec![0],
+        plugins: vec![PluginId(0)],
         tick,
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
@@ -139,8 +139,8 @@ fn a_lane_without_memory_waits_for_nobody() {
 async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_not_made_up_for() {
     let house = house(vec![("t", remembering(&counting("{}")))]);
     let (stop, every) = (CancellationToken::new(), Duration::from_secs(10));
-    assert_eq!(house.dispatcher.intervals(), [(0, every)]);
-    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), (0, every), || 7, stop.clone()));
+    assert_eq!(house.dispatcher.intervals(), [(BindingId(0), every)]);
+    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), BindingId(0), every, || 7, stop.clone()));
     tokio::task::yield_now().await;
     // One that comes before the last has finished is skipped: how many that are is for the scheduler of this machine.
     let due = || house.counters.ticks.get() + house.counters.ticks_skipped.get();
@@ -152,6 +152,6 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     }
     stop.cancel();
     clock.await.unwrap();
-    until("what they made", || house.counters.chain_out.get() == house.counters.ticks.get());
+    until("what they made", || house.counters.chain_outputs.get() == house.counters.ticks.get());
     assert!(house.counters.ticks.get() > 0);
 }

@@ -20,12 +20,13 @@ use super::dispatcher::{Dispatcher, Leaving};
 use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
 use crate::chain::{Tick, Ticked};
+use crate::config::BindingId;
 use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
 
 /// A tick that its chain has answered.
 pub(super) struct Rung {
-    binding: usize,
+    binding: BindingId,
     now_ms: u64,
     ticked: Ticked,
     place: OwnedSemaphorePermit,
@@ -34,7 +35,8 @@ pub(super) struct Rung {
 /// Ticks for one binding until `stop`. `clock` gives milliseconds since the Unix epoch.
 pub async fn run(
     dispatcher: Arc<Dispatcher>,
-    (binding, every): (usize, Duration),
+    binding: BindingId,
+    every: Duration,
     clock: fn() -> u64,
     stop: CancellationToken,
 ) {
@@ -49,13 +51,13 @@ pub async fn run(
 
 impl Dispatcher {
     /// The bindings that tick, and how often.
-    pub fn intervals(&self) -> Vec<(usize, Duration)> {
-        self.table.iter().enumerate().filter_map(|(index, binding)| Some((index, binding.spec.tick?))).collect()
+    pub fn intervals(&self) -> Vec<(BindingId, Duration)> {
+        self.table.iter().filter_map(|(id, binding)| Some((id, binding.spec.tick?))).collect()
     }
 
     /// Calls the clocks of one binding, unless they have not finished their last turn.
-    pub fn tick(self: &Arc<Self>, index: usize, now_ms: u64) {
-        let Some(binding) = self.table.get(index) else { return };
+    pub fn tick(self: &Arc<Self>, id: BindingId, now_ms: u64) {
+        let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else { return };
         let Ok(place) = binding.tick_place() else {
             self.counters.ticks_skipped.increment();
@@ -63,12 +65,12 @@ impl Dispatcher {
         };
         let dispatcher = self.clone();
         if !lane.is_stateful() {
-            let done = move |ticked| dispatcher.rung(Rung { binding: index, now_ms, ticked, place });
+            let done = move |ticked| dispatcher.rung(Rung { binding: id, now_ms, ticked, place });
             return lane.tick(Tick { now_ms, done: Box::new(done) });
         }
-        self.order.enter(vec![index], |ticket| {
+        self.order.enter(vec![id], |ticket| {
             let done = move |ticked| {
-                let rung = Rung { binding: index, now_ms, ticked, place };
+                let rung = Rung { binding: id, now_ms, ticked, place };
                 dispatcher.order.complete(ticket, Leaving::Tick(rung), |outcome| dispatcher.leave(outcome));
             };
             lane.tick(Tick { now_ms, done: Box::new(done) });

@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Parcel;
+use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
@@ -37,7 +38,7 @@ impl Journal {
     }
 
     /// The line of dead letters, when the spool has one.
-    pub fn dead_letters(&self) -> Option<usize> {
+    pub fn dead_letters(&self) -> Option<UpstreamId> {
         self.spool.dead_letters()
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::ids::{PluginId, UpstreamId};
 use super::problem::Problems;
 use super::public_key::PublicKey;
 use crate::message::QoS;
@@ -263,8 +264,8 @@ pub struct Grants {
 pub struct Binding {
     pub name: String,
     pub filters: Vec<TopicFilter>,
-    /// Indices into `Config::plugins`, in order; may be empty.
-    pub plugins: Vec<usize>,
+    /// In order; may be empty.
+    pub plugins: Vec<PluginId>,
     /// How often its plugins with a clock are called.
     pub tick: Option<Duration>,
     pub on_error: OnError,
@@ -319,8 +320,7 @@ pub struct Destination {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// Index into `Config::upstreams`.
-    Upstream(usize),
+    Upstream(UpstreamId),
     /// The embedded broker itself; bindings match the message again, one hop further.
     Local,
 }

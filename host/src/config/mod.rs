@@ -21,6 +21,7 @@
 mod check;
 mod checked;
 mod defaults;
+mod ids;
 mod load;
 mod problem;
 mod public_key;
@@ -31,6 +32,7 @@ mod tests;
 
 pub use checked::*;
 pub use defaults::MAX_STATE_TOTAL;
+pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{KeyId, PublicKey};

@@ -12,6 +12,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 
+use crate::config::UpstreamId;
 use crate::message::{Message, QoS};
 use crate::spool::{Output, decode_message, encode_message};
 use crate::topic::{NameError, TopicName};
@@ -74,7 +75,7 @@ impl Letter {
     }
 
     /// What goes into the record of its input. QoS 1, whatever the QoS of the original: a letter is kept or it is none.
-    pub fn output(&self, line: usize, arrived: Instant) -> Result<Output, NameError> {
+    pub fn output(&self, line: UpstreamId, arrived: Instant) -> Result<Output, NameError> {
         let message = Message::new(TopicName::parse(TOPIC)?, self.encode(), QoS::AtLeastOnce);
         Ok(Output { upstream: line, message, arrived })
     }

@@ -16,7 +16,7 @@ pub fn state_limit(config: &Config) -> usize {
 
 pub fn refusals(config: &Config, plugins: &[LoadedPlugin], chains: &[Chain]) -> Vec<String> {
     let of_binding = |binding: &Binding| -> Vec<String> {
-        let plugins: Vec<_> = binding.plugins.iter().filter_map(|index| plugins.get(*index)).collect();
+        let plugins: Vec<_> = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)).collect();
         no_clock(binding, &plugins).into_iter().chain(twice(binding, &plugins)).collect()
     };
     config.bindings.iter().flat_map(of_binding).chain(too_much(config, chains)).collect()

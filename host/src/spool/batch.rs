@@ -111,7 +111,7 @@ impl Batch {
         self.body(INPUT, |out| {
             let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
             let numbered = kept.filter_map(|output| {
-                let (name, next) = (names.get(output.upstream)?, next.get_mut(output.upstream)?);
+                let (name, next) = (names.get(output.upstream.0)?, next.get_mut(output.upstream.0)?);
                 *next += 1;
                 Some((name, *next - 1, output))
             });

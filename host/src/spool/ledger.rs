@@ -16,7 +16,7 @@ use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
 use super::{Entry, Fate, Output, Position, Record};
-use crate::config::{self, Qos0};
+use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
 
 pub(super) struct Ledger {
@@ -67,7 +67,7 @@ impl Ledger {
 
     /// Gives the record back when it has nothing for the log: it is as safe as it will ever be.
     pub fn commit(&mut self, mut record: Record) -> Option<Record> {
-        if record.outputs.iter().any(|output| self.lines.get(output.upstream).is_none_or(|line| line.is_orphan)) {
+        if record.outputs.iter().any(|output| output.upstream.of(&self.lines).is_none_or(|line| line.is_orphan)) {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
@@ -122,7 +122,7 @@ impl Ledger {
     /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
-        let Output { upstream, message, arrived } = output;
+        let Output { upstream: UpstreamId(upstream), message, arrived } = output;
         if let Some(line) = self.lines.get_mut(upstream) {
             line.place(Entry { position: Position::of(number), message, arrived }, at);
             self.news.arrived(upstream);
@@ -135,7 +135,7 @@ impl Ledger {
         self.ring(output);
     }
 
-    fn ring(&mut self, Output { upstream, message, arrived }: Output) {
+    fn ring(&mut self, Output { upstream: UpstreamId(upstream), message, arrived }: Output) {
         if let Some(line) = self.lines.get_mut(upstream) {
             let entry = Entry { position: Position::START, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
@@ -228,7 +228,7 @@ impl Ledger {
     }
 
     fn is_message(&self, output: &Output) -> bool {
-        Some(output.upstream) != self.dead_letters
+        Some(output.upstream.0) != self.dead_letters
     }
 
     /// Bytes in memory.

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
-use crate::config::Qos0;
+use crate::config::{Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, Counters};
 
@@ -28,8 +28,7 @@ pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 /// One message for one upstream.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Index into `Config::upstreams`.
-    pub upstream: usize,
+    pub upstream: UpstreamId,
     pub message: Message,
     /// When its input arrived at the gateway: message expiry counts from there.
     pub arrived: Instant,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::FaultPolicy;
+use crate::config::{FaultPolicy, UpstreamId};
 use crate::message::QoS;
 use crate::plugin::FailureKind;
 use crate::topic::TopicFilter;
@@ -42,7 +42,10 @@ fn upstream_topics(routed: &Routed) -> Vec<&str> {
 fn each_output_goes_to_each_destination_in_order() {
     let binding = binding(
         OnError::Drop,
-        vec![to(Target::Upstream(0), "plants/{gateway}/{topic}"), to(Target::Upstream(1), "{topic}")],
+        vec![
+            to(Target::Upstream(UpstreamId(0)), "plants/{gateway}/{topic}"),
+            to(Target::Upstream(UpstreamId(1)), "{topic}"),
+        ],
     );
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
     let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
@@ -52,7 +55,7 @@ fn each_output_goes_to_each_destination_in_order() {
 
 #[test]
 fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
-    let plain = to(Target::Upstream(0), "{topic}");
+    let plain = to(Target::Upstream(UpstreamId(0)), "{topic}");
     let changed = Destination { qos: Some(QoS::AtMostOnce), retain: Some(false), ..plain.clone() };
     let (routed, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
     let kept: Vec<_> = routed.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
@@ -76,7 +79,7 @@ fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
 
 #[test]
 fn an_output_without_a_valid_topic_is_dropped_and_counted() {
-    let binding = binding(OnError::Pass, vec![to(Target::Upstream(0), "by/{client}")]);
+    let binding = binding(OnError::Pass, vec![to(Target::Upstream(UpstreamId(0)), "by/{client}")]);
     let (routed, counters) = run(&binding, "dev/+", failure());
     assert_eq!((routed.outputs.len(), counters.unroutable.get()), (0, 1));
 }

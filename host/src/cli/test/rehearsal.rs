@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::base::clock::unix_ms;
 use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
 use crate::chain::{Chain, Outcome};
-use crate::config::{Binding, Config, FaultPolicy};
+use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
 use crate::metrics::Counters;
 use crate::plugin::Envelope;
@@ -93,32 +93,32 @@ impl<'a> Rehearsal<'a> {
     pub fn wait(&mut self, time: Duration) -> Vec<Step> {
         let end = self.passed + time;
         let mut steps = Vec::new();
-        while let Some((due, index)) = self.next_tick(end) {
+        while let Some((due, binding)) = self.next_tick(end) {
             self.passed = due;
-            steps.extend(self.tick(index));
+            steps.extend(self.tick(binding));
         }
         self.passed = end;
         steps
     }
 
     /// Until `end`: when, and which binding. Its number tells those apart that are due at once.
-    fn next_tick(&self, end: Duration) -> Option<(Duration, usize)> {
+    fn next_tick(&self, end: Duration) -> Option<(Duration, BindingId)> {
         let due = |(index, binding): (usize, &Binding)| {
             let every = binding.tick?.as_nanos();
             let ticked = self.ticked.get(index).copied().unwrap_or_default();
             let due = Duration::from_nanos(u64::try_from(every.checked_mul(u128::from(ticked) + 1)?).ok()?);
-            (due <= end).then_some((due, index))
+            (due <= end).then_some((due, BindingId(index)))
         };
         self.config.bindings.iter().enumerate().filter_map(due).min()
     }
 
-    fn tick(&mut self, index: usize) -> Vec<Step> {
-        if let Some(ticked) = self.ticked.get_mut(index) {
+    fn tick(&mut self, id: BindingId) -> Vec<Step> {
+        if let Some(ticked) = id.of_mut(&mut self.ticked) {
             *ticked += 1;
         }
         let now_ms = self.now_ms();
-        let Some(binding) = self.config.bindings.get(index) else { return Vec::new() };
-        let Some(chain) = self.chains.get_mut(index).and_then(Option::as_mut) else { return Vec::new() };
+        let Some(binding) = id.of(&self.config.bindings) else { return Vec::new() };
+        let Some(chain) = id.of_mut(&mut self.chains).and_then(Option::as_mut) else { return Vec::new() };
         let ticked = chain.tick(now_ms);
         let failed = ticked.failures.iter().map(|failure| Step {
             binding: Some(binding.name.clone()),
@@ -150,9 +150,9 @@ impl<'a> Rehearsal<'a> {
             if matching.is_empty() && inbound.origin.hops == 0 {
                 steps.push(Step { binding: None, verdict: Verdict::Unbound, sent: Vec::new() });
             }
-            for index in matching.iter().copied() {
-                let Some(binding) = config.bindings.get(index) else { continue };
-                let (verdict, routed) = self.step(index, binding, &inbound);
+            for id in matching.iter().copied() {
+                let Some(binding) = id.of(&config.bindings) else { continue };
+                let (verdict, routed) = self.step(id, binding, &inbound);
                 waiting.extend(further(&routed, &mut inbound));
                 steps.push(Step { binding: Some(binding.name.clone()), verdict, sent: self.sent(routed) });
             }
@@ -160,8 +160,8 @@ impl<'a> Rehearsal<'a> {
         steps
     }
 
-    fn step(&mut self, index: usize, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
-        let outcome = self.run(index, inbound);
+    fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
+        let outcome = self.run(id, inbound);
         let verdict = match &outcome {
             Outcome::Outputs(_) => Verdict::Forwarded,
             Outcome::Filtered => Verdict::Filtered,
@@ -171,9 +171,9 @@ impl<'a> Rehearsal<'a> {
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
-    fn run(&mut self, index: usize, inbound: &Inbound) -> Outcome {
+    fn run(&mut self, id: BindingId, inbound: &Inbound) -> Outcome {
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        match self.chains.get_mut(index).and_then(Option::as_mut) {
+        match id.of_mut(&mut self.chains).and_then(Option::as_mut) {
             Some(chain) => {
                 chain.run(vec![Envelope { message, origin }]).pop().map_or(Outcome::Filtered, |done| done.outcome)
             }
@@ -185,7 +185,7 @@ impl<'a> Rehearsal<'a> {
         if let Some(error) = unroutable {
             tracing::warn!("an output is dropped, no topic for it: {error}");
         }
-        let upstream = |index: usize| self.config.upstreams.get(index).map_or("", |upstream| &upstream.name);
+        let upstream = |id: UpstreamId| id.of(&self.config.upstreams).map_or("", |upstream| &upstream.name);
         let outputs = outputs
             .into_iter()
             .map(|output| Sent { to: format!("upstream {}", upstream(output.upstream)), message: output.message });

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::{destination, faults, name};
 use crate::config::checked::{Binding, Destination, OnError, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
+use crate::config::ids::PluginId;
 use crate::config::problem::Problem;
 use crate::config::raw::{Kind, Placed, Table};
 use crate::config::similar::did_you_mean;
@@ -105,7 +106,7 @@ fn one_filter(table: &Table<'_>, typed: &Placed<&str>) -> Option<TopicFilter> {
     None
 }
 
-fn plugins(table: &Table<'_>, names: &Names<'_>) -> Vec<usize> {
+fn plugins(table: &Table<'_>, names: &Names<'_>) -> Vec<PluginId> {
     let known: Vec<&str> = names.plugins.iter().map(|name| *name.get_ref()).collect();
     let index = |typed: Placed<&str>| {
         let found = known.iter().position(|known| known == typed.get_ref());
@@ -114,13 +115,13 @@ fn plugins(table: &Table<'_>, names: &Names<'_>) -> Vec<usize> {
             let sentence = format!("there is no plugin `{}`", typed.get_ref());
             table.add(Problem::error(typed.span(), sentence).advice(advice));
         }
-        found
+        found.map(PluginId)
     };
     table.words("plugins").into_iter().filter_map(index).collect()
 }
 
 /// Whether one of the plugins has a clock is known when they are loaded.
-fn tick(table: &Table<'_>, plugins: &[usize]) -> Option<Duration> {
+fn tick(table: &Table<'_>, plugins: &[PluginId]) -> Option<Duration> {
     let tick = table.duration("tick", SHORTEST_TICK..=LONGEST_TICK);
     if let (Some((_, span)), []) = (table.value("tick"), plugins) {
         let problem = Problem::error(span, "`tick` has no effect in a binding without plugins");

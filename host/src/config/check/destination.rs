@@ -4,6 +4,7 @@ use toml::de::DeValue;
 
 use super::binding::Names;
 use crate::config::checked::{Destination, Target};
+use crate::config::ids::UpstreamId;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 use crate::config::similar::did_you_mean;
@@ -61,7 +62,7 @@ fn upstream(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>) -> Option
         let sentence = format!("there is no upstream `{}`", name.get_ref());
         table.add(Problem::error(name.span(), sentence).advice(advice));
     }
-    found.map(Target::Upstream)
+    found.map(|index| Target::Upstream(UpstreamId(index)))
 }
 
 fn qos(table: &Table<'_>) -> Option<QoS> {

@@ -49,9 +49,9 @@ fn what_the_example_shows_as_default_is_the_default() {
 fn the_example_says_what_it_means() {
     let config = example(EXAMPLE);
     let [binding] = config.bindings.as_slice() else { panic!("one binding") };
-    assert_eq!(binding.plugins, [0]);
+    assert_eq!(binding.plugins, [PluginId(0)]);
     assert_eq!(binding.filters.len(), 2);
-    assert_eq!(binding.to[0].target, Target::Upstream(0));
+    assert_eq!(binding.to[0].target, Target::Upstream(UpstreamId(0)));
     assert_eq!((binding.to[0].qos, binding.to[0].retain), (None, None));
     assert_eq!(binding.to[1].target, Target::Local);
     assert!(matches!(&binding.on_error, OnError::DeadLetter { topic } if topic.to_string().starts_with("$tidegate/")));
@@ -93,10 +93,10 @@ fn references_are_resolved_in_the_order_of_the_file() {
     );
     let config = parse(&text, "f", &base).unwrap();
     let chain: Vec<&str> =
-        config.bindings[0].plugins.iter().map(|index| config.plugins[*index].name.as_str()).collect();
+        config.bindings[0].plugins.iter().map(|id| id.of(&config.plugins).unwrap().name.as_str()).collect();
     assert_eq!(chain, ["a", "z", "a"]);
     let to = &config.bindings[0].to;
-    assert_eq!((to[0].target, to[1].target), (Target::Upstream(1), Target::Upstream(0)));
+    assert_eq!((to[0].target, to[1].target), (Target::Upstream(UpstreamId(1)), Target::Upstream(UpstreamId(0))));
     assert_eq!((to[0].qos, to[0].retain), (Some(crate::message::QoS::AtMostOnce), Some(false)));
 }
 

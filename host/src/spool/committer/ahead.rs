@@ -62,6 +62,7 @@ fn is_small(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
     use crate::spool::{Output, Receipt};
     use crate::topic::TopicName;
@@ -84,7 +85,10 @@ mod tests {
 
     fn with_message(changes: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, message, arrived: std::time::Instant::now() }], ..small(changes) }
+        Record {
+            outputs: vec![Output { upstream: UpstreamId(0), message, arrived: std::time::Instant::now() }],
+            ..small(changes)
+        }
     }
 
     /// The places that the records had before, of those that overtake.

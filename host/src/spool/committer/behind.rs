@@ -75,6 +75,7 @@ impl Behind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
     use crate::spool::{Output, Receipt};
     use crate::topic::TopicName;
@@ -85,7 +86,10 @@ mod tests {
 
     fn message(of: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, message, arrived: std::time::Instant::now() }], ..changes(of) }
+        Record {
+            outputs: vec![Output { upstream: UpstreamId(0), message, arrived: std::time::Instant::now() }],
+            ..changes(of)
+        }
     }
 
     fn received(client: &str, packet_id: u16) -> Change {

@@ -42,7 +42,7 @@ impl<D: Disk> Committer<D> {
         let mut numbers = self.batch.first_numbers().to_vec();
         for (record, at) in self.ready.drain(..count).zip(locations) {
             for output in record.outputs {
-                match numbers.get_mut(output.upstream).filter(|_| output.is_kept(self.policy.qos0)) {
+                match numbers.get_mut(output.upstream.0).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
                         ledger.place(*number, output, *at);
                         *number += 1;

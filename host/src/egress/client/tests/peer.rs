@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::config::{self, Protocol};
+use crate::config::{self, Protocol, UpstreamId};
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
 use crate::spool::log::sim::SimDisk;
@@ -116,7 +116,7 @@ impl Bench {
         let down = Down::default();
         let dial = Pipes { far_ends, capacity, down: down.clone() };
         let prepared = crate::egress::prepare(&spec).unwrap();
-        let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
+        let (task, status) = start_with(dial, prepared, spool.queue(UpstreamId(0)), counters.clone(), shutdown.clone());
         Self { spool, counters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
 
@@ -145,7 +145,7 @@ impl Bench {
     }
 
     pub fn commit_message(&self, message: Message) {
-        let output = Output { upstream: 0, message, arrived: Instant::now().into_std() };
+        let output = Output { upstream: UpstreamId(0), message, arrived: Instant::now().into_std() };
         self.spool.commit(Record {
             outputs: vec![output],
             changes: Vec::new(),
