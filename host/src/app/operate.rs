@@ -65,7 +65,7 @@ impl Operate {
         if balance.missing() != 0 {
             tracing::error!(
                 ?balance,
-                "the books do not balance: a message is missing or was counted twice; please report this"
+                "message accounting does not balance: a message is missing or was counted twice; please report this"
             );
         }
         for (plugin, stats) in &self.plugins {
@@ -77,7 +77,7 @@ impl Operate {
             tracing::info!(plugin, "stopped; {stats}");
         }
         let counts: Vec<String> = counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
-        tracing::info!(waiting = spool.waiting(), books = %balance, "stopped; counters {}", counts.join(" "));
+        tracing::info!(waiting = spool.waiting(), accounting = %balance, "stopped; counters {}", counts.join(" "));
     }
 }
 

@@ -16,13 +16,13 @@ pub(super) struct Account {
 
 impl Account {
     pub fn open(counters: Arc<Counters>) -> Self {
-        counters.in_hand.increment();
+        counters.in_flight.increment();
         Self { counters: Some(counters) }
     }
 
     /// What became of it is counted elsewhere from here on.
     pub fn settle(mut self) {
-        self.counters.take().into_iter().for_each(|counters| counters.in_hand.decrement());
+        self.counters.take().into_iter().for_each(|counters| counters.in_flight.decrement());
     }
 }
 
@@ -30,7 +30,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         if let Some(counters) = &self.counters {
             counters.unfinished.increment();
-            counters.in_hand.decrement();
+            counters.in_flight.decrement();
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use smallvec::smallvec;
 use tokio::sync::{AcquireError, Semaphore};
@@ -22,7 +21,7 @@ use crate::chain::{Done, Job, Lane, Outcome};
 use crate::config::{BindingId, OnError};
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::Counters;
-use crate::spool::{Change, Output, Receipt, Record, Spool};
+use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::NameError;
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
@@ -148,7 +147,7 @@ impl Dispatcher {
         kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             inbound.receipt.resolve();
             return None;
         }
@@ -168,13 +167,13 @@ impl Dispatcher {
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
         let Pending { inbound, kept, bindings, account } = pending;
         if bindings.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             account.settle();
             let Kept { changes, parcels } = kept;
             let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
-        self.counters.chain_in.add(bindings.len() as u64);
+        self.counters.chain_inputs.add(bindings.len() as u64);
         let lines = self.lines(&bindings);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
@@ -250,7 +249,7 @@ impl Dispatcher {
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
-        self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
+        self.counters.fan_out.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
         let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);

@@ -42,7 +42,7 @@ impl Dispatcher {
             self.counters.republished.increment();
             return further;
         }
-        self.counters.looped.increment();
+        self.counters.hop_limit_exceeded.increment();
         if let Some(suppressed) = self.warnings.permit() {
             tracing::error!(?topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
         }

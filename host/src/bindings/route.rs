@@ -46,8 +46,8 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
     let router = Router { gateway, binding, inbound, counters };
     match outcome {
         Outcome::Outputs(messages) => {
-            counters.chained.increment();
-            counters.chain_out.add(messages.len() as u64);
+            counters.chain_forwarded.increment();
+            counters.chain_outputs.add(messages.len() as u64);
             router.route(messages)
         }
         Outcome::Filtered => {
@@ -63,8 +63,8 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
 pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Routed {
-    counters.ticked.increment();
-    counters.chain_out.increment();
+    counters.tick_outputs.increment();
+    counters.chain_outputs.increment();
     Router { gateway, binding, inbound: made, counters }.route(vec![made.message.clone()])
 }
 
@@ -95,7 +95,7 @@ impl Router<'_> {
     fn route(&self, messages: Vec<Message>) -> Routed {
         let mut routed = Routed::default();
         let routes = messages.len() * self.binding.to.len();
-        self.counters.copies.add(routes.saturating_sub(1) as u64);
+        self.counters.fan_out.add(routes.saturating_sub(1) as u64);
         let Some((last, others)) = self.binding.to.split_last() else { return routed };
         for message in messages {
             for destination in others {
@@ -122,7 +122,7 @@ impl Router<'_> {
                 routed.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
             }
             Target::Local => {
-                self.counters.to_local.increment();
+                self.counters.local_outputs.increment();
                 routed.local.push(message);
             }
         }

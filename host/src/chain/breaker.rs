@@ -3,7 +3,7 @@
 //! ```text
 //!            `faults` of them `within` a time
 //!   closed ──────────────────────────────────▶ open
-//!      ▲                                        │ after `rest`
+//!      ▲                                        │ after `open_for`
 //!      │ the probe is answered                  ▼
 //!      └──────────────────────────────────── half-open ──▶ open again, when the probe fails
 //!                                            one message at a time
@@ -69,7 +69,7 @@ impl Breaker {
         }
         if matches!(self.state, State::HalfOpen) || self.recent.len() >= self.limits.faults {
             self.recent.clear();
-            self.state = State::Open { until: now + self.limits.rest };
+            self.state = State::Open { until: now + self.limits.open_for };
         }
     }
 
@@ -97,7 +97,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn breaker() -> (Breaker, Instant) {
-        (Breaker::new(BreakerLimits { faults: 3, within: 10 * SECOND, rest: 30 * SECOND }), Instant::now())
+        (Breaker::new(BreakerLimits { faults: 3, within: 10 * SECOND, open_for: 30 * SECOND }), Instant::now())
     }
 
     fn open() -> (Breaker, Instant) {
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn open_admits_nothing_until_it_has_rested_and_then_one_at_a_time() {
+    fn open_admits_nothing_for_its_time_and_then_one_at_a_time() {
         let (mut breaker, now) = open();
         assert_eq!(breaker.admit(now + 29 * SECOND), Admission::None);
         assert_eq!(breaker.admit(now + 30 * SECOND), Admission::One);
@@ -135,7 +135,7 @@ mod tests {
         breaker.success();
         assert_eq!(breaker.admit(later + 30 * SECOND), Admission::Any);
         breaker.fault(later + 30 * SECOND);
-        assert_eq!(breaker.state(), BreakerState::Closed, "what was before the rest is forgotten");
+        assert_eq!(breaker.state(), BreakerState::Closed, "what was before it opened is forgotten");
     }
 
     #[test]

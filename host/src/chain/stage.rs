@@ -106,7 +106,7 @@ impl<G: Guest> PluginStage<G> {
         let count = match self.guard.admit() {
             Admission::Any => self.together(waiting),
             Admission::One => 1,
-            Admission::None => return waiting.iter().map(|_| Err(self.failed(self.guard.resting()))).collect(),
+            Admission::None => return waiting.iter().map(|_| Err(self.failed(self.guard.not_admitted()))).collect(),
         };
         match waiting.get(..count) {
             Some([envelope]) => vec![self.one(envelope)],
@@ -186,7 +186,7 @@ impl<G: Guest> PluginStage<G> {
 
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
-        let attempts = u32::from(fault.kind != FailureKind::Resting);
+        let attempts = u32::from(fault.kind != FailureKind::BreakerOpen);
         Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
     }
 
@@ -221,7 +221,7 @@ impl<G: Guest> Stage for PluginStage<G> {
             return None;
         }
         let made = match self.guard.admit() {
-            Admission::None => Err(self.guard.resting()),
+            Admission::None => Err(self.guard.not_admitted()),
             Admission::Any | Admission::One => {
                 let made = self.call(|guest| guest.tick(now_ms)).flatten();
                 self.learn(&made);
@@ -401,19 +401,19 @@ mod tests {
     }
 
     /// An hour is longer than this test, and nothing is no time at all.
-    fn breaker(faults: usize, rest: Duration) -> BreakerLimits {
-        BreakerLimits { faults, within: Duration::from_secs(3_600), rest }
+    fn breaker(faults: usize, open_for: Duration) -> BreakerLimits {
+        BreakerLimits { faults, within: Duration::from_secs(3_600), open_for }
     }
 
     #[test]
     fn a_plugin_that_only_traps_rests_and_its_messages_fail_at_once() {
         let mut bench = bench_with(9, breaker(2, Duration::from_secs(3_600)));
-        assert_eq!(bench.send(&["trap", "x", "trap", "x"]), ["Trapped", "1", "Trapped", "Resting"]);
+        assert_eq!(bench.send(&["trap", "x", "trap", "x"]), ["Trapped", "1", "Trapped", "BreakerOpen"]);
         let calls = bench.calls.lock().unwrap().len();
-        assert_eq!(bench.send(&["x"; 9]), ["Resting"; 9]);
+        assert_eq!(bench.send(&["x"; 9]), ["BreakerOpen"; 9]);
         assert_eq!(bench.calls.lock().unwrap().len(), calls, "it was not asked");
         assert_eq!(bench.stage.stats.breakers(), [("b".to_owned(), BreakerState::Open)]);
-        assert_eq!(bench.stage.stats.resting.get(), 10);
+        assert_eq!(bench.stage.stats.breaker_open.get(), 10);
     }
 
     #[test]
@@ -432,7 +432,7 @@ mod tests {
         bench.stage.gave_up();
         assert_eq!(bench.send(&["x"]), ["5"]);
         bench.stage.gave_up();
-        assert_eq!(bench.send(&["x"]), ["Resting"]);
+        assert_eq!(bench.send(&["x"]), ["BreakerOpen"]);
     }
 
     #[test]

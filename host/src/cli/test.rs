@@ -81,7 +81,7 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, talk: &mut impl 
     let binding = step.binding.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let became = match &step.verdict {
         Verdict::Forwarded => "to ".to_owned(),
-        Verdict::Ticked => "by the clock, to ".to_owned(),
+        Verdict::Ticked => "by its timer, to ".to_owned(),
         Verdict::Filtered => "filtered".to_owned(),
         Verdict::Failed(reason) if step.sent.is_empty() => format!("failed and dropped: {reason}"),
         Verdict::Failed(reason) => format!("failed: {reason}; to "),

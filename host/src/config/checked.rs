@@ -290,12 +290,12 @@ pub struct Retry {
     pub backoff: Duration,
 }
 
-/// So many faults in so much time, and the plugin rests in this binding.
+/// So many faults in so much time, and the plugin is not asked in this binding for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BreakerLimits {
     pub faults: usize,
     pub within: Duration,
-    pub rest: Duration,
+    pub open_for: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -328,10 +328,10 @@ pub enum Target {
 // === impl FaultPolicy ===
 
 impl FaultPolicy {
-    /// Each message for itself: nothing is tried again and nothing rests. For rehearsals, where no time passes.
+    /// Each message for itself: nothing is tried again and no breaker opens. For rehearsals, where no time passes.
     pub const NONE: Self = Self {
         retry: Retry { attempts: 1, backoff: Duration::ZERO },
-        breaker: BreakerLimits { faults: usize::MAX, within: Duration::ZERO, rest: Duration::ZERO },
+        breaker: BreakerLimits { faults: usize::MAX, within: Duration::ZERO, open_for: Duration::ZERO },
     };
 }
 

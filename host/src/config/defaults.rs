@@ -151,7 +151,7 @@ impl Default for Retry {
 impl Default for BreakerLimits {
     fn default() -> Self {
         // One bad message is no reason; a plugin that fails every second is.
-        Self { faults: 5, within: Duration::from_secs(10), rest: Duration::from_secs(30) }
+        Self { faults: 5, within: Duration::from_secs(10), open_for: Duration::from_secs(30) }
     }
 }
 

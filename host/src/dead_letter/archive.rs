@@ -94,7 +94,7 @@ impl Archive {
         let found = self.select(filter)?;
         self.remove(&found)?;
         let count = found.numbers().count() as u64;
-        self.counters.letters_purged.add(count);
+        self.counters.dead_letters_purged.add(count);
         Ok(count)
     }
 
@@ -163,7 +163,7 @@ impl Archive {
     fn write_or_refuse(&mut self, body: (u8, Vec<u8>)) -> Result<(), AppendError> {
         match self.write(body, false) {
             Err(AppendError::TooLarge { bytes, max }) => {
-                self.counters.letters_dropped.increment();
+                self.counters.dead_letters_dropped.increment();
                 tracing::error!(
                     bytes,
                     max,
@@ -220,7 +220,7 @@ impl Archive {
 
     fn drop_segment(&mut self, segment: u64, held: Held) -> bool {
         let left = self.fold.left_in(&held);
-        self.counters.letters_dropped.add(left);
+        self.counters.dead_letters_dropped.add(left);
         if left > 0 {
             tracing::warn!(letters = left, "the oldest dead letters are dropped: too old, or too many");
         }

@@ -80,7 +80,7 @@ fn the_oldest_go_when_it_is_full_and_are_counted() {
     }
     let left = seen(dir.path());
     assert_eq!(left.last().map(|(id, _)| *id), Some(200));
-    assert_eq!(left.len() as u64 + counters.letters_dropped.get(), 200);
+    assert_eq!(left.len() as u64 + counters.dead_letters_dropped.get(), 200);
     assert_eq!(archive.letters(), left.len() as u64);
     assert!(left.len() > 40, "{} of 8 MiB are used", left.len());
     assert!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.bytes <= 8 * MIB);
@@ -92,7 +92,7 @@ fn a_letter_that_never_fits_is_counted_and_holds_up_nothing() {
     let (mut archive, counters) = open(dir.path(), 1, 4 * MIB);
     archive.append(&numbered(1..=1, &"x".repeat(2 << 20)), 0).unwrap();
     archive.append(&numbered(2..=2, "small"), 0).unwrap();
-    assert_eq!((seen(dir.path()).len(), counters.letters_dropped.get()), (1, 1));
+    assert_eq!((seen(dir.path()).len(), counters.dead_letters_dropped.get()), (1, 1));
 }
 
 #[test]
@@ -101,9 +101,9 @@ fn letters_that_are_too_old_go_also_from_the_segment_in_use() {
     let (mut archive, counters) = open(dir.path(), 1, 16 * MIB);
     archive.append(&numbered(1..=3, "x"), 1_000).unwrap();
     archive.expire(61_000).unwrap();
-    assert_eq!((archive.letters(), counters.letters_dropped.get()), (3, 0));
+    assert_eq!((archive.letters(), counters.dead_letters_dropped.get()), (3, 0));
     archive.expire(61_001).unwrap();
-    assert_eq!((archive.letters(), counters.letters_dropped.get(), seen(dir.path()).len()), (0, 3, 0));
+    assert_eq!((archive.letters(), counters.dead_letters_dropped.get(), seen(dir.path()).len()), (0, 3, 0));
 }
 
 #[test]

@@ -3,14 +3,14 @@
 //! [`Counters::balance`] is the one place that says which numbers are which:
 //!
 //! ```text
-//!  received + internal + requeued + ticked + recovered + copies
-//!      = forwarded + in_spool + in_hand                                    it is somewhere
-//!      + unbound + to_local                                                it was for this house alone
+//!  received + internal + requeued + tick_outputs + recovered + fan_out
+//!      = forwarded + in_spool + in_flight                                    it is somewhere
+//!      + unmatched + local_outputs                                                it was for this gateway alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
 //!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
 //! ```
 //!
-//! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
+//! One message may become several: each binding beyond the first and each output beyond the first is one of `fan_out`. What goes
 //! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills. The letter that the archive keeps
 //! of a failure is none of these messages: its message has ended as `dead_lettered`, and comes in again when it is `requeued`.
 
@@ -43,19 +43,19 @@ counters! {
     /// Messages that the gateway itself published: republished, dead letters, wills.
     internal,
     /// What one message became beyond itself: a second binding, a second output, a second destination.
-    copies,
+    fan_out,
     /// A gauge: between arrival and spool, waiting for a place, in a chain, or in both.
-    in_hand,
+    in_flight,
     /// Given up between arrival and spool, by a stop or with a connection; never acknowledged, so that its device still has it.
     unfinished,
     /// Messages received that no binding matches: local only.
-    unbound,
+    unmatched,
     /// Inputs to chains: one for each message and binding that match.
-    chain_in,
+    chain_inputs,
     /// Inputs that came out of their chain as one message or more.
-    chained,
+    chain_forwarded,
     /// Messages that chains put out, before destinations.
-    chain_out,
+    chain_outputs,
     /// Inputs that a plugin dropped.
     filtered,
     /// Inputs that a plugin failed, whatever `on_error` then did.
@@ -63,11 +63,11 @@ counters! {
     /// Of the failed: published to the dead-letter topic.
     dead_lettered,
     /// Dead letters that are in the archive.
-    letters_archived,
+    dead_letters_archived,
     /// Dead letters that went for newer ones, for their age, for their size, or with a damaged part of the spool.
-    letters_dropped,
+    dead_letters_dropped,
     /// Dead letters that an operator removed.
-    letters_purged,
+    dead_letters_purged,
     /// Dead letters that went through their binding again.
     requeued,
     /// Of the failed: dropped by `on_error = "drop"`.
@@ -77,7 +77,7 @@ counters! {
     /// Turns of the clock in a binding.
     ticks,
     /// Messages that plugins made in one.
-    ticked,
+    tick_outputs,
     /// Plugins that failed in one.
     ticks_failed,
     /// Turns left out because the one before had not finished.
@@ -95,11 +95,11 @@ counters! {
     /// QoS 2, sent again after a lost session: the upstream may have had them already. (QoS 1 promises no more than at least once.)
     possible_duplicates,
     /// Outputs for local topics.
-    to_local,
+    local_outputs,
     /// Of the local outputs and dead letters: published.
     republished,
     /// Of the same: stopped by the hop limit.
-    looped,
+    hop_limit_exceeded,
     /// Outputs whose topic could not be made by the destination's template.
     unroutable,
     /// Older than its message expiry interval, or than `max_age` of the spool.
@@ -136,10 +136,10 @@ macro_rules! terms {
 impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
-        let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
+        let mut accounted = terms![self; forwarded in_flight unmatched local_outputs filtered dead_lettered failed_dropped acl_denied
             expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
-        Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
+        Balance { came_in: terms![self; received internal requeued tick_outputs recovered fan_out], accounted }
     }
 }
 
@@ -192,7 +192,7 @@ mod tests {
     fn a_message_that_nobody_counted_is_missed() {
         let counters = Counters::default();
         counters.received.add(3);
-        counters.copies.increment();
+        counters.fan_out.increment();
         counters.forwarded.add(2);
         counters.filtered.increment();
         assert_eq!(counters.balance(1).to_string(), "balanced");

@@ -38,8 +38,8 @@ pub enum FailureKind {
     Invalid,
     /// No instance could be started.
     Unavailable,
-    /// The plugin was not asked: it rests after too many faults.
-    Resting,
+    /// The plugin was not asked: its circuit breaker is open after too many faults.
+    BreakerOpen,
 }
 
 // === impl Fault ===
@@ -77,7 +77,7 @@ impl std::fmt::Display for FailureKind {
             Self::Memory => "passed its memory limit",
             Self::Invalid => "gave an invalid answer",
             Self::Unavailable => "could not be started",
-            Self::Resting => "rests after too many faults",
+            Self::BreakerOpen => "has an open circuit breaker",
         })
     }
 }

@@ -24,8 +24,8 @@ pub struct PluginStats {
     pub unavailable: Counter,
     /// What the plugin counts itself.
     pub metrics: Arc<PluginMetrics>,
-    /// Messages that were not handed in, because the plugin rests.
-    pub resting: Counter,
+    /// Messages that were not handed in, because the circuit breaker is open.
+    pub breaker_open: Counter,
     /// Messages that were handed in once more, after the plugin said "not now".
     pub retries: Counter,
     breakers: Mutex<Vec<Arc<BreakerGauge>>>,
@@ -63,7 +63,7 @@ impl PluginStats {
             FailureKind::Memory => &self.memory,
             FailureKind::Invalid => &self.invalid,
             FailureKind::Unavailable => &self.unavailable,
-            FailureKind::Resting => &self.resting,
+            FailureKind::BreakerOpen => &self.breaker_open,
         };
         counter.increment();
     }
@@ -71,7 +71,7 @@ impl PluginStats {
     /// How often this plugin could not handle a message, for whatever reason.
     pub fn faults(&self) -> u64 {
         let asked = [&self.refused, &self.trapped, &self.deadline, &self.memory, &self.invalid];
-        let not_asked = [&self.unavailable, &self.resting];
+        let not_asked = [&self.unavailable, &self.breaker_open];
         asked.into_iter().chain(not_asked).map(Counter::get).sum()
     }
 
@@ -102,7 +102,7 @@ impl std::fmt::Display for PluginStats {
             ("memory", &self.memory),
             ("invalid", &self.invalid),
             ("unavailable", &self.unavailable),
-            ("resting", &self.resting),
+            ("breaker_open", &self.breaker_open),
             ("retries", &self.retries),
             ("restarts", &self.restarts),
         ];

@@ -1,4 +1,4 @@
-//! Whether clocks and memory are where the configuration wants them.
+//! Whether timers and memory are where the configuration wants them.
 
 use bytesize::ByteSize;
 
@@ -17,19 +17,19 @@ pub fn state_limit(config: &Config) -> usize {
 pub fn refusals(config: &Config, plugins: &[LoadedPlugin], chains: &[Chain]) -> Vec<String> {
     let of_binding = |binding: &Binding| -> Vec<String> {
         let plugins: Vec<_> = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)).collect();
-        no_clock(binding, &plugins).into_iter().chain(twice(binding, &plugins)).collect()
+        no_timer(binding, &plugins).into_iter().chain(twice(binding, &plugins)).collect()
     };
     config.bindings.iter().flat_map(of_binding).chain(too_much(config, chains)).collect()
 }
 
-fn no_clock(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
-    let has_clock = |plugin: &&LoadedPlugin| plugin.component().inspection().timer;
-    if binding.tick.is_none() || plugins.iter().any(has_clock) {
+fn no_timer(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
+    let has_timer = |plugin: &&LoadedPlugin| plugin.component().inspection().timer;
+    if binding.tick.is_none() || plugins.iter().any(has_timer) {
         return None;
     }
     let names: Vec<_> = plugins.iter().map(|plugin| plugin.name()).collect();
     Some(format!(
-        "binding `{}` has a `tick`, and none of its plugins (`{}`) has a clock: remove `tick`, or export the plugin's with \
+        "binding `{}` has a `tick`, and none of its plugins (`{}`) exports `timer`: remove `tick`, or export the plugin with \
          `export!(Plugin, tick)`",
         binding.name,
         names.join("`, `")

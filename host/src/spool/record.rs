@@ -123,7 +123,7 @@ impl Fate {
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
-            Self::Archived => &counters.letters_archived,
+            Self::Archived => &counters.dead_letters_archived,
         }
     }
 }

@@ -50,7 +50,7 @@ fn each_output_goes_to_each_destination_in_order() {
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
     let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
     assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
-    assert_eq!((counters.chained.get(), counters.chain_out.get()), (1, 2));
+    assert_eq!((counters.chain_forwarded.get(), counters.chain_outputs.get()), (1, 2));
 }
 
 #[test]
@@ -88,6 +88,6 @@ fn an_output_without_a_valid_topic_is_dropped_and_counted() {
 fn every_input_is_counted_once() {
     for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
         let (_, counters) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
-        assert_eq!([counters.filtered.get(), counters.failed.get(), counters.chained.get()], counted);
+        assert_eq!([counters.filtered.get(), counters.failed.get(), counters.chain_forwarded.get()], counted);
     }
 }

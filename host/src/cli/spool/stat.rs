@@ -45,6 +45,8 @@ struct Upstream {
 
 #[derive(Debug, Default, Serialize)]
 struct Letters {
+    messages: u64,
+    /// The same under its old name, for one release.
     letters: u64,
     payload_bytes: u64,
     /// To go through their binding again.
@@ -114,7 +116,7 @@ impl Stat {
         }
         let letters = &self.dead_letters;
         let marked = if letters.marked > 0 { format!(", {} to go again", letters.marked) } else { String::new() };
-        writeln!(out, "dead letters: {}, {}{marked}", letters.letters, ByteSize::b(letters.payload_bytes))?;
+        writeln!(out, "dead letters: {}, {}{marked}", letters.messages, ByteSize::b(letters.payload_bytes))?;
         let groups = [("reason", &letters.by_reason), ("binding", &letters.by_binding), ("plugin", &letters.by_plugin)];
         for (group, counts) in groups {
             for (name, count) in counts {
@@ -131,7 +133,8 @@ impl Stat {
 impl Letters {
     fn add(&mut self, letter: &dead_letter::Letter) {
         let facts = &letter.facts;
-        self.letters += 1;
+        self.messages += 1;
+        self.letters = self.messages;
         self.payload_bytes += letter.message.payload.len() as u64;
         *self.by_reason.entry(facts.reason.clone()).or_default() += 1;
         *self.by_binding.entry(facts.binding.clone()).or_default() += 1;

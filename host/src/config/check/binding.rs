@@ -120,12 +120,12 @@ fn plugins(table: &Table<'_>, names: &Names<'_>) -> Vec<PluginId> {
     table.words("plugins").into_iter().filter_map(index).collect()
 }
 
-/// Whether one of the plugins has a clock is known when they are loaded.
+/// Whether one of the plugins exports `timer` is known when they are loaded.
 fn tick(table: &Table<'_>, plugins: &[PluginId]) -> Option<Duration> {
     let tick = table.duration("tick", SHORTEST_TICK..=LONGEST_TICK);
     if let (Some((_, span)), []) = (table.value("tick"), plugins) {
         let problem = Problem::error(span, "`tick` has no effect in a binding without plugins");
-        table.add(problem.advice("name a plugin that has a clock, or remove it"));
+        table.add(problem.advice("name a plugin that exports `timer`, or remove it"));
     }
     tick
 }

@@ -31,10 +31,11 @@ fn retry(table: &Table<'_>) -> Retry {
 
 fn breaker(table: &Table<'_>) -> BreakerLimits {
     let default = BreakerLimits::default();
+    let open_for = table.renamed("rest", "open_for");
     let breaker = BreakerLimits {
         faults: table.number("faults", 1..=MOST_FAULTS).unwrap_or(default.faults),
         within: table.duration("within", MILLISECOND..=HOUR).unwrap_or(default.within),
-        rest: table.duration("rest", MILLISECOND..=24 * HOUR).unwrap_or(default.rest),
+        open_for: table.duration(open_for, MILLISECOND..=24 * HOUR).unwrap_or(default.open_for),
     };
     table.finish();
     breaker

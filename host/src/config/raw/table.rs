@@ -57,6 +57,21 @@ impl<'a> Table<'a> {
         Some((value.get_ref(), value.span()))
     }
 
+    /// The name under which a key stands here that has a new one: the old one is accepted for one release, with a warning.
+    pub fn renamed(&self, old: &'static str, new: &'static str) -> &'static str {
+        let Some((place, _)) = self.entries.and_then(|entries| entries.get_key_value(old)) else { return new };
+        let sentence = format!("`{}` is now `{}`", self.full(old), self.full(new));
+        let problem = match self.value(new) {
+            Some(_) => Problem::error(place.span(), sentence).advice(format!("both are given: remove `{old}`")),
+            None => {
+                Problem::warning(place.span(), sentence).advice("write the new name: the old one is for one release")
+            }
+        };
+        self.value(old);
+        self.add(problem);
+        old
+    }
+
     pub fn text(&self, key: &'static str) -> Option<Placed<&'a str>> {
         let (value, span) = self.value(key)?;
         let text = value.as_str().or_else(|| self.wrong(key, Kind::Text, value, &span))?;

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! {"command":"requeue","filter":{"binding":"temperature"}}
-//! {"ok":{"letters":3}}                  or {"error":"…"}
+//! {"ok":{"dead_letters":3}}             or {"error":"…"}
 //! ```
 //!
 //! Only what needs the running process goes this way. What can be read is read from the files, so that it works as well

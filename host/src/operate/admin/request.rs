@@ -14,7 +14,8 @@ pub enum Request {
     Requeue {
         filter: Filter,
     },
-    PurgeLetters {
+    #[serde(alias = "purge-letters")]
+    PurgeDeadLetters {
         filter: Filter,
     },
 }
@@ -43,7 +44,7 @@ pub struct PluginState {
     pub messages: u64,
     pub faults: u64,
     pub retries: u64,
-    /// Binding to "closed", "open" (the plugin rests there) or "half-open" (it is being tried again).
+    /// Binding to "closed", "open" (the plugin is not asked there) or "half-open" (it is being tried again).
     pub breakers: BTreeMap<String, String>,
     /// What the plugin counts itself.
     pub metrics: BTreeMap<String, f64>,

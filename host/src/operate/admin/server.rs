@@ -145,9 +145,11 @@ impl State {
         let letters = match request {
             Request::Status => return self.status().await,
             Request::Requeue { filter } => self.archive.requeue(filter).await,
-            Request::PurgeLetters { filter } => self.archive.purge(filter).await,
+            Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
         };
-        letters.map_or_else(Response::Error, |letters| Response::Ok(json!({ "letters": letters })))
+        // Under its old name, too, for one release.
+        let answer = |letters| Response::Ok(json!({ "dead_letters": letters, "letters": letters }));
+        letters.map_or_else(Response::Error, answer)
     }
 
     async fn status(&self) -> Response {

@@ -131,7 +131,7 @@ fn dead_letters_have_no_share_and_are_never_dropped_for_messages() {
     let bench = bench.reopen();
     bench.balance();
     assert_eq!(numbers(&bench, 1), (1..=20).collect::<Vec<_>>());
-    assert_eq!(bench.counters.letters_dropped.get(), 0);
+    assert_eq!(bench.counters.dead_letters_dropped.get(), 0);
 }
 
 #[test]
