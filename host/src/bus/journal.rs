@@ -66,7 +66,7 @@ impl Journal {
         self.commit(Record::changes(changes, receipt), Vec::new());
     }
 
-    /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
+    /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
     pub fn deliver(&self, parcels: Vec<Parcel>) {
         for parcel in parcels {
             self.commit(Record::default(), vec![parcel]);

@@ -9,7 +9,7 @@
 //! - `raw` is what was typed: the parsed document with the place of each key and value. Tables are *asked* for their
 //!   keys by type; what nobody asked for is an unknown key.
 //! - `check` is the way between: one file per table, each a function from a raw table to a checked struct.
-//! - `checked` is what is meant: nothing left to parse, every name resolved. The rest of the house sees only this.
+//! - `checked` is what is meant: nothing left to parse, every name resolved. Other modules see only this.
 //! - `problem` is a sentence, a place, an advice. Errors refuse the file; warnings travel with the [`Config`].
 //!
 //! Not serde structs, although that is the usual way: a deserializer stops at the first wrong type, loses the place of

@@ -1,7 +1,7 @@
 //! What a plugin can never have more of, and why that much.
 //!
 //! The limits that a site may want to change are configuration (`config::PluginLimits`). These here are not: they
-//! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
+//! are far above what an honest plugin needs, and exist so that a hostile one is bounded.
 
 /// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the
 /// engine, and an engine for each plugin would be an epoch thread for each.

@@ -1,4 +1,4 @@
-//! Plugins: WebAssembly components, each in a box with known walls.
+//! Plugins: WebAssembly components, each in a sandbox with known limits.
 //!
 //! ```text
 //!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, state, metrics, an empty WASI world

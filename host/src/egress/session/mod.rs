@@ -37,7 +37,7 @@ use crate::base::wake::batch_wakes;
 use crate::metrics::Counters;
 use crate::spool::{Fate, Position, Queue};
 
-/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
+/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
 const GRACE: Duration = Duration::from_secs(1);
 

@@ -1,4 +1,4 @@
-//! A house that is killed and started again with what its journal held.
+//! A gateway that is killed and started again with what its journal held.
 
 use super::*;
 use crate::bindings::Inbound;
