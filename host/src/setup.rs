@@ -1,10 +1,10 @@
 //! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
 //!
-//! [`memory`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
+//! [`plugin_state`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
 //!
 //! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
 
-pub mod memory;
+pub mod plugin_state;
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     };
     let plugins: Vec<_> = plugins.into_iter().flatten().collect();
     if refusals.is_empty() {
-        refusals.extend(memory::refusals(config, &plugins, &chains));
+        refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
     match trust {
         Some(trust) if refusals.is_empty() => Ok(Setup { upstreams, plugins, engine, trust, chains }),

@@ -8,7 +8,7 @@ use crate::bindings::Binding;
 use crate::chain::{Chain, Workers, default_threads};
 use crate::config::{self, Config};
 use crate::plugin::{self, LoadedPlugin};
-use crate::setup::{Setup, memory::state_limit};
+use crate::setup::{Setup, plugin_state::state_limit};
 use crate::spool::{Receipt, Record, Restored, Spool};
 
 pub struct Chains(Workers);

@@ -14,7 +14,7 @@ use super::order::Order;
 use super::places::{Held, Places, kib};
 use super::route::{Inbound, Routed, route};
 use super::table::{Binding, Table};
-use super::ticks::Rung;
+use super::ticks::FinishedTick;
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
@@ -50,7 +50,7 @@ pub struct Dispatcher {
 /// What leaves in order, where plugins remember something.
 pub(super) enum Leaving {
     Input(Box<Gathered>),
-    Tick(Rung),
+    Tick(FinishedTick),
 }
 
 // === impl Pending ===
@@ -243,7 +243,7 @@ impl Dispatcher {
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
             Leaving::Input(gathered) => self.conclude(*gathered),
-            Leaving::Tick(rung) => self.rung(rung),
+            Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }
 

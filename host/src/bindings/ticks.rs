@@ -19,16 +19,16 @@ use tokio_util::sync::CancellationToken;
 use super::dispatcher::{Dispatcher, Leaving};
 use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
-use crate::chain::{Tick, Ticked};
+use crate::chain::{Tick, TickResult};
 use crate::config::BindingId;
 use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
 
 /// A tick that its chain has answered.
-pub(super) struct Rung {
+pub(super) struct FinishedTick {
     binding: BindingId,
     now_ms: u64,
-    ticked: Ticked,
+    result: TickResult,
     place: OwnedSemaphorePermit,
 }
 
@@ -65,26 +65,26 @@ impl Dispatcher {
         };
         let dispatcher = self.clone();
         if !lane.is_stateful() {
-            let done = move |ticked| dispatcher.rung(Rung { binding: id, now_ms, ticked, place });
+            let done = move |result| dispatcher.finish_tick(FinishedTick { binding: id, now_ms, result, place });
             return lane.tick(Tick { now_ms, done: Box::new(done) });
         }
         self.order.enter(vec![id], |ticket| {
-            let done = move |ticked| {
-                let rung = Rung { binding: id, now_ms, ticked, place };
-                dispatcher.order.complete(ticket, Leaving::Tick(rung), |outcome| dispatcher.leave(outcome));
+            let done = move |result| {
+                let finished = FinishedTick { binding: id, now_ms, result, place };
+                dispatcher.order.complete(ticket, Leaving::Tick(finished), |outcome| dispatcher.leave(outcome));
             };
             lane.tick(Tick { now_ms, done: Box::new(done) });
         });
     }
 
-    pub(super) fn rung(self: &Arc<Self>, Rung { binding, now_ms, ticked, place }: Rung) {
+    pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
         let Some(binding) = self.table.get(binding) else { return };
         self.counters.ticks.increment();
-        self.report_ticks(binding, &ticked);
+        self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let mut record = Record { hold: smallvec![place], ..Record::changes(ticked.changes, Receipt::none()) };
+        let mut record = Record { hold: smallvec![place], ..Record::changes(result.changes, Receipt::none()) };
         let mut further = Vec::new();
-        for message in ticked.messages {
+        for message in result.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
             let Routed { outputs, local, unroutable } =
                 route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
@@ -99,8 +99,8 @@ impl Dispatcher {
         further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
-    fn report_ticks(&self, binding: &Binding, ticked: &Ticked) {
-        for failure in &ticked.failures {
+    fn report_ticks(&self, binding: &Binding, result: &TickResult) {
+        for failure in &result.failures {
             self.counters.ticks_failed.increment();
             if let Some(suppressed) = self.warnings.permit() {
                 tracing::warn!(binding = %binding.spec.name, suppressed, "a tick failed: {failure}");

@@ -18,10 +18,10 @@ use crate::plugin::Envelope;
 
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::flow::Flow;
-use super::fold::{Chain, Progress};
-use super::outcome::{Done, Ticked};
-use super::ready::{Pool, Ready};
-use super::standing::{Standing, Stopwatch};
+use super::outcome::{Done, TickResult};
+use super::run_queue::{Pool, RunQueue};
+use super::slow_lane::{Probation, Stopwatch};
+use super::stages::{Chain, Progress};
 
 /// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
 /// that parses JSON. More would only make latency.
@@ -41,7 +41,7 @@ pub struct Tick {
     /// In milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// As of a [`Job`].
-    pub done: Box<dyn FnOnce(Ticked) + Send>,
+    pub done: Box<dyn FnOnce(TickResult) + Send>,
 }
 
 /// What waits in a lane, in the order it came.
@@ -57,7 +57,7 @@ struct Shared {
     mailbox: Mutex<Mailbox>,
     /// Never contended: only the thread that has the lane's turn locks it.
     bench: Mutex<Bench>,
-    ready: Arc<Ready<Lane>>,
+    run_queue: Arc<RunQueue<Lane>>,
     is_stateful: bool,
 }
 
@@ -66,7 +66,7 @@ struct Mailbox {
     work: VecDeque<Work>,
     /// Anything but idle.
     scheduled: bool,
-    standing: Standing,
+    probation: Probation,
 }
 
 /// Where the work is done.
@@ -84,16 +84,16 @@ struct Batch {
 
 enum Waiting {
     Jobs(Vec<Box<dyn FnOnce(Done) + Send>>),
-    Tick(Box<dyn FnOnce(Ticked) + Send>),
+    Tick(Box<dyn FnOnce(TickResult) + Send>),
 }
 
 // === impl Lane ===
 
 impl Lane {
-    pub(super) fn new(chain: Chain, ready: Arc<Ready<Lane>>) -> Self {
+    pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
         let is_stateful = chain.stores().next().is_some();
         let bench = Mutex::new(Bench { chain, paused: None });
-        Self(Arc::new(Shared { mailbox: Mutex::default(), bench, ready, is_stateful }))
+        Self(Arc::new(Shared { mailbox: Mutex::default(), bench, run_queue, is_stateful }))
     }
 
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
@@ -112,7 +112,7 @@ impl Lane {
     }
 
     fn put(&self, work: impl IntoIterator<Item = Work>) {
-        if !self.0.ready.is_open() {
+        if !self.0.run_queue.is_open() {
             return;
         }
         let mut mailbox = self.mailbox();
@@ -121,9 +121,9 @@ impl Lane {
             return;
         }
         mailbox.scheduled = true;
-        let slow = mailbox.standing.is_slow(Instant::now());
+        let slow = mailbox.probation.is_slow(Instant::now());
         drop(mailbox);
-        self.scheduled(self.0.ready.push(self.clone(), slow));
+        self.scheduled(self.0.run_queue.push(self.clone(), slow));
     }
 
     /// One turn, by the thread that took the lane from the queue.
@@ -148,14 +148,14 @@ impl Lane {
     /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
     fn end_turn(&self, busy: Duration, pause: Option<Duration>, pool: Pool) {
         let mut mailbox = self.mailbox();
-        let slow = mailbox.standing.after(busy, Instant::now());
+        let slow = mailbox.probation.after(busy, Instant::now());
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
-            let ready = &self.0.ready;
+            let run_queue = &self.0.run_queue;
             self.scheduled(match pause.unwrap_or_default() {
-                Duration::ZERO => ready.give_back(self.clone(), slow, pool),
-                wait => ready.push_at(self.clone(), slow, Instant::now() + wait),
+                Duration::ZERO => run_queue.give_back(self.clone(), slow, pool),
+                wait => run_queue.push_at(self.clone(), slow, Instant::now() + wait),
             });
         }
     }

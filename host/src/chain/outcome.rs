@@ -14,7 +14,7 @@ pub struct Done {
 
 /// What the clock made in a chain.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
+pub struct TickResult {
     pub messages: Vec<Message>,
     /// One for each plugin that failed, or whose messages a later plugin failed on. There is no message to send there.
     pub failures: Vec<Failure>,

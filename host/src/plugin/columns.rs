@@ -9,9 +9,9 @@ use bytes::Bytes;
 
 use crate::plugin::{Envelope, FailureKind, Verdict};
 
+use super::abi::{Allowance, Answer, refused};
 use super::contract::batched::{Batch, BatchResult};
 use super::contract::types;
-use super::crossing::{Allowance, Answer, refused};
 use super::faults::Fault;
 
 /// The outgoing columns, reused from call to call.

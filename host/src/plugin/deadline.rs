@@ -1,6 +1,6 @@
 //! How long a call into a guest may take: in time of the processor, and not by the clock on the wall.
 //!
-//! Epochs stop a guest and cost it nothing (`ticker`), but an epoch passes for everybody. A guest whose thread waits for the
+//! Epochs stop a guest and cost it nothing (`epoch`), but an epoch passes for everybody. A guest whose thread waits for the
 //! processor, or for its own code to be read from a busy disk, would be ended for what it did not do: its message a dead letter,
 //! and a gateway that starts at such a time refused. So the epochs only ask, and the CPU time of the thread answers.
 //!
@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ticker::Ticker;
+use super::epoch::EpochTicker;
 
 /// How much longer a call may take by the clock on the wall than the processor may work for it.
 const WALL: u32 = 10;
@@ -39,7 +39,7 @@ impl Deadline {
         let (cpu_begun, begun) = *self.begun.get_or_insert((cpu_time, now));
         let left = self.allowed.saturating_sub(cpu_time.saturating_sub(cpu_begun));
         let is_late = now.saturating_duration_since(begun) >= self.allowed.saturating_mul(WALL);
-        (!left.is_zero() && !is_late).then(|| Ticker::ticks(left / 2))
+        (!left.is_zero() && !is_late).then(|| EpochTicker::ticks(left / 2))
     }
 }
 

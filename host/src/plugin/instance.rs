@@ -17,10 +17,10 @@ use crate::config::PluginLimits;
 use crate::message::Message;
 use crate::plugin::Envelope;
 
+use super::abi::{self, Allowance, Answer};
 use super::columns::{self, Columns};
 use super::component::Component;
 use super::contract::{batched, single, timer};
-use super::crossing::{self, Allowance, Answer};
 use super::engine::Engine;
 use super::faults::Fault;
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
@@ -84,8 +84,8 @@ impl Instance {
     }
 
     pub fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
-        let user = crossing::user_pairs(&envelope.message);
-        let message = crossing::lower(&envelope.message, &user);
+        let user = abi::user_pairs(&envelope.message);
+        let message = abi::lower(&envelope.message, &user);
         let fuel = self.fuel(1);
         self.guest.origins([envelope]);
         let single = &self.single;
@@ -105,7 +105,7 @@ impl Instance {
         self.guest.remembering(|guest| {
             let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
             Ok(messages
-                .map_err(|failure| crossing::refused(&failure))
+                .map_err(|failure| abi::refused(&failure))
                 .and_then(|messages| Allowance::new(limits).messages(messages)))
         })
     }
@@ -190,8 +190,8 @@ mod tests {
     use super::*;
     use crate::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
+    use crate::plugin::epoch::TICK;
     use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
-    use crate::plugin::ticker::TICK;
     use crate::plugin::{FailureKind, LoadedPlugin, Verdict};
     use crate::topic::TopicName;
     use std::sync::Arc;

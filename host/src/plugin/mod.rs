@@ -5,9 +5,9 @@
 //!  trust     compile      a store      ▲
 //!  digest    linked       a deadline   └── state      what the host keeps for one instance
 //!   kind     inspected    a memory cap
-//!   size     ▲               │ crossing · columns     a message in and out, one or many at once
+//!   size     ▲               │ abi · columns          a message in and out, one or many at once
 //!          engine            ▼
-//!          ticker          faults                     what went wrong, in the chain's words
+//!          epoch           faults                     what went wrong
 //! ```
 //!
 //! - A component is refused when it is loaded or not at all: [`LoadedPlugin::load`] leaves only the plugin's own reasons to
@@ -17,14 +17,15 @@
 //! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held. What it remembers beyond that is
 //!   in its [`StateStore`], which the chain owns: one for each plugin in each binding.
 
+mod abi;
 mod capability;
 mod columns;
 mod compile;
 mod component;
 mod contract;
-mod crossing;
 mod deadline;
 mod engine;
+mod epoch;
 mod faults;
 mod file;
 #[cfg(test)]
@@ -43,13 +44,13 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod text;
-mod ticker;
 mod trust;
 mod verdict;
 
+pub use abi::Answer;
+pub use abi::Answer;
 pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
 pub use component::Component;
-pub use crossing::Answer;
 pub use engine::{Engine, EngineError};
 pub use faults::{FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};

@@ -21,7 +21,7 @@ pub const TICK: Duration = Duration::from_millis(1);
 /// Idle ticks before the thread parks.
 const LINGER: u32 = 100;
 
-pub struct Ticker {
+pub struct EpochTicker {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -37,9 +37,9 @@ struct Shared {
 /// A call that runs: the epochs advance while it lives.
 pub struct Ticking<'a>(&'a Shared);
 
-// === impl Ticker ===
+// === impl EpochTicker ===
 
-impl Ticker {
+impl EpochTicker {
     pub fn start(tick: impl Fn() + Send + 'static) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let watched = Arc::clone(&shared);
@@ -68,7 +68,7 @@ impl Ticker {
     }
 }
 
-impl Drop for Ticker {
+impl Drop for EpochTicker {
     fn drop(&mut self) {
         self.shared.stop.store(true, SeqCst);
         self.wake();
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn it_ticks_while_a_call_runs_parks_when_idle_and_wakes_again() {
         let (ticks, ticked) = mpsc::sync_channel(0);
-        let ticker = Ticker::start(move || ticks.send(()).unwrap_or(())).unwrap();
+        let ticker = EpochTicker::start(move || ticks.send(()).unwrap_or(())).unwrap();
         let call = ticker.hold();
         for _ in 0..3 * LINGER {
             ticked.recv().unwrap();
@@ -137,8 +137,8 @@ mod tests {
 
     #[test]
     fn time_is_never_shortened_by_counting_it_in_ticks() {
-        assert_eq!(Ticker::ticks(Duration::from_millis(50)), 50);
-        assert_eq!(Ticker::ticks(Duration::from_micros(1_200)), 2);
-        assert!(Ticker::ticks(Duration::MAX) > u64::MAX / 4);
+        assert_eq!(EpochTicker::ticks(Duration::from_millis(50)), 50);
+        assert_eq!(EpochTicker::ticks(Duration::from_micros(1_200)), 2);
+        assert!(EpochTicker::ticks(Duration::MAX) > u64::MAX / 4);
     }
 }

@@ -3,7 +3,7 @@
 //! A queue behind a mutex, with a condition variable: a thread takes a lane for a turn of up to 64 messages, so the lock is
 //! touched once in many microseconds. Work stealing would save what is not spent.
 //!
-//! Slow lanes (`standing`) have a queue and threads of their own. A lane that waits for an attempt is in neither queue: it is
+//! Slow lanes (`slow_lane`) have a queue and threads of their own. A lane that waits for an attempt is in neither queue: it is
 //! among `later`, and the threads that wait for work wait no longer than for the first of those.
 
 use std::cmp::Reverse;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::base::wake::{self, Wake};
 
-pub struct Ready<T> {
+pub struct RunQueue<T> {
     state: Mutex<State<T>>,
     /// The phase, for those who only ask.
     is_open: AtomicBool,
@@ -65,9 +65,9 @@ enum Phase {
     Stopped,
 }
 
-// === impl Ready ===
+// === impl RunQueue ===
 
-impl<T: Send + 'static> Ready<T> {
+impl<T: Send + 'static> RunQueue<T> {
     pub fn new(threads: usize) -> Self {
         let state = State {
             quick: VecDeque::new(),
@@ -212,7 +212,7 @@ impl<T: Send + 'static> Ready<T> {
     }
 }
 
-impl<T: Send + 'static> Wake for Ready<T> {
+impl<T: Send + 'static> Wake for RunQueue<T> {
     /// A thread for each that waits, as far as there are any.
     fn wake(&self) {
         let state = self.lock();
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn each_pool_has_its_own_until_all_is_to_be_finished() {
-        let ready = Arc::new(Ready::new(2));
+        let ready = Arc::new(RunQueue::new(2));
         for (item, slow) in [("s1", true), ("q1", false), ("s2", true), ("q2", false), ("s3", true)] {
             ready.push(item, slow);
         }
@@ -314,7 +314,7 @@ mod tests {
 
     #[test]
     fn what_is_due_later_comes_when_it_is_due_and_in_that_order() {
-        let ready = Arc::new(Ready::new(1));
+        let ready = Arc::new(RunQueue::new(1));
         let now = Instant::now();
         ready.push_at("third", false, now + Duration::from_millis(20));
         ready.push_at("second", false, now + Duration::from_millis(10));
@@ -327,7 +327,7 @@ mod tests {
 
     #[test]
     fn draining_waits_for_what_is_due_later_and_stopping_does_not() {
-        let ready = Arc::new(Ready::new(1));
+        let ready = Arc::new(RunQueue::new(1));
         ready.push_at("later", false, Instant::now() + Duration::from_millis(10));
         ready.drain(Duration::ZERO);
         assert_eq!(ready.next(Pool::Quick), Some("later"));

@@ -11,16 +11,16 @@ use crate::config::{FaultPolicy, Retry};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
 
 use super::flow::Flow;
-use super::link::Link;
-use super::outcome::{Done, Ticked};
+use super::outcome::{Done, TickResult};
 use super::stage::Stage;
+use super::stateful_stage::StatefulStage;
 
 /// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
 /// messages of an ordinary plugin, a tenth of the default deadline.
 pub const TURN: Duration = Duration::from_millis(10);
 
 pub struct Chain {
-    links: Vec<Link>,
+    stages: Vec<StatefulStage>,
     retry: Retry,
 }
 
@@ -45,43 +45,43 @@ pub enum Progress {
 impl Chain {
     /// With no stages it is the identity.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { links: stages.into_iter().map(Link::new).collect(), retry: Retry::default() }
+        Self { stages: stages.into_iter().map(StatefulStage::new).collect(), retry: Retry::default() }
     }
 
     #[cfg(test)]
-    pub(super) fn of(links: Vec<Link>) -> Self {
-        Self { links, retry: Retry::default() }
+    pub(super) fn of(stages: Vec<StatefulStage>) -> Self {
+        Self { stages, retry: Retry::default() }
     }
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
-        let link = |plugin: &LoadedPlugin| {
-            Link::load(binding, plugin, faults).map_err(|reason| ChainError {
+        let stage = |plugin: &LoadedPlugin| {
+            StatefulStage::load(binding, plugin, faults).map_err(|reason| ChainError {
                 binding: binding.to_owned(),
                 plugin: plugin.name().to_owned(),
                 reason,
             })
         };
-        let links = plugins.iter().map(link).collect::<Result<_, _>>()?;
-        Ok(Self { links, retry: faults.retry })
+        let stages = plugins.iter().map(stage).collect::<Result<_, _>>()?;
+        Ok(Self { stages, retry: faults.retry })
     }
 
     /// What its plugins remember: one store for each that does.
     pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
-        self.links.iter().map(Link::store).filter(|store| store.is_stateful())
+        self.stages.iter().map(StatefulStage::store).filter(|store| store.is_stateful())
     }
 
     /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
     pub fn go(&mut self, mut flow: Flow) -> Progress {
         let until = Instant::now() + TURN;
-        while let Some(link) = self.links.get_mut(flow.stage).filter(|_| flow.goes_on()) {
-            let wait = flow.ask(link, &self.retry, until);
+        while let Some(stage) = self.stages.get_mut(flow.stage).filter(|_| flow.goes_on()) {
+            let wait = flow.ask(stage, &self.retry, until);
             kill_point::reach(KillPoint::InPlugin);
             if let Some(wait) = wait {
                 return Progress::Paused(flow, wait);
             }
-            flow.advance(link.name());
-            flow.ring(link);
+            flow.advance(stage.name());
+            flow.run_tick(stage);
         }
         Progress::Done(flow.finish())
     }
@@ -92,7 +92,7 @@ impl Chain {
     }
 
     /// The same for the clock.
-    pub fn tick(&mut self, now_ms: u64) -> Ticked {
+    pub fn tick(&mut self, now_ms: u64) -> TickResult {
         self.finish(Flow::of_clock(now_ms)).into_iter().collect()
     }
 
@@ -232,7 +232,7 @@ mod tests {
 
     fn chain(attempts: u32, stages: Vec<Box<dyn Stage>>) -> Chain {
         Chain {
-            links: stages.into_iter().map(Link::new).collect(),
+            stages: stages.into_iter().map(StatefulStage::new).collect(),
             retry: Retry { attempts, backoff: Duration::from_secs(1) },
         }
     }

@@ -11,18 +11,18 @@ use crate::message::{Message, Origin};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore, Verdict};
 use crate::spool::Change;
 
-use super::outcome::{Failure, Ticked};
+use super::outcome::{Failure, TickResult};
 use super::stage::{PluginStage, Stage};
 use super::{Done, Outcome};
 
-pub struct Link {
+pub struct StatefulStage {
     stage: Box<dyn Stage>,
     store: StateStore,
 }
 
-// === impl Link ===
+// === impl StatefulStage ===
 
-impl Link {
+impl StatefulStage {
     /// Without memory.
     pub fn new(stage: Box<dyn Stage>) -> Self {
         Self { stage, store: StateStore::default() }
@@ -69,20 +69,20 @@ impl Link {
     }
 }
 
-// === impl Ticked ===
+// === impl TickResult ===
 
-impl FromIterator<Done> for Ticked {
+impl FromIterator<Done> for TickResult {
     fn from_iter<I: IntoIterator<Item = Done>>(of_plugins: I) -> Self {
-        let mut ticked = Self::default();
+        let mut result = Self::default();
         for Done { outcome, changes } in of_plugins {
-            ticked.changes.extend(changes);
+            result.changes.extend(changes);
             match outcome {
-                Outcome::Outputs(messages) => ticked.messages.extend(messages),
+                Outcome::Outputs(messages) => result.messages.extend(messages),
                 Outcome::Filtered => {}
-                Outcome::Failed(failure) => ticked.failures.push(failure),
+                Outcome::Failed(failure) => result.failures.push(failure),
             }
         }
-        ticked
+        result
     }
 }
 
@@ -103,7 +103,10 @@ mod tests {
 
     /// The counting plugin, and this behind it.
     fn together(behind: Box<dyn Stage>) -> Chain {
-        Chain::of(vec![Link::load("b", &counting("{}"), &FaultPolicy::NONE).unwrap(), Link::new(behind)])
+        Chain::of(vec![
+            StatefulStage::load("b", &counting("{}"), &FaultPolicy::NONE).unwrap(),
+            StatefulStage::new(behind),
+        ])
     }
 
     fn run(chain: &mut Chain, payloads: &[&str]) -> Vec<Done> {
@@ -164,10 +167,10 @@ mod tests {
     #[test]
     fn what_the_clock_makes_goes_through_the_plugins_behind() {
         let upper = stage(|payload| Ok(Verdict::Replace(payload.to_uppercase().into())));
-        let ticked = together(upper).tick(7);
-        let payloads: Vec<&Bytes> = ticked.messages.iter().map(|message| &message.payload).collect();
+        let result = together(upper).tick(7);
+        let payloads: Vec<&Bytes> = result.messages.iter().map(|message| &message.payload).collect();
         assert_eq!(payloads, [r#"{"ID":"TICK-1","SEEN":0}"#]);
-        assert_eq!((written(&ticked.changes), ticked.failures), (vec!["ticks=1".to_owned()], vec![]));
+        assert_eq!((written(&result.changes), result.failures), (vec!["ticks=1".to_owned()], vec![]));
     }
 
     #[test]

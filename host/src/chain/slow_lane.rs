@@ -21,27 +21,27 @@ const QUICK: Duration = Duration::from_millis(5);
 const PENALTY: u32 = 100;
 
 #[derive(Debug, Default)]
-pub struct Standing {
-    probation: Option<Instant>,
+pub struct Probation {
+    until: Option<Instant>,
 }
 
 /// The CPU time of this thread when a turn began.
 #[derive(Clone, Copy)]
 pub struct Stopwatch(Duration);
 
-// === impl Standing ===
+// === impl Probation ===
 
-impl Standing {
+impl Probation {
     /// A turn has ended, after so much CPU time. Whether the next one is for the threads of slow lanes.
     pub fn after(&mut self, turn: Duration, now: Instant) -> bool {
         if turn > QUICK {
-            self.probation = now.checked_add(turn.saturating_mul(PENALTY));
+            self.until = now.checked_add(turn.saturating_mul(PENALTY));
         }
         self.is_slow(now)
     }
 
     pub fn is_slow(&self, now: Instant) -> bool {
-        self.probation.is_some_and(|until| now < until)
+        self.until.is_some_and(|until| now < until)
     }
 }
 
@@ -63,11 +63,11 @@ mod tests {
 
     #[test]
     fn a_slow_turn_is_paid_for_a_hundredfold_and_then_forgotten() {
-        let (mut standing, now) = (Standing::default(), Instant::now());
-        assert!(!standing.after(QUICK, now));
-        assert!(standing.after(Duration::from_millis(50), now));
-        assert!(standing.after(QUICK, now + Duration::from_millis(4_999)));
-        assert!(!standing.after(QUICK, now + Duration::from_millis(5_000)));
+        let (mut probation, now) = (Probation::default(), Instant::now());
+        assert!(!probation.after(QUICK, now));
+        assert!(probation.after(Duration::from_millis(50), now));
+        assert!(probation.after(QUICK, now + Duration::from_millis(4_999)));
+        assert!(!probation.after(QUICK, now + Duration::from_millis(5_000)));
     }
 
     #[test]
