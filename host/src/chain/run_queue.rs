@@ -42,7 +42,7 @@ struct State<T> {
 struct Entry<T> {
     number: u64,
     item: T,
-    slow: bool,
+    pool: Pool,
 }
 
 struct Later<T> {
@@ -94,33 +94,33 @@ impl<T: Send + 'static> RunQueue<T> {
 
     /// Queue one that has become ready; `false` when no thread will ever take it. A thread is woken when the caller's turn is over
     /// ([`wake`]).
-    pub fn push(self: &Arc<Self>, item: T, slow: bool) -> bool {
-        let accepted = self.accept(item, slow, None);
+    pub fn push(self: &Arc<Self>, item: T, to: Pool) -> bool {
+        let accepted = self.accept(item, to, None);
         if accepted {
             wake::wake_once(self);
         }
         accepted
     }
 
-    /// The same by a thread of `pool` that is about to ask for its next one: it needs nobody to be woken for its own pool.
-    pub fn give_back(self: &Arc<Self>, item: T, slow: bool, pool: Pool) -> bool {
-        if slow == (pool == Pool::Slow) { self.accept(item, slow, None) } else { self.push(item, slow) }
+    /// The same by a thread of the pool `own` that is about to ask for its next one: it needs nobody to be woken for its own pool.
+    pub fn give_back(self: &Arc<Self>, item: T, to: Pool, own: Pool) -> bool {
+        if to == own { self.accept(item, to, None) } else { self.push(item, to) }
     }
 
     /// Queue one that becomes ready later.
-    pub fn push_at(&self, item: T, slow: bool, due: Instant) -> bool {
-        let accepted = self.accept(item, slow, Some(due));
+    pub fn push_at(&self, item: T, to: Pool, due: Instant) -> bool {
+        let accepted = self.accept(item, to, Some(due));
         // Who sleeps does not know that there is something to wait for.
-        if slow { &self.slow_work } else { &self.quick_work }.notify_one();
+        self.work(to).notify_one();
         accepted
     }
 
-    fn accept(&self, item: T, slow: bool, due: Option<Instant>) -> bool {
+    fn accept(&self, item: T, to: Pool, due: Option<Instant>) -> bool {
         let mut state = self.lock();
         // While draining, a lane with work left comes back here after its turn.
         let accepted = state.phase != Phase::Stopped && state.threads > 0;
         if accepted {
-            state.put(item, slow, due);
+            state.put(item, to, due);
             if state.phase == Phase::Draining {
                 // The pool that it is for may have ended already.
                 self.notify_all();
@@ -131,7 +131,7 @@ impl<T: Send + 'static> RunQueue<T> {
 
     /// The next one for a thread of this pool; waits for it. `None`: stop.
     pub fn next(&self, pool: Pool) -> Option<T> {
-        let work = if pool == Pool::Slow { &self.slow_work } else { &self.quick_work };
+        let work = self.work(pool);
         let mut state = self.lock();
         loop {
             if state.phase == Phase::Stopped {
@@ -201,6 +201,13 @@ impl<T: Send + 'static> RunQueue<T> {
         state
     }
 
+    fn work(&self, pool: Pool) -> &Condvar {
+        match pool {
+            Pool::Quick => &self.quick_work,
+            Pool::Slow => &self.slow_work,
+        }
+    }
+
     fn notify_all(&self) {
         self.quick_work.notify_all();
         self.slow_work.notify_all();
@@ -227,8 +234,8 @@ impl<T: Send + 'static> Wake for RunQueue<T> {
 // === impl State ===
 
 impl<T> State<T> {
-    fn put(&mut self, item: T, slow: bool, due: Option<Instant>) {
-        let entry = Entry { number: self.number, item, slow };
+    fn put(&mut self, item: T, to: Pool, due: Option<Instant>) {
+        let entry = Entry { number: self.number, item, pool: to };
         self.number += 1;
         match due {
             Some(due) => self.later.push(Reverse(Later { due, entry })),
@@ -237,8 +244,10 @@ impl<T> State<T> {
     }
 
     fn queue(&mut self, entry: Entry<T>) {
-        let queue = if entry.slow { &mut self.slow } else { &mut self.quick };
-        queue.push_back(entry);
+        match entry.pool {
+            Pool::Quick => self.quick.push_back(entry),
+            Pool::Slow => self.slow.push_back(entry),
+        }
     }
 
     /// Queues those whose time has come; whether there were any.
@@ -247,7 +256,7 @@ impl<T> State<T> {
         while self.later.peek().is_some_and(|Reverse(first)| first.due <= now) {
             let Some(Reverse(first)) = self.later.pop() else { break };
             // Its place is that of now: it has waited for a plugin and not for a thread.
-            self.put(first.entry.item, first.entry.slow, None);
+            self.put(first.entry.item, first.entry.pool, None);
         }
         self.later.len() < waiting
     }
@@ -302,38 +311,39 @@ mod tests {
 
     #[test]
     fn each_pool_has_its_own_until_all_is_to_be_finished() {
-        let ready = Arc::new(RunQueue::new(2));
-        for (item, slow) in [("s1", true), ("q1", false), ("s2", true), ("q2", false), ("s3", true)] {
-            ready.push(item, slow);
+        use Pool::{Quick, Slow};
+        let queue = Arc::new(RunQueue::new(2));
+        for (item, pool) in [("s1", Slow), ("q1", Quick), ("s2", Slow), ("q2", Quick), ("s3", Slow)] {
+            queue.push(item, pool);
         }
-        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Quick)], [Some("q1"), Some("q2")]);
-        assert_eq!(ready.next(Pool::Slow), Some("s1"));
-        ready.drain(Duration::ZERO);
-        assert_eq!([ready.next(Pool::Quick), ready.next(Pool::Slow)], [Some("s2"), Some("s3")]);
+        assert_eq!([queue.next(Pool::Quick), queue.next(Pool::Quick)], [Some("q1"), Some("q2")]);
+        assert_eq!(queue.next(Pool::Slow), Some("s1"));
+        queue.drain(Duration::ZERO);
+        assert_eq!([queue.next(Pool::Quick), queue.next(Pool::Slow)], [Some("s2"), Some("s3")]);
     }
 
     #[test]
     fn what_is_due_later_comes_when_it_is_due_and_in_that_order() {
-        let ready = Arc::new(RunQueue::new(1));
+        let queue = Arc::new(RunQueue::new(1));
         let now = Instant::now();
-        ready.push_at("third", false, now + Duration::from_millis(20));
-        ready.push_at("second", false, now + Duration::from_millis(10));
-        ready.push("first", false);
+        queue.push_at("third", Pool::Quick, now + Duration::from_millis(20));
+        queue.push_at("second", Pool::Quick, now + Duration::from_millis(10));
+        queue.push("first", Pool::Quick);
         for expected in ["first", "second", "third"] {
-            assert_eq!(ready.next(Pool::Quick), Some(expected));
+            assert_eq!(queue.next(Pool::Quick), Some(expected));
         }
         assert!(now.elapsed() >= Duration::from_millis(20));
     }
 
     #[test]
     fn draining_waits_for_what_is_due_later_and_stopping_does_not() {
-        let ready = Arc::new(RunQueue::new(1));
-        ready.push_at("later", false, Instant::now() + Duration::from_millis(10));
-        ready.drain(Duration::ZERO);
-        assert_eq!(ready.next(Pool::Quick), Some("later"));
-        assert!(ready.next(Pool::Quick).is_none());
-        ready.push_at("never", false, Instant::now() + Duration::from_secs(3_600));
-        ready.stop();
-        assert!(ready.next(Pool::Quick).is_none());
+        let queue = Arc::new(RunQueue::new(1));
+        queue.push_at("later", Pool::Quick, Instant::now() + Duration::from_millis(10));
+        queue.drain(Duration::ZERO);
+        assert_eq!(queue.next(Pool::Quick), Some("later"));
+        assert!(queue.next(Pool::Quick).is_none());
+        queue.push_at("never", Pool::Quick, Instant::now() + Duration::from_secs(3_600));
+        queue.stop();
+        assert!(queue.next(Pool::Quick).is_none());
     }
 }

@@ -13,6 +13,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::run_queue::Pool;
 use crate::base::clock::thread_cpu_time;
 
 /// CPU time of a turn that is still quick: ten times what a turn of 64 messages through a JSON plugin takes.
@@ -32,16 +33,16 @@ pub struct Stopwatch(Duration);
 // === impl Probation ===
 
 impl Probation {
-    /// A turn has ended, after so much CPU time. Whether the next one is for the threads of slow lanes.
-    pub fn after(&mut self, turn: Duration, now: Instant) -> bool {
+    /// A turn has ended, after so much CPU time. Whose threads the next one is for.
+    pub fn end_turn(&mut self, turn: Duration, now: Instant) -> Pool {
         if turn > QUICK {
             self.until = now.checked_add(turn.saturating_mul(PENALTY));
         }
-        self.is_slow(now)
+        self.pool(now)
     }
 
-    pub fn is_slow(&self, now: Instant) -> bool {
-        self.until.is_some_and(|until| now < until)
+    pub fn pool(&self, now: Instant) -> Pool {
+        if self.until.is_some_and(|until| now < until) { Pool::Slow } else { Pool::Quick }
     }
 }
 
@@ -64,10 +65,10 @@ mod tests {
     #[test]
     fn a_slow_turn_is_paid_for_a_hundredfold_and_then_forgotten() {
         let (mut probation, now) = (Probation::default(), Instant::now());
-        assert!(!probation.after(QUICK, now));
-        assert!(probation.after(Duration::from_millis(50), now));
-        assert!(probation.after(QUICK, now + Duration::from_millis(4_999)));
-        assert!(!probation.after(QUICK, now + Duration::from_millis(5_000)));
+        assert_eq!(probation.end_turn(QUICK, now), Pool::Quick);
+        assert_eq!(probation.end_turn(Duration::from_millis(50), now), Pool::Slow);
+        assert_eq!(probation.end_turn(QUICK, now + Duration::from_millis(4_999)), Pool::Slow);
+        assert_eq!(probation.end_turn(QUICK, now + Duration::from_millis(5_000)), Pool::Quick);
     }
 
     #[test]
