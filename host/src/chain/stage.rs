@@ -15,7 +15,8 @@ use std::time::Instant;
 use crate::config::FaultPolicy;
 use crate::message::Message;
 use crate::plugin::{
-    Answer, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore, Verdict,
+    Answer, CallResult, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore,
+    Verdict,
 };
 
 use super::backoff::Backoff;
@@ -53,7 +54,7 @@ pub trait Guest: Send {
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
     /// Only asked of a plugin that has a clock.
-    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let _ = now_ms;
         Ok(Ok(Vec::new()))
     }
@@ -255,7 +256,7 @@ impl Guest for Instance {
         self.process_batch(batch)
     }
 
-    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         self.tick(now_ms)
     }
 }

@@ -27,10 +27,12 @@ pub struct Deadline {
 // === impl Deadline ===
 
 impl Deadline {
-    /// A call begins. After so many ticks, ask.
-    pub fn begin(&mut self, allowed: Duration) -> u64 {
+    /// Ticks before the first question.
+    pub const FIRST: u64 = 1;
+
+    /// A call begins.
+    pub fn begin(&mut self, allowed: Duration) {
         *self = Self { allowed, begun: None };
-        1
     }
 
     /// After how many ticks to ask again; `None` when it has passed. In the half of what is left: ticks are a little long, and a
@@ -54,7 +56,7 @@ mod tests {
     #[test]
     fn a_guest_that_computes_is_ended_when_its_time_is_used_up() {
         let (mut deadline, now) = (Deadline::default(), Instant::now());
-        assert_eq!(deadline.begin(ms(100)), 1);
+        deadline.begin(ms(100));
         assert_eq!(deadline.ask(ms(7_001), now), Some(50));
         assert_eq!(deadline.ask(ms(7_052), now + ms(51)), Some(25));
         assert_eq!(deadline.ask(ms(7_101), now + ms(100)), None);

@@ -16,6 +16,9 @@ use super::limits::MAX_DETAIL_BYTES;
 use super::memory::{MemoryExceeded, TableExceeded};
 use super::text::printable;
 
+/// The outer error is the end of the instance, the inner one concerns the message.
+pub type CallResult<T> = Result<Result<T, Fault>, Fault>;
+
 /// A failure without the plugin's name, which the stage adds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {detail}")]

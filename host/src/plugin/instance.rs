@@ -21,8 +21,9 @@ use super::abi::{self, Allowance, Answer};
 use super::columns::{self, Columns};
 use super::component::Component;
 use super::contract::{batched, single, timer};
+use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::Fault;
+use super::faults::{CallResult, Fault};
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
@@ -97,7 +98,7 @@ impl Instance {
     }
 
     /// What time makes of nothing; none, when the plugin has no clock.
-    pub fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    pub fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
         let (fuel, limits) = (self.fuel(1), &self.limits);
         self.guest.origins([]);
@@ -154,10 +155,7 @@ impl Guest {
     }
 
     /// A call whose changes of state are kept when it succeeds, and leave no trace when it does not.
-    fn remembering<R>(
-        &mut self,
-        call: impl FnOnce(&mut Self) -> Result<Result<R, Fault>, Fault>,
-    ) -> Result<Result<R, Fault>, Fault> {
+    fn remembering<R>(&mut self, call: impl FnOnce(&mut Self) -> CallResult<R>) -> CallResult<R> {
         let store = self.store.data().store.clone();
         store.open();
         let result = call(self);
@@ -171,8 +169,8 @@ impl Guest {
         fuel: usize,
         call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        let ticks = self.store.data_mut().deadline.begin(deadline);
-        self.store.set_epoch_deadline(ticks);
+        self.store.data_mut().deadline.begin(deadline);
+        self.store.set_epoch_deadline(Deadline::FIRST);
         self.store.set_hostcall_fuel(fuel);
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);

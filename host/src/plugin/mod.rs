@@ -52,7 +52,7 @@ pub use abi::Answer;
 pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
 pub use component::Component;
 pub use engine::{Engine, EngineError};
-pub use faults::{FailureKind, Fault};
+pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
