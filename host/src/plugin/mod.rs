@@ -48,7 +48,6 @@ mod trust;
 mod verdict;
 
 pub use abi::Answer;
-pub use abi::Answer;
 pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
 pub use component::Component;
 pub use engine::{Engine, EngineError};

@@ -114,15 +114,15 @@ impl Oracle {
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
             }
             Act::Complete { upstream, nth } => {
-                let read = bench.spool.queue(*upstream).read(Position::START, nth + 1, ALL);
+                let read = bench.spool.queue(UpstreamId(*upstream)).read(Position::START, nth + 1, ALL);
                 let Some(entry) = read.into_iter().nth(*nth) else { return };
                 self.completed.insert((*upstream, text(&entry)));
-                bench.spool.queue(*upstream).complete(entry.position, Fate::Forwarded);
+                bench.spool.queue(UpstreamId(*upstream)).complete(entry.position, Fate::Forwarded);
             }
             Act::Release { upstream, nth } => {
                 let entries = bench.entries(*upstream).into_iter().filter(|entry| entry.message.qos == Q2);
                 let Some(entry) = entries.into_iter().nth(*nth) else { return };
-                bench.spool.queue(*upstream).release(entry.position.number, self.next);
+                bench.spool.queue(UpstreamId(*upstream)).release(entry.position.number, self.next);
             }
             Act::Crash { after_calls, power_cut } => {
                 self.power_cut = *power_cut;
