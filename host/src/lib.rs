@@ -12,6 +12,7 @@ pub mod egress;
 pub mod ingress;
 pub mod message;
 pub mod metrics;
+pub mod mqtt;
 pub mod operate;
 pub mod plugin;
 pub mod setup;

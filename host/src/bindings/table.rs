@@ -53,7 +53,7 @@ impl Table {
     }
 
     pub fn find(&self, name: &str) -> Option<BindingId> {
-        self.bindings.iter().position(|binding| binding.spec.name == name).map(BindingId)
+        self.bindings.iter().position(|binding| *binding.spec.name == *name).map(BindingId)
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (BindingId, &Binding)> {

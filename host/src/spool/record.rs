@@ -1,5 +1,6 @@
 //! What goes into the spool and what comes out.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -29,6 +30,8 @@ pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 #[derive(Clone, Debug)]
 pub struct Output {
     pub upstream: UpstreamId,
+    /// Which binding made it, by name: a configuration that has changed meanwhile finds its own. None for what no binding made.
+    pub binding: Option<Arc<str>>,
     pub message: Message,
     /// When its input arrived at the gateway: message expiry counts from there.
     pub arrived: Instant,
@@ -49,6 +52,8 @@ pub struct Position {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub position: Position,
+    /// See [`Output::binding`].
+    pub binding: Option<Arc<str>>,
     pub message: Message,
     pub arrived: Instant,
 }

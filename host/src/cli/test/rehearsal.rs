@@ -85,7 +85,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
-        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0 });
+        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
         self.follow(VecDeque::from([Some(Inbound::internal(message, origin))]))
     }
 
@@ -121,7 +121,7 @@ impl<'a> Rehearsal<'a> {
         let Some(chain) = id.of_mut(&mut self.chains).and_then(Option::as_mut) else { return Vec::new() };
         let ticked = chain.tick(now_ms);
         let failed = ticked.failures.iter().map(|failure| Step {
-            binding: Some(binding.name.clone()),
+            binding: Some(binding.name.to_string()),
             verdict: Verdict::Failed(failure.to_string()),
             sent: Vec::new(),
         });
@@ -131,7 +131,7 @@ impl<'a> Rehearsal<'a> {
             let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
             let local = further(&routed, &mut made).collect();
             let sent = self.sent(routed);
-            steps.push(Step { binding: Some(binding.name.clone()), verdict: Verdict::Ticked, sent });
+            steps.push(Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent });
             steps.extend(self.follow(local));
         }
         steps
@@ -154,7 +154,7 @@ impl<'a> Rehearsal<'a> {
                 let Some(binding) = id.of(&config.bindings) else { continue };
                 let (verdict, routed) = self.step(id, binding, &inbound);
                 waiting.extend(further(&routed, &mut inbound));
-                steps.push(Step { binding: Some(binding.name.clone()), verdict, sent: self.sent(routed) });
+                steps.push(Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(routed) });
             }
         }
         steps

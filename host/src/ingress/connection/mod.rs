@@ -28,7 +28,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
-use super::codec::{Disconnect, Packet, Reason, ReasonList, Version};
 use super::registry::{Ending, Registry};
 use super::session::{Action, Session, Violation};
 use crate::base::clock::unix_ms;
@@ -39,6 +38,7 @@ use crate::bus::Bus;
 use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
 use crate::metrics::Counters;
+use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
-    use crate::spool::{Output, Receipt};
+    use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn session(client: &str) -> Change {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     fn received(client: &str, packet_id: u16) -> Key {
-        Key::Qos2 { client: client.into(), packet_id }
+        Key::Qos2 { source: Source::Devices, client: client.into(), packet_id }
     }
 
     fn small(changes: &[Change]) -> Record {
@@ -86,7 +86,12 @@ mod tests {
     fn with_message(changes: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
         Record {
-            outputs: vec![Output { upstream: UpstreamId(0), message, arrived: std::time::Instant::now() }],
+            outputs: vec![Output {
+                upstream: UpstreamId(0),
+                binding: None,
+                message,
+                arrived: std::time::Instant::now(),
+            }],
             ..small(changes)
         }
     }

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::peer::{address, spec};
+use super::peer::{address, spec};
 use super::*;
-use crate::config::Protocol::{V5, V311};
-use crate::config::{Protocol, Upstream};
+use crate::config::Upstream;
 use crate::message::QoS;
+use crate::mqtt::Version;
+use crate::mqtt::Version::{V5, V311};
 
 const FAILBACK: Duration = Duration::from_secs(60);
 
-fn two(protocol: Protocol) -> Bench {
+fn two(protocol: Version) -> Bench {
     let addresses = vec![address("first"), address("second")];
     Bench::with(Upstream { addresses, failback: FAILBACK, ..spec(protocol) })
 }

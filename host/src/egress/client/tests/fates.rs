@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::spec;
+use super::peer::spec;
 use super::*;
-use crate::config::Protocol::{V5, V311};
 use crate::message::{Message, Properties, QoS};
+use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;
 
 fn expiring(seconds: u32, text: &str) -> Message {

@@ -1,10 +1,11 @@
 //! What the server sets in CONNACK is kept.
 
 use super::peer::spec;
+use super::peer::spec;
 use super::*;
-use crate::config::Protocol::{V5, V311};
 use crate::config::Upstream;
 use crate::message::{Message, QoS};
+use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;
 
 #[tokio::test(start_paused = true)]
