@@ -68,8 +68,9 @@ fn after_so_many_faults_the_breaker_opens_in_its_binding_and_in_no_other() {
     let log = site.gateway.log().clone();
     let counters = site.gateway.stop();
     assert_eq!((counters["dead_lettered"], counters["chain_forwarded"]), (4, 1));
-    let state =
-        |line: &str| line.contains("stopped; messages=") && line.contains("risky=open") && line.contains("breaker_open=1");
+    let state = |line: &str| {
+        line.contains("stopped; messages=") && line.contains("risky=open") && line.contains("breaker_open=1")
+    };
     assert_eq!(log.count(state), 1, "its state is told at the end");
 }
 

@@ -44,9 +44,15 @@ impl Counters {
         let sum = |names: &[&str]| names.iter().map(|name| self[name]).sum::<u64>();
         let equations = [
             // What was given up in a chain may have had more bindings than one.
-            ("chains", self["chain_inputs"] == sum(&["chain_forwarded", "filtered", "failed"]) || self["unfinished"] > 0),
+            (
+                "chains",
+                self["chain_inputs"] == sum(&["chain_forwarded", "filtered", "failed"]) || self["unfinished"] > 0,
+            ),
             ("failures", self["failed"] == sum(&["dead_lettered", "failed_dropped", "failed_passed"])),
-            ("the gateway", sum(&["received", "internal", "requeued", "tick_outputs", "recovered", "fan_out"]) == sum(&FATES)),
+            (
+                "the gateway",
+                sum(&["received", "internal", "requeued", "tick_outputs", "recovered", "fan_out"]) == sum(&FATES),
+            ),
         ];
         for (stage, holds) in equations {
             assert!(holds, "not conserved at {stage}: {self:#?}");

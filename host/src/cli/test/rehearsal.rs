@@ -85,7 +85,8 @@ impl<'a> Rehearsal<'a> {
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
-        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
+        let origin =
+            Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
         self.follow(VecDeque::from([Some(Inbound::internal(message, origin))]))
     }
 
