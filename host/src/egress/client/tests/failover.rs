@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::peer::{address, spec};
-use super::peer::{address, spec};
 use super::*;
 use crate::config::Upstream;
 use crate::message::QoS;

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::peer::spec;
-use super::peer::spec;
 use super::*;
 use crate::message::{Message, Properties, QoS};
 use crate::mqtt::Version::{V5, V311};

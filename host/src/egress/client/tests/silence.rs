@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::peer::KEEP_ALIVE;
-use super::peer::KEEP_ALIVE;
 use super::*;
 use crate::mqtt::Version::{V5, V311};
 

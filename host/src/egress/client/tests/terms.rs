@@ -1,7 +1,6 @@
 //! What the server sets in CONNACK is kept.
 
 use super::peer::spec;
-use super::peer::spec;
 use super::*;
 use crate::config::Upstream;
 use crate::message::{Message, QoS};
