@@ -16,6 +16,7 @@ mod rumqttd_faults;
 mod sandbox;
 mod sessions;
 mod spool_commands;
+mod spool_room;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -1,9 +1,15 @@
 //! What the frames of the log mean.
 //!
 //! ```text
-//! struct Snapshot {                 // kind 1, the first frame of each segment: all that came before, but the messages
+//! struct Tracks {                   // kind 5, the first frame of each segment: which messages there were, and which are done
 //!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
+//! }
+//! struct State {                    // kind 6, in a checkpoint only, many: all small state, as it was at the checkpoint's place or later
 //!     state: u32 count, then (Key, bytes)*,
+//! }
+//! struct Snapshot {                 // kind 1, read only: up to format 2 each segment began with it
+//!     tracks: as in Tracks,
+//!     state: as in State, replaces all before,
 //! }
 //! struct Input {                    // kind 2, one for each record: safe as a whole or not at all
 //!     outputs: u32 count, then (upstream: text, number: u64, arrived: u64, message: bytes)*,
@@ -23,7 +29,9 @@
 //! - Upstreams go by name. An index would be a few bytes shorter, and one damaged table of names would orphan everything.
 //! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
 //! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
-//! - A snapshot repeats which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+//! - Tracks repeat which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+//! - A checkpoint is written while the state changes. What it says of a key is of its place or later; every later change of
+//!   that key stands in a frame from the place on, and puts or deletes it whatever it was: read in order, all keys come out right.
 
 use std::ops::Range;
 
@@ -40,6 +48,8 @@ pub(super) const SNAPSHOT: u8 = 1;
 pub(super) const INPUT: u8 = 2;
 pub(super) const NOTES: u8 = 3;
 pub(super) const MOVED: u8 = 4;
+pub(super) const TRACKS: u8 = 5;
+pub(super) const STATE: u8 = 6;
 
 /// Of an output, beside its message and the name of its upstream: their lengths, number and time.
 const OUTPUT_BYTES: usize = 2 + 8 + 8 + 4;

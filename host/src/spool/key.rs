@@ -94,7 +94,7 @@ impl Key {
         }
     }
 
-    fn text_len(&self) -> usize {
+    pub(super) fn text_len(&self) -> usize {
         match self {
             Self::Qos2 { client, .. }
             | Self::Session { client }
