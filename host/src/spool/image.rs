@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{INPUT, MOVED, NOTES, SNAPSHOT, STATE, TRACKS, put_list, put_ranges};
+use super::frame::{
+    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, STATE, TRACKS, Written,
+    put_list, put_ranges,
+};
+use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::log::{CHECKPOINT, Frame, Location, decode_place};
 use super::state::State;
@@ -35,18 +39,17 @@ pub(super) struct Image {
 
 impl Image {
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
-        let mut fields = Fields::new(frame.body);
         let applied = match frame.kind {
-            CHECKPOINT => self.begin_checkpoint(&mut fields),
-            STATE => self.apply_state(&mut fields),
-            SNAPSHOT => self.apply_snapshot(at, &mut fields),
-            TRACKS => self.apply_tracks(&mut fields),
-            INPUT => self.apply_input(at, &mut fields),
-            MOVED => self.apply_moved(at, &mut fields),
-            NOTES => self.apply_notes(at, &mut fields),
+            CHECKPOINT => self.begin_checkpoint(frame.body),
+            STATE => self.apply_state(Fields::new(frame.body)),
+            SNAPSHOT => self.apply_snapshot(at, Fields::new(frame.body)),
+            TRACKS => self.apply_tracks(Fields::new(frame.body)),
+            INPUT | INPUT_WITHOUT_BINDINGS => self.apply_input(at, frame),
+            MOVED | MOVED_WITHOUT_BINDINGS => self.apply_moved(at, frame),
+            NOTES => self.apply_notes(at, Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
-        if let Err(error) = applied.and_then(|()| fields.end()) {
+        if let Err(error) = applied {
             self.unreadable += 1;
             tracing::error!(segment = at.segment, offset = at.offset, "a frame of the spool cannot be read: {error}");
         }
@@ -116,22 +119,23 @@ impl Image {
         numbered.collect()
     }
 
-    fn begin_checkpoint(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        self.state_from = decode_place(fields.rest()).ok_or(WireError::Short)?;
+    fn begin_checkpoint(&mut self, body: &[u8]) -> Result<(), WireError> {
+        self.state_from = decode_place(body).ok_or(WireError::Short)?;
         Ok(())
     }
 
-    fn apply_state(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        for _ in 0..fields.u32()? {
-            let (key, value) = fields.entry()?;
-            self.state.put(key, value);
-        }
-        Ok(())
-    }
-
-    fn apply_snapshot(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        self.apply_tracks(fields)?;
+    fn apply_state(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
         let state = fields.list(Fields::entry)?;
+        fields.end()?;
+        state.into_iter().for_each(|(key, value)| self.state.put(key, value));
+        Ok(())
+    }
+
+    fn apply_snapshot(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
+        let tracks = tracks(&mut fields)?;
+        let state = fields.list(Fields::entry)?;
+        fields.end()?;
+        self.learn(tracks);
         if at >= self.state_from {
             self.state = State::default();
             state.into_iter().for_each(|(key, value)| self.state.put(key, value));
@@ -140,8 +144,14 @@ impl Image {
         Ok(())
     }
 
-    fn apply_tracks(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
+    fn apply_tracks(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
+        let tracks = tracks(&mut fields)?;
+        fields.end()?;
+        self.learn(tracks);
+        Ok(())
+    }
+
+    fn learn(&mut self, tracks: Vec<(&str, u64, Intervals)>) {
         for (name, next, done) in tracks {
             if self.anchored || self.track(name).is_some() {
                 self.lost += self.track_mut(name).snapshot(next, &done);
@@ -150,50 +160,52 @@ impl Image {
             }
         }
         self.anchored = true;
-        Ok(())
     }
 
     /// A record that was written just now: what it changes is taken from itself, so that a value is in memory once, whoever else
     /// has it.
     pub fn apply_record(&mut self, at: Location, frame: Frame<'_>, changes: Vec<Change>) {
-        let mut fields = Fields::new(frame.body);
-        if let Err(error) = self.apply_outputs(at, &mut fields) {
-            self.unreadable += 1;
-            tracing::error!(
-                segment = at.segment,
-                offset = at.offset,
-                "a record was not written as it is read: {error}"
-            );
+        match outputs(frame) {
+            Ok((outputs, _)) => self.place(at, outputs),
+            Err(error) => {
+                self.unreadable += 1;
+                let Location { segment, offset } = at;
+                tracing::error!(segment, offset, "a record was not written as it is read: {error}");
+            }
         }
         changes.into_iter().for_each(|change| self.change(change));
     }
 
-    fn apply_input(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        self.apply_outputs(at, fields)?;
+    fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, mut fields) = outputs(frame)?;
         let changes = fields.list(Fields::change)?;
+        fields.end()?;
+        self.place(at, outputs);
         if at >= self.state_from {
             changes.into_iter().for_each(|change| self.change(change));
         }
         Ok(())
     }
 
-    fn apply_outputs(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        for output in fields.list(Fields::written)? {
+    fn place(&mut self, at: Location, outputs: Vec<Written<'_>>) {
+        for output in outputs {
             self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
         }
-        Ok(())
     }
 
-    fn apply_moved(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        for output in fields.list(Fields::written)? {
+    fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, fields) = outputs(frame)?;
+        fields.end()?;
+        for output in outputs {
             self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
     }
 
-    fn apply_notes(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
+    fn apply_notes(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
         let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
         let changes = fields.list(Fields::change)?;
+        fields.end()?;
         let is_news = at >= self.state_from;
         changes.into_iter().filter(|_| is_news).for_each(|change| self.change(change));
         for (upstream, done) in done {
@@ -219,6 +231,20 @@ impl Image {
             None => self.state.remove(&change.key),
         }
     }
+}
+
+/// All of them, and what stands behind: nothing is applied of a frame that cannot be read to its end.
+fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Fields<'_>), WireError> {
+    let (mut outputs, mut written) = (Outputs::read(frame.kind, frame.body)?, Vec::new());
+    while let Some(output) = outputs.next()? {
+        written.push(output);
+    }
+    Ok((written, outputs.rest()))
+}
+
+/// Of each upstream its name, its next number, and what is done.
+fn tracks<'a>(fields: &mut Fields<'a>) -> Result<Vec<(&'a str, u64, Intervals)>, WireError> {
+    fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))
 }
 
 fn released(upstream: &Arc<str>, number: u64) -> Key {
