@@ -28,8 +28,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-pub(in crate::spool) use self::room::RETRY;
 use self::checkpoint::Checkpointing;
+pub(in crate::spool) use self::room::RETRY;
 use self::room::{Full, Room};
 use self::squeeze::Squeeze;
 use super::batch::{Batch, weight};
