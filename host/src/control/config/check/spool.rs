@@ -32,7 +32,7 @@ const QOS0: [(&str, Qos0); 2] = [("memory", Qos0::Memory), ("spool", Qos0::Spool
 pub fn check(table: &Table<'_>) -> Spool {
     let default = Spool::default();
     let bytes = |size: Option<usize>, default: u64| size.map_or(default, |size| size as u64);
-    let spool = Spool {
+    Spool {
         max_bytes: bytes(table.size("max_bytes", SMALLEST..=ByteSize::tib(16)), default.max_bytes),
         max_state_bytes: bytes(
             table.size("max_state_bytes", SMALLEST_STATE..=ByteSize::tib(1)),
@@ -44,8 +44,7 @@ pub fn check(table: &Table<'_>) -> Spool {
         max_age: table.duration("max_age", AGES),
         when_full: one_of(table, "when_full", &WHEN_FULL).unwrap_or(default.when_full),
         qos0: one_of(table, "qos0", &QOS0).unwrap_or(default.qos0),
-    };
-    spool
+    }
 }
 
 /// The caps on what is kept as state have to fit into its budget: what they allow is acknowledged, and never refused afterwards.
