@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod bindings;
+mod circuit_breaker;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;
@@ -12,12 +13,12 @@ mod malformed;
 mod plugin_state;
 mod qos_kept;
 mod restart;
-mod resting_plugins;
 mod rumqttd;
 mod sandbox;
 mod sessions;
 mod specification_rules;
 mod spool_commands;
+mod spool_room;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -6,10 +6,10 @@ use std::ops::Index;
 /// Where a message may be, or how it may have ended: each is at one of these (promise P5).
 const FATES: [&str; 15] = [
     "waiting",
-    "in_hand",
+    "in_flight",
     "forwarded",
-    "unbound",
-    "to_local",
+    "unmatched",
+    "local_outputs",
     "filtered",
     "dead_lettered",
     "failed_dropped",
@@ -43,11 +43,14 @@ impl Counters {
         let sum = |names: &[&str]| names.iter().map(|name| self[name]).sum::<u64>();
         let equations = [
             // What was given up in a chain may have had more bindings than one.
-            ("chains", self["chain_in"] == sum(&["chained", "filtered", "failed"]) || self["unfinished"] > 0),
+            (
+                "chains",
+                self["chain_inputs"] == sum(&["chain_forwarded", "filtered", "failed"]) || self["unfinished"] > 0,
+            ),
             ("failures", self["failed"] == sum(&["dead_lettered", "failed_dropped", "failed_passed"])),
             (
-                "the house",
-                sum(&["received", "internal", "requeued", "ticked", "recovered", "dead_letters_lost", "copies"])
+                "the gateway",
+                sum(&["received", "internal", "requeued", "tick_outputs", "recovered", "dead_letters_lost", "fan_out"])
                     == sum(&FATES),
             ),
         ];

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use tokio::sync::AcquireError;
 
@@ -12,35 +11,24 @@ use super::internal::Internal;
 use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places};
-use super::settle::{self, Settled, settle};
+use super::route::{Inbound, Routed, bounded, route};
 use super::table::{Binding, Table};
-use super::ticks::Rung;
+use super::ticks::FinishedTick;
+use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept, Parcel};
-use crate::chain::{Done, Failure, FailureKind, Job, Lane, Outcome};
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
+use crate::chain::{Done, Failure, Job, Lane, Outcome};
+use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
-use crate::spool::{Change, Hold, Output, Place, Receipt, Record, Spool};
-
-/// A message that a device or the gateway published, and the ack that waits for it.
-#[derive(Debug)]
-pub struct Inbound {
-    pub message: Message,
-    pub origin: Arc<Origin>,
-    pub arrived: Instant,
-    pub receipt: Receipt,
-    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
-    pub changes: Vec<Change>,
-    /// How often plugins have failed on it before: it was a dead letter.
-    pub attempts: u32,
-}
+use crate::metrics::Counters;
+use crate::plugin::FailureKind;
+use crate::spool::{Hold, Output, Place, Receipt, Record, Spool};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
 pub struct Pending {
     inbound: Inbound,
     kept: Kept,
-    bindings: Arc<[usize]>,
+    bindings: Arc<[BindingId]>,
     account: Account,
     /// What caused it, and waits for it.
     pub(super) cause: Option<Place>,
@@ -63,12 +51,14 @@ pub struct Dispatcher {
 /// What leaves in order, where plugins remember something.
 pub(super) enum Leaving {
     Input(Box<Gathered>),
-    Tick(Rung),
+    Tick(FinishedTick),
 }
+
+// === impl Pending ===
 
 impl Pending {
     /// Whose places it takes, for which hop.
-    pub(super) fn line(&self) -> (u8, Arc<[usize]>) {
+    pub(super) fn line(&self) -> (u8, Arc<[BindingId]>) {
         (self.inbound.origin.hops, self.bindings.clone())
     }
 
@@ -157,9 +147,9 @@ impl Dispatcher {
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
     pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
-        let index = self.table.iter().position(|one| *one.spec.name == *binding)?;
+        let id = self.table.find(binding)?;
         let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [index].into(), account, cause: None })
+        Some(Pending { inbound, kept, bindings: [id].into(), account, cause: None })
     }
 
     pub(super) fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
@@ -167,7 +157,7 @@ impl Dispatcher {
         kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             inbound.receipt.nothing_to_keep();
             return None;
         }
@@ -177,7 +167,7 @@ impl Dispatcher {
 
     fn places<'a>(&'a self, pending: &'a Pending) -> impl Iterator<Item = &'a Places> {
         let hops = pending.inbound.origin.hops;
-        pending.bindings.iter().filter_map(move |index| Some(self.table.get(*index)?.places(hops)))
+        pending.bindings.iter().filter_map(move |id| Some(self.table.get(*id)?.places(hops)))
     }
 
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
@@ -190,13 +180,13 @@ impl Dispatcher {
         let Pending { inbound, kept, bindings, account, cause } = pending;
         held.record.extend(cause);
         if bindings.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             account.settle();
             let Kept { changes, parcels } = kept;
-            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold: held.record };
+            let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
-        self.counters.chain_in.add(bindings.len() as u64);
+        self.counters.chain_inputs.add(bindings.len() as u64);
         let lines = self.lines(&bindings);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
@@ -206,9 +196,9 @@ impl Dispatcher {
     }
 
     /// Of the lanes that remember.
-    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
-        let remembers = |index: &usize| {
-            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+    fn lines(&self, bindings: &[BindingId]) -> Vec<BindingId> {
+        let remembers = |id: &BindingId| {
+            let lane = self.table.get(*id).and_then(|binding| binding.lane.as_ref());
             lane.is_some_and(Lane::is_stateful)
         };
         bindings.iter().copied().filter(remembers).collect()
@@ -217,12 +207,12 @@ impl Dispatcher {
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         let bindings = input.bindings.clone();
-        if let [index] = *bindings {
-            return self.push_alone(index, message, origin, input);
+        if let [id] = *bindings {
+            return self.push_alone(id, message, origin, input);
         }
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
-            let lane = |index: &usize| self.table.get(*index).map(|binding| binding.lane.as_ref());
+            let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
             bindings.iter().map(lane).enumerate().filter_map(|(slot, lane)| Some((slot, lane?)))
         };
         // Those without a lane are done at once, and before the others: were one of them the last outcome, it would leave here, where
@@ -239,8 +229,8 @@ impl Dispatcher {
     }
 
     /// One binding, as usual: nothing is to be gathered.
-    fn push_alone(self: &Arc<Self>, index: usize, message: Message, origin: Arc<Origin>, input: Input) {
-        let Some(binding) = self.table.get(index) else { return };
+    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Input) {
+        let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
             return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
@@ -266,24 +256,24 @@ impl Dispatcher {
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
             Leaving::Input(gathered) => self.conclude(*gathered),
-            Leaving::Tick(rung) => self.rung(rung),
+            Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
-        self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
+        self.counters.fan_out.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
-        let mut record = Record { changes, ..Record::default() };
+        let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
-        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+        for (id, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
-            let Some(binding) = self.table.get(*index) else { continue };
-            let outcome = settle::bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
-            let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            record.outputs.extend(self.letter(binding, &inbound, &settled));
-            let Settled { mut outputs, local, .. } = settled;
+            let Some(binding) = self.table.get(*id) else { continue };
+            let outcome = bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
+            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
+            record.outputs.extend(self.letter(binding, &inbound, &routed));
+            let Routed { mut outputs, local, .. } = routed;
             // As usual it is the first and only one, and takes no memory of its own.
             if record.outputs.is_empty() {
                 record.outputs = outputs
@@ -321,10 +311,10 @@ impl Dispatcher {
 
     /// Says what failed; and, when it is one, the dead letter for the archive. In the same record as everything else: what becomes of
     /// the message is safe as a whole.
-    pub(super) fn letter(&self, binding: &Binding, inbound: &Inbound, settled: &Settled) -> Option<Output> {
-        let failure = settled.failure.as_ref()?;
+    pub(super) fn letter(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) -> Option<Output> {
+        let failure = routed.failure.as_ref()?;
         self.report(binding, inbound, failure);
-        let line = self.journal.dead_letters().filter(|_| settled.is_dead)?;
+        let line = self.journal.dead_letters().filter(|_| routed.is_dead)?;
         dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
     }
 

@@ -20,14 +20,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
-use super::dispatcher::{Dispatcher, Inbound, Pending};
+use super::dispatcher::{Dispatcher, Pending};
 use super::places::Held;
+use super::route::Inbound;
 use crate::bus::Kept;
+use crate::config::BindingId;
 use crate::message::QoS;
 use crate::spool::{Hold, Place, Record};
 
 /// Hop and bindings: messages of one client and topic meet the same.
-type Line = (u8, Arc<[usize]>);
+type Line = (u8, Arc<[BindingId]>);
 
 /// Bytes of messages that nobody was promised and that wait all the same: wills of sessions that end with their connection.
 const MAX_UNPROMISED: usize = 16 << 20;

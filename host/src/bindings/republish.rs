@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::dispatcher::{Dispatcher, Inbound};
-use super::settle::Republish;
+use super::dispatcher::Dispatcher;
+use super::route::Inbound;
 use super::unfinished;
-use crate::message::Origin;
+use crate::message::Message;
 use crate::spool::{Change, Key, Receipt, Value};
 
 impl Dispatcher {
@@ -36,13 +36,10 @@ impl Dispatcher {
         }
     }
 
-    /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Inbound {
-        let hops = cause.origin.hops + 1;
+    /// One hop further, counted.
+    pub(super) fn further(&self, message: Message, cause: &mut Inbound) -> Inbound {
         self.counters.republished.increment();
-        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
-        let receipt = cause.receipt.split();
-        Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 }
+        cause.further(message)
     }
 
     /// See [`unfinished`].

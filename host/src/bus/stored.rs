@@ -15,7 +15,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Delivery;
-use crate::control::clock::{since_unix_ms, unix_ms_of};
+use crate::base::clock::{since_unix_ms, unix_ms_of};
 use crate::message::Message;
 use crate::spool::Value;
 use crate::spool::wire::{Fields, WireError};

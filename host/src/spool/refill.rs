@@ -11,7 +11,7 @@ use super::log::{Disk, Frame, Location, Reader};
 use super::names::Names;
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
-use crate::control::clock;
+use crate::base::clock;
 
 /// Read before the books are told: small enough that the first message of a backlog does not wait for the last.
 const PIECE: usize = 1 << 20;

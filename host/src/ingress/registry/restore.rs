@@ -2,7 +2,7 @@
 //! place, and the next sweep ends it in the usual way, will and all.
 
 use super::*;
-use crate::control::clock::until_unix_ms;
+use crate::base::clock::until_unix_ms;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;

@@ -49,7 +49,7 @@ impl Ledger {
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
         let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
         if is_letter {
-            self.counters.letters_dropped.add(count);
+            self.counters.dead_letters_dropped.add(count);
         } else {
             fate.counter(&self.counters).add(count);
         }

@@ -1,0 +1,139 @@
+use super::*;
+use crate::config::{FaultPolicy, UpstreamId};
+use crate::message::QoS;
+use crate::plugin::FailureKind;
+use crate::topic::TopicFilter;
+
+fn name(text: &str) -> TopicName {
+    TopicName::parse(text).unwrap()
+}
+
+fn inbound(client: &str) -> Inbound {
+    let message = Message { retain: true, ..Message::new(name("sensors/7"), "21.5", QoS::ExactlyOnce) };
+    let origin = Arc::new(Origin { client: client.into(), arrived_ms: 1_000, hops: 0, principal: None });
+    Inbound::internal(message, origin)
+}
+
+fn to(target: Target, topic: &str) -> Destination {
+    Destination { target, topic: Template::parse(topic).unwrap(), qos: None, retain: None }
+}
+
+fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
+    let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
+    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
+}
+
+fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counters) {
+    let counters = Counters::default();
+    let routed = route("gw1", binding, &inbound(client), outcome, &counters);
+    (routed, counters)
+}
+
+fn failure() -> Outcome {
+    let kind = FailureKind::Refused { transient: false };
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
+}
+
+fn upstream_topics(routed: &Routed) -> Vec<&str> {
+    routed.outputs.iter().map(|output| output.message.topic.as_str()).collect()
+}
+
+#[test]
+fn each_output_goes_to_each_destination_in_order() {
+    let binding = binding(
+        OnError::Drop,
+        vec![
+            to(Target::Upstream(UpstreamId(0)), "plants/{gateway}/{topic}"),
+            to(Target::Upstream(UpstreamId(1)), "{topic}"),
+        ],
+    );
+    let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
+    let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
+    assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
+    assert_eq!((counters.chain_forwarded.get(), counters.chain_outputs.get()), (1, 2));
+}
+
+#[test]
+fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
+    let plain = to(Target::Upstream(UpstreamId(0)), "{topic}");
+    let changed = Destination { qos: Some(QoS::AtMostOnce), retain: Some(false), ..plain.clone() };
+    let (routed, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
+    let kept: Vec<_> = routed.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
+    assert_eq!(kept, [(QoS::ExactlyOnce, true), (QoS::AtMostOnce, false)]);
+}
+
+#[test]
+fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
+    let topic = Template::parse("$tidegate/dead-letter/{binding}").unwrap();
+    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
+    let [letter] = &routed.local[..] else { panic!("{routed:?}") };
+    assert_eq!(letter.topic.as_str(), "$tidegate/dead-letter/temp");
+    assert_eq!((&letter.payload[..], letter.qos, letter.retain), (&b"21.5"[..], QoS::ExactlyOnce, false));
+    let user = &letter.properties.as_ref().unwrap().user;
+    let value = |wanted: &str| user.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    assert_eq!(value("tidegate-topic"), Some("sensors/7"));
+    assert_eq!(value("tidegate-plugin"), Some("threshold"));
+    assert_eq!(value("tidegate-detail"), Some("no number"));
+    assert_eq!((counters.failed.get(), counters.dead_lettered.get()), (1, 1));
+}
+
+#[test]
+fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
+    let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}"), to(Target::Upstream(UpstreamId(0)), "by/{client}")];
+    let topic = Template::parse("dead/{binding}").unwrap();
+    let passed = || Outcome::Outputs(vec![inbound("").message]);
+    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counters.unroutable.get()), (0, true, 1));
+    assert_eq!(routed.failure.map(|failure| failure.kind), Some(FailureKind::NoTopic));
+    assert_eq!((counters.dead_lettered.get(), counters.failed.get(), counters.chain_forwarded.get()), (1, 1, 0));
+    let (routed, counters) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counters.failed_dropped.get()), (0, false, 1));
+    let (routed, counters) = run(&binding(OnError::Pass, to), "dev/+", failure());
+    assert_eq!((routed.outputs.len(), routed.is_dead), (0, true), "it cannot be passed on either");
+    assert_eq!((counters.dead_lettered.get(), counters.failed_passed.get()), (1, 0));
+}
+
+#[test]
+fn a_dead_letter_whose_topic_cannot_be_made_is_kept_all_the_same() {
+    let topic = Template::parse("dead/{topic}").unwrap();
+    let deep = name(&["x"; 200].join("/"));
+    let binding = binding(OnError::DeadLetter { topic }, vec![]);
+    let mut input = inbound("dev");
+    input.message.topic = deep;
+    let counters = Counters::default();
+    let routed = route("gw1", &binding, &input, failure(), &counters);
+    assert_eq!((routed.local, routed.is_dead, counters.dead_lettered.get()), (vec![], true, 1));
+}
+
+#[test]
+fn what_would_go_one_hop_too_far_is_a_failure() {
+    let topic = Template::parse("dead/{binding}").unwrap();
+    let binding = binding(OnError::DeadLetter { topic }, vec![to(Target::Local, "{topic}/again")]);
+    for (hops, expected) in [(MAX_HOPS - 1, (1, false, 0)), (MAX_HOPS, (0, true, 1))] {
+        let mut input = inbound("dev");
+        input.origin = Arc::new(Origin { hops, ..(*input.origin).clone() });
+        let (counters, outcome) = (Counters::default(), Outcome::Outputs(vec![input.message.clone()]));
+        let routed = route("gw1", &binding, &input, outcome, &counters);
+        assert_eq!((routed.local.len(), routed.is_dead, counters.hop_limit_exceeded.get()), expected, "after {hops} hops");
+    }
+}
+
+#[test]
+fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_does_not_count() {
+    let input = Message::new(name("t"), vec![0; 1_000], QoS::AtLeastOnce);
+    let made = || Message::new(name("t"), vec![0; 400], QoS::AtLeastOnce);
+    let of = |messages: Vec<Message>| match bounded(Outcome::Outputs(messages), &input, 1_000) {
+        Outcome::Failed(failure) => Some(failure.kind),
+        _ => None,
+    };
+    assert_eq!(of(vec![input.clone(), input.clone(), made(), made()]), None);
+    assert_eq!(of(vec![input.clone(), made(), made(), made()]), Some(FailureKind::TooLarge));
+}
+
+#[test]
+fn every_input_is_counted_once() {
+    for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
+        let (_, counters) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
+        assert_eq!([counters.filtered.get(), counters.failed.get(), counters.chain_forwarded.get()], counted);
+    }
+}
