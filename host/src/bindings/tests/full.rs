@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::control::config::{Destination, Target};
+use crate::config::{Destination, Target, UpstreamId};
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Fate, Position};
 use crate::topic::Template;
@@ -27,7 +27,7 @@ fn stages(count: usize) -> Vec<Binding> {
     let filter = |stage: usize| format!("s{stage}/#");
     let local =
         |stage: usize| stage_of(&filter(stage), vec![destination(Target::Local, &format!("s{}/{{topic}}", stage + 1))]);
-    let last = stage_of(&filter(count), vec![destination(Target::Upstream(0), "{topic}")]);
+    let last = stage_of(&filter(count), vec![destination(Target::Upstream(UpstreamId(0)), "{topic}")]);
     (0..count).map(local).chain([last]).collect()
 }
 
@@ -75,7 +75,7 @@ impl Full {
 
     /// The upstream takes what is there.
     async fn drain(&mut self) {
-        let queue = self.spool.queue(0);
+        let queue = self.spool.queue(UpstreamId(0));
         for entry in queue.read(Position::START, 200, usize::MAX) {
             let number = u64::from_le_bytes(entry.message.payload[..8].try_into().unwrap());
             assert!(self.arrived.insert(number), "{number} comes twice");
@@ -125,7 +125,7 @@ async fn nothing_acknowledged_is_lost_behind_three_local_stages() {
 #[tokio::test]
 async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
     // All hops of a circle are taken, and each of them forwards.
-    let to = vec![destination(Target::Local, "s0/x"), destination(Target::Upstream(0), "{topic}")];
+    let to = vec![destination(Target::Local, "s0/x"), destination(Target::Upstream(UpstreamId(0)), "{topic}")];
     let mut full = Full::new(vec![stage_of("s0/#", to)]);
     let held = full.send(0..20);
     assert!(held.is_empty());
@@ -133,7 +133,7 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
     let mut forwarded = 0;
     while full.acked.len() < 20 {
         assert!(Instant::now() < end, "{} of 20 are acknowledged", full.acked.len());
-        let queue = full.spool.queue(0);
+        let queue = full.spool.queue(UpstreamId(0));
         for entry in queue.read(Position::START, 200, usize::MAX) {
             queue.complete(entry.position, Fate::Forwarded);
             forwarded += 1;
@@ -147,7 +147,7 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
 
 #[tokio::test]
 async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alone() {
-    let other = stage_of("q1/#", vec![destination(Target::Upstream(1), "{topic}")]);
+    let other = stage_of("q1/#", vec![destination(Target::Upstream(UpstreamId(1)), "{topic}")]);
     let bindings = stages(1).into_iter();
     let bindings = bindings.chain([stage_of("q0/#", vec![destination(Target::Local, "q1/{topic}")]), other]);
     let mut full = Full::new(bindings.collect());
@@ -158,7 +158,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
     assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(other).unwrap()).is_ok());
     full.look();
     assert!(full.acked.contains(&ticket));
-    assert_eq!(full.spool.queue(1).len(), 1);
+    assert_eq!(full.spool.queue(UpstreamId(1)).len(), 1);
 }
 
 #[tokio::test]

@@ -148,7 +148,7 @@ fn for_subscribers(bench: &Bench, ticket: u64, subscribers: u64) {
         Change::put(key(number), Value::with_message(number.to_le_bytes().to_vec(), copy))
     };
     let elsewhere = Message { topic: TopicName::parse("up/t").unwrap(), ..message.clone() };
-    let output = Output { upstream: 0, binding: None, message: elsewhere, arrived: Instant::now() };
+    let output = Output { upstream: UpstreamId(0), binding: None, message: elsewhere, arrived: Instant::now() };
     let changes = (0..subscribers).map(queued).collect();
     let receipt = Receipt::new(ticket, bench.acks.clone());
     bench.spool.commit(Record { outputs: vec![output], changes, receipt, hold: Hold::default() });
@@ -180,7 +180,7 @@ fn messages_that_share_their_payload_are_moved_whole_when_their_segment_goes() {
     let text = "x".repeat(100_000);
     let message = message(Q1, &text);
     let outputs =
-        (0..2).map(|upstream| Output { upstream, binding: None, message: message.clone(), arrived: Instant::now() });
+        (0..2).map(|upstream| Output { upstream: UpstreamId(upstream), binding: None, message: message.clone(), arrived: Instant::now() });
     bench.spool.commit(Record { outputs: outputs.collect(), ..Record::default() });
     // The one that has shown the payload is done; the other refers to it.
     assert!(bench.complete_first(0));
