@@ -21,7 +21,6 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use bytes::Bytes;
 
 pub use budget::{Budget, Share};
 pub use journal::Journal;

@@ -159,9 +159,10 @@ fn a_log_with_its_state_in_segments_is_read_and_a_power_cut_in_the_upgrade_loses
             let mut snapshot = bytes::BytesMut::new();
             super::super::frame::put_list(&mut snapshot, Vec::<u8>::new(), |_, _| ());
             super::super::frame::put_list(&mut snapshot, &state, |out, (key, value)| {
-                super::super::frame::put_entry(out, key, value);
+                key.encode(out);
+                super::super::wire::put_bytes(out, value);
             });
-            log.roll(Frame { kind: super::super::frame::SNAPSHOT, body: &snapshot }).unwrap();
+            log.roll(Frame { kind: super::super::frame::SNAPSHOT_BEFORE_3, body: &snapshot }).unwrap();
         }
         drop(log);
         disk.kill();
