@@ -141,7 +141,7 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
         tokio::task::yield_now().await;
         full.look();
     }
-    assert_eq!((full.house.counters.looped.get(), full.house.counters.dropped_full.get()), (20, 0));
+    assert_eq!((full.house.counters.hop_limit_exceeded.get(), full.house.counters.dropped_full.get()), (20, 0));
     assert!(forwarded >= 20 * u64::from(MAX_HOPS) / 2, "{forwarded}");
 }
 

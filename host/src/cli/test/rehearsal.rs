@@ -129,7 +129,7 @@ impl<'a> Rehearsal<'a> {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
             let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
             let local = further(&routed, &mut made).collect();
-            let verdict = failed(&routed).unwrap_or(Verdict::Ticked);
+            let verdict = verdict_of(&routed).unwrap_or(Verdict::Ticked);
             let sent = self.sent(routed);
             steps.push(Step { binding: Some(binding.name.to_string()), verdict, sent });
             steps.extend(self.follow(local));
@@ -159,7 +159,7 @@ impl<'a> Rehearsal<'a> {
         let outcome = self.run(id, inbound);
         let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
         let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
-        (failed(&routed).unwrap_or(otherwise), routed)
+        (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
@@ -189,7 +189,7 @@ impl<'a> Rehearsal<'a> {
 
 const LOCAL: &str = "local";
 
-fn failed(routed: &Routed) -> Option<Verdict> {
+fn verdict_of(routed: &Routed) -> Option<Verdict> {
     routed.failure.as_ref().map(|failure| Verdict::Failed(failure.to_string()))
 }
 
