@@ -3,13 +3,13 @@
 //! A delivery to a session that survives a restart takes its place here first and comes in later, when it is safe: see
 //! [`Parcel`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::Parcel;
+use super::{FromGroup, Parcel};
 use super::budget::{Budget, Share};
 use crate::message::{Message, QoS};
 
@@ -26,6 +26,16 @@ pub struct Delivery {
     pub number: Option<u64>,
     /// Its place in the budgets, from the mailbox on.
     pub share: Option<Share>,
+    pub from_group: Option<FromGroup>,
+}
+
+/// What a session that ends leaves in its mailbox.
+#[derive(Debug, Default)]
+pub struct LeftOver {
+    /// Of what was for this client alone.
+    pub numbers: Vec<u64>,
+    /// In order, without places in the budgets.
+    pub from_groups: Vec<Delivery>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +78,8 @@ pub(super) enum Put {
     ToStore(Parcel),
     /// No room: the message is dropped for this subscriber and nobody else.
     Full,
+    /// The session has ended.
+    Closed,
 }
 
 #[derive(Debug, Default)]
@@ -76,8 +88,8 @@ struct Waiting {
     retained: Line,
     attached: bool,
     next_number: u64,
-    /// Given out, and not safe yet.
-    unfilled: BTreeSet<u64>,
+    /// Given out, and not safe yet; with a copy of what is for a group.
+    unfilled: BTreeMap<u64, Option<Delivery>>,
     closed: bool,
 }
 
@@ -86,6 +98,28 @@ struct Line {
     deliveries: VecDeque<Delivery>,
     /// Taken by what is not safe yet.
     places: usize,
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    /// Without its place in the budgets.
+    fn copy(&self) -> Self {
+        let Self { message, subscription_ids, from_group, .. } = self;
+        let (message, subscription_ids) = (message.clone(), subscription_ids.clone());
+        Self { message, subscription_ids, from_group: from_group.clone(), share: None, ..*self }
+    }
+}
+
+// === impl LeftOver ===
+
+impl LeftOver {
+    pub fn add(&mut self, delivery: Delivery) {
+        match delivery.from_group {
+            Some(_) => self.from_groups.push(Delivery { share: None, ..delivery }),
+            None => self.numbers.extend(delivery.number),
+        }
+    }
 }
 
 // === impl Mailbox ===
@@ -147,6 +181,9 @@ impl Mailbox {
 
     fn place(self: &Arc<Self>, kind: Kind, delivery: Delivery, cost: usize) -> Put {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return Put::Closed;
+        }
         let is_qos_0 = delivery.message.qos == QoS::AtMostOnce;
         if is_qos_0 && !waiting.attached {
             return Put::Done;
@@ -195,13 +232,19 @@ impl Mailbox {
         waiting.line(kind).deliveries.pop_front_if(|next| fits(next))
     }
 
-    /// The session has ended: nothing is numbered for it any more. Gives the numbers of what waits or is on its way.
-    pub fn close(&self) -> Vec<u64> {
+    /// The session has ended: nothing is taken or numbered for it any more. Gives what waits or is on its way.
+    pub fn close(&self, left_over: &mut LeftOver) {
         let mut waiting = self.lock();
         waiting.closed = true;
-        let unfilled = std::mem::take(&mut waiting.unfilled);
-        let held = waiting.retained.deliveries.iter().chain(&waiting.live.deliveries);
-        held.filter_map(|delivery| delivery.number).chain(unfilled).collect()
+        let (retained, live) = (std::mem::take(&mut waiting.retained), std::mem::take(&mut waiting.live));
+        (waiting.retained.places, waiting.live.places) = (retained.places, live.places);
+        retained.deliveries.into_iter().chain(live.deliveries).for_each(|delivery| left_over.add(delivery));
+        for (number, copy) in std::mem::take(&mut waiting.unfilled) {
+            match copy {
+                Some(delivery) => left_over.add(delivery),
+                None => left_over.numbers.push(number),
+            }
+        }
     }
 
     /// Returns after something was put in. May return with nothing there: look with `take_if`.
@@ -209,21 +252,26 @@ impl Mailbox {
         self.ready.notified().await;
     }
 
-    pub(super) fn next_number(&self) -> Option<u64> {
+    /// Of this delivery. `None` when the session has ended.
+    pub(super) fn next_number(&self, delivery: &Delivery) -> Option<u64> {
         let mut waiting = self.lock();
         if waiting.closed {
             return None;
         }
         let number = waiting.next_number;
         waiting.next_number += 1;
-        waiting.unfilled.insert(number);
+        let copy = || Delivery { number: Some(number), ..delivery.copy() };
+        waiting.unfilled.insert(number, delivery.from_group.is_some().then(copy));
         Some(number)
     }
 
-    /// Fills a place that was taken.
+    /// Fills a place that was taken, unless the session has ended: then somebody else has taken care of it.
     pub(super) fn fill(&self, kind: Kind, delivery: Delivery) {
         let mut waiting = self.lock();
         waiting.vacate(kind, delivery.number);
+        if waiting.closed {
+            return;
+        }
         waiting.line(kind).deliveries.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();

@@ -232,8 +232,11 @@ impl Registry {
     fn end(&self, away: Away, receipt: Receipt) {
         let Away { mut session, will, .. } = away;
         let mailbox = session.mailbox().clone();
-        let Farewell { session: gone, left_over } = session.farewell();
+        let Farewell { from_groups, sent, ending, session: gone, left_over } = session.farewell();
         session.subscriptions.clear(&self.bus, &mailbox);
+        self.bus.counters().shared_dropped.add(sent);
+        // Before the session is deleted: a crash in between finds what has not been handed over with it.
+        self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
         self.wills.journal().change(gone, receipt);
         if let Some((will, _)) = will {
             let written = session.is_durable().then(|| Change::delete(will_of(session.client())));

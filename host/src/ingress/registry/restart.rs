@@ -1,5 +1,7 @@
 //! A house that is killed and started again with what its journal held.
 
+mod groups;
+
 use super::tests::{House, ending, house, house_on, later};
 use super::*;
 use crate::bindings::Inbound;

@@ -9,6 +9,10 @@ use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 
+/// How long a session that ended while the gateway was off waits for the other members of its groups, when it has messages for
+/// them: members whose sessions ended with the gateway connect again in this time.
+const MEMBERS_BACK: Duration = Duration::from_secs(10);
+
 /// What was found, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
@@ -73,6 +77,7 @@ impl Registry {
         // The version comes with the next connection; until then only the window matters.
         let link = Link::new(Version::V5, stored.window, stored.window);
         let mut session = Session::new(client.clone(), mailbox.clone(), link);
+        let has_groups = !queued.is_empty() && subscriptions.iter().any(|(filter, _)| filter.starts_with("$share/"));
         for (filter, subscription) in subscriptions {
             session.subscriptions.restore(&self.bus, &mailbox, &filter, subscription);
         }
@@ -89,6 +94,7 @@ impl Registry {
         session.flush(self.wills.journal());
         let now = Instant::now();
         let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
+        let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
         let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));
         Away { session, ends_at: now + ends_in, will }
     }

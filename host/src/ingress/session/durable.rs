@@ -4,17 +4,24 @@ use std::time::Duration;
 
 use super::*;
 use crate::bus::stored::{self, Queued};
-use crate::bus::{Generation, Journal};
+use crate::bus::{Delivery, Generation, Journal, LeftOver};
+use crate::control::clock::unix_ms;
 use crate::ingress::stored::{StoredExchange, StoredSession};
 use crate::spool::Key;
 use crate::spool::wire::WireError;
 
-/// What is deleted when a session ends.
+/// What is done when a session ends.
 #[derive(Debug, Default)]
 pub struct Farewell {
-    /// At once, or there would be half a session.
+    /// For another member of its group.
+    pub from_groups: Vec<Delivery>,
+    /// For a member of a group, and sent to this one at QoS 2: for nobody else.
+    pub sent: u64,
+    /// The session, marked as ended.
+    pub ending: Option<Change>,
+    /// Deleted at once, or there would be half a session.
     pub session: Vec<Change>,
-    /// In its own time: it names the session that it belongs to, and means nothing without it.
+    /// Deleted in its own time: it names the session that it belongs to, and means nothing without it.
     pub left_over: Vec<Change>,
 }
 
@@ -30,20 +37,27 @@ impl Session {
         Some(Change::put(Key::Session { client: self.client.clone() }, value.encode()))
     }
 
-    /// Everything that was written for it, deleted; but for its will, which goes when it is published.
+    /// Nothing more is taken for it, and everything that was written for it goes; but for its will, which goes when it is
+    /// published.
     pub fn farewell(&mut self) -> Farewell {
+        let mut left_over = LeftOver::default();
+        let sent = self.outbound.end(&mut left_over);
+        self.mailbox.close(&mut left_over);
+        let LeftOver { numbers, from_groups } = left_over;
         if !self.is_durable() {
-            return Farewell::default();
+            return Farewell { from_groups, sent, ..Farewell::default() };
         }
         let client = || self.client.clone();
         let filters = self.subscriptions.filters();
         let session = std::iter::once(Key::Session { client: client() })
             .chain(filters.map(|filter| Key::Subscription { client: client(), filter }));
-        let queued = self.mailbox.close().into_iter().chain(self.outbound.numbers());
-        let left_over = queued
+        let left_over = (numbers.into_iter())
             .map(|number| Key::Queued { client: client(), number })
             .chain(self.exchanges.received().map(|packet_id| Key::Qos2 { client: client(), packet_id }));
         Farewell {
+            from_groups,
+            sent,
+            ending: self.description(Duration::ZERO, Some(unix_ms())),
             session: session.map(Change::delete).collect(),
             left_over: left_over.map(Change::delete).chain(std::mem::take(&mut self.finished)).collect(),
         }

@@ -10,7 +10,7 @@
 
 use std::collections::VecDeque;
 
-use crate::bus::Delivery;
+use crate::bus::{Delivery, LeftOver};
 use crate::ingress::codec::{Ack, Packet, Publish, Reason};
 use crate::message::{Message, QoS};
 
@@ -101,9 +101,22 @@ impl Outbound {
         self.fly(identifier(number), Some(number), Stage::Released);
     }
 
-    /// Numbers of what is unfinished.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.flights.iter().filter_map(|flight| flight.number)
+    /// The session ends: what it leaves. What is for a group and was sent at QoS 2 goes to nobody else [MQTT-4.8.2-5]; how many
+    /// these are.
+    pub fn end(&mut self, left_over: &mut LeftOver) -> u64 {
+        let mut sent = 0;
+        for flight in self.flights.drain(..) {
+            match flight.stage {
+                Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce => left_over.add(*delivery),
+                Stage::Published(delivery) => {
+                    sent += u64::from(delivery.from_group.is_some());
+                    left_over.numbers.extend(flight.number);
+                }
+                Stage::Releasing | Stage::Released => left_over.numbers.extend(flight.number),
+            }
+        }
+        self.unsent = 0;
+        sent
     }
 
     /// PUBACK ends a QoS 1 flight, whatever its reason. `None` when there was none.
@@ -244,7 +257,7 @@ mod tests {
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
-        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None }
+        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None, from_group: None }
     }
 
     fn ok(packet_id: u16) -> Ack {

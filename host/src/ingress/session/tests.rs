@@ -121,7 +121,7 @@ fn an_alias_is_forgotten_with_its_connection() {
 fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None });
+    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None, from_group: None });
     assert_eq!(session.resume(Link::new(Version::V5, 10, 10)), []);
     assert!(!session.wants_delivery());
     let Some(Packet::Publish(publish)) = session.next_resend() else { panic!() };
