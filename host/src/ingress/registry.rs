@@ -89,8 +89,12 @@ impl Registry {
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
     /// device hears of it: found again after a crash, the last one would take new messages for repetitions of its own.
-    pub async fn open(&self, terms: &Terms) -> Result<Opened, Reason> {
-        let waiting = tokio::time::timeout(TAKEOVER_TIMEOUT, async {
+    ///
+    /// By the deadline, or it is as if the device had not asked: a disk that is full or stands still must not hold a device that
+    /// could try another gateway.
+    pub async fn open(&self, terms: &Terms, deadline: tokio::time::Instant) -> Result<Opened, Reason> {
+        let handed_over_by = deadline.min(tokio::time::Instant::now() + TAKEOVER_TIMEOUT);
+        let waiting = tokio::time::timeout_at(handed_over_by, async {
             loop {
                 let released = self.released.notified();
                 if let Some(opened) = self.try_open(terms) {
@@ -100,8 +104,18 @@ impl Registry {
             }
         });
         let (opened, written) = waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))?;
-        written.await.map_err(|_| Reason::SERVER_UNAVAILABLE)?;
-        Ok(opened)
+        let is_written = tokio::select! {
+            biased;
+            written = written => written.is_ok(),
+            // The device has given up and tries again.
+            () = opened.kicked.notified() => false,
+            () = tokio::time::sleep_until(deadline) => false,
+        };
+        if is_written {
+            return Ok(opened);
+        }
+        self.close(opened.session, Ending { will: None, session_expiry: Duration::ZERO });
+        Err(Reason::SERVER_BUSY)
     }
 
     /// `None` while another connection has it: that one is asked to leave.

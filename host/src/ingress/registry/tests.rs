@@ -89,7 +89,8 @@ impl House {
     }
 
     pub async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
-        self.registry.open(&self.terms(client, clean_start, expiry)).await
+        let deadline = tokio::time::Instant::now() + self.limits.handshake_timeout;
+        self.registry.open(&self.terms(client, clean_start, expiry), deadline).await
     }
 
     pub fn heard(&self) -> usize {
@@ -149,6 +150,37 @@ async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
     let house = house();
     let _stuck = house.open("dev", false, 100).await.unwrap();
     assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+}
+
+/// On a disk that takes nothing more.
+fn house_on_a_full_disk() -> House {
+    let disk = crate::spool::log::sim::SimDisk::default();
+    let spool = Spool::by_hand(disk.clone(), &[], &config::Spool::default(), Arc::default()).unwrap().0;
+    disk.set_capacity(Some(0));
+    house_on(spool)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_behind() {
+    let house = house_on_a_full_disk();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+    assert_eq!(begun.elapsed(), house.limits.handshake_timeout);
+    assert_eq!(house.dispatcher.journal().state(), []);
+    assert!(!house.open("dev", true, 0).await.unwrap().present, "a session that is not written needs no disk");
+}
+
+#[tokio::test]
+async fn a_device_that_gives_up_waiting_for_the_disk_does_not_stand_in_its_own_way() {
+    let house = Arc::new(house_on_a_full_disk());
+    let open = |clean, expiry| {
+        let house = house.clone();
+        tokio::spawn(async move { house.open("dev", clean, expiry).await.map(|opened| opened.present) })
+    };
+    let first = open(false, 100);
+    tokio::task::yield_now().await;
+    let second = open(true, 0);
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (Err(Reason::SERVER_BUSY), Ok(false)));
 }
 
 #[tokio::test]
