@@ -11,7 +11,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::bindings::{Binding, Dispatcher, Table, ticks};
-use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
+use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::control::admin;
 use crate::control::clock::unix_ms;
@@ -100,6 +100,7 @@ impl Gateway {
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let clocks = dispatcher.clone();
+        let known = registry.clone();
         let mut devices = serve(listeners, limits, bus, dispatcher, registry, counters.clone(), &stop_devices);
         for interval in clocks.intervals() {
             devices.spawn(ticks::run(clocks.clone(), interval, unix_ms, stop_devices.clone()));
@@ -108,6 +109,7 @@ impl Gateway {
             setup.plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         let state = admin::State {
             desk,
+            sessions: known,
             spool: spool.clone(),
             counters: counters.clone(),
             upstreams: upstreams.clone(),
@@ -295,14 +297,15 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
-    let budget = Budget::new(limits.max_queued_bytes_total);
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let wills = Wills::new(dispatcher.clone());
+    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
     registry.restore(&last.state).log();
     dispatcher.restore(&last.state);
     registry
@@ -314,7 +317,7 @@ fn serve(
     limits: BrokerLimits,
     bus: Arc<Bus>,
     dispatcher: Arc<Dispatcher>,
-    registry: Registry,
+    registry: Arc<Registry>,
     counters: Arc<Counters>,
     stop: &CancellationToken,
 ) -> JoinSet<()> {

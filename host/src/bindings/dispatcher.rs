@@ -94,6 +94,10 @@ impl Dispatcher {
         &self.journal
     }
 
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
     pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
         self.counters.received.increment();

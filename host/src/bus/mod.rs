@@ -14,6 +14,7 @@ mod hand_over;
 mod journal;
 mod mailbox;
 mod parcel;
+mod queues;
 mod retained;
 mod shared;
 pub mod stored;
@@ -22,11 +23,12 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-pub use budget::{Budget, Share};
+pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;
-pub use mailbox::{Delivery, Generation, LeftOver, Mailbox, MailboxLimits};
+pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
 pub use parcel::Parcel;
+pub use queues::Queues;
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};
 pub use shared::FromGroup;
@@ -110,11 +112,12 @@ impl Bus {
         kept
     }
 
-    /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
-    pub fn restore_retained(&self, value: &[u8]) -> Result<bool, WireError> {
-        let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
-        let changes = self.retain(&message, Instant::now());
-        Ok(changes.iter().any(|change| change.value.is_some()))
+    /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
+    /// them; `None` when it expired meanwhile.
+    pub fn restore_retained(&self, value: &[u8]) -> Result<Option<bool>, WireError> {
+        let message = stored::decode_retained(value)?;
+        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(message.map(|message| retained.restore(&message, Instant::now())))
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].

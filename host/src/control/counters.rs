@@ -120,6 +120,8 @@ counters! {
     shared_handed_over,
     /// The same, with no other member to take them; or sent at QoS 2, so that nobody else may have them.
     shared_dropped,
+    /// Sessions that were away and owed nothing, ended for a device that needed one.
+    sessions_evicted,
     /// Refused or ended by a cap or a protocol error.
     connections_refused,
 }

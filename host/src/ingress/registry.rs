@@ -3,6 +3,9 @@
 //! A session that outlives its connection is written when it begins, when its device leaves or comes back, and deleted when
 //! it ends. Nobody waits for these: what is acknowledged within the session is written after them, in one log.
 
+mod evict;
+mod kick;
+mod list;
 mod restore;
 
 use std::collections::HashMap;
@@ -12,13 +15,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+pub use kick::Kick;
+pub use list::{DropError, SessionState};
+
 use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
-use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
-use crate::control::clock::unix_ms;
+use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
+use crate::control::clock::{unix_ms, unix_ms_of};
+use crate::control::rate_limit::RateLimit;
 use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to
@@ -35,18 +42,20 @@ pub struct Registry {
     bus: Arc<Bus>,
     wills: Wills,
     mailbox_limits: MailboxLimits,
-    mailbox_budget: Arc<Budget>,
+    queues: Arc<Queues>,
     max_sessions: usize,
+    warnings: RateLimit,
     next_generation: AtomicU32,
 }
 
 enum Slot {
-    Connected { kick: Arc<Notify>, outlives: bool },
+    Connected { kick: Arc<Kick>, mailbox: Arc<Mailbox>, expiry: Duration, since: Instant },
     Away(Box<Away>),
 }
 
 struct Away {
     session: Session,
+    since: Instant,
     ends_at: Instant,
     will: Option<(Will, Instant)>,
 }
@@ -57,8 +66,8 @@ pub struct Opened {
     pub present: bool,
     /// What a resumed session sends first.
     pub releases: Vec<Packet>,
-    /// Notified when another connection takes the session over.
-    pub kicked: Arc<Notify>,
+    /// Notified when another connection takes the session over, or an operator drops it.
+    pub kicked: Arc<Kick>,
 }
 
 /// When what was begun is safe.
@@ -79,12 +88,12 @@ impl Registry {
         bus: Arc<Bus>,
         wills: Wills,
         mailbox_limits: MailboxLimits,
-        mailbox_budget: Arc<Budget>,
+        queues: Arc<Queues>,
         max_sessions: usize,
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        let next_generation = AtomicU32::new(1);
-        Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions, next_generation }
+        let (next_generation, warnings) = (AtomicU32::new(1), RateLimit::per_second(1));
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, next_generation }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
@@ -123,37 +132,46 @@ impl Registry {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.remove(&client) {
-            Some(Slot::Connected { kick, outlives }) => {
-                kick.notify_one();
-                slots.insert(client, Slot::Connected { kick, outlives });
+            Some(Slot::Connected { kick, mailbox, expiry, since }) => {
+                kick.hand_over();
+                slots.insert(client, Slot::Connected { kick, mailbox, expiry, since });
                 return None;
             }
             Some(Slot::Away(away)) => Some(away),
             None => None,
         };
         let outlives = !terms.session_expiry.is_zero();
+        let mut evicted = None;
         if away.is_none() && outlives && kept(&slots) >= self.max_sessions {
-            return Some(Err(Reason::QUOTA_EXCEEDED));
+            evicted = Self::evict(&mut slots);
+            if evicted.is_none() {
+                return Some(Err(Reason::QUOTA_EXCEEDED));
+            }
         }
-        let kicked = Arc::new(Notify::new());
-        slots.insert(client.clone(), Slot::Connected { kick: kicked.clone(), outlives });
+        let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, Instant::now());
+        let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
+        let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
+        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since };
+        slots.insert(client.clone(), slot);
         drop(slots);
-        Some(Ok(self.attach(client, away, terms, kicked)))
+        evicted.into_iter().for_each(|away| self.end_evicted(*away));
+        Some(Ok(self.attach(client, mailbox, away, terms, kicked)))
     }
 
     fn attach(
         &self,
         client: Arc<str>,
+        mailbox: Arc<Mailbox>,
         away: Option<Box<Away>>,
         terms: &Terms,
-        kicked: Arc<Notify>,
+        kicked: Arc<Kick>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
         let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
-            Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
+            Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
                 let Away { mut session, will, .. } = *away;
-                session.mailbox().attach();
+                mailbox.attach();
                 let releases = session.resume(terms.link());
                 let no_will = will.map(|_| Change::delete(will_of(session.client())));
                 self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
@@ -164,7 +182,6 @@ impl Registry {
                 if let Some(away) = away {
                     self.end(*away, receipt.split());
                 }
-                let mailbox = self.mailbox(&client, !terms.session_expiry.is_zero());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
                 let begins = session.description(terms.session_expiry, None).into_iter().collect();
@@ -175,12 +192,12 @@ impl Registry {
     }
 
     fn mailbox(&self, client: &Arc<str>, outlives: bool) -> Arc<Mailbox> {
-        let (limits, budget) = (self.mailbox_limits, self.mailbox_budget.clone());
+        let (limits, queues) = (self.mailbox_limits, self.queues.clone());
         if !outlives {
-            return Mailbox::new(client.clone(), limits, budget);
+            return Mailbox::new(client.clone(), limits, queues);
         }
         let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
-        Mailbox::durable(client.clone(), limits, budget, generation)
+        Mailbox::durable(client.clone(), limits, queues, generation)
     }
 
     /// The connection is gone: the session waits for its device, or ends.
@@ -195,13 +212,15 @@ impl Registry {
         if let Some((due, _)) = will.take_if(|(_, at)| *at <= now) {
             self.wills.publish(session.client(), due.message, Vec::new());
         }
-        let away = Away { session, ends_at: now + ending.session_expiry, will };
-        let client = away.session.client().clone();
-        if ending.session_expiry.is_zero() {
+        let client = session.client().clone();
+        let is_dropped = matches!(self.lock().get(&client), Some(Slot::Connected { kick, .. }) if kick.is_dropped());
+        let expiry = if is_dropped { Duration::ZERO } else { ending.session_expiry };
+        let away = Away { session, since: now, ends_at: now + expiry, will };
+        if expiry.is_zero() {
             self.lock().remove(&client);
             self.end(away, Receipt::none());
         } else {
-            self.write(departure(&away, ending.session_expiry));
+            self.write(departure(&away, expiry));
             self.lock().insert(client, Slot::Away(Box::new(away)));
         }
         self.released.notify_waiters();
@@ -225,6 +244,7 @@ impl Registry {
         for client in ended {
             self.expire(&client, now);
         }
+        self.forget_shed();
     }
 
     /// Looks again: the device may have come back since the sweep saw it away.
@@ -270,7 +290,13 @@ impl Registry {
 
 /// Sessions that outlive their connection, or will.
 fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
-    slots.values().filter(|slot| !matches!(slot, Slot::Connected { outlives: false, .. })).count()
+    slots.values().filter(|slot| !matches!(slot, Slot::Connected { expiry: Duration::ZERO, .. })).count()
+}
+
+impl Away {
+    fn is_resumed_by(&self, terms: &Terms) -> bool {
+        !terms.clean_start && self.ends_at > Instant::now()
+    }
 }
 
 fn will_of(client: &Arc<str>) -> Key {

@@ -17,6 +17,11 @@ pub enum Request {
     PurgeLetters {
         filter: Filter,
     },
+    Sessions,
+    /// The session of this client ends.
+    DropSession {
+        client: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -19,6 +19,7 @@ use super::request::{PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
 use crate::egress::UpstreamStatus;
+use crate::ingress::registry::Registry;
 use crate::letters::Desk;
 use crate::plugin::{Metric, PluginStats};
 use crate::spool::Spool;
@@ -38,6 +39,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct State {
     pub desk: Desk,
+    pub sessions: Arc<Registry>,
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
@@ -144,6 +146,11 @@ impl State {
     async fn carry_out(&self, request: Request) -> Response {
         let letters = match request {
             Request::Status => return self.status().await,
+            Request::Sessions => return respond(&self.sessions.list()),
+            Request::DropSession { client } => {
+                let dropped = self.sessions.drop_session(&client).await;
+                return dropped.map_or_else(|error| Response::Error(error.to_string()), |()| Response::Ok(json!({})));
+            }
             Request::Requeue { filter } => self.desk.requeue(filter).await,
             Request::PurgeLetters { filter } => self.desk.purge(filter).await,
         };
@@ -165,6 +172,10 @@ impl State {
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         };
-        serde_json::to_value(status).map_or_else(|error| Response::Error(error.to_string()), Response::Ok)
+        respond(&status)
     }
+}
+
+fn respond(answer: &impl serde::Serialize) -> Response {
+    serde_json::to_value(answer).map_or_else(|error| Response::Error(error.to_string()), Response::Ok)
 }

@@ -7,7 +7,12 @@ pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) fn complain(&self, peer: SocketAddr, client: &str, violation: &Violation) {
-        let expected = [Reason::SESSION_TAKEN_OVER, Reason::SERVER_SHUTTING_DOWN, Reason::KEEP_ALIVE_TIMEOUT];
+        let expected = [
+            Reason::SESSION_TAKEN_OVER,
+            Reason::SERVER_SHUTTING_DOWN,
+            Reason::KEEP_ALIVE_TIMEOUT,
+            Reason::ADMINISTRATIVE_ACTION,
+        ];
         if expected.contains(&violation.reason) {
             return tracing::info!(%peer, ?client, "connection ended: {violation}");
         }

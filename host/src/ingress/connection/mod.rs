@@ -23,13 +23,12 @@ use bytes::Bytes;
 pub use drains::Drains;
 use parked::Parked;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
 use super::codec::{Disconnect, Packet, Reason, ReasonList, Version};
-use super::registry::{Ending, Registry};
+use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation};
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Bus;
@@ -48,7 +47,7 @@ pub struct Context {
     pub limits: BrokerLimits,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     pub counters: Arc<Counters>,
     pub parked_bytes: Arc<AtomicUsize>,
     pub drains: Arc<Drains>,
@@ -60,7 +59,7 @@ struct Connection<R, W> {
     session: Session,
     context: Arc<Context>,
     parked: Parked,
-    kicked: Arc<Notify>,
+    kicked: Arc<Kick>,
     shutdown: CancellationToken,
     version: Version,
     peer_maximum_packet_size: usize,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
-use crate::bus::{Budget, RetainedLimits};
+use crate::bus::{Queues, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
 use crate::ingress::codec::{Connect, SubscribeOptions, Version};
@@ -29,7 +29,7 @@ pub(super) fn house_on(spool: Spool) -> House {
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
     let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
-    let listener = Mailbox::new("listener".into(), mailbox, Budget::new(99_999));
+    let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Arc::default()));
     listener.attach();
     let subscription = crate::bus::Subscription {
         mailbox: listener.clone(),
@@ -38,7 +38,13 @@ pub(super) fn house_on(spool: Spool) -> House {
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
     House {
-        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher.clone()), mailbox, Budget::new(99_999), 2)),
+        registry: Arc::new(Registry::new(
+            bus,
+            Wills::new(dispatcher.clone()),
+            mailbox,
+            Queues::new(99_999, Arc::default()),
+            2,
+        )),
         dispatcher,
         listener,
         limits,

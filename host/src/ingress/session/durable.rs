@@ -63,6 +63,11 @@ impl Session {
         }
     }
 
+    /// Whether something is kept for the device that it has not got, or of it that it has not finished.
+    pub fn owes(&self) -> bool {
+        self.mailbox.holding().messages > 0 || !self.outbound.is_empty() || self.exchanges.open_qos_2() > 0
+    }
+
     /// Writes what the device has confirmed: one record for all of it.
     pub fn flush(&mut self, journal: &Journal) {
         if !self.finished.is_empty() {
@@ -80,22 +85,18 @@ impl Session {
     }
 
     /// By rising numbers. The first ones may have been sent, as many as the device took at once: they are sent again, as what
-    /// they may be [MQTT-4.4.0-1]. The others wait in the mailbox. False when there is no room for it any more.
-    pub fn restore_queued(&mut self, number: u64, value: &[u8]) -> Result<bool, WireError> {
+    /// they may be [MQTT-4.4.0-1]. The others wait in the mailbox.
+    pub fn restore_queued(&mut self, number: u64, value: &[u8]) -> Result<(), WireError> {
         self.mailbox.restore_number(number);
         match stored::decode_queued(number, value)? {
             Queued::Released => self.outbound.restore_released(number),
             Queued::Published(None) => self.finish(Some(number)),
-            Queued::Published(Some(delivery)) => match self.mailbox.charge_restored(delivery) {
-                Some(delivery) if self.outbound.has_room() => self.outbound.restore(delivery),
-                Some(delivery) => self.mailbox.restore(delivery),
-                None => {
-                    self.finish(Some(number));
-                    return Ok(false);
-                }
-            },
+            Queued::Published(Some(delivery)) => {
+                let delivery = self.mailbox.charge_restored(delivery);
+                if self.outbound.has_room() { self.outbound.restore(delivery) } else { self.mailbox.restore(delivery) }
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(super) fn identity(&self, packet_id: u16) -> Option<Change> {

@@ -66,6 +66,10 @@ impl Outbound {
         self.window = window;
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// For something new: never before everything old has been sent again [MQTT-4.6.0-1].
     pub fn has_room(&self) -> bool {
         self.unsent == 0 && self.flights.len() < usize::from(self.window)

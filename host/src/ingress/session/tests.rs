@@ -1,12 +1,12 @@
 use std::time::Instant;
 
 use super::*;
-use crate::bus::{Budget, MailboxLimits};
+use crate::bus::{MailboxLimits, Queues};
 use crate::ingress::codec::{Ack, Publish};
 use crate::message::QoS;
 
 fn mailbox() -> Arc<Mailbox> {
-    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Budget::new(9_999))
+    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Queues::new(9_999, Arc::default()))
 }
 
 fn session(version: Version, receive_maximum: u16) -> Session {
