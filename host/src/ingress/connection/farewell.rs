@@ -22,6 +22,23 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         }
     }
 
+    /// The device has closed: is it one message that it closes on?
+    pub(super) fn blame(&mut self) {
+        let Some(given_up) = self.session.ended_abruptly(Instant::now()) else { return };
+        self.context.counters.subscriber_given_up.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            let (client, Message { topic, qos, payload, .. }) = (self.session.client(), &given_up.message);
+            tracing::warn!(
+                ?client,
+                ?topic,
+                ?qos,
+                bytes = payload.len(),
+                suppressed,
+                "a message is given up for this subscriber: each time that it was sent, the subscriber closed the connection"
+            );
+        }
+    }
+
     /// DISCONNECT with the reason; MQTT 3.1.1 has no such packet from the server and just sees the end.
     pub(super) async fn say_goodbye(&mut self, violation: &Violation) {
         if self.version == Version::V5 {

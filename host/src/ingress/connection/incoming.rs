@@ -68,7 +68,9 @@ impl<R, W> Connection<R, W> {
                 let changed = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
                 self.answer(changed, |reasons| Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
-            Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
+            Action::Leave { with_will, is_failure, session_expiry } => {
+                return Err(self.leave(with_will, is_failure, session_expiry));
+            }
         }
         Ok(())
     }
@@ -112,7 +114,7 @@ impl<R, W> Connection<R, W> {
         self.origin.clone()
     }
 
-    fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+    fn leave(&mut self, with_will: bool, is_failure: bool, session_expiry: Option<u32>) -> End {
         if !with_will {
             self.ending.will = None;
         }
@@ -125,7 +127,7 @@ impl<R, W> Connection<R, W> {
             }
             self.ending.session_expiry = Duration::from_secs(seconds.into()).min(self.max_expiry);
         }
-        End::Gone
+        if is_failure { End::Gone } else { End::Left }
     }
 }
 

@@ -86,8 +86,10 @@ enum Event {
 
 /// Why the loop ended.
 enum End {
-    /// The device said good-bye, or the socket broke.
+    /// The device has closed it in the middle of things, or the socket broke.
     Gone,
+    /// The device said good-bye; or it takes nothing, and we end it without a word.
+    Left,
     /// We end it, and say why where the protocol can.
     Because(Violation),
 }
@@ -106,6 +108,9 @@ where
     if let End::Because(violation) = &end {
         connection.complain(peer, &client, violation);
         connection.say_goodbye(violation).await;
+    }
+    if let End::Gone = &end {
+        connection.blame();
     }
     let Connection { session, ending, context, wire, parked, .. } = connection;
     // Before the session can be had again: its next connection has to find the barrier.

@@ -93,6 +93,25 @@ impl Outbound {
         !delivery.number.is_some_and(taken)
     }
 
+    /// The first message that was sent on this connection and that the device has not acknowledged.
+    pub fn oldest_unacknowledged(&self) -> Option<u16> {
+        let waits = |flight: &&Flight| flight.sent && matches!(flight.stage, Stage::Published(_));
+        self.flights.iter().find(waits).map(|flight| flight.packet_id)
+    }
+
+    /// Whether any message waits for its first ack, sent on this connection or not yet.
+    pub fn has_unacknowledged(&self) -> bool {
+        self.flights.iter().any(|flight| matches!(flight.stage, Stage::Published(_)))
+    }
+
+    /// The message with this packet identifier, while the device does not have it.
+    pub fn message(&self, packet_id: u16) -> Option<&Message> {
+        self.flights.iter().find_map(|flight| match &flight.stage {
+            Stage::Published(delivery) if flight.packet_id == packet_id => Some(&delivery.message),
+            _ => None,
+        })
+    }
+
     /// What may have been sent before a restart.
     pub fn restore(&mut self, delivery: Delivery) {
         if let Some(number) = delivery.number {

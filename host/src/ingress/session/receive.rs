@@ -35,6 +35,7 @@ impl Session {
             Packet::PingReq => smallvec![Action::Send(Packet::PingResp)],
             Packet::Disconnect(disconnect) => smallvec![Action::Leave {
                 with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
+                is_failure: disconnect.reason.is_failure(),
                 session_expiry: disconnect.session_expiry,
             }],
             _ => {
