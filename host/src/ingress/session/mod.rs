@@ -10,6 +10,7 @@
 //! | what is sent to the device again after a reconnect | [`outbound`] |
 //! | on which message does the device close | [`isolation`], [`suspects`] |
 //! | which packets wait until something is written | [`held`] |
+//! | what SUBSCRIBE and UNSUBSCRIBE change, and their answers | [`subscriptions`] |
 //! | what does a topic alias stand for | [`alias`] |
 //! | what of it survives a restart | [`durable`] |
 
