@@ -44,18 +44,11 @@ impl Registry {
     /// Ends a session as its expiry would: with its will, and what waits for a group goes to another member. A device that is
     /// connected is sent away first.
     pub async fn drop_session(&self, client: &str) -> Result<(), DropError> {
-        let mut slots = self.lock();
-        match slots.remove(client) {
-            None => return Err(DropError::Unknown(client.to_owned())),
-            Some(Slot::Away(away)) => {
-                drop(slots);
-                tracing::info!(?client, "an operator drops the session");
-                self.end(*away, Receipt::none());
-                return Ok(());
-            }
-            Some(slot @ Slot::Connected { .. }) => _ = slots.insert(client.into(), slot),
+        if let Some(away) = self.take_away(client)? {
+            tracing::info!(?client, "an operator drops the session");
+            self.end(*away, Receipt::none());
+            return Ok(());
         }
-        drop(slots);
         tracing::info!(?client, "an operator drops the session, and the connection with it");
         let gone = tokio::time::timeout(DROP_TIMEOUT, async {
             loop {
@@ -67,6 +60,19 @@ impl Registry {
             }
         });
         gone.await.map_err(|_| DropError::Hangs(client.to_owned()))
+    }
+
+    /// The session, unless its device is connected.
+    fn take_away(&self, client: &str) -> Result<Option<Box<Away>>, DropError> {
+        let mut slots = self.lock();
+        match slots.remove(client) {
+            None => Err(DropError::Unknown(client.to_owned())),
+            Some(Slot::Away(away)) => Ok(Some(away)),
+            Some(connected) => {
+                slots.insert(client.into(), connected);
+                Ok(None)
+            }
+        }
     }
 
     /// Whether there is a connection to wait for.
