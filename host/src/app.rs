@@ -26,7 +26,7 @@ use crate::ingress::wills::Wills;
 use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
 use crate::plugin::{self, LoadedPlugin, PluginStats};
 use crate::setup::{self, memory::state_limit};
-use crate::spool::{Receipt, Record, Restored, Spool, log};
+use crate::spool::{Key, Receipt, Record, Restored, Spool, log};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -298,10 +298,12 @@ async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
 fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+    let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
-        max_retained: limits.max_retained_messages,
+        // More than that may be there, from a run with a higher limit: whoever subscribes gets all of it.
+        max_retained: limits.max_retained_messages.max(retained),
     };
     let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());

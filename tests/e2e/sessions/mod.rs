@@ -4,6 +4,7 @@ mod command;
 mod crowds;
 mod flow;
 mod groups;
+mod lowered;
 mod options;
 mod persistent;
 mod retained;

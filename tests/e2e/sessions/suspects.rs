@@ -21,8 +21,12 @@ fn heard_by_a_picky_device(gateway: &Gateway, version: Version, last: &str) -> V
                 break;
             }
             device.acknowledge(&delivered);
-            heard.push(delivered.payload);
-            if heard.last().is_some_and(|payload| payload == last) {
+            let is_last = delivered.payload == last;
+            // QoS 1: an ack that a broken connection lost is a message that comes again.
+            if !heard.contains(&delivered.payload) {
+                heard.push(delivered.payload);
+            }
+            if is_last {
                 return heard;
             }
         }
@@ -47,9 +51,7 @@ fn a_subscriber_that_closes_on_one_message_gets_all_others() {
             assert_eq!(delivered.payload, payload);
             other.acknowledge(&delivered);
         }
-        let mut heard = heard_by_a_picky_device(&gateway, version, "last");
-        heard.dedup();
-        assert_eq!(heard, ["1", "2", "3", "4", "last"]);
+        assert_eq!(heard_by_a_picky_device(&gateway, version, "last"), ["1", "2", "3", "4", "last"]);
         gateway.expect_log(&["a message is given up for this subscriber", "client=\"picky\"", "topic=\"t/bad\""]);
         assert_eq!(gateway.stop()["subscriber_given_up"], 1);
     }
