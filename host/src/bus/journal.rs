@@ -16,6 +16,9 @@ pub struct Journal {
     order: Mutex<()>,
     #[cfg(test)]
     written: Mutex<Written>,
+    /// The disk stands still: what is committed waits.
+    #[cfg(test)]
+    stalled: Mutex<Option<Vec<Record>>>,
 }
 
 /// What a restart would find, and the records that made it.
@@ -36,6 +39,8 @@ impl Journal {
             order: Mutex::default(),
             #[cfg(test)]
             written: Mutex::default(),
+            #[cfg(test)]
+            stalled: Mutex::default(),
         }
     }
 
@@ -60,6 +65,10 @@ impl Journal {
                 parcels.into_iter().for_each(Parcel::release);
                 receipt.resolve();
             });
+        }
+        #[cfg(test)]
+        if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
+            return waiting.push(record);
         }
         self.spool.commit(record);
     }
@@ -94,6 +103,11 @@ impl Journal {
 
 #[cfg(test)]
 impl Journal {
+    /// From now on nothing becomes safe.
+    pub fn stall(&self) {
+        *self.stalled.lock().unwrap() = Some(Vec::new());
+    }
+
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
         written.records.push(changes.to_vec());

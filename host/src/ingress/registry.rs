@@ -18,7 +18,6 @@ use tokio::sync::{Notify, oneshot};
 pub use kick::Kick;
 pub use list::{DropError, SessionState};
 
-use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
@@ -26,6 +25,7 @@ use super::wills::Wills;
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
 use crate::control::clock::{unix_ms, unix_ms_of};
 use crate::control::rate_limit::RateLimit;
+use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::control::clock::until_unix_ms;
-use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
+use crate::mqtt::Version;
 
 /// How long a session that ended while the gateway was off waits for the other members of its groups, when it has messages for
 /// them: members whose sessions ended with the gateway connect again in this time.

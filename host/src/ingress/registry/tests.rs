@@ -3,9 +3,9 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Queues, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
-use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
+use crate::mqtt::{Connect, SubscribeOptions, Version};
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
@@ -77,20 +77,7 @@ fn copying() -> Binding {
 
 impl House {
     fn terms(&self, client: &str, clean_start: bool, expiry: u32) -> Terms {
-        let connect = Connect {
-            version: Version::V5,
-            client_id: client.into(),
-            clean_start,
-            keep_alive: 0,
-            username: None,
-            password: None,
-            will: None,
-            session_expiry: Some(expiry),
-            receive_maximum: None,
-            maximum_packet_size: None,
-            topic_alias_maximum: 0,
-            authentication_method: None,
-        };
+        let connect = Connect { clean_start, session_expiry: Some(expiry), ..Connect::new(Version::V5, client) };
         negotiate(connect, &self.limits, || "x".into()).unwrap()
     }
 
@@ -158,17 +145,16 @@ async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
     assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
 }
 
-/// On a disk that takes nothing more.
-fn house_on_a_full_disk() -> House {
-    let disk = crate::spool::log::sim::SimDisk::default();
-    let spool = Spool::by_hand(disk.clone(), &[], &config::Spool::default(), Arc::default()).unwrap().0;
-    disk.set_capacity(Some(0));
-    house_on(spool)
+/// On a disk that stands still.
+fn house_on_a_stalled_disk() -> House {
+    let house = house();
+    house.dispatcher.journal().stall();
+    house
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_behind() {
-    let house = house_on_a_full_disk();
+    let house = house_on_a_stalled_disk();
     let begun = tokio::time::Instant::now();
     assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
     assert_eq!(begun.elapsed(), house.limits.handshake_timeout);
@@ -178,7 +164,7 @@ async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_
 
 #[tokio::test]
 async fn a_device_that_gives_up_waiting_for_the_disk_does_not_stand_in_its_own_way() {
-    let house = Arc::new(house_on_a_full_disk());
+    let house = Arc::new(house_on_a_stalled_disk());
     let open = |clean, expiry| {
         let house = house.clone();
         tokio::spawn(async move { house.open("dev", clean, expiry).await.map(|opened| opened.present) })

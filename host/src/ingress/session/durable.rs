@@ -7,8 +7,8 @@ use crate::bus::stored::{self, Queued};
 use crate::bus::{Delivery, Generation, Journal, LeftOver};
 use crate::control::clock::unix_ms;
 use crate::ingress::stored::{StoredExchange, StoredSession};
-use crate::spool::Key;
 use crate::spool::wire::WireError;
+use crate::spool::{Key, Source};
 
 /// What is done when a session ends.
 #[derive(Debug, Default)]
@@ -51,9 +51,10 @@ impl Session {
         let filters = self.subscriptions.filters();
         let session = std::iter::once(Key::Session { client: client() })
             .chain(filters.map(|filter| Key::Subscription { client: client(), filter }));
+        let received = |packet_id| Key::Qos2 { source: Source::Devices, client: client(), packet_id };
         let left_over = (numbers.into_iter())
             .map(|number| Key::Queued { client: client(), number })
-            .chain(self.exchanges.received().map(|packet_id| Key::Qos2 { client: client(), packet_id }));
+            .chain(self.exchanges.received().map(received));
         Farewell {
             from_groups,
             sent,
@@ -113,7 +114,7 @@ impl Session {
     }
 
     fn exchange(&self, packet_id: u16) -> Key {
-        Key::Qos2 { client: self.client.clone(), packet_id }
+        Key::Qos2 { source: Source::Devices, client: self.client.clone(), packet_id }
     }
 
     fn queued(&self, number: u64) -> Key {

@@ -34,13 +34,13 @@ pub use durable::Farewell;
 use exchanges::Exchanges;
 use isolation::Isolation;
 use outbound::Outbound;
-pub use receive::is_reserved;
+pub use receive::is_gateways_own;
 pub use subscriptions::{Changed, Subscriptions};
 pub use suspects::GivenUp;
 
-use super::codec::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
+use crate::mqtt::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::spool::{Change, Receipt, Resolved};
 use crate::topic::TopicName;
 
