@@ -19,13 +19,7 @@ pub struct Args {
     #[command(subcommand)]
     command: Option<SessionsCommand>,
     #[command(flatten)]
-    list: Option<List>,
-}
-
-#[derive(Debug, clap::Args)]
-struct List {
-    #[command(flatten)]
-    place: Where,
+    place: Option<Where>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -45,16 +39,16 @@ struct Drop {
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    match (&args.command, &args.list) {
+    match (&args.command, &args.place) {
         (Some(SessionsCommand::Drop(args)), _) => drop_session(args, out),
-        (None, Some(args)) => list(args, out),
+        (None, Some(place)) => list(place, args.format, out),
         (None, None) => bail!("name the configuration with -c FILE, or the data folder with --data-dir DIR"),
     }
 }
 
-fn list(args: &List, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let answer = ask(&args.place, &Request::Sessions)?;
-    match args.format {
+fn list(place: &Where, format: Format, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let answer = ask(place, &Request::Sessions)?;
+    match format {
         Format::Json => writeln!(out, "{answer:#}")?,
         Format::Text => {
             let sessions: Vec<SessionState> = serde_json::from_value(answer)?;

@@ -113,14 +113,7 @@ impl Registry {
             }
         });
         let (opened, written) = waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))?;
-        let is_written = tokio::select! {
-            biased;
-            written = written => written.is_ok(),
-            // The device has given up and tries again.
-            () = opened.kicked.notified() => false,
-            () = tokio::time::sleep_until(deadline) => false,
-        };
-        if is_written {
+        if let Ok(Ok(())) = tokio::time::timeout_at(deadline, written).await {
             return Ok(opened);
         }
         self.close(opened.session, Ending { will: None, session_expiry: Duration::ZERO });
