@@ -17,6 +17,7 @@ mod sandbox;
 mod sessions;
 mod specification_rules;
 mod spool_commands;
+mod spool_room;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -98,12 +98,19 @@ pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Bytes {
     out.freeze()
 }
 
-/// `None` when it expired meanwhile.
-pub(super) fn decode_retained(bytes: &[u8]) -> Result<Option<Message>, WireError> {
-    let mut fields = Fields::new(bytes);
+/// The same message, whose payload is a part of the value: the payload comes last.
+pub(super) fn with_payload_of(value: &Bytes, message: &Message) -> Message {
+    let payload = value.slice(value.len().saturating_sub(message.payload.len())..);
+    Message { payload, ..message.clone() }
+}
+
+/// `None` when it expired meanwhile. The payload is a part of the value.
+pub(super) fn decode_retained(value: &Bytes) -> Result<Option<Message>, WireError> {
+    let mut fields = Fields::new(value);
     version(&mut fields)?;
     let age = since_unix_ms(fields.u64()?);
-    Ok(decode_message(fields.rest())?.aged(age))
+    let message = decode_message(fields.rest())?;
+    Ok(with_payload_of(value, &message).aged(age))
 }
 
 fn version(fields: &mut Fields<'_>) -> Result<(), WireError> {
@@ -150,7 +157,7 @@ mod tests {
         #[test]
         fn any_bytes_are_a_stored_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
             let _ = decode_queued(1, &bytes);
-            let _ = decode_retained(&bytes);
+            let _ = decode_retained(&bytes.into());
         }
     }
 

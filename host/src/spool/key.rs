@@ -109,7 +109,7 @@ impl Key {
         }
     }
 
-    fn text_len(&self) -> usize {
+    pub(super) fn text_len(&self) -> usize {
         match self {
             Self::Qos2 { source: Source::Devices, client, .. }
             | Self::Session { client }

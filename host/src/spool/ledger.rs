@@ -15,7 +15,7 @@ use super::log::Location;
 use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
-use super::{Entry, Fate, Output, Position, Receipt, Record};
+use super::{Entry, Fate, Held, Output, Position, Receipt, Record};
 use crate::control::config::{self, Qos0};
 use crate::control::counters::Counters;
 
@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     /// small state alone is one of the packets that a session may have unanswered.
     pub incoming: VecDeque<Record>,
     pub notes: Notes,
+    /// Why records wait with the committer.
+    pub held: Vec<Held>,
     confirmed: Vec<Confirmed>,
     /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
     unplaced: usize,
@@ -53,6 +55,7 @@ impl Ledger {
             lines,
             incoming: VecDeque::new(),
             notes,
+            held: Vec::new(),
             confirmed,
             unplaced: 0,
             dead_letters,

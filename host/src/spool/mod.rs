@@ -37,6 +37,7 @@ mod batch;
 mod by_hand;
 mod committer;
 mod frame;
+mod held;
 mod image;
 mod inspect;
 mod intervals;
@@ -58,6 +59,7 @@ mod resolved;
 mod restored;
 mod runs;
 mod session;
+mod state;
 mod threads;
 mod track;
 pub(crate) mod wire;
@@ -68,6 +70,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use self::held::Held;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key, Source};
@@ -177,6 +180,11 @@ impl Spool {
     /// Of them, those for an upstream of the configuration: what a stop may hope to get rid of.
     pub fn deliverable(&self) -> usize {
         self.shared.ledger().deliverable()
+    }
+
+    /// Why devices are held back, if they are.
+    pub fn held(&self) -> Vec<Held> {
+        self.shared.ledger().held.clone()
     }
 
     /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.

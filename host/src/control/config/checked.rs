@@ -113,6 +113,8 @@ pub struct Tls {
 pub struct Spool {
     /// Of the whole log on disk: full means back-pressure to the devices.
     pub max_bytes: u64,
+    /// What the state may take that is kept beside the log: retained and queued messages, sessions, what plugins remember.
+    pub max_state_bytes: u64,
     /// What stays free on the file system: reached means full, too.
     pub free_floor: u64,
     /// QoS 0 messages per upstream, in memory: full means the oldest goes, counted.

@@ -137,7 +137,7 @@ impl<D: Disk> Committer<D> {
         self.batch.clear(&self.image, &self.names);
         self.batch.moved(piece.count, &piece.bytes);
         if self.log.must_roll(self.batch.framed()) {
-            match self.roll_reserved() {
+            match self.roll_reserved(self.batch.framed() as u64) {
                 Err(AppendError::Full(_)) => return Ok(false),
                 rolled => rolled?,
             }

@@ -17,6 +17,7 @@ mod full;
 mod order;
 mod policies;
 mod real;
+mod state;
 
 use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};
 
