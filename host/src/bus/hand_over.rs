@@ -12,8 +12,8 @@ use std::time::Instant;
 
 use super::subscription::Entry;
 use super::{Bus, Delivery, Journal, Parcel, Shared};
-use crate::control::counters::Counter;
 use crate::message::Message;
+use crate::metrics::Counter;
 use crate::spool::{Change, Key, Record};
 
 impl Bus {

@@ -38,9 +38,9 @@ use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
+use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
+use crate::metrics::Counters;
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key};
 use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};

@@ -12,8 +12,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::Mailbox;
 use super::budget::Budget;
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
+use crate::base::rate_limit::RateLimit;
+use crate::metrics::Counters;
 
 /// Of the budget, what goes at once at least: looking through all sessions for each message would cost more than it delivers.
 const PART_AT_ONCE: usize = 64;

@@ -16,7 +16,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Delivery, FromGroup};
-use crate::control::clock::{since_unix_ms, unix_ms_of};
+use crate::base::clock::{since_unix_ms, unix_ms_of};
 use crate::message::{Message, QoS};
 use crate::spool::wire::{Fields, WireError, put_text};
 use crate::spool::{decode_message, encode_message};

@@ -9,9 +9,9 @@ use bytesize::ByteSize;
 
 use super::Format;
 use super::spool::{Where, escape};
-use crate::control::admin::{Request, client::Admin};
-use crate::control::clock::{since_unix_ms, until_unix_ms};
+use crate::base::clock::{since_unix_ms, until_unix_ms};
 use crate::ingress::registry::SessionState;
+use crate::operate::admin::{Request, client::Admin};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]

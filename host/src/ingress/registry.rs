@@ -22,9 +22,9 @@ use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
+use crate::base::clock::{unix_ms, unix_ms_of};
+use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
-use crate::control::clock::{unix_ms, unix_ms_of};
-use crate::control::rate_limit::RateLimit;
 use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Key, Receipt};
 
@@ -307,7 +307,5 @@ fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
     std::iter::once(session).chain(will).collect()
 }
 
-#[cfg(test)]
-mod restart;
 #[cfg(test)]
 mod tests;

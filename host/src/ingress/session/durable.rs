@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::clock::unix_ms;
 use crate::bus::stored::{self, Queued};
 use crate::bus::{Delivery, Generation, Journal, LeftOver};
-use crate::control::clock::unix_ms;
 use crate::ingress::stored::{StoredExchange, StoredSession};
 use crate::spool::wire::WireError;
 use crate::spool::{Key, Source};
