@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::{FromGroup, Parcel, Queues};
 use super::budget::{Budget, Share, Shortage};
+use super::{FromGroup, Parcel, Queues};
 use crate::message::{Message, QoS};
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.

@@ -71,7 +71,9 @@ enum Shared {
     /// Given, and to be written down first.
     Waiting(Parcel),
     /// No member is left that could take it, or all that could are full.
-    Nobody { is_full: bool },
+    Nobody {
+        is_full: bool,
+    },
 }
 
 // === impl Bus ===

@@ -83,9 +83,8 @@ impl Queues {
     /// Those that hold something.
     fn holders(&self) -> Vec<Holder> {
         let mailboxes: Vec<Arc<Mailbox>> = self.lock().iter().filter_map(Weak::upgrade).collect();
-        let holder = |mailbox: Arc<Mailbox>| {
-            Holder { is_away: !mailbox.is_attached(), bytes: mailbox.bytes(), mailbox }
-        };
+        let holder =
+            |mailbox: Arc<Mailbox>| Holder { is_away: !mailbox.is_attached(), bytes: mailbox.bytes(), mailbox };
         mailboxes.into_iter().map(holder).filter(|holder| holder.bytes > 0).collect()
     }
 

@@ -24,7 +24,8 @@ fn what_waits_beyond_lowered_limits_is_kept_and_said_at_the_start() {
     let stopped = gateway.stop_and_keep();
     let file = stopped.home().path().join("gateway.toml");
     let config = fs::read_to_string(&file).unwrap();
-    let limits = "\n[broker.limits]\nmax_queued_messages = 3\nmax_queued_bytes = \"1280B\"\nmax_retained_messages = 2\n";
+    let limits =
+        "\n[broker.limits]\nmax_queued_messages = 3\nmax_queued_bytes = \"1280B\"\nmax_retained_messages = 2\n";
     fs::write(&file, config + limits).unwrap();
 
     let gateway = stopped.start_again();

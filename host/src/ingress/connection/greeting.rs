@@ -52,8 +52,12 @@ where
 /// Why, and what to do next.
 fn no_session(reason: Reason) -> &'static str {
     match reason {
-        Reason::QUOTA_EXCEEDED => "broker.limits.max_sessions is reached, and each of them is in use or has messages waiting",
-        _ => "the session was not written or not handed over within broker.limits.handshake_timeout: the disk is full or slow, or the earlier connection hangs",
+        Reason::QUOTA_EXCEEDED => {
+            "broker.limits.max_sessions is reached, and each of them is in use or has messages waiting"
+        }
+        _ => {
+            "the session was not written or not handed over within broker.limits.handshake_timeout: the disk is full or slow, or the earlier connection hangs"
+        }
     }
 }
 

@@ -280,7 +280,14 @@ mod tests {
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
-        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None, from_group: None }
+        Delivery {
+            message,
+            subscription_ids: vec![],
+            arrived: Instant::now(),
+            number: None,
+            share: None,
+            from_group: None,
+        }
     }
 
     fn ok(packet_id: u16) -> Ack {

@@ -117,9 +117,7 @@ impl Session {
             Version::V5 if self.exchanges.outstanding() >= maximum => {
                 Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"))
             }
-            Version::V311
-                if qos == QoS::ExactlyOnce && self.exchanges.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 =>
-            {
+            Version::V311 if qos == QoS::ExactlyOnce && self.exchanges.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
                 Err(violation(
                     Reason::RECEIVE_MAXIMUM_EXCEEDED,
                     "more QoS 2 messages without PUBREL than ten times broker.limits.receive_maximum",

@@ -6,7 +6,11 @@ use crate::message::QoS;
 use crate::mqtt::{Ack, Publish};
 
 fn mailbox() -> Arc<Mailbox> {
-    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Queues::new(9_999, Arc::default()))
+    Mailbox::new(
+        "dev".into(),
+        MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 },
+        Queues::new(9_999, Arc::default()),
+    )
 }
 
 fn session(version: Version, receive_maximum: u16) -> Session {
@@ -150,7 +154,14 @@ fn an_alias_is_forgotten_with_its_connection() {
 fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None, from_group: None });
+    session.deliver(Delivery {
+        message,
+        subscription_ids: vec![],
+        arrived: Instant::now(),
+        number: None,
+        share: None,
+        from_group: None,
+    });
     assert_eq!(session.resume(Link::new(Version::V5, 10, 10)), []);
     assert!(!session.wants_delivery());
     let Some(Packet::Publish(publish)) = session.next_resend() else { panic!() };

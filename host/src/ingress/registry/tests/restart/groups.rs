@@ -36,12 +36,8 @@ impl House {
     }
 }
 
-const WORK: [(&str, QoS); 4] = [
-    ("1", QoS::AtLeastOnce),
-    ("2", QoS::ExactlyOnce),
-    ("3", QoS::ExactlyOnce),
-    ("4", QoS::AtLeastOnce),
-];
+const WORK: [(&str, QoS); 4] =
+    [("1", QoS::AtLeastOnce), ("2", QoS::ExactlyOnce), ("3", QoS::ExactlyOnce), ("4", QoS::AtLeastOnce)];
 
 /// What of it another member gets, when the first two were sent: QoS 2 that was sent is for nobody else [MQTT-4.8.2-5].
 fn handed_over() -> Vec<(String, QoS, bool)> {
