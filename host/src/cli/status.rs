@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::control::admin::{PluginState, Request, Status, client::Admin};
+use crate::operate::admin::{PluginState, Request, Status, client::Admin};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

@@ -31,7 +31,6 @@ mod round;
 mod secret;
 mod session;
 mod status;
-mod throttle;
 mod tls;
 mod transport;
 

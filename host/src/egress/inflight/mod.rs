@@ -263,6 +263,4 @@ impl Exchange {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

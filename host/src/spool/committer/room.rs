@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::control::config::WhenFull;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::config::WhenFull;
 use crate::spool::frame::TRACKS;
 use crate::spool::log::{AppendError, Disk, Frame, Shortage};
 use crate::spool::{Held, Shared};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile, LockError};
 use super::error::OpenError;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 
 pub const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";

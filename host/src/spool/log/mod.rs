@@ -1,7 +1,7 @@
 //! The segment log: frames in, frames out, nothing that was promised ever lost. It does not know what a frame means.
 //!
 //! # Constraints
-//! - `append` answers `Ok` only when the frames are on the medium (by the level of [`Sync`]); a power cut at any
+//! - `append` answers `Ok` only when the frames are on the medium (by the level of `config::Sync`); a power cut at any
 //!   instruction leaves every promised frame readable, once and in order.
 //! - One flipped bit costs the frame that it hits, is always reported, and never yields a wrong body.
 //! - A full disk is foreseen, not suffered: space is taken a segment at a time, before it is needed.
@@ -96,7 +96,7 @@ pub use self::disk::{Disk, DiskFile, LockError};
 pub use self::error::{AppendError, OpenError, Shortage};
 pub use self::format::{FRAME_BYTES, Frame, Location, MAX_BODY_BYTES};
 pub use self::inspect::{Found, identity, inspect};
-pub use self::options::{Options, Sync};
+pub use self::options::Options;
 pub use self::quarantine::is_full;
 pub use self::reader::Reader;
 pub use self::recovery::{Quarantined, Recovery};

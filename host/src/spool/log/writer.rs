@@ -11,10 +11,11 @@ use super::error::{AppendError, OpenError};
 use super::extents::Extents;
 use super::folder::Folder;
 use super::format::{Frame, Location, Salt};
-use super::options::{Options, Sync};
+use super::options::Options;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::config::Sync;
 
 /// What the encoding buffer may keep between two appends.
 const KEEP_BYTES: usize = 1 << 20;
