@@ -5,18 +5,21 @@
 //! the mailbox, before a restart and after it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::Parcel;
+use super::{Bus, Parcel};
 use crate::config::UpstreamId;
-use crate::metrics::Counters;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
     spool: Spool,
-    counters: Arc<Counters>,
+    bus: Arc<Bus>,
     order: Mutex<()>,
     #[cfg(test)]
     written: Mutex<Written>,
+    /// The disk stands still: what is committed waits.
+    #[cfg(test)]
+    stalled: Mutex<Option<Vec<Record>>>,
 }
 
 /// What a restart would find, and the records that made it.
@@ -30,14 +33,20 @@ struct Written {
 // === impl Journal ===
 
 impl Journal {
-    pub fn new(spool: Spool, counters: Arc<Counters>) -> Self {
+    pub fn new(spool: Spool, bus: Arc<Bus>) -> Self {
         Self {
             spool,
-            counters,
+            bus,
             order: Mutex::default(),
             #[cfg(test)]
             written: Mutex::default(),
+            #[cfg(test)]
+            stalled: Mutex::default(),
         }
+    }
+
+    pub(super) fn bus(&self) -> &Bus {
+        &self.bus
     }
 
     /// The line of dead letters, when the spool has one.
@@ -54,7 +63,7 @@ impl Journal {
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let own = record.changes.len();
-        record.changes.extend(parcels.iter_mut().filter_map(Parcel::seal));
+        record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
         if !parcels.is_empty() && !self.spool.fits(&record) {
             record.changes.truncate(own);
             self.drop_for_subscribers(std::mem::take(&mut parcels));
@@ -64,17 +73,29 @@ impl Journal {
         if !parcels.is_empty() {
             record.receipt = record.receipt.after(move || parcels.into_iter().for_each(Parcel::release));
         }
+        #[cfg(test)]
+        if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
+            return waiting.push(record);
+        }
         self.spool.commit(record);
     }
 
     /// So many subscribers, or with such names, that the record would be larger than a segment: as with a mailbox that is full.
     fn drop_for_subscribers(&self, parcels: Vec<Parcel>) {
         let subscribers = parcels.len();
-        self.counters.subscriber_dropped.add(subscribers as u64);
-        tracing::error!(
-            subscribers,
-            "dropped for them: what waits for all of them does not fit into one record of the spool"
-        );
+        self.bus.counters().subscriber_dropped.add(subscribers as u64);
+        let detail = "what waits for all of them does not fit into one record of the spool";
+        tracing::error!(subscribers, "dropped for them: {detail}");
+    }
+
+    /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
+    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+        loop {
+            if let Some(change) = parcel.seal() {
+                return Some(change);
+            }
+            *parcel = self.bus.pass_on(&parcel.orphan()?, Instant::now())?;
+        }
     }
 
     /// Small state alone. No changes are safe at once, without a record.
@@ -95,6 +116,11 @@ impl Journal {
 
 #[cfg(test)]
 impl Journal {
+    /// From now on nothing becomes safe.
+    pub fn stall(&self) {
+        *self.stalled.lock().unwrap() = Some(Vec::new());
+    }
+
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
         written.records.push(changes.to_vec());
