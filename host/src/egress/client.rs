@@ -29,15 +29,12 @@ use super::link::{Identity, Link};
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::round::Round;
-use super::session::{End, Sender, Session};
+use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
 use crate::control::counters::Counters;
 use crate::spool::{Queue, UpstreamSession};
-
-/// A connection that lasted this long was a good one.
-const STABLE: Duration = Duration::from_secs(10);
 
 struct Client<D> {
     dial: D,
@@ -76,11 +73,13 @@ pub(super) fn start_with<D: Dial>(
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
+        ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
         counters,
         refused: Throttle::default(),
         oversize: Throttle::default(),
+        acks: Acks::default(),
     };
     let client = Client {
         dial,
@@ -144,7 +143,7 @@ impl<D: Dial> Client<D> {
         match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
-            Err(error) => Some(self.broke(&error, start.elapsed() >= STABLE)),
+            Err(error) => Some(self.broke(&error, start.elapsed())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::wire::{DecodeError, EncodeError};
 use crate::ingress::codec::Reason;
+use crate::topic::TopicName;
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,8 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String> },
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
+    #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
+    NotAcknowledged { ack: &'static str, id: u16, topic: Option<TopicName>, after: Duration },
     #[error(transparent)]
     Protocol(#[from] DecodeError),
     #[error("the upstream sent {0} out of turn")]
@@ -48,6 +51,10 @@ impl LinkError {
             _ => false,
         }
     }
+}
+
+fn topic_of(topic: &Option<TopicName>) -> String {
+    topic.as_ref().map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", topic.as_str().escape_debug()))
 }
 
 fn text_of(text: &Option<String>) -> String {

@@ -18,6 +18,7 @@
 //!
 //! [`prepare`] reads files and finds their mistakes before anything starts; [`start`] runs; [`probe`] is for `tidegate check`.
 
+mod ack_watch;
 mod backoff;
 mod client;
 mod failback;

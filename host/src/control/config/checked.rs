@@ -88,6 +88,8 @@ pub struct Upstream {
     pub session_expiry: Duration,
     /// How often the first address is looked for while another one is in use.
     pub failback: Duration,
+    /// How long the oldest unacknowledged message waits for its ack on a connection that works.
+    pub ack_timeout: Duration,
 }
 
 /// Where a broker is. Drawn as a url.

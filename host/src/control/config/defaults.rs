@@ -30,6 +30,9 @@ pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
 pub const FAILBACK: Duration = Duration::from_secs(60);
 
+/// A broker acknowledges within a round trip; one that has not after half a minute will not on this connection.
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
 pub const DEAD_LETTER_TOPIC: &str = "$tidegate/dead-letter/{binding}/{topic}";

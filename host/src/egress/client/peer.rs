@@ -19,6 +19,7 @@ use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::TopicName;
 
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the client said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +191,7 @@ pub fn spec(protocol: Protocol) -> config::Upstream {
         connect_timeout: Duration::from_secs(10),
         session_expiry: Duration::from_secs(3600),
         failback: Duration::from_secs(60),
+        ack_timeout: ACK_TIMEOUT,
     }
 }
 

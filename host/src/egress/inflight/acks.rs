@@ -6,19 +6,18 @@ use crate::message::{Message, QoS};
 use crate::spool::Confirmed;
 
 impl Inflight {
+    /// Also for a QoS 2 PUBLISH: a server that knows no QoS 2 answers so, and nothing more will come.
     pub fn on_puback(&mut self, ack: Ack) -> Step {
         match self.find(ack.id) {
-            Some((number, Some(QoS::AtLeastOnce), State::Published)) => self.finish(number, ack.reason),
+            Some((number, Some(_), State::Published)) => self.finish(number, ack.reason),
             _ => Step::Nothing,
         }
     }
 
     pub fn on_pubrec(&mut self, ack: Ack) -> Step {
         match self.find(ack.id) {
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) if ack.reason.is_failure() => {
-                self.finish(number, ack.reason)
-            }
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) => self.receive(number),
+            Some((number, Some(_), State::Published)) if ack.reason.is_failure() => self.finish(number, ack.reason),
+            Some((number, Some(_), State::Published)) => self.receive(number),
             Some((_, _, State::Received { .. })) => Step::Nothing,
             Some((number, _, State::Released { .. })) => Step::Release(success(number)),
             // A failure has closed the server's side already.
@@ -67,6 +66,10 @@ impl Inflight {
         self.releases += 1;
         let turn = self.releases;
         if let Some(exchange) = self.exchanges.get_mut(&number) {
+            // At QoS 1 it was not among them, and is now: the server goes by QoS 2.
+            let is_raised = !exchange.is_exactly_once();
+            self.exactly_once += usize::from(is_raised);
+            self.raised += u64::from(is_raised);
             exchange.state = State::Received { turn };
         }
         self.resend.retain(|waiting| *waiting != number);

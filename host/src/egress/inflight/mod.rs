@@ -22,6 +22,8 @@
 //! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
 //!   then arrive twice, and that is counted.
 //! - **A failure reason** in PUBACK or PUBREC ends the exchange; the message is not sent again (section 4.3.3).
+//! - **The wrong ack** is an ack: PUBACK for QoS 2 ends the exchange at QoS 1, PUBREC for QoS 1 goes on as QoS 2. To wait for the
+//!   right one would be to wait for ever.
 //! - **Acks that fit nothing** (duplicates, strangers) change nothing. A strange PUBREC is answered with PUBREL 0x92, so
 //!   that the server can close its side.
 //! - Once received, only PUBREL is ever sent [MQTT-4.3.3-6]. Message expiry is no longer applied to what was sent
@@ -30,11 +32,13 @@
 //! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
 mod acks;
+mod awaited;
 mod step;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
+pub use self::awaited::{AckKind, Awaited};
 pub use self::step::{Ack, Publish, Step, Window};
 use crate::message::{Message, QoS};
 use crate::spool::Recovered;
@@ -63,6 +67,8 @@ pub struct Inflight {
     /// Messages below may have been sent in a session that was lost.
     doubtful_below: u64,
     doubtful: u64,
+    /// QoS 1 that the server answered as QoS 2.
+    raised: u64,
     /// The next message would have the id of an open exchange: none may begin until one has ended.
     blocked: bool,
 }
@@ -111,6 +117,7 @@ impl Inflight {
             sent_below: recovered.sent_below,
             doubtful_below: 0,
             doubtful: 0,
+            raised: 0,
             blocked: false,
         };
         for &(number, turn) in &recovered.released {
@@ -152,6 +159,11 @@ impl Inflight {
     /// QoS 2 messages that were sent again after a lost session, since the last time: they may arrive twice.
     pub fn take_doubtful(&mut self) -> u64 {
         std::mem::take(&mut self.doubtful)
+    }
+
+    /// QoS 1 messages that the server answered with PUBREC, since the last time.
+    pub fn take_raised(&mut self) -> u64 {
+        std::mem::take(&mut self.raised)
     }
 
     /// The next PUBLISH to repeat, when the window has room for it.

@@ -2,7 +2,7 @@
 
 use tokio::time::Instant;
 
-use super::Session;
+use super::{Sender, Session};
 use crate::control::cork::cork;
 use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Step;
@@ -10,6 +10,22 @@ use crate::egress::link_error::LinkError;
 use crate::egress::wire::{self, Incoming, Outgoing};
 use crate::message::QoS;
 use crate::spool::{Fate, Position};
+
+impl Sender {
+    /// The server has acknowledged something.
+    fn made_progress(&mut self) {
+        self.acks.progress = true;
+        if std::mem::take(&mut self.acks.stalled) {
+            tracing::info!(upstream = self.upstream, "the upstream acknowledges again");
+        }
+    }
+
+    fn tell_raised(&mut self) {
+        if !std::mem::replace(&mut self.acks.told_raised, true) {
+            tracing::warn!(upstream = self.upstream, "the upstream answers QoS 1 with PUBREC; the exchange goes on as QoS 2");
+        }
+    }
+}
 
 impl Session<'_> {
     /// Every whole packet that has arrived.
@@ -22,11 +38,19 @@ impl Session<'_> {
             match packet {
                 Incoming::PubAck(ack) => {
                     let step = self.sender.inflight.on_puback(ack);
+                    if let Step::Done { message: Some(message), .. } = &step
+                        && message.qos == QoS::ExactlyOnce
+                    {
+                        self.lower();
+                    }
                     self.step(step)?;
                 }
                 Incoming::PubRec(ack) => {
                     let step = self.sender.inflight.on_pubrec(ack);
                     self.step(step)?;
+                    if self.sender.inflight.take_raised() > 0 {
+                        self.sender.tell_raised();
+                    }
                 }
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.on_pubcomp(ack);
@@ -45,7 +69,23 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// This server knows QoS 1 at most, whatever its CONNACK says.
+    pub(super) fn lower(&mut self) {
+        self.terms.maximum_qos = self.terms.maximum_qos.min(QoS::AtLeastOnce);
+        let (acks, upstream) = (&mut self.sender.acks, &self.sender.upstream);
+        acks.lowered = true;
+        if !std::mem::replace(&mut acks.told_lowered, true) {
+            tracing::warn!(
+                upstream,
+                "the upstream answers QoS 2 with PUBACK: it knows QoS 1 only, and messages are lowered to that"
+            );
+        }
+    }
+
     fn step(&mut self, step: Step) -> Result<(), LinkError> {
+        if let Step::Done { .. } | Step::Receive { .. } = step {
+            self.sender.made_progress();
+        }
         match step {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),

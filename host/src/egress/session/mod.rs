@@ -10,6 +10,9 @@
 //! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
 //! When it does not end within the grace time, we stay.
 //!
+//! An ack that does not come ends the connection after the `ack_timeout` of the upstream (`ack_watch`): only on a new one may the
+//! message be sent again [MQTT-4.4.0-1].
+//!
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
 mod incoming;
@@ -23,8 +26,9 @@ use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::inflight::{Ack, Inflight};
+use super::inflight::{Ack, AckKind, Awaited, Inflight};
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
@@ -47,11 +51,26 @@ const READ_SIZE: usize = 8 * 1024;
 /// What outlives a connection.
 pub struct Sender {
     pub upstream: String,
+    pub ack_timeout: Duration,
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
     pub counters: Arc<Counters>,
     pub refused: Throttle,
     pub oversize: Throttle,
+    pub acks: Acks,
+}
+
+/// What the server's acks have told so far.
+#[derive(Default)]
+pub struct Acks {
+    /// One came on this connection that was waited for.
+    pub progress: bool,
+    /// None came on the connection before this one, although they were due.
+    pub stalled: bool,
+    /// It answered QoS 2 with PUBACK in this session: it knows QoS 1 at most.
+    lowered: bool,
+    told_lowered: bool,
+    told_raised: bool,
 }
 
 pub struct Session<'a> {
@@ -65,6 +84,7 @@ pub struct Session<'a> {
     /// that was read but not written is met again.
     cursor: Position,
     keep_alive: KeepAlive,
+    ack_watch: AckWatch,
     leaving: Option<Leaving>,
 }
 
@@ -89,6 +109,15 @@ impl Sender {
     fn hear_spool(&mut self) -> Vec<Ack> {
         self.inflight.confirm(&self.queue.take_confirmed())
     }
+
+    fn not_acknowledged(&self, Awaited { number, ack }: Awaited) -> LinkError {
+        let ack = match ack {
+            AckKind::OfPublish => "PUBACK or PUBREC",
+            AckKind::PubComp => "PUBCOMP",
+        };
+        let (id, topic) = self.inflight.describe(number);
+        LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
+    }
 }
 
 // === impl Session ===
@@ -96,15 +125,20 @@ impl Sender {
 impl<'a> Session<'a> {
     pub fn new(sender: &'a mut Sender, link: Link) -> Self {
         let (reader, writer) = tokio::io::split(link.stream);
-        let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
+        let now = Instant::now();
+        let (keep_alive, ack_watch) = (KeepAlive::new(link.terms.keep_alive, now), AckWatch::new(sender.ack_timeout, now));
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
-        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, leaving: None }
+        sender.acks.progress = false;
+        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, ack_watch, leaving: None }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
     pub fn resume(&mut self) {
         // What has become durable meanwhile is among them.
         self.sender.hear_spool();
+        if self.sender.acks.lowered {
+            self.lower();
+        }
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
         }
@@ -113,6 +147,7 @@ impl<'a> Session<'a> {
     /// Begins with a new session.
     pub fn restart(&mut self) {
         self.sender.hear_spool();
+        self.sender.acks.lowered = false;
         self.sender.inflight.restart(self.terms.window);
     }
 
@@ -146,8 +181,7 @@ impl<'a> Session<'a> {
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
             let hungry = self.is_hungry();
-            let keep_alive = self.keep_alive.deadline();
-            let deadline = self.leaving.map_or(keep_alive, |leaving| keep_alive.min(leaving.until));
+            let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
             tokio::select! {
                 read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
@@ -193,11 +227,22 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    fn deadline(&self) -> Instant {
+        let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
+        let others = [ack, self.leaving.map(|leaving| leaving.until)];
+        others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
+    }
+
     fn check(&mut self) -> Result<(), LinkError> {
-        match self.keep_alive.check(Instant::now()) {
+        let now = Instant::now();
+        match self.keep_alive.check(now) {
             Due::Nothing => {}
             Due::Ping => self.write(Outgoing::PingReq),
             Due::Dead(silence) => return Err(LinkError::Silent(silence)),
+        }
+        if now >= self.ack_watch.next_look() {
+            let (awaited, sent) = (self.sender.inflight.oldest_awaited(), self.out.sent());
+            return self.ack_watch.look(now, awaited, sent).map_or(Ok(()), |late| Err(self.sender.not_acknowledged(late)));
         }
         Ok(())
     }

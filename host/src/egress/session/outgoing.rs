@@ -18,7 +18,8 @@ impl Session<'_> {
         while self.out.room() > 0
             && let Some(publish) = self.sender.inflight.next_resend()
         {
-            self.publish(&publish);
+            // A PUBACK must be enough for one whose server gives no other.
+            self.publish(&Publish { message: self.terms.fit(publish.message), ..publish });
         }
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);

@@ -12,6 +12,8 @@ use crate::control::config::raw::{Placed, Table};
 const SECOND: Duration = Duration::from_secs(1);
 /// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(18 * 60 * 60);
+/// Longer, and what is not acknowledged waits as long as an outage.
+const LONGEST_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// Longer, and it is a decision for a person.
 const LONGEST_FAILBACK: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -62,6 +64,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let connect_timeout = second_up("connect_timeout", Duration::from_secs(600), defaults::CONNECT_TIMEOUT);
     let session_expiry = second_up("session_expiry", LONGEST_SESSION, defaults::SESSION_EXPIRY);
     let failback = second_up("failback", LONGEST_FAILBACK, defaults::FAILBACK);
+    let ack_timeout = second_up("ack_timeout", LONGEST_ACK_TIMEOUT, defaults::ACK_TIMEOUT);
     if addresses.is_empty() {
         return None;
     }
@@ -79,6 +82,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
         connect_timeout,
         session_expiry,
         failback,
+        ack_timeout,
     })
 }
 

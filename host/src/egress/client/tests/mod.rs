@@ -8,6 +8,7 @@ mod resume;
 mod shutdown;
 mod silence;
 mod terms;
+mod unacknowledged;
 
 use super::peer::{Bench, Heard, Peer};
 
