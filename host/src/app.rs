@@ -91,11 +91,14 @@ impl Gateway {
         let mut upstreams = Vec::new();
         for (index, (spec, prepared)) in config.upstreams.iter().zip(setup.upstreams).enumerate() {
             let queue = spool.queue(index);
-            let (sender, status) = egress::start(prepared, queue, counters.clone(), stop_senders.clone());
+            let letters = Arc::new(desk.clone());
+            let (sender, status) = egress::start(prepared, queue, letters, counters.clone(), stop_senders.clone());
             senders.push(sender);
             upstreams.push((spec.name.clone(), status));
         }
-        let archivist = start_archivist(&desk, &spool, &dispatcher, &counters, &stop_senders);
+        let names = upstreams.iter().map(|(name, _)| name.clone()).collect();
+        let archivist = Archivist::new(desk.clone(), spool.clone(), names, dispatcher.clone(), counters.clone());
+        let archivist = tokio::spawn(archivist.run(stop_senders.clone()));
         let limits = config.broker.limits;
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
@@ -254,19 +257,6 @@ fn open_archive(config: &Config, counters: Arc<Counters>) -> anyhow::Result<Desk
     let spool = log::identity(&config.gateway.data_dir.join(SPOOL))?;
     let archive = Archive::open(&config.gateway.data_dir.join(FOLDER), &config.dead_letters, spool, counters)?;
     Ok(Desk::new(archive))
-}
-
-fn start_archivist(
-    desk: &Desk,
-    spool: &Spool,
-    dispatcher: &Arc<Dispatcher>,
-    counters: &Arc<Counters>,
-    stop: &CancellationToken,
-) -> JoinHandle<Result<(), String>> {
-    // It was opened with this line, so that there is one; a queue without a line has nothing to read.
-    let queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
-    let archivist = Archivist::new(desk.clone(), queue, dispatcher.clone(), counters.clone());
-    tokio::spawn(archivist.run(stop.clone()))
 }
 
 /// A lane for each binding that has plugins.

@@ -28,11 +28,13 @@ use super::inflight::Inflight;
 use super::link::{Identity, Link};
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
+use super::refusals::Refusals;
 use super::round::Round;
 use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
+use super::undelivered::{DeadLetters, Filing};
 use crate::control::counters::Counters;
 use crate::spool::{Queue, UpstreamSession};
 
@@ -55,16 +57,18 @@ struct Client<D> {
 pub fn start(
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
-    start_with(Network, upstream, queue, counters, shutdown)
+    start_with(Network, upstream, queue, letters, counters, shutdown)
 }
 
 pub(super) fn start_with<D: Dial>(
     dial: D,
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
@@ -77,6 +81,8 @@ pub(super) fn start_with<D: Dial>(
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
         counters,
+        refusals: Refusals::new(upstream.spec.refused),
+        filing: Filing::new(letters),
         refused: Throttle::default(),
         oversize: Throttle::default(),
         acks: Acks::default(),
@@ -112,7 +118,7 @@ fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
 impl<D: Dial> Client<D> {
     async fn run(mut self, shutdown: CancellationToken) {
         while let Some(wait) = self.turn(&shutdown).await {
-            if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if shutdown.run_until_cancelled(self.rest(wait)).await.is_none() {
                 break;
             }
         }
@@ -124,6 +130,18 @@ impl<D: Dial> Client<D> {
                 left,
                 "stopped with messages that are not forwarded; QoS 1 and 2 are kept"
             );
+        }
+    }
+
+    /// Between connections. What was given up on the last one is made durable meanwhile.
+    async fn rest(&mut self, wait: Duration) {
+        let end = tokio::time::sleep(wait);
+        tokio::pin!(end);
+        loop {
+            tokio::select! {
+                () = &mut end => return,
+                kept = self.sender.filing.kept() => self.sender.filed(kept),
+            }
         }
     }
 

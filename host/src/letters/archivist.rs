@@ -1,4 +1,5 @@
-//! The task that keeps the archive: takes letters out of the spool, and sends those that are marked through their binding.
+//! The task that keeps the archive: takes letters out of the spool, and sends those that are marked again: through
+//! their binding, or to their upstream.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,7 @@ use crate::control::clock;
 use crate::control::counters::Counters;
 use crate::message::Origin;
 use crate::spool::log::AppendError;
-use crate::spool::{Fate, Intervals, Position, Queue, Receipt, Resolved};
+use crate::spool::{Fate, Intervals, Output, Position, Queue, Receipt, Record, Resolved, Spool};
 
 /// Letters taken out of the spool, or sent again, at once: one sync is shared by so many.
 const BATCH: usize = 256;
@@ -38,6 +39,9 @@ struct Shared {
 pub struct Archivist {
     desk: Desk,
     queue: Arc<Queue>,
+    spool: Spool,
+    /// Their names, in the order of the configuration.
+    upstreams: Vec<String>,
     dispatcher: Arc<Dispatcher>,
     counters: Arc<Counters>,
     /// Sent again, and not known to be safe.
@@ -65,6 +69,12 @@ impl Desk {
         marked
     }
 
+    /// Takes letters that are durable when this returns.
+    pub async fn file(&self, letters: Vec<Letter>) -> Result<(), String> {
+        let filed = self.with(move |archive| archive.file(&letters, clock::unix_ms())).await?;
+        filed.map_err(|error| error.to_string())
+    }
+
     pub async fn purge(&self, filter: Filter) -> Result<u64, String> {
         self.with(move |archive| archive.purge(&filter)).await?.map_err(|error| error.to_string())
     }
@@ -90,8 +100,16 @@ impl Shared {
 // === impl Archivist ===
 
 impl Archivist {
-    pub fn new(desk: Desk, queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, counters: Arc<Counters>) -> Self {
-        Self { desk, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
+    pub fn new(
+        desk: Desk,
+        spool: Spool,
+        upstreams: Vec<String>,
+        dispatcher: Arc<Dispatcher>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        // It was opened with this line, so that there is one; a queue without a line has nothing to read.
+        let queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
+        Self { desk, queue, spool, upstreams, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
     }
 
     /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
@@ -146,6 +164,9 @@ impl Archivist {
     }
 
     async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
+        if !letter.facts.upstream.is_empty() {
+            return self.send_to_upstream(id, letter).await;
+        }
         let Letter { message, facts } = letter;
         let origin = Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0 };
         let receipt = Receipt::new(id, self.safe.clone());
@@ -153,13 +174,30 @@ impl Archivist {
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
         let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
             tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");
-            self.sent.remove(&id);
-            let ids = one(id);
-            return self.write(move |archive| archive.unmark(&ids)).await.map(drop);
+            return self.leave(id).await;
         };
         self.counters.requeued.increment();
         let started = self.dispatcher.clone().start_when_free(pending).await;
         started.map_err(|_| "the bindings are gone".to_owned())
+    }
+
+    /// An output of a chain, which is not for the chain again.
+    async fn send_to_upstream(&mut self, id: u64, Letter { message, facts }: Letter) -> Result<(), String> {
+        let Some(upstream) = self.upstreams.iter().position(|name| *name == facts.upstream) else {
+            tracing::error!(id, upstream = facts.upstream, "this dead letter has no upstream any more; it stays");
+            return self.leave(id).await;
+        };
+        self.counters.requeued.increment();
+        let output = Output { upstream, message, arrived: Instant::now() };
+        let receipt = Receipt::new(id, self.safe.clone());
+        self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
+        Ok(())
+    }
+
+    async fn leave(&mut self, id: u64) -> Result<(), String> {
+        self.sent.remove(&id);
+        let ids = one(id);
+        self.write(move |archive| archive.unmark(&ids)).await.map(drop)
     }
 
     /// Everything that these have caused now is durable: they leave the archive.

@@ -25,6 +25,13 @@ impl Queue {
         self.shared.ledger().read(self.upstream, after, max, max_bytes)
     }
 
+    /// One that was read and is not completed.
+    pub fn entry(&self, number: u64) -> Option<Entry> {
+        let before = Position { number: number.checked_sub(1)?, turn: u64::MAX };
+        let found = self.read(before, 1, usize::MAX).pop()?;
+        (found.position == Position::of(number)).then_some(found)
+    }
+
     /// Whether a message that has waited so long is still wanted.
     pub fn is_fresh(&self, held: Duration) -> bool {
         self.shared.max_age.is_none_or(|age| held < age)

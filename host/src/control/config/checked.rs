@@ -90,6 +90,18 @@ pub struct Upstream {
     pub failback: Duration,
     /// How long the oldest unacknowledged message waits for its ack on a connection that works.
     pub ack_timeout: Duration,
+    pub refused: Refused,
+}
+
+/// What becomes of a message that an upstream answers with a failure reason code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    /// Kept as a dead letter; after some attempts, when the reason may pass.
+    #[default]
+    DeadLetter,
+    Drop,
+    /// Sent again until it is taken, or older than `max_age` of the spool.
+    Retry,
 }
 
 /// Where a broker is. Drawn as a url.

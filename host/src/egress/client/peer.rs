@@ -1,6 +1,7 @@
 //! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::*;
 use crate::control::config::{self, Protocol};
 use crate::egress::transport::Transport;
+use crate::egress::undelivered::Undelivered;
 use crate::message::{Message, QoS};
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Output, Receipt, Record, Spool};
@@ -57,6 +59,7 @@ pub struct Peer {
 pub struct Bench {
     pub spool: Spool,
     pub counters: Arc<Counters>,
+    pub letters: Letters,
     pub status: watch::Receiver<UpstreamStatus>,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -65,6 +68,29 @@ pub struct Bench {
     disk: SimDisk,
     down: Down,
     connections: mpsc::Receiver<(String, DuplexStream)>,
+}
+
+/// Keeps letters in memory.
+#[derive(Clone, Default)]
+pub struct Letters(Arc<Mutex<Vec<Undelivered>>>);
+
+impl DeadLetters for Letters {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        self.0.lock().unwrap().extend(letters);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Letters {
+    pub fn all(&self) -> Vec<Undelivered> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The payloads.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |letter: Undelivered| String::from_utf8_lossy(&letter.message.payload).into_owned();
+        self.all().into_iter().map(text).collect()
+    }
 }
 
 /// Hosts that refuse connections.
@@ -117,8 +143,10 @@ impl Bench {
         let down = Down::default();
         let dial = Pipes { far_ends, capacity, down: down.clone() };
         let prepared = crate::egress::prepare(&spec).unwrap();
-        let (task, status) = start_with(dial, prepared, spool.queue(0), counters.clone(), shutdown.clone());
-        Self { spool, counters, status, shutdown, task, spec, capacity, disk, connections, down }
+        let letters = Letters::default();
+        let kept = Arc::new(letters.clone());
+        let (task, status) = start_with(dial, prepared, spool.queue(0), kept, counters.clone(), shutdown.clone());
+        Self { spool, counters, letters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
 
     /// Whether connections to this host are refused.
@@ -192,6 +220,7 @@ pub fn spec(protocol: Protocol) -> config::Upstream {
         session_expiry: Duration::from_secs(3600),
         failback: Duration::from_secs(60),
         ack_timeout: ACK_TIMEOUT,
+        refused: config::Refused::DeadLetter,
     }
 }
 

@@ -27,7 +27,7 @@ impl Inflight {
             let ack = match exchange.state {
                 State::Published if self.resend.binary_search(number).is_err() => AckKind::OfPublish,
                 State::Released { .. } => AckKind::PubComp,
-                State::Published | State::Received { .. } | State::Done => return None,
+                State::Published | State::Refused | State::Received { .. } | State::Done => return None,
             };
             Some(Awaited { number: *number, ack })
         })

@@ -21,7 +21,8 @@
 //!   window of the oldest may have been, and are published with DUP = 1.
 //! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
 //!   then arrive twice, and that is counted.
-//! - **A failure reason** in PUBACK or PUBREC ends the exchange; the message is not sent again (section 4.3.3).
+//! - **A failure reason** in PUBACK or PUBREC ends the exchange (section 4.3.3). What becomes of the message is decided elsewhere
+//!   (`refusals`); one that is sent again begins anew, under its own packet id and with DUP = 0.
 //! - **The wrong ack** is an ack: PUBACK for QoS 2 ends the exchange at QoS 1, PUBREC for QoS 1 goes on as QoS 2. To wait for the
 //!   right one would be to wait for ever.
 //! - **Acks that fit nothing** (duplicates, strangers) change nothing. A strange PUBREC is answered with PUBREL 0x92, so
@@ -82,6 +83,8 @@ struct Exchange {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Published,
+    /// The server refused it; it is published anew when it has its message again.
+    Refused,
     /// PUBREC has come, and is on its way to the disk.
     Received {
         turn: u64,
@@ -135,8 +138,9 @@ impl Inflight {
         for (number, exchange) in &self.exchanges {
             match exchange.state {
                 State::Published => self.resend.push_back(*number),
+                State::Refused if exchange.message.is_some() => self.resend.push_back(*number),
                 State::Released { turn } => released.push((turn, *number)),
-                State::Received { .. } | State::Done => {}
+                State::Received { .. } | State::Refused | State::Done => {}
             }
         }
         released.sort_unstable();
@@ -172,8 +176,11 @@ impl Inflight {
             return None;
         }
         let number = self.resend.pop_front()?;
-        let message = self.exchanges.get(&number)?.message.clone()?;
-        Some(Publish { id: packet_id(number), dup: true, message })
+        let exchange = self.exchanges.get_mut(&number)?;
+        let message = exchange.message.clone()?;
+        // After a refusal the exchange is a new one.
+        let dup = std::mem::replace(&mut exchange.state, State::Published) == State::Published;
+        Some(Publish { id: packet_id(number), dup, message })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
@@ -242,6 +249,30 @@ impl Inflight {
         Some(number)
     }
 
+    /// The server has refused this one, which is to be sent again: it keeps its place until then.
+    pub fn postpone(&mut self, number: u64) {
+        if let Some(exchange) = self.exchanges.get_mut(&number).filter(|exchange| exchange.state == State::Done) {
+            exchange.state = State::Refused;
+            self.closing -= 1;
+        }
+    }
+
+    /// It begins anew.
+    pub fn again(&mut self, number: u64, message: Message) {
+        let waits = |exchange: &&mut Exchange| exchange.state == State::Refused && exchange.message.is_none();
+        let Some(exchange) = self.exchanges.get_mut(&number).filter(waits) else { return };
+        exchange.message = Some(message);
+        self.exactly_once += usize::from(exchange.is_exactly_once());
+        let place = self.resend.partition_point(|other| *other < number);
+        self.resend.insert(place, number);
+    }
+
+    /// Ends an exchange that waits to begin anew. `false` when it does not.
+    pub fn give_up(&mut self, number: u64) -> bool {
+        let waits = self.exchanges.get(&number).is_some_and(|exchange| exchange.state == State::Refused);
+        waits && self.end(number).is_some()
+    }
+
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
         self.exchanges.len() - self.resend.len() + self.passing
@@ -265,7 +296,7 @@ impl Exchange {
     /// Open, and of QoS 2.
     fn is_exactly_once(&self) -> bool {
         match self.state {
-            State::Published => self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce),
+            State::Published | State::Refused => self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce),
             State::Received { .. } | State::Released { .. } => true,
             State::Done => false,
         }

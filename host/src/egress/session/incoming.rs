@@ -1,7 +1,5 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
-use tokio::time::Instant;
-
 use super::{Sender, Session};
 use crate::control::cork::cork;
 use crate::control::kill_point::{self, KillPoint};
@@ -91,15 +89,10 @@ impl Session<'_> {
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
             Step::Receive { number, turn } => self.sender.queue.release(number, turn),
-            Step::Done { number, reason, .. } if !reason.is_failure() => {
+            Step::Done { number, reason, .. } if reason.is_failure() => self.sender.refused(number, reason),
+            Step::Done { number, .. } => {
+                self.sender.refusals.forget(number);
                 self.sender.queue.complete(Position::of(number), Fate::Forwarded);
-            }
-            Step::Done { number, message, reason } => {
-                self.sender.queue.complete(Position::of(number), Fate::Refused);
-                if let Some(silent) = self.sender.refused.pass(Instant::now()) {
-                    let (upstream, topic) = (&self.sender.upstream, message.map(|message| message.topic));
-                    tracing::warn!(upstream, ?topic, silent, "the upstream refused a message: {reason}");
-                }
             }
         }
         Ok(())

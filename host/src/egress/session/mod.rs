@@ -17,6 +17,7 @@
 
 mod incoming;
 mod outgoing;
+mod refused;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,8 +34,10 @@ use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
 use super::outbox::Outbox;
+use super::refusals::Refusals;
 use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
+use super::undelivered::Filing;
 use super::wire::{self, Outgoing};
 use crate::control::cork::cork;
 use crate::control::counters::Counters;
@@ -55,6 +58,8 @@ pub struct Sender {
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
     pub counters: Arc<Counters>,
+    pub refusals: Refusals,
+    pub filing: Filing,
     pub refused: Throttle,
     pub oversize: Throttle,
     pub acks: Acks,
@@ -188,6 +193,7 @@ impl<'a> Session<'a> {
                 pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => self.pushed(pushed)?,
                 () = queue.wait_after(self.cursor), if hungry => {}
                 () = queue.wait_confirmed() => {}
+                kept = self.sender.filing.kept() => self.sender.filed(kept),
                 () = tokio::time::sleep_until(deadline) => self.check()?,
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
@@ -229,7 +235,7 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
-        let others = [ack, self.leaving.map(|leaving| leaving.until)];
+        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due()];
         others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 

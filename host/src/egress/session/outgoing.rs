@@ -15,6 +15,7 @@ const BATCH: usize = 256;
 impl Session<'_> {
     /// Puts everything that may go now into the outbox.
     pub(super) fn fill(&mut self) {
+        self.retry_refused();
         while self.out.room() > 0
             && let Some(publish) = self.sender.inflight.next_resend()
         {

@@ -4,6 +4,7 @@ mod cuts;
 mod failover;
 mod fates;
 mod recovery;
+mod refused;
 mod resume;
 mod shutdown;
 mod silence;
