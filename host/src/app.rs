@@ -88,13 +88,14 @@ impl Gateway {
         let dispatcher = Dispatcher::new(config.gateway.id, table, bus.clone(), spool.clone(), counters.clone());
 
         let mut senders = Vec::new();
-        let mut upstreams = Vec::new();
+        let (mut upstreams, mut operators) = (Vec::new(), Vec::new());
         for (index, (spec, prepared)) in config.upstreams.iter().zip(setup.upstreams).enumerate() {
             let queue = spool.queue(index);
             let letters = Arc::new(desk.clone());
-            let (sender, status) = egress::start(prepared, queue, letters, counters.clone(), stop_senders.clone());
-            senders.push(sender);
-            upstreams.push((spec.name.clone(), status));
+            let running = egress::start(prepared, queue, letters, counters.clone(), stop_senders.clone());
+            senders.push(running.task);
+            operators.push(running.operator);
+            upstreams.push((spec.name.clone(), running.status));
         }
         let names = upstreams.iter().map(|(name, _)| name.clone()).collect();
         let archivist = Archivist::new(desk.clone(), spool.clone(), names, dispatcher.clone(), counters.clone());
@@ -114,6 +115,7 @@ impl Gateway {
             spool: spool.clone(),
             counters: counters.clone(),
             upstreams: upstreams.clone(),
+            operators,
             plugins: plugins.clone(),
         };
         let admin = admin::start(&config.gateway.data_dir, state, stop_senders.clone()).context("the admin socket")?;

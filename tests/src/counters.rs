@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 
 /// Where a message may be, or how it may have ended: each is at one of these (promise P5).
-const FATES: [&str; 17] = [
+const FATES: [&str; 18] = [
     "waiting",
     "in_hand",
     "forwarded",
@@ -17,6 +17,7 @@ const FATES: [&str; 17] = [
     "expired",
     "upstream_refused",
     "undelivered",
+    "skipped",
     "dropped_full",
     "oversize",
     "unroutable",

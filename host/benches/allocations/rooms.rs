@@ -118,6 +118,6 @@ impl Rooms {
             runtime.block_on(async { egress::start(self.upstream.clone(), queue, letters, counters, stop.clone()) });
         soon("all that waits is forwarded", || self.spool.waiting() == 0);
         stop.cancel();
-        runtime.block_on(started.0).expect("a sender that ends in good order");
+        runtime.block_on(started.task).expect("a sender that ends in good order");
     }
 }

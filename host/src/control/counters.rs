@@ -7,7 +7,7 @@
 //!      = forwarded + in_spool + in_hand                                    it is somewhere
 //!      + unbound + to_local                                                it was for this house alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + undelivered + dropped_full + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + undelivered + skipped + dropped_full + oversize + unroutable + corrupt + unfinished
 //! ```
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `copies`. What goes
@@ -94,6 +94,8 @@ counters! {
     upstream_refused,
     /// Messages that an upstream does not take: refused, or it closes on them. They are kept as dead letters.
     undelivered,
+    /// Messages for an upstream that an operator has left out and not kept.
+    skipped,
     /// QoS 2, sent again after a lost session: the upstream may have had them already. (QoS 1 promises no more than at least once.)
     possible_duplicates,
     /// Outputs for local topics.
@@ -139,7 +141,7 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_hand unbound to_local filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused undelivered dropped_full oversize unroutable corrupt unfinished];
+            expired upstream_refused undelivered skipped dropped_full oversize unroutable corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
         Balance { came_in: terms![self; received internal requeued ticked recovered copies], accounted }
     }

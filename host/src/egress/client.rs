@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{self, Backoff};
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
+use super::isolation::Isolation;
 use super::link::{Identity, Link};
 use super::link_error::LinkError;
+use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
 use super::round::Round;
@@ -53,6 +56,13 @@ struct Client<D> {
     logged: HashMap<usize, String>,
 }
 
+/// A sender that runs.
+pub struct Running {
+    pub task: JoinHandle<()>,
+    pub status: watch::Receiver<UpstreamStatus>,
+    pub operator: Operator,
+}
+
 /// Starts the task. It ends by itself only after `shutdown`; whoever holds the handle notices if it ends otherwise.
 pub fn start(
     upstream: Prepared,
@@ -60,7 +70,7 @@ pub fn start(
     letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
+) -> Running {
     start_with(Network, upstream, queue, letters, counters, shutdown)
 }
 
@@ -71,8 +81,9 @@ pub(super) fn start_with<D: Dial>(
     letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
+) -> Running {
     let (reporter, status) = Reporter::new();
+    let (operator, skips) = Operator::new();
     let recovered = queue.recovered();
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let sender = Sender {
@@ -86,6 +97,9 @@ pub(super) fn start_with<D: Dial>(
         refused: Throttle::default(),
         oversize: Throttle::default(),
         acks: Acks::default(),
+        isolation: Isolation::default(),
+        abandoned: Vec::new(),
+        skips,
     };
     let client = Client {
         dial,
@@ -98,7 +112,7 @@ pub(super) fn start_with<D: Dial>(
         reporter,
         logged: HashMap::new(),
     };
-    (tokio::spawn(client.run(shutdown)), status)
+    Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
 
 /// Whether an address of an upstream lets us in, tried under another client id.
@@ -118,7 +132,7 @@ fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
 impl<D: Dial> Client<D> {
     async fn run(mut self, shutdown: CancellationToken) {
         while let Some(wait) = self.turn(&shutdown).await {
-            if shutdown.run_until_cancelled(self.rest(wait)).await.is_none() {
+            if shutdown.run_until_cancelled(self.sender.meanwhile(tokio::time::sleep(wait))).await.is_none() {
                 break;
             }
         }
@@ -133,18 +147,6 @@ impl<D: Dial> Client<D> {
         }
     }
 
-    /// Between connections. What was given up on the last one is made durable meanwhile.
-    async fn rest(&mut self, wait: Duration) {
-        let end = tokio::time::sleep(wait);
-        tokio::pin!(end);
-        loop {
-            tokio::select! {
-                () = &mut end => return,
-                kept = self.sender.filing.kept() => self.sender.filed(kept),
-            }
-        }
-    }
-
     /// One connection from dialling to its end. Gives the wait before the next; `None` when the shutdown has ended it.
     async fn turn(&mut self, shutdown: &CancellationToken) -> Option<Duration> {
         self.reporter.attempt();
@@ -152,7 +154,9 @@ impl<D: Dial> Client<D> {
             // The configuration has one at least.
             return std::future::pending().await;
         };
-        let link = match shutdown.run_until_cancelled(self.open(&endpoint)).await? {
+        let Self { dial, upstream, round, sender, .. } = self;
+        let opening = sender.meanwhile(open(dial, upstream, round, &endpoint));
+        let link = match shutdown.run_until_cancelled(opening).await? {
             Ok(link) => link,
             Err(error) => return Some(self.not_connected(&error)),
         };
@@ -203,24 +207,34 @@ impl<D: Dial> Client<D> {
             Ok(false) | Err(_) => Err(LinkError::NotRemembered),
         }
     }
+}
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Link, LinkError> {
-        let link = self.open_with(endpoint, false).await?;
-        if self.round.home() == Some(self.round.at()) || !link.session_present {
-            return Ok(link);
-        }
-        link.close().await;
-        self.open_with(endpoint, true).await?.close().await;
-        self.open_with(endpoint, false).await
+async fn open(
+    dial: &impl Dial,
+    upstream: &Prepared,
+    round: &Round,
+    endpoint: &Endpoint,
+) -> Result<Link, LinkError> {
+    let link = open_with(dial, upstream, endpoint, false).await?;
+    if round.home() == Some(round.at()) || !link.session_present {
+        return Ok(link);
     }
+    link.close().await;
+    open_with(dial, upstream, endpoint, true).await?.close().await;
+    open_with(dial, upstream, endpoint, false).await
+}
 
-    /// A clean start is for clearing, and leaves nothing behind.
-    async fn open_with(&self, endpoint: &Endpoint, clean_start: bool) -> Result<Link, LinkError> {
-        let spec = &self.upstream.spec;
-        let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
-        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
-        Link::open(&self.dial, &self.upstream, endpoint, identity).await
-    }
+/// A clean start is for clearing, and leaves nothing behind.
+async fn open_with(
+    dial: &impl Dial,
+    upstream: &Prepared,
+    endpoint: &Endpoint,
+    clean_start: bool,
+) -> Result<Link, LinkError> {
+    let spec = &upstream.spec;
+    let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
+    let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
+    Link::open(dial, upstream, endpoint, identity).await
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
+
 use crate::control::clock;
 use crate::letters::{Desk, Facts, Letter};
 use crate::message::Message;
@@ -36,7 +38,7 @@ pub trait DeadLetters: Send + Sync {
 pub struct Filing {
     letters: Arc<dyn DeadLetters>,
     waiting: Vec<(Position, Undelivered)>,
-    under_way: Option<(Vec<Position>, Pin<Box<dyn Future<Output = ()> + Send>>)>,
+    under_way: Option<(Vec<Position>, JoinHandle<()>)>,
 }
 
 // === impl Filing ===
@@ -54,7 +56,8 @@ impl Filing {
     pub async fn kept(&mut self) -> Vec<Position> {
         loop {
             if let Some((positions, writing)) = &mut self.under_way {
-                writing.as_mut().await;
+                // A panic in there ends the process.
+                let _ = writing.await;
                 let positions = std::mem::take(positions);
                 self.under_way = None;
                 return positions;
@@ -63,7 +66,7 @@ impl Filing {
                 return std::future::pending().await;
             }
             let (positions, letters) = std::mem::take(&mut self.waiting).into_iter().unzip();
-            self.under_way = Some((positions, Box::pin(keep(self.letters.clone(), letters))));
+            self.under_way = Some((positions, tokio::spawn(keep(self.letters.clone(), letters))));
         }
     }
 }

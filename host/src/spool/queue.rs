@@ -25,10 +25,20 @@ impl Queue {
         self.shared.ledger().read(self.upstream, after, max, max_bytes)
     }
 
-    /// One that was read and is not completed.
+    /// As [`Queue::read`], by somebody who will not send it.
+    pub fn peek(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+        self.shared.ledger().peek(self.upstream, after, max, max_bytes)
+    }
+
+    /// The oldest that is in memory and not completed.
+    pub fn oldest(&self) -> Option<Entry> {
+        self.peek(Position::START, 1, 1).pop()
+    }
+
+    /// One that is in memory and not completed.
     pub fn entry(&self, number: u64) -> Option<Entry> {
         let before = Position { number: number.checked_sub(1)?, turn: u64::MAX };
-        let found = self.read(before, 1, usize::MAX).pop()?;
+        let found = self.peek(before, 1, usize::MAX).pop()?;
         (found.position == Position::of(number)).then_some(found)
     }
 

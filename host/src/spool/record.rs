@@ -63,6 +63,8 @@ pub enum Fate {
     Refused,
     /// The upstream does not take it, and it is kept as a dead letter.
     Undelivered,
+    /// An operator has it left out, and not kept.
+    Skipped,
     /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
     /// It can never fit the upstream's maximum packet size.
@@ -118,6 +120,7 @@ impl Fate {
             Self::Forwarded => &counters.forwarded,
             Self::Refused => &counters.upstream_refused,
             Self::Undelivered => &counters.undelivered,
+            Self::Skipped => &counters.skipped,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,

@@ -15,10 +15,10 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{PluginState, Request, Response, Status, UpstreamState};
+use super::request::{OldestState, PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
-use crate::egress::UpstreamStatus;
+use crate::egress::{Operator, UpstreamStatus};
 use crate::letters::Desk;
 use crate::plugin::{Metric, PluginStats};
 use crate::spool::Spool;
@@ -41,6 +41,8 @@ pub struct State {
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
+    /// In the same order.
+    pub operators: Vec<Operator>,
     pub plugins: Vec<(String, Arc<PluginStats>)>,
 }
 
@@ -146,14 +148,39 @@ impl State {
             Request::Status => return self.status().await,
             Request::Requeue { filter } => self.desk.requeue(filter).await,
             Request::PurgeLetters { filter } => self.desk.purge(filter).await,
+            Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,
         };
         letters.map_or_else(Response::Error, |letters| Response::Ok(json!({ "letters": letters })))
     }
 
+    async fn skip(&self, upstream: &str, number: Option<u64>, drop: bool) -> Response {
+        let operator = self.upstreams.iter().zip(&self.operators).find(|((name, _), _)| name == upstream);
+        let Some((_, operator)) = operator else { return Response::Error(format!("there is no upstream `{upstream}`")) };
+        let skipped = operator.skip(number, !drop).await;
+        skipped.map_or_else(Response::Error, |skipped| {
+            Response::Ok(json!({ "number": skipped.number, "topic": skipped.topic, "kept": !drop }))
+        })
+    }
+
+    fn oldest(&self, upstream: usize, status: &UpstreamStatus) -> Option<OldestState> {
+        let entry = self.spool.queue(upstream).oldest()?;
+        let number = entry.position.number;
+        let trouble = status.trouble.as_ref().filter(|trouble| trouble.number == number);
+        Some(OldestState {
+            number,
+            topic: entry.message.topic.to_string(),
+            age_seconds: entry.arrived.elapsed().as_secs(),
+            attempts: trouble.map_or(0, |trouble| trouble.attempts),
+            suspect: trouble.is_some_and(|trouble| trouble.is_suspect),
+        })
+    }
+
     async fn status(&self) -> Response {
-        let upstream = |(name, status): &(String, watch::Receiver<UpstreamStatus>)| {
-            let UpstreamStatus { connected, url, attempts, last_error } = status.borrow().clone();
-            UpstreamState { name: name.clone(), connected, url, attempts, last_error }
+        let upstream = |(index, (name, status)): (usize, &(String, watch::Receiver<UpstreamStatus>))| {
+            let status = status.borrow().clone();
+            let oldest = self.oldest(index, &status);
+            let UpstreamStatus { connected, url, attempts, last_error, .. } = status;
+            UpstreamState { name: name.clone(), connected, url, attempts, last_error, oldest }
         };
         let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
         let status = Status {
@@ -161,7 +188,7 @@ impl State {
             pid: std::process::id(),
             waiting: self.spool.waiting(),
             dead_letters: self.desk.letters().await,
-            upstreams: self.upstreams.iter().map(upstream).collect(),
+            upstreams: self.upstreams.iter().enumerate().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         };

@@ -42,8 +42,14 @@ impl<D: Dial> Client<D> {
         }
         self.sender.acks.stalled |= ended == Ended::WithoutProgress;
         self.failed(error);
+        let is_found = self.sender.ended(error);
+        if is_found {
+            self.backoff.reset();
+        }
+        self.reporter.trouble(self.sender.trouble());
         self.round.broke(ended);
-        self.wait(error)
+        // What a person has to change may be the one message.
+        if is_found || self.sender.isolation.is_alone() { self.backoff.wait() } else { self.wait(error) }
     }
 
     fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {

@@ -60,6 +60,7 @@ pub struct Bench {
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub letters: Letters,
+    pub operator: Operator,
     pub status: watch::Receiver<UpstreamStatus>,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -130,12 +131,17 @@ impl Bench {
 
     /// Over pipes that hold so many bytes in each direction.
     pub fn over_pipes(spec: config::Upstream, capacity: usize) -> Self {
-        Self::start(spec, capacity, SimDisk::default())
+        Self::start(spec, capacity, SimDisk::default(), None)
     }
 
-    fn start(spec: config::Upstream, capacity: usize, disk: SimDisk) -> Self {
+    /// With a spool in which messages become too old.
+    pub fn aging(max_age: Duration) -> Self {
+        Self::start(spec(Protocol::V5), 64 * 1024, SimDisk::default(), Some(max_age))
+    }
+
+    fn start(spec: config::Upstream, capacity: usize, disk: SimDisk, max_age: Option<Duration>) -> Self {
         let counters = Arc::new(Counters::default());
-        let limits = config::Spool { max_qos0_messages: 1000, ..config::Spool::default() };
+        let limits = config::Spool { max_qos0_messages: 1000, max_age, ..config::Spool::default() };
         let opened = Spool::by_hand(disk.clone(), &["cloud"], &limits, counters.clone());
         let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
@@ -145,8 +151,9 @@ impl Bench {
         let prepared = crate::egress::prepare(&spec).unwrap();
         let letters = Letters::default();
         let kept = Arc::new(letters.clone());
-        let (task, status) = start_with(dial, prepared, spool.queue(0), kept, counters.clone(), shutdown.clone());
-        Self { spool, counters, letters, status, shutdown, task, spec, capacity, disk, connections, down }
+        let started = start_with(dial, prepared, spool.queue(0), kept, counters.clone(), shutdown.clone());
+        let Running { task, status, operator } = started;
+        Self { operator, spool, counters, letters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
 
     /// Whether connections to this host are refused.
@@ -166,7 +173,7 @@ impl Bench {
         let _ = task.await;
         drop(spool);
         disk.kill();
-        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk)
+        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk, None)
     }
 
     pub fn commit(&self, qos: QoS, text: &str) {

@@ -17,6 +17,17 @@ pub enum AckKind {
     PubComp,
 }
 
+/// How far a message has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Unsent,
+    /// Its PUBLISH was, and may be sent again.
+    Sent,
+    /// The server has it.
+    Received,
+    Over,
+}
+
 // === impl Inflight ===
 
 impl Inflight {
@@ -31,6 +42,15 @@ impl Inflight {
             };
             Some(Awaited { number: *number, ack })
         })
+    }
+
+    pub fn standing(&self, number: u64) -> Standing {
+        match self.exchanges.get(&number).map(|exchange| exchange.state) {
+            None => Standing::Unsent,
+            Some(State::Published | State::Refused) => Standing::Sent,
+            Some(State::Received { .. } | State::Released { .. }) => Standing::Received,
+            Some(State::Done) => Standing::Over,
+        }
     }
 
     /// For people: the packet identifier of an exchange, and its topic when it is still known.

@@ -39,7 +39,7 @@ mod step;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
-pub use self::awaited::{AckKind, Awaited};
+pub use self::awaited::{AckKind, Awaited, Standing};
 pub use self::step::{Ack, Publish, Step, Window};
 use crate::message::{Message, QoS};
 use crate::spool::Recovered;
@@ -70,6 +70,8 @@ pub struct Inflight {
     doubtful: u64,
     /// QoS 1 that the server answered as QoS 2.
     raised: u64,
+    /// One may begin before what waits to be repeated.
+    passes: bool,
     /// The next message would have the id of an open exchange: none may begin until one has ended.
     blocked: bool,
 }
@@ -121,6 +123,7 @@ impl Inflight {
             doubtful_below: 0,
             doubtful: 0,
             raised: 0,
+            passes: false,
             blocked: false,
         };
         for &(number, turn) in &recovered.released {
@@ -175,7 +178,13 @@ impl Inflight {
         if self.active() >= usize::from(self.window.all) {
             return None;
         }
-        let number = self.resend.pop_front()?;
+        self.repeat(*self.resend.front()?)
+    }
+
+    /// One of those that wait to be repeated, out of turn.
+    pub fn repeat(&mut self, number: u64) -> Option<Publish> {
+        let place = self.resend.binary_search(&number).ok()?;
+        self.resend.remove(place);
         let exchange = self.exchanges.get_mut(&number)?;
         let message = exchange.message.clone()?;
         // After a refusal the exchange is a new one.
@@ -185,12 +194,51 @@ impl Inflight {
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
+        if self.passes {
+            let sent = self.exchanges.len() - self.resend.len();
+            return usize::from(!self.blocked && sent < usize::from(self.limit));
+        }
         if self.blocked || !self.resend.is_empty() {
             return 0;
         }
         let all = usize::from(self.window.all).saturating_sub(self.active());
         let exactly_once = usize::from(self.window.exactly_once).saturating_sub(self.exactly_once);
         all.min(exactly_once)
+    }
+
+    /// The next may begin although others wait to be repeated, and nothing else is sent: one at a time.
+    pub fn let_pass(&mut self, passes: bool) {
+        self.passes = passes;
+    }
+
+    /// Whether nothing waits for an answer of the server.
+    pub fn is_quiet(&self) -> bool {
+        let waits = |(number, exchange): (&u64, &Exchange)| match exchange.state {
+            State::Published => self.resend.binary_search(number).is_err(),
+            State::Received { .. } | State::Released { .. } => true,
+            State::Refused | State::Done => false,
+        };
+        self.passing == 0 && !self.exchanges.iter().any(waits)
+    }
+
+    /// What waits to be repeated on this connection, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &Message)> {
+        self.resend.iter().filter_map(|number| Some((*number, self.exchanges.get(number)?.message.as_ref()?)))
+    }
+
+    /// The newest exchange that is not over.
+    pub fn newest(&self) -> u64 {
+        let open = self.exchanges.iter().rev().find(|(_, exchange)| exchange.state != State::Done);
+        open.map_or(0, |(number, _)| *number)
+    }
+
+    pub fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Places of our own limit that are free; one, at least.
+    pub fn unused(&self) -> usize {
+        usize::from(self.limit).saturating_sub(self.exchanges.len()).max(1)
     }
 
     /// Whether much of the window is held by what waits for the disk alone.

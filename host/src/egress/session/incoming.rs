@@ -11,8 +11,9 @@ use crate::spool::{Fate, Position};
 
 impl Sender {
     /// The server has acknowledged something.
-    fn made_progress(&mut self) {
+    fn made_progress(&mut self, number: u64) {
         self.acks.progress = true;
+        self.isolation.acknowledged(number);
         if std::mem::take(&mut self.acks.stalled) {
             tracing::info!(upstream = self.upstream, "the upstream acknowledges again");
         }
@@ -56,7 +57,8 @@ impl Session<'_> {
                     kill_point::reach(KillPoint::Completed);
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
-                Incoming::Publish { qos: QoS::AtMostOnce, .. } | Incoming::PingResp => {}
+                Incoming::Publish { qos: QoS::AtMostOnce, .. } => {}
+                Incoming::PingResp => self.alone.pong(),
                 Incoming::Publish { qos: QoS::AtLeastOnce, id } => self.write(Outgoing::PubAck(id)),
                 Incoming::Publish { qos: QoS::ExactlyOnce, id } => self.write(Outgoing::PubRec(id)),
                 Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
@@ -81,8 +83,8 @@ impl Session<'_> {
     }
 
     fn step(&mut self, step: Step) -> Result<(), LinkError> {
-        if let Step::Done { .. } | Step::Receive { .. } = step {
-            self.sender.made_progress();
+        if let Step::Done { number, .. } | Step::Receive { number, .. } = step {
+            self.sender.made_progress(number);
         }
         match step {
             Step::Nothing => {}

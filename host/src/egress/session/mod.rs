@@ -15,24 +15,31 @@
 //!
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
+mod alone;
+mod ended;
 mod incoming;
 mod outgoing;
 mod refused;
+mod skip;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::alone::Alone;
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
 use super::inflight::{Ack, AckKind, Awaited, Inflight};
+use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
+use super::operator::Skip;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::throttle::Throttle;
@@ -42,11 +49,15 @@ use super::wire::{self, Outgoing};
 use crate::control::cork::cork;
 use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
+use crate::ingress::codec::Reason;
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
 /// what waits *before* it stops them.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long what a server said before it closed may take to be read: it is here already, or lost.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
@@ -63,6 +74,10 @@ pub struct Sender {
     pub refused: Throttle,
     pub oversize: Throttle,
     pub acks: Acks,
+    pub isolation: Isolation,
+    /// Ids of messages that were given up in the middle of an exchange: the server is told on the next connection.
+    pub abandoned: Vec<u16>,
+    pub skips: mpsc::Receiver<Skip>,
 }
 
 /// What the server's acks have told so far.
@@ -90,6 +105,7 @@ pub struct Session<'a> {
     cursor: Position,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
+    alone: Alone,
     leaving: Option<Leaving>,
 }
 
@@ -134,7 +150,9 @@ impl<'a> Session<'a> {
         let (keep_alive, ack_watch) = (KeepAlive::new(link.terms.keep_alive, now), AckWatch::new(sender.ack_timeout, now));
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
         sender.acks.progress = false;
-        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, ack_watch, leaving: None }
+        sender.isolation.begin();
+        let (cursor, alone) = (Position::START, Alone::default());
+        Self { sender, reader, writer, input, out, terms, cursor, keep_alive, ack_watch, alone, leaving: None }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
@@ -147,12 +165,16 @@ impl<'a> Session<'a> {
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
         }
+        for id in std::mem::take(&mut self.sender.abandoned) {
+            self.write(Outgoing::PubRel(Ack { id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }));
+        }
     }
 
     /// Begins with a new session.
     pub fn restart(&mut self) {
         self.sender.hear_spool();
         self.sender.acks.lowered = false;
+        self.sender.abandoned.clear();
         self.sender.inflight.restart(self.terms.window);
     }
 
@@ -167,7 +189,8 @@ impl<'a> Session<'a> {
         loop {
             self.hear_spool();
             self.fill();
-            if self.leaving.is_some() || self.sender.inflight.is_held_by_disk() {
+            let alone = self.sender.isolation.is_alone();
+            if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
                 self.sender.queue.hurry();
             }
             if let Some(leaving) = self.leaving {
@@ -185,15 +208,19 @@ impl<'a> Session<'a> {
             }
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
-            let hungry = self.is_hungry();
+            let hungry = self.is_hungry() && !alone;
             let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
             tokio::select! {
                 read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
-                pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => self.pushed(pushed)?,
+                pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => match pushed {
+                    Ok(()) => self.pushed(),
+                    Err(error) => return Err(self.last_words(error).await),
+                },
                 () = queue.wait_after(self.cursor), if hungry => {}
                 () = queue.wait_confirmed() => {}
                 kept = self.sender.filing.kept() => self.sender.filed(kept),
+                Some(skip) = self.sender.skips.recv() => self.sender.skip(skip),
                 () = tokio::time::sleep_until(deadline) => self.check()?,
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
@@ -218,11 +245,27 @@ impl<'a> Session<'a> {
         self.receive()
     }
 
-    fn pushed(&mut self, result: std::io::Result<()>) -> Result<(), LinkError> {
-        result?;
+    /// A server that closes has often said before what it had, and why.
+    async fn last_words(&mut self, error: std::io::Error) -> LinkError {
+        let mut reading = async || -> Result<(), LinkError> {
+            while self.reader.read_buf(&mut self.input).await? > 0 {
+                self.receive()?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(LAST_WORDS, reading()).await {
+            Ok(Err(said @ LinkError::Disconnected { .. })) => said,
+            _ => error.into(),
+        }
+    }
+
+    fn pushed(&mut self) {
         kill_point::happened(KillPoint::Published);
         kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
+        if self.sender.isolation.is_alone() && self.out.sent().written > self.alone.from() {
+            self.sender.isolation.written();
+        }
         let _turn = cork();
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
@@ -230,7 +273,6 @@ impl<'a> Session<'a> {
             }
             self.sender.queue.complete(position, Fate::Forwarded);
         }
-        Ok(())
     }
 
     fn deadline(&self) -> Instant {

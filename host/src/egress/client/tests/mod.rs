@@ -3,6 +3,7 @@
 mod cuts;
 mod failover;
 mod fates;
+mod isolation;
 mod recovery;
 mod refused;
 mod resume;

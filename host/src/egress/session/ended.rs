@@ -1,0 +1,74 @@
+//! What the end of a connection says about the message that was out.
+
+use tokio::time::Instant;
+
+use super::Sender;
+use crate::egress::inflight::{AckKind, Awaited};
+use crate::egress::isolation::Guilty;
+use crate::egress::link_error::{Blame, LinkError};
+use crate::spool::{Fate, Position};
+
+impl Sender {
+    /// Whether a message was found on which the server ends the connection, so that the next one may fare better.
+    pub fn ended(&mut self, error: &LinkError) -> bool {
+        let Some(awaited) = self.inflight.oldest_awaited() else { return false };
+        let was_alone = self.isolation.is_alone();
+        let guilty = match error.blame() {
+            Blame::Nobody => None,
+            Blame::Message => self.isolation.cut(awaited.number, self.inflight.newest(), Instant::now()),
+            Blame::Ack => self.isolation.late(awaited.number, self.acks.progress),
+        };
+        if self.isolation.is_alone() && !was_alone {
+            let (id, topic) = self.inflight.describe(awaited.number);
+            tracing::warn!(
+                upstream = self.upstream,
+                ?topic,
+                packet_id = id,
+                "the connection ends again with this message unacknowledged; messages are sent one by one to find out on which it ends"
+            );
+        }
+        guilty.inspect(|guilty| self.convict(awaited, *guilty, error)).is_some()
+    }
+
+    fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {
+        let (packet_id, _) = self.inflight.describe(number);
+        let entry = self.queue.entry(number);
+        let (upstream, topic) = (&self.upstream, entry.map(|entry| entry.message.topic));
+        if self.inflight.abandon(packet_id).is_none() {
+            return;
+        }
+        self.refusals.forget(number);
+        if awaited.ack == AckKind::PubComp {
+            tracing::warn!(upstream, ?topic, packet_id, attempts, "no PUBCOMP comes for a message that the upstream has: {error}");
+            return self.queue.complete(Position::of(number), Fate::Forwarded);
+        }
+        tracing::warn!(
+            upstream,
+            ?topic,
+            number,
+            packet_id,
+            attempts,
+            "the upstream takes others and not this message, which is kept as a dead letter: {error}"
+        );
+        // At QoS 2 the server may hold the id, which is to be given to another message some day.
+        self.abandoned.push(packet_id);
+        self.dead_letter(number, format!("the upstream does not take it: {error}"), attempts);
+    }
+
+    /// Whether a suspect has become too old for the spool. It is gone then.
+    pub(super) fn expire_suspect(&mut self, number: u64) -> bool {
+        if !self.isolation.is_suspect(number) {
+            return false;
+        }
+        let held = |entry: &crate::spool::Entry| Instant::now().into_std().saturating_duration_since(entry.arrived);
+        let is_old = self.queue.entry(number).is_some_and(|entry| !self.queue.is_fresh(held(&entry)));
+        let (packet_id, _) = self.inflight.describe(number);
+        if !is_old || self.inflight.abandon(packet_id).is_none() {
+            return false;
+        }
+        self.isolation.forget(number);
+        self.abandoned.push(packet_id);
+        self.queue.complete(Position::of(number), Fate::Expired);
+        true
+    }
+}
