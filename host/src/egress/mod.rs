@@ -14,6 +14,8 @@
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.
 //! - An upstream may have several addresses: the next one is tried when one fails (`round`), and the first is gone back to when it
 //!   answers again (`failback`). There is one connection at a time, and one session: that of the last address that let us in.
+//! - An ack that does not come ends the connection (`ack_watch`); what the server refuses is tried again or kept as a dead letter
+//!   (`refusals`, `undelivered`); a message on which it closes is found and kept as one (`isolation`).
 //! - The server sets terms (Receive Maximum, Maximum QoS, Maximum Packet Size, ...), and they are kept (`link::Terms`).
 //!
 //! [`prepare`] reads files and finds their mistakes before anything starts; [`start`] runs; [`probe`] is for `tidegate check`.

@@ -69,6 +69,8 @@ pub struct BrokerLimits {
     pub max_session_expiry: Duration,
     pub max_retained_messages: usize,
     pub max_retained_bytes: usize,
+    /// Ends connections on text that MQTT discourages.
+    pub strict_utf8: bool,
 }
 
 #[derive(Clone, Debug)]

@@ -72,6 +72,8 @@ impl Default for BrokerLimits {
             max_session_expiry: Duration::from_secs(7 * DAY.as_secs()),
             max_retained_messages: 10_000,
             max_retained_bytes: 64 * MIB,
+            // What a device may say by the specification is forwarded; an upstream that does not take it is another matter.
+            strict_utf8: false,
         }
     }
 }

@@ -5,6 +5,9 @@ use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
 use crate::spool::Confirmed;
 
+/// New sessions in a row that are begun because an id is in use. A server that says so in each of them refuses the message.
+const RESETS: u32 = 3;
+
 impl Inflight {
     /// Also for a QoS 2 PUBLISH: a server that knows no QoS 2 answers so, and nothing more will come.
     pub fn on_puback(&mut self, ack: Ack) -> Step {
@@ -77,11 +80,17 @@ impl Inflight {
     }
 
     fn finish(&mut self, number: u64, reason: Reason) -> Step {
-        if reason == Reason::PACKET_IDENTIFIER_IN_USE {
+        if reason == Reason::PACKET_IDENTIFIER_IN_USE && self.resets < RESETS {
+            self.resets += 1;
             return Step::Reset;
         }
         match self.end(number) {
-            Some(message) => Step::Done { number, message, reason },
+            Some(message) => {
+                if !reason.is_failure() {
+                    self.resets = 0;
+                }
+                Step::Done { number, message, reason }
+            }
             None => Step::Nothing,
         }
     }

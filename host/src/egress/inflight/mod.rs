@@ -68,6 +68,8 @@ pub struct Inflight {
     /// Messages below may have been sent in a session that was lost.
     doubtful_below: u64,
     doubtful: u64,
+    /// How often the server said in a row that an id is in use.
+    resets: u32,
     /// QoS 1 that the server answered as QoS 2.
     raised: u64,
     /// One may begin before what waits to be repeated.
@@ -122,6 +124,7 @@ impl Inflight {
             sent_below: recovered.sent_below,
             doubtful_below: 0,
             doubtful: 0,
+            resets: 0,
             raised: 0,
             passes: false,
             blocked: false,

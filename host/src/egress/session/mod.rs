@@ -247,13 +247,13 @@ impl<'a> Session<'a> {
 
     /// A server that closes has often said before what it had, and why.
     async fn last_words(&mut self, error: std::io::Error) -> LinkError {
-        let mut reading = async || -> Result<(), LinkError> {
+        let reading = async {
             while self.reader.read_buf(&mut self.input).await? > 0 {
                 self.receive()?;
             }
             Ok(())
         };
-        match tokio::time::timeout(LAST_WORDS, reading()).await {
+        match tokio::time::timeout(LAST_WORDS, reading).await {
             Ok(Err(said @ LinkError::Disconnected { .. })) => said,
             _ => error.into(),
         }
