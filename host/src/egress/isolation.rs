@@ -91,6 +91,11 @@ impl Isolation {
         self.suspects.contains_key(&number) || self.oldest.is_some_and(|(oldest, ends)| oldest == number && ends >= ENDS)
     }
 
+    /// Connections that ended while this one was alone.
+    pub fn ends(&self, number: u64) -> u32 {
+        self.suspects.get(&number).map_or(0, |suspect| suspect.ends)
+    }
+
     /// Connections that ended with this one unacknowledged.
     pub fn attempts(&self, number: u64) -> u32 {
         let oldest = self.oldest.filter(|(oldest, _)| *oldest == number).map_or(0, |(_, ends)| ends);
@@ -127,9 +132,9 @@ impl Isolation {
         }
     }
 
-    /// The connection was ended by the other side, with this one as the oldest unacknowledged, and nothing behind `newest` in flight.
-    /// Gives it when that is proof.
-    pub fn cut(&mut self, number: u64, newest: u64, now: Instant) -> Option<Guilty> {
+    /// The connection was ended by the other side, with this one as the oldest unacknowledged, and nothing behind `newest` in flight;
+    /// it is lone when no other waits. Gives it when that is proof.
+    pub fn cut(&mut self, number: u64, newest: u64, is_lone: bool, now: Instant) -> Option<Guilty> {
         let before = self.oldest.filter(|(oldest, _)| *oldest == number).map_or(0, |(_, ends)| ends);
         self.oldest = Some((number, before + 1));
         let Some(until) = self.until else {
@@ -143,11 +148,12 @@ impl Isolation {
         let suspect = self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now });
         suspect.ends += 1;
         let Suspect { ends, since } = *suspect;
-        let is_lone = !self.has_witness && ends >= LONE_ENDS && now >= since + LONE_TIME && !self.is_unproven;
-        if !is_lone && !(self.has_witness && ends > ACCUSED) {
+        let is_proven = self.has_witness && ends > ACCUSED;
+        let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
+        if !is_proven && !(is_lone && is_long_enough && !self.is_unproven) {
             return None;
         }
-        self.is_unproven = is_lone;
+        self.is_unproven = !is_proven;
         self.forget(number);
         Some(Guilty { number, attempts: ENDS + ends })
     }
@@ -192,7 +198,7 @@ mod tests {
         let mut isolation = Isolation::default();
         for _ in 0..ENDS {
             isolation.begin();
-            assert_eq!((isolation.is_alone(), isolation.cut(5, 9, Instant::now())), (false, None));
+            assert_eq!((isolation.is_alone(), isolation.cut(5, 9, false, Instant::now())), (false, None));
         }
         assert!(isolation.is_alone());
         isolation
@@ -200,11 +206,21 @@ mod tests {
 
     /// A connection on which these are acknowledged, and then it ends on another.
     fn connection(isolation: &mut Isolation, acknowledged: &[u64], ends_on: u64, now: Instant) -> Option<Guilty> {
+        connection_of(isolation, acknowledged, ends_on, false, now)
+    }
+
+    fn connection_of(
+        isolation: &mut Isolation,
+        acknowledged: &[u64],
+        ends_on: u64,
+        is_lone: bool,
+        now: Instant,
+    ) -> Option<Guilty> {
         isolation.begin();
         acknowledged.iter().for_each(|number| isolation.acknowledged(*number));
         isolation.sends();
         isolation.written();
-        isolation.cut(ends_on, 9, now)
+        isolation.cut(ends_on, 9, is_lone, now)
     }
 
     #[test]
@@ -224,7 +240,7 @@ mod tests {
         let mut isolation = suspicious();
         let now = Instant::now();
         for round in 0..1000 {
-            assert_eq!(connection(&mut isolation, &[], 5 + round % 4, now + LONE_TIME / 3), None);
+            assert_eq!(connection(&mut isolation, &[], 5 + round % 4, now + LONE_TIME * round as u32), None);
         }
     }
 
@@ -245,7 +261,7 @@ mod tests {
             isolation.begin();
             isolation.acknowledged(6);
             isolation.sends();
-            assert_eq!(isolation.cut(5, 9, Instant::now()), None);
+            assert_eq!(isolation.cut(5, 9, false, Instant::now()), None);
         }
     }
 
@@ -254,7 +270,7 @@ mod tests {
         let mut isolation = Isolation::default();
         for number in 0..100 {
             isolation.begin();
-            assert_eq!(isolation.cut(number, 9, Instant::now()), None);
+            assert_eq!(isolation.cut(number, 9, false, Instant::now()), None);
         }
         assert!(!isolation.is_alone());
     }
@@ -266,12 +282,13 @@ mod tests {
         let mut guilty = None;
         let mut ends = 0;
         while guilty.is_none() {
-            guilty = connection(&mut isolation, &[], 5, start + LONE_TIME / LONE_ENDS * ends);
+            guilty = connection_of(&mut isolation, &[], 5, true, start + LONE_TIME / LONE_ENDS * ends);
             ends += 1;
         }
         assert_eq!((guilty.map(|guilty| guilty.number), ends > LONE_ENDS), (Some(5), true));
         for ends in 0..100 {
-            assert_eq!(connection(&mut isolation, &[], 6, start + LONE_TIME * (2 + ends)), None, "no proof was seen since");
+            let now = start + LONE_TIME * (2 + ends);
+            assert_eq!(connection_of(&mut isolation, &[], 6, true, now), None, "no proof was seen since");
         }
     }
 

@@ -239,9 +239,14 @@ impl Inflight {
         self.exchanges.len()
     }
 
-    /// Places of our own limit that are free; one, at least.
+    /// Places of our own limit that are free.
     pub fn unused(&self) -> usize {
-        usize::from(self.limit).saturating_sub(self.exchanges.len()).max(1)
+        usize::from(self.limit).saturating_sub(self.exchanges.len())
+    }
+
+    /// Exchanges beyond our own limit: those that have passed others.
+    pub fn beyond(&self) -> usize {
+        self.exchanges.len().saturating_sub(self.limit.into())
     }
 
     /// Whether much of the window is held by what waits for the disk alone.

@@ -2,14 +2,11 @@
 //! flight at a time, and the accused go behind a witness.
 
 use super::Session;
+use super::ended::{CANDIDATE_BYTES, CANDIDATES, is_acknowledged};
 use crate::egress::wire::Outgoing;
 use crate::message::{Message, QoS};
 use crate::spool::{Entry, Position};
 use crate::topic::TopicName;
-
-/// Looked at for a witness in the spool.
-const CANDIDATES: usize = 32;
-const CANDIDATE_BYTES: usize = 1 << 20;
 
 /// What the search for the culprit keeps of one connection.
 #[derive(Default)]
@@ -106,46 +103,40 @@ impl Session<'_> {
         !is_out
     }
 
-    /// `false` when there is none.
+    /// The one that the fewest connections ended on, and of those one of another topic than the accused. Better one of the same topic than
+    /// none: it overtakes what is never forwarded, or was not taken twice. `false` when there is none.
     fn send_witness(&mut self) -> bool {
-        let accused: Vec<u64> = self.sender.isolation.accused().collect();
-        let topics: Vec<TopicName> = accused.iter().filter_map(|number| self.topic(*number)).collect();
-        let first = accused.first().copied().unwrap_or(0);
-        let keeps_order = |number: u64, message: &Message| number < first || !topics.contains(&message.topic);
-        let fresh = self.fresh_witnesses();
-        let isolation = &self.sender.isolation;
-        let open = || self.sender.inflight.waiting().filter(|(number, _)| !isolation.is_suspect(*number));
-        let mut found = open().find(|(number, message)| keeps_order(*number, message)).map(|(number, _)| number);
-        let mut read = fresh.iter().find(|entry| keeps_order(entry.position.number, &entry.message)).cloned();
-        if found.is_none() && read.is_none() {
-            // Better one of the same topic than none: it overtakes only one that is never forwarded, or not by this server's fault.
-            found = open().next().map(|(number, _)| number);
-            read = fresh.into_iter().next();
-        }
-        match (found, read) {
-            (Some(number), _) => _ = self.repeat(number),
-            (None, Some(entry)) => {
+        let Some(accused) = self.sender.isolation.accused().next() else { return false };
+        let topic = self.topic(accused);
+        let rank = |number: u64, message: &Message| {
+            let overtakes = number > accused && topic.as_ref() == Some(&message.topic);
+            (self.sender.isolation.ends(number), overtakes, number)
+        };
+        let open = self.sender.inflight.waiting().filter(|(number, _)| *number != accused);
+        let open = open.map(|(number, message)| (rank(number, message), None));
+        let fresh = self.fresh_witnesses().into_iter();
+        let fresh = fresh.map(|entry| (rank(entry.position.number, &entry.message), Some(entry)));
+        match open.chain(fresh).min_by_key(|(rank, _)| *rank) {
+            Some(((.., number), None)) => _ = self.repeat(number),
+            Some(((.., number), Some(entry))) => {
                 // From here on it may have been sent.
-                let number = entry.position.number;
                 self.sender.queue.read(Position { number: number.saturating_sub(1), turn: u64::MAX }, 1, 1);
                 self.send(entry, Some(number));
             }
-            (None, None) => {}
+            None => {}
         }
         !self.sender.inflight.is_quiet()
     }
 
-    /// Of the spool, behind what was in flight, as far as the next process takes for granted that it may have been sent.
+    /// Of the spool, behind what was in flight.
     fn fresh_witnesses(&self) -> Vec<Entry> {
         let inflight = &self.sender.inflight;
         let is_one = |entry: &Entry| {
-            let number = entry.position.number;
-            entry.position.turn == 0
-                && entry.message.qos.min(self.terms.maximum_qos) > QoS::AtMostOnce
-                && !inflight.contains(number)
-                && !self.sender.isolation.is_suspect(number)
+            let goes_by_qos_0 = self.terms.maximum_qos == QoS::AtMostOnce;
+            is_acknowledged(entry) && !goes_by_qos_0 && !inflight.contains(entry.position.number)
         };
-        let room = inflight.unused().min(CANDIDATES);
+        // Some more than the window, or a window full of culprits would have no witness.
+        let room = (inflight.unused() + CANDIDATES).saturating_sub(inflight.beyond()).min(CANDIDATES);
         let read = self.sender.queue.peek(self.cursor, inflight.len() + room, CANDIDATE_BYTES);
         read.into_iter().filter(is_one).take(room).collect()
     }

@@ -6,7 +6,17 @@ use super::Sender;
 use crate::egress::inflight::{AckKind, Awaited};
 use crate::egress::isolation::Guilty;
 use crate::egress::link_error::{Blame, LinkError};
-use crate::spool::{Fate, Position};
+use crate::message::QoS;
+use crate::spool::{Entry, Fate, Position};
+
+/// Entries that are looked at for another message than the one on which the connection ends.
+pub(super) const CANDIDATES: usize = 32;
+pub(super) const CANDIDATE_BYTES: usize = 1 << 20;
+
+/// Of QoS 1 or 2, as the spool has it.
+pub(super) fn is_acknowledged(entry: &Entry) -> bool {
+    entry.position.turn == 0 && entry.message.qos > QoS::AtMostOnce
+}
 
 impl Sender {
     /// Whether a message was found on which the server ends the connection, so that the next one may fare better.
@@ -15,7 +25,10 @@ impl Sender {
         let was_alone = self.isolation.is_alone();
         let guilty = match error.blame() {
             Blame::Nobody => None,
-            Blame::Message => self.isolation.cut(awaited.number, self.inflight.newest(), Instant::now()),
+            Blame::Message => {
+                let (newest, is_lone) = (self.inflight.newest(), self.is_lone(awaited.number));
+                self.isolation.cut(awaited.number, newest, is_lone, Instant::now())
+            }
             Blame::Ack => self.isolation.late(awaited.number, self.acks.progress),
         };
         if self.isolation.is_alone() && !was_alone {
@@ -28,6 +41,12 @@ impl Sender {
             );
         }
         guilty.inspect(|guilty| self.convict(awaited, *guilty, error)).is_some()
+    }
+
+    /// Whether no other message waits that could be acknowledged.
+    fn is_lone(&self, number: u64) -> bool {
+        let others = self.queue.peek(Position::START, CANDIDATES, CANDIDATE_BYTES);
+        !others.iter().any(|other| other.position.number != number && is_acknowledged(other))
     }
 
     fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {
@@ -60,7 +79,7 @@ impl Sender {
         if !self.isolation.is_suspect(number) {
             return false;
         }
-        let held = |entry: &crate::spool::Entry| Instant::now().into_std().saturating_duration_since(entry.arrived);
+        let held = |entry: &Entry| Instant::now().into_std().saturating_duration_since(entry.arrived);
         let is_old = self.queue.entry(number).is_some_and(|entry| !self.queue.is_fresh(held(&entry)));
         let (packet_id, _) = self.inflight.describe(number);
         if !is_old || self.inflight.abandon(packet_id).is_none() {

@@ -34,7 +34,7 @@ impl Sender {
 
     /// Its exchange is over, and it leaves the spool when its letter is durable.
     pub(super) fn dead_letter(&mut self, number: u64, reason: String, attempts: u32) {
-        let Some(Entry { position, message, arrived }) = self.queue.entry(number) else {
+        let Some(Entry { position, message, arrived, .. }) = self.queue.entry(number) else {
             // Completed meanwhile.
             return;
         };

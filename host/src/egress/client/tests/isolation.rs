@@ -291,6 +291,9 @@ async fn an_operator_leaves_out_the_oldest_or_one_by_its_number() {
     assert_eq!((skipped.number, skipped.topic.as_str()), (1, "t"));
     let skipped = bench.operator.skip(Some(3), false).await.unwrap();
     assert_eq!(skipped.number, 3);
+    while bench.counters.undelivered.get() == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     assert!(bench.operator.skip(Some(9), true).await.unwrap_err().contains("the oldest is 2"));
     // An ack that comes all the same finds nothing.
     peer.puback(first).await;
