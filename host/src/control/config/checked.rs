@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Problems;
@@ -265,7 +266,8 @@ pub struct Grants {
 
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub name: String,
+    /// Shared with everything that it makes.
+    pub name: Arc<str>,
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,

@@ -181,7 +181,7 @@ impl Bench {
     }
 
     pub fn commit_message(&self, message: Message) {
-        let output = Output { upstream: 0, message, arrived: Instant::now().into_std() };
+        let output = Output { upstream: 0, binding: None, message, arrived: Instant::now().into_std() };
         self.spool.commit(Record {
             outputs: vec![output],
             changes: Vec::new(),

@@ -60,7 +60,7 @@ fn welcome<R, W>(
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     Connection {
-        origin: Arc::new(Origin { client: session.client().clone(), arrived_ms: unix_ms(), hops: 0 }),
+        origin: Arc::new(Origin { client: session.client().clone(), arrived_ms: unix_ms(), hops: 0, principal: None }),
         wire,
         session,
         context: context.clone(),

@@ -43,7 +43,7 @@ impl House {
     }
 
     fn publish(&self, message: Message) {
-        let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0 });
+        let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0, principal: None });
         self.accept(Inbound {
             message,
             origin,
@@ -67,7 +67,12 @@ impl House {
             match action {
                 Action::Send(packet) => sent.push(packet),
                 Action::Accept { message, receipt, identity } => {
-                    let origin = Arc::new(Origin { client: device.session.client().clone(), arrived_ms: 0, hops: 0 });
+                    let origin = Arc::new(Origin {
+                        client: device.session.client().clone(),
+                        arrived_ms: 0,
+                        hops: 0,
+                        principal: None,
+                    });
                     let changes = identity.into_iter().collect();
                     self.accept(Inbound { message, origin, arrived: Instant::now(), receipt, changes, attempts: 0 });
                 }
