@@ -19,6 +19,8 @@ use crate::spool::Position;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Undelivered {
     pub upstream: String,
+    /// That made it, if one did.
+    pub binding: Option<Arc<str>>,
     pub message: Message,
     pub reason: String,
     pub attempts: u32,
@@ -90,8 +92,9 @@ const RETRY: Duration = Duration::from_millis(500);
 
 impl Undelivered {
     fn into_letter(self) -> Letter {
-        let Self { upstream, message, reason, attempts, arrived_ms } = self;
-        let facts = Facts { upstream, reason, attempts, arrived_ms, failed_ms: clock::unix_ms(), ..Facts::default() };
+        let Self { upstream, binding, message, reason, attempts, arrived_ms } = self;
+        let (binding, failed_ms) = (binding.unwrap_or_default().to_string(), clock::unix_ms());
+        let facts = Facts { upstream, binding, reason, attempts, arrived_ms, failed_ms, ..Facts::default() };
         Letter { message, facts }
     }
 }

@@ -189,7 +189,8 @@ impl Archivist {
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
-        let output = Output { upstream, message, arrived: Instant::now() };
+        let binding = Some(facts.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        let output = Output { upstream, binding, message, arrived: Instant::now() };
         let receipt = Receipt::new(id, self.safe.clone());
         self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
         Ok(())

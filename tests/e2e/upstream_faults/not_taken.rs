@@ -46,7 +46,8 @@ fn what_the_upstream_refuses_is_a_dead_letter_and_goes_to_it_again_when_requeued
     gateway.expect_letters(2);
     let letters = letters(&gateway);
     let (facts, message) = (&letters[0]["facts"], &letters[0]["message"]);
-    assert_eq!((facts["upstream"].as_str(), facts["attempts"].as_u64()), (Some("cloud"), Some(1)));
+    let by = (facts["upstream"].as_str(), facts["binding"].as_str(), facts["attempts"].as_u64());
+    assert_eq!(by, (Some("cloud"), Some("all"), Some(1)));
     assert!(facts["reason"].as_str().is_some_and(|reason| reason.contains("Not authorized (0x87)")), "{facts}");
     assert_eq!((message["topic"].as_str(), message["qos"].as_u64()), (Some("secret/1"), Some(1)));
 

@@ -34,12 +34,12 @@ impl Sender {
 
     /// Its exchange is over, and it leaves the spool when its letter is durable.
     pub(super) fn dead_letter(&mut self, number: u64, reason: String, attempts: u32) {
-        let Some(Entry { position, message, arrived, .. }) = self.queue.entry(number) else {
+        let Some(Entry { position, binding, message, arrived }) = self.queue.entry(number) else {
             // Completed meanwhile.
             return;
         };
         let (upstream, arrived_ms) = (self.upstream.clone(), unix_ms(arrived));
-        self.filing.add(position, Undelivered { upstream, message, reason, attempts, arrived_ms });
+        self.filing.add(position, Undelivered { upstream, binding, message, reason, attempts, arrived_ms });
     }
 
     /// These letters are durable.
