@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use super::wire::{DecodeError, EncodeError};
-use crate::ingress::codec::Reason;
+use crate::mqtt::DecodeError;
+use crate::mqtt::Reason;
+use crate::mqtt::client::EncodeError;
 use crate::topic::TopicName;
 
 /// Why a connection failed or ended.
@@ -26,7 +27,7 @@ pub enum LinkError {
     Silent(Duration),
     #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
     NotAcknowledged { ack: &'static str, id: u16, topic: Option<TopicName>, after: Duration },
-    #[error(transparent)]
+    #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),

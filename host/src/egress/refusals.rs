@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::control::config::Refused;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 
 /// With waits of 1, 2, 4, 8 and 16 s between them.
 pub const ATTEMPTS: u32 = 6;

@@ -1,8 +1,8 @@
 //! Text that MQTT allows and discourages (section 1.5.4): control characters and non-characters. A server may end the connection on
 //! them, and some upstreams do; with `strict_utf8` this one does, too.
 
-use super::codec::Packet;
 use crate::message::Properties;
+use crate::mqtt::Packet;
 
 /// U+0001 to U+001F, U+007F to U+009F, U+FDD0 to U+FDEF, and the last two of each plane.
 fn is_discouraged(c: char) -> bool {

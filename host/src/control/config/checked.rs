@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+use crate::mqtt::Version;
 pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
@@ -80,7 +81,7 @@ pub struct Upstream {
     /// In the order of preference; never empty, and all with or all without TLS.
     pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub client_id: String,
     pub username: Option<String>,
     pub password_file: Option<PathBuf>,
@@ -113,14 +114,6 @@ pub struct Address {
     pub host: String,
     pub port: u16,
     pub tls: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `protocol = 4`: MQTT 3.1.1.
-    V311,
-    /// `protocol = 5`.
-    V5,
 }
 
 /// TLS towards an upstream. Without a CA file the system's roots are used.

@@ -40,8 +40,10 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
 pub use self::awaited::{AckKind, Awaited, Standing};
-pub use self::step::{Ack, Publish, Step, Window};
+pub use self::step::{Step, Window};
 use crate::message::{Message, QoS};
+use crate::mqtt::Ack;
+use crate::mqtt::client::Publish;
 use crate::spool::Recovered;
 
 /// Packet ids are 1 to this.
@@ -192,7 +194,7 @@ impl Inflight {
         let message = exchange.message.clone()?;
         // After a refusal the exchange is a new one.
         let dup = std::mem::replace(&mut exchange.state, State::Published) == State::Published;
-        Some(Publish { id: packet_id(number), dup, message })
+        Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
@@ -262,7 +264,7 @@ impl Inflight {
         let dup = number < self.sent_below;
         self.doubtful += u64::from(number < self.doubtful_below && message.qos == QoS::ExactlyOnce);
         self.open(number, Exchange { message: Some(message.clone()), state: State::Published });
-        Some(Publish { id: packet_id(number), dup, message })
+        Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
     /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the

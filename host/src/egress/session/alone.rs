@@ -3,8 +3,8 @@
 
 use super::Session;
 use super::ended::{CANDIDATE_BYTES, CANDIDATES, is_acknowledged};
-use crate::egress::wire::Outgoing;
 use crate::message::{Message, QoS};
+use crate::mqtt::client::Outgoing;
 use crate::spool::{Entry, Position};
 use crate::topic::TopicName;
 

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 use self::alone::Alone;
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::inflight::{Ack, AckKind, Awaited, Inflight};
+use super::inflight::{AckKind, Awaited, Inflight};
 use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
@@ -45,11 +45,11 @@ use super::refusals::Refusals;
 use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
 use super::undelivered::Filing;
-use super::wire::{self, Outgoing};
 use crate::control::cork::cork;
 use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
-use crate::ingress::codec::Reason;
+use crate::mqtt::client::{self, Outgoing};
+use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
@@ -166,7 +166,7 @@ impl<'a> Session<'a> {
             self.write(Outgoing::PubRel(release));
         }
         for id in std::mem::take(&mut self.sender.abandoned) {
-            self.write(Outgoing::PubRel(Ack { id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }));
+            self.write(Outgoing::PubRel(Ack { packet_id: id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }));
         }
     }
 
@@ -297,7 +297,7 @@ impl<'a> Session<'a> {
 
     /// A packet of a few bytes, which always fits.
     fn write(&mut self, packet: Outgoing<'_>) {
-        if let Err(error) = wire::encode(self.terms.protocol, packet, wire::MAX_OUTGOING, &mut self.out.bytes) {
+        if let Err(error) = client::encode(self.terms.protocol, packet, client::MAX_OUTGOING, &mut self.out.bytes) {
             tracing::error!(upstream = self.sender.upstream, "a control packet could not be written: {error}");
         }
     }

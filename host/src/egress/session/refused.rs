@@ -9,7 +9,7 @@ use crate::control::clock;
 use crate::control::kill_point::{self, KillPoint};
 use crate::egress::refusals::Verdict;
 use crate::egress::undelivered::Undelivered;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::spool::{Entry, Fate, Position};
 
 impl Sender {

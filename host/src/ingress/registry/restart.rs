@@ -4,9 +4,9 @@ use super::tests::{House, ending, house, house_on, later};
 use super::*;
 use crate::bindings::Inbound;
 use crate::control::config;
-use crate::ingress::codec::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
 use crate::ingress::session::Action;
 use crate::message::{Message, Origin, QoS};
+use crate::mqtt::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
 use crate::spool::Spool;
 use crate::topic::TopicName;
 

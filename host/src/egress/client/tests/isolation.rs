@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::control::config::Protocol::{self, V5, V311};
 use crate::egress::client::peer::spec;
 use crate::message::{Message, QoS};
+use crate::mqtt::Version::{self, V5, V311};
 use crate::topic::TopicName;
 
 /// A correct server but for one thing: it closes without a word on some messages.
@@ -85,7 +85,7 @@ fn names(range: std::ops::Range<usize>) -> Vec<String> {
 }
 
 /// 25 good ones with bad ones among them, all of one topic; the window is ten.
-async fn isolates(protocol: Protocol, qos: QoS, bad_at: &[usize]) {
+async fn isolates(protocol: Version, qos: QoS, bad_at: &[usize]) {
     let mut bench = Bench::new(protocol);
     for n in 0..25 {
         if bad_at.contains(&n) {

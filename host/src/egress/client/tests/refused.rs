@@ -5,11 +5,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::control::config::Protocol::V5;
 use crate::control::config::{Refused, Upstream};
 use crate::egress::client::peer::spec;
 use crate::egress::refusals::ATTEMPTS;
 use crate::message::QoS;
+use crate::mqtt::Version::V5;
 
 const NOT_AUTHORIZED: u8 = 0x87;
 const QUOTA_EXCEEDED: u8 = 0x97;

@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::control::config::Upstream;
 use crate::egress::client::peer::{ACK_TIMEOUT, address, spec};
 use crate::message::QoS;
+use crate::mqtt::Version::{V5, V311};
 
 /// Answers pings until the client is gone. What else it says is given to `answer`.
 async fn serve(peer: &mut Peer, mut answer: impl FnMut(&Heard) -> Vec<u8>) {
