@@ -11,7 +11,7 @@
 //! When it does not end within the grace time, we stay.
 //!
 //! An ack that does not come ends the connection after the `ack_timeout` of the upstream (`ack_watch`): only on a new one may the
-//! message be sent again [MQTT-4.4.0-1].
+//! message be sent again (MQTT 5, section 4.4).
 //!
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
