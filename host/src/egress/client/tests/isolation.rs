@@ -14,6 +14,8 @@ use crate::topic::TopicName;
 /// A correct server but for one thing: it closes without a word on some messages.
 struct Server {
     closes_on: fn(&str) -> bool,
+    /// Before it closes.
+    says: &'static [u8],
     stored: HashSet<u16>,
     /// In the order of arrival, QoS 2 once.
     arrived: Vec<String>,
@@ -22,7 +24,7 @@ struct Server {
 
 impl Server {
     fn new(closes_on: fn(&str) -> bool) -> Self {
-        Self { closes_on, stored: HashSet::new(), arrived: Vec::new(), connections: 0 }
+        Self { closes_on, says: &[], stored: HashSet::new(), arrived: Vec::new(), connections: 0 }
     }
 
     /// Serves until nothing waits any more.
@@ -44,7 +46,7 @@ impl Server {
     async fn serve(&mut self, peer: &mut Peer) {
         loop {
             match peer.hear().await {
-                Heard::Publish { text, .. } if (self.closes_on)(&text) => return,
+                Heard::Publish { text, .. } if (self.closes_on)(&text) => return peer.send(self.says).await,
                 Heard::Publish { id, qos, text, .. } => {
                     if qos < 2 || self.stored.insert(id) {
                         self.arrived.push(text);
@@ -133,6 +135,20 @@ async fn a_letter_says_why_and_how_often_it_was_tried() {
     let letters = bench.letters.all();
     assert_eq!(letters[0].reason, "the upstream does not take it: the upstream closed the connection");
     assert_eq!((letters[0].attempts, letters[0].upstream.as_str()), (5, "cloud"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disconnect_that_says_why_is_in_the_letter_and_one_about_the_server_itself_makes_none() {
+    let mut bench = Bench::new(V5);
+    ["a", "bad", "b"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
+    Server { says: &[0xE0, 1, 0x95], ..Server::new(is_bad) }.run(&mut bench).await;
+    assert!(bench.letters.all()[0].reason.contains("Packet too large (0x95)"), "{:?}", bench.letters.all());
+
+    let mut bench = Bench::new(V5);
+    ["a", "bad", "b"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
+    let mut server = Server { says: &[0xE0, 1, 0x8B], ..Server::new(is_bad) };
+    let _ = tokio::time::timeout(Duration::from_secs(600), server.run(&mut bench)).await;
+    assert_eq!((bench.letters.all().len(), bench.spool.waiting()), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]
