@@ -8,9 +8,10 @@ use tempfile::TempDir;
 use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
-use tidegate::control::counters::Counters;
+use tidegate::config::UpstreamId;
 use tidegate::egress::{self, DeadLetters, Prepared, Undelivered};
 use tidegate::message::{Message, Origin, QoS};
+use tidegate::metrics::Counters;
 use tidegate::setup;
 use tidegate::spool::{Output, Receipt, Record, Resolved, Spool};
 use tidegate_tests::binary;
@@ -101,7 +102,12 @@ impl Rooms {
         let acks = Resolved::default();
         for _ in 0..MESSAGES / BATCH {
             for ticket in 0..BATCH as u64 {
-                let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
+                let output = Output {
+                    upstream: UpstreamId(0),
+                    binding: None,
+                    message: message.clone(),
+                    arrived: Instant::now(),
+                };
                 let receipt = Receipt::new(ticket, acks.clone());
                 self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }
@@ -112,7 +118,7 @@ impl Rooms {
     /// All that waits, over a connection of its own.
     fn forward(&self, runtime: &Runtime) {
         let stop = CancellationToken::new();
-        let queue = self.spool.queue(0);
+        let queue = self.spool.queue(UpstreamId(0));
         let (letters, counters) = (Arc::new(NoLetters), self.counters.clone());
         let started =
             runtime.block_on(async { egress::start(self.upstream.clone(), queue, letters, counters, stop.clone()) });

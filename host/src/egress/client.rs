@@ -35,11 +35,14 @@ use super::refusals::Refusals;
 use super::round::Round;
 use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
-use super::throttle::Throttle;
 use super::transport::{Dial, Network};
 use super::undelivered::{DeadLetters, Filing};
-use crate::control::counters::Counters;
+use crate::base::rate_limit::RateLimit;
+use crate::metrics::Counters;
 use crate::spool::{Queue, UpstreamSession};
+
+/// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 struct Client<D> {
     dial: D,
@@ -94,8 +97,8 @@ pub(super) fn start_with<D: Dial>(
         counters,
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
-        refused: Throttle::default(),
-        oversize: Throttle::default(),
+        refused: RateLimit::one_in(WARN_EVERY),
+        oversize: RateLimit::one_in(WARN_EVERY),
         acks: Acks::default(),
         isolation: Isolation::default(),
         abandoned: Vec::new(),
@@ -238,6 +241,4 @@ async fn open_with(
 }
 
 #[cfg(test)]
-pub(super) mod peer;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

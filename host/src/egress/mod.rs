@@ -37,7 +37,6 @@ mod round;
 mod secret;
 mod session;
 mod status;
-mod throttle;
 mod tls;
 mod transport;
 mod undelivered;

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::control::config::Refused;
+use crate::config::Refused;
 use crate::mqtt::Reason;
 
 /// With waits of 1, 2, 4, 8 and 16 s between them.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::control::clock;
-use crate::letters::{Desk, Facts, Letter};
+use crate::base::clock;
+use crate::dead_letter::{ArchiveHandle, Facts, Letter};
 use crate::message::Message;
 use crate::spool::Position;
 
@@ -99,11 +99,11 @@ impl Undelivered {
     }
 }
 
-// === impl Desk ===
+// === impl ArchiveHandle ===
 
-impl DeadLetters for Desk {
+impl DeadLetters for ArchiveHandle {
     fn keep(&self, letters: Vec<Undelivered>) -> Kept {
-        let desk = self.clone();
-        Box::pin(async move { desk.file(letters.into_iter().map(Undelivered::into_letter).collect()).await })
+        let archive = self.clone();
+        Box::pin(async move { archive.file(letters.into_iter().map(Undelivered::into_letter).collect()).await })
     }
 }

@@ -362,6 +362,4 @@ impl Exchange {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

@@ -1,8 +1,8 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
 use super::{Sender, Session};
-use crate::control::cork::cork;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::wake::batch_wakes;
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
 use crate::message::QoS;
@@ -29,7 +29,7 @@ impl Sender {
 impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);

@@ -42,17 +42,17 @@ use super::link_error::LinkError;
 use super::operator::Skip;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
-use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
 use super::undelivered::Filing;
-use crate::control::cork::cork;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::rate_limit::RateLimit;
+use crate::base::wake::batch_wakes;
+use crate::metrics::Counters;
 use crate::mqtt::client::{self, Outgoing};
 use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position, Queue};
 
-/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
+/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -71,8 +71,8 @@ pub struct Sender {
     pub counters: Arc<Counters>,
     pub refusals: Refusals,
     pub filing: Filing,
-    pub refused: Throttle,
-    pub oversize: Throttle,
+    pub refused: RateLimit,
+    pub oversize: RateLimit,
     pub acks: Acks,
     pub isolation: Isolation,
     /// Ids of messages that were given up in the middle of an exchange: the server is told on the next connection.
@@ -266,7 +266,7 @@ impl<'a> Session<'a> {
         if self.sender.isolation.is_alone() && self.out.sent().written > self.alone.from() {
             self.sender.isolation.written();
         }
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
                 self.sender.inflight.passed(position.number);

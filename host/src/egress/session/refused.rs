@@ -5,8 +5,8 @@ use std::time::Instant as StdInstant;
 use tokio::time::Instant;
 
 use super::{Sender, Session};
-use crate::control::clock;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::clock;
+use crate::base::kill_point::{self, KillPoint};
 use crate::egress::refusals::Verdict;
 use crate::egress::undelivered::Undelivered;
 use crate::mqtt::Reason;
@@ -21,7 +21,7 @@ impl Sender {
             Verdict::DeadLetter { .. } => "it is kept as a dead letter",
             Verdict::Drop => "it is dropped",
         };
-        if let Some(silent) = self.refused.pass(Instant::now()) {
+        if let Some(silent) = self.refused.permit() {
             let topic = self.queue.entry(number).map(|entry| entry.message.topic);
             tracing::warn!(upstream = self.upstream, ?topic, silent, "the upstream refused a message: {reason}; {what}");
         }

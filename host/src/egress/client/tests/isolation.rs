@@ -241,7 +241,7 @@ async fn one_that_waits_alone_is_found_after_a_while_and_a_second_one_only_when_
 
 #[tokio::test(start_paused = true)]
 async fn with_a_window_of_one_it_is_found_as_well() {
-    let mut bench = Bench::with(crate::control::config::Upstream { max_inflight: 1, ..spec(V5) });
+    let mut bench = Bench::with(crate::config::Upstream { max_inflight: 1, ..spec(V5) });
     ["a", "bad", "b", "c"].iter().for_each(|text| bench.commit(QoS::ExactlyOnce, text));
     let mut server = Server::new(is_bad);
     server.run(&mut bench).await;

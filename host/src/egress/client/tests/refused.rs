@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::control::config::{Refused, Upstream};
+use crate::config::{Refused, Upstream};
 use crate::egress::client::peer::spec;
 use crate::egress::refusals::ATTEMPTS;
 use crate::message::QoS;

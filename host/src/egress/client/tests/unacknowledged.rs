@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::control::config::Upstream;
+use crate::config::Upstream;
 use crate::egress::client::peer::{ACK_TIMEOUT, address, spec};
 use crate::message::QoS;
 use crate::mqtt::Version::{V5, V311};
