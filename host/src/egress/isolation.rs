@@ -150,7 +150,8 @@ impl Isolation {
         let Suspect { ends, since } = *suspect;
         let is_proven = self.has_witness && ends > ACCUSED;
         let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
-        if !is_proven && !(is_lone && is_long_enough && !self.is_unproven) {
+        let is_guilty = is_proven || (is_lone && is_long_enough && !self.is_unproven);
+        if !is_guilty {
             return None;
         }
         self.is_unproven = !is_proven;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::egress::client::peer::spec;
+use super::peer::spec;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version::{self, V5, V311};
 use crate::topic::TopicName;

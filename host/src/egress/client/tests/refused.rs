@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::{Refused, Upstream};
-use crate::egress::client::peer::spec;
+use super::peer::spec;
 use crate::egress::refusals::ATTEMPTS;
 use crate::message::QoS;
 use crate::mqtt::Version::V5;

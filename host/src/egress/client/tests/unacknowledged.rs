@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::config::Upstream;
-use crate::egress::client::peer::{ACK_TIMEOUT, address, spec};
+use super::peer::{ACK_TIMEOUT, address, spec};
 use crate::message::QoS;
 use crate::mqtt::Version::{V5, V311};
 
