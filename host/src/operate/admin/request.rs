@@ -25,6 +25,11 @@ pub enum Request {
         /// Not even kept as a dead letter.
         drop: bool,
     },
+    Sessions,
+    /// The session of this client ends.
+    DropSession {
+        client: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
