@@ -212,12 +212,7 @@ impl<D: Dial> Client<D> {
     }
 }
 
-async fn open(
-    dial: &impl Dial,
-    upstream: &Prepared,
-    round: &Round,
-    endpoint: &Endpoint,
-) -> Result<Link, LinkError> {
+async fn open(dial: &impl Dial, upstream: &Prepared, round: &Round, endpoint: &Endpoint) -> Result<Link, LinkError> {
     let link = open_with(dial, upstream, endpoint, false).await?;
     if round.home() == Some(round.at()) || !link.session_present {
         return Ok(link);

@@ -88,7 +88,8 @@ impl Isolation {
 
     /// Whether a connection ended while this one was alone.
     pub fn is_suspect(&self, number: u64) -> bool {
-        self.suspects.contains_key(&number) || self.oldest.is_some_and(|(oldest, ends)| oldest == number && ends >= ENDS)
+        self.suspects.contains_key(&number)
+            || self.oldest.is_some_and(|(oldest, ends)| oldest == number && ends >= ENDS)
     }
 
     /// Connections that ended while this one was alone.

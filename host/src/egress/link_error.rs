@@ -86,7 +86,9 @@ fn is_of_the_server(reason: Reason) -> bool {
 }
 
 fn topic_of(topic: &Option<TopicName>) -> String {
-    topic.as_ref().map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", topic.as_str().escape_debug()))
+    topic
+        .as_ref()
+        .map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", topic.as_str().escape_debug()))
 }
 
 fn text_of(text: &Option<String>) -> String {

@@ -126,8 +126,14 @@ fn mosquitto_closes_on(protocol: u8, bad: impl FnOnce(&mut Raw)) -> (Gateway, Va
 fn a_message_on_which_mosquitto_closes_is_found_and_the_rest_goes_on() {
     for (protocol, qos) in [(4, 1), (5, 2)] {
         let (gateway, letter) = mosquitto_closes_on(protocol, |device| device.publish(CONTROL, "bad", qos));
-        assert_eq!((letter["message"]["topic"].as_str(), letter["message"]["payload"].as_str()), (Some(CONTROL), Some("bad")));
-        assert!(letter["facts"]["reason"].as_str().is_some_and(|reason| reason.contains("does not take it")), "{letter}");
+        assert_eq!(
+            (letter["message"]["topic"].as_str(), letter["message"]["payload"].as_str()),
+            (Some(CONTROL), Some("bad"))
+        );
+        assert!(
+            letter["facts"]["reason"].as_str().is_some_and(|reason| reason.contains("does not take it")),
+            "{letter}"
+        );
         gateway.expect_log(&["kept as a dead letter", "sensors/", "attempts="]);
         let counters = gateway.stop();
         assert_eq!((counters["undelivered"], counters["forwarded"]), (1, 20));

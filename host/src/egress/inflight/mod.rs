@@ -354,7 +354,9 @@ impl Exchange {
     /// Open, and of QoS 2.
     fn is_exactly_once(&self) -> bool {
         match self.state {
-            State::Published | State::Refused => self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce),
+            State::Published | State::Refused => {
+                self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce)
+            }
             State::Received { .. } | State::Released { .. } => true,
             State::Done => false,
         }

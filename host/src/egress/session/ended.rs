@@ -58,7 +58,13 @@ impl Sender {
         }
         self.refusals.forget(number);
         if awaited.ack == AckKind::PubComp {
-            tracing::warn!(upstream, ?topic, packet_id, attempts, "no PUBCOMP comes for a message that the upstream has: {error}");
+            tracing::warn!(
+                upstream,
+                ?topic,
+                packet_id,
+                attempts,
+                "no PUBCOMP comes for a message that the upstream has: {error}"
+            );
             return self.queue.complete(Position::of(number), Fate::Forwarded);
         }
         tracing::warn!(

@@ -21,7 +21,10 @@ impl Sender {
 
     fn tell_raised(&mut self) {
         if !std::mem::replace(&mut self.acks.told_raised, true) {
-            tracing::warn!(upstream = self.upstream, "the upstream answers QoS 1 with PUBREC; the exchange goes on as QoS 2");
+            tracing::warn!(
+                upstream = self.upstream,
+                "the upstream answers QoS 1 with PUBREC; the exchange goes on as QoS 2"
+            );
         }
     }
 }

@@ -147,7 +147,8 @@ impl<'a> Session<'a> {
     pub fn new(sender: &'a mut Sender, link: Link) -> Self {
         let (reader, writer) = tokio::io::split(link.stream);
         let now = Instant::now();
-        let (keep_alive, ack_watch) = (KeepAlive::new(link.terms.keep_alive, now), AckWatch::new(sender.ack_timeout, now));
+        let (keep_alive, ack_watch) =
+            (KeepAlive::new(link.terms.keep_alive, now), AckWatch::new(sender.ack_timeout, now));
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
         sender.acks.progress = false;
         sender.isolation.begin();
@@ -290,7 +291,10 @@ impl<'a> Session<'a> {
         }
         if now >= self.ack_watch.next_look() {
             let (awaited, sent) = (self.sender.inflight.oldest_awaited(), self.out.sent());
-            return self.ack_watch.look(now, awaited, sent).map_or(Ok(()), |late| Err(self.sender.not_acknowledged(late)));
+            return self
+                .ack_watch
+                .look(now, awaited, sent)
+                .map_or(Ok(()), |late| Err(self.sender.not_acknowledged(late)));
         }
         Ok(())
     }

@@ -23,11 +23,18 @@ impl Sender {
         };
         if let Some(silent) = self.refused.permit() {
             let topic = self.queue.entry(number).map(|entry| entry.message.topic);
-            tracing::warn!(upstream = self.upstream, ?topic, silent, "the upstream refused a message: {reason}; {what}");
+            tracing::warn!(
+                upstream = self.upstream,
+                ?topic,
+                silent,
+                "the upstream refused a message: {reason}; {what}"
+            );
         }
         match verdict {
             Verdict::Retry { .. } => self.inflight.postpone(number),
-            Verdict::DeadLetter { attempts } => self.dead_letter(number, format!("refused by the upstream: {reason}"), attempts),
+            Verdict::DeadLetter { attempts } => {
+                self.dead_letter(number, format!("refused by the upstream: {reason}"), attempts)
+            }
             Verdict::Drop => self.queue.complete(Position::of(number), Fate::Refused),
         }
     }

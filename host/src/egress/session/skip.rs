@@ -39,7 +39,9 @@ impl Sender {
                     self.inflight.abandon(packet_id);
                     self.abandoned.push(packet_id);
                 }
-                Standing::Received => return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing")),
+                Standing::Received => {
+                    return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing"));
+                }
                 Standing::Over => return Err(format!("number {number} is being completed")),
                 Standing::Unsent => self.inflight.leave_out(number),
             }

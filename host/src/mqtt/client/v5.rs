@@ -73,7 +73,10 @@ fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
 }
 
 fn ack(high: u8, low: u8, rest: &[u8]) -> Ack {
-    Ack { packet_id: u16::from_be_bytes([high, low]), reason: rest.first().map_or(Reason::SUCCESS, |code| Reason(*code)) }
+    Ack {
+        packet_id: u16::from_be_bytes([high, low]),
+        reason: rest.first().map_or(Reason::SUCCESS, |code| Reason(*code)),
+    }
 }
 
 fn read(mut frame: Frame) -> Result<Packet, DecodeError> {

@@ -173,7 +173,9 @@ impl State {
 
     async fn skip(&self, upstream: &str, number: Option<u64>, drop: bool) -> Response {
         let operator = self.upstreams.iter().zip(&self.operators).find(|((name, _), _)| name == upstream);
-        let Some((_, operator)) = operator else { return Response::Error(format!("there is no upstream `{upstream}`")) };
+        let Some((_, operator)) = operator else {
+            return Response::Error(format!("there is no upstream `{upstream}`"));
+        };
         let skipped = operator.skip(number, !drop).await;
         skipped.map_or_else(Response::Error, |skipped| {
             Response::Ok(json!({ "number": skipped.number, "topic": skipped.topic, "kept": !drop }))

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::*;
 use super::peer::spec;
+use super::*;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version::{self, V5, V311};
 use crate::topic::TopicName;
@@ -30,7 +30,8 @@ impl Server {
     /// Serves until nothing waits any more.
     async fn run(&mut self, bench: &mut Bench) {
         while bench.spool.waiting() > 0 {
-            let Ok((mut peer, _)) = tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.connections > 0)).await
+            let Ok((mut peer, _)) =
+                tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.connections > 0)).await
             else {
                 continue;
             };
@@ -112,7 +113,9 @@ async fn isolates(protocol: Version, qos: QoS, bad_at: &[usize]) {
 
 #[tokio::test(start_paused = true)]
 async fn the_message_on_which_the_server_closes_is_a_dead_letter_and_the_rest_goes_on_in_order() {
-    for (protocol, qos) in [(V311, QoS::AtLeastOnce), (V5, QoS::AtLeastOnce), (V311, QoS::ExactlyOnce), (V5, QoS::ExactlyOnce)] {
+    for (protocol, qos) in
+        [(V311, QoS::AtLeastOnce), (V5, QoS::AtLeastOnce), (V311, QoS::ExactlyOnce), (V5, QoS::ExactlyOnce)]
+    {
         isolates(protocol, qos, &[0]).await;
         isolates(protocol, qos, &[7]).await;
         isolates(protocol, qos, &[20]).await;
@@ -206,7 +209,10 @@ async fn qos_0_on_which_the_server_closes_makes_no_dead_letter_of_others() {
     }
     let mut server = Server::new(is_bad);
     server.run(&mut bench).await;
-    assert_eq!((bench.letters.texts(), server.first_arrivals()), (vec![], names(0..25).iter().map(String::as_str).collect()));
+    assert_eq!(
+        (bench.letters.texts(), server.first_arrivals()),
+        (vec![], names(0..25).iter().map(String::as_str).collect())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -245,7 +251,10 @@ async fn with_a_window_of_one_it_is_found_as_well() {
     ["a", "bad", "b", "c"].iter().for_each(|text| bench.commit(QoS::ExactlyOnce, text));
     let mut server = Server::new(is_bad);
     server.run(&mut bench).await;
-    assert_eq!((bench.letters.texts(), server.arrived), (vec!["bad".to_owned()], ["a", "b", "c"].map(String::from).into()));
+    assert_eq!(
+        (bench.letters.texts(), server.arrived),
+        (vec!["bad".to_owned()], ["a", "b", "c"].map(String::from).into())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +326,10 @@ async fn an_operator_leaves_out_the_oldest_or_one_by_its_number() {
     peer.puback(second).await;
     bench.drained().await;
     let c = &bench.counters;
-    assert_eq!((bench.letters.texts(), c.undelivered.get(), c.skipped.get(), c.forwarded.get()), (vec!["a".to_owned()], 1, 1, 1));
+    assert_eq!(
+        (bench.letters.texts(), c.undelivered.get(), c.skipped.get(), c.forwarded.get()),
+        (vec!["a".to_owned()], 1, 1, 1)
+    );
 }
 
 #[tokio::test(start_paused = true)]

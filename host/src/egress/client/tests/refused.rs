@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::peer::spec;
 use super::*;
 use crate::config::{Refused, Upstream};
-use super::peer::spec;
 use crate::egress::refusals::ATTEMPTS;
 use crate::message::QoS;
 use crate::mqtt::Version::V5;
@@ -58,7 +58,11 @@ async fn what_it_cannot_take_now_is_sent_again_as_new_after_a_while() {
         peer.refuse(qos, id, QUOTA_EXCEEDED).await;
         assert_eq!(peer.hear().await, publish(id, false, qos as u8, "a"), "a new exchange has no DUP");
         assert!(start.elapsed() >= Duration::from_secs(1));
-        if qos == QoS::AtLeastOnce { peer.puback(id).await } else { finish_qos_2(&mut peer, id).await }
+        if qos == QoS::AtLeastOnce {
+            peer.puback(id).await
+        } else {
+            finish_qos_2(&mut peer, id).await
+        }
         bench.drained().await;
         assert_eq!((bench.counters.forwarded.get(), bench.letters.all().len()), (1, 0));
     }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::peer::{ACK_TIMEOUT, address, spec};
 use super::*;
 use crate::config::Upstream;
-use super::peer::{ACK_TIMEOUT, address, spec};
 use crate::message::QoS;
 use crate::mqtt::Version::{V5, V311};
 
