@@ -7,7 +7,7 @@
 //!      = forwarded + in_spool + in_flight                                  it is somewhere
 //!      + unmatched + local_outputs                                         it was for this gateway alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + dropped_full                                   an upstream or the configuration decided so
+//!      + upstream_refused + undelivered + skipped + dropped_full           an upstream, an operator or the configuration decided so
 //!      + oversize + unfinished                                             it was not acknowledged
 //!      + acknowledged_lost                                                 nobody decided so: 0, for ever
 //! ```
@@ -101,8 +101,12 @@ counters! {
     dead_letters_lost,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
-    /// The upstream answered with a failure reason code: by the specification not sent again.
+    /// The upstream answered with a failure reason code, and `refused = "drop"`.
     upstream_refused,
+    /// Messages that an upstream does not take: refused, or it closes on them. They are kept as dead letters.
+    undelivered,
+    /// Messages for an upstream that an operator has left out and not kept.
+    skipped,
     /// QoS 2, sent again after a lost session: the upstream may have had them already. (QoS 1 promises no more than at least once.)
     possible_duplicates,
     /// Outputs for local topics.
@@ -157,7 +161,7 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_flight unmatched local_outputs filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused dropped_full oversize acknowledged_lost unfinished];
+            expired upstream_refused undelivered skipped dropped_full oversize acknowledged_lost unfinished];
         accounted.push(("in_spool", in_spool as u64));
         let came_in = terms![self; received internal requeued tick_outputs recovered dead_letters_lost fan_out];
         Balance { came_in, accounted }
