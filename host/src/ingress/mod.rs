@@ -7,4 +7,5 @@ pub mod listener;
 pub mod registry;
 pub mod session;
 mod stored;
+mod strict_utf8;
 pub mod wills;
