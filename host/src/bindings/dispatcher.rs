@@ -15,7 +15,7 @@ use super::route::{Inbound, Routed, bounded, route};
 use super::table::{Binding, Table};
 use super::ticks::FinishedTick;
 use crate::base::rate_limit::RateLimit;
-use crate::bus::{Bus, Journal, Kept, Parcel};
+use crate::bus::{Bus, Journal, Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Job, Lane, Outcome};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
@@ -302,7 +302,7 @@ impl Dispatcher {
         account.settle();
     }
 
-    fn commit(self: &Arc<Self>, mut record: Record, parcels: Vec<Parcel>, further: Vec<Inbound>, of: (Receipt, Held)) {
+    fn commit(self: &Arc<Self>, mut record: Record, parcels: Vec<PendingDelivery>, further: Vec<Inbound>, of: (Receipt, Held)) {
         let (receipt, held) = of;
         let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
         record.hold = held.for_record(keeps_something);

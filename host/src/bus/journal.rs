@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{Bus, Parcel};
+use super::{Bus, PendingDelivery};
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
@@ -60,7 +60,7 @@ impl Journal {
     }
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
-    pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
+    pub fn commit(&self, mut record: Record, mut parcels: Vec<PendingDelivery>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let own = record.changes.len();
         record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
@@ -71,7 +71,7 @@ impl Journal {
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
-            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(Parcel::release));
+            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(PendingDelivery::release));
         }
         #[cfg(test)]
         if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
@@ -81,7 +81,7 @@ impl Journal {
     }
 
     /// So many subscribers, or with such names, that the record would be larger than a segment: as with a mailbox that is full.
-    fn drop_for_subscribers(&self, parcels: Vec<Parcel>) {
+    fn drop_for_subscribers(&self, parcels: Vec<PendingDelivery>) {
         let subscribers = parcels.len();
         self.bus.counters().subscriber_dropped.add(subscribers as u64);
         let detail = "what waits for all of them does not fit into one record of the spool";
@@ -89,7 +89,7 @@ impl Journal {
     }
 
     /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
-    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+    fn seal(&self, parcel: &mut PendingDelivery) -> Option<Change> {
         loop {
             if let Some(change) = parcel.seal() {
                 return Some(change);
@@ -107,7 +107,7 @@ impl Journal {
     }
 
     /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
-    pub fn deliver(&self, parcels: Vec<Parcel>) {
+    pub fn deliver(&self, parcels: Vec<PendingDelivery>) {
         for parcel in parcels {
             self.commit(Record::default(), vec![parcel]);
         }

@@ -1,9 +1,9 @@
 //! Sessions as they were before a restart. Every device is away at first; what has expired meanwhile is still put in its
 //! place, and the next sweep ends it in the usual way, will and all.
 
+use super::restored::{Remembered, Sessions};
 use super::*;
 use crate::base::clock::until_unix_ms;
-use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
 use crate::spool::Value;

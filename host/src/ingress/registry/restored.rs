@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::bus::Generation;
+use crate::ingress::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key, Source, Value};
 
