@@ -27,7 +27,7 @@ fn log_bytes(bench: &Bench) -> usize {
 }
 
 fn assert_state(bench: &Bench, count: u64, value: u8) {
-    let expected: Vec<_> = (0..count).map(|number| (key(number), bytes::Bytes::from(vec![value; VALUE]))).collect();
+    let expected: Vec<_> = (0..count).map(|number| (key(number), Value::from(vec![value; VALUE]))).collect();
     assert!(bench.restored.state == expected, "{} of {count} keys", bench.restored.state.len());
     assert!(!bench.restored.recovery.is_state_lost);
 }
