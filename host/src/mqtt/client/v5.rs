@@ -54,8 +54,8 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
-/// server of 3.1.1 refuses version 5.
+/// Short forms, which are read here: a DISCONNECT without properties (section 3.14.2.1), and the CONNACK with which a server of
+/// 3.1.1 refuses version 5.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
         (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
