@@ -302,7 +302,13 @@ impl Dispatcher {
         account.settle();
     }
 
-    fn commit(self: &Arc<Self>, mut record: Record, parcels: Vec<PendingDelivery>, further: Vec<Inbound>, of: (Receipt, Held)) {
+    fn commit(
+        self: &Arc<Self>,
+        mut record: Record,
+        parcels: Vec<PendingDelivery>,
+        further: Vec<Inbound>,
+        of: (Receipt, Held),
+    ) {
         let (receipt, held) = of;
         let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
         record.hold = held.for_record(keeps_something);

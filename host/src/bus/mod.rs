@@ -23,7 +23,6 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-
 pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;

@@ -166,8 +166,14 @@ mod tests {
     #[test]
     fn what_stood_behind_its_head_before_format_3_is_read() {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-        let written =
-            Delivery { message, subscription_ids: vec![7], arrived: Instant::now(), number: Some(9), share: None, from_group: None };
+        let written = Delivery {
+            message,
+            subscription_ids: vec![7],
+            arrived: Instant::now(),
+            number: Some(9),
+            share: None,
+            from_group: None,
+        };
         let mut old = BytesMut::from(&encode_published(&written)[..]);
         crate::spool::encode_message(&written.message, &mut old);
         let Queued::Published(Some(read)) = decode_queued(9, &old.into()).unwrap() else { panic!("another stage") };

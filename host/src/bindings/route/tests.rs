@@ -114,7 +114,11 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
         input.origin = Arc::new(Origin { hops, ..(*input.origin).clone() });
         let (counters, outcome) = (Counters::default(), Outcome::Outputs(vec![input.message.clone()]));
         let routed = route("gw1", &binding, &input, outcome, &counters);
-        assert_eq!((routed.local.len(), routed.is_dead, counters.hop_limit_exceeded.get()), expected, "after {hops} hops");
+        assert_eq!(
+            (routed.local.len(), routed.is_dead, counters.hop_limit_exceeded.get()),
+            expected,
+            "after {hops} hops"
+        );
     }
 }
 

@@ -179,8 +179,12 @@ fn messages_that_share_their_payload_are_moved_whole_when_their_segment_goes() {
     let mut bench = Bench::new(3);
     let text = "x".repeat(100_000);
     let message = message(Q1, &text);
-    let outputs =
-        (0..2).map(|upstream| Output { upstream: UpstreamId(upstream), binding: None, message: message.clone(), arrived: Instant::now() });
+    let outputs = (0..2).map(|upstream| Output {
+        upstream: UpstreamId(upstream),
+        binding: None,
+        message: message.clone(),
+        arrived: Instant::now(),
+    });
     bench.spool.commit(Record { outputs: outputs.collect(), ..Record::default() });
     // The one that has shown the payload is done; the other refers to it.
     assert!(bench.complete_first(0));
