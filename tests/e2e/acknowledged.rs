@@ -55,7 +55,7 @@ fn a_large_message_for_several_subscribers_arrives_through_the_smallest_spool() 
 
 #[test]
 fn a_message_whose_topic_becomes_too_deep_is_a_dead_letter_with_its_own_topic() {
-    let config = "[[bindings]]\nname = \"deep\"\ntopic = \"#\"\nto = [{ local = true, topic = \"a/b/{topic}\" }]\n\
+    let config = "[[bindings]]\nname = \"deep\"\ntopic = \"x/#\"\nto = [{ local = true, topic = \"a/b/{topic}\" }]\n\
                   dead_letter_topic = \"dead/letters/{topic}\"\n";
     let gateway = Gateway::start(config);
     let topic = vec!["x"; 199].join("/");
