@@ -4,8 +4,8 @@
 //!
 //! ```text
 //!  received + internal + requeued + tick_outputs + recovered + fan_out
-//!      = forwarded + in_spool + in_flight                                    it is somewhere
-//!      + unmatched + local_outputs                                                it was for this gateway alone
+//!      = forwarded + in_spool + in_flight                                  it is somewhere
+//!      + unmatched + local_outputs                                         it was for this gateway alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
 //!      + upstream_refused + undelivered + skipped + dropped_full + oversize + unroutable + corrupt + unfinished
 //! ```
