@@ -54,7 +54,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Acks, and legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
+/// Acks, and short forms, which are read here: a DISCONNECT without properties (section 3.14.2.1), and the CONNACK with which a
 /// server of 3.1.1 refuses version 5.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
