@@ -126,7 +126,8 @@ impl Session<'_> {
     }
 
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
-        self.sender.queue.complete(position, Fate::Oversize);
+        let is_promised = message.qos > QoS::AtMostOnce;
+        self.sender.queue.complete(position, if is_promised { Fate::NeverSendable } else { Fate::Oversize });
         if let Some(silent) = self.sender.oversize.permit() {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
