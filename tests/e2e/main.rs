@@ -9,6 +9,7 @@ mod interop;
 mod kills;
 mod malformed;
 mod plugin_state;
+mod process_edges;
 mod qos_kept;
 mod restart;
 mod resting_plugins;

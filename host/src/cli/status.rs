@@ -33,6 +33,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
+    if status.log_lines_lost > 0 {
+        writeln!(out, "{} lines of the log were lost: is it read, and is there room for it?", status.log_lines_lost)?;
+    }
     for upstream in &status.upstreams {
         let state = match (&upstream.last_error, upstream.connected) {
             (_, true) => format!("connected to {}", upstream.url.as_deref().unwrap_or("it")),

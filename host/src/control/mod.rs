@@ -6,4 +6,5 @@ pub mod config;
 pub mod cork;
 pub mod counters;
 pub mod kill_point;
+pub mod log_writer;
 pub mod rate_limit;

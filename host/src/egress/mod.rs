@@ -27,6 +27,7 @@ mod link;
 mod link_error;
 mod outbox;
 mod prepare;
+mod resolve;
 mod round;
 mod secret;
 mod session;

@@ -33,6 +33,9 @@ pub struct Status {
     pub pid: u32,
     pub waiting: usize,
     pub dead_letters: u64,
+    /// Of the gateway's log: nobody read them, or they could not be written.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     pub upstreams: Vec<UpstreamState>,
     pub plugins: BTreeMap<String, PluginState>,
     pub counters: BTreeMap<String, u64>,

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::request::{PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
+use crate::control::log_writer;
 use crate::egress::UpstreamStatus;
 use crate::letters::Desk;
 use crate::plugin::{Metric, PluginStats};
@@ -161,6 +162,7 @@ impl State {
             pid: std::process::id(),
             waiting: self.spool.waiting(),
             dead_letters: self.desk.letters().await,
+            log_lines_lost: log_writer::lost(),
             upstreams: self.upstreams.iter().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
