@@ -25,6 +25,7 @@ use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::letters::{Archive, Archivist, DEAD_LETTERS, Desk, FOLDER};
 use crate::plugin::{self, LoadedPlugin, PluginStats};
+use crate::setup::installation::Installation;
 use crate::setup::{self, memory::state_limit};
 use crate::spool::{Receipt, Record, Restored, Spool, log};
 
@@ -68,10 +69,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// Everything that can be wrong is found here, before the first device is let in.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let counters = Arc::<Counters>::default();
         let stop_devices = CancellationToken::new();
         let stop_senders = CancellationToken::new();
+
+        let data_dir = &config.gateway.data_dir;
+        let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
+        installation.complete(&mut config.upstreams);
 
         // devices ─▶ ingress ─▶ bus, bindings ─▶ chain ─▶ spool ─▶ egress ─▶ upstreams: built from the far end.
         let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
@@ -91,6 +96,7 @@ impl Gateway {
         let mut upstreams = Vec::new();
         for (index, (spec, prepared)) in config.upstreams.iter().zip(setup.upstreams).enumerate() {
             let queue = spool.queue(index);
+            let prepared = if installation.is_copy() { prepared.without_session() } else { prepared };
             let (sender, status) = egress::start(prepared, queue, counters.clone(), stop_senders.clone());
             senders.push(sender);
             upstreams.push((spec.name.clone(), status));

@@ -61,7 +61,7 @@ pub fn start(
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
-    start_with(Network, upstream, queue, counters, shutdown)
+    start_with(Network::default(), upstream, queue, counters, shutdown)
 }
 
 pub(super) fn start_with<D: Dial>(
@@ -98,14 +98,14 @@ pub(super) fn start_with<D: Dial>(
 
 /// Whether an address of an upstream lets us in, tried under another client id.
 pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<(), LinkError> {
-    failback::probe(&Network, upstream, endpoint).await
+    failback::probe(&Network::default(), upstream, endpoint).await
 }
 
 /// The address where this session is; none when it has gone from the configuration.
 fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
     let is_there = |endpoint: &Endpoint| session.url == endpoint.to_string();
     let home = upstream.endpoints.iter().position(is_there);
-    home.filter(|_| session.client_id == upstream.spec.client_id)
+    home.filter(|_| session.client_id == upstream.spec.client_id && !upstream.is_session_foreign)
 }
 
 // === impl Client ===
@@ -194,7 +194,13 @@ impl<D: Dial> Client<D> {
         }
         link.close().await;
         self.open_with(endpoint, true).await?.close().await;
-        self.open_with(endpoint, false).await
+        let link = self.open_with(endpoint, false).await?;
+        if link.session_present {
+            // Whose it is, nobody knows [MQTT-3.2.2-4].
+            link.close().await;
+            return Err(LinkError::NotCleared);
+        }
+        Ok(link)
     }
 
     /// A clean start is for clearing, and leaves nothing behind.

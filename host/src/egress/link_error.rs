@@ -25,6 +25,10 @@ pub enum LinkError {
     Silent(Duration),
     #[error(transparent)]
     Protocol(#[from] DecodeError),
+    #[error("the upstream's CONNACK sets terms that nobody can keep: {0}; check its limits, or give another address")]
+    Terms(String),
+    #[error("the upstream was asked to forget a session that is not ours, and still has it; is another client using our `client_id`?")]
+    NotCleared,
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),
     #[error("CONNECT does not fit: {0}")]
@@ -41,6 +45,7 @@ impl LinkError {
     /// Whether trying again soon is of no use: a person has to change something.
     pub fn needs_attention(&self) -> bool {
         match self {
+            Self::Terms(_) => true,
             Self::Refused { reason, .. } => !matches!(*reason, Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY),
             Self::Disconnected { reason, .. } => {
                 matches!(*reason, Reason::SESSION_TAKEN_OVER | Reason::NOT_AUTHORIZED)

@@ -17,6 +17,7 @@
 //! - **Received is durable before PUBREL**, or the next process would publish again what the server is free to take as new.
 //! - **A new connection with the session**: a PUBREL for each released exchange, then every unacknowledged PUBLISH with
 //!   its own id and DUP = 1 [MQTT-4.4.0-1, MQTT-3.3.1-1], each in its original order [MQTT-4.6.0-1], before anything new.
+//!   A server that takes less than before, QoS or retain, is sent less; with PUBREC only PUBREL is left, whatever it takes.
 //! - **A new process with the session**: the same. Which messages had been published is not written down; those within the
 //!   window of the oldest may have been, and are published with DUP = 1.
 //! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
@@ -35,7 +36,7 @@ mod step;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
-pub use self::step::{Ack, Publish, Step, Window};
+pub use self::step::{Ack, Publish, Repeat, Step, Window};
 use crate::message::{Message, QoS};
 use crate::spool::Recovered;
 
@@ -154,14 +155,28 @@ impl Inflight {
         std::mem::take(&mut self.doubtful)
     }
 
-    /// The next PUBLISH to repeat, when the window has room for it.
-    pub fn next_resend(&mut self) -> Option<Publish> {
+    /// The next PUBLISH to repeat, when the window has room for it, as `fit` makes it for this server. From then on it is an exchange
+    /// of the QoS that it has got: a QoS 2 PUBLISH whose PUBREC is missing may arrive twice when it goes on at less.
+    pub fn next_resend(&mut self, fit: impl FnOnce(Message) -> Message) -> Option<Repeat> {
         if self.active() >= usize::from(self.window.all) {
             return None;
         }
         let number = self.resend.pop_front()?;
-        let message = self.exchanges.get(&number)?.message.clone()?;
-        Some(Publish { id: packet_id(number), dup: true, message })
+        let exchange = self.exchanges.get_mut(&number)?;
+        let (sent, was_exactly_once) = (exchange.message.clone()?, exchange.is_exactly_once());
+        let message = fit(sent);
+        exchange.message = Some(message.clone());
+        if was_exactly_once && !exchange.is_exactly_once() {
+            self.exactly_once -= 1;
+            self.doubtful += 1;
+        }
+        if message.qos == QoS::AtMostOnce {
+            // No ack will come: it is over when it is written.
+            self.exchanges.remove(&number);
+            self.by_id.remove(&packet_id(number));
+            return Some(Repeat { number, publish: Publish { id: 0, dup: false, message } });
+        }
+        Some(Repeat { number, publish: Publish { id: packet_id(number), dup: true, message } })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.

@@ -20,6 +20,13 @@ pub struct Publish {
     pub message: Message,
 }
 
+/// A PUBLISH to be sent again: at QoS 0 no longer an exchange, and named by its number alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    pub number: u64,
+    pub publish: Publish,
+}
+
 /// PUBACK, PUBREC, PUBREL and PUBCOMP; 3.1.1 knows success only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::control::kill_point::{self, KillPoint};
-use crate::egress::inflight::Publish;
+use crate::egress::inflight::{Publish, Repeat};
 use crate::egress::wire::{self, EncodeError, Outgoing};
 use crate::message::{Message, QoS};
 use crate::spool::{Entry, Fate, Position};
@@ -16,9 +16,9 @@ impl Session<'_> {
     /// Puts everything that may go now into the outbox.
     pub(super) fn fill(&mut self) {
         while self.out.room() > 0
-            && let Some(publish) = self.sender.inflight.next_resend()
+            && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
         {
-            self.publish(&publish);
+            self.repeat(&repeat);
         }
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);
@@ -63,20 +63,39 @@ impl Session<'_> {
             number.into_iter().for_each(|number| self.sender.inflight.leave_out(number));
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
+        let was_exactly_once = message.qos == QoS::ExactlyOnce;
         let message = self.terms.fit(message);
         if let Some(number) = number.filter(|_| message.qos > QoS::AtMostOnce) {
             let begun = self.sender.inflight.publish(number, message);
+            // Sent by an earlier process, in this session and at QoS 2.
+            let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
+            let lowered = u64::from(was_exactly_once && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
-            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
-        let publish = Publish { id: 0, dup: false, message };
-        match self.encode(Outgoing::Publish(&publish)) {
+        self.pass(entry.position, &Publish { id: 0, dup: false, message });
+    }
+
+    /// At QoS 0: over when it is written.
+    fn pass(&mut self, position: Position, publish: &Publish) {
+        match self.encode(Outgoing::Publish(publish)) {
             Ok(()) => {
-                number.into_iter().for_each(|_| self.sender.inflight.pass());
-                self.out.mark_end(entry.position);
+                // With a turn, it is in memory only: nothing in the spool waits for its end.
+                if position.turn == 0 {
+                    self.sender.inflight.pass();
+                }
+                self.out.mark_end(position);
             }
-            Err(error) => self.give_up(entry.position, &publish.message, &error),
+            Err(error) => self.give_up(position, &publish.message, &error),
+        }
+    }
+
+    fn repeat(&mut self, repeat: &Repeat) {
+        self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+        match repeat.publish.message.qos {
+            QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),
+            _ => self.publish(&repeat.publish),
         }
     }
 

@@ -21,6 +21,25 @@ async fn a_silent_server_is_asked_and_then_left_within_one_and_a_half_keep_alive
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_sets_another_keep_alive_and_falls_silent_is_left_as_soon_as_any_other() {
+    for servers in [0_u16, 1, 65_535] {
+        let mut bench = Bench::new(V5);
+        let mut peer = bench.accept().await;
+        peer.hear().await;
+        let [high, low] = servers.to_be_bytes();
+        peer.connack_with(false, &[0x13, high, low]).await;
+        let start = tokio::time::Instant::now();
+        assert_eq!(peer.hear().await, Heard::PingReq);
+        if servers == 1 {
+            assert!(start.elapsed() < Duration::from_secs(1), "what the server wants to hear is its own");
+        }
+        assert_eq!(peer.hear().await, Heard::Gone);
+        let silence = KEEP_ALIVE.mul_f64(1.5);
+        assert!(start.elapsed() >= silence && start.elapsed() <= silence + Duration::from_millis(10), "{servers}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_that_answers_pings_is_kept() {
     let mut bench = Bench::new(V5);
     let (mut peer, _) = bench.welcome(false).await;
