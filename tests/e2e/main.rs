@@ -5,6 +5,7 @@ mod config_errors;
 mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
+mod identity;
 mod interop;
 mod kills;
 mod malformed;

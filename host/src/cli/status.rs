@@ -43,6 +43,10 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             (None, false) => "connecting".to_owned(),
         };
         writeln!(out, "upstream {}: {state}", upstream.name)?;
+        if upstream.taken_over > 0 {
+            let (name, times) = (&upstream.name, upstream.taken_over);
+            writeln!(out, "upstream {name}: another client with our client id took the session over {times} times")?;
+        }
     }
     for (name, plugin) in &status.plugins {
         write_plugin(name, plugin, out)?;

@@ -11,10 +11,13 @@
 //! **With several addresses** the session is that of the address where we were let in last, and the spool remembers which that is.
 //! Elsewhere it is lost, as if the server had forgotten it: what was open is sent again there, and QoS 2 is counted. When
 //! we come back to an address, what it still keeps of us is older than what we know, and is cleared in the same way.
+//!
+//! **With another client under our id** ([`super::rivals`]) the session is nobody's: what we would resume has the packet ids of two.
+//! It is lost, too, and cleared.
 
 mod changes;
+mod rivalry;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,19 +28,18 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{self, Backoff};
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
-use super::link::{Identity, Link};
+use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
+use super::rivals::Rivals;
 use super::round::Round;
 use super::session::{End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
+use super::troubles::Troubles;
 use crate::control::counters::Counters;
 use crate::spool::{Queue, UpstreamSession};
-
-/// A connection that lasted this long was a good one.
-const STABLE: Duration = Duration::from_secs(10);
 
 struct Client<D> {
     dial: D,
@@ -50,8 +52,10 @@ struct Client<D> {
     /// What the spool knows of the session.
     remembered: Option<UpstreamSession>,
     reporter: Reporter,
-    /// The last trouble with each address.
-    logged: HashMap<usize, String>,
+    troubles: Troubles,
+    /// Those of the last connection.
+    terms: Option<Terms>,
+    rivals: Rivals,
 }
 
 /// Starts the task. It ends by itself only after `shutdown`; whoever holds the handle notices if it ends otherwise.
@@ -91,7 +95,9 @@ pub(super) fn start_with<D: Dial>(
         upstream,
         remembered: recovered.session,
         reporter,
-        logged: HashMap::new(),
+        troubles: Troubles::default(),
+        terms: None,
+        rivals: Rivals::default(),
     };
     (tokio::spawn(client.run(shutdown)), status)
 }
@@ -144,7 +150,7 @@ impl<D: Dial> Client<D> {
         match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
-            Err(error) => Some(self.broke(&error, start.elapsed() >= STABLE)),
+            Err(error) => Some(self.broke(&error, start.elapsed())),
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 use super::inflight::Window;
 use super::keepalive::Pace;
@@ -66,19 +67,30 @@ impl Link {
         identity: Identity<'_>,
     ) -> Result<Self, LinkError> {
         let limit = upstream.spec.connect_timeout;
-        let opening = async {
-            let mut stream = dial.dial(endpoint).await.map_err(|source| unreachable(&endpoint.address, source))?;
-            stream.write_all(&connect(upstream, &identity)?).await?;
-            stream.flush().await?;
-            let mut input = BytesMut::new();
-            let ack = read_connack(upstream.spec.protocol, &mut stream, &mut input).await?;
-            if ack.reason != Reason::SUCCESS {
-                return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
-            }
-            let terms = Terms::new(&upstream.spec, &ack)?;
-            Ok(Self { stream, input, session_present: ack.session_present, terms })
-        };
-        tokio::time::timeout(limit, opening).await.unwrap_or(Err(LinkError::Timeout(limit)))
+        let deadline = Instant::now() + limit;
+        let dialled = timeout_at(deadline, dial.dial(endpoint)).await.map_err(|_| LinkError::Timeout(limit))?;
+        let stream = dialled.map_err(|source| unreachable(&endpoint.address, source))?;
+        let greeted = timeout_at(deadline, Self::greet(stream, upstream, &identity)).await;
+        greeted.unwrap_or(Err(LinkError::NoConnAck { after: limit, protocol: upstream.spec.protocol }))
+    }
+
+    /// CONNECT and CONNACK.
+    async fn greet(mut stream: Transport, upstream: &Prepared, identity: &Identity<'_>) -> Result<Self, LinkError> {
+        let protocol = upstream.spec.protocol;
+        stream.write_all(&connect(upstream, identity)?).await?;
+        stream.flush().await?;
+        let mut input = BytesMut::new();
+        let ack = read_connack(protocol, &mut stream, &mut input).await.map_err(|error| match error {
+            LinkError::Closed => LinkError::NotGreeted { protocol },
+            // Closed before it had read all of our CONNECT.
+            LinkError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => LinkError::NotGreeted { protocol },
+            other => other,
+        })?;
+        if ack.reason != Reason::SUCCESS {
+            return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
+        }
+        let terms = Terms::new(&upstream.spec, &ack)?;
+        Ok(Self { stream, input, session_present: ack.session_present, terms })
     }
 
     /// Says goodbye: the server keeps the session and does not take us for dead.

@@ -1,9 +1,13 @@
 //! Why an upstream cannot be used, and what to check.
 
 use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
+use rustls::CertificateError;
+
 use super::wire::{DecodeError, EncodeError};
+use crate::control::config::Protocol;
 use crate::ingress::codec::Reason;
 
 /// Why a connection failed or ended.
@@ -15,6 +19,10 @@ pub enum LinkError {
     Io(#[from] io::Error),
     #[error("no connection within {0:?}; is the address right, and the port open?")]
     Timeout(Duration),
+    #[error("no connection within {after:?}: connected, and no answer to CONNECT; {}", other_version(*.protocol))]
+    NoConnAck { after: Duration, protocol: Protocol },
+    #[error("the upstream closed the connection at our CONNECT without a word; {}", other_version(*.protocol))]
+    NotGreeted { protocol: Protocol },
     #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
     Refused { reason: Reason, text: Option<String> },
     #[error("the upstream closed the connection")]
@@ -39,9 +47,30 @@ pub enum LinkError {
     SessionBroken,
 }
 
+/// What kind of trouble it is. Texts will not do to find the same trouble again: some hold a duration, some the time of day.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kind(Discriminant<LinkError>, Detail);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Detail {
+    None,
+    Reason(u8),
+    Io(io::ErrorKind),
+    Tls(Discriminant<rustls::Error>, Option<Discriminant<CertificateError>>),
+}
+
 // === impl LinkError ===
 
 impl LinkError {
+    pub fn kind(&self) -> Kind {
+        let detail = match self {
+            Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => Detail::Reason(reason.0),
+            Self::Unreachable { source, .. } | Self::Io(source) => Detail::of(source),
+            _ => Detail::None,
+        };
+        Kind(discriminant(self), detail)
+    }
+
     /// Whether trying again soon is of no use: a person has to change something.
     pub fn needs_attention(&self) -> bool {
         match self {
@@ -52,6 +81,27 @@ impl LinkError {
             }
             _ => false,
         }
+    }
+}
+
+// === impl Detail ===
+
+impl Detail {
+    fn of(error: &io::Error) -> Self {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(tls @ rustls::Error::InvalidCertificate(why)) => Self::Tls(discriminant(tls), Some(discriminant(why))),
+            Some(tls) => Self::Tls(discriminant(tls), None),
+            None => Self::Io(error.kind()),
+        }
+    }
+}
+
+/// Servers of 3.1.1 refuse a CONNECT of MQTT 5 with a reason, by closing, or by saying nothing at all.
+fn other_version(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::V5 => "if it knows MQTT 3.1.1 only, set `protocol = 4`; its own log may say more",
+        Protocol::V311 => "if it knows MQTT 5 only, set `protocol = 5`; its own log may say more",
     }
 }
 
@@ -69,5 +119,34 @@ fn advice(reason: Reason) -> &'static str {
         Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY | Reason::SERVER_SHUTTING_DOWN => "it will be tried again",
         Reason::PACKET_TOO_LARGE => "check the packet size that the server allows",
         _ => "the server's own log may say more",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    fn certificate(error: CertificateError) -> LinkError {
+        let source = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+        LinkError::Unreachable { address: "a:1".into(), source }
+    }
+
+    #[test]
+    fn what_differs_in_its_numbers_is_of_one_kind_and_what_differs_in_its_cause_is_not() {
+        let silent = |seconds| LinkError::Silent(Duration::from_secs(seconds)).kind();
+        assert_eq!(silent(45), silent(46));
+        let refused = |reason| LinkError::Refused { reason, text: None }.kind();
+        assert_ne!(refused(Reason::NOT_AUTHORIZED), refused(Reason::SERVER_BUSY));
+        let io = |kind: io::ErrorKind| LinkError::Io(kind.into()).kind();
+        assert_ne!(io(io::ErrorKind::ConnectionReset), io(io::ErrorKind::BrokenPipe));
+        let expired = |now| {
+            let (time, not_after) = (UnixTime::since_unix_epoch(Duration::from_secs(now)), UnixTime::since_unix_epoch(Duration::from_secs(1)));
+            certificate(CertificateError::ExpiredContext { time, not_after })
+        };
+        assert_ne!(expired(2).to_string(), expired(3).to_string(), "the text holds the time of day");
+        assert_eq!(expired(2).kind(), expired(3).kind());
+        assert_ne!(expired(2).kind(), certificate(CertificateError::UnknownIssuer).kind());
     }
 }

@@ -28,6 +28,7 @@ mod link_error;
 mod outbox;
 mod prepare;
 mod resolve;
+mod rivals;
 mod round;
 mod secret;
 mod session;
@@ -35,6 +36,7 @@ mod status;
 mod throttle;
 mod tls;
 mod transport;
+mod troubles;
 mod wire;
 
 pub use client::{probe, start};

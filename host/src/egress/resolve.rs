@@ -53,7 +53,7 @@ impl Resolver {
         let name = (host.to_owned(), port);
         let mut running = self.running();
         // Not one that has ended: what it found may be old.
-        if let Some(found) = running.get(&name).filter(|found| found.has_changed() == Ok(false)) {
+        if let Some(found) = running.get(&name).filter(|found| matches!(found.has_changed(), Ok(false))) {
             return Ok(found.clone());
         }
         let (tell, found) = watch::channel(None);

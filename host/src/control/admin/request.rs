@@ -59,5 +59,8 @@ pub struct UpstreamState {
     /// The address in use.
     pub url: Option<String>,
     pub attempts: u64,
+    /// How often another client with our client id has taken the session over.
+    #[serde(default)]
+    pub taken_over: u64,
     pub last_error: Option<String>,
 }

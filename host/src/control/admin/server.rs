@@ -153,8 +153,8 @@ impl State {
 
     async fn status(&self) -> Response {
         let upstream = |(name, status): &(String, watch::Receiver<UpstreamStatus>)| {
-            let UpstreamStatus { connected, url, attempts, last_error } = status.borrow().clone();
-            UpstreamState { name: name.clone(), connected, url, attempts, last_error }
+            let UpstreamStatus { connected, url, attempts, taken_over, last_error } = status.borrow().clone();
+            UpstreamState { name: name.clone(), connected, url, attempts, taken_over, last_error }
         };
         let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
         let status = Status {

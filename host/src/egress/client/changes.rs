@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Client;
 use crate::egress::failback;
 use crate::egress::link::Link;
@@ -9,15 +11,24 @@ use crate::egress::link_error::LinkError;
 use crate::egress::prepare::Endpoint;
 use crate::egress::transport::Dial;
 
+/// A connection that lasted this long was a good one.
+const STABLE: Duration = Duration::from_secs(10);
+
 // === impl Client ===
 
 impl<D: Dial> Client<D> {
     pub(super) fn connected(&mut self, endpoint: &Endpoint, link: &Link) {
         let upstream = &self.sender.upstream;
         let session = if link.session_present { "kept" } else { "new" };
-        tracing::info!(upstream, url = %endpoint, session, waiting = self.sender.queue.len(), "connected");
-        link.terms.warn(upstream);
-        self.logged.clear();
+        if self.troubles.connected() {
+            tracing::info!(upstream, url = %endpoint, session, waiting = self.sender.queue.len(), "connected");
+        } else {
+            tracing::debug!(upstream, url = %endpoint, session, "connected");
+        }
+        if self.terms.as_ref() != Some(&link.terms) {
+            link.terms.warn(upstream);
+            self.terms = Some(link.terms.clone());
+        }
         self.reporter.connected(endpoint.to_string());
         if self.round.at() == 0 {
             self.failback = self.upstream.spec.failback;
@@ -27,11 +38,17 @@ impl<D: Dial> Client<D> {
     /// The next address is tried at once; a wait comes when all were.
     pub(super) fn not_connected(&mut self, error: &LinkError) -> Duration {
         self.failed(error);
+        self.rivals.other_end();
         if self.round.failed() { Duration::ZERO } else { self.wait(error) }
     }
 
-    pub(super) fn broke(&mut self, error: &LinkError, was_stable: bool) -> Duration {
+    pub(super) fn broke(&mut self, error: &LinkError, lasted: Duration) -> Duration {
+        let was_stable = lasted >= STABLE;
+        if was_stable {
+            self.troubles.over();
+        }
         self.failed(error);
+        self.look_for_rivals(error, lasted);
         self.round.broke(was_stable);
         if was_stable {
             self.backoff.reset();
@@ -52,15 +69,15 @@ impl<D: Dial> Client<D> {
         if error.needs_attention() { self.backoff.wait_long() } else { self.backoff.wait() }
     }
 
-    /// The same trouble is told once, not with every try.
     fn failed(&mut self, error: &LinkError) {
         let (upstream, at, text) = (&self.sender.upstream, self.round.at(), error.to_string());
         let url = self.upstream.endpoints.get(at).map(tracing::field::display);
-        if self.logged.get(&at) == Some(&text) {
-            tracing::debug!(upstream, url, "{text}");
-        } else {
-            tracing::warn!(upstream, url, waiting = self.sender.queue.len(), "{text}; trying again until it works");
-            self.logged.insert(at, text.clone());
+        match self.troubles.happened(at, error.kind(), Instant::now()) {
+            Some(left_out) => {
+                let waiting = self.sender.queue.len();
+                tracing::warn!(upstream, url, waiting, left_out, "{text}; trying again until it works");
+            }
+            None => tracing::debug!(upstream, url, "{text}"),
         }
         self.reporter.disconnected(Some(text));
     }

@@ -5,6 +5,7 @@ mod failover;
 mod fates;
 mod recovery;
 mod resume;
+mod rivals;
 mod shutdown;
 mod silence;
 mod terms;
