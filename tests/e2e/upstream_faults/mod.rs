@@ -6,6 +6,7 @@ mod failover;
 mod several;
 mod silence;
 mod steps;
+mod terms;
 
 use tidegate_tests::chaos::Proxy;
 use tidegate_tests::driver::Driver;
