@@ -9,15 +9,15 @@ use tidegate_tests::gateway::{Home, Launch, address};
 use tidegate_tests::ports;
 use tidegate_tests::process::Process;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::V5;
+use tidegate_tests::wire::{self, V5};
 
 use super::stops::assert_stops_in_time;
 
 /// Makes lines of the log long: a pipe and the queue before it are full after some dozens.
-const LONG_NAME: usize = 20_000;
+const LONG: usize = 40_000;
 
 /// So much log is more than both hold together.
-const MANY: usize = 60;
+const MANY: u16 = 60;
 
 /// A gateway whose log goes into a pipe, of which this has read up to the line that says where it listens.
 fn start(home: &Home) -> (Process, SocketAddr, BufReader<PipeReader>) {
@@ -36,11 +36,15 @@ fn start(home: &Home) -> (Process, SocketAddr, BufReader<PipeReader>) {
     (process, address, reader)
 }
 
-fn connect_many(gateway: SocketAddr) {
-    for number in 0..MANY {
-        let name = format!("{number:0LONG_NAME$}");
-        Raw::clean(gateway, V5, &name);
+/// Each message is a line with its topic in it: it is the gateway's own, and denied.
+fn fill_the_log(gateway: SocketAddr) {
+    let mut device = Raw::clean(gateway, V5, "device");
+    let topic = format!("$SYS/{}", "x".repeat(LONG));
+    for packet_id in 1..=MANY {
+        device.send(&wire::publish(V5, &topic, "").qos(1, packet_id).encode());
+        assert_eq!(device.expect(wire::PUBACK).packet_id(), packet_id);
     }
+    Raw::clean(gateway, V5, "another");
 }
 
 fn lost(home: &Home) -> u64 {
@@ -53,7 +57,7 @@ fn lost(home: &Home) -> u64 {
 fn a_log_that_nobody_reads_stops_no_device_and_no_stop() {
     let home = Home::new("");
     let (process, address, _reader) = start(&home);
-    connect_many(address);
+    fill_the_log(address);
     assert!(lost(&home) > 0, "what has no room is counted");
     assert_stops_in_time(process);
 }
@@ -62,7 +66,7 @@ fn a_log_that_nobody_reads_stops_no_device_and_no_stop() {
 fn when_the_log_is_read_again_it_says_what_is_missing_and_ends_with_its_last_line() {
     let home = Home::new("");
     let (mut process, address, reader) = start(&home);
-    connect_many(address);
+    fill_the_log(address);
     let lost = lost(&home);
     assert!(lost > 0);
     let mut told = false;

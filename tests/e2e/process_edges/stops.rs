@@ -1,10 +1,12 @@
 //! The process ends in time, whatever hangs.
 
+use std::fs;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::eventually::{SOON, eventually, soon};
-use tidegate_tests::gateway::{Gateway, Home, Launch, address};
+use tidegate_tests::gateway::{Home, Launch, address};
 use tidegate_tests::process::Process;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::wire::{self, V5};
@@ -12,8 +14,22 @@ use tidegate_tests::wire::{self, V5};
 /// By force at the latest, with something for a machine that is busy: `docker stop` waits for 10 s.
 const AT_MOST: Duration = Duration::from_secs(12);
 
-/// Longer than anybody waits, in strace's microseconds.
-const HANGS: &str = "delay_enter=60000000";
+/// What does not answer, for longer than anybody waits: every lookup of a name, and, while a file is there, the disk. Between the
+/// process and its C library, because strace holds whom it delays also against its end.
+const SHIM: &str = r#"
+#include <netdb.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int getaddrinfo(const char *n, const char *s, const struct addrinfo *h, struct addrinfo **r) {
+    sleep(60);
+    return EAI_AGAIN;
+}
+int fdatasync(int fd) {
+    if (access(getenv("STALLED"), F_OK) == 0) sleep(60);
+    return syscall(SYS_fdatasync, fd);
+}
+"#;
 
 /// With the exit code of a good stop.
 pub fn assert_stops_in_time(mut process: Process) {
@@ -23,30 +39,26 @@ pub fn assert_stops_in_time(mut process: Process) {
     assert!(told.elapsed() < AT_MOST, "{:?}", told.elapsed());
 }
 
-/// Whether this machine lets one process look into another.
-fn has_strace() -> bool {
-    let works = Command::new("strace").args(["-D", "-f", "-o", "/dev/null", "true"]).output();
-    let works = works.is_ok_and(|output| output.status.success());
-    if !works {
-        eprintln!("SKIPPED: strace does not work here");
+/// A gateway between which and its C library the shim stands, and the file that stalls its disk.
+fn shimmed(home: &Home) -> Option<(Launch, PathBuf)> {
+    let at = |name: &str| home.path().join(name);
+    let (source, library, stalled) = (at("shim.c"), at("shim.so"), at("stalled"));
+    fs::write(&source, SHIM).expect("a file in a temporary folder");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-o"]).args([&library, &source]).status();
+    if !built.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: there is no C compiler");
+        return None;
     }
-    works
-}
-
-fn under(args: &[&str]) -> Launch {
-    let strace = ["strace", "-D", "-f", "-qq", "-o", "/dev/null"];
-    Launch { under: [&strace, args].concat().into_iter().map(str::to_owned).collect(), ..Launch::default() }
+    let env = [("LD_PRELOAD", &library), ("STALLED", &stalled)];
+    let env = env.map(|(name, path)| (name.to_owned(), path.display().to_string())).to_vec();
+    Some((Launch { env, ..Launch::default() }, stalled))
 }
 
 #[test]
 fn a_resolver_that_does_not_answer_holds_up_no_stop() {
-    if !has_strace() {
-        return;
-    }
     let home = Home::new("[upstreams.cloud]\nurl = \"mqtt://broker.invalid\"\nconnect_timeout = \"1s\"\n");
-    // The C library reads this file for each lookup, and nobody else does.
-    let inject = format!("inject=openat:{HANGS}");
-    let process = under(&["-P", "/etc/hosts", "-e", "trace=openat", "-e", &inject]).start(&home);
+    let Some((launch, _)) = shimmed(&home) else { return };
+    let process = launch.start(&home);
     soon("the lookup hangs", || process.err().count(|line| line.contains("no connection within 1s")) > 0);
     let address = process.err().find(address).expect("it listens");
     Raw::clean(address, V5, "device");
@@ -55,36 +67,26 @@ fn a_resolver_that_does_not_answer_holds_up_no_stop() {
 
 #[test]
 fn a_disk_that_does_not_answer_holds_up_no_stop() {
-    if !has_strace() {
-        return;
-    }
-    let gateway = Gateway::start("");
-    let pid = gateway.pid().to_string();
-    let inject = format!("inject=fdatasync:{HANGS}");
-    let mut strace = Command::new("strace");
-    strace.args(["-f", "-p", &pid, "-o", "/dev/null", "-e", "trace=fdatasync", "-e", &inject]);
-    let strace = Process::start("strace", &mut strace);
-    soon("strace looks", || strace.err().count(|line| line.contains("attached")) > 0);
-    let mut device = Raw::clean(gateway.address(), V5, "device");
+    let home = Home::new("");
+    let Some((launch, stalled)) = shimmed(&home) else { return };
+    let process = launch.start(&home);
+    let address = eventually("it listens", SOON, || process.err().find(address));
+    let mut device = Raw::clean(address, V5, "device");
+    fs::write(&stalled, "").expect("a file in a temporary folder");
     device.send(&wire::publish(V5, "t", "kept").qos(1, 1).retain().encode());
-    let (told, log) = (Instant::now(), gateway.log().clone());
-    let sent = Command::new("kill").args(["-TERM", &pid]).status();
-    assert!(sent.is_ok_and(|status| status.success()));
-    assert!(gateway.wait_for_end().success(), "the exit code is that of a stop");
-    assert!(told.elapsed() < AT_MOST, "{:?}", told.elapsed());
+    let log = process.err().clone();
+    assert_stops_in_time(process);
     assert_eq!(log.count(|line| line.contains("the spool did not close in")), 1);
 }
 
 #[test]
 fn a_start_that_hangs_is_left_when_it_is_told_to_stop() {
-    if !has_strace() {
-        return;
-    }
     let home = Home::new("");
-    let inject = format!("inject=fdatasync:{HANGS}");
-    let process = under(&["-e", "trace=fdatasync", "-e", &inject]).start(&home);
+    let Some((launch, stalled)) = shimmed(&home) else { return };
+    fs::write(&stalled, "").expect("a file in a temporary folder");
+    let process = launch.start(&home);
     soon("the spool is being made", || home.path().join("data/spool").exists());
-    let ended = eventually("nothing yet", SOON, || Some(process.err().count(|line| line.contains("listening"))));
-    assert_eq!(ended, 0, "it hangs before it listens");
+    let log = process.err().clone();
     assert_stops_in_time(process);
+    assert_eq!(log.count(|line| line.contains("listening")), 0, "it hung before it listened");
 }
