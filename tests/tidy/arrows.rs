@@ -8,14 +8,31 @@ use crate::tree::{File, files};
 
 /// From the bottom to the top. A new module gets its place here.
 const ORDER: [&str; 19] = [
-    "base", "topic", "message", "mqtt", "config", "metrics", "spool", "plugin", "dead_letter", "chain", "bus", "bindings",
-    "ingress", "egress", "setup", "operate", "app", "sim", "cli",
+    "base",
+    "topic",
+    "message",
+    "mqtt",
+    "config",
+    "metrics",
+    "spool",
+    "plugin",
+    "dead_letter",
+    "chain",
+    "bus",
+    "bindings",
+    "ingress",
+    "egress",
+    "setup",
+    "operate",
+    "app",
+    "sim",
+    "cli",
 ];
 
 #[test]
 fn imports_point_downwards() {
     let sources = product();
-    let upward: Vec<String> = sources.iter().flat_map(|file| upward(file)).collect();
+    let upward: Vec<String> = sources.iter().flat_map(upward).collect();
     assert!(upward.is_empty(), "these import what stands above them (order: {ORDER:?}):\n{}", upward.join("\n"));
 }
 
@@ -44,9 +61,8 @@ fn product() -> Vec<File> {
         let folder = folder_of(&file.path);
         tests.extend(declared.captures_iter(&file.text).map(|found| format!("{folder}/{}", &found[1])));
     }
-    let is_test = |path: &str| {
-        tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
-    };
+    let is_test =
+        |path: &str| tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")));
     all.retain(|file| !is_test(&file.path) && module(file).is_some());
     all
 }

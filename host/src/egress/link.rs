@@ -11,11 +11,13 @@ use super::inflight::Window;
 use super::keepalive::Pace;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
+use super::secret::Secret;
 use super::transport::{Dial, Transport};
-use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
-use crate::control::config::{Address, Protocol, Upstream};
-use crate::ingress::codec::Reason;
+use crate::control::config::{Address, Upstream};
 use crate::message::{Message, QoS};
+use crate::mqtt::Reason;
+use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::{ConnAck, Connect, Version};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -41,7 +43,7 @@ pub struct Link {
 /// What this server allows on this connection (MQTT 5, section 3.2.2.3); 3.1.1 has the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub window: Window,
     pub maximum_qos: QoS,
     pub retain_available: bool,
@@ -87,7 +89,7 @@ impl Link {
             other => other,
         })?;
         if ack.reason != Reason::SUCCESS {
-            return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
+            return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
         }
         let terms = Terms::new(&upstream.spec, &ack)?;
         Ok(Self { stream, input, session_present: ack.session_present, terms })
@@ -96,7 +98,7 @@ impl Link {
     /// Says goodbye: the server keeps the session and does not take us for dead.
     pub async fn close(mut self) {
         let mut goodbye = BytesMut::new();
-        let encoded = wire::encode(self.terms.protocol, Outgoing::Disconnect, wire::MAX_OUTGOING, &mut goodbye);
+        let encoded = client::encode(self.terms.protocol, Outgoing::Disconnect, client::MAX_OUTGOING, &mut goodbye);
         let closing = async {
             self.stream.write_all(&goodbye).await?;
             self.stream.shutdown().await
@@ -148,18 +150,18 @@ impl Terms {
     }
 }
 
-fn window(protocol: Protocol, ack: &ConnAck) -> Result<Window, LinkError> {
+fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
     let all = ack.receive_maximum.unwrap_or(u16::MAX);
     if all == 0 {
         return Err(LinkError::Terms("a Receive Maximum of 0, which is a protocol error (MQTT 5, section 3.2.2.3.3)".into()));
     }
-    let exactly_once = if protocol == Protocol::V311 { EXACTLY_ONCE_V311 } else { all };
+    let exactly_once = if protocol == Version::V311 { EXACTLY_ONCE_V311 } else { all };
     Ok(Window { all, exactly_once })
 }
 
 fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
     match ack.maximum_packet_size {
-        None => Ok(wire::MAX_OUTGOING),
+        None => Ok(client::MAX_OUTGOING),
         Some(0) => Err(LinkError::Terms("a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into())),
         Some(size) if size < SMALLEST_PACKET => {
             Err(LinkError::Terms(format!("a Maximum Packet Size of {size} bytes, in which hardly a message has room")))
@@ -171,15 +173,16 @@ fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
 fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
     let spec = &upstream.spec;
     let connect = Connect {
-        client_id: identity.client_id,
         clean_start: identity.clean_start,
         keep_alive: keep_alive_seconds(spec),
-        username: spec.username.as_deref(),
-        password: upstream.password.as_ref().map(|secret| secret.expose()),
-        session_expiry: u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX),
+        username: spec.username.clone(),
+        password: upstream.password.as_ref().map(Secret::expose),
+        session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
+        maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
+        ..Connect::new(spec.protocol, identity.client_id)
     };
     let mut bytes = BytesMut::new();
-    wire::encode(spec.protocol, Outgoing::Connect(&connect), wire::MAX_OUTGOING, &mut bytes)?;
+    client::encode(spec.protocol, Outgoing::Connect(&connect), client::MAX_OUTGOING, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -190,10 +193,10 @@ fn keep_alive_seconds(spec: &Upstream) -> u16 {
 }
 
 /// The server's first packet is CONNACK [MQTT-3.2.0-1].
-async fn read_connack(protocol: Protocol, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
+async fn read_connack(protocol: Version, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
     loop {
-        match wire::decode(protocol, input)? {
-            Some(Incoming::ConnAck(ack)) => return Ok(ack),
+        match client::decode(protocol, input)? {
+            Some(Incoming::ConnAck(ack)) => return Ok(*ack),
             Some(Incoming::Disconnect { reason, text }) => return Err(LinkError::Disconnected { reason, text }),
             Some(_) => return Err(LinkError::OutOfTurn("a packet before CONNACK")),
             None if stream.read_buf(input).await? == 0 => return Err(LinkError::Closed),

@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use super::wire::{DecodeError, EncodeError};
-use crate::control::config::Protocol;
-use crate::ingress::codec::Reason;
+use crate::mqtt::{DecodeError, Reason, Version};
+use crate::mqtt::client::EncodeError;
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -20,9 +19,9 @@ pub enum LinkError {
     #[error("no connection within {0:?}; is the address right, and the port open?")]
     Timeout(Duration),
     #[error("no connection within {after:?}: connected, and no answer to CONNECT; {}", other_version(*.protocol))]
-    NoConnAck { after: Duration, protocol: Protocol },
+    NoConnAck { after: Duration, protocol: Version },
     #[error("the upstream closed the connection at our CONNECT without a word; {}", other_version(*.protocol))]
-    NotGreeted { protocol: Protocol },
+    NotGreeted { protocol: Version },
     #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
     Refused { reason: Reason, text: Option<String> },
     #[error("the upstream closed the connection")]
@@ -31,7 +30,7 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String> },
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
-    #[error(transparent)]
+    #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
     #[error("the upstream's CONNACK sets terms that nobody can keep: {0}; check its limits, or give another address")]
     Terms(String),
@@ -98,10 +97,10 @@ impl Detail {
 }
 
 /// Servers of 3.1.1 refuse a CONNECT of MQTT 5 with a reason, by closing, or by saying nothing at all.
-fn other_version(protocol: Protocol) -> &'static str {
+fn other_version(protocol: Version) -> &'static str {
     match protocol {
-        Protocol::V5 => "if it knows MQTT 3.1.1 only, set `protocol = 4`; its own log may say more",
-        Protocol::V311 => "if it knows MQTT 5 only, set `protocol = 5`; its own log may say more",
+        Version::V5 => "if it knows MQTT 3.1.1 only, set `protocol = 4`; its own log may say more",
+        Version::V311 => "if it knows MQTT 5 only, set `protocol = 5`; its own log may say more",
     }
 }
 

@@ -8,7 +8,10 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{INPUT, MOVED, NOTES, SNAPSHOT, put_entry, put_list, put_ranges};
+use super::frame::{
+    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, Written, put_entry,
+    put_list, put_ranges,
+};
 use super::key::{Change, Key};
 use super::log::{Frame, Location};
 use super::track::Track;
@@ -30,15 +33,14 @@ pub(super) struct Image {
 
 impl Image {
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
-        let mut fields = Fields::new(frame.body);
         let applied = match frame.kind {
-            SNAPSHOT => self.apply_snapshot(&mut fields),
-            INPUT => self.apply_input(at, &mut fields),
-            MOVED => self.apply_moved(at, &mut fields),
-            NOTES => self.apply_notes(&mut fields),
+            SNAPSHOT => self.apply_snapshot(Fields::new(frame.body)),
+            INPUT | INPUT_WITHOUT_BINDINGS => self.apply_input(at, frame),
+            MOVED | MOVED_WITHOUT_BINDINGS => self.apply_moved(at, frame),
+            NOTES => self.apply_notes(Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
-        if let Err(error) = applied.and_then(|()| fields.end()) {
+        if let Err(error) = applied {
             self.unreadable += 1;
             tracing::error!(segment = at.segment, offset = at.offset, "a frame of the spool cannot be read: {error}");
         }
@@ -98,9 +100,10 @@ impl Image {
         numbered.collect()
     }
 
-    fn apply_snapshot(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
+    fn apply_snapshot(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
         let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
         let state = fields.list(Fields::entry)?;
+        fields.end()?;
         for (name, next, done) in tracks {
             if self.anchored || self.track(name).is_some() {
                 self.lost += self.track_mut(name).snapshot(next, &done);
@@ -113,9 +116,10 @@ impl Image {
         Ok(())
     }
 
-    fn apply_input(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        let outputs = fields.list(Fields::written)?;
+    fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, mut fields) = outputs(frame)?;
         let changes = fields.list(Fields::change)?;
+        fields.end()?;
         for output in outputs {
             self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
         }
@@ -123,16 +127,19 @@ impl Image {
         Ok(())
     }
 
-    fn apply_moved(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        for output in fields.list(Fields::written)? {
+    fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, fields) = outputs(frame)?;
+        fields.end()?;
+        for output in outputs {
             self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
     }
 
-    fn apply_notes(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
+    fn apply_notes(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
         let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
         let changes = fields.list(Fields::change)?;
+        fields.end()?;
         changes.into_iter().for_each(|change| self.change(change));
         for (upstream, done) in done {
             let name = self.track_mut(upstream).name.clone();
@@ -158,6 +165,15 @@ impl Image {
             None => drop(self.state.remove(&change.key)),
         }
     }
+}
+
+/// All of them, and what stands behind: nothing is applied of a frame that cannot be read to its end.
+fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Fields<'_>), WireError> {
+    let (mut outputs, mut written) = (Outputs::read(frame.kind, frame.body)?, Vec::new());
+    while let Some(output) = outputs.next()? {
+        written.push(output);
+    }
+    Ok((written, outputs.rest()))
 }
 
 fn released(upstream: &Arc<str>, number: u64) -> Key {

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::frame::has_outputs;
+use super::frame::{Outputs, has_outputs};
 use super::image::Image;
 use super::log::{self, Found, Frame, Location, OpenError};
 use super::message::decode_message;
 use super::track::Track;
-use super::wire::{Fields, WireError};
+use super::wire::WireError;
 use super::{DEAD_LETTERS, Key};
 use crate::message::Message;
 
@@ -104,9 +104,8 @@ impl View {
         frame: Frame<'_>,
         visit: &mut dyn FnMut(Waiting<'_>) -> bool,
     ) -> Result<bool, WireError> {
-        let mut fields = Fields::new(frame.body);
-        for _ in 0..fields.u32()? {
-            let written = fields.written()?;
+        let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        while let Some(written) = outputs.next()? {
             // A number that the first look did not see came later; it waits as well. What was written again is shown once.
             let is_elsewhere =
                 |track: &Track| written.number < track.next() && !track.lives_in(written.number, at.segment);

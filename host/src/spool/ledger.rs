@@ -128,9 +128,9 @@ impl Ledger {
     /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
-        let Output { upstream, message, arrived } = output;
+        let Output { upstream, binding, message, arrived } = output;
         if let Some(line) = self.lines.get_mut(upstream) {
-            line.place(Entry { position: Position::of(number), message, arrived }, at);
+            line.place(Entry { position: Position::of(number), binding, message, arrived }, at);
             self.news.arrived(upstream);
         }
     }
@@ -141,9 +141,9 @@ impl Ledger {
         self.ring(output);
     }
 
-    fn ring(&mut self, Output { upstream, message, arrived }: Output) {
+    fn ring(&mut self, Output { upstream, binding, message, arrived }: Output) {
         if let Some(line) = self.lines.get_mut(upstream) {
-            let entry = Entry { position: Position::START, message, arrived };
+            let entry = Entry { position: Position::START, binding, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
             self.counters.dropped_full.add(dropped as u64);
             self.news.arrived(upstream);

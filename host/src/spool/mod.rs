@@ -45,6 +45,7 @@ mod ledger;
 mod line;
 pub mod log;
 mod message;
+mod names;
 mod news;
 mod notes;
 mod open;
@@ -69,7 +70,7 @@ use tokio::sync::watch;
 
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
-pub use self::key::{Change, Key};
+pub use self::key::{Change, Key, Source};
 use self::ledger::Ledger;
 pub use self::message::{decode_message, encode_message};
 use self::news::Signals;

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+use crate::mqtt::Version;
 pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
@@ -77,7 +79,7 @@ pub struct Upstream {
     /// In the order of preference; never empty, and all with or all without TLS.
     pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub client_id: String,
     /// It is not in the file, so that a part of the installation's id may be added.
     pub is_client_id_ours: bool,
@@ -98,14 +100,6 @@ pub struct Address {
     pub host: String,
     pub port: u16,
     pub tls: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `protocol = 4`: MQTT 3.1.1.
-    V311,
-    /// `protocol = 5`.
-    V5,
 }
 
 /// TLS towards an upstream. Without a CA file the system's roots are used.
@@ -251,7 +245,8 @@ pub struct Grants {
 
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub name: String,
+    /// Shared with everything that it makes.
+    pub name: Arc<str>,
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,

@@ -36,8 +36,10 @@ mod step;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
-pub use self::step::{Ack, Publish, Repeat, Step, Window};
+pub use self::step::{Repeat, Step, Window};
 use crate::message::{Message, QoS};
+use crate::mqtt::Ack;
+use crate::mqtt::client::Publish;
 use crate::spool::Recovered;
 
 /// Packet ids are 1 to this.
@@ -174,9 +176,9 @@ impl Inflight {
             // No ack will come: it is over when it is written.
             self.exchanges.remove(&number);
             self.by_id.remove(&packet_id(number));
-            return Some(Repeat { number, publish: Publish { id: 0, dup: false, message } });
+            return Some(Repeat { number, publish: Publish { packet_id: 0, dup: false, message } });
         }
-        Some(Repeat { number, publish: Publish { id: packet_id(number), dup: true, message } })
+        Some(Repeat { number, publish: Publish { packet_id: packet_id(number), dup: true, message } })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
@@ -202,7 +204,7 @@ impl Inflight {
         let dup = number < self.sent_below;
         self.doubtful += u64::from(number < self.doubtful_below && message.qos == QoS::ExactlyOnce);
         self.open(number, Exchange { message: Some(message.clone()), state: State::Published });
-        Some(Publish { id: packet_id(number), dup, message })
+        Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
     /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the

@@ -2,8 +2,8 @@
 
 use crc32fast::Hasher;
 
-/// What is written. 2 has frames of a kind more, which 1 would take for damage.
-pub const FORMAT: u32 = 2;
+/// What is written. 2 has frames of a kind more, which 1 would take for damage; 3 says which binding made an output.
+pub const FORMAT: u32 = 3;
 /// What is read. A log of several formats is read as well: each segment says its own.
 pub const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 pub const HEADER_BYTES: u64 = 64;

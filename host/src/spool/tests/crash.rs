@@ -317,7 +317,7 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
 fn message_expiry_goes_on_over_a_restart() {
     let bench = Bench::new(1);
     let arrived = Instant::now() - std::time::Duration::from_secs(100);
-    let output = Output { upstream: 0, message: message(Q1, "a"), arrived };
+    let output = Output { upstream: 0, binding: None, message: message(Q1, "a"), arrived };
     bench.spool.commit(Record {
         outputs: vec![output],
         changes: vec![],

@@ -12,6 +12,7 @@ use crate::topic::TopicName;
 mod backlog;
 mod crash;
 mod damage;
+mod formats;
 mod full;
 mod order;
 mod policies;
@@ -45,7 +46,7 @@ fn message(qos: QoS, text: &str) -> Message {
 }
 
 fn output((upstream, qos, text): &(usize, QoS, &str)) -> Output {
-    Output { upstream: *upstream, message: message(*qos, text), arrived: Instant::now() }
+    Output { upstream: *upstream, binding: None, message: message(*qos, text), arrived: Instant::now() }
 }
 
 fn key(number: u64) -> Key {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::egress::client::peer::KEEP_ALIVE;
+use crate::mqtt::Version::{self, V5, V311};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_asked_and_then_left_within_one_and_a_half_keep_alives() {
@@ -92,4 +92,34 @@ async fn an_unexpected_publish_is_acknowledged_by_the_rules() {
     assert_eq!(peer.hear().await, Heard::PubAck(8));
     assert_eq!(peer.hear().await, Heard::PubRec(9));
     assert_eq!(peer.hear().await, Heard::PubComp(9));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_of_the_other_version_is_found_out_however_it_refuses_us() {
+    // In 3.1.1's words, in those of MQTT 5 alone, by letting us in without properties, by closing, by saying nothing.
+    let answers: [(Version, &[u8], &str); 5] = [
+        (V5, &[0x20, 2, 0, 1], "set the other `protocol`"),
+        (V5, &[0x20, 2, 0, 0], "set the other `protocol`"),
+        (V311, &[0x20, 3, 0, 0x84, 0], "set the other `protocol`"),
+        (V5, &[], "set `protocol = 4`"),
+        (V311, &[], "set `protocol = 5`"),
+    ];
+    for (protocol, answer, advice) in answers {
+        let mut bench = Bench::new(protocol);
+        let mut peer = bench.accept().await;
+        peer.hear().await;
+        peer.send(answer).await;
+        drop(peer);
+        bench.status.wait_for(|status| status.last_error.is_some()).await.unwrap();
+        let error = bench.status.borrow().last_error.clone().unwrap();
+        assert!(error.contains(advice), "{answer:02x?}: {error}");
+    }
+    for (protocol, advice) in [(V5, "set `protocol = 4`"), (V311, "set `protocol = 5`")] {
+        let mut bench = Bench::new(protocol);
+        let mut silent = bench.accept().await;
+        silent.hear().await;
+        bench.status.wait_for(|status| status.last_error.is_some()).await.unwrap();
+        let error = bench.status.borrow().last_error.clone().unwrap();
+        assert!(error.contains(advice), "{error}");
+    }
 }

@@ -224,7 +224,7 @@ fn a_newer_format_is_refused_by_its_number() {
     let error = open_with(&disk, small()).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "`/data/spool/segment-00000000000000000002.log` is of spool format 9, and this tidegate reads formats 1 to 2: start \
+        "`/data/spool/segment-00000000000000000002.log` is of spool format 9, and this tidegate reads formats 1 to 3: start \
          the tidegate that wrote it, or let that one drain the spool first"
     );
 }
