@@ -7,9 +7,8 @@ use tidegate_tests::driver::{Driver, payload_of};
 use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
-use tidegate_tests::oracle::{Expected, Oracle, Seen};
+use tidegate_tests::oracle::Oracle;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::sink::Sink;
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wire::V5;
 
@@ -73,9 +72,8 @@ fn a_copied_data_folder_is_recognised_and_is_another_client() {
 
 #[test]
 fn two_gateways_under_one_client_id_say_so_and_lose_nothing() {
-    let broker = Mosquitto::start();
-    Sink::announce(broker.address(), "load/#");
-    let config = format!("{}client_id = \"twin\"\n{BINDING}", broker.upstream("cloud", 5));
+    let upstream = Upstream::start();
+    let config = format!("{}client_id = \"twin\"\n{BINDING}", upstream.config(5));
     let gateways = [Gateway::start(&config), Gateway::start(&config)];
     let mut oracle = Oracle::new();
     let mut devices = [device(&gateways[0], "one"), device(&gateways[1], "two")];
@@ -84,17 +82,18 @@ fn two_gateways_under_one_client_id_say_so_and_lose_nothing() {
         devices.iter_mut().for_each(|device| device.send(10, &mut oracle));
         gateways.iter().all(|gateway| said(gateway) > 0)
     });
-    let sink = Sink::subscribe(broker.address(), "load/#");
-    let arrived = || -> Vec<Seen> {
-        let seen = |arrival: tidegate_tests::sink::Arrival| Seen {
-            id: arrival.id(),
-            message: Expected { topic: arrival.topic, qos: arrival.qos, payload: arrival.payload },
-        };
-        sink.arrivals().into_iter().map(seen).collect()
-    };
-    soon("all arrive", || oracle.judge(&arrived()).lost.is_empty());
-    assert!(oracle.obligations() >= 20);
+    upstream.settle(&oracle);
+    let verdict = oracle.judge(&upstream.seen());
+    assert!(verdict.lost.is_empty() && verdict.obligations >= 20, "{verdict:#?}");
     let status = gateways[0].home().tidegate("status", &["--format", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap_or_default();
     assert!(status["upstreams"][0]["taken_over"].as_u64() >= Some(3), "{status}");
+}
+
+#[test]
+fn a_broker_that_closes_without_a_word_lets_the_two_say_what_they_guess() {
+    let broker = Mosquitto::start();
+    let config = format!("{}client_id = \"twin\"\n{BINDING}", broker.upstream("cloud", 4));
+    let gateways = [Gateway::start(&config), Gateway::start(&config)];
+    gateways.iter().for_each(|gateway| gateway.expect_log(&["If another client uses our client id", "twin"]));
 }

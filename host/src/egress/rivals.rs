@@ -1,8 +1,9 @@
 //! Signs that another client uses our client id: a cloned card, a copied configuration, a tool. Pure: time comes in.
 //!
 //! - A server of MQTT 5 says so: DISCONNECT 0x8E, "Session taken over".
-//! - A server of 3.1.1 just closes. A line that breaks looks the same, and so does a server that closes on a message, which is why that
-//!   is told as a guess, and changes nothing.
+//! - A server of 3.1.1 just closes, and mosquitto 2.0.11 does in both versions. A line that breaks looks the same, and so does a server
+//!   that closes on a message, which is why that is told as a guess. From then on a session in which nothing of ours is open is
+//!   begun anew after each close: that costs nothing, and so the other's identifiers are not taken for ours.
 //!
 //! Each of the two ends the other again and again, so it is told once an hour and not each time.
 
@@ -54,6 +55,11 @@ impl Rivals {
     pub fn closed_early(&mut self, now: Instant) -> Option<Sign> {
         self.closed = self.closed.saturating_add(1);
         self.tell(now, (self.closed >= CLOSED).then_some(Sign::Closed(self.closed)))
+    }
+
+    /// Whether connections are closed early again and again.
+    pub fn is_suspected(&self) -> bool {
+        self.closed >= CLOSED
     }
 
     /// A connection lasted, or was not made at all.

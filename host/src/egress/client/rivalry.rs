@@ -8,7 +8,7 @@ use super::Client;
 use crate::egress::link_error::LinkError;
 use crate::egress::rivals::Sign;
 use crate::egress::transport::Dial;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 
 /// A connection that the server closes sooner than this may have met another one.
 const SOON: Duration = Duration::from_secs(10);
@@ -26,7 +26,13 @@ impl<D: Dial> Client<D> {
                 self.reporter.taken_over();
                 self.rivals.taken_over(now)
             }
-            LinkError::Closed | LinkError::Io(_) if lasted < SOON => self.rivals.closed_early(now),
+            LinkError::Closed | LinkError::Io(_) if lasted < SOON => {
+                let sign = self.rivals.closed_early(now);
+                if self.rivals.is_suspected() && self.sender.inflight.is_empty() {
+                    self.round.set_home(None);
+                }
+                sign
+            }
             _ => {
                 self.rivals.other_end();
                 None

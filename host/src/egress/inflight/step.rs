@@ -1,6 +1,7 @@
 //! What goes in and out of the sender's state.
 
 use crate::message::Message;
+use crate::mqtt::client::Publish;
 use crate::mqtt::{Ack, Reason};
 
 /// How much may be open at once on one connection.

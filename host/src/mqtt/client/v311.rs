@@ -31,7 +31,9 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13) {
         return Err(UNEXPECTED);
     }
-    if let (2, [_, code @ 0x80.., ..]) = (kind, frame.body()) {
+    if let (2, [_, code, ..]) = (kind, frame.body())
+        && *code >= 0x80
+    {
         // A server of MQTT 5 alone refuses 3.1.1 in its own words.
         let connack = ConnAck { reason: Reason(*code), ..ConnAck::default() };
         return Ok(Incoming::ConnAck(Box::new(connack)));

@@ -74,7 +74,7 @@ fn reason_of_v311(code: u8) -> Reason {
         3 => Reason::SERVER_UNAVAILABLE,
         4 => Reason::BAD_USER_NAME_OR_PASSWORD,
         5 => Reason::NOT_AUTHORIZED,
-        0x80.. => Reason(code),
+        0x80..=0xFF => Reason(code),
         _ => Reason::UNSUPPORTED_PROTOCOL_VERSION,
     }
 }

@@ -1,8 +1,8 @@
 //! Another client uses our client id.
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::message::QoS;
+use crate::mqtt::Version::{V5, V311};
 
 const TAKEN_OVER: &[u8] = &[0xE0, 1, 0x8E];
 
