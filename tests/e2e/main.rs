@@ -1,6 +1,7 @@
 //! One promise a file; the tests are sentences that can be false.
 
 mod bindings;
+mod circuit_breaker;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;
@@ -13,12 +14,12 @@ mod plugin_state;
 mod process_edges;
 mod qos_kept;
 mod restart;
-mod resting_plugins;
 mod rumqttd;
 mod sandbox;
 mod sessions;
 mod specification_rules;
 mod spool_commands;
+mod spool_room;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

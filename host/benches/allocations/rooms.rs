@@ -7,9 +7,10 @@ use tempfile::TempDir;
 use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
-use tidegate::control::counters::Counters;
+use tidegate::config::UpstreamId;
 use tidegate::egress::{self, Prepared};
 use tidegate::message::{Message, Origin, QoS};
+use tidegate::metrics::Counters;
 use tidegate::setup;
 use tidegate::spool::{Output, Receipt, Record, Resolved, Spool};
 use tidegate_tests::binary;
@@ -91,7 +92,12 @@ impl Rooms {
         let acks = Resolved::default();
         for _ in 0..MESSAGES / BATCH {
             for ticket in 0..BATCH as u64 {
-                let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
+                let output = Output {
+                    upstream: UpstreamId(0),
+                    binding: None,
+                    message: message.clone(),
+                    arrived: Instant::now(),
+                };
                 let receipt = Receipt::new(ticket, acks.clone());
                 self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }
@@ -102,7 +108,7 @@ impl Rooms {
     /// All that waits, over a connection of its own.
     fn forward(&self, runtime: &Runtime) {
         let stop = CancellationToken::new();
-        let queue = self.spool.queue(0);
+        let queue = self.spool.queue(UpstreamId(0));
         let started = runtime
             .block_on(async { egress::start(self.upstream.clone(), queue, self.counters.clone(), stop.clone()) });
         soon("all that waits is forwarded", || self.spool.waiting() == 0);

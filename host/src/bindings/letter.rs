@@ -1,10 +1,10 @@
 //! What a failure leaves in the archive.
 
-use super::dispatcher::Inbound;
+use super::route::Inbound;
 use super::table::Binding;
+use crate::base::clock;
 use crate::chain::Failure;
-use crate::control::clock;
-use crate::letters::{Facts, Letter};
+use crate::dead_letter::{Facts, Letter};
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
     let facts = Facts {

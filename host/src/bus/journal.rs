@@ -7,6 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use super::Parcel;
+use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
@@ -37,7 +38,7 @@ impl Journal {
     }
 
     /// The line of dead letters, when the spool has one.
-    pub fn dead_letters(&self) -> Option<usize> {
+    pub fn dead_letters(&self) -> Option<UpstreamId> {
         self.spool.dead_letters()
     }
 
@@ -62,15 +63,13 @@ impl Journal {
         if changes.is_empty() {
             return receipt.resolve();
         }
-        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
+        self.commit(Record::changes(changes, receipt), Vec::new());
     }
 
-    /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
+    /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
     pub fn deliver(&self, parcels: Vec<Parcel>) {
         for parcel in parcels {
-            let record =
-                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Default::default() };
-            self.commit(record, vec![parcel]);
+            self.commit(Record::default(), vec![parcel]);
         }
     }
 }

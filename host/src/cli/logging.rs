@@ -1,6 +1,6 @@
 //! The log goes to stderr, so that stdout carries data only.
 //!
-//! A gateway's log goes through a queue, because whoever reads it may stop reading (`control/log_writer`). The log of a command that
+//! A gateway's log goes through a queue, because whoever reads it may stop reading (`base/log_writer`). The log of a command that
 //! ends soon is written at once, in order with what else the command says.
 
 use std::env;
@@ -13,7 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::control::log_writer::LogWriter;
+use crate::base::log_writer::LogWriter;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
+//! Data goes to stdout, everything else to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
 //! 78, the configuration is wrong (`EX_CONFIG` of sysexits, which supervisors know not to restart on).
 //!
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
@@ -26,8 +26,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::logging::Delivery;
-use crate::control::config::{self, Config, Problems};
-use crate::control::log_writer::{self, say};
+use crate::base::log_writer::{self, say};
+use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
 /// A WebAssembly plugin host for MQTT at the edge.
@@ -171,7 +171,7 @@ fn complain(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
-    // `tidegate explain ... | head -1` is no reason to talk.
+    // `tidegate explain ... | head -1` is no error.
     if !error.downcast_ref().is_some_and(closed) {
         say(&format!("error: {error:#}"));
     }

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use super::signals::Signals;
 use super::{ConfigFile, LAST_LINES};
 use crate::app::Gateway;
-use crate::control::{kill_point, log_writer};
+use crate::base::{kill_point, log_writer};
 
 /// What still runs after a stop in good order is left behind after this.
 const REST: Duration = Duration::from_millis(500);

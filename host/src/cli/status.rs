@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::control::admin::{PluginState, Request, Status, client::Admin};
+use crate::operate::admin::{PluginState, Request, Status, client::Admin};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -35,6 +35,14 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
     if status.log_lines_lost > 0 {
         writeln!(out, "{} lines of the log were lost: is it read, and is there room for it?", status.log_lines_lost)?;
+    }
+    for held in &status.held {
+        writeln!(
+            out,
+            "devices are held back: {}; {}",
+            super::spool::escape(&held.reason),
+            super::spool::escape(&held.advice)
+        )?;
     }
     for upstream in &status.upstreams {
         let state = match (&upstream.last_error, upstream.connected) {

@@ -35,11 +35,14 @@ use super::rivals::Rivals;
 use super::round::Round;
 use super::session::{End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
-use super::throttle::Throttle;
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
-use crate::control::counters::Counters;
+use crate::base::rate_limit::RateLimit;
+use crate::metrics::Counters;
 use crate::spool::{Queue, UpstreamSession};
+
+/// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 struct Client<D> {
     dial: D,
@@ -83,8 +86,8 @@ pub(super) fn start_with<D: Dial>(
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
         counters,
-        refused: Throttle::default(),
-        oversize: Throttle::default(),
+        refused: RateLimit::one_in(WARN_EVERY),
+        oversize: RateLimit::one_in(WARN_EVERY),
     };
     let client = Client {
         dial,
@@ -219,6 +222,4 @@ impl<D: Dial> Client<D> {
 }
 
 #[cfg(test)]
-pub(super) mod peer;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -33,7 +33,6 @@ mod round;
 mod secret;
 mod session;
 mod status;
-mod throttle;
 mod tls;
 mod transport;
 mod troubles;

@@ -10,7 +10,7 @@ use tokio_rustls::TlsConnector;
 
 use super::prepare::Endpoint;
 use super::resolve::Resolver;
-use crate::control::config::Address;
+use crate::config::Address;
 
 pub type Transport = Box<dyn Stream>;
 

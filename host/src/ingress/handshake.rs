@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
-use crate::control::config::BrokerLimits;
+use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.

@@ -16,8 +16,8 @@ use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
+use crate::base::clock::unix_ms;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
-use crate::control::clock::unix_ms;
 use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Key, Receipt};
 
@@ -271,7 +271,5 @@ fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
     std::iter::once(session).chain(will).collect()
 }
 
-#[cfg(test)]
-mod restart;
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,12 @@
 //! A will is a message of the device that the gateway publishes for it (MQTT 5, section 3.1.2.5): bindings apply to it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use crate::base::clock::unix_ms;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
-use crate::control::clock::unix_ms;
 use crate::message::{Message, Origin};
-use crate::spool::{Change, Receipt};
+use crate::spool::Change;
 
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
@@ -25,8 +24,6 @@ impl Wills {
     /// `changes` are safe together with it.
     pub fn publish(&self, client: &Arc<str>, message: Message, changes: Vec<Change>) {
         let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None });
-        let inbound =
-            Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
-        self.dispatcher.publish_internal(inbound);
+        self.dispatcher.publish_internal(Inbound { changes, ..Inbound::internal(message, origin) });
     }
 }

@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use self::file::Known;
 use self::place::Place;
-use crate::control::config::Upstream;
+use crate::config::Upstream;
+use crate::egress::Prepared;
 
 /// In the data folder.
 const FILE: &str = "installation.json";
@@ -66,9 +67,12 @@ impl Installation {
         }
     }
 
-    /// Whether the folder is a copy that runs for the first time: it must not go on with the sessions that it remembers.
-    pub fn is_copy(&self) -> bool {
-        self.is_copy
+    /// A copy that runs for the first time must not go on with the sessions that its spool remembers.
+    pub fn without_foreign_sessions(&self, upstreams: Vec<Prepared>) -> Vec<Prepared> {
+        match self.is_copy {
+            true => upstreams.into_iter().map(Prepared::without_session).collect(),
+            false => upstreams,
+        }
     }
 }
 

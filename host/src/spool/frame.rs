@@ -1,15 +1,21 @@
 //! What the frames of the log mean.
 //!
 //! ```text
-//! struct Snapshot {                 // kind 1, the first frame of each segment: all that came before, but the messages
+//! struct Tracks {                   // kind 5, the first frame of each segment: which messages there were, and which are done
 //!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
+//! }
+//! struct State {                    // kind 6, in a checkpoint only, many: all small state, as it was at the checkpoint's place or later
 //!     state: u32 count, then (Key, bytes)*,
+//! }
+//! struct Snapshot {                 // kind 1, read only: up to format 2 each segment began with it
+//!     tracks: as in Tracks,
+//!     state: as in State, replaces all before,
 //! }
 //! struct Input {                    // kind 8, one for each record: safe as a whole or not at all
 //!     outputs: u32 count, then (upstream: text, binding: text, number: u64, arrived: u64, message: bytes)*,
 //!     changes: Changes,
 //! }
-//! struct Moved {                    // kind 6: outputs as they stand in the oldest segment, written again so that it can go
+//! struct Moved {                    // kind 9: outputs as they stand in the oldest segment, written again so that it can go
 //!     outputs: as in Input, under the numbers that they have,
 //! }
 //! struct Notes {                    // kind 3: what happened to messages, many in one frame
@@ -25,7 +31,9 @@
 //!   2 wrote them, without bindings. They are read for ever and not written any more.
 //! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
 //! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
-//! - A snapshot repeats which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+//! - Tracks repeat which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+//! - A checkpoint is written while the state changes. What it says of a key is of its place or later; every later change of
+//!   that key stands in a frame from the place on, and puts or deletes it whatever it was: read in order, all keys come out right.
 
 use std::ops::Range;
 
@@ -43,6 +51,8 @@ pub(super) const SNAPSHOT: u8 = 1;
 pub(super) const INPUT_WITHOUT_BINDINGS: u8 = 2;
 pub(super) const NOTES: u8 = 3;
 pub(super) const MOVED_WITHOUT_BINDINGS: u8 = 4;
+pub(super) const TRACKS: u8 = 5;
+pub(super) const STATE: u8 = 6;
 pub(super) const INPUT: u8 = 8;
 pub(super) const MOVED: u8 = 9;
 

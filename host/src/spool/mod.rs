@@ -37,6 +37,7 @@ mod batch;
 mod by_hand;
 mod committer;
 mod frame;
+mod held;
 mod image;
 mod inspect;
 mod intervals;
@@ -58,6 +59,7 @@ mod resolved;
 mod restored;
 mod runs;
 mod session;
+mod state;
 mod threads;
 mod track;
 pub(crate) mod wire;
@@ -68,6 +70,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use self::held::Held;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key, Source};
@@ -85,8 +88,8 @@ pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
 pub use self::wire::WireError;
-use crate::control::config;
-use crate::control::counters::Counters;
+use crate::config::{self, UpstreamId};
+use crate::metrics::Counters;
 
 /// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.
 pub const DEAD_LETTERS: &str = "$dead-letters";
@@ -160,13 +163,13 @@ impl Spool {
     }
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
-    pub fn queue(&self, upstream: usize) -> Arc<Queue> {
-        Arc::new(Queue::new(self.shared.clone(), upstream))
+    pub fn queue(&self, upstream: UpstreamId) -> Arc<Queue> {
+        Arc::new(Queue::new(self.shared.clone(), upstream.0))
     }
 
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
-    pub fn dead_letters(&self) -> Option<usize> {
-        self.shared.dead_letters
+    pub fn dead_letters(&self) -> Option<UpstreamId> {
+        self.shared.dead_letters.map(UpstreamId)
     }
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].
@@ -177,6 +180,11 @@ impl Spool {
     /// Of them, those for an upstream of the configuration: what a stop may hope to get rid of.
     pub fn deliverable(&self) -> usize {
         self.shared.ledger().deliverable()
+    }
+
+    /// Why devices are held back, if they are.
+    pub fn held(&self) -> Vec<Held> {
+        self.shared.ledger().held.clone()
     }
 
     /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
-use crate::control::config::Qos0;
-use crate::control::counters::{Counter, Counters};
+use crate::config::{Qos0, UpstreamId};
 use crate::message::{Message, QoS};
+use crate::metrics::{Counter, Counters};
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
 #[derive(Debug, Default)]
@@ -29,8 +29,7 @@ pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 /// One message for one upstream.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Index into `Config::upstreams`.
-    pub upstream: usize,
+    pub upstream: UpstreamId,
     /// Which binding made it, by name: a configuration that has changed meanwhile finds its own. None for what no binding made.
     pub binding: Option<Arc<str>>,
     pub message: Message,
@@ -81,6 +80,11 @@ pub enum Fate {
 // === impl Record ===
 
 impl Record {
+    /// Small state alone.
+    pub fn changes(changes: Vec<Change>, receipt: Receipt) -> Self {
+        Self { changes, receipt, ..Self::default() }
+    }
+
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
@@ -124,7 +128,7 @@ impl Fate {
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
-            Self::Archived => &counters.letters_archived,
+            Self::Archived => &counters.dead_letters_archived,
         }
     }
 }

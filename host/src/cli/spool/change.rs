@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::place::{Place, Where};
 use crate::cli::Format;
-use crate::control::admin::{Request, client::Admin};
-use crate::control::counters::Counters;
-use crate::letters::{Archive, ArchiveError, Filter};
+use crate::dead_letter::{Archive, ArchiveError, Filter};
+use crate::metrics::Counters;
+use crate::operate::admin::{Request, client::Admin};
 use crate::spool;
 
 #[derive(Debug, clap::Args)]
@@ -89,7 +89,7 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
         (Some(upstream), None) => spool::purge(&place.spool(), upstream, &place.spool_limits)?,
         // Its sender may have some of them on the wire, under packet ids that must not be given to others.
         (Some(upstream), Some(_)) => bail!("a gateway runs here: stop it, then purge `{upstream}`"),
-        (None, Some(mut admin)) => ask(&mut admin, &Request::PurgeLetters { filter: args.which.filter() })?,
+        (None, Some(mut admin)) => ask(&mut admin, &Request::PurgeDeadLetters { filter: args.which.filter() })?,
         (None, None) => in_files(&place, |archive| archive.purge(&args.which.filter()))?,
     };
     report(args.format, out, count, "purged")
@@ -97,7 +97,7 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
 
 fn ask(admin: &mut Admin, request: &Request) -> anyhow::Result<u64> {
     let answer = admin.ask(request)?;
-    answer["letters"].as_u64().context("the gateway's answer has no number of letters")
+    answer["dead_letters"].as_u64().context("the gateway's answer has no number of dead letters")
 }
 
 fn in_files(place: &Place, work: impl FnOnce(&mut Archive) -> Result<u64, ArchiveError>) -> anyhow::Result<u64> {

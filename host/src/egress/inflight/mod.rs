@@ -278,6 +278,4 @@ impl Exchange {
 }
 
 #[cfg(test)]
-mod model;
-#[cfg(test)]
 mod tests;

@@ -1,10 +1,8 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
-use tokio::time::Instant;
-
 use super::Session;
-use crate::control::cork::cork;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::wake::batch_wakes;
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
 use crate::message::QoS;
@@ -14,7 +12,7 @@ use crate::spool::{Fate, Position};
 impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
@@ -56,7 +54,7 @@ impl Session<'_> {
             }
             Step::Done { number, message, reason } => {
                 self.sender.queue.complete(Position::of(number), Fate::Refused);
-                if let Some(silent) = self.sender.refused.pass(Instant::now()) {
+                if let Some(silent) = self.sender.refused.permit() {
                     let (upstream, topic) = (&self.sender.upstream, message.map(|message| message.topic));
                     tracing::warn!(upstream, ?topic, silent, "the upstream refused a message: {reason}");
                 }

@@ -29,16 +29,16 @@ use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
 use super::outbox::Outbox;
-use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
-use crate::control::cork::cork;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::rate_limit::RateLimit;
+use crate::base::wake::batch_wakes;
+use crate::metrics::Counters;
 use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
 use crate::spool::{Fate, Position, Queue};
 
-/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
+/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -51,8 +51,8 @@ pub struct Sender {
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
     pub counters: Arc<Counters>,
-    pub refused: Throttle,
-    pub oversize: Throttle,
+    pub refused: RateLimit,
+    pub oversize: RateLimit,
 }
 
 pub struct Session<'a> {
@@ -184,7 +184,7 @@ impl<'a> Session<'a> {
         kill_point::happened(KillPoint::Published);
         kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
                 self.sender.inflight.passed(position.number);

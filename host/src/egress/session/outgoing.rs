@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
@@ -111,7 +111,7 @@ impl Session<'_> {
 
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
         self.sender.queue.complete(position, Fate::Oversize);
-        if let Some(silent) = self.sender.oversize.pass(Instant::now()) {
+        if let Some(silent) = self.sender.oversize.permit() {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
         }

@@ -1,7 +1,7 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
-use crate::control::cork::cork;
+use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
 use crate::spool::{Change, Receipt};
 
@@ -15,7 +15,7 @@ impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
         loop {
-            let _turn = cork();
+            let _turn = batch_wakes();
             for _ in 0..TURN {
                 if self.is_paused() || !self.process_next()? {
                     return Ok(());

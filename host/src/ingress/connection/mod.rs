@@ -30,14 +30,14 @@ use wire::Wire;
 
 use super::registry::{Ending, Registry};
 use super::session::{Action, Session, Violation};
+use crate::base::clock::unix_ms;
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Bus;
-use crate::control::clock::unix_ms;
-use crate::control::config::BrokerLimits;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
-use crate::control::rate_limit::RateLimit;
+use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
+use crate::metrics::Counters;
 use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.

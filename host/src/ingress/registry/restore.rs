@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::control::clock::until_unix_ms;
+use crate::base::clock::until_unix_ms;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;

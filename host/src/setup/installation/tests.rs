@@ -1,7 +1,7 @@
 use tempfile::TempDir;
 
 use super::*;
-use crate::control::config::{self, Config};
+use crate::config::{self, Config};
 
 fn folder() -> TempDir {
     tempfile::tempdir().unwrap()
@@ -35,7 +35,7 @@ fn two_installations_of_one_configuration_are_two_clients_and_each_stays_itself(
     assert_eq!(ids[1], "own", "what is configured stays as it is");
     assert_ne!(client_ids(&open_in(&other))[0], ids[0]);
     let again = open_in(&one);
-    assert_eq!((client_ids(&again), again.is_copy()), (ids, false));
+    assert_eq!((client_ids(&again), again.is_copy), (ids, false));
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_gateway_that_has_run_without_an_identity_keeps_its_client_ids_for_good() {
     std::fs::write(folder.path().join("spool/segment"), "there").unwrap();
     for _ in 0..2 {
         let installation = open_in(&folder);
-        assert_eq!((client_ids(&installation)[0].as_str(), installation.is_copy()), ("tidegate-gw-a", false));
+        assert_eq!((client_ids(&installation)[0].as_str(), installation.is_copy), ("tidegate-gw-a", false));
     }
 }
 
@@ -56,9 +56,9 @@ fn a_copied_folder_is_another_client_and_is_told_once() {
     std::fs::copy(original.path().join(FILE), copy.path().join(FILE)).unwrap();
     let is_recognised = file::read(&copy.path().join(FILE)).unwrap().unwrap().1.is_some();
     let copied = open_in(&copy);
-    assert_eq!((copied.is_copy(), client_ids(&copied) != ids), (is_recognised, is_recognised));
+    assert_eq!((copied.is_copy, client_ids(&copied) != ids), (is_recognised, is_recognised));
     let again = open_in(&copy);
-    assert_eq!((again.is_copy(), client_ids(&again)), (false, client_ids(&copied)));
+    assert_eq!((again.is_copy, client_ids(&again)), (false, client_ids(&copied)));
     assert_eq!(client_ids(&open_in(&original)), ids);
 }
 
@@ -71,7 +71,7 @@ fn a_folder_on_another_machine_is_a_copy_and_one_that_knows_no_machine_is_not() 
     json["place"]["machine"] = "another".into();
     std::fs::write(&path, json.to_string()).unwrap();
     let has_number = Place::of_machine().machine.is_some();
-    assert_eq!(open_in(&folder).is_copy(), has_number);
+    assert_eq!(open_in(&folder).is_copy, has_number);
     assert_eq!(open_in(&folder) != before, has_number);
 }
 

@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::control::clock;
-use crate::control::config::WhenFull;
+use crate::base::clock;
+use crate::config::WhenFull;
 use crate::spool::log::{AppendError, Disk};
 use crate::spool::runs::Run;
 use crate::spool::track::Track;
@@ -53,6 +53,10 @@ impl<D: Disk> Committer<D> {
     pub(super) fn make_space(&mut self, shared: &Shared) -> Result<bool, AppendError> {
         if self.squeeze(shared)? {
             return Ok(true);
+        }
+        if self.is_making_room() {
+            // Nothing is dropped for what a checkpoint is about to give.
+            return Ok(false);
         }
         let largest =
             |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.track(name)).map(Track::bytes);

@@ -12,8 +12,8 @@
 use bytes::BytesMut;
 
 use super::Committer;
-use crate::control::clock;
-use crate::control::config::WhenFull;
+use crate::base::clock;
+use crate::config::WhenFull;
 use crate::spool::frame::{Outputs, Written, has_outputs, put_written};
 use crate::spool::log::{AppendError, Disk, Frame, Location, Reader};
 use crate::spool::runs::Weight;
@@ -137,7 +137,7 @@ impl<D: Disk> Committer<D> {
         self.batch.clear(&self.image, &self.names);
         self.batch.moved(piece.count, &piece.bytes);
         if self.log.must_roll(self.batch.framed()) {
-            match self.roll_reserved() {
+            match self.roll_reserved(self.batch.framed() as u64) {
                 Err(AppendError::Full(_)) => return Ok(false),
                 rolled => rolled?,
             }

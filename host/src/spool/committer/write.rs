@@ -2,8 +2,8 @@
 
 use super::Committer;
 use super::room::Room;
-use crate::control::cork::cork;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::wake::batch_wakes;
 use crate::spool::Shared;
 use crate::spool::log::{AppendError, Disk, Location};
 use crate::spool::notes::Notes;
@@ -15,18 +15,27 @@ impl<D: Disk> Committer<D> {
         self.batch.notes(&self.notes, &self.names);
         let most = self.most(room) as usize;
         let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
+        let was_short = self.is_short_of_room();
         match self.make(room) {
             Err(AppendError::Full(shortage)) => {
-                self.is_full(room, &shortage);
+                self.begin_full(shared, room, shortage);
                 return Ok(false);
             }
             room => room?,
         }
+        if was_short && !self.is_short_of_room() {
+            self.publish_held(shared, None);
+        }
         let frames = self.batch.frames();
         let locations = self.log.append(&frames)?;
         kill_point::reach(KillPoint::Synced);
-        for (at, frame) in locations.iter().zip(&frames) {
+        self.checkpoint.grown += self.batch.framed() as u64;
+        let mut written = locations.iter().zip(&frames);
+        for (at, frame) in written.by_ref().take(frames.len() - count) {
             self.image.apply(*at, *frame);
+        }
+        for ((at, frame), record) in written.zip(&mut self.ready) {
+            self.image.apply_record(*at, *frame, std::mem::take(&mut record.changes));
         }
         self.publish(shared, count, self.batch.of_records(&locations));
         self.trim();
@@ -42,7 +51,7 @@ impl<D: Disk> Committer<D> {
         let mut numbers = self.batch.first_numbers().to_vec();
         for (record, at) in self.ready.drain(..count).zip(locations) {
             for output in record.outputs {
-                match numbers.get_mut(output.upstream).filter(|_| output.is_kept(self.policy.qos0)) {
+                match numbers.get_mut(output.upstream.0).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
                         ledger.place(*number, output, *at);
                         *number += 1;
@@ -56,7 +65,7 @@ impl<D: Disk> Committer<D> {
         drop(ledger);
         shared.announce();
         // One wake for each device, however many acks it has.
-        let _turn = cork();
+        let _turn = batch_wakes();
         settled.into_iter().for_each(|(receipt, _hold)| receipt.resolve());
     }
 }

@@ -2,7 +2,8 @@
 
 use crc32fast::Hasher;
 
-/// What is written. 2 has frames of a kind more, which 1 would take for damage; 3 says which binding made an output.
+/// What is written. 2 has frames of a kind more, which 1 would take for damage. 3 says which binding made an output, and has the state in
+/// a checkpoint of its own.
 pub const FORMAT: u32 = 3;
 /// What is read. A log of several formats is read as well: each segment says its own.
 pub const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;

@@ -45,6 +45,8 @@ struct Oracle {
     power_cut: Option<u64>,
     /// Bytes of each payload, beside its name.
     pad: usize,
+    /// Bytes of each value of the state, beside its ticket.
+    state_pad: usize,
     /// Whether the policy may take what it likes, from the oldest on.
     may_drop: bool,
 }
@@ -80,6 +82,19 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..80)
 }
 
+/// Mostly state: segments come and go, and with them checkpoints.
+fn state_acts() -> impl Strategy<Value = Vec<Act>> {
+    let outputs = prop::collection::vec((0..2_usize, any::<bool>()), 0..2);
+    let act = prop_oneof![
+        12 => (outputs, 0..40_u64, any::<bool>()).prop_map(|(outputs, key, put)| Act::Commit { outputs, key, put }),
+        6 => (0..2_usize).prop_map(|upstream| Act::Complete { upstream, nth: 0 }),
+        1 => (0..2_usize).prop_map(|upstream| Act::Release { upstream, nth: 0 }),
+        1 => (1..120_u64, prop::option::of(any::<u64>()))
+            .prop_map(|(after_calls, power_cut)| Act::Crash { after_calls, power_cut }),
+    ];
+    prop::collection::vec(act, 100..300)
+}
+
 /// More than goes into the log, and one upstream that is mostly away.
 fn full_acts() -> impl Strategy<Value = Vec<Act>> {
     let outputs = prop::collection::vec((0..2_usize, any::<bool>()), 1..4);
@@ -96,6 +111,10 @@ fn full_acts() -> impl Strategy<Value = Vec<Act>> {
 // === impl Oracle ===
 
 impl Oracle {
+    fn value(&self, ticket: u64) -> String {
+        format!("{ticket} {:pad$}", "", pad = self.state_pad)
+    }
+
     fn act(&mut self, bench: &mut Bench, act: &Act) {
         match act {
             Act::Commit { outputs, key: number, put } => {
@@ -108,21 +127,21 @@ impl Oracle {
                     .map(|((upstream, twice), text)| (*upstream, if *twice { Q2 } else { Q1 }, &**text))
                     .collect();
                 let change = match put {
-                    true => Change::put(key(*number), ticket.to_string()),
+                    true => Change::put(key(*number), self.value(ticket)),
                     false => Change::delete(key(*number)),
                 };
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
             }
             Act::Complete { upstream, nth } => {
-                let read = bench.spool.queue(*upstream).read(Position::START, nth + 1, ALL);
+                let read = bench.spool.queue(UpstreamId(*upstream)).read(Position::START, nth + 1, ALL);
                 let Some(entry) = read.into_iter().nth(*nth) else { return };
                 self.completed.insert((*upstream, text(&entry)));
-                bench.spool.queue(*upstream).complete(entry.position, Fate::Forwarded);
+                bench.spool.queue(UpstreamId(*upstream)).complete(entry.position, Fate::Forwarded);
             }
             Act::Release { upstream, nth } => {
                 let entries = bench.entries(*upstream).into_iter().filter(|entry| entry.message.qos == Q2);
                 let Some(entry) = entries.into_iter().nth(*nth) else { return };
-                bench.spool.queue(*upstream).release(entry.position.number, self.next);
+                bench.spool.queue(UpstreamId(*upstream)).release(entry.position.number, self.next);
             }
             Act::Crash { after_calls, power_cut } => {
                 self.power_cut = *power_cut;
@@ -135,7 +154,7 @@ impl Oracle {
     fn hear(&mut self, bench: &mut Bench) {
         self.acked.extend(bench.acks());
         for upstream in 0..2 {
-            let confirmed = bench.spool.queue(upstream).take_confirmed();
+            let confirmed = bench.spool.queue(UpstreamId(upstream)).take_confirmed();
             self.confirmed.extend(confirmed.done.numbers().map(|number| (upstream, number)));
             self.released.extend(confirmed.released.into_iter().map(|number| (upstream, number)));
         }
@@ -167,11 +186,11 @@ impl Oracle {
         for ticket in &survivors {
             let record = &self.records[ticket];
             match record.put {
-                true => expected.insert(record.key, ticket.to_string()),
+                true => expected.insert(record.key, self.value(*ticket)),
                 false => expected.remove(&record.key),
             };
         }
-        assert_eq!(state, expected, "of {survivors:?}");
+        assert!(state == expected, "of {survivors:?}");
         survivors
     }
 
@@ -192,7 +211,7 @@ impl Oracle {
             assert!(found == expected, "of {} there are {}", expected.len(), found.len());
         }
         assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
-        let recovered = bench.spool.queue(upstream).recovered().released;
+        let recovered = bench.spool.queue(UpstreamId(upstream)).recovered().released;
         for number in entries.iter().map(|entry| entry.position.number) {
             assert!(!self.confirmed.contains(&(upstream, number)), "{number} was done, durably");
             let must = self.released.contains(&(upstream, number));
@@ -236,6 +255,11 @@ proptest! {
     }
 
     #[test]
+    fn state_survives_a_crash_at_any_step_of_its_checkpoints(acts in state_acts(), last: Option<u64>) {
+        live(Oracle { state_pad: 30_000, ..Oracle::default() }, small(), &acts, last);
+    }
+
+    #[test]
     fn what_is_left_of_a_log_that_drops_its_oldest_is_in_order_and_once(acts in full_acts(), last: Option<u64>) {
         let config = config::Spool { when_full: config::WhenFull::DropOldest, ..small() };
         live(Oracle { pad: 30_000, may_drop: true, ..Oracle::default() }, config, &acts, last);
@@ -247,7 +271,7 @@ fn live(mut oracle: Oracle, config: config::Spool, acts: &[Act], last: Option<u6
     // What was received is remembered for a session, which comes first.
     for upstream in 0..2 {
         let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 10 };
-        assert_eq!(poll(bench.spool.queue(upstream).remember_session(&session, true)), Some(true));
+        assert_eq!(poll(bench.spool.queue(UpstreamId(upstream)).remember_session(&session, true)), Some(true));
     }
     for act in acts {
         oracle.act(&mut bench, act);
@@ -291,7 +315,7 @@ fn a_process_that_dies_while_it_recovers_recovers_the_next_time() {
 fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     let bench = Bench::new(1);
     (1..=9).for_each(|ticket| bench.commit(ticket, &[(0, Q2, &ticket.to_string())]));
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     assert_eq!(queue.recovered(), Recovered::default());
     let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 3 };
     assert_eq!(poll(queue.remember_session(&session, true)), Some(true));
@@ -300,24 +324,24 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     queue.complete(Position::of(1), Fate::Forwarded);
     drop(queue);
     let bench = bench.reopen();
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     let expected = Recovered { session: Some(session.clone()), sent_below: 5, released: vec![(3, 1), (2, 2)] };
     assert_eq!(queue.recovered(), expected);
     queue.complete(Position::of(2), Fate::Forwarded);
     assert_eq!(poll(queue.remember_session(&UpstreamSession { window: 5, ..session.clone() }, false)), Some(true));
     drop(queue);
     let bench = bench.reopen();
-    let recovered = bench.spool.queue(0).recovered();
+    let recovered = bench.spool.queue(UpstreamId(0)).recovered();
     assert_eq!((recovered.sent_below, recovered.released), (8, vec![(3, 1)]), "the same session, with another window");
-    assert_eq!(poll(bench.spool.queue(0).remember_session(&session, true)), Some(true));
-    assert_eq!(bench.reopen().spool.queue(0).recovered().released, [], "another session");
+    assert_eq!(poll(bench.spool.queue(UpstreamId(0)).remember_session(&session, true)), Some(true));
+    assert_eq!(bench.reopen().spool.queue(UpstreamId(0)).recovered().released, [], "another session");
 }
 
 #[test]
 fn message_expiry_goes_on_over_a_restart() {
     let bench = Bench::new(1);
     let arrived = Instant::now() - std::time::Duration::from_secs(100);
-    let output = Output { upstream: 0, binding: None, message: message(Q1, "a"), arrived };
+    let output = Output { upstream: UpstreamId(0), binding: None, message: message(Q1, "a"), arrived };
     bench.spool.commit(Record {
         outputs: vec![output],
         changes: vec![],

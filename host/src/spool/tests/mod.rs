@@ -17,6 +17,7 @@ mod full;
 mod order;
 mod policies;
 mod real;
+mod state;
 
 use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};
 
@@ -46,7 +47,7 @@ fn message(qos: QoS, text: &str) -> Message {
 }
 
 fn output((upstream, qos, text): &(usize, QoS, &str)) -> Output {
-    Output { upstream: *upstream, binding: None, message: message(*qos, text), arrived: Instant::now() }
+    Output { upstream: UpstreamId(*upstream), binding: None, message: message(*qos, text), arrived: Instant::now() }
 }
 
 fn key(number: u64) -> Key {
@@ -89,7 +90,7 @@ impl Bench {
     }
 
     fn entries(&self, upstream: usize) -> Vec<Entry> {
-        self.spool.queue(upstream).read(Position::START, ALL, ALL)
+        self.spool.queue(UpstreamId(upstream)).read(Position::START, ALL, ALL)
     }
 
     fn read(&self, upstream: usize) -> Vec<String> {
@@ -98,7 +99,7 @@ impl Bench {
     }
 
     fn complete_first(&self, upstream: usize) -> bool {
-        let queue = self.spool.queue(upstream);
+        let queue = self.spool.queue(UpstreamId(upstream));
         let Some(entry) = queue.read(Position::START, 1, ALL).pop() else { return false };
         queue.complete(entry.position, Fate::Forwarded);
         true

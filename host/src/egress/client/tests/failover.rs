@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::peer::{address, spec};
 use super::*;
-use crate::control::config::Upstream;
-use crate::egress::client::peer::{address, spec};
+use crate::config::Upstream;
 use crate::message::QoS;
 use crate::mqtt::Version;
 use crate::mqtt::Version::{V5, V311};

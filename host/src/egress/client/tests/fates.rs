@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::peer::spec;
 use super::*;
-use crate::egress::client::peer::spec;
 use crate::message::{Message, Properties, QoS};
 use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;

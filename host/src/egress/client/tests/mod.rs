@@ -3,6 +3,7 @@
 mod cuts;
 mod failover;
 mod fates;
+pub(in crate::egress) mod peer;
 mod recovery;
 mod resume;
 mod rivals;
@@ -10,7 +11,8 @@ mod shutdown;
 mod silence;
 mod terms;
 
-use super::peer::{Bench, Heard, Peer};
+use super::*;
+use peer::{Bench, Heard, Peer};
 
 /// Where the script cuts the line in an exchange of QoS 2.
 #[derive(Clone, Copy, Debug, PartialEq)]

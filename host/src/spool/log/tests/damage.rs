@@ -241,3 +241,38 @@ fn rubble_is_listed_up_to_a_limit_and_counted_beyond() {
     assert_eq!((recovery.quarantined.len() as u64 + recovery.unlisted, recovery.frames), (400, 401));
     assert!(recovery.unlisted_bytes == recovery.unlisted * 32 && recovery.unlisted > 0);
 }
+
+#[test]
+fn a_newest_segment_that_is_empty_or_has_lost_its_header_is_damage_and_no_crash_of_ours() {
+    for cut in [0, 1, 63] {
+        let (disk, before) = written();
+        disk.edit(&segment(3), |bytes| bytes.truncate(cut));
+        let (_, recovery, seen) = open(&disk);
+        assert_eq!(seen.len(), before.len() - 21, "cut at {cut}");
+        let found: Vec<_> = recovery.quarantined.iter().map(|one| (one.segment, one.offset, one.was_durable)).collect();
+        assert_eq!(found, [(3, 0, true)], "cut at {cut}");
+    }
+    let (disk, before) = written();
+    disk.edit(&segment(3), |bytes| bytes[..64].fill(0));
+    let (_, recovery, seen) = open(&disk);
+    assert_eq!((seen.len(), recovery.quarantined.len()), (before.len(), 1), "its frames are read all the same");
+}
+
+#[test]
+fn any_segment_cut_at_any_length_is_told() {
+    for number in 1..=3 {
+        let mut length = 0;
+        written().0.edit(&segment(number), |bytes| length = bytes.len());
+        for cut in (0..length).step_by(97) {
+            let (disk, before) = written();
+            disk.edit(&segment(number), |bytes| bytes.truncate(cut));
+            let (_, recovery, seen) = open(&disk);
+            let lost = seen.len() < before.len();
+            assert!(
+                !lost || recovery.quarantined.iter().any(|one| one.was_durable || one.segment == 3),
+                "{number} {cut}"
+            );
+            assert!(!lost || !recovery.quarantined.is_empty(), "segment {number} cut at {cut}");
+        }
+    }
+}

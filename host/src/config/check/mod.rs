@@ -1,0 +1,68 @@
+//! From what was typed to what is meant: one file per table.
+//!
+//! A check never stops at the first problem. It returns `None`, or a default in place of a wrong value; either way a
+//! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
+
+mod addresses;
+mod binding;
+mod broker;
+mod dead_letters;
+mod destination;
+mod engine;
+mod faults;
+mod gateway;
+mod glob;
+mod grants;
+mod json;
+mod limits;
+mod loops;
+mod name;
+mod plugin;
+mod spool;
+mod trust;
+mod unused;
+mod upstream;
+mod url;
+
+use super::checked::Config;
+use super::problem::Problems;
+use super::raw::Table;
+
+pub fn config(root: &Table<'_>) -> Option<Config> {
+    let gateway = gateway::check(&root.table("gateway"));
+    let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
+    let broker = broker::check(&root.table("broker"));
+    let (upstream_names, upstreams) = upstream::check_all(root, id);
+    let spool_table = root.table("spool");
+    let spool = spool::check(&spool_table);
+    spool::check_state(&spool_table, &spool, &broker.limits);
+    spool_table.finish();
+    let engine = engine::check(&root.table("engine"));
+    let trust = trust::check(&root.table("trust"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"));
+    let (plugin_names, plugins) = plugin::check_all(root);
+
+    let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
+    let bindings = binding::check_all(root, &names);
+    loops::check(root, id, &bindings);
+    root.finish();
+    // What looks unused beside an error may be used by the very line that was not understood.
+    if !root.has_problems() {
+        unused::check(root, &names, &bindings);
+    }
+
+    let bindings = bindings.into_iter().map(|read| read.binding).collect();
+    let warnings = Problems::default();
+    Some(Config {
+        gateway: gateway?,
+        broker,
+        upstreams,
+        spool,
+        dead_letters,
+        engine,
+        trust,
+        plugins,
+        bindings,
+        warnings,
+    })
+}
