@@ -13,14 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::base::clock::unix_ms;
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, ticks};
-use crate::bus::{Budget, Bus, MailboxLimits};
+use crate::bus::{Bus, MailboxLimits, Queues};
 use crate::config::{BrokerLimits, Config};
 use crate::ingress::connection::Context;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
-use crate::spool::Restored;
+use crate::spool::{Key, Restored};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ const COMPLAINTS_PER_SECOND: u32 = 5;
 
 pub struct Ingress {
     addresses: Vec<(String, SocketAddr)>,
+    sessions: Arc<Registry>,
     tasks: JoinSet<()>,
     stop: CancellationToken,
 }
@@ -56,7 +57,7 @@ impl Ingress {
             limits,
             bus,
             dispatcher,
-            registry,
+            registry: registry.clone(),
             counters: counters.clone(),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
@@ -67,11 +68,15 @@ impl Ingress {
             tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));
         }
         tasks.spawn(sweep(context, stop.clone()));
-        Self { addresses, tasks, stop }
+        Self { addresses, sessions: registry, tasks, stop }
     }
 
     pub fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    pub fn sessions(&self) -> &Arc<Registry> {
+        &self.sessions
     }
 
     /// Why a part of it ended by itself.
@@ -97,14 +102,17 @@ pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+    let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
-        max_retained: limits.max_retained_messages,
+        // More than that may be there, from a run with a higher limit: whoever subscribes gets all of it.
+        max_retained: limits.max_retained_messages.max(retained),
     };
-    let budget = Budget::new(limits.max_queued_bytes_total);
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let wills = Wills::new(dispatcher.clone());
+    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
     registry.restore(&last.state).log();
     dispatcher.restore(&last.state);
     registry

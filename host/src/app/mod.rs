@@ -80,7 +80,7 @@ impl Gateway {
         let dispatcher = Dispatcher::new(gateway_id, table, bus.clone(), storage.spool.clone(), counters.clone());
         let upstreams = Upstreams::start(&config, installation.without_foreign_sessions(setup.upstreams), &storage, &dispatcher, &counters);
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
-        let operate = Operate::start(&config, &setup.plugins, &storage, &upstreams, &counters)?;
+        let operate = Operate::start(&config, &setup.plugins, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate })
     }
 

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ingress::Ingress;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::config::Config;
@@ -28,6 +29,7 @@ impl Operate {
     pub fn start(
         config: &Config,
         plugins: &[LoadedPlugin],
+        ingress: &Ingress,
         storage: &Storage,
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
@@ -35,6 +37,7 @@ impl Operate {
         let plugins: Vec<_> = plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
         let state = admin::State {
             archive: storage.archive.clone(),
+            sessions: ingress.sessions().clone(),
             spool: storage.spool.clone(),
             counters: counters.clone(),
             upstreams: upstreams.statuses().to_vec(),

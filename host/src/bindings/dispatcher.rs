@@ -72,7 +72,7 @@ impl Pending {
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
-        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
@@ -80,6 +80,10 @@ impl Dispatcher {
     /// Where everything that must survive is written.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.

@@ -4,17 +4,22 @@
 //! safe. Numbering and committing are one step under one lock: the order of numbers is the order in the log and the order in
 //! the mailbox, before a restart and after it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::Parcel;
+use super::{Bus, Parcel};
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
     spool: Spool,
+    bus: Arc<Bus>,
     order: Mutex<()>,
     #[cfg(test)]
     written: Mutex<Written>,
+    /// The disk stands still: what is committed waits.
+    #[cfg(test)]
+    stalled: Mutex<Option<Vec<Record>>>,
 }
 
 /// What a restart would find, and the records that made it.
@@ -28,13 +33,20 @@ struct Written {
 // === impl Journal ===
 
 impl Journal {
-    pub fn new(spool: Spool) -> Self {
+    pub fn new(spool: Spool, bus: Arc<Bus>) -> Self {
         Self {
             spool,
+            bus,
             order: Mutex::default(),
             #[cfg(test)]
             written: Mutex::default(),
+            #[cfg(test)]
+            stalled: Mutex::default(),
         }
+    }
+
+    pub(super) fn bus(&self) -> &Bus {
+        &self.bus
     }
 
     /// The line of dead letters, when the spool has one.
@@ -45,7 +57,7 @@ impl Journal {
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
-        record.changes.extend(parcels.iter_mut().filter_map(Parcel::seal));
+        record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
@@ -55,7 +67,21 @@ impl Journal {
                 receipt.resolve();
             });
         }
+        #[cfg(test)]
+        if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
+            return waiting.push(record);
+        }
         self.spool.commit(record);
+    }
+
+    /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
+    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+        loop {
+            if let Some(change) = parcel.seal() {
+                return Some(change);
+            }
+            *parcel = self.bus.pass_on(&parcel.orphan()?, Instant::now())?;
+        }
     }
 
     /// Small state alone. No changes are safe at once, without a record.
@@ -76,6 +102,11 @@ impl Journal {
 
 #[cfg(test)]
 impl Journal {
+    /// From now on nothing becomes safe.
+    pub fn stall(&self) {
+        *self.stalled.lock().unwrap() = Some(Vec::new());
+    }
+
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
         written.records.push(changes.to_vec());

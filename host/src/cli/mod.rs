@@ -12,6 +12,7 @@ mod explain;
 mod logging;
 pub mod plugin_build;
 mod run;
+mod sessions;
 mod signals;
 mod spool;
 mod status;
@@ -56,6 +57,8 @@ enum Command {
     /// Look at what is kept on disk, and change it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// The sessions of devices on a running gateway: who is connected or away, and what waits; `drop` ends one
+    Sessions(sessions::Args),
     /// A running gateway at a glance
     Status(status::Args),
     /// Work on plugins
@@ -114,7 +117,7 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
+            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -131,6 +134,7 @@ impl Command {
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
             Self::Spool(command) => command.run(out),
+            Self::Sessions(args) => sessions::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),

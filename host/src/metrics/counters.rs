@@ -116,6 +116,14 @@ counters! {
     retained_refused,
     /// Local deliveries that did not fit a subscriber's queue.
     subscriber_dropped,
+    /// Local deliveries on which their subscriber closes the connection: not sent to it again.
+    subscriber_given_up,
+    /// Local deliveries of a shared subscription that went to another member, because the session of the first one ended.
+    shared_handed_over,
+    /// The same, with no other member to take them; or sent at QoS 2, so that nobody else may have them.
+    shared_dropped,
+    /// Sessions that were away and owed nothing, ended for a device that needed one.
+    sessions_evicted,
     /// Refused or ended by a cap or a protocol error.
     connections_refused,
 }

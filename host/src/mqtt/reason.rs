@@ -51,6 +51,7 @@ reasons! {
     TOPIC_ALIAS_INVALID = 0x94, "Topic Alias invalid";
     PACKET_TOO_LARGE = 0x95, "Packet too large";
     QUOTA_EXCEEDED = 0x97, "Quota exceeded";
+    ADMINISTRATIVE_ACTION = 0x98, "Administrative action";
     PAYLOAD_FORMAT_INVALID = 0x99, "Payload format invalid";
     SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E, "Shared Subscriptions not supported";
 }

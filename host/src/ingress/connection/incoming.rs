@@ -68,7 +68,9 @@ impl<R, W> Connection<R, W> {
                 let changed = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
                 self.answer(changed, |reasons| Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
-            Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
+            Action::Leave { with_will, is_failure, session_expiry } => {
+                return Err(self.leave(with_will, is_failure, session_expiry));
+            }
         }
         Ok(())
     }
@@ -112,7 +114,7 @@ impl<R, W> Connection<R, W> {
         self.origin.clone()
     }
 
-    fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+    fn leave(&mut self, with_will: bool, is_failure: bool, session_expiry: Option<u32>) -> End {
         if let Some(seconds) = session_expiry {
             if self.ending.session_expiry.is_zero() && seconds > 0 {
                 // Section 3.14.2.2.2. It is no good-bye then, and takes no will back.
@@ -123,7 +125,7 @@ impl<R, W> Connection<R, W> {
         if !with_will {
             self.ending.will = None;
         }
-        End::Gone
+        if is_failure { End::Gone } else { End::Left }
     }
 }
 

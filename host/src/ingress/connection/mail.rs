@@ -29,6 +29,11 @@ impl<R, W> Connection<R, W> {
                 self.session.finish(delivery.number);
                 continue;
             }
+            if self.session.is_given_up(&delivery) {
+                self.context.counters.subscriber_given_up.increment();
+                self.session.finish(delivery.number);
+                continue;
+            }
             let packet = self.session.deliver(delivery);
             self.deliver(&packet);
         }

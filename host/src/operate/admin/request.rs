@@ -18,6 +18,11 @@ pub enum Request {
     PurgeDeadLetters {
         filter: Filter,
     },
+    Sessions,
+    /// The session of this client ends.
+    DropSession {
+        client: String,
+    },
 }
 
 #[derive(Debug, Serialize, Deserialize)]

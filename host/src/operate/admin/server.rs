@@ -20,6 +20,7 @@ use super::socket::with_path;
 use crate::base::log_writer;
 use crate::dead_letter::ArchiveHandle;
 use crate::egress::UpstreamStatus;
+use crate::ingress::registry::Registry;
 use crate::metrics::Counters;
 use crate::plugin::{Metric, PluginStats};
 use crate::spool::{Held, Spool};
@@ -39,6 +40,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone)]
 pub struct State {
     pub archive: ArchiveHandle,
+    pub sessions: Arc<Registry>,
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
@@ -153,6 +155,11 @@ impl State {
     async fn carry_out(&self, request: Request) -> Response {
         let letters = match request {
             Request::Status => return self.status().await,
+            Request::Sessions => return respond(&self.sessions.list()),
+            Request::DropSession { client } => {
+                let dropped = self.sessions.drop_session(&client).await;
+                return dropped.map_or_else(|error| Response::Error(error.to_string()), |()| Response::Ok(json!({})));
+            }
             Request::Requeue { filter } => self.archive.requeue(filter).await,
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
         };
@@ -178,6 +185,10 @@ impl State {
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         };
-        serde_json::to_value(status).map_or_else(|error| Response::Error(error.to_string()), Response::Ok)
+        respond(&status)
     }
+}
+
+fn respond(answer: &impl serde::Serialize) -> Response {
+    serde_json::to_value(answer).map_or_else(|error| Response::Error(error.to_string()), Response::Ok)
 }

@@ -30,7 +30,9 @@ impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         if self.records.is_empty() {
-            self.tell_held(vec![false; self.names.len()], shared);
+            if self.is_held.contains(&true) {
+                self.tell_held(vec![false; self.names.len()], shared);
+            }
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());

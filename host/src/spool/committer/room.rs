@@ -96,7 +96,9 @@ impl<D: Disk> Committer<D> {
 
     pub(super) fn roll(&mut self) -> Result<(), AppendError> {
         let tracks = self.image.encode_tracks();
-        self.log.roll(Frame { kind: TRACKS, body: &tracks }).map(drop)
+        self.log.roll(Frame { kind: TRACKS, body: &tracks })?;
+        self.log.keep_reserve();
+        Ok(())
     }
 
     /// With room for `least` bytes.

@@ -14,6 +14,7 @@
 //!           identity                      a Header with segment = 0: the spool's id, once more than in each segment
 //!           segment-<20 digits>.log       Header, Frame*, zeros up to the capacity
 //!           checkpoint-<20 digits>.state  what the frames below one place mean, by the caller (`checkpoint`)
+//!           reserve                       space that a full file system gives back for bookkeeping
 //!           quarantine/segment-N-O.bin    the damaged bytes of segment N from offset O on
 //!           *.new                         not finished; deleted at open
 //!
@@ -81,6 +82,7 @@ mod options;
 mod quarantine;
 mod reader;
 mod recovery;
+mod reserve;
 mod roll;
 mod scan;
 mod segment;

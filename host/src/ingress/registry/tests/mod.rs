@@ -2,7 +2,7 @@ mod restart;
 
 use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
-use crate::bus::{Budget, RetainedLimits};
+use crate::bus::{Queues, RetainedLimits};
 use crate::config;
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
@@ -31,7 +31,7 @@ fn house_on(spool: Spool) -> House {
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
     let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
-    let listener = Mailbox::new("listener".into(), mailbox, Budget::new(99_999));
+    let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Arc::default()));
     listener.attach();
     let subscription = crate::bus::Subscription {
         mailbox: listener.clone(),
@@ -40,7 +40,13 @@ fn house_on(spool: Spool) -> House {
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
     House {
-        registry: Arc::new(Registry::new(bus, Wills::new(dispatcher.clone()), mailbox, Budget::new(99_999), 2)),
+        registry: Arc::new(Registry::new(
+            bus,
+            Wills::new(dispatcher.clone()),
+            mailbox,
+            Queues::new(99_999, Arc::default()),
+            2,
+        )),
         dispatcher,
         listener,
         limits,
@@ -78,7 +84,8 @@ impl House {
     }
 
     pub async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
-        self.registry.open(&self.terms(client, clean_start, expiry)).await
+        let deadline = tokio::time::Instant::now() + self.limits.handshake_timeout;
+        self.registry.open(&self.terms(client, clean_start, expiry), deadline).await
     }
 
     pub fn heard(&self) -> usize {
@@ -138,6 +145,17 @@ async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
     let house = house();
     let _stuck = house.open("dev", false, 100).await.unwrap();
     assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_behind() {
+    let house = house();
+    house.dispatcher.journal().stall();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+    assert_eq!(begun.elapsed(), house.limits.handshake_timeout);
+    assert_eq!(house.dispatcher.journal().state(), []);
+    assert!(!house.open("dev", true, 0).await.unwrap().present, "a session that is not written needs no disk");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! A gateway that is killed and started again with what its journal held.
 
+mod groups;
+
 use super::*;
 use crate::bindings::Inbound;
 use crate::config;
