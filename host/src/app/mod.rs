@@ -78,7 +78,13 @@ impl Gateway {
         let table = Table::new(bindings);
         let gateway_id = config.gateway.id.clone();
         let dispatcher = Dispatcher::new(gateway_id, table, bus.clone(), storage.spool.clone(), counters.clone());
-        let upstreams = Upstreams::start(&config, installation.without_foreign_sessions(setup.upstreams), &storage, &dispatcher, &counters);
+        let upstreams = Upstreams::start(
+            &config,
+            installation.without_foreign_sessions(setup.upstreams),
+            &storage,
+            &dispatcher,
+            &counters,
+        );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
         let operate = Operate::start(&config, &setup.plugins, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate })

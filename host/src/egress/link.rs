@@ -85,7 +85,9 @@ impl Link {
         let ack = read_connack(protocol, &mut stream, &mut input).await.map_err(|error| match error {
             LinkError::Closed => LinkError::NotGreeted { protocol },
             // Closed before it had read all of our CONNECT.
-            LinkError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => LinkError::NotGreeted { protocol },
+            LinkError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                LinkError::NotGreeted { protocol }
+            }
             other => other,
         })?;
         if ack.reason != Reason::SUCCESS {
@@ -153,7 +155,9 @@ impl Terms {
 fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
     let all = ack.receive_maximum.unwrap_or(u16::MAX);
     if all == 0 {
-        return Err(LinkError::Terms("a Receive Maximum of 0, which is a protocol error (MQTT 5, section 3.2.2.3.3)".into()));
+        return Err(LinkError::Terms(
+            "a Receive Maximum of 0, which is a protocol error (MQTT 5, section 3.2.2.3.3)".into(),
+        ));
     }
     let exactly_once = if protocol == Version::V311 { EXACTLY_ONCE_V311 } else { all };
     Ok(Window { all, exactly_once })
@@ -162,7 +166,9 @@ fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
 fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
     match ack.maximum_packet_size {
         None => Ok(client::MAX_OUTGOING),
-        Some(0) => Err(LinkError::Terms("a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into())),
+        Some(0) => Err(LinkError::Terms(
+            "a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into(),
+        )),
         Some(size) if size < SMALLEST_PACKET => {
             Err(LinkError::Terms(format!("a Maximum Packet Size of {size} bytes, in which hardly a message has room")))
         }

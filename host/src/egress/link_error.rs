@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
-use crate::mqtt::{DecodeError, Reason, Version};
 use crate::mqtt::client::EncodeError;
+use crate::mqtt::{DecodeError, Reason, Version};
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +34,9 @@ pub enum LinkError {
     Protocol(#[from] DecodeError),
     #[error("the upstream's CONNACK sets terms that nobody can keep: {0}; check its limits, or give another address")]
     Terms(String),
-    #[error("the upstream was asked to forget a session that is not ours, and still has it; is another client using our `client_id`?")]
+    #[error(
+        "the upstream was asked to forget a session that is not ours, and still has it; is another client using our `client_id`?"
+    )]
     NotCleared,
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),
@@ -141,7 +143,10 @@ mod tests {
         let io = |kind: io::ErrorKind| LinkError::Io(kind.into()).kind();
         assert_ne!(io(io::ErrorKind::ConnectionReset), io(io::ErrorKind::BrokenPipe));
         let expired = |now| {
-            let (time, not_after) = (UnixTime::since_unix_epoch(Duration::from_secs(now)), UnixTime::since_unix_epoch(Duration::from_secs(1)));
+            let (time, not_after) = (
+                UnixTime::since_unix_epoch(Duration::from_secs(now)),
+                UnixTime::since_unix_epoch(Duration::from_secs(1)),
+            );
             certificate(CertificateError::ExpiredContext { time, not_after })
         };
         assert_ne!(expired(2).to_string(), expired(3).to_string(), "the text holds the time of day");

@@ -79,7 +79,9 @@ impl Installation {
 fn open(path: &Path, spool: &Path) -> io::Result<Installation> {
     let found = match file::read(path) {
         Err(error) if error.kind() == ErrorKind::InvalidData => {
-            tracing::error!("the identity of this installation was damaged ({error}) and is made anew: sessions at upstreams begin again");
+            tracing::error!(
+                "the identity of this installation was damaged ({error}) and is made anew: sessions at upstreams begin again"
+            );
             std::fs::rename(path, path.with_file_name(DAMAGED))?;
             None
         }

@@ -88,8 +88,7 @@ fn a_log_on_a_full_disk_is_counted_and_stops_nobody() {
     let (port, full) = (ports::free(), OpenOptions::new().write(true).open("/dev/full").expect("Linux has it"));
     let listener = format!("[broker.listeners.local]\nbind = \"127.0.0.1:{port}\"\n");
     let home = Home::exactly(&format!("[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n{listener}"));
-    let process =
-        Process::start_talking_to("tidegate run", &mut Launch::default().command(&home), Stdio::from(full));
+    let process = Process::start_talking_to("tidegate run", &mut Launch::default().command(&home), Stdio::from(full));
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     tidegate_tests::eventually::soon("it listens", || Raw::try_open(address, V5).is_some());
     Raw::clean(address, V5, "device");

@@ -56,7 +56,8 @@ fn client_id(table: &Table<'_>) -> Option<String> {
     if client_id.is_empty()
         && let Some((_, span)) = table.value("client_id")
     {
-        let sentence = "`client_id` is empty: the server would give us another one, and another session, with each connection";
+        let sentence =
+            "`client_id` is empty: the server would give us another one, and another session, with each connection";
         table.add(Problem::error(span, sentence).advice("name this client, or leave `client_id` out"));
     }
     Some(client_id)
