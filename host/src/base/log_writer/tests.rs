@@ -17,7 +17,7 @@ enum Fate {
 /// Each write waits for its fate.
 struct Script {
     fates: Receiver<Fate>,
-    text: Arc<Mutex<String>>,
+    text: Text,
     tears: bool,
 }
 
@@ -43,11 +43,17 @@ impl Write for Script {
     }
 }
 
+/// What was written.
+type Text = Arc<Mutex<String>>;
+
+/// What the thread has told.
+type Told = Receiver<(u64, u64)>;
+
 /// A log, the fates of its writes, its text, and what was told.
-fn log() -> (LogWriter, SyncSender<Fate>, Arc<Mutex<String>>, Receiver<(u64, u64)>) {
+fn log() -> (LogWriter, SyncSender<Fate>, Text, Told) {
     let (send, fates) = sync_channel(100_000);
     let (tell, told) = sync_channel(100);
-    let text = Arc::<Mutex<String>>::default();
+    let text = Text::default();
     let script = Script { fates, text: text.clone(), tears: false };
     let log = LogWriter::start(script, move |lines, in_all| tell.send((lines, in_all)).unwrap()).unwrap();
     (log, send, text, told)
