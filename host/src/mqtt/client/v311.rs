@@ -31,6 +31,7 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13) {
         return Err(UNEXPECTED);
     }
+    frame.check_flags()?;
     if let (2, [_, code, ..]) = (kind, frame.body())
         && *code >= 0x80
     {

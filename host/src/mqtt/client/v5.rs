@@ -32,6 +32,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13 | 14) {
         return Err(UNEXPECTED);
     }
+    frame.check_flags()?;
     if let Some(short) = short_form(kind, frame.body()) {
         return Ok(short);
     }
