@@ -29,6 +29,10 @@ int fdatasync(int fd) {
     if (access(getenv("STALLED"), F_OK) == 0) sleep(60);
     return syscall(SYS_fdatasync, fd);
 }
+int fsync(int fd) {
+    if (access(getenv("STALLED"), F_OK) == 0) sleep(60);
+    return syscall(SYS_fsync, fd);
+}
 "#;
 
 /// With the exit code of a good stop.
@@ -85,7 +89,7 @@ fn a_start_that_hangs_is_left_when_it_is_told_to_stop() {
     let Some((launch, stalled)) = shimmed(&home) else { return };
     fs::write(&stalled, "").expect("a file in a temporary folder");
     let process = launch.start(&home);
-    soon("the spool is being made", || home.path().join("data/spool").exists());
+    soon("the first file is being written", || home.path().join("data/installation.new").exists());
     let log = process.err().clone();
     assert_stops_in_time(process);
     assert_eq!(log.count(|line| line.contains("listening")), 0, "it hung before it listened");
