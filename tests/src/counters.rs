@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 
 /// Where a message may be, or how it may have ended: each is at one of these (promise P5).
-const FATES: [&str; 16] = [
+const FATES: [&str; 18] = [
     "waiting",
     "in_flight",
     "forwarded",
@@ -16,6 +16,8 @@ const FATES: [&str; 16] = [
     "acl_denied",
     "expired",
     "upstream_refused",
+    "undelivered",
+    "skipped",
     "dropped_full",
     "oversize",
     "unroutable",

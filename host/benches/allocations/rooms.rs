@@ -1,5 +1,6 @@
 //! The rooms that have threads: from a message to a record that is safe, and from there to the upstream.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -8,7 +9,7 @@ use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
 use tidegate::config::UpstreamId;
-use tidegate::egress::{self, Prepared};
+use tidegate::egress::{self, DeadLetters, Prepared, Undelivered};
 use tidegate::message::{Message, Origin, QoS};
 use tidegate::metrics::Counters;
 use tidegate::setup;
@@ -25,6 +26,15 @@ use crate::shared::tally::Row;
 use crate::upstream;
 
 const MESSAGES: usize = 250 * BATCH;
+
+/// The upstream takes everything.
+struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        Box::pin(std::future::ready(Err(format!("{} were not to come", letters.len()))))
+    }
+}
 
 struct Rooms {
     dispatcher: Arc<Dispatcher>,
@@ -109,10 +119,11 @@ impl Rooms {
     fn forward(&self, runtime: &Runtime) {
         let stop = CancellationToken::new();
         let queue = self.spool.queue(UpstreamId(0));
-        let started = runtime
-            .block_on(async { egress::start(self.upstream.clone(), queue, self.counters.clone(), stop.clone()) });
+        let (letters, counters) = (Arc::new(NoLetters), self.counters.clone());
+        let started =
+            runtime.block_on(async { egress::start(self.upstream.clone(), queue, letters, counters, stop.clone()) });
         soon("all that waits is forwarded", || self.spool.waiting() == 0);
         stop.cancel();
-        runtime.block_on(started.0).expect("a sender that ends in good order");
+        runtime.block_on(started.task).expect("a sender that ends in good order");
     }
 }

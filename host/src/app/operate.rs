@@ -41,6 +41,7 @@ impl Operate {
             spool: storage.spool.clone(),
             counters: counters.clone(),
             upstreams: upstreams.statuses().to_vec(),
+            operators: upstreams.operators().to_vec(),
             plugins: plugins.clone(),
         };
         let stop = CancellationToken::new();

@@ -11,13 +11,15 @@ use tokio_util::sync::CancellationToken;
 use super::storage::Storage;
 use crate::bindings::{Archivist, Dispatcher};
 use crate::config::{Config, UpstreamId};
-use crate::egress::{self, Prepared, UpstreamStatus};
+use crate::egress::{self, Operator, Prepared, UpstreamStatus};
 use crate::metrics::Counters;
 use crate::spool::Spool;
 
 pub struct Upstreams {
     senders: Vec<JoinHandle<()>>,
     statuses: Vec<(String, watch::Receiver<UpstreamStatus>)>,
+    /// In the same order.
+    operators: Vec<Operator>,
     archivist: JoinHandle<Result<(), String>>,
     stop: CancellationToken,
 }
@@ -33,22 +35,28 @@ impl Upstreams {
         counters: &Arc<Counters>,
     ) -> Self {
         let stop = CancellationToken::new();
-        let (mut senders, mut statuses) = (Vec::new(), Vec::new());
+        let (mut senders, mut statuses, mut operators) = (Vec::new(), Vec::new(), Vec::new());
         for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
             let queue = storage.spool.queue(UpstreamId(index));
-            let (sender, status) = egress::start(prepared, queue, counters.clone(), stop.clone());
-            senders.push(sender);
-            statuses.push((spec.name.clone(), status));
+            let letters = Arc::new(storage.archive.clone());
+            let running = egress::start(prepared, queue, letters, counters.clone(), stop.clone());
+            senders.push(running.task);
+            operators.push(running.operator);
+            statuses.push((spec.name.clone(), running.status));
         }
-        // The spool was opened with this line, so that there is one; a queue without a line has nothing to read.
-        let queue = storage.spool.queue(storage.spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
-        let archivist = Archivist::new(storage.archive.clone(), queue, dispatcher.clone(), counters.clone());
+        let names = statuses.iter().map(|(name, _)| name.clone()).collect();
+        let (archive, spool) = (storage.archive.clone(), storage.spool.clone());
+        let archivist = Archivist::new(archive, spool, names, dispatcher.clone(), counters.clone());
         let archivist = tokio::spawn(archivist.run(stop.clone()));
-        Self { senders, statuses, archivist, stop }
+        Self { senders, statuses, operators, archivist, stop }
     }
 
     pub fn statuses(&self) -> &[(String, watch::Receiver<UpstreamStatus>)] {
         &self.statuses
+    }
+
+    pub fn operators(&self) -> &[Operator] {
+        &self.operators
     }
 
     /// Why a part of it ended by itself.

@@ -56,6 +56,8 @@ kill_points! {
     Released = "egress.pubrel",
     /// PUBCOMP of the upstream has come, "done" is not durable.
     Completed = "egress.pubcomp",
+    /// A message that the upstream refused is a durable dead letter, and still in the spool.
+    LetterFiled = "egress.letter_filed",
     /// A new segment has its name, which is not durable.
     SegmentNamed = "spool.segment_named",
     /// "Done" is durable for a whole segment, which is still there.

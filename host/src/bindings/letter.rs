@@ -11,6 +11,7 @@ pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failur
         client: inbound.origin.client.to_string(),
         binding: binding.spec.name.to_string(),
         plugin: failure.plugin.clone(),
+        upstream: String::new(),
         sha256: binding.digest_of(&failure.plugin).to_owned(),
         reason: failure.kind.to_string(),
         detail: failure.detail.clone(),

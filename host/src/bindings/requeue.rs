@@ -1,4 +1,5 @@
-//! The task that keeps the archive: takes dead letters out of the spool into their archive, and sends those that are marked through their binding.
+//! The task that keeps the archive: takes dead letters out of the spool into their archive, and sends those that are marked again:
+//! through their binding, or to their upstream.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,11 +9,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Dispatcher, Inbound};
 use crate::base::clock;
+use crate::config::UpstreamId;
 use crate::dead_letter::{Archive, ArchiveHandle, Letter};
 use crate::message::Origin;
 use crate::metrics::Counters;
 use crate::spool::log::AppendError;
-use crate::spool::{Fate, Intervals, Position, Queue, Receipt, Resolved};
+use crate::spool::{Fate, Intervals, Output, Position, Queue, Receipt, Record, Resolved, Spool};
 
 /// Letters taken out of the spool, or sent again, at once: one sync is shared by so many.
 const BATCH: usize = 256;
@@ -25,6 +27,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 pub struct Archivist {
     handle: ArchiveHandle,
     queue: Arc<Queue>,
+    spool: Spool,
+    /// Their names, in the order of the configuration.
+    upstreams: Vec<String>,
     dispatcher: Arc<Dispatcher>,
     counters: Arc<Counters>,
     /// Sent again, and not known to be safe.
@@ -37,8 +42,17 @@ pub struct Archivist {
 // === impl Archivist ===
 
 impl Archivist {
-    pub fn new(handle: ArchiveHandle, queue: Arc<Queue>, dispatcher: Arc<Dispatcher>, counters: Arc<Counters>) -> Self {
-        Self { handle, queue, dispatcher, counters, sent: BTreeSet::new(), next: 0, safe: Resolved::default() }
+    pub fn new(
+        handle: ArchiveHandle,
+        spool: Spool,
+        upstreams: Vec<String>,
+        dispatcher: Arc<Dispatcher>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        // It was opened with this line, so that there is one; a queue without a line has nothing to read.
+        let queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
+        let (sent, safe) = (BTreeSet::new(), Resolved::default());
+        Self { handle, queue, spool, upstreams, dispatcher, counters, sent, next: 0, safe }
     }
 
     /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
@@ -93,6 +107,9 @@ impl Archivist {
     }
 
     async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
+        if !letter.facts.upstream.is_empty() {
+            return self.send_to_upstream(id, letter).await;
+        }
         let Letter { message, facts } = letter;
         let origin =
             Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };
@@ -101,13 +118,31 @@ impl Archivist {
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
         let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
             tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");
-            self.sent.remove(&id);
-            let ids = one(id);
-            return self.write(move |archive| archive.unmark(&ids)).await.map(drop);
+            return self.leave(id).await;
         };
         self.counters.requeued.increment();
         let started = self.dispatcher.clone().start_when_free(pending).await;
         started.map_err(|_| "the bindings are gone".to_owned())
+    }
+
+    /// An output of a chain, which is not for the chain again.
+    async fn send_to_upstream(&mut self, id: u64, Letter { message, facts }: Letter) -> Result<(), String> {
+        let Some(upstream) = self.upstreams.iter().position(|name| *name == facts.upstream) else {
+            tracing::error!(id, upstream = facts.upstream, "this dead letter has no upstream any more; it stays");
+            return self.leave(id).await;
+        };
+        self.counters.requeued.increment();
+        let binding = Some(facts.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: Instant::now() };
+        let receipt = Receipt::new(id, self.safe.clone());
+        self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
+        Ok(())
+    }
+
+    async fn leave(&mut self, id: u64) -> Result<(), String> {
+        self.sent.remove(&id);
+        let ids = one(id);
+        self.write(move |archive| archive.unmark(&ids)).await.map(drop)
     }
 
     /// Everything that these have caused now is durable: they leave the archive.

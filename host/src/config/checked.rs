@@ -71,6 +71,8 @@ pub struct BrokerLimits {
     pub max_session_expiry: Duration,
     pub max_retained_messages: usize,
     pub max_retained_bytes: usize,
+    /// Ends connections on text that MQTT discourages.
+    pub strict_utf8: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -92,6 +94,20 @@ pub struct Upstream {
     pub session_expiry: Duration,
     /// How often the first address is looked for while another one is in use.
     pub failback: Duration,
+    /// How long the oldest unacknowledged message waits for its ack on a connection that works.
+    pub ack_timeout: Duration,
+    pub refused: Refused,
+}
+
+/// What becomes of a message that an upstream answers with a failure reason code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    /// Kept as a dead letter; after some attempts, when the reason may pass.
+    #[default]
+    DeadLetter,
+    Drop,
+    /// Sent again until it is taken, or older than `max_age` of the spool.
+    Retry,
 }
 
 /// Where a broker is. Drawn as a url.

@@ -33,6 +33,9 @@ pub const SESSION_EXPIRY: Duration = Duration::from_secs(7 * DAY.as_secs());
 /// A broker that restarts for good has been up for a minute; one short connection in that time costs it nothing.
 pub const FAILBACK: Duration = Duration::from_secs(60);
 
+/// A broker acknowledges within a round trip; one that has not after half a minute will not on this connection.
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// A leading `$` keeps dead letters out of the bindings on `#`: a wildcard never matches it [MQTT-4.7.2-1], so a message
 /// that fails cannot come back and fail again.
 pub const DEAD_LETTER_TOPIC: &str = "$tidegate/dead-letter/{binding}/{topic}";
@@ -72,6 +75,8 @@ impl Default for BrokerLimits {
             max_session_expiry: Duration::from_secs(7 * DAY.as_secs()),
             max_retained_messages: 10_000,
             max_retained_bytes: 64 * MIB,
+            // What a device may say by the specification is forwarded; an upstream that does not take it is another matter.
+            strict_utf8: false,
         }
     }
 }

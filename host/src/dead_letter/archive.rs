@@ -73,6 +73,19 @@ impl Archive {
         self.log.sync_now()
     }
 
+    /// Letters that did not come through the spool, where they would have had a number.
+    pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<(), AppendError> {
+        let number = self.fold.through;
+        for letter in letters {
+            let (id, letter) = (self.fold.next_id, letter.encode());
+            let body = Written { id, number, archived_ms: now_ms, letter: &letter }.encode().to_vec();
+            self.write_or_refuse((LETTER, body))?;
+        }
+        self.log.sync_now()?;
+        self.counters.dead_letters_archived.add(letters.len() as u64);
+        Ok(())
+    }
+
     /// Has these letters go again. How many they are.
     pub fn mark(&mut self, filter: &Filter) -> Result<u64, ArchiveError> {
         let found = self.select(filter)?;

@@ -6,6 +6,8 @@ use tokio::sync::Notify;
 
 use super::archive::Archive;
 use super::filter::Filter;
+use super::letter::Letter;
+use crate::base::clock;
 
 #[derive(Clone)]
 pub struct ArchiveHandle(Arc<Shared>);
@@ -32,6 +34,12 @@ impl ArchiveHandle {
         let marked = self.with(move |archive| archive.mark(&filter)).await?.map_err(|error| error.to_string());
         self.0.marked.notify_one();
         marked
+    }
+
+    /// Takes letters that are durable when this returns.
+    pub async fn file(&self, letters: Vec<Letter>) -> Result<(), String> {
+        let filed = self.with(move |archive| archive.file(&letters, clock::unix_ms())).await?;
+        filed.map_err(|error| error.to_string())
     }
 
     pub async fn purge(&self, filter: Filter) -> Result<u64, String> {

@@ -1,4 +1,4 @@
-//! A dead letter: a message that a plugin failed on, and what there is to know about it.
+//! A dead letter: a message that a plugin failed on or an upstream does not take, and what there is to know about it.
 //!
 //! ```text
 //! struct Letter {
@@ -34,6 +34,8 @@ pub struct Facts {
     pub sha256: String,
     pub reason: String,
     pub detail: String,
+    /// Of a message that was for an upstream, which does not take it. Then there is no plugin, and it goes to that upstream again.
+    pub upstream: String,
     /// How often it has been tried, requeues included.
     pub attempts: u32,
     /// Milliseconds since the Unix epoch.

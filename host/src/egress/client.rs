@@ -21,6 +21,7 @@ mod rivalry;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -28,15 +29,19 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::{self, Backoff};
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
+use super::isolation::Isolation;
 use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
+use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
+use super::refusals::Refusals;
 use super::rivals::Rivals;
 use super::round::Round;
-use super::session::{End, Sender, Session};
+use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
+use super::undelivered::{DeadLetters, Filing};
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 use crate::spool::{Queue, UpstreamSession};
@@ -61,33 +66,50 @@ struct Client<D> {
     rivals: Rivals,
 }
 
+/// A sender that runs.
+pub struct Running {
+    pub task: JoinHandle<()>,
+    pub status: watch::Receiver<UpstreamStatus>,
+    pub operator: Operator,
+}
+
 /// Starts the task. It ends by itself only after `shutdown`; whoever holds the handle notices if it ends otherwise.
 pub fn start(
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
-    start_with(Network::default(), upstream, queue, counters, shutdown)
+) -> Running {
+    start_with(Network::default(), upstream, queue, letters, counters, shutdown)
 }
 
 pub(super) fn start_with<D: Dial>(
     dial: D,
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
+) -> Running {
     let (reporter, status) = Reporter::new();
+    let (operator, skips) = Operator::new();
     let recovered = queue.recovered();
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
+        ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
         counters,
+        refusals: Refusals::new(upstream.spec.refused),
+        filing: Filing::new(letters),
         refused: RateLimit::one_in(WARN_EVERY),
         oversize: RateLimit::one_in(WARN_EVERY),
+        acks: Acks::default(),
+        isolation: Isolation::default(),
+        abandoned: Vec::new(),
+        skips,
     };
     let client = Client {
         dial,
@@ -102,7 +124,7 @@ pub(super) fn start_with<D: Dial>(
         terms: None,
         rivals: Rivals::default(),
     };
-    (tokio::spawn(client.run(shutdown)), status)
+    Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
 
 /// Whether an address of an upstream lets us in, tried under another client id.
@@ -122,7 +144,7 @@ fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
 impl<D: Dial> Client<D> {
     async fn run(mut self, shutdown: CancellationToken) {
         while let Some(wait) = self.turn(&shutdown).await {
-            if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if shutdown.run_until_cancelled(self.sender.meanwhile(tokio::time::sleep(wait))).await.is_none() {
                 break;
             }
         }
@@ -144,7 +166,9 @@ impl<D: Dial> Client<D> {
             // The configuration has one at least.
             return std::future::pending().await;
         };
-        let link = match shutdown.run_until_cancelled(self.open(&endpoint)).await? {
+        let Self { dial, upstream, round, sender, .. } = self;
+        let opening = sender.meanwhile(open(dial, upstream, round, &endpoint));
+        let link = match shutdown.run_until_cancelled(opening).await? {
             Ok(link) => link,
             Err(error) => return Some(self.not_connected(&error)),
         };
@@ -195,30 +219,35 @@ impl<D: Dial> Client<D> {
             Ok(false) | Err(_) => Err(LinkError::NotRemembered),
         }
     }
+}
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Link, LinkError> {
-        let link = self.open_with(endpoint, false).await?;
-        if self.round.home() == Some(self.round.at()) || !link.session_present {
-            return Ok(link);
-        }
+async fn open(dial: &impl Dial, upstream: &Prepared, round: &Round, endpoint: &Endpoint) -> Result<Link, LinkError> {
+    let link = open_with(dial, upstream, endpoint, false).await?;
+    if round.home() == Some(round.at()) || !link.session_present {
+        return Ok(link);
+    }
+    link.close().await;
+    open_with(dial, upstream, endpoint, true).await?.close().await;
+    let link = open_with(dial, upstream, endpoint, false).await?;
+    if link.session_present {
+        // Whose it is, nobody knows [MQTT-3.2.2-4].
         link.close().await;
-        self.open_with(endpoint, true).await?.close().await;
-        let link = self.open_with(endpoint, false).await?;
-        if link.session_present {
-            // Whose it is, nobody knows [MQTT-3.2.2-4].
-            link.close().await;
-            return Err(LinkError::NotCleared);
-        }
-        Ok(link)
+        return Err(LinkError::NotCleared);
     }
+    Ok(link)
+}
 
-    /// A clean start is for clearing, and leaves nothing behind.
-    async fn open_with(&self, endpoint: &Endpoint, clean_start: bool) -> Result<Link, LinkError> {
-        let spec = &self.upstream.spec;
-        let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
-        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
-        Link::open(&self.dial, &self.upstream, endpoint, identity).await
-    }
+/// A clean start is for clearing, and leaves nothing behind.
+async fn open_with(
+    dial: &impl Dial,
+    upstream: &Prepared,
+    endpoint: &Endpoint,
+    clean_start: bool,
+) -> Result<Link, LinkError> {
+    let spec = &upstream.spec;
+    let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
+    let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
+    Link::open(dial, upstream, endpoint, identity).await
 }
 
 #[cfg(test)]

@@ -120,6 +120,7 @@ mod tests {
             max_session_expiry: Duration::from_secs(100),
             max_retained_messages: 10,
             max_retained_bytes: 10_000,
+            strict_utf8: false,
         }
     }
 

@@ -7,7 +7,7 @@
 //!      = forwarded + in_spool + in_flight                                    it is somewhere
 //!      + unmatched + local_outputs                                                it was for this gateway alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + dropped_full + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + undelivered + skipped + dropped_full + oversize + unroutable + corrupt + unfinished
 //! ```
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `fan_out`. What goes
@@ -90,8 +90,12 @@ counters! {
     corrupt,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
-    /// The upstream answered with a failure reason code: by the specification not sent again.
+    /// The upstream answered with a failure reason code, and `refused = "drop"`.
     upstream_refused,
+    /// Messages that an upstream does not take: refused, or it closes on them. They are kept as dead letters.
+    undelivered,
+    /// Messages for an upstream that an operator has left out and not kept.
+    skipped,
     /// QoS 2, sent again after a lost session: the upstream may have had them already. (QoS 1 promises no more than at least once.)
     possible_duplicates,
     /// Outputs for local topics.
@@ -145,7 +149,7 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_flight unmatched local_outputs filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused dropped_full oversize unroutable corrupt unfinished];
+            expired upstream_refused undelivered skipped dropped_full oversize unroutable corrupt unfinished];
         accounted.push(("in_spool", in_spool as u64));
         Balance { came_in: terms![self; received internal requeued tick_outputs recovered fan_out], accounted }
     }

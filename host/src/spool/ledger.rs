@@ -211,6 +211,11 @@ impl Ledger {
         entries
     }
 
+    /// The same for somebody who only looks.
+    pub fn peek(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+        self.lines.get(upstream).map(|line| line.read(after, max, max_bytes)).unwrap_or_default()
+    }
+
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {
         self.lines.get(upstream).is_some_and(|line| line.has_after(after))
     }

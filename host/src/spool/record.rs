@@ -63,8 +63,12 @@ pub struct Entry {
 pub enum Fate {
     /// Written at QoS 0, acknowledged at QoS 1 and 2.
     Forwarded,
-    /// The upstream answered with a failure reason code; by the specification it is not sent again.
+    /// The upstream answered with a failure reason code, and the configuration says to drop it then.
     Refused,
+    /// The upstream does not take it, and it is kept as a dead letter.
+    Undelivered,
+    /// An operator has it left out, and not kept.
+    Skipped,
     /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
     /// It can never fit the upstream's maximum packet size.
@@ -124,6 +128,8 @@ impl Fate {
         match self {
             Self::Forwarded => &counters.forwarded,
             Self::Refused => &counters.upstream_refused,
+            Self::Undelivered => &counters.undelivered,
+            Self::Skipped => &counters.skipped,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,

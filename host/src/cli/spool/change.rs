@@ -47,6 +47,23 @@ pub struct PurgeArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub struct SkipArgs {
+    #[command(flatten)]
+    place: Where,
+    /// For this upstream
+    #[arg(long, value_name = "NAME")]
+    upstream: String,
+    /// The message with this number, as `peek` and `status` show it, instead of the oldest
+    #[arg(long, value_name = "N")]
+    number: Option<u64>,
+    /// Do not keep it as a dead letter: it is gone
+    #[arg(long)]
+    drop: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
 struct Which {
     /// The one with this number; may be given several times
     #[arg(long = "id", value_name = "N")]
@@ -93,6 +110,25 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
         (None, None) => in_files(&place, |archive| archive.purge(&args.which.filter()))?,
     };
     report(args.format, out, count, "purged")
+}
+
+/// Only a gateway that runs knows which messages the upstream may have.
+pub fn skip(args: &SkipArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let place = args.place.find()?;
+    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
+        bail!("no gateway runs on `{}`: start it, then skip", place.data_dir.display());
+    };
+    let (upstream, number, drop) = (args.upstream.clone(), args.number, args.drop);
+    let answer = admin.ask(&Request::Skip { upstream, number, drop })?;
+    match args.format {
+        Format::Json => writeln!(out, "{answer}")?,
+        Format::Text => {
+            let (number, topic) = (&answer["number"], answer["topic"].as_str().unwrap_or_default());
+            let kept = if drop { "dropped" } else { "kept as a dead letter" };
+            writeln!(out, "number {number} on {} is left out, {kept}", super::text::escape(topic))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn ask(admin: &mut Admin, request: &Request) -> anyhow::Result<u64> {

@@ -120,7 +120,8 @@ impl Sink<'_> {
         let line = match self.format {
             Format::Text => {
                 let facts = &letter.facts;
-                let reason = format!("{}/{} {}: {}", facts.binding, facts.plugin, facts.reason, facts.detail);
+                let by = if facts.upstream.is_empty() { &facts.plugin } else { &facts.upstream };
+                let reason = format!("{}/{by} {}: {}", facts.binding, facts.reason, facts.detail);
                 format!("{id} {} ({}, tried {})", text::line(&letter.message), text::escape(&reason), facts.attempts)
             }
             Format::Json => text::letter(Some(id), letter).to_string(),

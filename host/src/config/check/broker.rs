@@ -3,13 +3,15 @@
 use std::net::SocketAddr;
 
 use super::{limits, name};
-use crate::config::checked::{Broker, Listener};
+use crate::config::checked::{Broker, BrokerLimits, Listener};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 
 pub fn check(table: &Table<'_>) -> Broker {
     let listeners = listeners(table);
     let limits = limits::broker(&table.table("limits"));
+    let strict_utf8 = table.flag("strict_utf8").unwrap_or(limits.strict_utf8);
+    let limits = BrokerLimits { strict_utf8, ..limits };
     table.finish();
     Broker { listeners, limits }
 }

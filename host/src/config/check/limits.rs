@@ -40,6 +40,7 @@ pub fn broker(table: &Table<'_>) -> BrokerLimits {
             .unwrap_or(default.max_session_expiry),
         max_retained_messages: count("max_retained_messages", default.max_retained_messages),
         max_retained_bytes: bytes("max_retained_bytes", default.max_retained_bytes),
+        strict_utf8: default.strict_utf8,
     };
     table.finish();
     limits

@@ -90,7 +90,7 @@ fn sync(table: &Table<'_>) -> Option<Sync> {
     sync
 }
 
-fn one_of<T: Copy>(table: &Table<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+pub(super) fn one_of<T: Copy>(table: &Table<'_>, key: &'static str, words: &[(&str, T)]) -> Option<T> {
     let typed = table.text(key)?;
     let text = *typed.get_ref();
     let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{addresses, limits::LONGEST_SESSION, name};
-use crate::config::checked::{Address, Tls, Upstream};
+use super::{addresses, limits::LONGEST_SESSION, name, spool};
+use crate::config::checked::{Address, Refused, Tls, Upstream};
 use crate::config::defaults;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
@@ -13,8 +13,13 @@ use crate::mqtt::Version;
 const SECOND: Duration = Duration::from_secs(1);
 /// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
 const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(18 * 60 * 60);
+/// Longer, and what is not acknowledged waits as long as an outage.
+const LONGEST_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// Longer, and it is a decision for a person.
 const LONGEST_FAILBACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+const REFUSED: [(&str, Refused); 3] =
+    [("dead-letter", Refused::DeadLetter), ("drop", Refused::Drop), ("retry", Refused::Retry)];
 
 /// All names in the order of the file, and the upstreams that have no problem.
 pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, Vec<Upstream>) {
@@ -75,6 +80,8 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let connect_timeout = second_up("connect_timeout", Duration::from_secs(600), defaults::CONNECT_TIMEOUT);
     let session_expiry = second_up("session_expiry", LONGEST_SESSION, defaults::SESSION_EXPIRY);
     let failback = second_up("failback", LONGEST_FAILBACK, defaults::FAILBACK);
+    let ack_timeout = second_up("ack_timeout", LONGEST_ACK_TIMEOUT, defaults::ACK_TIMEOUT);
+    let refused = spool::one_of(table, "refused", &REFUSED).unwrap_or_default();
     if addresses.is_empty() {
         return None;
     }
@@ -93,6 +100,8 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
         connect_timeout,
         session_expiry,
         failback,
+        ack_timeout,
+        refused,
     })
 }
 

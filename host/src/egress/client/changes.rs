@@ -9,6 +9,7 @@ use crate::egress::failback;
 use crate::egress::link::Link;
 use crate::egress::link_error::LinkError;
 use crate::egress::prepare::Endpoint;
+use crate::egress::round::Ended;
 use crate::egress::transport::Dial;
 
 /// A connection that lasted this long was a good one.
@@ -30,6 +31,10 @@ impl<D: Dial> Client<D> {
             self.terms = Some(link.terms.clone());
         }
         self.reporter.connected(endpoint.to_string());
+    }
+
+    /// The first address has proved good: it is looked for as often as configured again.
+    fn forget_failback(&mut self) {
         if self.round.at() == 0 {
             self.failback = self.upstream.spec.failback;
         }
@@ -43,24 +48,41 @@ impl<D: Dial> Client<D> {
     }
 
     pub(super) fn broke(&mut self, error: &LinkError, lasted: Duration) -> Duration {
-        let was_stable = lasted >= STABLE;
-        if was_stable {
+        let ended = self.ended(error, lasted);
+        if ended == Ended::Stable {
+            // The next trouble is news, whatever the last one was.
             self.troubles.over();
-        }
-        self.failed(error);
-        self.look_for_rivals(error, lasted);
-        self.round.broke(was_stable);
-        if was_stable {
+            self.forget_failback();
             self.backoff.reset();
         }
-        self.wait(error)
+        self.sender.acks.stalled |= ended == Ended::WithoutProgress;
+        self.failed(error);
+        self.look_for_rivals(error, lasted);
+        let is_found = self.sender.ended(error);
+        if is_found {
+            self.backoff.reset();
+        }
+        self.reporter.trouble(self.sender.trouble());
+        self.round.broke(ended);
+        // What a person has to change may be the one message.
+        if is_found || self.sender.isolation.is_alone() { self.backoff.wait() } else { self.wait(error) }
+    }
+
+    fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {
+        match error {
+            LinkError::NotAcknowledged { .. } if !self.sender.acks.progress => Ended::WithoutProgress,
+            // However long it lasted: what was sent, and none of it taken, is no good connection.
+            _ if !self.sender.acks.progress && !self.sender.inflight.is_empty() => Ended::Early,
+            _ if lasted >= STABLE => Ended::Stable,
+            _ => Ended::Early,
+        }
     }
 
     pub(super) fn go_back(&mut self) -> Duration {
         tracing::info!(upstream = self.sender.upstream, "the first address answers again: going back to it");
         self.reporter.disconnected(None);
         self.round.go_back();
-        // Until it lets us in: then this is forgotten.
+        // Until it has proved good: one that lets us in and takes nothing is asked less and less often.
         self.failback = failback::longer(self.failback);
         Duration::ZERO
     }

@@ -15,10 +15,17 @@ const BATCH: usize = 256;
 impl Session<'_> {
     /// Puts everything that may go now into the outbox.
     pub(super) fn fill(&mut self) {
+        self.retry_refused();
+        if self.sender.isolation.is_alone() {
+            self.fill_alone();
+        }
+        if self.sender.isolation.is_alone() {
+            return;
+        }
         while self.out.room() > 0
             && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
         {
-            self.repeat(&repeat);
+            self.publish_again(&repeat);
         }
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);
@@ -38,7 +45,7 @@ impl Session<'_> {
     }
 
     /// `false` when it has to be offered again later.
-    fn offer(&mut self, entry: Entry) -> bool {
+    pub(super) fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
         if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
             self.send(entry, None);
@@ -56,7 +63,7 @@ impl Session<'_> {
     }
 
     /// `number` when the spool keeps it; it may be QoS 0 all the same, by configuration or because the server takes no more.
-    fn send(&mut self, entry: Entry, number: Option<u64>) {
+    pub(super) fn send(&mut self, entry: Entry, number: Option<u64>) {
         // Tokio's clock, so that a test can stop it.
         let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
         let Some(message) = entry.message.aged(held).filter(|_| self.sender.queue.is_fresh(held)) else {
@@ -91,7 +98,7 @@ impl Session<'_> {
         }
     }
 
-    fn repeat(&mut self, repeat: &Repeat) {
+    pub(super) fn publish_again(&mut self, repeat: &Repeat) {
         self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
             QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),

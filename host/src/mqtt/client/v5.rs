@@ -54,10 +54,14 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Packets that the codec takes for incomplete: a DISCONNECT without properties, which is legal, and the two-byte CONNACK of a server
-/// of 3.1.1. One that lets us in has not understood what it was asked.
+/// Acks, and packets that the codec takes for incomplete: a DISCONNECT without properties, which is legal, and the two-byte CONNACK of a
+/// server of 3.1.1. One that lets us in has not understood what it was asked.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
+        // rumqttc refuses reason codes that it does not know; what follows the reason is of no interest.
+        (4, [high, low, rest @ ..]) => Some(Incoming::PubAck(ack(*high, *low, rest))),
+        (5, [high, low, rest @ ..]) => Some(Incoming::PubRec(ack(*high, *low, rest))),
+        (7, [high, low, rest @ ..]) => Some(Incoming::PubComp(ack(*high, *low, rest))),
         (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
         (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
         (2, [_, code]) => {
@@ -77,6 +81,13 @@ fn reason_of_v311(code: u8) -> Reason {
         5 => Reason::NOT_AUTHORIZED,
         0x80..=0xFF => Reason(code),
         _ => Reason::UNSUPPORTED_PROTOCOL_VERSION,
+    }
+}
+
+fn ack(high: u8, low: u8, rest: &[u8]) -> Ack {
+    Ack {
+        packet_id: u16::from_be_bytes([high, low]),
+        reason: rest.first().map_or(Reason::SUCCESS, |code| Reason(*code)),
     }
 }
 

@@ -18,6 +18,13 @@ pub enum Request {
     PurgeDeadLetters {
         filter: Filter,
     },
+    /// One message for an upstream is left out: the oldest, or the one with this number.
+    Skip {
+        upstream: String,
+        number: Option<u64>,
+        /// Not even kept as a dead letter.
+        drop: bool,
+    },
     Sessions,
     /// The session of this client ends.
     DropSession {
@@ -80,4 +87,17 @@ pub struct UpstreamState {
     #[serde(default)]
     pub taken_over: u64,
     pub last_error: Option<String>,
+    /// What is next for it, or is sent and not acknowledged.
+    pub oldest: Option<OldestState>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OldestState {
+    pub number: u64,
+    pub topic: String,
+    pub age_seconds: u64,
+    /// Connections that ended with it unacknowledged, and refusals.
+    pub attempts: u32,
+    /// Messages are sent one by one to find out whether the upstream ends the connection on this one.
+    pub suspect: bool,
 }

@@ -15,11 +15,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{HeldState, PluginState, Request, Response, Status, UpstreamState};
+use super::request::{HeldState, OldestState, PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::base::log_writer;
+use crate::config::UpstreamId;
 use crate::dead_letter::ArchiveHandle;
-use crate::egress::UpstreamStatus;
+use crate::egress::{Operator, UpstreamStatus};
 use crate::ingress::registry::Registry;
 use crate::metrics::Counters;
 use crate::plugin::{Metric, PluginStats};
@@ -44,6 +45,8 @@ pub struct State {
     pub spool: Spool,
     pub counters: Arc<Counters>,
     pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
+    /// In the same order.
+    pub operators: Vec<Operator>,
     pub plugins: Vec<(String, Arc<PluginStats>)>,
 }
 
@@ -162,16 +165,43 @@ impl State {
             }
             Request::Requeue { filter } => self.archive.requeue(filter).await,
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
+            Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,
         };
         // Under its old name, too, for one release.
         let answer = |letters| Response::Ok(json!({ "dead_letters": letters, "letters": letters }));
         letters.map_or_else(Response::Error, answer)
     }
 
+    async fn skip(&self, upstream: &str, number: Option<u64>, drop: bool) -> Response {
+        let operator = self.upstreams.iter().zip(&self.operators).find(|((name, _), _)| name == upstream);
+        let Some((_, operator)) = operator else {
+            return Response::Error(format!("there is no upstream `{upstream}`"));
+        };
+        let skipped = operator.skip(number, !drop).await;
+        skipped.map_or_else(Response::Error, |skipped| {
+            Response::Ok(json!({ "number": skipped.number, "topic": skipped.topic, "kept": !drop }))
+        })
+    }
+
+    fn oldest(&self, upstream: usize, status: &UpstreamStatus) -> Option<OldestState> {
+        let entry = self.spool.queue(UpstreamId(upstream)).oldest()?;
+        let number = entry.position.number;
+        let trouble = status.trouble.as_ref().filter(|trouble| trouble.number == number);
+        Some(OldestState {
+            number,
+            topic: entry.message.topic.to_string(),
+            age_seconds: entry.arrived.elapsed().as_secs(),
+            attempts: trouble.map_or(0, |trouble| trouble.attempts),
+            suspect: trouble.is_some_and(|trouble| trouble.is_suspect),
+        })
+    }
+
     async fn status(&self) -> Response {
-        let upstream = |(name, status): &(String, watch::Receiver<UpstreamStatus>)| {
-            let UpstreamStatus { connected, url, attempts, taken_over, last_error } = status.borrow().clone();
-            UpstreamState { name: name.clone(), connected, url, attempts, taken_over, last_error }
+        let upstream = |(index, (name, status)): (usize, &(String, watch::Receiver<UpstreamStatus>))| {
+            let status = status.borrow().clone();
+            let oldest = self.oldest(index, &status);
+            let UpstreamStatus { connected, url, attempts, taken_over, last_error, .. } = status;
+            UpstreamState { name: name.clone(), connected, url, attempts, taken_over, last_error, oldest }
         };
         let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
         let status = Status {
@@ -181,7 +211,7 @@ impl State {
             held: self.spool.held().into_iter().map(HeldState::from).collect(),
             dead_letters: self.archive.letters().await,
             log_lines_lost: log_writer::lost(),
-            upstreams: self.upstreams.iter().map(upstream).collect(),
+            upstreams: self.upstreams.iter().enumerate().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
         };

@@ -123,7 +123,16 @@ impl Bench {
 
     fn balance(&self) {
         let c = &self.counters;
-        let ended = [&c.forwarded, &c.upstream_refused, &c.expired, &c.oversize, &c.corrupt, &c.dropped_full];
+        let ended = [
+            &c.forwarded,
+            &c.upstream_refused,
+            &c.undelivered,
+            &c.skipped,
+            &c.expired,
+            &c.oversize,
+            &c.corrupt,
+            &c.dropped_full,
+        ];
         let ended: u64 = ended.iter().map(|counter| counter.get()).sum();
         assert_eq!(c.committed.get() + c.recovered.get(), self.spool.waiting() as u64 + ended);
     }

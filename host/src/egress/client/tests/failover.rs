@@ -13,7 +13,9 @@ const FAILBACK: Duration = Duration::from_secs(60);
 
 fn two(protocol: Version) -> Bench {
     let addresses = vec![address("first"), address("second")];
-    Bench::with(Upstream { addresses, failback: FAILBACK, ..spec(protocol) })
+    // What is in flight here stays so for longer than an ack may take.
+    let ack_timeout = 10 * FAILBACK;
+    Bench::with(Upstream { addresses, failback: FAILBACK, ack_timeout, ..spec(protocol) })
 }
 
 /// Lets a connection in that must be to this host.

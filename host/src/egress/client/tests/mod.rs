@@ -3,13 +3,16 @@
 mod cuts;
 mod failover;
 mod fates;
+mod isolation;
 pub(in crate::egress) mod peer;
 mod recovery;
+mod refused;
 mod resume;
 mod rivals;
 mod shutdown;
 mod silence;
 mod terms;
+mod unacknowledged;
 
 use super::*;
 use peer::{Bench, Heard, Peer};

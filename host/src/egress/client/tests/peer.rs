@@ -1,6 +1,7 @@
 //! A scripted upstream at the other end of a pipe: what the client says in a few words, and raw answers.
 
 use std::collections::HashSet;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use super::*;
 use crate::config::{self, UpstreamId};
 use crate::egress::transport::Transport;
+use crate::egress::undelivered::Undelivered;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version;
 use crate::spool::log::sim::SimDisk;
@@ -20,6 +22,7 @@ use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::TopicName;
 
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
+pub const ACK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the client said.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +60,8 @@ pub struct Peer {
 pub struct Bench {
     pub spool: Spool,
     pub counters: Arc<Counters>,
+    pub letters: Letters,
+    pub operator: Operator,
     pub status: watch::Receiver<UpstreamStatus>,
     pub shutdown: CancellationToken,
     pub task: JoinHandle<()>,
@@ -65,6 +70,29 @@ pub struct Bench {
     disk: SimDisk,
     down: Down,
     connections: mpsc::Receiver<(String, DuplexStream)>,
+}
+
+/// Keeps letters in memory.
+#[derive(Clone, Default)]
+pub struct Letters(Arc<Mutex<Vec<Undelivered>>>);
+
+impl DeadLetters for Letters {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        self.0.lock().unwrap().extend(letters);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Letters {
+    pub fn all(&self) -> Vec<Undelivered> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// The payloads.
+    pub fn texts(&self) -> Vec<String> {
+        let text = |letter: Undelivered| String::from_utf8_lossy(&letter.message.payload).into_owned();
+        self.all().into_iter().map(text).collect()
+    }
 }
 
 /// Hosts that refuse connections.
@@ -104,12 +132,17 @@ impl Bench {
 
     /// Over pipes that hold so many bytes in each direction.
     pub fn over_pipes(spec: config::Upstream, capacity: usize) -> Self {
-        Self::start(spec, capacity, SimDisk::default())
+        Self::start(spec, capacity, SimDisk::default(), None)
     }
 
-    fn start(spec: config::Upstream, capacity: usize, disk: SimDisk) -> Self {
+    /// With a spool in which messages become too old.
+    pub fn aging(max_age: Duration) -> Self {
+        Self::start(spec(Version::V5), 64 * 1024, SimDisk::default(), Some(max_age))
+    }
+
+    fn start(spec: config::Upstream, capacity: usize, disk: SimDisk, max_age: Option<Duration>) -> Self {
         let counters = Arc::new(Counters::default());
-        let limits = config::Spool { max_qos0_messages: 1000, ..config::Spool::default() };
+        let limits = config::Spool { max_qos0_messages: 1000, max_age, ..config::Spool::default() };
         let opened = Spool::by_hand(disk.clone(), &["cloud"], &limits, counters.clone());
         let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
@@ -117,8 +150,11 @@ impl Bench {
         let down = Down::default();
         let dial = Pipes { far_ends, capacity, down: down.clone() };
         let prepared = crate::egress::prepare(&spec).unwrap();
-        let (task, status) = start_with(dial, prepared, spool.queue(UpstreamId(0)), counters.clone(), shutdown.clone());
-        Self { spool, counters, status, shutdown, task, spec, capacity, disk, connections, down }
+        let letters = Letters::default();
+        let kept = Arc::new(letters.clone());
+        let started = start_with(dial, prepared, spool.queue(UpstreamId(0)), kept, counters.clone(), shutdown.clone());
+        let Running { task, status, operator } = started;
+        Self { operator, spool, counters, letters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
 
     /// Whether connections to this host are refused.
@@ -138,7 +174,7 @@ impl Bench {
         let _ = task.await;
         drop(spool);
         disk.kill();
-        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk)
+        Self::start(config::Upstream { client_id: client_id.into(), ..spec }, capacity, disk, None)
     }
 
     pub fn commit(&self, qos: QoS, text: &str) {
@@ -192,6 +228,8 @@ pub fn spec(protocol: Version) -> config::Upstream {
         connect_timeout: Duration::from_secs(10),
         session_expiry: Duration::from_secs(3600),
         failback: Duration::from_secs(60),
+        ack_timeout: ACK_TIMEOUT,
+        refused: config::Refused::DeadLetter,
     }
 }
 

@@ -107,7 +107,6 @@ fn acks_that_fit_nothing_change_nothing() {
     let mut inflight = connected(10);
     let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
     for step in [
-        inflight.on_puback(ok(two)),
         inflight.on_pubcomp(ok(two)),
         inflight.on_pubcomp(ok(one)),
         inflight.on_puback(ok(0)),
@@ -156,6 +155,45 @@ fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
     let in_use = Ack { packet_id: two, reason: Reason::PACKET_IDENTIFIER_IN_USE };
     assert_eq!(inflight.on_pubrec(in_use), Step::Reset);
     assert!(inflight.contains(2));
+}
+
+#[test]
+fn an_id_in_use_in_each_new_session_is_a_refusal() {
+    let mut inflight = connected(10);
+    let in_use = |id| Ack { packet_id: id, reason: Reason::PACKET_IDENTIFIER_IN_USE };
+    for _ in 0..3 {
+        let id = publish(&mut inflight, 1, QoS::AtLeastOnce);
+        assert_eq!(inflight.on_puback(in_use(id)), Step::Reset);
+        inflight.restart(Window::OPEN);
+    }
+    let id = publish(&mut inflight, 1, QoS::AtLeastOnce);
+    assert_eq!(done(&inflight.on_puback(in_use(id))), Some((1, Reason::PACKET_IDENTIFIER_IN_USE)));
+}
+
+#[test]
+fn the_wrong_ack_is_an_ack() {
+    let mut inflight = connected(10);
+    let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
+    assert_eq!(done(&inflight.on_puback(ok(two))), Some((2, Reason::SUCCESS)), "QoS 2 is over at QoS 1");
+    assert_eq!((received(&mut inflight, one), inflight.take_raised()), (vec![ok(one)], 1), "QoS 1 goes on as QoS 2");
+    assert_eq!(done(&inflight.on_pubcomp(ok(one))), Some((1, Reason::SUCCESS)));
+    durable(&mut inflight, [1, 2]);
+    assert!(inflight.is_empty());
+}
+
+#[test]
+fn what_was_refused_keeps_its_place_and_begins_anew_without_dup() {
+    let mut inflight = connected(2);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    inflight.on_pubrec(Ack { packet_id: id, reason: Reason::QUOTA_EXCEEDED });
+    inflight.postpone(1);
+    assert_eq!((inflight.room(), next_resend(&mut inflight)), (1, None));
+    inflight.resume(Window::OPEN);
+    assert_eq!(next_resend(&mut inflight), None, "not before its time");
+    inflight.again(1, message(QoS::ExactlyOnce));
+    inflight.resume(Window::OPEN);
+    assert_eq!(next_resend(&mut inflight).map(|publish| (publish.packet_id, publish.dup)), Some((id, false)));
+    assert_eq!(received(&mut inflight, id), [ok(id)]);
 }
 
 #[test]
