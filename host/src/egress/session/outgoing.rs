@@ -94,7 +94,13 @@ impl Session<'_> {
                 }
                 self.out.mark_end(position);
             }
-            Err(error) => self.give_up(position, &publish.message, &error),
+            Err(error) => {
+                if position.turn == 0 {
+                    // Over without being sent; it keeps its place until its letter is durable.
+                    self.sender.inflight.leave_out(position.number);
+                }
+                self.give_up(position, &publish.message, &error);
+            }
         }
     }
 
@@ -116,8 +122,12 @@ impl Session<'_> {
         }
     }
 
+    /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
-        self.sender.queue.complete(position, Fate::Oversize);
+        match position.turn {
+            0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
+            _ => self.sender.queue.complete(position, Fate::Oversize),
+        }
         if let Some(silent) = self.sender.oversize.permit() {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
