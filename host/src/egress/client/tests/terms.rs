@@ -46,7 +46,7 @@ async fn what_the_server_does_not_offer_is_taken_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_beyond_the_servers_packet_size_is_a_dead_letter_and_holds_up_nobody() {
+async fn a_message_beyond_the_servers_packet_size_is_counted_and_holds_up_nobody() {
     let mut bench = Bench::new(V5);
     bench.commit(QoS::AtLeastOnce, &"x".repeat(100));
     bench.commit(QoS::AtMostOnce, &"y".repeat(100));
