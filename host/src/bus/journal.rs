@@ -7,7 +7,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::{Bus, Parcel};
+use super::{Bus, PendingDelivery};
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
@@ -55,7 +55,7 @@ impl Journal {
     }
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
-    pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
+    pub fn commit(&self, mut record: Record, mut parcels: Vec<PendingDelivery>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
         #[cfg(test)]
@@ -63,7 +63,7 @@ impl Journal {
         if !parcels.is_empty() {
             let receipt = record.receipt;
             record.receipt = Receipt::call(move || {
-                parcels.into_iter().for_each(Parcel::release);
+                parcels.into_iter().for_each(PendingDelivery::release);
                 receipt.resolve();
             });
         }
@@ -75,7 +75,7 @@ impl Journal {
     }
 
     /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
-    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+    fn seal(&self, parcel: &mut PendingDelivery) -> Option<Change> {
         loop {
             if let Some(change) = parcel.seal() {
                 return Some(change);
@@ -93,7 +93,7 @@ impl Journal {
     }
 
     /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
-    pub fn deliver(&self, parcels: Vec<Parcel>) {
+    pub fn deliver(&self, parcels: Vec<PendingDelivery>) {
         for parcel in parcels {
             self.commit(Record::default(), vec![parcel]);
         }

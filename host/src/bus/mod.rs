@@ -13,7 +13,7 @@ mod budget;
 mod hand_over;
 mod journal;
 mod mailbox;
-mod parcel;
+mod pending_delivery;
 mod queues;
 mod retained;
 mod shared;
@@ -29,7 +29,7 @@ pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;
 pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
-pub use parcel::Parcel;
+pub use pending_delivery::PendingDelivery;
 pub use queues::Queues;
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};
@@ -56,7 +56,7 @@ pub struct Bus {
 #[derive(Debug, Default)]
 pub struct Kept {
     pub changes: Vec<Change>,
-    pub parcels: Vec<Parcel>,
+    pub parcels: Vec<PendingDelivery>,
 }
 
 impl Kept {
@@ -69,7 +69,7 @@ impl Kept {
 enum Shared {
     Given,
     /// Given, and to be written down first.
-    Waiting(Parcel),
+    Waiting(PendingDelivery),
     /// No member is left that could take it, or all that could are full.
     Nobody {
         is_full: bool,
@@ -150,7 +150,12 @@ impl Bus {
     }
 
     /// Puts the retained messages that match into the mailbox of a new subscription. `retain` stays set [MQTT-3.3.1-8].
-    pub fn replay_retained(&self, filter: &TopicFilter, subscription: &Subscription, now: Instant) -> Vec<Parcel> {
+    pub fn replay_retained(
+        &self,
+        filter: &TopicFilter,
+        subscription: &Subscription,
+        now: Instant,
+    ) -> Vec<PendingDelivery> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
         let mut parcels = Vec::new();
         retained.visit(filter, now, |message, arrived| {
@@ -187,7 +192,7 @@ impl Bus {
     }
 
     /// One copy for each client, whatever the number of its subscriptions that match.
-    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<Parcel> {
+    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<PendingDelivery> {
         wanted.sort_by_key(|subscription| Arc::as_ptr(&subscription.mailbox));
         let of_one = |same: &[&Subscription]| {
             let (first, others) = same.split_first()?;
@@ -215,11 +220,11 @@ impl Bus {
         Shared::Nobody { is_full }
     }
 
-    fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<Parcel> {
+    fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<PendingDelivery> {
         self.parcel(mailbox.put(delivery))
     }
 
-    fn parcel(&self, put: Put) -> Option<Parcel> {
+    fn parcel(&self, put: Put) -> Option<PendingDelivery> {
         match put {
             Put::Done | Put::Closed => None,
             Put::ToStore(parcel) => Some(parcel),

@@ -7,6 +7,7 @@ mod evict;
 mod kick;
 mod list;
 mod restore;
+mod restored;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};

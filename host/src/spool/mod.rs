@@ -30,7 +30,7 @@
 //! one frame.
 //!
 //! Not here: expiry is judged by the reader, which knows the time; what a value of the durable state means. Of the keys only so much
-//! is known as decides what may overtake what when the log is full (`committer/ahead.rs`, `committer/behind.rs`).
+//! is known as decides what may overtake what when the log is full (`committer/bypass.rs`, `committer/barrier.rs`).
 
 mod batch;
 #[cfg(test)]

@@ -3,9 +3,9 @@
 
 use bytes::Bytes;
 
+use super::restored::{Remembered, Sessions};
 use super::*;
 use crate::base::clock::until_unix_ms;
-use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::bus::{Bus, Mailbox, Parcel, Subscription};
+use crate::bus::{Bus, Mailbox, PendingDelivery, Subscription};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
 use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
@@ -26,7 +26,7 @@ pub struct Changed {
     /// To be written before it is acknowledged, when the session survives a restart.
     pub changes: Vec<Change>,
     /// Retained messages that are to be written before they are delivered.
-    pub parcels: Vec<Parcel>,
+    pub parcels: Vec<PendingDelivery>,
 }
 
 impl Subscriptions {

@@ -54,8 +54,8 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Acks, and packets that the codec takes for incomplete: a DISCONNECT without properties, which is legal, and the two-byte CONNACK of a
-/// server of 3.1.1. One that lets us in has not understood what it was asked.
+/// Acks, and short forms, which are read here: a DISCONNECT without properties (section 3.14.2.1), and the CONNACK of a server of
+/// 3.1.1. One that lets us in has not understood what it was asked.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
         // rumqttc refuses reason codes that it does not know; what follows the reason is of no interest.

@@ -15,13 +15,13 @@
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
 mod admission;
-mod ahead;
-mod behind;
+mod barrier;
+mod bypass;
 mod checkpoint;
 mod checkpoint_writer;
+mod compact;
+mod evict;
 mod room;
-mod shed;
-mod squeeze;
 mod write;
 
 use std::collections::VecDeque;
@@ -29,9 +29,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::checkpoint::Checkpointing;
+use self::compact::Compact;
 pub(in crate::spool) use self::room::RETRY;
 use self::room::{Full, Room};
-use self::squeeze::Squeeze;
 use super::batch::{Batch, weight};
 use super::image::Image;
 use super::log::{AppendError, Disk, Log};
@@ -57,7 +57,7 @@ pub(super) struct Committer<D: Disk> {
     notes: Notes,
     batch: Batch,
     full: Option<Full>,
-    squeeze: Option<Squeeze<D>>,
+    compact: Option<Compact<D>>,
     next_sweep: Instant,
     /// What was dropped is in the books, and not in the log yet: what would be dropped next is not known before.
     is_dropping: bool,
@@ -94,7 +94,7 @@ impl<D: Disk> Committer<D> {
             records: VecDeque::new(),
             ready: VecDeque::new(),
             full: None,
-            squeeze: None,
+            compact: None,
             next_sweep: Instant::now(),
             is_dropping: false,
             suspect: 0,
@@ -147,7 +147,7 @@ impl<D: Disk> Committer<D> {
         if ready > 0 && self.write(shared, ready, Room::Any)? {
             return Ok(Turn::Worked);
         }
-        let small = if self.may_write_small_records() { ahead::advance(&mut self.ready) } else { 0 };
+        let small = if self.may_write_small_records() { bypass::advance(&mut self.ready) } else { 0 };
         if small > 0 && self.write(shared, small, Room::Spare)? {
             return Ok(Turn::Worked);
         }

@@ -76,7 +76,7 @@ impl<D: Disk> Committer<D> {
     }
 
     /// What small records leave free: half of the notes' share of a segment. Half of the reserve, which is the last, and in which
-    /// the log is squeezed.
+    /// the log is compacted.
     fn kept_for_notes(&self) -> u64 {
         let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
         if in_reserve { self.log.max_append() / 2 } else { self.note_share() / 2 }

@@ -1,4 +1,4 @@
-//! Too much of it: shares, what is squeezed, what goes, and that the books say so.
+//! Too much of it: shares, what is compacted, what goes, and that the books say so.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use crate::spool::{Fate, Shared};
 const PIECE: usize = 1 << 20;
 
 /// The oldest segment, on its way out.
-pub(super) struct Squeeze<D: Disk> {
+pub(super) struct Compact<D: Disk> {
     segment: u64,
     reader: Reader<D>,
     is_read: bool,
@@ -39,14 +39,14 @@ struct Piece {
 
 impl<D: Disk> Committer<D> {
     /// One piece. `false` when there is nothing to gain, or no room to do it in.
-    pub(super) fn squeeze(&mut self, shared: &Shared) -> Result<bool, AppendError> {
+    pub(super) fn compact(&mut self, shared: &Shared) -> Result<bool, AppendError> {
         let oldest = self.log.first_segment();
-        if self.squeeze.as_ref().is_none_or(|squeeze| squeeze.segment != oldest) {
+        if self.compact.as_ref().is_none_or(|compact| compact.segment != oldest) {
             if oldest >= self.log.active_segment() || !self.is_worthwhile() {
                 return Ok(false);
             }
             let reader = self.log.reader(Location { segment: oldest, offset: 0 });
-            self.squeeze = Some(Squeeze { segment: oldest, reader, is_read: false });
+            self.compact = Some(Compact { segment: oldest, reader, is_read: false });
         }
         let piece = match self.read_piece(shared) {
             Ok(Some(piece)) => piece,
@@ -58,7 +58,7 @@ impl<D: Disk> Committer<D> {
         };
         if !self.write_piece(&piece, shared)? {
             // No room even in the reserve: from the start when there is.
-            self.squeeze = None;
+            self.compact = None;
             return Ok(false);
         }
         self.give_up_missing(shared);
@@ -77,30 +77,30 @@ impl<D: Disk> Committer<D> {
 
     /// `None` when all of the segment has been read before.
     fn read_piece(&mut self, shared: &Shared) -> std::io::Result<Option<Piece>> {
-        let Some(mut squeeze) = self.squeeze.take_if(|squeeze| !squeeze.is_read) else { return Ok(None) };
+        let Some(mut compact) = self.compact.take_if(|compact| !compact.is_read) else { return Ok(None) };
         let (mut piece, most) = (Piece::default(), PIECE.min(self.max_record() as usize));
         let read = loop {
-            match squeeze.reader.next() {
+            match compact.reader.next() {
                 Err(error) => break Err(error),
                 Ok(Some((at, _, body)))
-                    if at.segment == squeeze.segment && !piece.is_empty() && piece.bytes.len() + body.len() > most =>
+                    if at.segment == compact.segment && !piece.is_empty() && piece.bytes.len() + body.len() > most =>
                 {
-                    squeeze.reader.seek(at);
+                    compact.reader.seek(at);
                     break Ok(());
                 }
-                Ok(Some((at, kind, body))) if at.segment == squeeze.segment => {
+                Ok(Some((at, kind, body))) if at.segment == compact.segment => {
                     if has_outputs(kind) {
                         // One that makes no sense made none to recovery either, and was told then.
-                        let _ = self.sort_out(Frame { kind, body: &body }, squeeze.segment, &mut piece, shared);
+                        let _ = self.sort_out(Frame { kind, body: &body }, compact.segment, &mut piece, shared);
                     }
                 }
                 Ok(_) => {
-                    squeeze.is_read = true;
+                    compact.is_read = true;
                     break Ok(());
                 }
             }
         };
-        self.squeeze = Some(squeeze);
+        self.compact = Some(compact);
         read.map(|()| Some(piece))
     }
 
@@ -158,9 +158,9 @@ impl<D: Disk> Committer<D> {
 
     /// All has been read, and these should have been met: damaged since the start.
     fn give_up_missing(&self, shared: &Shared) {
-        let Some(squeeze) = self.squeeze.as_ref().filter(|squeeze| squeeze.is_read) else { return };
+        let Some(compact) = self.compact.as_ref().filter(|compact| compact.is_read) else { return };
         for (upstream, name) in self.names.iter().enumerate() {
-            let missing = self.image.track(name).map(|track| track.numbers_in(squeeze.segment)).unwrap_or_default();
+            let missing = self.image.track(name).map(|track| track.numbers_in(compact.segment)).unwrap_or_default();
             shared.ledger().lose(upstream, &missing);
         }
     }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::bus::Generation;
+use crate::ingress::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key, Source};
 
