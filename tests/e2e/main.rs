@@ -1,5 +1,6 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod acknowledged;
 mod bindings;
 mod circuit_breaker;
 mod config_errors;

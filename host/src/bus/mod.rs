@@ -23,8 +23,6 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;
@@ -42,7 +40,7 @@ use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::metrics::Counters;
 use crate::spool::wire::WireError;
-use crate::spool::{Change, Key};
+use crate::spool::{Change, Key, Value};
 use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};
 
 pub struct Bus {
@@ -118,7 +116,7 @@ impl Bus {
 
     /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
     /// them; `None` when it expired meanwhile.
-    pub fn restore_retained(&self, value: &Bytes) -> Result<Option<bool>, WireError> {
+    pub fn restore_retained(&self, value: &Value) -> Result<Option<bool>, WireError> {
         let message = stored::decode_retained(value)?;
         let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
         Ok(message.map(|message| retained.restore(&message, Instant::now())))
@@ -167,10 +165,9 @@ impl Bus {
 
     fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
         let mut purged = Vec::new();
-        // Its payload is that of the value, which the state keeps: in memory once.
+        // The value shares the payload of the message: in memory once.
         let value = (!message.payload.is_empty()).then(|| stored::encode_retained(message, now));
-        let shared = value.as_ref().map(|value| stored::with_payload_of(value, message));
-        let stored = self.store(shared.as_ref().unwrap_or(message), now, &mut purged);
+        let stored = self.store(message, now, &mut purged);
         let mut changes: Vec<_> = purged.into_iter().map(|topic| Change::delete(Key::Retained { topic })).collect();
         let key = Key::Retained { topic: message.topic.clone() };
         changes.extend(match stored {

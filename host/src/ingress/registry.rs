@@ -169,7 +169,7 @@ impl Registry {
                 let releases = session.resume(terms.link());
                 let no_will = will.map(|_| Change::delete(will_of(session.client())));
                 self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
-                receipt.resolve();
+                receipt.nothing_to_keep();
                 (Opened { session, present: true, releases, kicked }, written)
             }
             away => {

@@ -14,7 +14,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::spool::{Change, Key, Record};
+use crate::spool::{Change, Key, Place, Record};
 
 #[derive(Default)]
 pub(super) struct Barrier {
@@ -27,7 +27,7 @@ pub(super) struct Barrier {
 
 /// Its bindings, by the semaphores of their places: a binding has its own.
 fn bindings(record: &Record) -> impl Iterator<Item = usize> {
-    record.hold.iter().map(|permit| Arc::as_ptr(permit.semaphore()) as usize)
+    record.hold.iter().filter_map(Place::bound)
 }
 
 /// Whose mailbox it goes into.

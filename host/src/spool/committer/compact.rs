@@ -14,9 +14,11 @@ use bytes::BytesMut;
 use super::Committer;
 use crate::base::clock;
 use crate::config::WhenFull;
-use crate::spool::frame::{Outputs, Written, has_outputs, put_written};
+use crate::message::Message;
+use crate::spool::frame::{Outputs, Written, has_outputs, put_output, put_written};
 use crate::spool::log::{AppendError, Disk, Frame, Location, Reader};
 use crate::spool::runs::Weight;
+use crate::spool::shared::Sharing;
 use crate::spool::wire::WireError;
 use crate::spool::{Fate, Shared};
 
@@ -35,6 +37,9 @@ pub(super) struct Compact<D: Disk> {
 struct Piece {
     bytes: BytesMut,
     count: u32,
+    sharing: Sharing,
+    /// What was written with the help of others, which have to stay where they are until all is written.
+    shared: Vec<Message>,
 }
 
 impl<D: Disk> Committer<D> {
@@ -107,6 +112,7 @@ impl<D: Disk> Committer<D> {
     /// What is still wanted of a frame.
     fn sort_out(&self, frame: Frame<'_>, segment: u64, piece: &mut Piece, shared: &Shared) -> Result<(), WireError> {
         let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        let mut wanted = Vec::new();
         while let Some(written) = outputs.next()? {
             if !self.image.track(written.upstream).is_some_and(|track| track.lives_in(written.number, segment)) {
                 continue;
@@ -116,10 +122,10 @@ impl<D: Disk> Committer<D> {
             let reason = upstream.zip(self.reason_to_go(&written.weight()));
             // What may have been sent is kept: only its upstream can say what became of it.
             if !reason.is_some_and(|(upstream, fate)| shared.ledger().drop_unsent(upstream, written.number, fate)) {
-                piece.keep(&written);
+                wanted.push(written);
             }
         }
-        Ok(())
+        piece.keep(&wanted, &mut outputs)
     }
 
     fn reason_to_go(&self, weight: &Weight) -> Option<Fate> {
@@ -169,9 +175,22 @@ impl<D: Disk> Committer<D> {
 // === impl Piece ===
 
 impl Piece {
-    fn keep(&mut self, written: &Written<'_>) {
-        put_written(&mut self.bytes, written);
-        self.count += 1;
+    /// What is wanted of one frame. As it stands there; or, when some of it refers to others, put together anew: they may not be wanted
+    /// any more.
+    fn keep<'a>(&mut self, wanted: &[Written<'a>], outputs: &mut Outputs<'a>) -> Result<(), WireError> {
+        let alone = wanted.iter().all(|written| written.message.stands_alone());
+        for written in wanted {
+            if alone {
+                put_written(&mut self.bytes, written);
+                self.sharing.pass(&written.message);
+            } else {
+                let message = outputs.message(written)?;
+                put_output(&mut self.bytes, &written.head(), &message, &mut self.sharing);
+                self.shared.push(message);
+            }
+            self.count += 1;
+        }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {

@@ -175,10 +175,14 @@ impl<D: Disk> Committer<D> {
 
     /// The largest record, and the most that records may take in one write.
     pub(super) fn max_record(&self) -> u64 {
-        self.log.max_append() - self.note_share()
+        max_record(self.log.max_append())
     }
 
     pub(super) fn note_share(&self) -> u64 {
         self.log.max_append() / NOTE_SHARE
     }
+}
+
+pub(in crate::spool) fn max_record(max_append: u64) -> u64 {
+    max_append - max_append / NOTE_SHARE
 }

@@ -127,7 +127,7 @@ impl Oracle {
                     .map(|((upstream, twice), text)| (*upstream, if *twice { Q2 } else { Q1 }, &**text))
                     .collect();
                 let change = match put {
-                    true => Change::put(key(*number), self.value(ticket)),
+                    true => Change::put(key(*number), self.value(ticket).into_bytes()),
                     false => Change::delete(key(*number)),
                 };
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);

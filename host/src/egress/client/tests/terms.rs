@@ -60,6 +60,7 @@ async fn a_message_beyond_the_servers_packet_size_is_counted_and_holds_up_nobody
     bench.drained().await;
     assert_eq!((bench.counters.oversize.get(), bench.counters.forwarded.get()), (1, 1), "QoS 0 is in memory only");
     assert_eq!(bench.letters.texts(), ["x".repeat(100)], "what may be acknowledged is kept");
+    assert_eq!(bench.counters.never_sendable.get(), 0);
 }
 
 /// Properties of a CONNACK: Maximum QoS, no retained messages.
