@@ -34,7 +34,13 @@ async fn a_line_that_breaks_again_and_again_is_no_takeover() {
         drop(peer);
         for _ in 0..2 {
             let (mut peer, clean) = bench.welcome(true).await;
-            assert_eq!((clean, peer.hear().await), (false, publish(id, true, 2, "a")));
+            let mut heard = peer.hear().await;
+            if heard == Heard::PingReq {
+                // The message is suspected, which is another matter.
+                peer.send(&[0xD0, 0]).await;
+                heard = peer.hear().await;
+            }
+            assert_eq!((clean, heard), (false, publish(id, true, 2, "a")));
         }
         assert_eq!((bench.counters.possible_duplicates.get(), bench.status.borrow().taken_over), (0, 0));
     }
