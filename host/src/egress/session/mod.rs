@@ -155,7 +155,20 @@ impl<'a> Session<'a> {
         sender.acks.progress = false;
         sender.isolation.begin();
         let (cursor, alone) = (Position::START, Alone::default());
-        Self { sender, reader, writer, input, out, terms, cursor, passed: 0, keep_alive, ack_watch, alone, leaving: None }
+        Self {
+            sender,
+            reader,
+            writer,
+            input,
+            out,
+            terms,
+            cursor,
+            passed: 0,
+            keep_alive,
+            ack_watch,
+            alone,
+            leaving: None,
+        }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
