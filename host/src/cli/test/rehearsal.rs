@@ -42,7 +42,7 @@ pub struct Step {
 pub enum Verdict {
     Forwarded,
     Filtered,
-    /// Made by the clock.
+    /// Made by a timer.
     Ticked,
     /// With the plugin and its reason; what `on_error` made of it is in `sent`.
     Failed(String),

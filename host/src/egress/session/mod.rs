@@ -103,6 +103,8 @@ pub struct Session<'a> {
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
     /// that was read but not written is met again.
     cursor: Position,
+    /// QoS 0 up to this turn has passed what waits before it.
+    passed: u64,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
     alone: Alone,
@@ -153,7 +155,20 @@ impl<'a> Session<'a> {
         sender.acks.progress = false;
         sender.isolation.begin();
         let (cursor, alone) = (Position::START, Alone::default());
-        Self { sender, reader, writer, input, out, terms, cursor, keep_alive, ack_watch, alone, leaving: None }
+        Self {
+            sender,
+            reader,
+            writer,
+            input,
+            out,
+            terms,
+            cursor,
+            passed: 0,
+            keep_alive,
+            ack_watch,
+            alone,
+            leaving: None,
+        }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
