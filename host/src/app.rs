@@ -14,7 +14,7 @@ use crate::bindings::{Binding, Dispatcher, Table, ticks};
 use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
 use crate::chain::{Chain, Workers, default_threads};
 use crate::control::admin;
-use crate::control::clock::unix_ms;
+use crate::control::clock::{self, unix_ms};
 use crate::control::config::{self, BrokerLimits, Config, Sync};
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
@@ -342,7 +342,7 @@ fn serve(
 async fn sweep(context: Arc<connection::Context>, stop: CancellationToken) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        context.registry.sweep(Instant::now());
+        context.registry.sweep(clock::now());
     }
 }
 

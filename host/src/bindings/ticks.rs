@@ -20,6 +20,7 @@ use super::dispatcher::{Dispatcher, Inbound, Leaving};
 use super::settle::{Settled, settle_tick};
 use super::table::Binding;
 use crate::chain::{Tick, Ticked};
+use crate::control::clock;
 use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
 
@@ -84,7 +85,7 @@ impl Dispatcher {
         let mut record = Record { outputs: Vec::new(), changes: ticked.changes, receipt, hold };
         let mut further = Vec::new();
         for message in ticked.messages {
-            let (origin, arrived) = (origin.clone(), Instant::now());
+            let (origin, arrived) = (origin.clone(), clock::now());
             let mut inbound =
                 Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new(), attempts: 0 };
             let Settled { outputs, local, unroutable } =

@@ -9,12 +9,11 @@
 //! ```
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::dispatcher::Inbound;
-use crate::control::clock::since_unix_ms;
+use crate::control::clock::{self, since_unix_ms};
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError};
 use crate::spool::{Change, Key, Receipt, decode_message, encode_message};
@@ -46,7 +45,7 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Opt
     let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
     let inbound =
-        |message| Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
+        |message| Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
     Ok(message.map(inbound))
 }
 
@@ -55,6 +54,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use std::time::Instant;
     use crate::control::clock::unix_ms;
     use crate::message::{Message, QoS};
     use crate::topic::TopicName;

@@ -32,6 +32,7 @@ use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
+use crate::control::clock;
 use crate::control::counters::Counters;
 use crate::control::rate_limit::RateLimit;
 use crate::message::Message;
@@ -94,7 +95,7 @@ impl Bus {
     /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
     pub fn restore_retained(&self, value: &[u8]) -> Result<bool, WireError> {
         let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
-        let changes = self.retain(&message, Instant::now());
+        let changes = self.retain(&message, clock::now());
         Ok(changes.iter().any(|change| change.value.is_some()))
     }
 

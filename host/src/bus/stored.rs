@@ -13,7 +13,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::Delivery;
-use crate::control::clock::{since_unix_ms, unix_ms_of};
+use crate::control::clock::{self, since_unix_ms, unix_ms_of};
 use crate::message::Message;
 use crate::spool::wire::{Fields, WireError};
 use crate::spool::{decode_message, encode_message};
@@ -62,7 +62,7 @@ pub fn decode_queued(number: u64, bytes: &[u8]) -> Result<Queued, WireError> {
             let delivery = |message| Delivery {
                 message,
                 subscription_ids: ids,
-                arrived: Instant::now(),
+                arrived: clock::now(),
                 number: Some(number),
                 share: None,
             };

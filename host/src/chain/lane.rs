@@ -10,8 +10,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::control::clock;
 use crate::control::cork::cork;
 use crate::message::{Message, Origin};
 
@@ -121,7 +122,7 @@ impl Lane {
             return;
         }
         mailbox.scheduled = true;
-        let slow = mailbox.standing.is_slow(Instant::now());
+        let slow = mailbox.standing.is_slow(clock::now());
         drop(mailbox);
         self.scheduled(self.0.ready.push(self.clone(), slow));
     }
@@ -148,14 +149,14 @@ impl Lane {
     /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
     fn end_turn(&self, busy: Duration, pause: Option<Duration>, pool: Pool) {
         let mut mailbox = self.mailbox();
-        let slow = mailbox.standing.after(busy, Instant::now());
+        let slow = mailbox.standing.after(busy, clock::now());
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
             let ready = &self.0.ready;
             self.scheduled(match pause.unwrap_or_default() {
                 Duration::ZERO => ready.give_back(self.clone(), slow, pool),
-                wait => ready.push_at(self.clone(), slow, Instant::now() + wait),
+                wait => ready.push_at(self.clone(), slow, clock::now() + wait),
             });
         }
     }

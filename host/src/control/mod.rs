@@ -1,6 +1,7 @@
 //! What steers the house: configuration and counters.
 
 pub mod admin;
+pub mod chance;
 pub mod clock;
 pub mod config;
 pub mod cork;

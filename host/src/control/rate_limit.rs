@@ -3,6 +3,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
+use crate::control::clock;
 
 /// At most so many lines in each second; the others are counted and told with the next one that is let through.
 #[derive(Debug)]
@@ -17,12 +18,12 @@ pub struct RateLimit {
 impl RateLimit {
     pub fn per_second(lines: u32) -> Self {
         let (window, suppressed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { per_second: lines.into(), start: Instant::now(), window, suppressed }
+        Self { per_second: lines.into(), start: clock::now(), window, suppressed }
     }
 
     /// `Some(lines suppressed since the last one)` when a line may be written now.
     pub fn permit(&self) -> Option<u64> {
-        self.permit_at(self.start.elapsed().as_secs())
+        self.permit_at(clock::since(self.start).as_secs())
     }
 
     fn permit_at(&self, second: u64) -> Option<u64> {

@@ -22,7 +22,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{self, Backoff};
+use super::backoff::Backoff;
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
 use super::link::{Identity, Link};
@@ -33,6 +33,7 @@ use super::session::{End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::throttle::Throttle;
 use super::transport::{Dial, Network};
+use crate::control::chance::chance;
 use crate::control::counters::Counters;
 use crate::spool::{Queue, UpstreamSession};
 
@@ -64,7 +65,7 @@ pub fn start(
     start_with(Network, upstream, queue, counters, shutdown)
 }
 
-pub(super) fn start_with<D: Dial>(
+pub(crate) fn start_with<D: Dial>(
     dial: D,
     upstream: Prepared,
     queue: Arc<Queue>,
@@ -86,7 +87,7 @@ pub(super) fn start_with<D: Dial>(
         dial,
         sender,
         round: Round::new(upstream.endpoints.len(), home),
-        backoff: Backoff::new(backoff::chance),
+        backoff: Backoff::new(chance),
         failback: upstream.spec.failback,
         upstream,
         remembered: recovered.session,

@@ -5,7 +5,7 @@
 
 mod restore;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
-use crate::control::clock::unix_ms;
+use crate::control::clock::{self, unix_ms};
 use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to
@@ -29,7 +29,8 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
 const FAREWELL_CHUNK: usize = 256;
 
 pub struct Registry {
-    slots: Mutex<HashMap<Arc<str>, Slot>>,
+    /// Ordered, so that what is due at one moment comes in one order.
+    slots: Mutex<BTreeMap<Arc<str>, Slot>>,
     /// A session came back.
     released: Notify,
     bus: Arc<Bus>,
@@ -137,7 +138,7 @@ impl Registry {
         let (safe, written) = oneshot::channel();
         let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
-            Some(away) if !terms.clean_start && away.ends_at > Instant::now() => {
+            Some(away) if !terms.clean_start && away.ends_at > clock::now() => {
                 let Away { mut session, will, .. } = *away;
                 session.mailbox().attach();
                 let releases = session.resume(terms.link());
@@ -173,7 +174,7 @@ impl Registry {
     pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
         session.flush(self.wills.journal());
-        let now = Instant::now();
+        let now = clock::now();
         let mut will = ending.will.map(|will| {
             let at = now + Duration::from_secs(will.delay.into());
             (will, at)
@@ -246,13 +247,13 @@ impl Registry {
         self.wills.journal().change(changes, Receipt::none());
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Sessions that outlive their connection, or will.
-fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
+fn kept(slots: &BTreeMap<Arc<str>, Slot>) -> usize {
     slots.values().filter(|slot| !matches!(slot, Slot::Connected { outlives: false, .. })).count()
 }
 

@@ -1,11 +1,10 @@
 //! A will is a message of the device that the gateway publishes for it (MQTT 5, section 3.1.2.5): bindings apply to it.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
-use crate::control::clock::unix_ms;
+use crate::control::clock::{self, unix_ms};
 use crate::message::{Message, Origin};
 use crate::spool::{Change, Receipt};
 
@@ -26,7 +25,7 @@ impl Wills {
     pub fn publish(&self, client: &Arc<str>, message: Message, changes: Vec<Change>) {
         let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0 });
         let inbound =
-            Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes, attempts: 0 };
+            Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
         self.dispatcher.publish_internal(inbound);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -100,15 +100,17 @@ impl Archivist {
         self.send_marked().await?;
         loop {
             let desk = self.desk.clone();
+            // In this order: letters come last, because there may be no end of them.
             tokio::select! {
+                biased;
                 () = stop.cancelled() => return Ok(()),
-                () = self.queue.wait_after(Position::START) => self.archive(&stop).await?,
                 () = desk.0.marked.notified() => {
                     self.next = 0;
                     self.send_marked().await?;
                 }
                 id = self.safe.next() => self.forget(id).await?,
                 _ = expire.tick() => self.write(|archive| archive.expire(clock::unix_ms())).await.map(drop)?,
+                () = self.queue.wait_after(Position::START) => self.archive(&stop).await?,
             }
         }
     }
@@ -149,7 +151,7 @@ impl Archivist {
         let Letter { message, facts } = letter;
         let origin = Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0 };
         let receipt = Receipt::new(id, self.safe.clone());
-        let (origin, arrived, changes, attempts) = (Arc::new(origin), Instant::now(), Vec::new(), facts.attempts);
+        let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), facts.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
         let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
             tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");

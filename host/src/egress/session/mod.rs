@@ -1,6 +1,6 @@
 //! One connection after CONNACK: spool to socket, socket to spool, until one of the two ends it.
 //!
-//! A single task with one `select!`, so that the state needs no lock: reading never waits for writing, or two peers with full
+//! A single task with one `select!`, so that the state needs no lock: reading never waits for writing ([`turns`]), or two peers with full
 //! buffers would wait for each other. Whatever arm wakes it, every round begins by filling the outbox with all that may go:
 //! repeats first, then the spool while the window is open, QoS 0 and QoS 1/2 in the order of the spool.
 //!
@@ -14,6 +14,7 @@
 
 mod incoming;
 mod outgoing;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::turns::{Event, Turn};
 use super::failback::Failback;
 use super::inflight::{Ack, Inflight};
 use super::keepalive::{Due, KeepAlive};
@@ -66,6 +68,7 @@ pub struct Session<'a> {
     cursor: Position,
     keep_alive: KeepAlive,
     leaving: Option<Leaving>,
+    turn: Turn,
 }
 
 /// Why a connection that works is ended.
@@ -98,7 +101,7 @@ impl<'a> Session<'a> {
         let (reader, writer) = tokio::io::split(link.stream);
         let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
-        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, leaving: None }
+        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, leaving: None, turn: Turn::default() }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
@@ -149,13 +152,21 @@ impl<'a> Session<'a> {
             let keep_alive = self.keep_alive.deadline();
             let deadline = self.leaving.map_or(keep_alive, |leaving| keep_alive.min(leaving.until));
             self.input.reserve(READ_SIZE);
+            let (reads, writes) = (!self.out.is_flooded(), !self.out.is_idle());
+            let read = reads.then(|| self.reader.read_buf(&mut self.input));
+            let pushed = writes.then(|| self.out.push(&mut self.writer));
+            let event = turns::next(&mut self.turn, read, pushed, tokio::time::sleep_until(deadline));
             tokio::select! {
-                read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
-                pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => self.pushed(pushed)?,
-                () = queue.wait_after(self.cursor), if hungry => {}
-                () = queue.wait_confirmed() => {}
-                () = tokio::time::sleep_until(deadline) => self.check()?,
+                biased;
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
+                event = event => match event {
+                    Event::Read(read) => self.heard(read?)?,
+                    Event::Wrote(pushed) => self.pushed(pushed)?,
+                    Event::Due => self.check()?,
+                },
+                // What these tell of is looked at before anything is waited for.
+                () = queue.wait_confirmed() => {}
+                () = queue.wait_after(self.cursor), if hungry => {}
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
             }
         }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::control::clock::until_unix_ms;
+use crate::control::clock::{self, until_unix_ms};
 use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
@@ -87,7 +87,7 @@ impl Registry {
             }
         }
         session.flush(self.wills.journal());
-        let now = Instant::now();
+        let now = clock::now();
         let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
         let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));
         Away { session, ends_at: now + ends_in, will }

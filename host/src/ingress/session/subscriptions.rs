@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use crate::bus::{Bus, Mailbox, Parcel, Subscription};
+use crate::control::clock;
 use crate::ingress::codec::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
@@ -103,7 +103,7 @@ impl Subscriptions {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, Instant::now()));
+            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
         }
         if mailbox.generation().is_some() {
             let value = StoredSubscription { options: request.options, id }.encode();

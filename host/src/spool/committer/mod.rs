@@ -35,6 +35,7 @@ use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
+use crate::control::clock;
 use crate::control::config;
 use crate::control::rate_limit::RateLimit;
 
@@ -87,7 +88,7 @@ impl<D: Disk> Committer<D> {
             ready: VecDeque::new(),
             full: None,
             squeeze: None,
-            next_sweep: Instant::now(),
+            next_sweep: clock::now(),
             is_dropping: false,
             warnings: RateLimit::per_second(1),
         }

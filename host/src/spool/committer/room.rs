@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
+use crate::control::clock;
 use crate::control::config::WhenFull;
 use crate::control::kill_point::{self, KillPoint};
 use crate::spool::frame::SNAPSHOT;
@@ -37,11 +38,11 @@ pub(super) enum Room {
 
 impl<D: Disk> Committer<D> {
     pub(super) fn may_write_records(&self) -> bool {
-        self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
+        self.full.as_ref().is_none_or(|full| full.retry <= clock::now())
     }
 
     pub(super) fn may_write_small_records(&self) -> bool {
-        self.full.as_ref().is_none_or(|full| full.spare <= Instant::now())
+        self.full.as_ref().is_none_or(|full| full.spare <= clock::now())
     }
 
     pub(super) fn make(&mut self, room: Room) -> Result<(), AppendError> {
@@ -95,7 +96,7 @@ impl<D: Disk> Committer<D> {
     pub(super) fn roll_reserved(&mut self) -> Result<(), AppendError> {
         let snapshot = self.image.encode_snapshot();
         self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
-        let now = Instant::now();
+        let now = clock::now();
         self.full = Some(Full { retry: now, spare: now, reserve: true });
         Ok(())
     }
@@ -109,13 +110,13 @@ impl<D: Disk> Committer<D> {
             tracing::warn!("the spool is full: {shortage}; {policy}");
         }
         let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        let (now, before) = (Instant::now(), self.full.as_ref().map(|full| full.spare));
+        let (now, before) = (clock::now(), self.full.as_ref().map(|full| full.spare));
         let spare = if room == Room::Any { before.unwrap_or(now) } else { now + RETRY };
         self.full = Some(Full { retry: now + RETRY, spare, reserve });
     }
 
     pub(super) fn retry(&self) -> Instant {
-        self.full.as_ref().map_or_else(|| Instant::now() + RETRY, |full| full.retry)
+        self.full.as_ref().map_or_else(|| clock::now() + RETRY, |full| full.retry)
     }
 
     /// Deletes the segments that hold nothing any more. What is needed of them stands in the snapshot of the one after.
@@ -138,7 +139,7 @@ impl<D: Disk> Committer<D> {
         let snapshot = self.image.encode_snapshot();
         let has_reserve = self.log.has_reserve(Frame { kind: SNAPSHOT, body: &snapshot });
         if let Some(full) = &mut self.full {
-            (full.retry, full.spare) = (Instant::now(), Instant::now());
+            (full.retry, full.spare) = (clock::now(), clock::now());
             full.reserve &= !has_reserve;
         }
     }
