@@ -12,5 +12,7 @@ pub mod letters;
 pub mod message;
 pub mod plugin;
 pub mod setup;
+#[cfg(test)]
+mod sim;
 pub mod spool;
 pub mod topic;

@@ -4,8 +4,9 @@
 //! many messages at once as there are. An input's parts share its fate: when a plugin fails one of them, the input failed,
 //! because half of what a device said is not something that anybody asked for. Its other parts go no further.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::control::clock;
 use crate::control::config::{FaultPolicy, Retry};
 use crate::control::kill_point::{self, KillPoint};
 use crate::plugin::{LoadedPlugin, StartError, StateStore};
@@ -53,6 +54,12 @@ impl Chain {
         Self { links, retry: Retry::default() }
     }
 
+    /// Of stages that are no plugins, with the retries of a binding.
+    #[cfg(test)]
+    pub(crate) fn native(stages: Vec<Box<dyn Stage>>, retry: Retry) -> Self {
+        Self { retry, ..Self::new(stages) }
+    }
+
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
         let link = |plugin: &LoadedPlugin| {
@@ -73,7 +80,7 @@ impl Chain {
 
     /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
     pub fn go(&mut self, mut flow: Flow) -> Progress {
-        let until = Instant::now() + TURN;
+        let until = clock::now() + TURN;
         while let Some(link) = self.links.get_mut(flow.stage).filter(|_| flow.goes_on()) {
             let wait = flow.ask(link, &self.retry, until);
             kill_point::reach(KillPoint::InPlugin);
@@ -112,6 +119,7 @@ mod tests {
     use crate::chain::fixtures::{envelope, failure, message, stage};
     use crate::chain::flow::MAX_PART_BYTES;
     use crate::chain::{Failure, FailureKind, Outcome, Verdict};
+    use std::time::Instant;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 

@@ -29,6 +29,8 @@ mod outcome;
 mod ready;
 mod stage;
 mod standing;
+#[cfg(test)]
+pub(crate) mod stepped;
 mod verdict;
 mod workers;
 

@@ -36,7 +36,11 @@ mod tls;
 mod transport;
 mod wire;
 
+#[cfg(test)]
+pub(crate) use client::start_with;
 pub use client::{probe, start};
 pub use link_error::LinkError;
 pub use prepare::{Endpoint, Error, Prepared, prepare};
 pub use status::UpstreamStatus;
+#[cfg(test)]
+pub(crate) use transport::{Dial, Transport};

@@ -57,6 +57,8 @@ mod resolved;
 mod restored;
 mod runs;
 mod session;
+#[cfg(test)]
+pub(crate) mod stepped;
 mod threads;
 mod track;
 pub(crate) mod wire;
