@@ -1,4 +1,4 @@
-//! The bindings as they run: an immutable table, replaced whole when the configuration changes.
+//! The bindings as they run: a table that is made at the start and never changes.
 
 use std::sync::Arc;
 

@@ -6,8 +6,8 @@
 //! that nobody wants (`docs/decisions/0002-local-bus.md`).
 //!
 //! What must survive a restart comes back from [`Bus::publish`] as [`Kept`]: it belongs into the record of the message that
-//! caused it, and [`Journal`] puts it there. A message without retain flag whose subscribers are all of this connection only
-//! keeps nothing and writes nothing.
+//! caused it, and [`Journal`] puts it there. A message without retain flag whose subscribers all have sessions that end with
+//! their connections keeps nothing and writes nothing.
 
 mod budget;
 mod journal;

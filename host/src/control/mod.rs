@@ -1,4 +1,4 @@
-//! What steers the house: configuration and counters.
+//! What all modules share: configuration, counters, clock, kill points, rate limits; and the admin socket.
 
 pub mod admin;
 pub mod chance;

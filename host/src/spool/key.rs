@@ -1,7 +1,8 @@
 //! The small durable state of the house: what must survive and is not a message on its way.
 //!
 //! One variant for each owner, who alone knows what the value means. To the spool a value is opaque bytes: it is put or
-//! deleted in the same atomic frame as the outputs that belong to it, and given back whole at the next start.
+//! deleted in the same atomic frame as the outputs that belong to it, and given back whole at the next start. Of a key it asks
+//! whose client it is, to keep the order of each client when the log is full.
 //!
 //! ```text
 //! key = tag u8, then its fields in the order of the variant: text = length u16 + UTF-8, numbers little-endian

@@ -23,7 +23,8 @@ pub(super) struct Ledger {
     lines: Vec<Line>,
     /// For whom there is news, and who sleeps.
     pub news: News,
-    /// Committed and not taken by the committer yet. Bounded: each record holds places in its lanes.
+    /// Committed and not taken by the committer yet. Bounded by who commits: a record with messages holds places in its lanes, one with
+    /// small state alone is one of the packets that a session may have unanswered.
     pub incoming: VecDeque<Record>,
     pub notes: Notes,
     confirmed: Vec<Confirmed>,

@@ -29,8 +29,8 @@
 //! books in memory; [`refill`] reads a backlog back. One log for all upstreams, because a record for several of them must be
 //! one frame.
 //!
-//! Not here: expiry is judged by the reader, which knows the time; who a key of the durable state belongs to, and what its
-//! value means.
+//! Not here: expiry is judged by the reader, which knows the time; what a value of the durable state means. Of the keys only so much
+//! is known as decides what may overtake what when the log is full (`committer/ahead.rs`, `committer/behind.rs`).
 
 mod batch;
 #[cfg(test)]

@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use crate::control::cork::{self, Wake};
 
-/// Shared by the receipts and by the one that waits for them. Unbounded in type, bounded in fact: each ticket holds a place in a
-/// lane until it is resolved.
+/// Shared by the receipts and by the one that waits for them. Unbounded in type, bounded in fact: a ticket of a message
+/// holds a place in a lane until it is resolved, one of another packet is among those that a session may have unanswered.
 #[derive(Clone, Debug, Default)]
 pub struct Resolved(Arc<Waiting>);
 

@@ -218,9 +218,9 @@ pub struct Plugin {
 #[derive(Clone, Debug)]
 pub struct PluginLimits {
     pub memory: usize,
-    /// Wall time of one call.
+    /// CPU time of one call; by the wall it may take ten times as long (`plugin/deadline.rs`).
     pub deadline: Duration,
-    /// Wall time from the start of an instance to the answer of `configure`.
+    /// The same, from the start of an instance to the answer of `configure`.
     pub start_deadline: Duration,
     /// Messages out of one message in.
     pub max_outputs: usize,

@@ -77,7 +77,7 @@ pub struct ConnAck {
     pub reason_string: Option<String>,
 }
 
-/// A PUBLISH. `message.topic` is the resolved name: the decoder cannot resolve an alias, so it hands over `topic`.
+/// A PUBLISH. An alias is not resolved here: the decoder does not know what it stands for, the session does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publish {
     pub dup: bool,

@@ -9,6 +9,7 @@
 //! | where is QoS 2 deduplicated, who acks and in which order | [`exchanges`] |
 //! | what is sent to the device again after a reconnect | [`outbound`] |
 //! | which packets wait until something is written | [`held`] |
+//! | what SUBSCRIBE and UNSUBSCRIBE change, and their answers | [`subscriptions`] |
 //! | what does a topic alias stand for | [`alias`] |
 //! | what of it survives a restart | [`durable`] |
 

@@ -28,7 +28,7 @@ pub enum AppendError {
     #[error("the active segment has no room for this: roll first")]
     MustRoll,
     /// Never going to fit.
-    #[error("{bytes} bytes are too much for one append, the limit is {max}: raise `segment_bytes` and `max_bytes`")]
+    #[error("{bytes} bytes are too much for one append, the limit is {max}: raise `max_bytes`")]
     TooLarge { bytes: u64, max: u64 },
     /// Never use this log again: the process ends, and recovers from the disk at its next start.
     #[error("the spool cannot be written: {0}")]

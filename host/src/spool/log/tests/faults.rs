@@ -148,7 +148,7 @@ fn a_group_too_large_for_any_segment_is_refused_with_the_limit() {
     let error = log.append(&[record(&[0; 4096])]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "4120 bytes are too much for one append, the limit is 4096: raise `segment_bytes` and `max_bytes`"
+        "4120 bytes are too much for one append, the limit is 4096: raise `max_bytes`"
     );
 }
 
