@@ -8,8 +8,25 @@ use crate::tree::{File, files};
 
 /// From the bottom to the top. A new module gets its place here.
 const ORDER: [&str; 19] = [
-    "base", "topic", "message", "mqtt", "config", "metrics", "spool", "plugin", "dead_letter", "chain", "bus", "bindings",
-    "ingress", "egress", "setup", "operate", "app", "sim", "cli",
+    "base",
+    "topic",
+    "message",
+    "mqtt",
+    "config",
+    "metrics",
+    "spool",
+    "plugin",
+    "dead_letter",
+    "chain",
+    "bus",
+    "bindings",
+    "ingress",
+    "egress",
+    "setup",
+    "operate",
+    "app",
+    "sim",
+    "cli",
 ];
 
 #[test]
@@ -44,9 +61,8 @@ fn product() -> Vec<File> {
         let folder = folder_of(&file.path);
         tests.extend(declared.captures_iter(&file.text).map(|found| format!("{folder}/{}", &found[1])));
     }
-    let is_test = |path: &str| {
-        tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")))
-    };
+    let is_test =
+        |path: &str| tests.iter().any(|test| path == format!("{test}.rs") || path.starts_with(&format!("{test}/")));
     all.retain(|file| !is_test(&file.path) && module(file).is_some());
     all
 }

@@ -37,7 +37,10 @@ fn a_path_that_is_gone_is_missed() {
     let existing = ["host/src/bus/mod.rs".to_owned(), "host/src/bus".to_owned()];
     let file = |text: &str| File { path: "docs/page.md".into(), text: text.into() };
     let modules = ["bus".to_owned()];
-    assert_eq!(missing(&file("see `bus/mod.rs` and `bus/gone.rs`"), &existing, &modules), ["docs/page.md: bus/gone.rs"]);
+    assert_eq!(
+        missing(&file("see `bus/mod.rs` and `bus/gone.rs`"), &existing, &modules),
+        ["docs/page.md: bus/gone.rs"]
+    );
     assert_eq!(missing(&file("see `bus/gone`, not `data/gone`"), &existing, &modules), ["docs/page.md: bus/gone"]);
 }
 

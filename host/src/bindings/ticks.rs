@@ -9,7 +9,7 @@
 //! - There is no message for a dead letter when a tick fails: it is logged and counted.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use smallvec::smallvec;
 use tokio::sync::OwnedSemaphorePermit;

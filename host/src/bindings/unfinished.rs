@@ -54,10 +54,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use std::time::Instant;
     use crate::control::clock::unix_ms;
     use crate::message::{Message, QoS};
     use crate::topic::TopicName;
+    use std::time::Instant;
 
     proptest! {
         #[test]

@@ -119,9 +119,9 @@ mod tests {
     use crate::chain::fixtures::{envelope, failure, message, stage};
     use crate::chain::flow::MAX_PART_BYTES;
     use crate::chain::{Failure, FailureKind, Outcome, Verdict};
-    use std::time::Instant;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Instant;
 
     fn run(stages: Vec<Box<dyn Stage>>, inputs: &[&str]) -> Vec<Outcome> {
         outcomes(Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect()))

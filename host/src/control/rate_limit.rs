@@ -1,9 +1,9 @@
 //! Logs that a flood of bad messages cannot flood. What devices choose (topics, client identifiers) is logged with `?`, which
 //! escapes it: nobody writes lines or terminal codes of their own into our log.
 
+use crate::control::clock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
-use crate::control::clock;
 
 /// At most so many lines in each second; the others are counted and told with the next one that is let through.
 #[derive(Debug)]

@@ -63,7 +63,13 @@ impl Broker {
     pub fn new(plan: &UpstreamPlan, seed: u64, oracle: Oracle) -> Self {
         let dice = Dice::new(seed, &plan.name);
         let state = State { mood: Mood::default(), sessions: BTreeMap::new(), dice };
-        Self { plan: plan.clone(), state: Arc::new(Mutex::new(state)), cut: Arc::default(), changed: Arc::default(), oracle }
+        Self {
+            plan: plan.clone(),
+            state: Arc::new(Mutex::new(state)),
+            cut: Arc::default(),
+            changed: Arc::default(),
+            oracle,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -107,6 +113,20 @@ impl Broker {
 
     fn throw(&self, permille: u64) -> bool {
         permille > 0 && self.state().dice.permille(permille)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    /// Whether the client has a session already.
+    fn attach(&mut self, client: &str, clean: bool) -> bool {
+        if clean {
+            self.sessions.remove(client);
+        }
+        let present = self.sessions.contains_key(client);
+        self.sessions.entry(client.to_owned()).or_default();
+        present
     }
 }
 
@@ -183,13 +203,7 @@ impl Connection {
         }
         self.client = cursor.text();
         let clean = flags & 2 != 0;
-        let mut state = self.broker.state();
-        if clean {
-            state.sessions.remove(&self.client);
-        }
-        let present = state.sessions.contains_key(&self.client);
-        state.sessions.entry(self.client.clone()).or_default();
-        drop(state);
+        let present = self.broker.state().attach(&self.client, clean);
         self.max_qos = mood.max_qos.filter(|_| self.version == V5).unwrap_or(2);
         tell!(self.broker.plan.name, "CONNECT of {} clean {clean}: session present {present}", self.client);
         let mut body = vec![u8::from(present), 0];
@@ -208,7 +222,10 @@ impl Connection {
         let message = packet.delivered(self.version);
         let (name, qos, id) = (self.broker.plan.name.clone(), message.qos, message.packet_id);
         let (text, _) = super::plugin::read(message.payload.as_bytes());
-        if self.broker.plan.hates_poison && message.payload.ends_with(&"x".repeat(POISON)) && !message.payload.ends_with(&"x".repeat(POISON + 1)) {
+        if self.broker.plan.hates_poison
+            && message.payload.ends_with(&"x".repeat(POISON))
+            && !message.payload.ends_with(&"x".repeat(POISON + 1))
+        {
             return Some("it closes on a message that it does not like");
         }
         if qos > self.max_qos {
@@ -225,7 +242,12 @@ impl Connection {
         if is_new {
             self.broker.oracle.arrived(&name, &text);
         }
-        tell!(name, "PUBLISH {text} QoS {qos} id {id}{}{}", if message.dup { " DUP" } else { "" }, if is_new { "" } else { " again" });
+        tell!(
+            name,
+            "PUBLISH {text} QoS {qos} id {id}{}{}",
+            if message.dup { " DUP" } else { "" },
+            if is_new { "" } else { " again" }
+        );
         let kind = match (qos, mood.wrong_acks) {
             (0, _) => return None,
             (1, false) | (2, true) => wire::PUBACK,

@@ -104,12 +104,22 @@ impl Device {
         if connack.reason() != 0 {
             return "refused";
         }
+        let window = match self.version {
+            V5 => {
+                connack.connack_properties().number(wire::id::RECEIVE_MAXIMUM).map_or(usize::MAX, |most| most as usize)
+            }
+            _ => usize::MAX,
+        };
+        let window = window.min(self.plan.window);
         self.begin(connack.session_present());
         let mut out = Vec::new();
         (0..self.exchanges.len()).for_each(|at| self.say(at, true, &mut out));
         loop {
+            if !out.is_empty() && stream.write_all(&std::mem::take(&mut out)).await.is_err() {
+                return "closed";
+            }
             self.handle.is_done.store(self.is_done(), Ordering::Relaxed);
-            let sends = self.next < self.plan.sendings.len() && self.exchanges.len() < self.plan.window;
+            let sends = self.next < self.plan.sendings.len() && self.exchanges.len() < window;
             let due = self.next_due;
             tokio::select! {
                 biased;
@@ -119,9 +129,6 @@ impl Device {
                     Some(packet) => self.hear(&packet, &mut out),
                 },
                 () = sleep_until(due), if sends => self.send(&mut out),
-            }
-            if !out.is_empty() && stream.write_all(&std::mem::take(&mut out)).await.is_err() {
-                return "closed";
             }
         }
     }
@@ -155,7 +162,14 @@ impl Device {
         let stream = format!("{}/{}", self.plan.name, self.topic(&sending));
         let due = self.due(&id, &sending);
         self.oracle.sent(&id, Sent { stream, number: sending.number, qos: sending.qos, due, acked: false });
-        tell!(self.plan.name, "PUBLISH {id} QoS {} {:?} {:?} +{}", sending.qos, sending.route, sending.verb, sending.padding);
+        tell!(
+            self.plan.name,
+            "PUBLISH {id} QoS {} {:?} {:?} +{}",
+            sending.qos,
+            sending.route,
+            sending.verb,
+            sending.padding
+        );
         if sending.qos == 0 {
             out.extend(self.publish(&sending, &id, 0, false));
         } else {
@@ -177,7 +191,9 @@ impl Device {
     }
 
     fn hear(&mut self, packet: &Packet, out: &mut Vec<u8>) {
-        let Some(at) = self.exchanges.iter().position(|exchange| exchange.packet_id == packet.packet_id()) else { return };
+        let Some(at) = self.exchanges.iter().position(|exchange| exchange.packet_id == packet.packet_id()) else {
+            return;
+        };
         let (refused, id) = (packet.reason() >= 0x80, self.exchanges[at].id.clone());
         match packet.kind() {
             wire::PUBACK | wire::PUBREC if refused => {
@@ -235,7 +251,9 @@ impl Device {
     fn due(&self, id: &str, sending: &Sending) -> Vec<(Place, String)> {
         let first = || Place::Upstream(self.upstreams[0].clone());
         match (sending.route, sending.verb) {
-            (Route::Both, _) => self.upstreams.iter().map(|name| (Place::Upstream(name.clone()), id.to_owned())).collect(),
+            (Route::Both, _) => {
+                self.upstreams.iter().map(|name| (Place::Upstream(name.clone()), id.to_owned())).collect()
+            }
             (Route::Cooked, Verb::Drop) => Vec::new(),
             (Route::Cooked, Verb::Fail) => vec![(Place::DeadLetters, id.to_owned())],
             (Route::Cooked, Verb::Two) => vec![(first(), format!("{id}.a")), (first(), format!("{id}.b"))],

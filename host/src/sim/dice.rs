@@ -8,7 +8,9 @@ pub struct Dice(u64);
 impl Dice {
     /// `who` tells apart those who throw in one run.
     pub fn new(seed: u64, who: &str) -> Self {
-        let salt = who.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
+        let salt = who
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         let mut dice = Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ salt);
         dice.next();
         dice

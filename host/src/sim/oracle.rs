@@ -90,13 +90,16 @@ impl Book {
         let in_letters = self.letters.contains(id);
         match place {
             Place::DeadLetters => in_letters,
-            Place::Upstream(name) => in_letters || self.arrived.get(name).is_some_and(|ids| ids.iter().any(|one| one == id)),
+            Place::Upstream(name) => {
+                in_letters || self.arrived.get(name).is_some_and(|ids| ids.iter().any(|one| one == id))
+            }
         }
     }
 
     fn lost(&self) -> Vec<String> {
         let mut lost = Vec::new();
-        let seen: BTreeMap<&String, BTreeSet<&String>> = self.arrived.iter().map(|(name, ids)| (name, ids.iter().collect())).collect();
+        let seen: BTreeMap<&String, BTreeSet<&String>> =
+            self.arrived.iter().map(|(name, ids)| (name, ids.iter().collect())).collect();
         for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.acked && sent.qos > 0) {
             for (place, due) in &sent.due {
                 let there = match place {

@@ -70,12 +70,17 @@ impl Process {
         tasks.spawn(stepper.run(move || Duration::from_millis(latency.load(Ordering::Relaxed))));
         let (stepper, bindings) = chains(config);
         tasks.spawn(stepper.run(move || Duration::from_millis(if dice.one_in(20) { dice.within(1, 5) } else { 0 })));
-        let limits = config.broker.limits;
+        let limits = config.broker.limits.clone();
         let retained =
             RetainedLimits { max_messages: limits.max_retained_messages, max_bytes: limits.max_retained_bytes };
         let bus = Arc::new(Bus::new(retained, counters.clone()));
-        let dispatcher =
-            Dispatcher::new(config.gateway.id.clone(), Table::new(bindings), bus.clone(), spool.clone(), counters.clone());
+        let dispatcher = Dispatcher::new(
+            config.gateway.id.clone(),
+            Table::new(bindings),
+            bus.clone(),
+            spool.clone(),
+            counters.clone(),
+        );
         let (stop_devices, stop_senders) = (CancellationToken::new(), CancellationToken::new());
         let mut senders = Vec::new();
         for (index, spec) in config.upstreams.iter().enumerate() {

@@ -20,7 +20,7 @@ pub fn begin() {
 }
 
 /// One line: who, and what.
-pub fn tell(who: &str, what: fmt::Arguments<'_>) {
+pub fn line(who: &str, what: fmt::Arguments<'_>) {
     STORY.with_borrow_mut(|story| {
         if let Some(story) = story {
             let at = clock::since(story.begun).as_secs_f64();
@@ -34,7 +34,7 @@ pub fn end() -> Vec<String> {
 }
 
 macro_rules! tell {
-    ($who:expr, $($what:tt)*) => { $crate::sim::story::tell(&$who, format_args!($($what)*)) };
+    ($who:expr, $($what:tt)*) => { $crate::sim::story::line(&$who, format_args!($($what)*)) };
 }
 pub(super) use tell;
 
@@ -43,7 +43,7 @@ pub struct Log;
 
 impl std::io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        tell("log", format_args!("{}", String::from_utf8_lossy(bytes).trim_end()));
+        line("log", format_args!("{}", String::from_utf8_lossy(bytes).trim_end()));
         Ok(bytes.len())
     }
 

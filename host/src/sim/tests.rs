@@ -15,22 +15,29 @@ fn seeds(default: Range<u64>) -> Range<u64> {
     from.parse().unwrap()..to.parse().unwrap()
 }
 
+/// Other kinds of trouble than those that the gateway stands: `TIDEGATE_HAZARDS=all`, or some of them by name.
+fn hazards() -> Vec<Hazard> {
+    match std::env::var("TIDEGATE_HAZARDS") {
+        Ok(names) if names == "all" => ALL.to_vec(),
+        Ok(names) => {
+            ALL.into_iter().filter(|hazard| names.split(',').any(|name| name == format!("{hazard:?}"))).collect()
+        }
+        Err(_) => STOOD.to_vec(),
+    }
+}
+
 fn tell(plan: &Plan, report: &Report) -> String {
-    format!(
-        "seed {}\n{plan:#?}\n{}\n\n{}\n",
-        plan.seed,
-        report.story.join("\n"),
-        report.faults.join("\n")
-    )
+    format!("seed {}\n{plan:#?}\n{}\n\n{}\n", plan.seed, report.story.join("\n"), report.faults.join("\n"))
 }
 
 fn examine(seeds: Range<u64>, hazards: &[Hazard]) {
     let begun = std::time::Instant::now();
-    let (mut obligations, count) = (0, seeds.end - seeds.start);
+    let (mut obligations, mut took, count) = (0, std::time::Duration::ZERO, seeds.end - seeds.start);
     for seed in seeds {
         let plan = Plan::new(seed, hazards);
         let report = run(&plan);
         obligations += report.obligations;
+        took += report.took;
         if !report.faults.is_empty() {
             let found = report.faults.join("\n");
             let (plan, _) = shrink(plan, report);
@@ -38,12 +45,12 @@ fn examine(seeds: Range<u64>, hazards: &[Hazard]) {
             panic!("{}\nfound by seed {seed}:\n{found}", tell(&plan, &report));
         }
     }
-    println!("{count} seeds, {obligations} obligations, {:?}", begun.elapsed());
+    println!("{count} seeds, {obligations} obligations, {took:?} of their time in {:?}", begun.elapsed());
 }
 
 #[test]
 fn every_promise_is_kept_whatever_fails() {
-    examine(seeds(0..200), &STOOD);
+    examine(seeds(0..200), &hazards());
 }
 
 #[test]

@@ -96,7 +96,16 @@ impl<'a> World<'a> {
         let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed));
         let around = Surroundings { disk, gate, brokers, oracle, disk_latency_ms: Arc::default() };
         let (config, dice) = (config_of(plan), Dice::new(plan.seed, "world"));
-        Self { plan, config, around, process: None, restart_at: Some(Instant::now()), handles: Vec::new(), dice, starts: 0 }
+        Self {
+            plan,
+            config,
+            around,
+            process: None,
+            restart_at: Some(Instant::now()),
+            handles: Vec::new(),
+            dice,
+            starts: 0,
+        }
     }
 
     async fn live(mut self) -> (Vec<String>, usize, Duration) {
@@ -275,7 +284,10 @@ impl<'a> World<'a> {
         self.around.disk.no_fault();
         self.around.disk.set_capacity(None);
         self.around.disk_latency_ms.store(0, Ordering::Relaxed);
-        self.around.brokers.iter().for_each(|broker| broker.mood(|mood| *mood = Mood { max_qos: mood.max_qos, ..Mood::default() }));
+        self.around
+            .brokers
+            .iter()
+            .for_each(|broker| broker.mood(|mood| *mood = Mood { max_qos: mood.max_qos, ..Mood::default() }));
         if self.around.disk.crashed() && self.process.is_none() {
             self.forget_crash();
         }
@@ -302,10 +314,19 @@ impl<'a> World<'a> {
 
     fn what_stands_still(&self) -> String {
         let is_busy = |handle: &Handle| !handle.is_done.load(Ordering::Relaxed);
-        let devices: Vec<&str> = self.plan.devices.iter().zip(&self.handles).filter(|(_, handle)| is_busy(handle)).map(|(plan, _)| plan.name.as_str()).collect();
+        let devices: Vec<&str> = self
+            .plan
+            .devices
+            .iter()
+            .zip(&self.handles)
+            .filter(|(_, handle)| is_busy(handle))
+            .map(|(plan, _)| plan.name.as_str())
+            .collect();
         let waiting = self.process.as_ref().map(|process| process.spool.waiting());
         let open = self.around.oracle.book().open();
-        format!("stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived")
+        format!(
+            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived"
+        )
     }
 }
 
@@ -313,9 +334,15 @@ impl<'a> World<'a> {
 fn config_of(plan: &Plan) -> Config {
     let upstream = |upstream: &super::plan::UpstreamPlan| {
         let super::plan::UpstreamPlan { name, version, max_inflight, .. } = upstream;
-        format!("[upstreams.{name}]\nurl = \"mqtt://{name}\"\nprotocol = {version}\nmax_inflight = {max_inflight}\nkeep_alive = \"20s\"\n")
+        format!(
+            "[upstreams.{name}]\nurl = \"mqtt://{name}\"\nprotocol = {version}\nmax_inflight = {max_inflight}\nkeep_alive = \"20s\"\n"
+        )
     };
-    let to_all: Vec<String> = plan.upstreams.iter().map(|upstream| format!(r#"{{ upstream = "{}", topic = "{{topic}}" }}"#, upstream.name)).collect();
+    let to_all: Vec<String> = plan
+        .upstreams
+        .iter()
+        .map(|upstream| format!(r#"{{ upstream = "{}", topic = "{{topic}}" }}"#, upstream.name))
+        .collect();
     let text = format!(
         r#"
         [gateway]
@@ -352,7 +379,8 @@ fn config_of(plan: &Plan) -> Config {
         to_all.join(", "),
         first = to_all[0],
     );
-    let mut config = config::parse(&text, "simulated", Path::new(env!("CARGO_MANIFEST_DIR"))).unwrap_or_else(|problems| panic!("{problems}"));
+    let mut config = config::parse(&text, "simulated", Path::new(env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or_else(|problems| panic!("{problems}"));
     config.spool.max_bytes = plan.spool_bytes;
     config.spool.free_floor = 0;
     config

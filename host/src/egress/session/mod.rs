@@ -101,7 +101,18 @@ impl<'a> Session<'a> {
         let (reader, writer) = tokio::io::split(link.stream);
         let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
-        Self { sender, reader, writer, input, out, terms, cursor: Position::START, keep_alive, leaving: None, turn: Turn::default() }
+        Self {
+            sender,
+            reader,
+            writer,
+            input,
+            out,
+            terms,
+            cursor: Position::START,
+            keep_alive,
+            leaving: None,
+            turn: Turn::default(),
+        }
     }
 
     /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.

@@ -146,10 +146,7 @@ fn a_group_too_large_for_any_segment_is_refused_with_the_limit() {
     let disk = SimDisk::default();
     let mut log = fresh(&disk);
     let error = log.append(&[record(&[0; 4096])]).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "4120 bytes are too much for one append, the limit is 4096: raise `max_bytes`"
-    );
+    assert_eq!(error.to_string(), "4120 bytes are too much for one append, the limit is 4096: raise `max_bytes`");
 }
 
 #[test]
