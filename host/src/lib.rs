@@ -10,6 +10,7 @@ pub mod egress;
 pub mod ingress;
 pub mod letters;
 pub mod message;
+pub mod mqtt;
 pub mod plugin;
 pub mod setup;
 #[cfg(test)]

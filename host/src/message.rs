@@ -53,6 +53,8 @@ pub struct Origin {
     pub arrived_ms: u64,
     /// How many bindings have republished it locally. Stops loops (`bindings::MAX_HOPS`).
     pub hops: u8,
+    /// The user name that its client has proved to be its own. None where nobody asks for one.
+    pub principal: Option<Arc<str>>,
 }
 
 // === impl QoS ===
@@ -119,7 +121,7 @@ impl Properties {
 impl Origin {
     /// The origin of what the gateway itself says.
     pub fn gateway(arrived_ms: u64) -> Self {
-        Self { client: "tidegate".into(), arrived_ms, hops: 0 }
+        Self { client: "tidegate".into(), arrived_ms, hops: 0, principal: None }
     }
 }
 

@@ -8,6 +8,7 @@
 //! | command | what it measures |
 //! |---|---|
 //! | `table` (default) | throughput, CPU and memory for QoS 0, 1, 2 with 1 and 20 publishers, and latency; `--write` puts it into `docs/` |
+//! | `compare` | this build beside another one (`--with PATH`): ratios of throughput and CPU |
 //! | `one` | one closed-loop round, for a profiler |
 //! | `latency` | one open-loop round |
 //! | `drain` | a backlog goes upstream while live traffic goes on |
@@ -16,6 +17,7 @@
 
 mod chart;
 mod closed;
+mod compare;
 mod device;
 mod drain;
 mod figures;
@@ -49,6 +51,7 @@ struct Options {
 #[derive(Subcommand)]
 enum Command {
     Table(table::Options),
+    Compare(compare::Options),
     One(Load),
     Latency(Rate),
     Drain(drain::Options),
@@ -81,6 +84,7 @@ fn main() {
     let options = Options::parse();
     match options.command.unwrap_or_else(|| Command::Table(table::Options::default())) {
         Command::Table(options) => table::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::One(load) => println!("{:#?}", load.closed().run(load.system)),
         Command::Latency(rate) => println!("{:#?}", rate.open().run(rate.load.system)),
         Command::Drain(options) => drain::run(&options),

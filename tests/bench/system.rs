@@ -1,9 +1,11 @@
 //! What is measured: this gateway, a mosquitto that bridges, or a wire.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use tidegate_tests::eventually::soon;
-use tidegate_tests::gateway::Gateway;
+use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
 
 use crate::upstream::Upstream;
@@ -15,6 +17,8 @@ pub enum Kind {
     Tidegate,
     /// The gateway with a binding without plugins: what the plugin costs is the difference.
     Plain,
+    /// Another build of the gateway, with the same plugin.
+    OtherBuild,
     /// mosquitto as it comes, with a bridge: no processing, no sync, queues without limit so that it loses nothing.
     Mosquitto,
     /// Devices connected to the upstream: what the load generator itself takes.
@@ -24,6 +28,8 @@ pub enum Kind {
 /// It spends no time on telling what it does, and none on a disk. As many messages of a client may be under way as with the gateway.
 const QUIET: &str = "persistence false\nmax_queued_messages 0\nmax_inflight_messages 100\nlog_type information\n\
                      connection_messages false\n";
+
+static OTHER_BUILD: OnceLock<PathBuf> = OnceLock::new();
 
 /// A system that runs between its devices and its upstream. Ends when dropped.
 pub struct System {
@@ -45,8 +51,9 @@ impl System {
     pub fn start(kind: Kind) -> Self {
         let upstream = Upstream::start();
         let (devices, running) = match kind {
-            Kind::Tidegate => tidegate(&config(upstream.address(), true)),
-            Kind::Plain => tidegate(&config(upstream.address(), false)),
+            Kind::Tidegate => tidegate(&config(upstream.address(), true), Launch::default()),
+            Kind::Plain => tidegate(&config(upstream.address(), false), Launch::default()),
+            Kind::OtherBuild => tidegate(&config(upstream.address(), true), other_build()),
             Kind::Mosquitto => mosquitto(upstream.address()),
             Kind::Direct => return Self { devices: upstream.address(), upstream, running: Running::Nothing },
         };
@@ -94,8 +101,18 @@ pub fn config(upstream: SocketAddr, with_plugin: bool) -> String {
     )
 }
 
-fn tidegate(config: &str) -> (SocketAddr, Running) {
-    let gateway = Gateway::start(config);
+/// Once, before the first [`Kind::OtherBuild`] is started.
+pub fn use_other_build(program: PathBuf) {
+    OTHER_BUILD.get_or_init(|| program);
+}
+
+fn other_build() -> Launch {
+    let program = OTHER_BUILD.get().cloned();
+    Launch { program: Some(program.expect("the other build was named")), ..Launch::default() }
+}
+
+fn tidegate(config: &str, launch: Launch) -> (SocketAddr, Running) {
+    let gateway = Gateway::launch(&Arc::new(Home::new(config)), &launch);
     (gateway.address(), Running::Tidegate(gateway))
 }
 

@@ -18,7 +18,7 @@ const SMALL: &str = "[spool]\nmax_bytes = \"16MiB\"\nfree_floor = \"0B\"\n\n";
 const PADDING: usize = 50_000;
 
 /// Runs the gateway under strace, which does this to it.
-fn injecting(what: &str) -> Result<Launch, Reason> {
+pub fn injecting(what: &str) -> Result<Launch, Reason> {
     let works = std::process::Command::new("strace").args(["-D", "-f", "-o", "/dev/null", "true"]).output();
     match works {
         Ok(output) if output.status.success() => {}
@@ -42,7 +42,7 @@ fn injecting(what: &str) -> Result<Launch, Reason> {
     Ok(Launch { under: args.map(str::to_owned).to_vec(), ..Launch::default() })
 }
 
-fn skipped(reason: &str) {
+pub fn skipped(reason: &str) {
     eprintln!("SKIPPED: {reason}");
 }
 

@@ -17,8 +17,17 @@ const EXACTLY_ONCE_ONLY: [&str; 5] =
 /// Points that a gateway meets while it starts.
 const AT_START: [&str; 2] = ["spool.recovering", "spool.recovered"];
 
-/// Points that are met once for each segment: of the first few megabytes of the load.
-const BY_SEGMENT: [&str; 3] = ["spool.segment_named", "spool.segment_done", "spool.segment_unlinked"];
+/// Points that are met once for each segment, or for each checkpoint, which follows it: of the first few megabytes of the load.
+const BY_SEGMENT: [&str; 8] = [
+    "spool.segment_named",
+    "spool.segment_done",
+    "spool.segment_unlinked",
+    "spool.checkpoint_begun",
+    "spool.checkpoint_synced",
+    "spool.checkpoint_named",
+    "spool.checkpoint_durable",
+    "spool.checkpoint_retired",
+];
 
 /// The smallest spool there is, so that segments come and go.
 const SMALL: &str = "[spool]\nmax_bytes = \"16MiB\"\n\n";

@@ -32,7 +32,7 @@ const ORDER: [&str; 19] = [
 #[test]
 fn imports_point_downwards() {
     let sources = product();
-    let upward: Vec<String> = sources.iter().flat_map(|file| upward(file)).collect();
+    let upward: Vec<String> = sources.iter().flat_map(upward).collect();
     assert!(upward.is_empty(), "these import what stands above them (order: {ORDER:?}):\n{}", upward.join("\n"));
 }
 

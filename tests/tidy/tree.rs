@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 /// Not ours, or made by a build.
 const SKIPPED: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 
+#[derive(Clone)]
 pub struct File {
     /// From the root of the checkout, with `/`.
     pub path: String,

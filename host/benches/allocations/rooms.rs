@@ -75,7 +75,7 @@ impl Rooms {
     fn dispatch(&self, message: &Message, runtime: &Runtime) {
         let (acks, client): (_, Arc<str>) = (Resolved::default(), "device".into());
         for _ in 0..MESSAGES / BATCH {
-            let origin = Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0 });
+            let origin = Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0, principal: None });
             for ticket in 0..BATCH as u64 {
                 let (message, origin, arrived) = (message.clone(), origin.clone(), Instant::now());
                 let (receipt, changes) = (Receipt::new(ticket, acks.clone()), Vec::new());
@@ -91,7 +91,7 @@ impl Rooms {
         let acks = Resolved::default();
         for _ in 0..MESSAGES / BATCH {
             for ticket in 0..BATCH as u64 {
-                let output = Output { upstream: 0, message: message.clone(), arrived: Instant::now() };
+                let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
                 let receipt = Receipt::new(ticket, acks.clone());
                 self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }

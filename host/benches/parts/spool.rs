@@ -83,7 +83,7 @@ fn commit(spool: &Spool, message: &Message, count: usize) {
     let (safe, all) = mpsc::channel();
     for _ in 0..count {
         let safe = safe.clone();
-        let output = Output { upstream: 0, message: message.clone(), arrived: Instant::now() };
+        let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
         let receipt = Receipt::call(move || safe.send(()).unwrap_or(()));
         spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
     }

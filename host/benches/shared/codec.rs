@@ -3,8 +3,8 @@
 use std::hint::black_box;
 
 use bytes::BytesMut;
-use tidegate::ingress::codec::{Codec, Packet, Publish};
 use tidegate::message::QoS;
+use tidegate::mqtt::{Codec, Packet, Publish};
 use tidegate_tests::wire::{Connect, Version};
 
 use super::messages::{self, BATCH};

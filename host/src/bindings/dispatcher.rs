@@ -149,7 +149,7 @@ impl Dispatcher {
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
     pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
-        let index = self.table.iter().position(|one| one.spec.name == binding)?;
+        let index = self.table.iter().position(|one| *one.spec.name == *binding)?;
         let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
         Some(Pending { inbound, kept, bindings: [index].into(), account })
     }

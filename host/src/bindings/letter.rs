@@ -9,7 +9,7 @@ use crate::letters::{Facts, Letter};
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
     let facts = Facts {
         client: inbound.origin.client.to_string(),
-        binding: binding.spec.name.clone(),
+        binding: binding.spec.name.to_string(),
         plugin: failure.plugin.clone(),
         sha256: binding.digest_of(&failure.plugin).to_owned(),
         reason: failure.kind.to_string(),

@@ -85,7 +85,8 @@ impl Room<'_> {
         };
         match destination.target {
             Target::Upstream(upstream) => {
-                settled.outputs.push(Output { upstream, message, arrived: self.inbound.arrived });
+                let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
+                settled.outputs.push(Output { upstream, binding, message, arrived });
             }
             Target::Local => {
                 self.counters.to_local.increment();
@@ -125,7 +126,7 @@ impl Room<'_> {
         let mut note = |name: &str, value: String| properties.user.push((name.to_owned(), value));
         note("tidegate-topic", original.topic.to_string());
         note("tidegate-client", self.inbound.origin.client.to_string());
-        note("tidegate-binding", self.binding.name.clone());
+        note("tidegate-binding", self.binding.name.to_string());
         note("tidegate-plugin", failure.plugin.clone());
         note("tidegate-reason", failure.kind.to_string());
         note("tidegate-detail", failure.detail.clone());

@@ -5,7 +5,8 @@
 //! identity needs it: at QoS 1 the ack waits for all of it, and the device sends it again.
 //!
 //! ```text
-//! struct Unfinished { version: u8 = 1, hops: u8, arrived_ms: u64, message }     // the client is in the key
+//! // The client is in the key. Version 1 has no principal; a text without characters is none.
+//! struct Unfinished { version: u8 = 2, hops: u8, arrived_ms: u64, principal: text, message }
 //! ```
 
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::dispatcher::Inbound;
 use crate::control::clock::{self, since_unix_ms};
 use crate::message::Origin;
-use crate::spool::wire::{Fields, WireError};
+use crate::spool::wire::{Fields, WireError, put_text};
 use crate::spool::{Change, Key, Receipt, decode_message, encode_message};
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+const WITHOUT_PRINCIPAL: u8 = 1;
 
 pub(super) fn key(inbound: &Inbound, number: u64) -> Key {
     Key::Unfinished { client: inbound.origin.client.clone(), number }
@@ -29,6 +31,7 @@ pub(super) fn encode(inbound: &Inbound) -> Bytes {
     out.put_u8(VERSION);
     out.put_u8(inbound.origin.hops);
     out.put_u64_le(inbound.origin.arrived_ms);
+    put_text(&mut out, inbound.origin.principal.as_deref().unwrap_or_default());
     encode_message(&inbound.message, &mut out);
     out.freeze()
 }
@@ -37,12 +40,14 @@ pub(super) fn encode(inbound: &Inbound) -> Bytes {
 pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Option<Inbound>, WireError> {
     let mut fields = Fields::new(value);
     let version = fields.u8()?;
-    if version != VERSION {
+    if version != VERSION && version != WITHOUT_PRINCIPAL {
         return Err(WireError::Unknown { what: "version of an unfinished message", tag: version });
     }
     let (hops, arrived_ms) = (fields.u8()?, fields.u64()?);
+    let principal = if version == WITHOUT_PRINCIPAL { "" } else { fields.text()? };
+    let principal = (!principal.is_empty()).then(|| principal.into());
     let message = decode_message(fields.rest())?.aged(since_unix_ms(arrived_ms));
-    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops });
+    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
     let inbound =
         |message| Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
@@ -65,10 +70,11 @@ mod tests {
             topic in "[a-zé]{1,9}",
             payload in prop::collection::vec(any::<u8>(), 0..50),
             hops: u8,
+            principal in prop::option::of("[a-z]{1,9}"),
             number: u64,
         ) {
             let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::ExactlyOnce);
-            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops });
+            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal: principal.map(Arc::from) });
             let written = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: vec![], attempts: 0 };
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
             prop_assert_eq!((&read.message, &read.origin), (&written.message, &written.origin));

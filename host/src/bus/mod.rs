@@ -21,6 +21,8 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
+use bytes::Bytes;
+
 pub use budget::{Budget, Share};
 pub use journal::Journal;
 use mailbox::Put;
@@ -38,7 +40,7 @@ use crate::control::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key};
-use crate::topic::{SharedFilter, TopicFilter, Trie};
+use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};
 
 pub struct Bus {
     subscriptions: RwLock<Trie<Entry>>,
@@ -93,10 +95,10 @@ impl Bus {
     }
 
     /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
-    pub fn restore_retained(&self, value: &[u8]) -> Result<bool, WireError> {
+    pub fn restore_retained(&self, value: &Bytes) -> Result<bool, WireError> {
         let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
-        let changes = self.retain(&message, clock::now());
-        Ok(changes.iter().any(|change| change.value.is_some()))
+        let stored = self.store(&message, clock::now(), &mut Vec::new());
+        Ok(stored == Stored::Kept)
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].
@@ -137,20 +139,28 @@ impl Bus {
 
     fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
         let mut purged = Vec::new();
-        let stored = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now, &mut purged);
+        // Its payload is that of the value, which the state keeps: in memory once.
+        let value = (!message.payload.is_empty()).then(|| stored::encode_retained(message, now));
+        let shared = value.as_ref().map(|value| stored::with_payload_of(value, message));
+        let stored = self.store(shared.as_ref().unwrap_or(message), now, &mut purged);
         let mut changes: Vec<_> = purged.into_iter().map(|topic| Change::delete(Key::Retained { topic })).collect();
         let key = Key::Retained { topic: message.topic.clone() };
+        changes.extend(match stored {
+            Stored::Kept => value.map(|value| Change::put(key, value)),
+            Stored::Forgotten { held } | Stored::Refused { held } => held.then(|| Change::delete(key)),
+        });
+        changes
+    }
+
+    fn store(&self, message: &Message, now: Instant, purged: &mut Vec<TopicName>) -> Stored {
+        let stored = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now, purged);
         if let Stored::Refused { .. } = stored {
             self.counters.retained_refused.increment();
             if let Some(suppressed) = self.warnings.permit() {
                 tracing::warn!(topic = ?message.topic, suppressed, "not retained: broker.limits.max_retained_* is reached");
             }
         }
-        changes.extend(match stored {
-            Stored::Kept => Some(Change::put(key, stored::encode_retained(message, now))),
-            Stored::Forgotten { held } | Stored::Refused { held } => held.then(|| Change::delete(key)),
-        });
-        changes
+        stored
     }
 
     /// One copy for each client, whatever the number of its subscriptions that match.

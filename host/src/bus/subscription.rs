@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Delivery, Group, Mailbox};
-use crate::ingress::codec::SubscribeOptions;
 use crate::message::{Message, QoS};
+use crate::mqtt::SubscribeOptions;
 
 #[derive(Clone, Debug)]
 pub struct Subscription {
@@ -22,7 +22,7 @@ pub(super) enum Entry {
     Group(Group),
 }
 
-/// The subscriptions of one client that match one message, as one: the highest QoS [MQTT-3.3.5-1], every identifier
+/// The subscriptions of one client that match one message, as one: the highest QoS [MQTT-3.3.4-2], every identifier
 /// [MQTT-3.3.4-4].
 pub(super) struct Merged {
     qos: QoS,
@@ -71,7 +71,7 @@ impl Merged {
         self
     }
 
-    /// A live message: min(published, subscribed) QoS, and no retain flag unless asked for [MQTT-3.3.1-12, -13].
+    /// A live message: min(published, subscribed) QoS, and no retain flag unless asked for [MQTT-3.3.1-12, MQTT-3.3.1-13].
     pub(super) fn delivery(self, message: &Message, now: Instant) -> Delivery {
         let retain = message.retain && self.retain_as_published;
         self.with_retain(message, retain, now)

@@ -3,8 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingress::codec::SubscribeOptions;
 use crate::message::{Properties, QoS};
+use crate::mqtt::SubscribeOptions;
 use crate::topic::TopicName;
 
 const BUDGET: usize = 1_000_000;

@@ -80,7 +80,7 @@ impl Asked<'_> {
         let filter = binding.filters.iter().find(|filter| filter.matches(self.topic))?;
         let plugin = |index: &usize| self.config.plugins.get(*index).map(|plugin| plugin.name.clone());
         Some(Matched {
-            binding: binding.name.clone(),
+            binding: binding.name.to_string(),
             filter: filter.to_string(),
             plugins: binding.plugins.iter().filter_map(plugin).collect(),
             on_error: match &binding.on_error {

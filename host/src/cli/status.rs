@@ -33,6 +33,14 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
+    for held in &status.held {
+        writeln!(
+            out,
+            "devices are held back: {}; {}",
+            super::spool::escape(&held.reason),
+            super::spool::escape(&held.advice)
+        )?;
+    }
     for upstream in &status.upstreams {
         let state = match (&upstream.last_error, upstream.connected) {
             (_, true) => format!("connected to {}", upstream.url.as_deref().unwrap_or("it")),

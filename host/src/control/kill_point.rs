@@ -62,6 +62,16 @@ kill_points! {
     SegmentDone = "spool.segment_done",
     /// It is unlinked, which is not durable.
     SegmentUnlinked = "spool.segment_unlinked",
+    /// A part of a checkpoint is written, to a file without a name.
+    CheckpointBegun = "spool.checkpoint_begun",
+    /// All of it is synced, and has no name.
+    CheckpointSynced = "spool.checkpoint_synced",
+    /// It has its name, which is not durable.
+    CheckpointNamed = "spool.checkpoint_named",
+    /// It holds, and nothing has been removed for it.
+    CheckpointDurable = "spool.checkpoint_durable",
+    /// The one before is gone, the segments below are still there.
+    CheckpointRetired = "spool.checkpoint_retired",
     /// Recovery is about to read a segment.
     Recovering = "spool.recovering",
     /// Recovery has read everything, nothing is written yet.

@@ -9,11 +9,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::inflight::Window;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
+use super::secret::Secret;
 use super::transport::{Dial, Transport};
-use super::wire::{self, ConnAck, Connect, Incoming, Outgoing};
-use crate::control::config::{Address, Protocol, Upstream};
-use crate::ingress::codec::Reason;
+use crate::control::config::{Address, Upstream};
 use crate::message::{Message, QoS};
+use crate::mqtt::Reason;
+use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::{ConnAck, Connect, Version};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -35,7 +37,7 @@ pub struct Link {
 /// What this server allows on this connection (MQTT 5, section 3.2.2.3); 3.1.1 has the defaults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Terms {
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub window: Window,
     pub maximum_qos: QoS,
     pub retain_available: bool,
@@ -69,7 +71,7 @@ impl Link {
             let mut input = BytesMut::new();
             let ack = read_connack(upstream.spec.protocol, &mut stream, &mut input).await?;
             if ack.reason != Reason::SUCCESS {
-                return Err(LinkError::Refused { reason: ack.reason, text: ack.text });
+                return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
             }
             let terms = Terms::new(&upstream.spec, &ack);
             Ok(Self { stream, input, session_present: ack.session_present, terms })
@@ -80,7 +82,7 @@ impl Link {
     /// Says goodbye: the server keeps the session and does not take us for dead.
     pub async fn close(mut self) {
         let mut goodbye = BytesMut::new();
-        let encoded = wire::encode(self.terms.protocol, Outgoing::Disconnect, wire::MAX_OUTGOING, &mut goodbye);
+        let encoded = client::encode(self.terms.protocol, Outgoing::Disconnect, client::MAX_OUTGOING, &mut goodbye);
         let closing = async {
             self.stream.write_all(&goodbye).await?;
             self.stream.shutdown().await
@@ -103,7 +105,7 @@ impl Terms {
             window: window(spec.protocol, ack),
             maximum_qos: ack.maximum_qos.unwrap_or(QoS::ExactlyOnce),
             retain_available: ack.retain_available.unwrap_or(true),
-            maximum_packet_size: size.unwrap_or(wire::MAX_OUTGOING),
+            maximum_packet_size: size.unwrap_or(client::MAX_OUTGOING),
             keep_alive: Duration::from_secs(keep_alive.into()),
         }
     }
@@ -131,25 +133,26 @@ impl Terms {
     }
 }
 
-fn window(protocol: Protocol, ack: &ConnAck) -> Window {
+fn window(protocol: Version, ack: &ConnAck) -> Window {
     // Zero would be a protocol error of the server (section 3.2.2.3.3); one is the least that can work.
     let all = ack.receive_maximum.unwrap_or(u16::MAX).max(1);
-    let exactly_once = if protocol == Protocol::V311 { EXACTLY_ONCE_V311 } else { all };
+    let exactly_once = if protocol == Version::V311 { EXACTLY_ONCE_V311 } else { all };
     Window { all, exactly_once }
 }
 
 fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
     let spec = &upstream.spec;
     let connect = Connect {
-        client_id: identity.client_id,
         clean_start: identity.clean_start,
         keep_alive: keep_alive(spec),
-        username: spec.username.as_deref(),
-        password: upstream.password.as_ref().map(|secret| secret.expose()),
-        session_expiry: u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX),
+        username: spec.username.clone(),
+        password: upstream.password.as_ref().map(Secret::expose),
+        session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
+        maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
+        ..Connect::new(spec.protocol, identity.client_id)
     };
     let mut bytes = BytesMut::new();
-    wire::encode(spec.protocol, Outgoing::Connect(&connect), wire::MAX_OUTGOING, &mut bytes)?;
+    client::encode(spec.protocol, Outgoing::Connect(&connect), client::MAX_OUTGOING, &mut bytes)?;
     Ok(bytes)
 }
 
@@ -160,10 +163,10 @@ fn keep_alive(spec: &Upstream) -> u16 {
 }
 
 /// The server's first packet is CONNACK [MQTT-3.2.0-1].
-async fn read_connack(protocol: Protocol, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
+async fn read_connack(protocol: Version, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
     loop {
-        match wire::decode(protocol, input)? {
-            Some(Incoming::ConnAck(ack)) => return Ok(ack),
+        match client::decode(protocol, input)? {
+            Some(Incoming::ConnAck(ack)) => return Ok(*ack),
             Some(Incoming::Disconnect { reason, text }) => return Err(LinkError::Disconnected { reason, text }),
             Some(_) => return Err(LinkError::OutOfTurn("a packet before CONNACK")),
             None if stream.read_buf(input).await? == 0 => return Err(LinkError::Closed),

@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use super::wire::{DecodeError, EncodeError};
-use crate::ingress::codec::Reason;
+use crate::mqtt::DecodeError;
+use crate::mqtt::Reason;
+use crate::mqtt::client::EncodeError;
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -23,7 +24,7 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String> },
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
-    #[error(transparent)]
+    #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),

@@ -1,9 +1,9 @@
 //! From the spool to the upstream broker, with the QoS that the device chose.
 //!
 //! ```text
-//!  spool::Queue ─ read ─▶ session ─▶ inflight ─▶ wire ─▶ outbox ─▶ transport ─▶ upstream
-//!        │                   │       (ids, window, (rumqttc's  (one write,   (TCP, TLS)
-//!      ▲ └── confirmed ─────▶│        QoS 1 and 2)  codecs)     many packets)
+//!  spool::Queue ─ read ─▶ session ─▶ inflight ─▶ mqtt::client ─▶ outbox ─▶ transport ─▶ upstream
+//!        │                   │       (ids, window, (rumqttc's    (one write,   (TCP, TLS)
+//!      ▲ └── confirmed ─────▶│        QoS 1 and 2)  codecs)       many packets)
 //!      └─ release, complete ◀┘
 //! ```
 //!
@@ -34,7 +34,6 @@ mod status;
 mod throttle;
 mod tls;
 mod transport;
-mod wire;
 
 #[cfg(test)]
 pub(crate) use client::start_with;

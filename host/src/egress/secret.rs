@@ -1,23 +1,30 @@
-//! A text that must not be seen.
+//! A password that must not be seen.
 
 use std::path::Path;
 
-/// Has neither `Debug` nor `Display`: it cannot get into a log by accident.
+use bytes::Bytes;
+
+use crate::mqtt::Password;
+
+/// Any bytes: MQTT asks for no text. Has neither `Debug` nor `Display`: it cannot get into a log by accident.
 #[derive(Clone)]
-pub struct Secret(String);
+pub struct Secret(Bytes);
 
 // === impl Secret ===
 
 impl Secret {
     /// From a file; the line end that editors add is not part of it.
     pub fn read(path: &Path) -> std::io::Result<Self> {
-        let text = std::fs::read_to_string(path)?;
-        Ok(Self(text.trim_end_matches(['\r', '\n']).into()))
+        let mut bytes = std::fs::read(path)?;
+        while bytes.last().is_some_and(|last| matches!(last, b'\r' | b'\n')) {
+            bytes.pop();
+        }
+        Ok(Self(bytes.into()))
     }
 
-    /// The text itself, for the one place that writes it to the wire.
-    pub fn expose(&self) -> &str {
-        &self.0
+    /// The password itself, for the one packet that has it.
+    pub fn expose(&self) -> Password {
+        Password(self.0.clone())
     }
 }
 
@@ -29,6 +36,13 @@ mod tests {
     fn the_line_end_of_the_file_is_not_part_of_the_password_but_spaces_are() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " pass word \r\n").unwrap();
-        assert_eq!(Secret::read(file.path()).unwrap().expose(), " pass word ");
+        assert_eq!(Secret::read(file.path()).unwrap().expose().0, " pass word ");
+    }
+
+    #[test]
+    fn a_password_may_be_any_bytes() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), b"\xFF\0\x80\n").unwrap();
+        assert_eq!(Secret::read(file.path()).unwrap().expose().0, &b"\xFF\0\x80"[..]);
     }
 }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::codec::{ConnAck, Connect, Reason, Version, Will};
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
 use crate::control::config::BrokerLimits;
+use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;
@@ -44,10 +44,10 @@ pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() 
     }
     let assigned = connect.client_id.is_empty();
     if assigned && connect.version == Version::V311 && !connect.clean_start {
-        // Nobody could ever come back to that session [MQTT-3.1.3-8].
+        // Nobody could ever come back to that session 3.1.1 [MQTT-3.1.3-8].
         return Err(Reason::CLIENT_IDENTIFIER_NOT_VALID);
     }
-    if connect.will.as_ref().is_some_and(|will| super::session::is_reserved(&will.message.topic)) {
+    if connect.will.as_ref().is_some_and(|will| super::session::is_gateways_own(&will.message.topic)) {
         return Err(Reason::NOT_AUTHORIZED);
     }
     Ok(Terms {
@@ -95,8 +95,7 @@ impl Terms {
             receive_maximum: Some(self.receive_maximum),
             maximum_packet_size: u32::try_from(limits.max_packet_size).ok(),
             topic_alias_maximum: Some(TOPIC_ALIAS_MAXIMUM),
-            server_keep_alive: None,
-            reason_string: None,
+            ..ConnAck::default()
         }
     }
 }
@@ -125,20 +124,7 @@ mod tests {
     }
 
     fn connect(version: Version) -> Connect {
-        Connect {
-            version,
-            client_id: "dev".into(),
-            clean_start: false,
-            keep_alive: 10,
-            username: None,
-            password: None,
-            will: None,
-            session_expiry: None,
-            receive_maximum: None,
-            maximum_packet_size: None,
-            topic_alias_maximum: 0,
-            authentication_method: None,
-        }
+        Connect { clean_start: false, keep_alive: 10, ..Connect::new(version, "dev") }
     }
 
     fn agree(connect: Connect) -> Result<Terms, Reason> {

@@ -1,7 +1,6 @@
-//! The device side, in the order a byte meets it: [`listener`], [`connection`], [`codec`], [`handshake`], [`registry`],
+//! The device side, in the order a byte meets it: [`listener`], [`connection`], `mqtt`, [`handshake`], [`registry`],
 //! [`session`].
 
-pub mod codec;
 pub mod connection;
 pub mod handshake;
 pub mod listener;

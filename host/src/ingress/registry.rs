@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use super::codec::{Packet, Reason, Will};
 use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
 use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
 use crate::control::clock::{self, unix_ms};
+use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Key, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to

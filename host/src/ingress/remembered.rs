@@ -11,7 +11,7 @@ use bytes::Bytes;
 use super::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::bus::Generation;
 use crate::spool::wire::WireError;
-use crate::spool::{Change, Key};
+use crate::spool::{Change, Key, Source};
 
 /// Everything that was written for one session.
 #[derive(Debug)]
@@ -82,11 +82,12 @@ impl Sessions {
                 let generation = (number >> 32) as Generation;
                 self.put(key, client, Some(generation), |session| session.queued.push((*number, value.clone())));
             }
-            Key::Qos2 { client, packet_id } => {
+            Key::Qos2 { source: Source::Devices, client, packet_id } => {
                 let generation = StoredExchange::decode(value)?.generation;
                 self.put(key, client, Some(generation), |session| session.received.push(*packet_id));
             }
-            Key::Session { .. }
+            Key::Qos2 { source: Source::Upstream(_), .. }
+            | Key::Session { .. }
             | Key::Retained { .. }
             | Key::Unfinished { .. }
             | Key::Upstream { .. }

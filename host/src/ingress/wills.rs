@@ -23,7 +23,7 @@ impl Wills {
 
     /// `changes` are safe together with it.
     pub fn publish(&self, client: &Arc<str>, message: Message, changes: Vec<Change>) {
-        let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0 });
+        let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None });
         let inbound =
             Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
         self.dispatcher.publish_internal(inbound);

@@ -195,7 +195,7 @@ impl Archive {
         loop {
             let snapshot = self.fold.encode_snapshot();
             let snapshot = Frame { kind: SNAPSHOT, body: &snapshot };
-            let rolled = if reserved { self.log.roll_reserved(snapshot) } else { self.log.roll(snapshot) };
+            let rolled = if reserved { self.log.roll_reserved(snapshot, 0) } else { self.log.roll(snapshot) };
             match (rolled, self.log.first_segment()) {
                 (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
                     let held = self.fold.segments.get(&first).copied();

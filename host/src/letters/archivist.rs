@@ -149,7 +149,8 @@ impl Archivist {
 
     async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
         let Letter { message, facts } = letter;
-        let origin = Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0 };
+        let origin =
+            Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), facts.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };

@@ -76,7 +76,7 @@ impl Letter {
     /// What goes into the record of its input. QoS 1, whatever the QoS of the original: a letter is kept or it is none.
     pub fn output(&self, line: usize, arrived: Instant) -> Result<Output, NameError> {
         let message = Message::new(TopicName::parse(TOPIC)?, self.encode(), QoS::AtLeastOnce);
-        Ok(Output { upstream: line, message, arrived })
+        Ok(Output { upstream: line, binding: Some(self.facts.binding.as_str().into()), message, arrived })
     }
 }
 

@@ -172,8 +172,9 @@ impl Connection {
     /// Why the connection is over, when it is.
     async fn hear(&mut self, packet: &Packet) -> Option<&'static str> {
         let mood = self.broker.state().mood.clone();
-        if mood.slow_ms > 0 {
-            sleep(Duration::from_millis(mood.slow_ms)).await;
+        let takes = mood.slow_ms + self.broker.plan.latency_ms;
+        if takes > 0 {
+            sleep(Duration::from_millis(takes)).await;
         }
         match packet.kind() {
             wire::CONNECT => self.connect(packet, &mood).await,

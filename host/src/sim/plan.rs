@@ -65,6 +65,8 @@ pub struct UpstreamPlan {
     pub max_inflight: u16,
     /// Of CONNACK, at MQTT 5.
     pub receive_maximum: u16,
+    /// Before each answer.
+    pub latency_ms: u64,
     /// Closes on messages that say so.
     pub hates_poison: bool,
 }
@@ -223,6 +225,7 @@ fn upstream(dice: &mut Dice, index: u64, poison: bool) -> UpstreamPlan {
         version: *dice.pick(&[4, 5]),
         max_inflight: *dice.pick(&[1, 5, 100]),
         receive_maximum: *dice.pick(&[2, 20, 65_535]),
+        latency_ms: *dice.pick(&[0, 0, 1, 20]),
         hates_poison: poison,
     }
 }

@@ -38,6 +38,9 @@ fn examine(seeds: Range<u64>, hazards: &[Hazard]) {
         let report = run(&plan);
         obligations += report.obligations;
         took += report.took;
+        if std::env::var_os("TIDEGATE_STORY").is_some() {
+            println!("{}", tell(&plan, &report));
+        }
         if !report.faults.is_empty() {
             let found = report.faults.join("\n");
             let (plan, _) = shrink(plan, report);

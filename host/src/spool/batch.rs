@@ -116,7 +116,7 @@ impl Batch {
                 Some((name, *next - 1, output))
             });
             put_list(out, numbered, |out, (name, number, output)| {
-                put_output(out, name, number, now.unix(output.arrived), &output.message);
+                put_output(out, name, number, now.unix(output.arrived), output);
             });
             put_list(out, &record.changes, put_change);
         });

@@ -1,23 +1,32 @@
 //! What the log says: the fold of all its frames.
 //!
 //! Recovery folds what it reads and the committer folds what it has written, with the same function. So what is known while
-//! running is what would be known after a crash at this moment, and a snapshot of it can stand for all frames before.
+//! running is what would be known after a crash at this moment. What it says of the messages begins each segment; the small state has
+//! a checkpoint of its own, which stands for all frames below its place.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::frame::{INPUT, MOVED, NOTES, SNAPSHOT, put_entry, put_list, put_ranges};
+use super::frame::{
+    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, STATE, TRACKS, Written,
+    put_list, put_ranges,
+};
+use super::intervals::Intervals;
 use super::key::{Change, Key};
-use super::log::{Frame, Location};
+use super::log::{CHECKPOINT, Frame, Location, decode_place};
+use super::state::State;
 use super::track::Track;
 use super::wire::{Fields, WireError, put_text};
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
     tracks: Vec<Track>,
-    state: BTreeMap<Key, Bytes>,
+    state: State,
+    /// The state is that of a checkpoint, as it was here: frames below change nothing in it.
+    state_from: Location,
+    /// The segment of the first snapshot with a state in it, as logs had before checkpoints.
+    state_in: Option<u64>,
     /// Frames that verify and make no sense to us.
     pub unreadable: u64,
     /// Outputs that were in damaged frames and were not done.
@@ -30,28 +39,30 @@ pub(super) struct Image {
 
 impl Image {
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
-        let mut fields = Fields::new(frame.body);
         let applied = match frame.kind {
-            SNAPSHOT => self.apply_snapshot(&mut fields),
-            INPUT => self.apply_input(at, &mut fields),
-            MOVED => self.apply_moved(at, &mut fields),
-            NOTES => self.apply_notes(&mut fields),
+            CHECKPOINT => self.begin_checkpoint(frame.body),
+            STATE => self.apply_state(Fields::new(frame.body)),
+            SNAPSHOT => self.apply_snapshot(at, Fields::new(frame.body)),
+            TRACKS => self.apply_tracks(Fields::new(frame.body)),
+            INPUT | INPUT_WITHOUT_BINDINGS => self.apply_input(at, frame),
+            MOVED | MOVED_WITHOUT_BINDINGS => self.apply_moved(at, frame),
+            NOTES => self.apply_notes(at, Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
-        if let Err(error) = applied.and_then(|()| fields.end()) {
+        if let Err(error) = applied {
             self.unreadable += 1;
             tracing::error!(segment = at.segment, offset = at.offset, "a frame of the spool cannot be read: {error}");
         }
     }
 
-    pub fn encode_snapshot(&self) -> BytesMut {
+    /// The first frame of a segment.
+    pub fn encode_tracks(&self) -> BytesMut {
         let mut out = BytesMut::new();
         put_list(&mut out, &self.tracks, |out, track| {
             put_text(out, &track.name);
             out.put_u64_le(track.next());
             put_ranges(out, track.done());
         });
-        put_list(&mut out, &self.state, |out, (key, value)| put_entry(out, key, value));
         out
     }
 
@@ -78,8 +89,18 @@ impl Image {
         self.lost += self.tracks.iter_mut().map(Track::finish).sum::<u64>();
     }
 
-    pub fn state(&self) -> &BTreeMap<Key, Bytes> {
+    pub fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Whether a segment with a state in it is left.
+    pub fn has_old_state(&self) -> bool {
+        self.state_in.is_some()
+    }
+
+    /// Whether the state is all of what was ever written, when this is the oldest segment that is left.
+    pub fn has_whole_state(&self, first_segment: u64) -> bool {
+        first_segment <= 1 || self.state_from.segment >= first_segment || self.state_in == Some(first_segment)
     }
 
     /// Segments below this one hold nothing that is still wanted; none when no output waits.
@@ -90,7 +111,7 @@ impl Image {
     /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
     pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
         let turn = |value: &Bytes| Fields::new(value).u64().unwrap_or_default();
-        let numbered = self.state.range(released(upstream, 0)..=released(upstream, u64::MAX));
+        let numbered = self.state.entries().range(released(upstream, 0)..=released(upstream, u64::MAX));
         let numbered = numbered.filter_map(|(key, value)| match key {
             Key::Released { number, .. } => Some((*number, turn(value))),
             _ => None,
@@ -98,9 +119,39 @@ impl Image {
         numbered.collect()
     }
 
-    fn apply_snapshot(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        let tracks = fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))?;
+    fn begin_checkpoint(&mut self, body: &[u8]) -> Result<(), WireError> {
+        self.state_from = decode_place(body).ok_or(WireError::Short)?;
+        Ok(())
+    }
+
+    fn apply_state(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
         let state = fields.list(Fields::entry)?;
+        fields.end()?;
+        state.into_iter().for_each(|(key, value)| self.state.put(key, value));
+        Ok(())
+    }
+
+    fn apply_snapshot(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
+        let tracks = tracks(&mut fields)?;
+        let state = fields.list(Fields::entry)?;
+        fields.end()?;
+        self.learn(tracks);
+        if at >= self.state_from {
+            self.state = State::default();
+            state.into_iter().for_each(|(key, value)| self.state.put(key, value));
+            self.state_in.get_or_insert(at.segment);
+        }
+        Ok(())
+    }
+
+    fn apply_tracks(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
+        let tracks = tracks(&mut fields)?;
+        fields.end()?;
+        self.learn(tracks);
+        Ok(())
+    }
+
+    fn learn(&mut self, tracks: Vec<(&str, u64, Intervals)>) {
         for (name, next, done) in tracks {
             if self.anchored || self.track(name).is_some() {
                 self.lost += self.track_mut(name).snapshot(next, &done);
@@ -108,39 +159,61 @@ impl Image {
                 self.track_mut(name).begin_at(next, &done);
             }
         }
-        self.state = state.into_iter().collect();
         self.anchored = true;
+    }
+
+    /// A record that was written just now: what it changes is taken from itself, so that a value is in memory once, whoever else
+    /// has it.
+    pub fn apply_record(&mut self, at: Location, frame: Frame<'_>, changes: Vec<Change>) {
+        match outputs(frame) {
+            Ok((outputs, _)) => self.place(at, outputs),
+            Err(error) => {
+                self.unreadable += 1;
+                let Location { segment, offset } = at;
+                tracing::error!(segment, offset, "a record was not written as it is read: {error}");
+            }
+        }
+        changes.into_iter().for_each(|change| self.change(change));
+    }
+
+    fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, mut fields) = outputs(frame)?;
+        let changes = fields.list(Fields::change)?;
+        fields.end()?;
+        self.place(at, outputs);
+        if at >= self.state_from {
+            changes.into_iter().for_each(|change| self.change(change));
+        }
         Ok(())
     }
 
-    fn apply_input(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        let outputs = fields.list(Fields::written)?;
-        let changes = fields.list(Fields::change)?;
+    fn place(&mut self, at: Location, outputs: Vec<Written<'_>>) {
         for output in outputs {
             self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
         }
-        changes.into_iter().for_each(|change| self.change(change));
-        Ok(())
     }
 
-    fn apply_moved(&mut self, at: Location, fields: &mut Fields<'_>) -> Result<(), WireError> {
-        for output in fields.list(Fields::written)? {
+    fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let (outputs, fields) = outputs(frame)?;
+        fields.end()?;
+        for output in outputs {
             self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
     }
 
-    fn apply_notes(&mut self, fields: &mut Fields<'_>) -> Result<(), WireError> {
+    fn apply_notes(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
         let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
         let changes = fields.list(Fields::change)?;
-        changes.into_iter().for_each(|change| self.change(change));
+        fields.end()?;
+        let is_news = at >= self.state_from;
+        changes.into_iter().filter(|_| is_news).for_each(|change| self.change(change));
         for (upstream, done) in done {
             let name = self.track_mut(upstream).name.clone();
             done.ranges().for_each(|range| self.track_mut(upstream).complete(range));
-            for (number, _) in self.released(&name) {
-                if done.contains(number) {
-                    self.state.remove(&released(&name, number));
-                }
+            let of_upstream = if is_news { self.released(&name) } else { Vec::new() };
+            for (number, _) in of_upstream.into_iter().filter(|(number, _)| done.contains(*number)) {
+                self.state.remove(&released(&name, number));
             }
         }
         Ok(())
@@ -154,10 +227,24 @@ impl Image {
             }
         }
         match change.value {
-            Some(value) => drop(self.state.insert(change.key, value)),
-            None => drop(self.state.remove(&change.key)),
+            Some(value) => self.state.put(change.key, value),
+            None => self.state.remove(&change.key),
         }
     }
+}
+
+/// All of them, and what stands behind: nothing is applied of a frame that cannot be read to its end.
+fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Fields<'_>), WireError> {
+    let (mut outputs, mut written) = (Outputs::read(frame.kind, frame.body)?, Vec::new());
+    while let Some(output) = outputs.next()? {
+        written.push(output);
+    }
+    Ok((written, outputs.rest()))
+}
+
+/// Of each upstream its name, its next number, and what is done.
+fn tracks<'a>(fields: &mut Fields<'a>) -> Result<Vec<(&'a str, u64, Intervals)>, WireError> {
+    fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))
 }
 
 fn released(upstream: &Arc<str>, number: u64) -> Key {

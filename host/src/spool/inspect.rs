@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::frame::has_outputs;
+use super::frame::{Outputs, has_outputs};
 use super::image::Image;
 use super::log::{self, Found, Frame, Location, OpenError};
 use super::message::decode_message;
 use super::track::Track;
-use super::wire::{Fields, WireError};
+use super::wire::WireError;
 use super::{DEAD_LETTERS, Key};
 use crate::message::Message;
 
@@ -56,6 +56,16 @@ impl View {
         self.image.unreadable
     }
 
+    /// Whether all small state is there: none was in a checkpoint or segment that is gone.
+    pub fn has_whole_state(&self) -> bool {
+        self.image.has_whole_state(self.found.first_segment)
+    }
+
+    /// Of the small state: keys, and about their bytes.
+    pub fn state(&self) -> (u64, u64) {
+        (self.image.state().entries().len() as u64, self.image.state().bytes())
+    }
+
     /// Messages that were in damaged parts.
     pub fn lost(&self) -> u64 {
         self.image.lost
@@ -65,7 +75,7 @@ impl View {
     pub fn backlogs(&self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Backlog>, OpenError> {
         let mut backlogs: BTreeMap<String, Backlog> = BTreeMap::new();
         for track in self.image.tracks().iter().filter(|track| *track.name != *DEAD_LETTERS) {
-            let session = self.image.state().contains_key(&Key::Upstream { name: track.name.clone() });
+            let session = self.image.state().entries().contains_key(&Key::Upstream { name: track.name.clone() });
             let released = self.image.released(&track.name).len() as u64;
             let upstream = track.name.to_string();
             backlogs.insert(upstream.clone(), Backlog { upstream, released, session, ..Backlog::default() });
@@ -104,9 +114,8 @@ impl View {
         frame: Frame<'_>,
         visit: &mut dyn FnMut(Waiting<'_>) -> bool,
     ) -> Result<bool, WireError> {
-        let mut fields = Fields::new(frame.body);
-        for _ in 0..fields.u32()? {
-            let written = fields.written()?;
+        let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        while let Some(written) = outputs.next()? {
             // A number that the first look did not see came later; it waits as well. What was written again is shown once.
             let is_elsewhere =
                 |track: &Track| written.number < track.next() && !track.lives_in(written.number, at.segment);

@@ -27,8 +27,9 @@ pub struct Change {
 /// Whose state it is. Ordered, so that everything of one owner stands together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Key {
-    /// A QoS 2 PUBLISH of a device that has been taken over and not released [MQTT-4.3.3-10].
-    Qos2 { client: Arc<str>, packet_id: u16 },
+    /// A QoS 2 PUBLISH that has been taken over and not released [MQTT-4.3.3-10]. Of a device; or of an upstream, which sent it in the
+    /// session of this client identifier of ours.
+    Qos2 { source: Source, client: Arc<str>, packet_id: u16 },
     /// A session that outlives its connection.
     Session { client: Arc<str> },
     /// One subscription of such a session.
@@ -49,6 +50,15 @@ pub enum Key {
     State { binding: Arc<str>, plugin: Arc<str>, key: Arc<str> },
 }
 
+/// Who sends a message to us with an identity of its own. Two sources may have the same client identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Source {
+    Devices,
+    /// By name.
+    Upstream(Arc<str>),
+}
+
+/// Of a device: as all were before upstreams could be sources.
 const QOS2: u8 = 1;
 const SESSION: u8 = 2;
 const SUBSCRIPTION: u8 = 3;
@@ -58,6 +68,7 @@ const RETAINED: u8 = 6;
 const UPSTREAM: u8 = 7;
 const RELEASED: u8 = 8;
 const UNFINISHED: u8 = 9;
+const QOS2_OF_UPSTREAM: u8 = 10;
 const STATE: u8 = 16;
 
 // === impl Change ===
@@ -84,22 +95,27 @@ impl Key {
     /// Whose it is, when it is a device's.
     pub(super) fn client(&self) -> Option<&Arc<str>> {
         match self {
-            Self::Qos2 { client, .. }
+            Self::Qos2 { source: Source::Devices, client, .. }
             | Self::Session { client }
             | Self::Subscription { client, .. }
             | Self::Will { client }
             | Self::Queued { client, .. }
             | Self::Unfinished { client, .. } => Some(client),
-            Self::Retained { .. } | Self::Upstream { .. } | Self::Released { .. } | Self::State { .. } => None,
+            Self::Qos2 { source: Source::Upstream(_), .. }
+            | Self::Retained { .. }
+            | Self::Upstream { .. }
+            | Self::Released { .. }
+            | Self::State { .. } => None,
         }
     }
 
-    fn text_len(&self) -> usize {
+    pub(super) fn text_len(&self) -> usize {
         match self {
-            Self::Qos2 { client, .. }
+            Self::Qos2 { source: Source::Devices, client, .. }
             | Self::Session { client }
             | Self::Will { client }
             | Self::Queued { client, .. } => client.len(),
+            Self::Qos2 { source: Source::Upstream(name), client, .. } => client.len() + name.len(),
             Self::Subscription { client, filter } => client.len() + filter.len(),
             Self::Retained { topic } => topic.as_str().len(),
             Self::Upstream { name } | Self::Released { upstream: name, .. } | Self::Unfinished { client: name, .. } => {
@@ -115,8 +131,14 @@ impl Key {
             put_text(out, text);
         };
         match self {
-            Self::Qos2 { client, packet_id } => {
-                tagged(out, QOS2, client);
+            Self::Qos2 { source, client, packet_id } => {
+                match source {
+                    Source::Devices => tagged(out, QOS2, client),
+                    Source::Upstream(name) => {
+                        tagged(out, QOS2_OF_UPSTREAM, name);
+                        put_text(out, client);
+                    }
+                }
                 out.put_u16_le(*packet_id);
             }
             Self::Session { client } => tagged(out, SESSION, client),
@@ -151,7 +173,11 @@ impl Key {
         let tag = fields.u8()?;
         let name = fields.text()?;
         Ok(match tag {
-            QOS2 => Self::Qos2 { client: name.into(), packet_id: fields.u16()? },
+            QOS2 => Self::Qos2 { source: Source::Devices, client: name.into(), packet_id: fields.u16()? },
+            QOS2_OF_UPSTREAM => {
+                let source = Source::Upstream(name.into());
+                Self::Qos2 { source, client: fields.text()?.into(), packet_id: fields.u16()? }
+            }
             SESSION => Self::Session { client: name.into() },
             SUBSCRIPTION => Self::Subscription { client: name.into(), filter: fields.text()?.into() },
             WILL => Self::Will { client: name.into() },
@@ -174,10 +200,14 @@ mod tests {
 
     fn keys() -> impl Strategy<Value = Key> {
         let text = "[a-zé/]{0,20}";
-        (0..10_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
+        (0..11_u8, text, text, any::<u64>()).prop_map(|(kind, one, two, number)| {
             let name = Arc::<str>::from(one);
             match kind {
-                0 => Key::Qos2 { client: name, packet_id: number as u16 },
+                0 => Key::Qos2 { source: Source::Devices, client: name, packet_id: number as u16 },
+                9 => {
+                    let source = Source::Upstream(two.into());
+                    Key::Qos2 { source, client: name, packet_id: number as u16 }
+                }
                 1 => Key::Session { client: name },
                 2 => Key::Subscription { client: name, filter: two.into() },
                 3 => Key::Will { client: name },

@@ -15,7 +15,7 @@ use super::log::Location;
 use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
-use super::{Entry, Fate, Output, Position, Receipt, Record};
+use super::{Entry, Fate, Held, Output, Position, Receipt, Record};
 use crate::control::config::{self, Qos0};
 use crate::control::counters::Counters;
 
@@ -27,6 +27,8 @@ pub(super) struct Ledger {
     /// small state alone is one of the packets that a session may have unanswered.
     pub incoming: VecDeque<Record>,
     pub notes: Notes,
+    /// Why records wait with the committer.
+    pub held: Vec<Held>,
     confirmed: Vec<Confirmed>,
     /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
     unplaced: usize,
@@ -53,6 +55,7 @@ impl Ledger {
             lines,
             incoming: VecDeque::new(),
             notes,
+            held: Vec::new(),
             confirmed,
             unplaced: 0,
             dead_letters,
@@ -128,9 +131,9 @@ impl Ledger {
     /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
-        let Output { upstream, message, arrived } = output;
+        let Output { upstream, binding, message, arrived } = output;
         if let Some(line) = self.lines.get_mut(upstream) {
-            line.place(Entry { position: Position::of(number), message, arrived }, at);
+            line.place(Entry { position: Position::of(number), binding, message, arrived }, at);
             self.news.arrived(upstream);
         }
     }
@@ -141,9 +144,9 @@ impl Ledger {
         self.ring(output);
     }
 
-    fn ring(&mut self, Output { upstream, message, arrived }: Output) {
+    fn ring(&mut self, Output { upstream, binding, message, arrived }: Output) {
         if let Some(line) = self.lines.get_mut(upstream) {
-            let entry = Entry { position: Position::START, message, arrived };
+            let entry = Entry { position: Position::START, binding, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
             self.counters.dropped_full.add(dropped as u64);
             self.news.arrived(upstream);

@@ -37,6 +37,7 @@ mod batch;
 mod by_hand;
 mod committer;
 mod frame;
+mod held;
 mod image;
 mod inspect;
 mod intervals;
@@ -45,6 +46,7 @@ mod ledger;
 mod line;
 pub mod log;
 mod message;
+mod names;
 mod news;
 mod notes;
 mod open;
@@ -59,6 +61,7 @@ mod runs;
 mod session;
 #[cfg(test)]
 pub(crate) mod stepped;
+mod state;
 mod threads;
 mod track;
 pub(crate) mod wire;
@@ -69,9 +72,10 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use self::held::Held;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
-pub use self::key::{Change, Key};
+pub use self::key::{Change, Key, Source};
 use self::ledger::Ledger;
 pub use self::message::{decode_message, encode_message};
 use self::news::Signals;
@@ -178,6 +182,11 @@ impl Spool {
     /// Of them, those for an upstream of the configuration: what a stop may hope to get rid of.
     pub fn deliverable(&self) -> usize {
         self.shared.ledger().deliverable()
+    }
+
+    /// Why devices are held back, if they are.
+    pub fn held(&self) -> Vec<Held> {
+        self.shared.ledger().held.clone()
     }
 
     /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.

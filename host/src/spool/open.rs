@@ -48,16 +48,16 @@ pub(super) fn open<D: Disk>(
         .add(report.waiting + report.orphaned.iter().map(|orphan| orphan.messages).sum::<u64>() + image.lost);
     counters.corrupt.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
-    let state = image.state().iter().filter(|(key, _)| !is_ours(key));
+    let state = image.state().entries().iter().filter(|(key, _)| !is_ours(key));
     let restored =
         Restored { state: state.map(|(key, value)| (key.clone(), value.clone())).collect(), recovery: report };
     let shared = Arc::new(shared(&image, &names, lines, config, counters));
-    let mut parts = Parts {
-        shared,
-        committer: Committer::new(log, image, names, upstreams.len(), config.clone()),
-        refill,
-        restored,
-    };
+    let is_suspect = restored.recovery.is_damaged() || image.has_old_state();
+    let mut committer = Committer::new(log, image, names, upstreams.len(), config.clone());
+    if is_suspect {
+        committer.suspect_all();
+    }
+    let mut parts = Parts { shared, committer, refill, restored };
     parts.begin()?;
     Ok(parts)
 }
@@ -113,6 +113,9 @@ fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
         waiting: image.tracks().iter().filter(|track| is_known(track)).map(Track::incomplete).sum(),
         lost: image.lost,
         quarantined: recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted,
+        missing_segments: recovery.missing.iter().map(|gap| gap.end - gap.start).sum(),
+        damaged_checkpoints: recovery.damaged_checkpoints,
+        is_state_lost: !image.has_whole_state(recovery.first_segment),
         unreadable: image.unreadable,
         orphaned: orphaned.map(orphan).collect(),
         took: recovery.took,
@@ -124,7 +127,7 @@ fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
 impl<D: Disk> Parts<D> {
     /// The first segment, and the first of each backlog in memory: who starts now finds something to send.
     fn begin(&mut self) -> Result<(), OpenError> {
-        self.committer.begin().map_err(|error: AppendError| OpenError::Write(error.to_string()))?;
+        self.committer.begin(&self.shared).map_err(|error: AppendError| OpenError::Write(error.to_string()))?;
         while self.refill.turn(&self.shared).map_err(OpenError::Read)? == Refilled::Some {}
         Ok(())
     }

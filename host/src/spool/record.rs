@@ -1,5 +1,6 @@
 //! What goes into the spool and what comes out.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use smallvec::SmallVec;
@@ -30,6 +31,8 @@ pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 pub struct Output {
     /// Index into `Config::upstreams`.
     pub upstream: usize,
+    /// Which binding made it, by name: a configuration that has changed meanwhile finds its own. None for what no binding made.
+    pub binding: Option<Arc<str>>,
     pub message: Message,
     /// When its input arrived at the gateway: message expiry counts from there.
     pub arrived: Instant,
@@ -50,6 +53,8 @@ pub struct Position {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub position: Position,
+    /// See [`Output::binding`].
+    pub binding: Option<Arc<str>>,
     pub message: Message,
     pub arrived: Instant,
 }

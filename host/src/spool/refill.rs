@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
-use super::frame::has_outputs;
+use super::frame::{Outputs, has_outputs};
 use super::line::{Loaded, Want};
-use super::log::{Disk, Location, Reader};
+use super::log::{Disk, Frame, Location, Reader};
 use super::message::decode_message;
-use super::wire::{Fields, WireError};
+use super::names::Names;
+use super::wire::WireError;
 use super::{Entry, Position, Shared};
 use crate::control::clock;
 
@@ -19,6 +20,7 @@ const PIECE: usize = 1 << 20;
 pub(super) struct Refill<D: Disk> {
     reader: Reader<D>,
     names: Vec<Arc<str>>,
+    bindings: Names,
 }
 
 /// How a turn went.
@@ -44,7 +46,7 @@ struct Piece {
 
 impl<D: Disk> Refill<D> {
     pub fn new(reader: Reader<D>, names: Vec<Arc<str>>) -> Self {
-        Self { reader, names }
+        Self { reader, names, bindings: Names::default() }
     }
 
     /// Reads one piece, if a line wants one.
@@ -73,7 +75,7 @@ impl<D: Disk> Refill<D> {
                 break;
             }
             if has_outputs(kind)
-                && let Err(error) = piece.add(&body, name, want)
+                && let Err(error) = piece.add(Frame { kind, body: &body }, name, want, &mut self.bindings)
             {
                 tracing::error!(segment = at.segment, offset = at.offset, "unreadable: {error}");
             }
@@ -87,10 +89,9 @@ impl<D: Disk> Refill<D> {
 
 impl Piece {
     /// The wanted outputs of a frame.
-    fn add(&mut self, body: &[u8], name: &str, want: &Want) -> Result<(), WireError> {
-        let mut fields = Fields::new(body);
-        for _ in 0..fields.u32()? {
-            let written = fields.written()?;
+    fn add(&mut self, frame: Frame<'_>, name: &str, want: &Want, bindings: &mut Names) -> Result<(), WireError> {
+        let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        while let Some(written) = outputs.next()? {
             if written.upstream != name {
                 continue;
             }
@@ -98,7 +99,8 @@ impl Piece {
             let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
             if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
                 let (position, arrived) = (Position::of(written.number), clock::instant_of(written.arrived_ms));
-                let entry = Entry { position, message: decode_message(written.message)?, arrived };
+                let (message, binding) = (decode_message(written.message)?, bindings.of(written.binding));
+                let entry = Entry { position, binding, message, arrived };
                 self.bytes += entry.message.weight();
                 self.entries.push(entry);
             }

@@ -25,6 +25,12 @@ pub struct Report {
     pub lost: u64,
     /// Stretches of the log that did not verify; their bytes are in the folder `quarantine`.
     pub quarantined: u64,
+    /// Segments that are not there although others show that they were.
+    pub missing_segments: u64,
+    /// Checkpoints of the state that are not whole.
+    pub damaged_checkpoints: u64,
+    /// State is gone with a checkpoint or a segment: retained messages, sessions, what plugins remember.
+    pub is_state_lost: bool,
     /// Frames that are intact and make no sense to this version.
     pub unreadable: u64,
     /// Upstreams with messages in the spool that this configuration does not have. Their messages stay.
@@ -44,16 +50,29 @@ pub struct Orphan {
 // === impl Report ===
 
 impl Report {
+    /// Something is not as it was written.
+    pub(super) fn is_damaged(&self) -> bool {
+        self.quarantined + self.lost + self.unreadable + self.missing_segments + self.damaged_checkpoints > 0
+    }
+
     /// Tells what a person should know.
     pub fn log(&self) {
         tracing::info!(waiting = self.waiting, frames = self.frames, took = ?self.took, "spool open");
-        if self.quarantined + self.lost + self.unreadable > 0 {
-            let Self { quarantined, lost, unreadable, .. } = self;
+        let &Self { quarantined, lost, unreadable, missing_segments, damaged_checkpoints, .. } = self;
+        if self.is_damaged() {
             tracing::error!(
                 quarantined,
                 lost,
                 unreadable,
-                "the spool was damaged; the bytes are in its folder `quarantine`"
+                missing_segments,
+                damaged_checkpoints,
+                "the spool was damaged; what there is of the bytes is in its folder `quarantine`. `tidegate spool verify` says where"
+            );
+        }
+        if self.is_state_lost {
+            tracing::error!(
+                "the spool has lost state: a checkpoint or the segments before it are gone, and with them retained messages, sessions or \
+                 what plugins remember"
             );
         }
         for Orphan { upstream, messages, bytes } in &self.orphaned {

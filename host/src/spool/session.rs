@@ -35,7 +35,7 @@ pub struct Recovered {
 }
 
 pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
-    let value = image.state().get(&Key::Upstream { name: upstream.clone() });
+    let value = image.state().entries().get(&Key::Upstream { name: upstream.clone() });
     let Some(session) = value.and_then(|value| UpstreamSession::decode(value).ok()) else {
         return Recovered::default();
     };

@@ -14,6 +14,7 @@ use super::open::{Parts, open};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::*;
+use crate::control::clock;
 
 /// What the threads of a spool do. Dropped before its end it is a process that was killed.
 pub(crate) struct Stepper<D: Disk> {
@@ -82,7 +83,8 @@ impl<D: Disk> Stepper<D> {
                 Turn::Full(retry) => Some(retry),
             };
             let again = self.fetch();
-            self.sleep([wait, again].into_iter().flatten().min()).await;
+            let due = [wait, again, self.committer.checkpoint_due()].into_iter().flatten().min();
+            pause(&self.shared, &self.stirred, due).await;
         }
     }
 
@@ -92,25 +94,27 @@ impl<D: Disk> Stepper<D> {
             match self.refill.turn(&self.shared) {
                 Ok(Refilled::Some) => {}
                 Ok(Refilled::Idle) => return None,
-                Ok(Refilled::Stuck) | Err(_) => return Some(crate::control::clock::now() + RETRY),
+                Ok(Refilled::Stuck) | Err(_) => return Some(clock::now() + RETRY),
             }
         }
     }
+}
 
-    async fn sleep(&self, until: Option<Instant>) {
-        loop {
-            let due = {
-                let ledger = self.shared.ledger();
-                if !ledger.incoming.is_empty() || ledger.closing || ledger.has_want() && until.is_none() {
-                    return;
-                }
-                [until, ledger.notes.due()].into_iter().flatten().min()
-            };
-            match due {
-                None => self.stirred.notified().await,
-                Some(due) if due <= crate::control::clock::now() => return,
-                Some(due) => drop(timeout_at(due.into(), self.stirred.notified()).await),
+/// Until there is something to do, or a moment.
+async fn pause(shared: &Shared, stirred: &Notify, until: Option<Instant>) {
+    loop {
+        let due = {
+            let ledger = shared.ledger();
+            let has_work = !ledger.incoming.is_empty() || ledger.closing || (ledger.has_want() && until.is_none());
+            if has_work {
+                return;
             }
+            [until, ledger.notes.due()].into_iter().flatten().min()
+        };
+        match due {
+            None => stirred.notified().await,
+            Some(due) if due <= clock::now() => return,
+            Some(due) => drop(timeout_at(due.into(), stirred.notified()).await),
         }
     }
 }

@@ -42,6 +42,7 @@ pub(super) fn start<D: Disk>(
 
 fn commit<D: Disk>(shared: &Shared, mut committer: Committer<D>, sync: Sync) {
     let witness = Witness(&shared.life);
+    committer.write_checkpoints_beside();
     let life = match commit_until_closed(shared, &mut committer, sync) {
         Ok(()) => Life::Closed,
         Err(error) => {
@@ -73,8 +74,14 @@ fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, s
             Turn::Worked => {}
             // What has no room when it closes is not acknowledged, so that its devices keep it.
             Turn::Idle | Turn::Full(_) if closing => return committer.log_mut().sync_now(),
-            Turn::Idle => shared.sleep_until_work([sync_due, committer.sweep_due()].into_iter().flatten().min()),
-            Turn::Full(retry) => shared.sleep_until_work(Some(sync_due.map_or(retry, |due| due.min(retry)))),
+            Turn::Idle => {
+                let due = [sync_due, committer.sweep_due(), committer.checkpoint_due()];
+                shared.sleep_until_work(due.into_iter().flatten().min());
+            }
+            Turn::Full(retry) => {
+                let due = [sync_due, Some(retry), committer.checkpoint_due()];
+                shared.sleep_until_work(due.into_iter().flatten().min());
+            }
         }
     }
 }

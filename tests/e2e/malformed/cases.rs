@@ -86,7 +86,8 @@ pub const PACKETS: &[Case] = &[
     ("DISCONNECT that asks for an expiry after none", V5, 0xE0, b"\0\x05\x11\0\0\0\x09", PROTOCOL),
 ];
 
-/// As the first packet. Reason 0: the version never became known, so there is no answer.
+/// As the first packet. Reason 0: there is no answer, because the version never became known, or because it is 3.1.1, which
+/// has none to what breaks its format: 3.1.1 [MQTT-3.1.4-1].
 #[rustfmt::skip]
 pub const CONNECTS: &[Case] = &[
     ("PINGREQ first", V4, 0xC0, b"", 0),
@@ -95,7 +96,7 @@ pub const CONNECTS: &[Case] = &[
     ("TLS", V4, 0x16, b"\x01\0\x02", 0),
     ("nothing", V4, 0x10, b"", 0),
     ("CONNECT with a flag", V4, 0x11, b"\0\x04MQTT\x04\x02\0\0\0\x01c", 0),
-    ("reserved connect flag", V4, 0x10, b"\0\x04MQTT\x04\x03\0\0\0\x01c", 3),
+    ("reserved connect flag", V4, 0x10, b"\0\x04MQTT\x04\x03\0\0\0\x01c", 0),
     ("reserved connect flag", V5, 0x10, b"\0\x04MQTT\x05\x03\0\0\0\0\x01c", MALFORMED),
     ("will QoS 3", V5, 0x10, b"\0\x04MQTT\x05\x1E\0\0\0\0\x01c\0\0\x01t\0\x01m", MALFORMED),
     ("a will that is missing", V5, 0x10, b"\0\x04MQTT\x05\x06\0\0\0\0\x01c", MALFORMED),
@@ -106,5 +107,9 @@ pub const CONNECTS: &[Case] = &[
     ("session expiry twice", V5, 0x10, b"\0\x04MQTT\x05\x02\0\0\x0A\x11\0\0\0\x01\x11\0\0\0\x01\0\x01c", PROTOCOL),
     ("an authentication method", V5, 0x10, b"\0\x04MQTT\x05\x02\0\0\x04\x15\0\x01x\0\x01c", 0x8C),
     ("no identifier and a session to keep", V4, 0x10, b"\0\x04MQTT\x04\0\0\0\0\0", 2),
-    ("a password without a user name", V4, 0x10, b"\0\x04MQTT\x04\x42\0\0\0\x01c\0\x01p", 3),
+    ("a password without a user name", V4, 0x10, b"\0\x04MQTT\x04\x42\0\0\0\x01c\0\x01p", 0),
+    ("will QoS 3", V4, 0x10, b"\0\x04MQTT\x04\x1E\0\0\0\x01c\0\x01t\0\x01m", 0),
+    ("a will topic with a wildcard", V4, 0x10, b"\0\x04MQTT\x04\x06\0\0\0\x01c\0\x01#\0\x01m", 0),
+    ("a client identifier that is not UTF-8", V4, 0x10, b"\0\x04MQTT\x04\x02\0\0\0\x01\xFF", 0),
+    ("bytes left over", V4, 0x10, b"\0\x04MQTT\x04\x02\0\0\0\x01cx", 0),
 ];

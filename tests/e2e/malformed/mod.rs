@@ -45,7 +45,7 @@ fn a_malformed_packet_ends_its_connection_with_the_reason() {
 }
 
 #[test]
-fn a_malformed_connect_is_answered_where_its_version_is_known() {
+fn a_malformed_connect_is_answered_where_its_version_has_an_answer() {
     let gateway = Gateway::start("");
     let mut witness = Witness::new(&gateway);
     for (what, version, first, body, reason) in CONNECTS {
@@ -53,7 +53,6 @@ fn a_malformed_connect_is_answered_where_its_version_is_known() {
         device.send(&packet(*first, body));
         let last_words = device.expect_close();
         match last_words.as_slice() {
-            // Before the version is known there is nothing to say it in.
             [] => assert!(*reason == 0, "{what}: closed without CONNACK {reason:#x}"),
             [connack] => assert_eq!((connack.kind(), connack.reason()), (CONNACK, *reason), "{what}"),
             more => panic!("{what}: {more:?}"),

@@ -79,6 +79,24 @@ fn a_packet_that_is_too_large_for_a_device_is_left_out() {
 }
 
 #[test]
+fn the_reason_is_said_without_words_where_they_do_not_fit() {
+    let gateway = Gateway::start("");
+    let takes = |bytes| Connect::new(V5, "small").with(|properties| properties.long(id::MAXIMUM_PACKET_SIZE, bytes));
+    let (mut small, _) = Raw::connect(gateway.address(), &takes(20));
+    small.send(&wire::packet(0x00, b""));
+    let last_words: Vec<_> = small.expect_close().iter().map(|packet| packet.body.clone()).collect();
+    assert_eq!(last_words, [[0x81]], "[MQTT-3.14.2-3]");
+    // No room for a CONNACK with what has to be in it: five bytes say why not, and four say nothing [MQTT-3.1.2-24].
+    for (bytes, expected) in [(15, vec![vec![0, 0x95, 0]]), (5, vec![vec![0, 0x95, 0]]), (4, vec![]), (1, vec![])] {
+        let mut small = Raw::open(gateway.address(), V5);
+        small.send(&takes(bytes).encode());
+        let last_words: Vec<_> = small.expect_close().iter().map(|packet| packet.body.clone()).collect();
+        assert_eq!(last_words, expected, "at most {bytes} bytes");
+    }
+    gateway.stop();
+}
+
+#[test]
 fn a_subscriber_that_does_not_read_slows_down_nobody() {
     let gateway = Gateway::start("[broker.limits]\nmax_queued_messages = 100\n");
     let lazy = listener(&gateway, "t", 1);

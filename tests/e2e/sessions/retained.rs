@@ -29,7 +29,7 @@ fn until_live(listener: &mut Raw, talker: &mut Raw) -> Vec<Delivered> {
 fn a_new_subscriber_hears_every_retained_message_however_many() {
     let gateway = Gateway::start("");
     let mut talker = talker(&gateway);
-    // More than a window of Receive Maximum (100), and more than the 200 at which rumqttd stops.
+    // More than a window of Receive Maximum (100), several times.
     for number in 0..500 {
         retain(&mut talker, &format!("r/{number:03}"), &number.to_string());
     }

@@ -51,6 +51,24 @@ fn good_bye_takes_the_will_back_unless_it_says_otherwise() {
 }
 
 #[test]
+fn a_disconnect_with_any_reason_but_success_leaves_the_will() {
+    let gateway = Gateway::start("");
+    let mut listener = listener(&gateway, "will", 0);
+    for reason in [0x04, 0x80, 0x81, 0x83, 0x93, 0x97, 0x99] {
+        let will = Will::new("will", &format!("{reason:#x}"));
+        let (mut device, _) = Raw::connect(gateway.address(), &Connect::new(V5, "device").will(will));
+        device.send(&packet(DISCONNECT << 4, &[reason]));
+        assert_eq!(listener.expect_delivery().payload, format!("{reason:#x}"), "[MQTT-3.14.4-3]");
+    }
+    // No good-bye: it asks for what it must not (section 3.14.2.2.2).
+    let (mut device, _) =
+        Raw::connect(gateway.address(), &Connect::new(V5, "device").will(Will::new("will", "an expiry too late")));
+    device.send(&packet(DISCONNECT << 4, b"\0\x05\x11\0\0\0\x09"));
+    assert_eq!(listener.expect_delivery().payload, "an expiry too late");
+    gateway.stop();
+}
+
+#[test]
 fn a_delayed_will_is_forgotten_when_the_device_comes_back_in_time() {
     let gateway = Gateway::start("");
     let mut listener = listener(&gateway, "will", 0);

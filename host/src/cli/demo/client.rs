@@ -6,8 +6,8 @@ use rumqttc::v5::mqttbytes as v5bytes;
 use rumqttc::{NetworkOptions, Outgoing, mqttbytes as v4bytes, v5};
 
 use super::plan::Device;
-use crate::control::config::Protocol;
 use crate::message::QoS;
+use crate::mqtt::Version;
 
 /// Requests on their way to the event loop: few, so that the time of sending is the time on the wire.
 const REQUESTS: usize = 4;
@@ -38,14 +38,14 @@ pub enum Step {
 pub fn connect(device: &Device, address: SocketAddr) -> (Client, Events) {
     let (host, port) = (address.ip().to_string(), address.port());
     match device.protocol {
-        Protocol::V311 => {
+        Version::V311 => {
             let mut options = rumqttc::MqttOptions::new(&device.name, host, port);
             options.set_inflight(INFLIGHT);
             let (client, mut events) = rumqttc::AsyncClient::new(options, REQUESTS);
             events.set_network_options(no_delay());
             (Client::V311(client), Events::V311(Box::new(events)))
         }
-        Protocol::V5 => {
+        Version::V5 => {
             let mut options = v5_options(&device.name, address);
             options.set_outgoing_inflight_upper_limit(INFLIGHT);
             let (client, events) = v5::AsyncClient::new(options, REQUESTS);

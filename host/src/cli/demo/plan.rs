@@ -4,8 +4,8 @@
 //! deadband's answer depends on what passed before it makes it a check of order as well.
 
 use super::series::{Kind, Reading, Sensor};
-use crate::control::config::Protocol;
 use crate::message::QoS;
+use crate::mqtt::Version;
 
 /// Fahrenheit by which a temperature has to move to be news. Recorders round to about half of it.
 pub const MOVED: f64 = 1.0;
@@ -30,7 +30,7 @@ pub struct Device {
     pub topic: String,
     pub upstream_topic: String,
     pub qos: QoS,
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub messages: Vec<Planned>,
 }
 
@@ -72,8 +72,8 @@ impl Device {
             _ => QoS::ExactlyOnce,
         };
         let (kind, protocol, expected) = match sensor.kind {
-            Kind::Temperature => ("temperature", Protocol::V311, celsius_when_moved(&sensor.readings)),
-            Kind::Humidity => ("humidity", Protocol::V5, when_damp(&sensor.readings)),
+            Kind::Temperature => ("temperature", Version::V311, celsius_when_moved(&sensor.readings)),
+            Kind::Humidity => ("humidity", Version::V5, when_damp(&sensor.readings)),
         };
         let topic = format!("weather/{}/{kind}", sensor.station);
         let say = |(n, (reading, expected)): (usize, (&Reading, Option<f64>))| Planned {
@@ -148,7 +148,7 @@ mod tests {
             assert!((0.3..0.7).contains(&share), "{}: {share}", device.name);
         }
         let combinations: std::collections::HashSet<_> =
-            plan.devices.iter().map(|device| (device.qos, device.protocol == Protocol::V5)).collect();
+            plan.devices.iter().map(|device| (device.qos, device.protocol == Version::V5)).collect();
         assert_eq!(combinations.len(), 6);
     }
 

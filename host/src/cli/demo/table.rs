@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::figures::{grouped, milliseconds, percentile};
 use super::plan::Plan;
 use super::tracker::Tracker;
-use crate::control::config::Protocol;
 use crate::control::counters::Counters;
+use crate::mqtt::Version;
 use crate::plugin::PluginStats;
 
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -63,8 +63,8 @@ impl Table {
         for (index, device) in self.plan.devices.iter().enumerate() {
             let Some(track) = self.tracker.track(index) else { continue };
             let protocol = match device.protocol {
-                Protocol::V311 => "3.1.1",
-                Protocol::V5 => "5",
+                Version::V311 => "3.1.1",
+                Version::V5 => "5",
             };
             let (name, qos) = (&device.name, device.qos as u8);
             let (into, out) = (grouped(track.completed.get()), grouped(track.arrived.get()));

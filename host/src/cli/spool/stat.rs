@@ -28,8 +28,18 @@ pub struct Args {
 struct Stat {
     upstreams: Vec<Upstream>,
     dead_letters: Letters,
+    state: State,
     spool: Files,
     archive: Files,
+}
+
+/// Retained and queued messages, sessions, what plugins remember.
+#[derive(Debug, Serialize)]
+struct State {
+    keys: u64,
+    bytes: u64,
+    /// Of the checkpoint on the disk; 0 when there is none yet.
+    checkpoint_bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -97,6 +107,7 @@ impl Stat {
         Ok(Self {
             upstreams: backlogs.into_iter().map(upstream).collect(),
             dead_letters,
+            state: State::of(&view),
             spool: Files::of(&view.found),
             archive: Files::of(&archive.found),
         })
@@ -121,8 +132,24 @@ impl Stat {
                 writeln!(out, "  {group} {}: {count}", escape(name))?;
             }
         }
+        let State { keys, bytes, checkpoint_bytes } = self.state;
+        writeln!(
+            out,
+            "state: {keys} keys, {}; its checkpoint has {}",
+            ByteSize::b(bytes),
+            ByteSize::b(checkpoint_bytes)
+        )?;
         self.spool.write("spool", out)?;
         self.archive.write("archive of dead letters", out)
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn of(view: &spool::View) -> Self {
+        let (keys, bytes) = view.state();
+        Self { keys, bytes, checkpoint_bytes: view.found.checkpoint.map_or(0, |one| one.bytes) }
     }
 }
 

@@ -25,6 +25,7 @@ struct Verdict {
     found: Found,
     unreadable: u64,
     lost: u64,
+    has_whole_state: bool,
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -32,8 +33,20 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let spool = spool::View::read(&place.spool(), &mut progress("verifying the spool"))?;
     let archive = letters::View::read(&place.letters(), &mut progress("verifying the dead letters"))?;
     let verdicts = [
-        Verdict { what: "spool", unreadable: spool.unreadable(), lost: spool.lost(), found: spool.found },
-        Verdict { what: "dead letters", unreadable: archive.unreadable(), lost: 0, found: archive.found },
+        Verdict {
+            what: "spool",
+            unreadable: spool.unreadable(),
+            lost: spool.lost(),
+            has_whole_state: spool.has_whole_state(),
+            found: spool.found,
+        },
+        Verdict {
+            what: "dead letters",
+            unreadable: archive.unreadable(),
+            lost: 0,
+            has_whole_state: true,
+            found: archive.found,
+        },
     ];
     match args.format {
         Format::Json => writeln!(out, "{:#}", Value::from_iter(verdicts.iter().map(Verdict::as_json)))?,
@@ -47,11 +60,12 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 impl Verdict {
     fn is_good(&self) -> bool {
         let found = &self.found;
-        found.damage.is_empty() && found.more_damage + found.missing + self.unreadable == 0
+        let damaged = found.more_damage + found.missing + self.unreadable;
+        found.damage.is_empty() && damaged == 0 && self.has_whole_state
     }
 
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
-        let Self { what, found, unreadable, lost } = self;
+        let Self { what, found, unreadable, lost, has_whole_state } = self;
         for (file, offset, bytes) in &found.damage {
             writeln!(out, "damaged: {}: {bytes} bytes from offset {offset}", file.display())?;
         }
@@ -62,12 +76,15 @@ impl Verdict {
                 "{what}: {more} more damaged, {missing} segments missing, {unreadable} unreadable, {lost} messages lost"
             )?;
         }
+        if !has_whole_state {
+            writeln!(out, "{what}: state is lost: a checkpoint, or the segments that it would replace, are gone")?;
+        }
         let good = if self.is_good() { "good" } else { "damaged" };
         writeln!(out, "{what}: {good}: {} frames in {} segments", found.frames, found.segments)
     }
 
     fn as_json(&self) -> Value {
-        let Self { what, found, unreadable, lost } = self;
+        let Self { what, found, unreadable, lost, has_whole_state } = self;
         let damage = |(file, offset, bytes): &(std::path::PathBuf, u64, u64)| json!({ "file": file.display().to_string(), "offset": offset, "bytes": bytes });
         json!({
             "what": what,
@@ -79,6 +96,7 @@ impl Verdict {
             "missing_segments": found.missing,
             "unreadable": unreadable,
             "lost": lost,
+            "state_lost": !has_whole_state,
             "torn_bytes": found.torn_bytes,
         })
     }

@@ -117,7 +117,7 @@ impl<'a> Rehearsal<'a> {
         let Some(chain) = self.chains.get_mut(index).and_then(Option::as_mut) else { return Vec::new() };
         let ticked = chain.tick(now_ms);
         let failed = ticked.failures.iter().map(|failure| Step {
-            binding: Some(binding.name.clone()),
+            binding: Some(binding.name.to_string()),
             verdict: Verdict::Failed(failure.to_string()),
             sent: Vec::new(),
         });
@@ -125,7 +125,7 @@ impl<'a> Rehearsal<'a> {
         for message in ticked.messages {
             let made = Inbound { origin: Arc::new(Origin::gateway(now_ms)), ..self.inbound(message, 0) };
             let sent = self.sent(settle_tick(&self.config.gateway.id, binding, &made, &self.counters));
-            let step = Step { binding: Some(binding.name.clone()), verdict: Verdict::Ticked, sent };
+            let step = Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent };
             let local = locals(&step, 0);
             steps.push(step);
             steps.extend(self.follow(local));
@@ -162,7 +162,7 @@ impl<'a> Rehearsal<'a> {
             Outcome::Failed(failure) => Verdict::Failed(failure.to_string()),
         };
         let settled = settle(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
-        Step { binding: Some(binding.name.clone()), verdict, sent: self.sent(settled) }
+        Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(settled) }
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
@@ -200,7 +200,7 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn inbound(&self, message: Message, hops: u8) -> Inbound {
-        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops });
+        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops, principal: None });
         Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
     }
 }

@@ -15,5 +15,5 @@ mod request;
 mod server;
 mod socket;
 
-pub use request::{PluginState, Request, Response, Status, UpstreamState};
+pub use request::{HeldState, PluginState, Request, Response, Status, UpstreamState};
 pub use server::{State, start};

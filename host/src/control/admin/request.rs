@@ -32,10 +32,21 @@ pub struct Status {
     pub version: String,
     pub pid: u32,
     pub waiting: usize,
+    /// Why devices are held back by the spool, and what to do; empty when they are not.
+    #[serde(default)]
+    pub held: Vec<HeldState>,
     pub dead_letters: u64,
     pub upstreams: Vec<UpstreamState>,
     pub plugins: BTreeMap<String, PluginState>,
     pub counters: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeldState {
+    /// Whose share of the spool is full; none when all of it is.
+    pub upstream: Option<String>,
+    pub reason: String,
+    pub advice: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

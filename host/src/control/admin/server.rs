@@ -15,13 +15,13 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{PluginState, Request, Response, Status, UpstreamState};
+use super::request::{HeldState, PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
 use crate::control::counters::Counters;
 use crate::egress::UpstreamStatus;
 use crate::letters::Desk;
 use crate::plugin::{Metric, PluginStats};
-use crate::spool::Spool;
+use crate::spool::{Held, Spool};
 
 /// An operator and a script or two.
 const MAX_CONNECTIONS: usize = 8;
@@ -120,6 +120,14 @@ async fn answer(line: &[u8], state: &State) -> Response {
     }
 }
 
+// === impl HeldState ===
+
+impl From<Held> for HeldState {
+    fn from(Held { upstream, reason, advice }: Held) -> Self {
+        Self { upstream, reason, advice }
+    }
+}
+
 // === impl PluginState ===
 
 impl PluginState {
@@ -160,6 +168,7 @@ impl State {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             waiting: self.spool.waiting(),
+            held: self.spool.held().into_iter().map(HeldState::from).collect(),
             dead_letters: self.desk.letters().await,
             upstreams: self.upstreams.iter().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::problem::Problems;
 use crate::message::QoS;
+use crate::mqtt::Version;
 pub use crate::plugin::PublicKey;
 pub use crate::spool::log::Sync;
 use crate::topic::{Template, TopicFilter};
@@ -77,7 +79,7 @@ pub struct Upstream {
     /// In the order of preference; never empty, and all with or all without TLS.
     pub addresses: Vec<Address>,
     pub tls: Option<Tls>,
-    pub protocol: Protocol,
+    pub protocol: Version,
     pub client_id: String,
     pub username: Option<String>,
     pub password_file: Option<PathBuf>,
@@ -98,14 +100,6 @@ pub struct Address {
     pub tls: bool,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
-    /// `protocol = 4`: MQTT 3.1.1.
-    V311,
-    /// `protocol = 5`.
-    V5,
-}
-
 /// TLS towards an upstream. Without a CA file the system's roots are used.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
@@ -119,6 +113,8 @@ pub struct Tls {
 pub struct Spool {
     /// Of the whole log on disk: full means back-pressure to the devices.
     pub max_bytes: u64,
+    /// What the state may take that is kept beside the log: retained and queued messages, sessions, what plugins remember.
+    pub max_state_bytes: u64,
     /// What stays free on the file system: reached means full, too.
     pub free_floor: u64,
     /// QoS 0 messages per upstream, in memory: full means the oldest goes, counted.
@@ -249,7 +245,8 @@ pub struct Grants {
 
 #[derive(Clone, Debug)]
 pub struct Binding {
-    pub name: String,
+    /// Shared with everything that it makes.
+    pub name: Arc<str>,
     pub filters: Vec<TopicFilter>,
     /// Indices into `Config::plugins`, in order; may be empty.
     pub plugins: Vec<usize>,

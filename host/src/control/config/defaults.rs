@@ -80,6 +80,8 @@ impl Default for Spool {
         Self {
             // A hundred devices at one reading per second: half a day without upstream.
             max_bytes: GIB,
+            // The caps below `broker.limits` and of plugins, as they are by default, with room to double one of them.
+            max_state_bytes: 256 * MIB as u64,
             // For logs, updates, and whatever else lives on the gateway.
             free_floor: 64 * MIB as u64,
             // Nobody waits for these; a minute of them shows what just happened.

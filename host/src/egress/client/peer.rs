@@ -11,9 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::control::config::{self, Protocol};
+use crate::control::config;
 use crate::egress::transport::Transport;
 use crate::message::{Message, QoS};
+use crate::mqtt::Version;
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::TopicName;
@@ -47,7 +48,7 @@ pub enum Heard {
 pub struct Peer {
     /// What was dialled.
     pub host: String,
-    protocol: Protocol,
+    protocol: Version,
     stream: DuplexStream,
     input: BytesMut,
 }
@@ -93,7 +94,7 @@ impl Dial for Pipes {
 // === impl Bench ===
 
 impl Bench {
-    pub fn new(protocol: Protocol) -> Self {
+    pub fn new(protocol: Version) -> Self {
         Self::with(spec(protocol))
     }
 
@@ -145,7 +146,7 @@ impl Bench {
     }
 
     pub fn commit_message(&self, message: Message) {
-        let output = Output { upstream: 0, message, arrived: Instant::now().into_std() };
+        let output = Output { upstream: 0, binding: None, message, arrived: Instant::now().into_std() };
         self.spool.commit(Record {
             outputs: vec![output],
             changes: Vec::new(),
@@ -176,7 +177,7 @@ impl Bench {
     }
 }
 
-pub fn spec(protocol: Protocol) -> config::Upstream {
+pub fn spec(protocol: Version) -> config::Upstream {
     config::Upstream {
         name: "cloud".into(),
         addresses: vec![address("first")],
@@ -231,7 +232,7 @@ impl Peer {
     /// `properties` are of MQTT 5, as bytes.
     pub async fn connack_with(&mut self, session_present: bool, properties: &[u8]) {
         let mut bytes = vec![0x20, 2, session_present.into(), 0];
-        if self.protocol == Protocol::V5 {
+        if self.protocol == Version::V5 {
             bytes[1] += 1 + properties.len() as u8;
             bytes.push(properties.len() as u8);
             bytes.extend(properties);
@@ -258,12 +259,12 @@ impl Peer {
 
     fn parse(&mut self) -> Option<Heard> {
         match self.protocol {
-            Protocol::V311 => v4::Packet::read(&mut self.input, usize::MAX).ok().map(of_v311),
-            Protocol::V5 if self.input.starts_with(&[0xE0, 0]) => {
+            Version::V311 => v4::Packet::read(&mut self.input, usize::MAX).ok().map(of_v311),
+            Version::V5 if self.input.starts_with(&[0xE0, 0]) => {
                 let _ = self.input.split_to(2);
                 Some(Heard::Disconnect)
             }
-            Protocol::V5 => v5::Packet::read(&mut self.input, None).ok().map(of_v5),
+            Version::V5 => v5::Packet::read(&mut self.input, None).ok().map(of_v5),
         }
     }
 }

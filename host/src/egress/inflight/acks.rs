@@ -1,20 +1,20 @@
 //! What the server and the disk say, and what follows from it.
 
 use super::{Ack, Inflight, State, Step, packet_id};
-use crate::ingress::codec::Reason;
 use crate::message::{Message, QoS};
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 
 impl Inflight {
     pub fn on_puback(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
+        match self.find(ack.packet_id) {
             Some((number, Some(QoS::AtLeastOnce), State::Published)) => self.finish(number, ack.reason),
             _ => Step::Nothing,
         }
     }
 
     pub fn on_pubrec(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
+        match self.find(ack.packet_id) {
             Some((number, Some(QoS::ExactlyOnce), State::Published)) if ack.reason.is_failure() => {
                 self.finish(number, ack.reason)
             }
@@ -23,13 +23,13 @@ impl Inflight {
             Some((number, _, State::Released { .. })) => Step::Release(success(number)),
             // A failure has closed the server's side already.
             _ if ack.reason.is_failure() => Step::Nothing,
-            _ => Step::Release(Ack { id: ack.id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }),
+            _ => Step::Release(Ack { packet_id: ack.packet_id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }),
         }
     }
 
     /// Any reason ends the exchange: 0x92 says that the server had finished before, its PUBCOMP was lost.
     pub fn on_pubcomp(&mut self, ack: Ack) -> Step {
-        match self.find(ack.id) {
+        match self.find(ack.packet_id) {
             Some((number, _, State::Released { .. })) => self.finish(number, Reason::SUCCESS),
             _ => Step::Nothing,
         }
@@ -98,5 +98,5 @@ impl Inflight {
 }
 
 pub(super) fn success(number: u64) -> Ack {
-    Ack { id: packet_id(number), reason: Reason::SUCCESS }
+    Ack { packet_id: packet_id(number), reason: Reason::SUCCESS }
 }

@@ -35,8 +35,10 @@ mod step;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
-pub use self::step::{Ack, Publish, Step, Window};
+pub use self::step::{Step, Window};
 use crate::message::{Message, QoS};
+use crate::mqtt::Ack;
+use crate::mqtt::client::Publish;
 use crate::spool::Recovered;
 
 /// Packet ids are 1 to this.
@@ -161,7 +163,7 @@ impl Inflight {
         }
         let number = self.resend.pop_front()?;
         let message = self.exchanges.get(&number)?.message.clone()?;
-        Some(Publish { id: packet_id(number), dup: true, message })
+        Some(Publish { packet_id: packet_id(number), dup: true, message })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
@@ -187,7 +189,7 @@ impl Inflight {
         let dup = number < self.sent_below;
         self.doubtful += u64::from(number < self.doubtful_below && message.qos == QoS::ExactlyOnce);
         self.open(number, Exchange { message: Some(message.clone()), state: State::Published });
-        Some(Publish { id: packet_id(number), dup, message })
+        Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
     /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the

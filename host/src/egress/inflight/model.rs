@@ -9,7 +9,7 @@ use std::collections::{HashSet, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 use crate::topic::TopicName;
 
@@ -124,9 +124,9 @@ impl World {
     }
 
     fn server_reads(&mut self) {
-        let ok = |id| Ack { id, reason: Reason::SUCCESS };
+        let ok = |id| Ack { packet_id: id, reason: Reason::SUCCESS };
         match self.up.pop_front() {
-            Some(ToServer::Publish(Publish { id, dup, message })) => {
+            Some(ToServer::Publish(Publish { packet_id: id, dup, message })) => {
                 let number = String::from_utf8_lossy(&message.payload).parse().unwrap();
                 self.open.insert(id);
                 assert!(self.open.len() <= self.receive_maximum.into(), "receive maximum exceeded");
@@ -143,9 +143,9 @@ impl World {
                 }
             }
             Some(ToServer::Release(ack)) => {
-                self.stored.remove(&ack.id);
-                self.open.remove(&ack.id);
-                self.down.push_back(ToClient::Completed(ok(ack.id)));
+                self.stored.remove(&ack.packet_id);
+                self.open.remove(&ack.packet_id);
+                self.down.push_back(ToClient::Completed(ok(ack.packet_id)));
             }
             None => {}
         }

@@ -1,7 +1,7 @@
 //! What goes in and out of the sender's state.
 
-use crate::ingress::codec::Reason;
 use crate::message::Message;
+use crate::mqtt::{Ack, Reason};
 
 /// How much may be open at once on one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,21 +10,6 @@ pub struct Window {
     pub all: u16,
     /// QoS 2 alone, where the server has a limit that it cannot tell.
     pub exactly_once: u16,
-}
-
-/// A PUBLISH to be sent. `id` is 0 at QoS 0, which is never in flight.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publish {
-    pub id: u16,
-    pub dup: bool,
-    pub message: Message,
-}
-
-/// PUBACK, PUBREC, PUBREL and PUBCOMP; 3.1.1 knows success only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ack {
-    pub id: u16,
-    pub reason: Reason,
 }
 
 /// What an ack of the server leads to.

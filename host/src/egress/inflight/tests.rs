@@ -1,7 +1,7 @@
 //! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
 
 use super::*;
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 use crate::topic::TopicName;
 
@@ -20,11 +20,11 @@ fn connected(limit: u16) -> Inflight {
 }
 
 fn ok(id: u16) -> Ack {
-    Ack { id, reason: Reason::SUCCESS }
+    Ack { packet_id: id, reason: Reason::SUCCESS }
 }
 
 fn publish(inflight: &mut Inflight, number: u64, qos: QoS) -> u16 {
-    inflight.publish(number, message(qos)).expect("room").id
+    inflight.publish(number, message(qos)).expect("room").packet_id
 }
 
 fn done(step: &Step) -> Option<(u64, Reason)> {
@@ -118,16 +118,16 @@ fn acks_that_fit_nothing_change_nothing() {
 #[test]
 fn a_strange_pubrec_is_answered_so_that_the_server_can_close_its_side() {
     let mut inflight = connected(10);
-    let answer = Ack { id: 7, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND };
+    let answer = Ack { packet_id: 7, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND };
     assert_eq!(inflight.on_pubrec(ok(7)), Step::Release(answer));
-    assert_eq!(inflight.on_pubrec(Ack { id: 7, reason: Reason::QUOTA_EXCEEDED }), Step::Nothing);
+    assert_eq!(inflight.on_pubrec(Ack { packet_id: 7, reason: Reason::QUOTA_EXCEEDED }), Step::Nothing);
 }
 
 #[test]
 fn a_failure_reason_ends_the_exchange() {
     let mut inflight = connected(10);
     let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
-    let refused = |id| Ack { id, reason: Reason::NOT_AUTHORIZED };
+    let refused = |id| Ack { packet_id: id, reason: Reason::NOT_AUTHORIZED };
     assert_eq!(done(&inflight.on_pubrec(refused(two))), Some((2, Reason::NOT_AUTHORIZED)));
     assert_eq!(done(&inflight.on_puback(refused(one))), Some((1, Reason::NOT_AUTHORIZED)));
     durable(&mut inflight, [1, 2]);
@@ -138,7 +138,7 @@ fn a_failure_reason_ends_the_exchange() {
 fn a_success_other_than_zero_is_no_failure() {
     let mut inflight = connected(10);
     let one = publish(&mut inflight, 1, QoS::AtLeastOnce);
-    let step = inflight.on_puback(Ack { id: one, reason: Reason::NO_MATCHING_SUBSCRIBERS });
+    let step = inflight.on_puback(Ack { packet_id: one, reason: Reason::NO_MATCHING_SUBSCRIBERS });
     assert!(done(&step).is_some_and(|(_, reason)| !reason.is_failure()));
 }
 
@@ -146,7 +146,7 @@ fn a_success_other_than_zero_is_no_failure() {
 fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
     let mut inflight = connected(10);
     let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
-    let in_use = Ack { id: two, reason: Reason::PACKET_IDENTIFIER_IN_USE };
+    let in_use = Ack { packet_id: two, reason: Reason::PACKET_IDENTIFIER_IN_USE };
     assert_eq!(inflight.on_pubrec(in_use), Step::Reset);
     assert!(inflight.contains(2));
 }
@@ -192,7 +192,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
     assert_eq!(inflight.resume(Window::OPEN), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
     assert_eq!(inflight.room(), 0, "nothing new before what is old");
     let resent: Vec<(u16, bool)> =
-        std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.id, publish.dup)).collect();
+        std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.packet_id, publish.dup)).collect();
     assert_eq!(resent, [(ids[0], true), (ids[2], true)]);
     assert_eq!(inflight.room(), 6);
 }
@@ -205,7 +205,7 @@ fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
     assert_eq!(inflight.resume(Window::OPEN), [ok(seven), ok(five)]);
     assert!(inflight.contains(5) && inflight.contains(7), "never published again");
     let sent: Vec<_> = [6, 8, 9].map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap()).into();
-    let sent: Vec<_> = sent.iter().map(|publish| (publish.id, publish.dup)).collect();
+    let sent: Vec<_> = sent.iter().map(|publish| (publish.packet_id, publish.dup)).collect();
     assert_eq!(sent, [(packet_id(6), true), (packet_id(8), true), (packet_id(9), false)]);
     assert_eq!(inflight.on_pubrec(ok(packet_id(6))), Step::Receive { number: 6, turn: 5 }, "turns go on");
     assert_eq!(done(&inflight.on_pubcomp(ok(five))), Some((5, Reason::SUCCESS)));
@@ -216,11 +216,11 @@ fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
     let mut inflight = connected(10);
     let ids: Vec<u16> = (1..=3).map(|number| publish(&mut inflight, number, QoS::AtLeastOnce)).collect();
     inflight.resume(Window { all: 1, ..Window::OPEN });
-    assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[0]));
+    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[0]));
     assert_eq!(inflight.next_resend(), None);
     inflight.on_puback(ok(ids[0]));
     durable(&mut inflight, [1]);
-    assert_eq!(inflight.next_resend().map(|publish| publish.id), Some(ids[1]));
+    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[1]));
 }
 
 #[test]

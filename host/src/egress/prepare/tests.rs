@@ -24,7 +24,7 @@ fn upstream(tls: Option<config::Tls>, port: u16) -> config::Upstream {
 
 fn at(host: &str, tls: Option<config::Tls>, port: u16) -> config::Upstream {
     let addresses = vec![config::Address { host: host.into(), port, tls: tls.is_some() }];
-    config::Upstream { tls, addresses, ..peer::spec(config::Protocol::V311) }
+    config::Upstream { tls, addresses, ..peer::spec(crate::mqtt::Version::V311) }
 }
 
 /// Tries the one address.

@@ -7,15 +7,15 @@ use crate::control::cork::cork;
 use crate::control::kill_point::{self, KillPoint};
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
-use crate::egress::wire::{self, Incoming, Outgoing};
 use crate::message::QoS;
+use crate::mqtt::client::{self, Incoming, Outgoing};
 use crate::spool::{Fate, Position};
 
 impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
         let _turn = cork();
-        while let Some(packet) = wire::decode(self.terms.protocol, &mut self.input)? {
+        while let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
             }
@@ -35,8 +35,8 @@ impl Session<'_> {
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
                 Incoming::Publish { qos: QoS::AtMostOnce, .. } | Incoming::PingResp => {}
-                Incoming::Publish { qos: QoS::AtLeastOnce, id } => self.write(Outgoing::PubAck(id)),
-                Incoming::Publish { qos: QoS::ExactlyOnce, id } => self.write(Outgoing::PubRec(id)),
+                Incoming::Publish { qos: QoS::AtLeastOnce, packet_id } => self.write(Outgoing::PubAck(packet_id)),
+                Incoming::Publish { qos: QoS::ExactlyOnce, packet_id } => self.write(Outgoing::PubRec(packet_id)),
                 Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
                 Incoming::Disconnect { reason, text } => return Err(LinkError::Disconnected { reason, text }),
                 Incoming::ConnAck(_) => return Err(LinkError::OutOfTurn("a second CONNACK")),

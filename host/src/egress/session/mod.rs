@@ -26,17 +26,18 @@ use tokio_util::sync::CancellationToken;
 
 use self::turns::{Event, Turn};
 use super::failback::Failback;
-use super::inflight::{Ack, Inflight};
+use super::inflight::Inflight;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
 use super::outbox::Outbox;
 use super::throttle::Throttle;
 use super::transport::{Dial, Transport};
-use super::wire::{self, Outgoing};
 use crate::control::cork::cork;
 use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
+use crate::mqtt::Ack;
+use crate::mqtt::client::{self, Outgoing};
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
@@ -226,7 +227,7 @@ impl<'a> Session<'a> {
 
     /// A packet of a few bytes, which always fits.
     fn write(&mut self, packet: Outgoing<'_>) {
-        if let Err(error) = wire::encode(self.terms.protocol, packet, wire::MAX_OUTGOING, &mut self.out.bytes) {
+        if let Err(error) = client::encode(self.terms.protocol, packet, client::MAX_OUTGOING, &mut self.out.bytes) {
             tracing::error!(upstream = self.sender.upstream, "a control packet could not be written: {error}");
         }
     }

@@ -4,9 +4,8 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::control::kill_point::{self, KillPoint};
-use crate::egress::inflight::Publish;
-use crate::egress::wire::{self, EncodeError, Outgoing};
 use crate::message::{Message, QoS};
+use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
 use crate::spool::{Entry, Fate, Position};
 
 /// Entries taken from the spool at once: enough for one write, few enough not to hold its mutex long.
@@ -70,7 +69,7 @@ impl Session<'_> {
             self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
-        let publish = Publish { id: 0, dup: false, message };
+        let publish = Publish { packet_id: 0, dup: false, message };
         match self.encode(Outgoing::Publish(&publish)) {
             Ok(()) => {
                 number.into_iter().for_each(|_| self.sender.inflight.pass());
@@ -84,7 +83,7 @@ impl Session<'_> {
     fn publish(&mut self, publish: &Publish) {
         kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
-            && let Some(number) = self.sender.inflight.abandon(publish.id)
+            && let Some(number) = self.sender.inflight.abandon(publish.packet_id)
         {
             self.give_up(Position::of(number), &publish.message, &error);
         }
@@ -99,7 +98,7 @@ impl Session<'_> {
     }
 
     fn encode(&mut self, packet: Outgoing<'_>) -> Result<(), EncodeError> {
-        wire::encode(self.terms.protocol, packet, self.terms.maximum_packet_size, &mut self.out.bytes)
+        client::encode(self.terms.protocol, packet, self.terms.maximum_packet_size, &mut self.out.bytes)
     }
 
     /// Whether more may be taken from the spool now.

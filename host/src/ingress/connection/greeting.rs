@@ -2,9 +2,9 @@
 
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
-use crate::ingress::codec::{ConnAck, Connect, DecodeError};
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
+use crate::mqtt::{ConnAck, Connect, DecodeError};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(
@@ -37,6 +37,11 @@ where
             return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered", largest).await;
         }
     };
+    let connack = Packet::ConnAck(Box::new(terms.connack(false, &context.limits)));
+    if wire.codec.size(&connack) > largest {
+        let detail = "the device's Maximum Packet Size has no room for CONNACK";
+        return refuse(wire, peer, context, Reason::PACKET_TOO_LARGE, detail, largest).await;
+    }
     match shutdown.run_until_cancelled(context.registry.open(&terms)).await? {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
         Err(reason) => refuse(wire, peer, context, reason, "no session to be had", largest).await,
@@ -60,7 +65,7 @@ fn welcome<R, W>(
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     Connection {
-        origin: Arc::new(Origin { client: session.client().clone(), arrived_ms: unix_ms(), hops: 0 }),
+        origin: Arc::new(Origin { client: session.client().clone(), arrived_ms: unix_ms(), hops: 0, principal: None }),
         wire,
         session,
         context: context.clone(),
@@ -98,8 +103,9 @@ where
     }
 }
 
-/// CONNACK with the reason, when the first bytes told which version to say it in. To a version that we do not speak it is
-/// said in 3.1.1, which is older than any of them or understood by its number [MQTT-3.1.2-2].
+/// CONNACK with the reason, when the first bytes told which version to say it in, and that version has a word for it. To a
+/// version that we do not speak it is said in 3.1.1, which is older than any of them or understood by its number
+/// [MQTT-3.1.2-2].
 async fn refuse<R, W>(
     mut wire: Wire<R, W>,
     peer: SocketAddr,

@@ -114,17 +114,15 @@ impl<R, W> Connection<R, W> {
     }
 
     fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
-        if !with_will {
-            self.ending.will = None;
-        }
         if let Some(seconds) = session_expiry {
             if self.ending.session_expiry.is_zero() && seconds > 0 {
-                return because(
-                    Reason::PROTOCOL_ERROR,
-                    "a session expiry after CONNECT asked for none [MQTT-3.14.2-2]",
-                );
+                // Section 3.14.2.2.2. It is no good-bye then, and takes no will back.
+                return because(Reason::PROTOCOL_ERROR, "a session expiry after CONNECT asked for none");
             }
             self.ending.session_expiry = Duration::from_secs(seconds.into()).min(self.max_expiry);
+        }
+        if !with_will {
+            self.ending.will = None;
         }
         End::Gone
     }

@@ -28,7 +28,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
-use super::codec::{Disconnect, Packet, Reason, ReasonList, Version};
 use super::registry::{Ending, Registry};
 use super::session::{Action, Session, Violation};
 use crate::bindings::{Dispatcher, Inbound};
@@ -39,6 +38,7 @@ use crate::control::counters::Counters;
 use crate::control::kill_point::{self, KillPoint};
 use crate::control::rate_limit::RateLimit;
 use crate::message::{Message, Origin};
+use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;

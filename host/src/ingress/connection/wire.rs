@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 use crate::control::kill_point::{self, KillPoint};
-use crate::ingress::codec::{Codec, DecodeError, Packet};
+use crate::mqtt::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
 /// one that fills it grows it.
@@ -44,9 +44,12 @@ impl<R, W> Wire<R, W> {
         self.codec.encode(packet, &mut self.outgoing);
     }
 
-    /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3].
+    /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3]; not at all
+    /// when it does not even allow the reason [MQTT-3.1.2-24].
     pub fn send_smaller(&mut self, with_words: &Packet, without: &Packet, max: usize) {
-        self.send(if self.codec.size(with_words) <= max { with_words } else { without });
+        if let Some(packet) = [with_words, without].into_iter().find(|packet| self.codec.size(packet) <= max) {
+            self.send(packet);
+        }
     }
 
     pub fn is_congested(&self) -> bool {

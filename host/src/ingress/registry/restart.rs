@@ -4,9 +4,9 @@ use super::tests::{House, ending, house, house_on, later};
 use super::*;
 use crate::bindings::Inbound;
 use crate::control::config;
-use crate::ingress::codec::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
 use crate::ingress::session::Action;
 use crate::message::{Message, Origin, QoS};
+use crate::mqtt::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
 use crate::spool::Spool;
 use crate::topic::TopicName;
 
@@ -43,7 +43,7 @@ impl House {
     }
 
     fn publish(&self, message: Message) {
-        let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0 });
+        let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0, principal: None });
         self.accept(Inbound {
             message,
             origin,
@@ -67,7 +67,12 @@ impl House {
             match action {
                 Action::Send(packet) => sent.push(packet),
                 Action::Accept { message, receipt, identity } => {
-                    let origin = Arc::new(Origin { client: device.session.client().clone(), arrived_ms: 0, hops: 0 });
+                    let origin = Arc::new(Origin {
+                        client: device.session.client().clone(),
+                        arrived_ms: 0,
+                        hops: 0,
+                        principal: None,
+                    });
                     let changes = identity.into_iter().collect();
                     self.accept(Inbound { message, origin, arrived: Instant::now(), receipt, changes, attempts: 0 });
                 }

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::*;
 use crate::control::clock::{self, until_unix_ms};
-use crate::ingress::codec::Version;
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
+use crate::mqtt::Version;
 
 /// What was found, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -3,9 +3,9 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Budget, RetainedLimits};
 use crate::control::config;
 use crate::control::counters::Counters;
-use crate::ingress::codec::{Connect, SubscribeOptions, Version};
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
+use crate::mqtt::{Connect, SubscribeOptions, Version};
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
@@ -71,20 +71,7 @@ fn copying() -> Binding {
 
 impl House {
     fn terms(&self, client: &str, clean_start: bool, expiry: u32) -> Terms {
-        let connect = Connect {
-            version: Version::V5,
-            client_id: client.into(),
-            clean_start,
-            keep_alive: 0,
-            username: None,
-            password: None,
-            will: None,
-            session_expiry: Some(expiry),
-            receive_maximum: None,
-            maximum_packet_size: None,
-            topic_alias_maximum: 0,
-            authentication_method: None,
-        };
+        let connect = Connect { clean_start, session_expiry: Some(expiry), ..Connect::new(Version::V5, client) };
         negotiate(connect, &self.limits, || "x".into()).unwrap()
     }
 

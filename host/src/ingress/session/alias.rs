@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::ingress::codec::Reason;
+use crate::mqtt::Reason;
 use crate::topic::TopicName;
 
 /// Aliases that one connection may set. Sixteen cover what one device publishes often; each costs one topic.

@@ -6,8 +6,8 @@ use super::*;
 use crate::bus::stored::{self, Queued};
 use crate::bus::{Generation, Journal};
 use crate::ingress::stored::{StoredExchange, StoredSession};
-use crate::spool::Key;
 use crate::spool::wire::WireError;
+use crate::spool::{Key, Source};
 
 /// What is deleted when a session ends.
 #[derive(Debug, Default)]
@@ -40,9 +40,13 @@ impl Session {
         let session = std::iter::once(Key::Session { client: client() })
             .chain(filters.map(|filter| Key::Subscription { client: client(), filter }));
         let queued = self.mailbox.close().into_iter().chain(self.outbound.numbers());
-        let left_over = queued
-            .map(|number| Key::Queued { client: client(), number })
-            .chain(self.exchanges.received().map(|packet_id| Key::Qos2 { client: client(), packet_id }));
+        let left_over = queued.map(|number| Key::Queued { client: client(), number }).chain(
+            self.exchanges.received().map(|packet_id| Key::Qos2 {
+                source: Source::Devices,
+                client: client(),
+                packet_id,
+            }),
+        );
         Farewell {
             session: session.map(Change::delete).collect(),
             left_over: left_over.map(Change::delete).chain(std::mem::take(&mut self.finished)).collect(),
@@ -98,7 +102,7 @@ impl Session {
     }
 
     fn exchange(&self, packet_id: u16) -> Key {
-        Key::Qos2 { client: self.client.clone(), packet_id }
+        Key::Qos2 { source: Source::Devices, client: self.client.clone(), packet_id }
     }
 
     fn queued(&self, number: u64) -> Key {

@@ -16,8 +16,8 @@ use std::collections::{HashMap, VecDeque};
 
 use super::Packets;
 use super::held::Held;
-use crate::ingress::codec::{Ack, Packet, Reason};
 use crate::message::QoS;
+use crate::mqtt::{Ack, Packet, Reason};
 
 #[derive(Debug)]
 pub struct Exchanges {

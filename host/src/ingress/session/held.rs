@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use crate::ingress::codec::Packet;
+use crate::mqtt::Packet;
 
 /// With so many, reading pauses. A device that subscribes faster than the disk writes has nothing else to slow it down.
 pub const MAX_HELD: usize = 256;

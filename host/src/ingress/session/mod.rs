@@ -30,12 +30,12 @@ pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
 use exchanges::Exchanges;
 use outbound::Outbound;
-pub use receive::is_reserved;
+pub use receive::is_gateways_own;
 pub use subscriptions::{Changed, Subscriptions};
 
-use super::codec::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
+use crate::mqtt::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::spool::{Change, Receipt, Resolved};
 use crate::topic::TopicName;
 

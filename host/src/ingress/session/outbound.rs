@@ -12,8 +12,8 @@ use std::collections::VecDeque;
 
 use crate::bus::Delivery;
 use crate::control::clock;
-use crate::ingress::codec::{Ack, Packet, Publish, Reason};
 use crate::message::{Message, QoS};
+use crate::mqtt::{Ack, Packet, Publish, Reason};
 
 #[derive(Debug)]
 pub struct Outbound {
@@ -220,7 +220,7 @@ impl Flight {
     }
 }
 
-/// Any 65,535 numbers in a row have different ones; 0 is not an identifier [MQTT-2.2.1-3].
+/// Any 65,535 numbers in a row have different ones; 0 is not an identifier [MQTT-2.2.1-4].
 fn identifier(number: u64) -> u16 {
     (number % u64::from(u16::MAX)) as u16 + 1
 }

@@ -5,8 +5,8 @@ use smallvec::smallvec;
 use super::exchanges::Arrival;
 use super::outbound::Received;
 use super::*;
-use crate::ingress::codec::{Ack, Publish};
 use crate::message::QoS;
+use crate::mqtt::{Ack, Publish};
 
 impl Session {
     /// Everything but CONNECT, which the handshake has taken.
@@ -29,7 +29,8 @@ impl Session {
             Packet::Unsubscribe(unsubscribe) => smallvec![Action::Unsubscribe(unsubscribe)],
             Packet::PingReq => smallvec![Action::Send(Packet::PingResp)],
             Packet::Disconnect(disconnect) => smallvec![Action::Leave {
-                with_will: disconnect.reason == Reason::DISCONNECT_WITH_WILL,
+                // Success alone takes it back [MQTT-3.14.4-3]: a device that leaves because of an error leaves its will.
+                with_will: disconnect.reason != Reason::SUCCESS,
                 session_expiry: disconnect.session_expiry,
             }],
             _ => {
@@ -49,7 +50,7 @@ impl Session {
             .map_err(|reason| violation(reason, "a topic alias that was not set or is out of range"))?;
         let (qos, packet_id, retain) = (publish.qos, publish.packet_id, publish.retain);
         let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
-        let refused = is_reserved(&message.topic);
+        let refused = is_gateways_own(&message.topic);
         if qos == QoS::AtMostOnce {
             let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
             return Ok(smallvec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
@@ -113,7 +114,7 @@ impl Session {
 }
 
 /// Whether only the gateway may publish there.
-pub fn is_reserved(topic: &TopicName) -> bool {
+pub fn is_gateways_own(topic: &TopicName) -> bool {
     topic.is_gateways_own()
 }
 

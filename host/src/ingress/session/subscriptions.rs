@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::bus::{Bus, Mailbox, Parcel, Subscription};
 use crate::control::clock;
-use crate::ingress::codec::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
+use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
 use crate::spool::{Change, Key};
 use crate::topic::SharedFilter;
 

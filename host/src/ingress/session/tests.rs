@@ -2,8 +2,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::bus::{Budget, MailboxLimits};
-use crate::ingress::codec::{Ack, Publish};
 use crate::message::QoS;
+use crate::mqtt::{Ack, Publish};
 
 fn mailbox() -> Arc<Mailbox> {
     Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Budget::new(9_999))

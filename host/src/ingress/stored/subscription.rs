@@ -6,8 +6,8 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{VERSION, versioned};
-use crate::ingress::codec::{RetainHandling, SubscribeOptions};
 use crate::message::QoS;
+use crate::mqtt::{RetainHandling, SubscribeOptions};
 use crate::spool::wire::WireError;
 
 const QOS: u8 = 0b11;
@@ -18,7 +18,7 @@ const RETAIN_HANDLING: u8 = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoredSubscription {
     pub options: SubscribeOptions,
-    /// Never 0 on the wire [MQTT-3.8.2.1.2].
+    /// Never 0 on the wire (section 3.8.2.1.2).
     pub id: Option<u32>,
 }
 

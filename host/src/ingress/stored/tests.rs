@@ -3,8 +3,8 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::ingress::codec::{RetainHandling, SubscribeOptions};
 use crate::message::{Message, QoS};
+use crate::mqtt::{RetainHandling, SubscribeOptions};
 use crate::topic::TopicName;
 
 proptest! {

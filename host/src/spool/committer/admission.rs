@@ -18,7 +18,7 @@ use super::behind::Behind;
 use crate::control::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::track::Track;
-use crate::spool::{Fate, Output, Record, Shared};
+use crate::spool::{Fate, Held, Output, Record, Shared};
 
 /// What each upstream has in the log, or is about to have, by upstream.
 struct Usage {
@@ -30,7 +30,7 @@ impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         if self.records.is_empty() {
-            self.is_held.fill(false);
+            self.tell_held(vec![false; self.names.len()], shared);
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
@@ -58,13 +58,13 @@ impl<D: Disk> Committer<D> {
         }
         self.records = waiting;
         let first = full.iter().position(|full| *full);
-        self.tell_held(full);
+        self.tell_held(full, shared);
         self.policy.when_full == WhenFull::DropOldest
             && first.is_some_and(|upstream| self.drop_oldest(upstream, shared))
     }
 
     /// What one upstream may have in the log.
-    fn share(&self) -> u64 {
+    pub(super) fn share(&self) -> u64 {
         if self.holders() > 1 { self.portion() } else { u64::MAX }
     }
 
@@ -102,24 +102,28 @@ impl<D: Disk> Committer<D> {
     }
 
     /// Each time that it begins.
-    fn tell_held(&mut self, full: Vec<bool>) {
-        for (index, _) in full
-            .iter()
-            .enumerate()
-            .filter(|(index, full)| **full && !self.is_held.get(*index).is_some_and(|held| *held))
-        {
-            let (upstream, share) = (self.names.get(index).map(|name| &**name), self.share());
+    fn tell_held(&mut self, full: Vec<bool>, shared: &Shared) {
+        if self.is_held == full {
+            return;
+        }
+        let share = self.share();
+        let began = |index: &usize| !self.is_held.get(*index).is_some_and(|held| *held);
+        let full_now = full.iter().enumerate().filter(|(_, full)| **full).map(|(index, _)| index);
+        for name in full_now.filter(began).filter_map(|index| self.names.get(index)) {
+            let Held { reason, advice, .. } = Held::by_share(name, share);
             if self.policy.when_full == WhenFull::DropOldest {
-                tracing::warn!(upstream, share, "its share of the spool is full; its oldest messages go");
+                tracing::warn!(upstream = &**name, share, "{reason}; its oldest messages go: {advice}");
             } else {
                 tracing::warn!(
-                    upstream,
+                    upstream = &**name,
                     share,
-                    "its share of the spool is full; the devices of its bindings are held back"
+                    "{reason}; the devices of its bindings are held back: {advice}"
                 );
             }
         }
         self.is_held = full;
+        let whole = shared.ledger().held.iter().find(|held| held.upstream.is_none()).cloned();
+        self.publish_held(shared, whole);
     }
 }
 

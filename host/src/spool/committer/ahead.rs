@@ -63,7 +63,7 @@ fn is_small(record: &Record) -> bool {
 mod tests {
     use super::*;
     use crate::message::{Message, QoS};
-    use crate::spool::{Output, Receipt};
+    use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn session(client: &str) -> Change {
@@ -75,7 +75,7 @@ mod tests {
     }
 
     fn received(client: &str, packet_id: u16) -> Key {
-        Key::Qos2 { client: client.into(), packet_id }
+        Key::Qos2 { source: Source::Devices, client: client.into(), packet_id }
     }
 
     fn small(changes: &[Change]) -> Record {
@@ -84,7 +84,10 @@ mod tests {
 
     fn with_message(changes: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, message, arrived: std::time::Instant::now() }], ..small(changes) }
+        Record {
+            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            ..small(changes)
+        }
     }
 
     /// The places that the records had before, of those that overtake.

@@ -76,7 +76,7 @@ impl Behind {
 mod tests {
     use super::*;
     use crate::message::{Message, QoS};
-    use crate::spool::{Output, Receipt};
+    use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn changes(changes: &[Change]) -> Record {
@@ -85,11 +85,14 @@ mod tests {
 
     fn message(of: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record { outputs: vec![Output { upstream: 0, message, arrived: std::time::Instant::now() }], ..changes(of) }
+        Record {
+            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            ..changes(of)
+        }
     }
 
     fn received(client: &str, packet_id: u16) -> Change {
-        Change::put(Key::Qos2 { client: client.into(), packet_id }, "q")
+        Change::put(Key::Qos2 { source: Source::Devices, client: client.into(), packet_id }, "q")
     }
 
     fn session(client: &str) -> Change {

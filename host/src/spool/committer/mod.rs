@@ -17,6 +17,8 @@
 mod admission;
 mod ahead;
 mod behind;
+mod checkpoint;
+mod checkpoint_writer;
 mod room;
 mod shed;
 mod squeeze;
@@ -26,6 +28,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use self::checkpoint::Checkpointing;
 pub(in crate::spool) use self::room::RETRY;
 use self::room::{Full, Room};
 use self::squeeze::Squeeze;
@@ -40,6 +43,8 @@ use crate::control::config;
 use crate::control::rate_limit::RateLimit;
 
 pub(super) struct Committer<D: Disk> {
+    /// Before the log: it ends before the folder is free.
+    checkpoint: Checkpointing<D>,
     log: Log<D>,
     image: Image,
     /// Of the configuration, in order; then those that only the log knows.
@@ -59,6 +64,8 @@ pub(super) struct Committer<D: Disk> {
     is_dropping: bool,
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
+    /// Damage was found when it was opened, in segments up to here; 0 when there was none.
+    suspect: u64,
     warnings: RateLimit,
 }
 
@@ -79,6 +86,7 @@ impl<D: Disk> Committer<D> {
             notes: Notes::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
+            checkpoint: Checkpointing::new(),
             log,
             image,
             names,
@@ -90,21 +98,33 @@ impl<D: Disk> Committer<D> {
             squeeze: None,
             next_sweep: clock::now(),
             is_dropping: false,
+            suspect: 0,
             warnings: RateLimit::per_second(1),
         }
     }
 
     /// The first segment of this process. A log that is full from the start opens all the same: it has a backlog to send.
-    pub fn begin(&mut self) -> Result<(), AppendError> {
+    pub fn begin(&mut self, shared: &Shared) -> Result<(), AppendError> {
+        // What is done makes room before any is asked for.
+        self.trim();
         match self.roll() {
-            Err(AppendError::Full(_)) => match self.roll_reserved() {
-                Err(AppendError::Full(_)) | Ok(()) => Ok(()),
-                error => error,
-            },
+            Err(AppendError::Full(shortage)) => {
+                let rolled = self.roll_reserved(0);
+                self.begin_full(shared, Room::Any, shortage);
+                match rolled {
+                    Err(AppendError::Full(_)) | Ok(()) => Ok(()),
+                    error => error,
+                }
+            }
             rolled => rolled,
         }?;
         self.trim();
         Ok(())
+    }
+
+    /// Its segments, as they were found, are not as we would write them.
+    pub fn suspect_all(&mut self) {
+        self.suspect = self.log.active_segment();
     }
 
     /// What an upstream has not completed.
@@ -118,7 +138,9 @@ impl<D: Disk> Committer<D> {
 
     /// One write, if there is something to write.
     pub fn turn(&mut self, shared: &Shared) -> Result<Turn, AppendError> {
-        self.collect(shared);
+        let is_closing = self.collect(shared);
+        // What is half written when the spool closes comes to nothing: the next process begins anew when it is worth it.
+        let has_copied = !is_closing && self.turn_checkpoint()?;
         self.refuse_oversize(shared);
         self.expire(shared);
         let has_dropped = self.admit(shared);
@@ -133,7 +155,7 @@ impl<D: Disk> Committer<D> {
         if !self.notes.is_empty() && self.write(shared, 0, Room::Reserved)? {
             return Ok(Turn::Worked);
         }
-        if has_dropped || (!self.ready.is_empty() && self.make_space(shared)?) {
+        if has_copied || has_dropped || (!self.ready.is_empty() && self.make_space(shared)?) {
             return Ok(Turn::Worked);
         }
         let waits = !self.records.is_empty() || !self.ready.is_empty() || !self.notes.is_empty();
@@ -145,10 +167,12 @@ impl<D: Disk> Committer<D> {
         self.names.get(upstream).is_some_and(|name| **name == *DEAD_LETTERS)
     }
 
-    fn collect(&mut self, shared: &Shared) {
+    /// Whether the spool is closing.
+    fn collect(&mut self, shared: &Shared) -> bool {
         let mut ledger = shared.ledger();
         self.records.append(&mut ledger.take_incoming());
         self.notes.absorb(&mut ledger.notes);
+        ledger.closing
     }
 
     fn refuse_oversize(&mut self, shared: &Shared) {

@@ -6,11 +6,15 @@ use super::Committer;
 use crate::control::clock;
 use crate::control::config::WhenFull;
 use crate::control::kill_point::{self, KillPoint};
-use crate::spool::frame::SNAPSHOT;
-use crate::spool::log::{AppendError, Disk, Frame};
+use crate::spool::frame::TRACKS;
+use crate::spool::log::{AppendError, Disk, Frame, Shortage};
+use crate::spool::{Held, Shared};
 
 /// How often a full log is tried again when nothing else happens: space may return without our doing.
 pub(in crate::spool) const RETRY: Duration = Duration::from_millis(500);
+
+/// How often a person is told that devices are still held back.
+const TELL_AGAIN: Duration = Duration::from_secs(600);
 
 /// One in so many bytes of a segment is for notes alone: enough for those that complete a segment's worth of messages, when
 /// the disk has no room for the reserve.
@@ -23,6 +27,8 @@ pub(super) struct Full {
     spare: Instant,
     /// The active segment is the reserve: it is not for records, whatever its room.
     reserve: bool,
+    /// When a person was told last.
+    told: Option<Instant>,
 }
 
 /// Which room a write may take.
@@ -79,50 +85,72 @@ impl<D: Disk> Committer<D> {
 
     /// As far as the reserve goes, but for what is to be left of it.
     fn make_reserved_room(&mut self, left: u64) -> Result<(), AppendError> {
-        if !self.log.must_roll(self.batch.framed() + left as usize) {
+        let wanted = self.batch.framed() as u64 + left;
+        if !self.log.must_roll(wanted as usize) {
             return Ok(());
         }
         match self.roll() {
-            Err(AppendError::Full(_)) => self.roll_reserved(),
+            Err(AppendError::Full(_)) => self.roll_reserved(wanted),
             rolled => rolled,
         }
     }
 
     pub(super) fn roll(&mut self) -> Result<(), AppendError> {
-        let snapshot = self.image.encode_snapshot();
-        self.log.roll(Frame { kind: SNAPSHOT, body: &snapshot }).map(drop)
+        let tracks = self.image.encode_tracks();
+        self.log.roll(Frame { kind: TRACKS, body: &tracks }).map(drop)
     }
 
-    pub(super) fn roll_reserved(&mut self) -> Result<(), AppendError> {
-        let snapshot = self.image.encode_snapshot();
-        self.log.roll_reserved(Frame { kind: SNAPSHOT, body: &snapshot })?;
+    /// With room for `least` bytes.
+    pub(super) fn roll_reserved(&mut self, least: u64) -> Result<(), AppendError> {
+        let tracks = self.image.encode_tracks();
+        self.log.roll_reserved(Frame { kind: TRACKS, body: &tracks }, least)?;
         let now = clock::now();
-        self.full = Some(Full { retry: now, spare: now, reserve: true });
+        self.full =
+            Some(Full { retry: now, spare: now, reserve: true, told: self.full.as_ref().and_then(|full| full.told) });
         Ok(())
     }
 
-    pub(super) fn is_full(&mut self, room: Room, shortage: &dyn std::fmt::Display) {
-        if self.full.is_none() {
+    /// There is no room. Told when it begins, and again from time to time while it lasts.
+    pub(super) fn begin_full(&mut self, shared: &Shared, room: Room, shortage: Shortage) {
+        let now = clock::now();
+        if self.full.as_ref().is_none_or(|full| full.told.is_none_or(|told| now >= told + TELL_AGAIN)) {
+            let held = Held::by_shortage(shortage);
             let policy = match self.policy.when_full {
                 WhenFull::DropOldest => "the oldest messages go",
                 WhenFull::BackPressure | WhenFull::DropQos0First => "devices are held back until there is room",
             };
-            tracing::warn!("the spool is full: {shortage}; {policy}");
+            tracing::warn!("{}; {policy}: {}", held.reason, held.advice);
         }
-        let reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        let (now, before) = (clock::now(), self.full.as_ref().map(|full| full.spare));
-        let spare = if room == Room::Any { before.unwrap_or(now) } else { now + RETRY };
-        self.full = Some(Full { retry: now + RETRY, spare, reserve });
+        let before = self.full.take();
+        let told = before.as_ref().and_then(|full| full.told).filter(|told| now < *told + TELL_AGAIN).unwrap_or(now);
+        let spare = if room == Room::Any { before.as_ref().map_or(now, |full| full.spare) } else { now + RETRY };
+        let reserve = before.is_some_and(|full| full.reserve);
+        self.full = Some(Full { retry: now + RETRY, spare, reserve, told: Some(told) });
+        self.publish_held(shared, Some(Held::by_shortage(shortage)));
+    }
+
+    /// Why records wait, for whoever asks: the log as a whole, then each share.
+    pub(super) fn publish_held(&self, shared: &Shared, whole: Option<Held>) {
+        let share = self.share();
+        let of_shares = self.names.iter().zip(&self.is_held).filter(|(_, is_held)| **is_held);
+        let of_shares = of_shares.map(|(name, _)| Held::by_share(name, share));
+        shared.ledger().held = whole.into_iter().chain(of_shares).collect();
     }
 
     pub(super) fn retry(&self) -> Instant {
         self.full.as_ref().map_or_else(|| clock::now() + RETRY, |full| full.retry)
     }
 
-    /// Deletes the segments that hold nothing any more. What is needed of them stands in the snapshot of the one after.
+    /// Records wait, or have no room but what is for notes.
+    pub(super) fn is_short_of_room(&self) -> bool {
+        self.full.is_some()
+    }
+
+    /// Deletes the segments that hold nothing any more: no message that is wanted, and no state that is not in a checkpoint. While
+    /// there is room, in two.
     pub(super) fn trim(&mut self) {
-        let active = self.log.active_segment();
-        let needed = self.image.needed_segment().unwrap_or(active).min(active);
+        let kept = if self.is_short_of_room() { self.newest() } else { self.fallback() };
+        let needed = self.done_below().min(kept.segment);
         if needed <= self.log.first_segment() {
             return;
         }
@@ -136,8 +164,8 @@ impl<D: Disk> Committer<D> {
 
     /// A segment is gone: records are tried again, and the reserve may be whole again.
     fn has_more_room(&mut self) {
-        let snapshot = self.image.encode_snapshot();
-        let has_reserve = self.log.has_reserve(Frame { kind: SNAPSHOT, body: &snapshot });
+        let tracks = self.image.encode_tracks();
+        let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &tracks });
         if let Some(full) = &mut self.full {
             (full.retry, full.spare) = (clock::now(), clock::now());
             full.reserve &= !has_reserve;

@@ -54,6 +54,10 @@ impl<D: Disk> Committer<D> {
         if self.squeeze(shared)? {
             return Ok(true);
         }
+        if self.is_making_room() {
+            // Nothing is dropped for what a checkpoint is about to give.
+            return Ok(false);
+        }
         let largest =
             |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.track(name)).map(Track::bytes);
         let victim = (0..self.names.len()).filter(|upstream| !self.is_archive(*upstream)).max_by_key(largest);

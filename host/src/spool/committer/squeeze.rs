@@ -14,10 +14,10 @@ use bytes::BytesMut;
 use super::Committer;
 use crate::control::clock;
 use crate::control::config::WhenFull;
-use crate::spool::frame::{Written, has_outputs, put_written};
-use crate::spool::log::{AppendError, Disk, Location, Reader};
+use crate::spool::frame::{Outputs, Written, has_outputs, put_written};
+use crate::spool::log::{AppendError, Disk, Frame, Location, Reader};
 use crate::spool::runs::Weight;
-use crate::spool::wire::{Fields, WireError};
+use crate::spool::wire::WireError;
 use crate::spool::{Fate, Shared};
 
 /// Read and written at once.
@@ -91,7 +91,7 @@ impl<D: Disk> Committer<D> {
                 Ok(Some((at, kind, body))) if at.segment == squeeze.segment => {
                     if has_outputs(kind) {
                         // One that makes no sense made none to recovery either, and was told then.
-                        let _ = self.sort_out(&body, squeeze.segment, &mut piece, shared);
+                        let _ = self.sort_out(Frame { kind, body: &body }, squeeze.segment, &mut piece, shared);
                     }
                 }
                 Ok(_) => {
@@ -105,10 +105,9 @@ impl<D: Disk> Committer<D> {
     }
 
     /// What is still wanted of a frame.
-    fn sort_out(&self, body: &[u8], segment: u64, piece: &mut Piece, shared: &Shared) -> Result<(), WireError> {
-        let mut fields = Fields::new(body);
-        for _ in 0..fields.u32()? {
-            let written = fields.written()?;
+    fn sort_out(&self, frame: Frame<'_>, segment: u64, piece: &mut Piece, shared: &Shared) -> Result<(), WireError> {
+        let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        while let Some(written) = outputs.next()? {
             if !self.image.track(written.upstream).is_some_and(|track| track.lives_in(written.number, segment)) {
                 continue;
             }
@@ -138,7 +137,7 @@ impl<D: Disk> Committer<D> {
         self.batch.clear(&self.image, &self.names);
         self.batch.moved(piece.count, &piece.bytes);
         if self.log.must_roll(self.batch.framed()) {
-            match self.roll_reserved() {
+            match self.roll_reserved(self.batch.framed() as u64) {
                 Err(AppendError::Full(_)) => return Ok(false),
                 rolled => rolled?,
             }

@@ -15,18 +15,27 @@ impl<D: Disk> Committer<D> {
         self.batch.notes(&self.notes, &self.names);
         let most = self.most(room) as usize;
         let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
+        let was_short = self.is_short_of_room();
         match self.make(room) {
             Err(AppendError::Full(shortage)) => {
-                self.is_full(room, &shortage);
+                self.begin_full(shared, room, shortage);
                 return Ok(false);
             }
             room => room?,
         }
+        if was_short && !self.is_short_of_room() {
+            self.publish_held(shared, None);
+        }
         let frames = self.batch.frames();
         let locations = self.log.append(&frames)?;
         kill_point::reach(KillPoint::Synced);
-        for (at, frame) in locations.iter().zip(&frames) {
+        self.checkpoint.grown += self.batch.framed() as u64;
+        let mut written = locations.iter().zip(&frames);
+        for (at, frame) in written.by_ref().take(frames.len() - count) {
             self.image.apply(*at, *frame);
+        }
+        for ((at, frame), record) in written.zip(&mut self.ready) {
+            self.image.apply_record(*at, *frame, std::mem::take(&mut record.changes));
         }
         self.publish(shared, count, self.batch.of_records(&locations));
         self.trim();

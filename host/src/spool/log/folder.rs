@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile, LockError};
 use super::error::OpenError;
 use crate::control::kill_point::{self, KillPoint};
@@ -11,6 +12,7 @@ pub const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
 const QUARANTINE: &str = "quarantine";
 const UNFINISHED: &str = ".new";
+const CHECKPOINT: (&str, &str) = ("checkpoint-", ".state");
 
 #[derive(Clone)]
 pub struct Folder<D> {
@@ -33,6 +35,16 @@ fn segment_number(name: &str) -> Option<u64> {
     let number = name.strip_prefix("segment-")?.strip_suffix(".log")?.parse().ok()?;
     // Only the spelling that we would write: `segment-1.log` beside `segment-0…01.log` would be the same segment twice.
     (segment_name(number) == name && number > 0).then_some(number)
+}
+
+fn checkpoint_name(number: u64) -> String {
+    let (prefix, suffix) = CHECKPOINT;
+    format!("{prefix}{number:020}{suffix}")
+}
+
+fn checkpoint_number(name: &str) -> Option<u64> {
+    let number = name.strip_prefix(CHECKPOINT.0)?.strip_suffix(CHECKPOINT.1)?.parse().ok()?;
+    (checkpoint_name(number) == name).then_some(number)
 }
 
 // === impl Folder ===
@@ -78,6 +90,21 @@ impl<D: Disk> Folder<D> {
         Ok(segments)
     }
 
+    /// In order.
+    pub fn checkpoints(&self) -> Result<Vec<u64>, OpenError> {
+        let names = match self.disk.names(&self.dir) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            names => names.map_err(OpenError::at(&self.dir))?,
+        };
+        let mut numbers: Vec<_> = names.iter().filter_map(|name| checkpoint_number(name)).collect();
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    pub fn checkpoint(&self, number: u64) -> PathBuf {
+        self.dir.join(checkpoint_name(number))
+    }
+
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -104,30 +131,62 @@ impl<D: Disk> Folder<D> {
         to: PathBuf,
         write: impl FnOnce(&D::File) -> io::Result<()>,
     ) -> io::Result<Unpublished<D::File>> {
-        let mut from = to.clone().into_os_string();
-        from.push(UNFINISHED);
-        let from = PathBuf::from(from);
-        let written = self.disk.create(&from).and_then(|file| {
-            write(&file)?;
-            file.sync_all()?;
-            Ok(file)
-        });
-        match written {
-            Ok(file) => Ok(Unpublished { file, from, to }),
+        let new = self.create_new(to)?;
+        match write(&new.file).and_then(|()| new.file.sync_all()) {
+            Ok(()) => Ok(new),
             Err(error) => {
                 // It may hold the space that is missing. A failure costs nothing more: the next open clears it away.
-                let _ = self.disk.unlink(&from);
+                let _ = self.discard(new);
                 Err(error)
             }
         }
     }
 
+    /// A file that has not got its name yet, empty.
+    pub fn create_new(&self, to: PathBuf) -> io::Result<Unpublished<D::File>> {
+        let mut from = to.clone().into_os_string();
+        from.push(UNFINISHED);
+        let from = PathBuf::from(from);
+        let file = self.disk.create(&from).inspect_err(|_| {
+            let _ = self.disk.unlink(&from);
+        })?;
+        Ok(Unpublished { file, from, to })
+    }
+
+    /// It never gets its name.
+    pub fn discard(&self, new: Unpublished<D::File>) -> io::Result<()> {
+        self.disk.unlink(&new.from)
+    }
+
     /// The second half: rename and sync the folder. After a failure nobody knows whether the file is there.
     pub fn publish(&self, new: Unpublished<D::File>) -> io::Result<D::File> {
+        self.publish_with(new, KillPoint::SegmentNamed)
+    }
+
+    pub fn publish_checkpoint(&self, new: Unpublished<D::File>) -> io::Result<D::File> {
+        self.publish_with(new, KillPoint::CheckpointNamed)
+    }
+
+    fn publish_with(&self, new: Unpublished<D::File>, named: KillPoint) -> io::Result<D::File> {
         self.disk.rename(&new.from, &new.to)?;
-        kill_point::reach(KillPoint::SegmentNamed);
+        kill_point::reach(named);
         self.disk.sync_dir(new.to.parent().unwrap_or(&self.dir))?;
         Ok(new.file)
+    }
+
+    /// Gone when this returns; one that is damaged is put aside.
+    pub fn retire_checkpoint(&self, checkpoint: &Checkpoint) -> io::Result<()> {
+        let path = self.checkpoint(checkpoint.number);
+        let retired = if checkpoint.is_whole {
+            self.disk.unlink(&path)
+        } else {
+            let to = self.quarantine().join(checkpoint_name(checkpoint.number));
+            self.disk.rename(&path, &to).and_then(|()| self.disk.sync_dir(&self.quarantine()))
+        };
+        match retired {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.disk.sync_dir(&self.dir),
+        }
     }
 
     pub fn unlink_segment(&self, segment: u64) -> io::Result<()> {

@@ -2,8 +2,9 @@
 
 use crc32fast::Hasher;
 
-/// What is written. 2 has frames of a kind more, which 1 would take for damage.
-pub const FORMAT: u32 = 2;
+/// What is written. 2 has frames of a kind more, which 1 would take for damage. 3 says which binding made an output, and has the state in
+/// a checkpoint of its own.
+pub const FORMAT: u32 = 3;
 /// What is read. A log of several formats is read as well: each segment says its own.
 pub const FORMATS: std::ops::RangeInclusive<u32> = 1..=FORMAT;
 pub const HEADER_BYTES: u64 = 64;

@@ -6,12 +6,16 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use super::checkpoint::{Checkpoint, examine};
 use super::disk::os::OsDisk;
 use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
 use super::folder::Folder;
 use super::format::{Frame, HEADER_BYTES, Header, HeaderError, Location};
 use super::recovery::{clues, gaps, header};
+
+/// Checkpoints are written minutes apart.
+const ATTEMPTS: usize = 3;
 
 /// What there is to say about the files.
 #[derive(Debug, Default)]
@@ -26,6 +30,9 @@ pub struct Found {
     pub more_damage: u64,
     /// Segments that are not there although one before and one after them are.
     pub missing: u64,
+    /// The oldest segment that is left; 0 when there is none.
+    pub first_segment: u64,
+    pub checkpoint: Option<Checkpoint>,
     /// Unfinished at the end of the last segment: never promised to anybody.
     pub torn_bytes: u64,
     /// Files in `quarantine`, and their bytes.
@@ -55,11 +62,14 @@ pub fn inspect(
             headers.push(header);
         }
     }
-    let mut found = Found { missing: gaps(&segments).iter().map(|gap| gap.end - gap.start).sum(), ..Found::default() };
+    let mut found = Found { first_segment: segments.first().copied().unwrap_or(0), ..Found::default() };
     found.quarantined = quarantined(&folder, &mut found)?;
     let Some(id) = known_id(dir, &headers)? else { return Ok(found) };
+    // After the segments: beside a running gateway, whatever is removed meanwhile is in it.
+    let checkpoint = found.show_checkpoint(&folder, id, visit)?;
+    found.missing = gaps(&segments, checkpoint).iter().map(|gap| gap.end - gap.start).sum();
     let all = segments.len() as u64;
-    for clues in clues(&segments, &headers, id) {
+    for clues in clues(&segments, &headers, id, checkpoint) {
         progress(found.segments, all);
         let clues = super::segment::Clues { settle: false, ..clues };
         let Some(walked) = unless_gone(clues.walk(&folder, id, visit))? else { continue };
@@ -74,6 +84,29 @@ pub fn inspect(
             .extend(walked.damage.into_iter().map(|range| (path.clone(), range.start, range.end - range.start)));
     }
     Ok(found)
+}
+
+// === impl Found ===
+
+impl Found {
+    fn show_checkpoint(
+        &mut self,
+        folder: &Folder<OsDisk>,
+        id: u128,
+        visit: &mut dyn FnMut(Location, Frame<'_>),
+    ) -> Result<Option<Checkpoint>, OpenError> {
+        // One that is replaced while it is read is read again, as the one that replaced it.
+        for _ in 0..ATTEMPTS {
+            let checkpoints = unless_gone(examine(folder, id))?;
+            let Some(checkpoints) = checkpoints else { continue };
+            if let Some(shown) = unless_gone(checkpoints.show(folder, id, visit))? {
+                self.damage.extend(checkpoints.damage);
+                self.checkpoint = shown;
+                break;
+            }
+        }
+        Ok(self.checkpoint)
+    }
 }
 
 /// From its own file, or from any segment.

@@ -13,6 +13,7 @@
 //! folder:   lock                          pid of the process that holds it (flock)
 //!           identity                      a Header with segment = 0: the spool's id, once more than in each segment
 //!           segment-<20 digits>.log       Header, Frame*, zeros up to the capacity
+//!           checkpoint-<20 digits>.state  what the frames below one place mean, by the caller (`checkpoint`)
 //!           quarantine/segment-N-O.bin    the damaged bytes of segment N from offset O on
 //!           *.new                         not finished; deleted at open
 //!
@@ -69,6 +70,7 @@
 //! A medium that answers a read with an error ends `open` with the file's name: skipping what may be readable tomorrow
 //! would be the loss that this room is there to prevent.
 
+mod checkpoint;
 mod disk;
 mod error;
 mod extents;
@@ -84,6 +86,7 @@ mod scan;
 mod segment;
 mod writer;
 
+pub use self::checkpoint::{CHECKPOINT, Checkpoint, CheckpointWriter, decode_place};
 pub use self::disk::os::OsDisk;
 #[cfg(test)]
 pub use self::disk::sim;
@@ -92,6 +95,7 @@ pub use self::error::{AppendError, OpenError, Shortage};
 pub use self::format::{FRAME_BYTES, Frame, Location, MAX_BODY_BYTES};
 pub use self::inspect::{Found, identity, inspect};
 pub use self::options::{Options, Sync};
+pub use self::quarantine::is_full;
 pub use self::reader::Reader;
 pub use self::recovery::{Quarantined, Recovery};
 pub use self::writer::Log;

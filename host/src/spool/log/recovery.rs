@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::checkpoint::{Checkpoint, examine};
 use super::disk::{Disk, DiskFile};
 use super::error::OpenError;
 use super::extents::Extents;
@@ -27,6 +28,11 @@ pub struct Recovery {
     pub unlisted_bytes: u64,
     /// Segments that are not there although one before and one after them are.
     pub missing: Vec<Range<u64>>,
+    /// The oldest segment that is left; 0 when there is none.
+    pub first_segment: u64,
+    pub checkpoint: Option<Checkpoint>,
+    /// Checkpoints that are not whole.
+    pub damaged_checkpoints: u64,
     pub took: Duration,
 }
 
@@ -53,6 +59,7 @@ pub struct Recovered {
     pub extents: Extents,
     /// End and durable part of the last segment.
     pub last: (u64, u64),
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 pub fn recover<D: Disk>(
@@ -66,10 +73,28 @@ pub fn recover<D: Disk>(
         headers.push(header(folder, &folder.segment(*segment))?);
     }
     let id = identity(folder, &headers)?;
-    let mut recovered =
-        Recovered { id, sizes: BTreeMap::new(), extents: Extents::default(), last: (HEADER_BYTES, HEADER_BYTES) };
-    let mut recovery = Recovery { segments: segments.len() as u64, missing: gaps(&segments), ..Recovery::default() };
-    for clues in clues(&segments, &headers, id) {
+    let checkpoints = examine(folder, id)?;
+    let checkpoint = checkpoints.show(folder, id, visit)?;
+    let mut recovered = Recovered {
+        id,
+        sizes: BTreeMap::new(),
+        extents: Extents::default(),
+        last: (HEADER_BYTES, HEADER_BYTES),
+        checkpoints: Vec::new(),
+    };
+    let mut recovery = Recovery {
+        segments: segments.len() as u64,
+        missing: gaps(&segments, checkpoint),
+        first_segment: segments.first().copied().unwrap_or(0),
+        checkpoint,
+        damaged_checkpoints: checkpoints.damage.len() as u64,
+        ..Recovery::default()
+    };
+    for (path, offset, bytes) in &checkpoints.damage {
+        tracing::error!(file = %path.display(), offset, bytes, "a checkpoint of the spool is damaged");
+    }
+    recovered.checkpoints = checkpoints.all;
+    for clues in clues(&segments, &headers, id, checkpoint) {
         recover_segment(folder, &clues, &mut recovered, &mut recovery, visit)?;
     }
     recovery.took = started.elapsed();
@@ -132,19 +157,23 @@ fn identity<D: Disk>(folder: &Folder<D>, headers: &[Option<Header>]) -> Result<u
     Ok(id)
 }
 
-pub fn gaps(segments: &[u64]) -> Vec<Range<u64>> {
-    let pairs = segments.iter().zip(segments.iter().skip(1));
-    pairs.map(|(before, after)| before + 1..*after).filter(|gap| !gap.is_empty()).collect()
+/// Segments that must have been there: between two others, or between the last one and what a checkpoint has seen.
+pub fn gaps(segments: &[u64], checkpoint: Option<Checkpoint>) -> Vec<Range<u64>> {
+    let seen = checkpoint.map(|one| one.place.segment.saturating_add(1));
+    let after_last = seen.map(|seen| (segments.last().copied().unwrap_or(seen.saturating_sub(2)), seen));
+    let pairs = segments.iter().copied().zip(segments.iter().copied().skip(1)).chain(after_last);
+    pairs.map(|(before, after)| before.saturating_add(1)..after).filter(|gap| !gap.is_empty()).collect()
 }
 
-pub fn clues(segments: &[u64], headers: &[Option<Header>], id: u128) -> Vec<Clues> {
+pub fn clues(segments: &[u64], headers: &[Option<Header>], id: u128, checkpoint: Option<Checkpoint>) -> Vec<Clues> {
     let mut next: Option<(u64, Option<Header>)> = None;
     let mut clues = Vec::with_capacity(segments.len());
     for (&segment, header) in segments.iter().zip(headers).rev() {
         let header = header.filter(|header| header.id == id && header.segment == segment);
         let told = next.filter(|(number, _)| number - 1 == segment).and_then(|(_, header)| header);
         let told = told.map(|header| (header.previous_end, header.previous_synced));
-        clues.push(Clues { segment, header, told, last: next.is_none(), settle: true });
+        let seen = checkpoint.filter(|one| one.place.segment == segment).map_or(0, |one| one.place.offset);
+        clues.push(Clues { segment, header, told, seen, last: next.is_none(), settle: true });
         next = Some((segment, header));
     }
     clues.reverse();

@@ -6,19 +6,38 @@ use super::format::{Frame, HEADER_BYTES, Header, Location, MAX_BODY_BYTES, Salt}
 use super::quarantine::is_full;
 use super::writer::{Active, Log};
 
+/// The least that a segment of the reserve has room for: some thousands of completions.
+const SMALLEST_ROOM: u64 = 64 << 10;
+
 // === impl Log ===
 
 impl<D: Disk> Log<D> {
     /// Begins a segment whose first frame is `snapshot`. `Full` leaves the active segment in use.
     pub fn roll(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
         let reserve = self.capacity_for(snapshot);
-        self.roll_within(snapshot, self.options.max_bytes.saturating_sub(reserve), self.options.free_floor)
+        let limit = self.options.max_bytes.saturating_sub(reserve);
+        self.roll_within(snapshot, reserve, limit, self.options.free_floor)
     }
 
     /// As [`Log::roll`], into the reserve: the last segment's worth of `max_bytes`, and below the free floor. For what
     /// lets a full log drain (who has what, what may be removed), never for a new message.
-    pub fn roll_reserved(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
-        self.roll_within(snapshot, self.options.max_bytes, 0)
+    ///
+    /// A log that was larger than its limit when it was opened has two segments beyond what it was, and a file system with little
+    /// space gives smaller ones, with room for `least` bytes at least: a log that cannot write what is done never drains.
+    pub fn roll_reserved(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
+        let (room, whole) = (self.options.room(), self.capacity_for(snapshot));
+        let was_over = self.found_bytes.saturating_add(whole) > self.options.max_bytes;
+        let limit = if was_over { self.found_bytes.saturating_add(2 * whole) } else { self.options.max_bytes };
+        let smallest = least.max(SMALLEST_ROOM).min(room);
+        let sizes = std::iter::successors(Some(room), |size| Some(size / 4).filter(|size| *size > smallest));
+        let mut shortage = Shortage::Disk;
+        for size in sizes.chain([smallest]) {
+            match self.roll_within(snapshot, HEADER_BYTES + snapshot.framed() + size, limit, 0) {
+                Err(AppendError::Full(one)) => shortage = one,
+                rolled => return rolled,
+            }
+        }
+        Err(AppendError::Full(shortage))
     }
 
     /// Whether [`Log::roll_reserved`] could begin one more segment, above the free floor.
@@ -29,12 +48,17 @@ impl<D: Disk> Log<D> {
             && free >= self.options.free_floor.saturating_add(reserve)
     }
 
-    fn roll_within(&mut self, snapshot: Frame<'_>, limit: u64, floor: u64) -> Result<Location, AppendError> {
+    fn roll_within(
+        &mut self,
+        snapshot: Frame<'_>,
+        capacity: u64,
+        limit: u64,
+        floor: u64,
+    ) -> Result<Location, AppendError> {
         self.check_poison()?;
         if snapshot.body.len() > MAX_BODY_BYTES {
             return Err(AppendError::TooLarge { bytes: snapshot.body.len() as u64, max: MAX_BODY_BYTES as u64 });
         }
-        let capacity = self.capacity_for(snapshot);
         self.check_room(capacity, limit, floor)?;
         // What comes before the new segment is durable before it: also with the weaker levels a segment is all they lose.
         self.sync_now()?;
@@ -65,7 +89,9 @@ impl<D: Disk> Log<D> {
     }
 
     fn prepare_and_publish(&mut self, snapshot: Frame<'_>, capacity: u64) -> Result<Active<D::File>, AppendError> {
-        let segment = self.active_segment().saturating_add(1);
+        // Behind what a checkpoint has seen, also when that is gone: a number is never used twice.
+        let seen = self.checkpoints.iter().map(|one| one.place.segment).max().unwrap_or(0);
+        let segment = self.active_segment().max(seen).saturating_add(1);
         let (previous_end, previous_synced) =
             self.active.as_ref().map_or(self.recovered, |active| (active.end, active.synced));
         let salt = Salt::new(self.id, segment);

@@ -17,6 +17,8 @@ pub struct Clues {
     pub header: Option<Header>,
     /// What the next segment's header says about this one: where it ends, and how much of that was durable.
     pub told: Option<(u64, u64)>,
+    /// A checkpoint has seen it written and durable up to here; 0 when none has.
+    pub seen: u64,
     /// No segment follows: this one may have been written to when the crash came.
     pub last: bool,
     /// Whether what is shown has to be on the medium. For recovery; not for somebody who looks on.
@@ -56,10 +58,11 @@ impl Clues {
         let path = folder.segment(self.segment);
         let (file, size) = self.open(&folder.disk, &path).map_err(OpenError::at(&path))?;
         let limit = self.told.map_or(size, |(end, _)| end.min(size));
-        let synced = self.told.map_or(0, |(_, synced)| synced);
+        // A segment has its name only when its header is durable: that can be missing, but never by a crash of ours.
+        let synced = self.told.map_or(0, |(_, synced)| synced).max(self.seen).max(HEADER_BYTES);
         let mut walked = Walked { end: HEADER_BYTES, synced, size, ..Walked::default() };
         if self.header.is_none() {
-            walked.damaged(0..HEADER_BYTES.min(size));
+            walked.damaged(0..HEADER_BYTES);
         }
         let mut scan = Scan::new(file, Salt::new(id, self.segment), HEADER_BYTES, limit);
         let mut written = HEADER_BYTES;
@@ -96,8 +99,8 @@ impl Clues {
             (None, Some(header)) if self.last && walked.size < header.capacity => {
                 walked.damaged(walked.end..header.capacity);
             }
-            (None, Some(_)) if self.last => walked.torn = written.saturating_sub(walked.end),
-            (None, _) => walked.damaged(walked.end..written),
+            (None, Some(_)) if self.last && walked.end >= self.seen => walked.torn = written.saturating_sub(walked.end),
+            (None, _) => walked.damaged(walked.end..written.max(self.seen)),
         }
     }
 }

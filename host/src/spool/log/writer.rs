@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::checkpoint::{Checkpoint, CheckpointWriter};
 use super::disk::{Disk, DiskFile};
 use super::error::{AppendError, OpenError};
 use super::extents::Extents;
@@ -29,6 +30,10 @@ pub struct Log<D: Disk> {
     pub(super) recovered: (u64, u64),
     /// Segment to the length of its file.
     pub(super) sizes: BTreeMap<u64, u64>,
+    /// Those that are whole, newest first; then those that are not.
+    pub(super) checkpoints: Vec<Checkpoint>,
+    /// Of all segments together when it was opened, which may be more than the limit of today.
+    pub(super) found_bytes: u64,
     pub(super) extents: Arc<Extents>,
     buffer: Vec<u8>,
     /// Why nothing may be written any more.
@@ -58,19 +63,22 @@ impl<D: Disk> Log<D> {
         visit: &mut dyn FnMut(Location, Frame<'_>),
     ) -> Result<(Self, Recovery), OpenError> {
         let (folder, lock) = Folder::open(disk, dir)?;
-        let (Recovered { id, sizes, extents, last }, recovery) = recover(&folder, visit)?;
-        let log = Self {
+        let (Recovered { id, sizes, extents, last, checkpoints }, recovery) = recover(&folder, visit)?;
+        let mut log = Self {
             folder,
             options,
             id,
             active: None,
             recovered: last,
+            found_bytes: sizes.values().sum(),
             sizes,
+            checkpoints,
             extents: Arc::new(extents),
             buffer: Vec::new(),
             poisoned: None,
             _lock: lock,
         };
+        log.sort_checkpoints();
         Ok((log, recovery))
     }
 
@@ -152,6 +160,18 @@ impl<D: Disk> Log<D> {
         self.sizes.keys().next_back().copied().unwrap_or(0)
     }
 
+    /// Where the next frame goes, or the end of what there is.
+    pub fn end(&self) -> Location {
+        let of_active = |active: &Active<D::File>| Location { segment: active.segment, offset: active.end };
+        let recovered = Location { segment: self.active_segment(), offset: self.recovered.0 };
+        self.active.as_ref().map_or(recovered, of_active)
+    }
+
+    /// Of the segments from this one up to another.
+    pub fn bytes_in(&self, segments: std::ops::Range<u64>) -> u64 {
+        if segments.is_empty() { 0 } else { self.sizes.range(segments).map(|(_, size)| size).sum() }
+    }
+
     /// The oldest segment that is left; 0 when there is none yet.
     pub fn first_segment(&self) -> u64 {
         self.sizes.keys().next().copied().unwrap_or(0)
@@ -160,6 +180,46 @@ impl<D: Disk> Log<D> {
     /// Reads the frame at `from` and what follows it, also what is still going to be written.
     pub fn reader(&self, from: Location) -> Reader<D> {
         Reader::new(self.folder.clone(), self.id, self.extents.clone(), from)
+    }
+
+    /// A checkpoint that will stand for all frames below `place`. What of an older one is not needed any more makes room first.
+    pub fn begin_checkpoint(&mut self, place: Location) -> io::Result<CheckpointWriter<D>> {
+        let number = self.checkpoints.iter().map(|one| one.number).max().unwrap_or(0).saturating_add(1);
+        self.retire_checkpoints(1)?;
+        CheckpointWriter::begin(self.folder.clone(), self.id, number, place)
+    }
+
+    /// It holds from now on, and the one before stays beside it.
+    pub fn adopt(&mut self, checkpoint: Checkpoint) -> io::Result<()> {
+        self.checkpoints.insert(0, checkpoint);
+        self.sort_checkpoints();
+        let whole = self.checkpoints().count();
+        self.retire_checkpoints(whole.min(2))?;
+        kill_point::reach(KillPoint::CheckpointRetired);
+        Ok(())
+    }
+
+    /// The checkpoints that hold, newest first.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &Checkpoint> {
+        self.checkpoints.iter().filter(|one| one.is_whole)
+    }
+
+    /// Bytes that are free on the file system; none when it does not say.
+    pub fn free_bytes(&self) -> Option<u64> {
+        self.folder.disk.free_bytes(self.folder.dir()).ok()
+    }
+
+    fn sort_checkpoints(&mut self) {
+        self.checkpoints.sort_by_key(|one| (!one.is_whole, std::cmp::Reverse(one.number)));
+    }
+
+    /// All but the first of them go.
+    fn retire_checkpoints(&mut self, keep: usize) -> io::Result<()> {
+        while let Some(last) = self.checkpoints.get(keep..).and_then(<[_]>::last).copied() {
+            self.folder.retire_checkpoint(&last)?;
+            self.checkpoints.pop();
+        }
+        Ok(())
     }
 
     pub(super) fn check_poison(&self) -> Result<(), AppendError> {

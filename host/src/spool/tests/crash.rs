@@ -45,6 +45,8 @@ struct Oracle {
     power_cut: Option<u64>,
     /// Bytes of each payload, beside its name.
     pad: usize,
+    /// Bytes of each value of the state, beside its ticket.
+    state_pad: usize,
     /// Whether the policy may take what it likes, from the oldest on.
     may_drop: bool,
 }
@@ -80,6 +82,19 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 1..80)
 }
 
+/// Mostly state: segments come and go, and with them checkpoints.
+fn state_acts() -> impl Strategy<Value = Vec<Act>> {
+    let outputs = prop::collection::vec((0..2_usize, any::<bool>()), 0..2);
+    let act = prop_oneof![
+        12 => (outputs, 0..40_u64, any::<bool>()).prop_map(|(outputs, key, put)| Act::Commit { outputs, key, put }),
+        6 => (0..2_usize).prop_map(|upstream| Act::Complete { upstream, nth: 0 }),
+        1 => (0..2_usize).prop_map(|upstream| Act::Release { upstream, nth: 0 }),
+        1 => (1..120_u64, prop::option::of(any::<u64>()))
+            .prop_map(|(after_calls, power_cut)| Act::Crash { after_calls, power_cut }),
+    ];
+    prop::collection::vec(act, 100..300)
+}
+
 /// More than goes into the log, and one upstream that is mostly away.
 fn full_acts() -> impl Strategy<Value = Vec<Act>> {
     let outputs = prop::collection::vec((0..2_usize, any::<bool>()), 1..4);
@@ -96,6 +111,10 @@ fn full_acts() -> impl Strategy<Value = Vec<Act>> {
 // === impl Oracle ===
 
 impl Oracle {
+    fn value(&self, ticket: u64) -> String {
+        format!("{ticket} {:pad$}", "", pad = self.state_pad)
+    }
+
     fn act(&mut self, bench: &mut Bench, act: &Act) {
         match act {
             Act::Commit { outputs, key: number, put } => {
@@ -108,7 +127,7 @@ impl Oracle {
                     .map(|((upstream, twice), text)| (*upstream, if *twice { Q2 } else { Q1 }, &**text))
                     .collect();
                 let change = match put {
-                    true => Change::put(key(*number), ticket.to_string()),
+                    true => Change::put(key(*number), self.value(ticket)),
                     false => Change::delete(key(*number)),
                 };
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
@@ -167,11 +186,11 @@ impl Oracle {
         for ticket in &survivors {
             let record = &self.records[ticket];
             match record.put {
-                true => expected.insert(record.key, ticket.to_string()),
+                true => expected.insert(record.key, self.value(*ticket)),
                 false => expected.remove(&record.key),
             };
         }
-        assert_eq!(state, expected, "of {survivors:?}");
+        assert!(state == expected, "of {survivors:?}");
         survivors
     }
 
@@ -233,6 +252,11 @@ proptest! {
     #[test]
     fn the_same_holds_in_a_log_that_is_full(acts in full_acts(), last: Option<u64>) {
         live(Oracle { pad: 30_000, ..Oracle::default() }, small(), &acts, last);
+    }
+
+    #[test]
+    fn state_survives_a_crash_at_any_step_of_its_checkpoints(acts in state_acts(), last: Option<u64>) {
+        live(Oracle { state_pad: 30_000, ..Oracle::default() }, small(), &acts, last);
     }
 
     #[test]
@@ -317,7 +341,7 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
 fn message_expiry_goes_on_over_a_restart() {
     let bench = Bench::new(1);
     let arrived = Instant::now() - std::time::Duration::from_secs(100);
-    let output = Output { upstream: 0, message: message(Q1, "a"), arrived };
+    let output = Output { upstream: 0, binding: None, message: message(Q1, "a"), arrived };
     bench.spool.commit(Record {
         outputs: vec![output],
         changes: vec![],

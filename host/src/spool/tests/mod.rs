@@ -12,10 +12,12 @@ use crate::topic::TopicName;
 mod backlog;
 mod crash;
 mod damage;
+mod formats;
 mod full;
 mod order;
 mod policies;
 mod real;
+mod state;
 
 use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};
 
@@ -45,7 +47,7 @@ fn message(qos: QoS, text: &str) -> Message {
 }
 
 fn output((upstream, qos, text): &(usize, QoS, &str)) -> Output {
-    Output { upstream: *upstream, message: message(*qos, text), arrived: Instant::now() }
+    Output { upstream: *upstream, binding: None, message: message(*qos, text), arrived: Instant::now() }
 }
 
 fn key(number: u64) -> Key {

@@ -94,7 +94,7 @@ fn change(bench: &Bench, ticket: u64, change: Change) {
 }
 
 fn received(packet_id: u16) -> Key {
-    Key::Qos2 { client: "device".into(), packet_id }
+    Key::Qos2 { source: Source::Devices, client: "device".into(), packet_id }
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
     let long_ago = Instant::now() - Duration::from_secs(100);
     for number in 0..400 {
         let arrived = if number < 350 { long_ago } else { Instant::now() };
-        let output = Output { upstream: 0, message: message(Q1, &format!("{number:0>50000}")), arrived };
+        let output = Output { upstream: 0, binding: None, message: message(Q1, &format!("{number:0>50000}")), arrived };
         bench.spool.commit(Record {
             outputs: vec![output],
             changes: vec![],

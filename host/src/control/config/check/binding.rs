@@ -60,7 +60,7 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
     let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
-    let name = (*name?.get_ref()).to_owned();
+    let name = (*name?.get_ref()).into();
     Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, to }, exits })
 }
 

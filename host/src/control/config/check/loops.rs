@@ -46,7 +46,7 @@ fn arrows(read: &Read, gateway: &str, bindings: &[Read]) -> Vec<Vec<usize>> {
 
 /// What an exit may publish: its template with wildcards in the places that are not known yet.
 fn possible_topics(read: &Read, exit: &Exit, gateway: &str) -> Vec<Glob> {
-    let binding = read.binding.name.as_str();
+    let binding = &*read.binding.name;
     let fill = |topic| Glob::new(&exit.topic.fill(&TemplateValues { topic, gateway, binding, client: "#" }));
     match exit.after_plugins {
         true => vec![fill("#")],
@@ -75,7 +75,7 @@ fn way_back(home: usize, targets: &[usize], onward: &[Vec<usize>]) -> Option<Vec
 }
 
 fn problem(exit: &Exit, way: &[usize], bindings: &[Read]) -> Problem {
-    let name = |index: &usize| bindings.get(*index).map_or("", |read| read.binding.name.as_str());
+    let name = |index: &usize| bindings.get(*index).map_or("", |read| &*read.binding.name);
     let home = way.last().map_or("", name);
     let stops: Vec<String> = way.iter().map(|index| format!("`{}`", name(index))).collect();
     let sentence = format!("what is published here may go round for ever: `{home}` -> {}", stops.join(" -> "));

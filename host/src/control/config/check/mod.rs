@@ -33,7 +33,10 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
     let broker = broker::check(&root.table("broker"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
-    let spool = spool::check(&root.table("spool"));
+    let spool_table = root.table("spool");
+    let spool = spool::check(&spool_table);
+    spool::check_state(&spool_table, &spool, &broker.limits);
+    spool_table.finish();
     let engine = engine::check(&root.table("engine"));
     let trust = trust::check(&root.table("trust"));
     let dead_letters = dead_letters::check(&root.table("dead_letters"));

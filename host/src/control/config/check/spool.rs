@@ -4,13 +4,18 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 
-use crate::control::config::checked::{Qos0, Spool, Sync, WhenFull};
+use crate::control::config::checked::{BrokerLimits, Qos0, Spool, Sync, WhenFull};
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::Table;
+use crate::plugin::limits::MAX_STATE_TOTAL;
 
 const MANY: usize = 1_000_000_000;
 /// Four segments of 4 MiB, which hold the largest records of the default limits.
 const SMALLEST: ByteSize = ByteSize::mib(16);
+/// What plugins may have, and something beside it.
+const SMALLEST_STATE: ByteSize = ByteSize::mib(17);
+/// Of a session: what it is, some tens of subscriptions, the identities of what it sent at QoS 2.
+const SESSION_BYTES: usize = 4 << 10;
 /// Shorter than a sync takes on slow flash is no interval; a minute is a loss that nobody means.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
@@ -27,17 +32,46 @@ const QOS0: [(&str, Qos0); 2] = [("memory", Qos0::Memory), ("spool", Qos0::Spool
 pub fn check(table: &Table<'_>) -> Spool {
     let default = Spool::default();
     let bytes = |size: Option<usize>, default: u64| size.map_or(default, |size| size as u64);
-    let spool = Spool {
+    Spool {
         max_bytes: bytes(table.size("max_bytes", SMALLEST..=ByteSize::tib(16)), default.max_bytes),
+        max_state_bytes: bytes(
+            table.size("max_state_bytes", SMALLEST_STATE..=ByteSize::tib(1)),
+            default.max_state_bytes,
+        ),
         free_floor: bytes(table.size("free_floor", ByteSize::b(0)..=ByteSize::tib(1)), default.free_floor),
         max_qos0_messages: table.number("max_qos0_messages", 1..=MANY).unwrap_or(default.max_qos0_messages),
         sync: sync(table).unwrap_or(default.sync),
         max_age: table.duration("max_age", AGES),
         when_full: one_of(table, "when_full", &WHEN_FULL).unwrap_or(default.when_full),
         qos0: one_of(table, "qos0", &QOS0).unwrap_or(default.qos0),
-    };
-    table.finish();
-    spool
+    }
+}
+
+/// The caps on what is kept as state have to fit into its budget: what they allow is acknowledged, and never refused afterwards.
+pub fn check_state(table: &Table<'_>, spool: &Spool, limits: &BrokerLimits) {
+    let sessions = limits.max_sessions.saturating_mul(SESSION_BYTES);
+    let parts = [limits.max_retained_bytes, limits.max_queued_bytes_total, sessions, MAX_STATE_TOTAL];
+    let wanted = parts.into_iter().fold(0_usize, usize::saturating_add) as u64;
+    if wanted <= spool.max_state_bytes {
+        return;
+    }
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    let span = table.value("max_state_bytes").map_or_else(|| table.span(), |(_, span)| span);
+    let sentence = format!(
+        "the caps of `broker.limits` allow {} MiB of state, and `max_state_bytes` is {} MiB",
+        mib(wanted),
+        mib(spool.max_state_bytes)
+    );
+    let advice = format!(
+        "write `max_state_bytes = \"{}MiB\"` in [spool] if memory and disk have room for that, or lower `max_retained_bytes` ({} MiB), \
+         `max_queued_bytes_total` ({} MiB) or `max_sessions` ({} MiB); plugins may have {} MiB",
+        mib(wanted),
+        mib(parts[0] as u64),
+        mib(parts[1] as u64),
+        mib(parts[2] as u64),
+        mib(parts[3] as u64),
+    );
+    table.add(Problem::error(span, sentence).advice(advice));
 }
 
 fn sync(table: &Table<'_>) -> Option<Sync> {

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{addresses, limits::LONGEST_SESSION, name};
-use crate::control::config::checked::{Address, Protocol, Tls, Upstream};
+use crate::control::config::checked::{Address, Tls, Upstream};
 use crate::control::config::defaults;
 use crate::control::config::problem::Problem;
 use crate::control::config::raw::{Placed, Table};
+use crate::mqtt::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
@@ -82,17 +83,17 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     })
 }
 
-fn protocol(table: &Table<'_>) -> Protocol {
-    let Some((value, span)) = table.value("protocol") else { return Protocol::V5 };
+fn protocol(table: &Table<'_>) -> Version {
+    let Some((value, span)) = table.value("protocol") else { return Version::V5 };
     match value.as_integer().map(|number| number.as_str()) {
-        Some("4") => return Protocol::V311,
+        Some("4") => return Version::V311,
         Some("5") => {}
         _ => table.add(
             Problem::error(span, "`protocol` must be 4 or 5")
                 .advice("`protocol = 5` is MQTT 5, `protocol = 4` is MQTT 3.1.1"),
         ),
     }
-    Protocol::V5
+    Version::V5
 }
 
 fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
@@ -117,11 +118,11 @@ fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
     None
 }
 
-fn credentials(table: &Table<'_>, protocol: Protocol) -> (Option<String>, Option<PathBuf>) {
+fn credentials(table: &Table<'_>, protocol: Version) -> (Option<String>, Option<PathBuf>) {
     let username = name_for_connect(table, "username");
     let password_file = table.file("password_file", "the first line of that file is the password");
-    if let (Some((_, span)), None, Protocol::V311) = (table.value("password_file"), &username, protocol) {
-        // [MQTT-3.1.2-22] of version 3.1.1; MQTT 5 allows it.
+    if let (Some((_, span)), None, Version::V311) = (table.value("password_file"), &username, protocol) {
+        // 3.1.1 [MQTT-3.1.2-22]; MQTT 5 allows it.
         let sentence = "MQTT 3.1.1 sends a password only with a user name";
         table.add(Problem::error(span, sentence).advice("add `username`, or use `protocol = 5`"));
     }

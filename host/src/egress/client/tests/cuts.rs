@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::*;
-use crate::control::config::Protocol::{self, V5, V311};
 use crate::message::QoS;
+use crate::mqtt::Version::{self, V5, V311};
 
 /// A correct server whose line is cut after a number of packets, again and again.
 struct Server {
@@ -40,7 +40,7 @@ impl Server {
     }
 }
 
-async fn survives_cuts(protocol: Protocol, seed: u32) {
+async fn survives_cuts(protocol: Version, seed: u32) {
     const MESSAGES: u32 = 200;
     let mut bench = Bench::new(protocol);
     let mut server = Server { stored: HashSet::new(), delivered: Vec::new() };

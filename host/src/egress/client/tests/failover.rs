@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
-use crate::control::config::{Protocol, Upstream};
+use crate::control::config::Upstream;
 use crate::egress::client::peer::{address, spec};
 use crate::message::QoS;
+use crate::mqtt::Version;
+use crate::mqtt::Version::{V5, V311};
 
 const FAILBACK: Duration = Duration::from_secs(60);
 
-fn two(protocol: Protocol) -> Bench {
+fn two(protocol: Version) -> Bench {
     let addresses = vec![address("first"), address("second")];
     Bench::with(Upstream { addresses, failback: FAILBACK, ..spec(protocol) })
 }

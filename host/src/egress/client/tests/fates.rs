@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::egress::client::peer::spec;
 use crate::message::{Message, Properties, QoS};
+use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;
 
 fn expiring(seconds: u32, text: &str) -> Message {

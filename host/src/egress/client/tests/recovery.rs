@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::message::QoS;
+use crate::mqtt::Version::{V5, V311};
 
 #[tokio::test(start_paused = true)]
 async fn a_new_process_goes_on_where_the_old_one_was_killed() {

@@ -1,8 +1,8 @@
 //! A connection broke, and what was open goes on where the session was kept and begins again where it was not.
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::message::QoS;
+use crate::mqtt::Version::{V5, V311};
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_puback_leads_to_the_same_publish_with_dup_and_the_same_id() {

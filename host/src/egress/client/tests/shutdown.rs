@@ -1,8 +1,8 @@
 //! The end in good order.
 
 use super::*;
-use crate::control::config::Protocol::V5;
 use crate::message::QoS;
+use crate::mqtt::Version::V5;
 
 #[tokio::test(start_paused = true)]
 async fn a_shutdown_sends_what_is_left_waits_for_the_acks_and_says_goodbye() {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::egress::client::peer::KEEP_ALIVE;
+use crate::mqtt::Version::{V5, V311};
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_is_asked_and_then_left_within_one_and_a_half_keep_alives() {

@@ -1,10 +1,10 @@
 //! What the server sets in CONNACK is kept.
 
 use super::*;
-use crate::control::config::Protocol::{V5, V311};
 use crate::control::config::Upstream;
 use crate::egress::client::peer::spec;
 use crate::message::{Message, QoS};
+use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;
 
 #[tokio::test(start_paused = true)]

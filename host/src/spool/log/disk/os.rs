@@ -6,7 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process;
 
-use rustix::fs::{Advice, FallocateFlags, fadvise, fallocate, statvfs};
+use rustix::fs::{Advice, FallocateFlags, StatVfsMountFlags, fadvise, fallocate, fstatvfs, statvfs};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Disk, DiskFile, LockError};
@@ -122,16 +122,26 @@ impl DiskFile for File {
         if kill_point::sync_is_a_lie() {
             return Ok(());
         }
-        File::sync_data(self)
+        File::sync_data(self)?;
+        still_writable(self)
     }
 
     fn sync_all(&self) -> io::Result<()> {
-        File::sync_all(self)
+        File::sync_all(self)?;
+        still_writable(self)
     }
 
     fn forget_cache(&self) -> io::Result<()> {
         Ok(fadvise(self, 0, None, Advice::DontNeed)?)
     }
+}
+
+/// ext4 that has become read-only by an error answers "done" to a sync that it did not do (`ext4_sync_file`).
+fn still_writable(file: &File) -> io::Result<()> {
+    if fstatvfs(file)?.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        return Err(io::ErrorKind::ReadOnlyFilesystem.into());
+    }
+    Ok(())
 }
 
 fn write_zeros(file: &File, len: u64) -> io::Result<()> {

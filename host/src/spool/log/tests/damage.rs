@@ -224,7 +224,7 @@ fn a_newer_format_is_refused_by_its_number() {
     let error = open_with(&disk, small()).err().unwrap();
     assert_eq!(
         error.to_string(),
-        "`/data/spool/segment-00000000000000000002.log` is of spool format 9, and this tidegate reads formats 1 to 2: start \
+        "`/data/spool/segment-00000000000000000002.log` is of spool format 9, and this tidegate reads formats 1 to 3: start \
          the tidegate that wrote it, or let that one drain the spool first"
     );
 }
@@ -240,4 +240,39 @@ fn rubble_is_listed_up_to_a_limit_and_counted_beyond() {
     let (_, recovery, _) = open(&disk);
     assert_eq!((recovery.quarantined.len() as u64 + recovery.unlisted, recovery.frames), (400, 401));
     assert!(recovery.unlisted_bytes == recovery.unlisted * 32 && recovery.unlisted > 0);
+}
+
+#[test]
+fn a_newest_segment_that_is_empty_or_has_lost_its_header_is_damage_and_no_crash_of_ours() {
+    for cut in [0, 1, 63] {
+        let (disk, before) = written();
+        disk.edit(&segment(3), |bytes| bytes.truncate(cut));
+        let (_, recovery, seen) = open(&disk);
+        assert_eq!(seen.len(), before.len() - 21, "cut at {cut}");
+        let found: Vec<_> = recovery.quarantined.iter().map(|one| (one.segment, one.offset, one.was_durable)).collect();
+        assert_eq!(found, [(3, 0, true)], "cut at {cut}");
+    }
+    let (disk, before) = written();
+    disk.edit(&segment(3), |bytes| bytes[..64].fill(0));
+    let (_, recovery, seen) = open(&disk);
+    assert_eq!((seen.len(), recovery.quarantined.len()), (before.len(), 1), "its frames are read all the same");
+}
+
+#[test]
+fn any_segment_cut_at_any_length_is_told() {
+    for number in 1..=3 {
+        let mut length = 0;
+        written().0.edit(&segment(number), |bytes| length = bytes.len());
+        for cut in (0..length).step_by(97) {
+            let (disk, before) = written();
+            disk.edit(&segment(number), |bytes| bytes.truncate(cut));
+            let (_, recovery, seen) = open(&disk);
+            let lost = seen.len() < before.len();
+            assert!(
+                !lost || recovery.quarantined.iter().any(|one| one.was_durable || one.segment == 3),
+                "{number} {cut}"
+            );
+            assert!(!lost || !recovery.quarantined.is_empty(), "segment {number} cut at {cut}");
+        }
+    }
 }

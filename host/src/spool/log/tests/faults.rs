@@ -110,10 +110,10 @@ fn the_limit_leaves_a_reserve_that_only_bookkeeping_takes() {
         }
     };
     assert!(matches!(full, AppendError::Full(Shortage::Limit { .. })), "{full}");
-    log.roll_reserved(snapshot).unwrap();
+    log.roll_reserved(snapshot, 0).unwrap();
     append(&mut log, &[b"who has what"]);
     assert!(log.bytes() <= 5 * 4096);
-    assert!(matches!(log.roll_reserved(snapshot), Err(AppendError::Full(_))));
+    assert!(matches!(log.roll_reserved(snapshot, 0), Err(AppendError::Full(_))));
     log.remove_below(log.active_segment()).unwrap();
     log.roll(snapshot).unwrap();
 }
@@ -125,7 +125,7 @@ fn what_is_free_stays_free_down_to_the_floor() {
     let mut log = open_with(&disk, Options { free_floor: 16_000, ..small() }).unwrap().0;
     let full = log.roll(record(b"")).unwrap_err();
     assert!(matches!(full, AppendError::Full(Shortage::Floor { floor: 16_000, .. })), "{full}");
-    log.roll_reserved(record(b"")).unwrap();
+    log.roll_reserved(record(b""), 0).unwrap();
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::sim::{Fault, SimDisk};
 use super::*;
 
+mod checkpoints;
 mod damage;
 mod faults;
 mod model;
@@ -49,6 +50,15 @@ fn record(body: &[u8]) -> Frame<'_> {
 fn append(log: &mut Log<SimDisk>, bodies: &[&[u8]]) -> Vec<Location> {
     let frames: Vec<_> = bodies.iter().map(|body| record(body)).collect();
     log.append(&frames).unwrap()
+}
+
+/// Writes one of these bodies, at the end of the log.
+fn checkpoint(log: &mut Log<SimDisk>, bodies: &[&[u8]]) -> Checkpoint {
+    let mut writer = log.begin_checkpoint(log.end()).unwrap();
+    bodies.iter().for_each(|body| writer.write(Frame { kind: SNAPSHOT, body }).unwrap());
+    let written = writer.finish().unwrap();
+    log.adopt(written).unwrap();
+    written
 }
 
 /// The bodies of the records, without snapshots.

@@ -1,0 +1,102 @@
+//! What the client says and hears, in words of its own, and rumqttc's codecs behind them.
+//!
+//! rumqttc brings the packet types and the bytes of 3.1.1 (`mqttbytes::v4`) and 5 (`v5::mqttbytes::v5`); its event loop is
+//! not used, because it answers PUBREC before anybody could make that durable, never sets DUP, and drops what it holds. CONNECT
+//! and PUBLISH are written by the encoders that this room has anyway: a password may be any bytes, and rumqttc's is a text; and
+//! rumqttc's PUBLISH wants a copy of the topic.
+//!
+//! Around the codecs stand three guards. Packets are framed here first, with a bound, and only a whole frame is decoded. Only
+//! packets that a server may send reach the decoder. Reason codes are read from the wire: rumqttc numbers its variants from 0.
+
+mod frame;
+mod publish;
+mod v311;
+mod v5;
+
+use bytes::BytesMut;
+
+use self::frame::Frame;
+pub use self::publish::Publish;
+use crate::message::QoS;
+use crate::mqtt::error::{malformed, protocol};
+use crate::mqtt::{Ack, ConnAck, Connect, DecodeError, Reason, Version, connect};
+
+/// The largest packet that we accept: without subscriptions, a server sends acks and their properties only.
+pub const MAX_INCOMING: usize = 64 * 1024;
+
+/// The largest packet that the protocol can express: a remaining length of 268,435,455 after five bytes of header.
+pub const MAX_OUTGOING: usize = 268_435_460;
+
+#[derive(Clone, Copy)]
+pub enum Outgoing<'a> {
+    /// Of the version that is spoken.
+    Connect(&'a Connect),
+    Publish(&'a Publish),
+    PubAck(u16),
+    PubRec(u16),
+    PubRel(Ack),
+    PubComp(u16),
+    PingReq,
+    Disconnect,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    ConnAck(Box<ConnAck>),
+    /// Nothing is subscribed, so its content is of no interest; its ack is.
+    Publish {
+        qos: QoS,
+        packet_id: u16,
+    },
+    PubAck(Ack),
+    PubRec(Ack),
+    PubRel(u16),
+    PubComp(Ack),
+    PingResp,
+    Disconnect {
+        reason: Reason,
+        text: Option<String>,
+    },
+}
+
+/// rumqttc's decoders refuse what is no packet, and say no more than that.
+const UNREADABLE: DecodeError = malformed("a packet that cannot be read");
+
+/// Nothing is subscribed, and no authentication method was offered.
+const UNEXPECTED: DecodeError = protocol("a packet that a server does not send to a client without subscriptions");
+
+/// This packet can never be sent to this server.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    #[error("{size} bytes, and the upstream takes at most {max}")]
+    TooLarge { size: usize, max: usize },
+    #[error("no packet can carry it: a property of more than 65,535 bytes, or more than 268,435,455 bytes in all")]
+    Impossible,
+    #[error("{0}")]
+    Codec(String),
+}
+
+/// Appends one packet of at most `max` bytes. After an error, `out` is as it was.
+pub fn encode(protocol: Version, packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let start = out.len();
+    let written = match (packet, protocol) {
+        (Outgoing::Connect(connect), _) => connect::encode(connect, out).ok_or(EncodeError::Impossible),
+        (Outgoing::Publish(publish), _) => publish::encode(protocol, publish, max, out),
+        (_, Version::V311) => v311::encode(packet, max, out),
+        (_, Version::V5) => v5::encode(packet, max, out),
+    };
+    written.inspect_err(|_| out.truncate(start))
+}
+
+/// Takes one packet from the front of `input`, or `None` while it is not whole. After an error this connection ends.
+pub fn decode(protocol: Version, input: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
+    let Some(frame) = Frame::take(input, MAX_INCOMING)? else { return Ok(None) };
+    let incoming = match protocol {
+        Version::V311 => v311::decode(frame),
+        Version::V5 => v5::decode(frame),
+    };
+    incoming.map(Some)
+}
+
+#[cfg(test)]
+mod tests;

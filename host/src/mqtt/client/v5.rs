@@ -1,0 +1,109 @@
+//! MQTT 5 through `rumqttc::v5::mqttbytes::v5`.
+
+use bytes::BytesMut;
+use rumqttc::v5::mqttbytes;
+use rumqttc::v5::mqttbytes::v5::{self, Packet, PubRelReason};
+
+use super::frame::Frame;
+use super::{EncodeError, Incoming, Outgoing, UNEXPECTED, UNREADABLE};
+use crate::message::QoS;
+use crate::mqtt::{Ack, ConnAck, DecodeError, Reason};
+
+pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    let packet = match packet {
+        Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id, None)),
+        Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id, None)),
+        Outgoing::PubRel(ack) => Packet::PubRel(to_pubrel(ack)),
+        Outgoing::PubComp(id) => Packet::PubComp(v5::PubComp::new(id, None)),
+        Outgoing::PingReq => Packet::PingReq(v5::PingReq),
+        Outgoing::Disconnect => Packet::Disconnect(v5::Disconnect::new(v5::DisconnectReasonCode::NormalDisconnection)),
+        Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
+    };
+    let size = packet.size();
+    if size > max {
+        return Err(EncodeError::TooLarge { size, max });
+    }
+    packet.write(out, None).map(drop).map_err(|error| EncodeError::Codec(error.to_string()))
+}
+
+pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
+    // CONNACK to PUBCOMP, PINGRESP, DISCONNECT. No AUTH, because no method was offered; no SUBACK.
+    let kind = frame.packet_type();
+    if !matches!(kind, 2..=7 | 13 | 14) {
+        return Err(UNEXPECTED);
+    }
+    if let Some(short) = short_form(kind, frame.body()) {
+        return Ok(short);
+    }
+    let (connack_reason, ack_reason, disconnect_reason) = (reason(&frame, 1), reason(&frame, 2), reason(&frame, 0));
+    let ack = |packet_id| Ack { packet_id, reason: ack_reason };
+    match read(frame)? {
+        Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(ack, connack_reason)))),
+        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
+        Packet::PubAck(packet) => Ok(Incoming::PubAck(ack(packet.pkid))),
+        Packet::PubRec(packet) => Ok(Incoming::PubRec(ack(packet.pkid))),
+        Packet::PubRel(packet) => Ok(Incoming::PubRel(packet.pkid)),
+        Packet::PubComp(packet) => Ok(Incoming::PubComp(ack(packet.pkid))),
+        Packet::PingResp(_) => Ok(Incoming::PingResp),
+        Packet::Disconnect(packet) => {
+            let text = packet.properties.and_then(|properties| properties.reason_string);
+            Ok(Incoming::Disconnect { reason: disconnect_reason, text })
+        }
+        _ => Err(UNEXPECTED),
+    }
+}
+
+/// Legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
+/// server of 3.1.1 refuses version 5.
+fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
+    match (kind, body) {
+        (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
+        (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
+        (2, [_, 1]) => {
+            let reason = Reason::UNSUPPORTED_PROTOCOL_VERSION;
+            Some(Incoming::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() })))
+        }
+        _ => None,
+    }
+}
+
+fn read(mut frame: Frame) -> Result<Packet, DecodeError> {
+    Packet::read(&mut frame.bytes, None).map_err(|_| UNREADABLE)
+}
+
+/// The reason code in its place on the wire; left out, it is success (section 3.4.2.1).
+fn reason(frame: &Frame, place: usize) -> Reason {
+    frame.body().get(place).map_or(Reason::SUCCESS, |code| Reason(*code))
+}
+
+fn to_pubrel(ack: Ack) -> v5::PubRel {
+    let mut pubrel = v5::PubRel::new(ack.packet_id, None);
+    if ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND {
+        pubrel.reason = PubRelReason::PacketIdentifierNotFound;
+    }
+    pubrel
+}
+
+fn from_connack(ack: v5::ConnAck, reason: Reason) -> ConnAck {
+    let session_present = ack.session_present;
+    let Some(properties) = ack.properties else { return ConnAck { session_present, reason, ..ConnAck::default() } };
+    ConnAck {
+        session_present,
+        reason,
+        reason_string: properties.reason_string,
+        receive_maximum: properties.receive_max,
+        maximum_qos: properties.max_qos.and_then(QoS::from_bits),
+        retain_available: properties.retain_available.map(|available| available != 0),
+        maximum_packet_size: properties.max_packet_size,
+        server_keep_alive: properties.server_keep_alive,
+        ..ConnAck::default()
+    }
+}
+
+fn from_qos(qos: mqttbytes::QoS) -> QoS {
+    match qos {
+        mqttbytes::QoS::AtMostOnce => QoS::AtMostOnce,
+        mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
+        mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
