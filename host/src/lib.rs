@@ -1,16 +1,19 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
 pub mod app;
+pub mod base;
 pub mod bindings;
 pub mod bus;
 pub mod chain;
 pub mod cli;
-pub mod control;
+pub mod config;
+pub mod dead_letter;
 pub mod egress;
 pub mod ingress;
-pub mod letters;
 pub mod message;
+pub mod metrics;
 pub mod mqtt;
+pub mod operate;
 pub mod plugin;
 pub mod setup;
 #[cfg(test)]

@@ -1,15 +1,15 @@
 //! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
 //!
-//! [`memory`] looks at what only plugins that are loaded can say: who has a clock, who remembers.
+//! [`plugin_state`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
 //!
 //! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
 
-pub mod memory;
+pub mod plugin_state;
 
 use std::path::Path;
 
 use crate::chain::Chain;
-use crate::control::config::Config;
+use crate::config::Config;
 use crate::egress;
 use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
 
@@ -17,9 +17,9 @@ pub struct Setup {
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Vec<LoadedPlugin>,
-    /// Components that were not in the cache.
-    pub compiled: u64,
-    trust: Option<Trust>,
+    /// None without plugins.
+    pub engine: Option<Engine>,
+    pub trust: Trust,
     /// One for each binding that has plugins, in order.
     pub chains: Vec<Chain>,
 }
@@ -42,12 +42,11 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     };
     let plugins: Vec<_> = plugins.into_iter().flatten().collect();
     if refusals.is_empty() {
-        refusals.extend(memory::refusals(config, &plugins, &chains));
+        refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
-    let compiled = engine.map_or(0, |engine| engine.compiled());
-    match refusals.is_empty() {
-        true => Ok(Setup { upstreams, plugins, compiled, trust, chains }),
-        false => Err(Refusals(refusals)),
+    match trust {
+        Some(trust) if refusals.is_empty() => Ok(Setup { upstreams, plugins, engine, trust, chains }),
+        _ => Err(Refusals(refusals)),
     }
 }
 
@@ -76,8 +75,8 @@ fn load_plugins(
 /// Starts every instance, so that settings which a plugin does not accept are known now.
 fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mut Vec<String>) -> Vec<Chain> {
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
-    let chain = |binding: &crate::control::config::Binding| {
-        let of_binding = binding.plugins.iter().filter_map(|index| plugins.get(*index)?.clone());
+    let chain = |binding: &crate::config::Binding| {
+        let of_binding = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)?.clone());
         Chain::load(&binding.name, &of_binding.collect::<Vec<_>>(), &binding.faults)
     };
     with_plugins.map(chain).filter_map(|chain| keep(chain, refusals)).collect()
@@ -87,7 +86,12 @@ impl Setup {
     /// What runs from now on must not become older. To be said once all the rest has succeeded.
     pub fn remember_versions(&mut self) -> Result<(), LedgerError> {
         let running = self.plugins.iter().map(|plugin| (plugin.name(), plugin.provenance()));
-        self.trust.as_mut().map_or(Ok(()), |trust| trust.remember(running))
+        self.trust.remember(running)
+    }
+
+    /// Components that were not in the cache.
+    pub fn compiled(&self) -> u64 {
+        self.engine.as_ref().map_or(0, Engine::compiled)
     }
 }
 

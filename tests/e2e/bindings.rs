@@ -51,7 +51,7 @@ fn a_message_goes_through_the_plugins_of_its_binding_in_order() {
     assert_eq!(next(&mut listener), said("out/b/device/in/x", r#"{"f":68}"#));
     listener.expect_quiet();
     let counters = gateway.stop();
-    assert_eq!((counters["chained"], counters["filtered"]), (2, 2));
+    assert_eq!((counters["chain_forwarded"], counters["filtered"]), (2, 2));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn one_message_may_become_many() {
         assert_eq!(next(&mut listener).0, topic);
     }
     let counters = gateway.stop();
-    assert_eq!((counters["chained"], counters["chain_out"], counters["republished"]), (1, 2, 4));
+    assert_eq!((counters["chain_forwarded"], counters["chain_outputs"], counters["republished"]), (1, 2, 4));
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn several_bindings_make_their_outputs_in_the_order_of_the_file() {
             assert_eq!(next(&mut listener), said(&format!("out/{binding}"), &number.to_string()));
         }
     }
-    assert_eq!(gateway.stop()["chain_in"], 150, "`second` matches twice and makes one output");
+    assert_eq!(gateway.stop()["chain_inputs"], 150, "`second` matches twice and makes one output");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_message_that_no_binding_matches_stays_local() {
     assert_eq!(arrivals[0].topic, "a/up");
     gateway.expect_count("forwarded", 1);
     let counters = gateway.stop();
-    assert_eq!((counters["unbound"], counters["forwarded"]), (4, 1));
+    assert_eq!((counters["unmatched"], counters["forwarded"]), (4, 1));
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn what_is_republished_meets_the_bindings_again_but_not_for_ever() {
     listener.expect_quiet();
     gateway.expect_log(&["ERROR", "hops", "stage/9"]);
     let counters = gateway.stop();
-    assert_eq!((counters["republished"], counters["looped"]), (8, 1));
+    assert_eq!((counters["republished"], counters["hop_limit_exceeded"]), (8, 1));
 }
 
 /// A chain in which `threshold` fails on what is no number.

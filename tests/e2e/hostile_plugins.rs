@@ -17,7 +17,7 @@ to = [{ local = true, topic = "out/{topic}" }]
 on_error = "dead-letter"
 dead_letter_topic = "out/dead"
 retry = { attempts = 3, backoff = "10ms" }
-# What a breaker does is told in `resting_plugins`.
+# What a breaker does is told in `circuit_breaker`.
 breaker = { faults = 10000, within = "1ms" }
 
 [plugins.honest]
@@ -84,7 +84,7 @@ fn only_the_message_that_a_plugin_fails_on_takes_the_path_of_failures() {
     }
     gateway.assert_alive();
     let counters = gateway.stop();
-    assert_eq!((counters["dead_lettered"] as usize, counters["chained"] as usize), (vices.len(), vices.len()));
+    assert_eq!((counters["dead_lettered"] as usize, counters["chain_forwarded"] as usize), (vices.len(), vices.len()));
 }
 
 #[test]
@@ -103,7 +103,7 @@ fn a_fault_in_the_middle_of_a_burst_costs_one_message() {
         assert_eq!(listener.expect_delivery().payload, expected, "and in order");
     }
     let counters = gateway.stop();
-    assert_eq!((counters["failed"], counters["chained"]), (1, 59));
+    assert_eq!((counters["failed"], counters["chain_forwarded"]), (1, 59));
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn what_a_plugin_cannot_handle_now_is_tried_again_and_keeps_its_place() {
         assert_eq!(delivered.topic == "out/dead", payload == "transient", "after three attempts");
     }
     let counters = gateway.stop();
-    assert_eq!((counters["chained"], counters["dead_lettered"]), (4, 1));
+    assert_eq!((counters["chain_forwarded"], counters["dead_lettered"]), (4, 1));
 }
 
 tidegate_tests::also_on_pulley! {

@@ -1,6 +1,7 @@
 //! One promise a file; the tests are sentences that can be false.
 
 mod bindings;
+mod circuit_breaker;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;
@@ -11,7 +12,6 @@ mod malformed;
 mod plugin_state;
 mod qos_kept;
 mod restart;
-mod resting_plugins;
 mod rumqttd;
 mod sandbox;
 mod sessions;

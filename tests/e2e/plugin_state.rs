@@ -292,7 +292,7 @@ fn a_clock_or_a_memory_that_cannot_be_is_refused_with_what_to_do() {
     let cases = [
         (
             format!("{threshold}{}", binding("[\"threshold\"]", "tick = \"1s\"")),
-            "none of its plugins (`threshold`) has a clock",
+            "none of its plugins (`threshold`) exports `timer`",
         ),
         (format!("{COUNTING}{}", binding("[\"counting\", \"counting\"]", "")), "has plugin `counting` twice"),
         (format!("{greedy}{}", binding("[\"counting\"]", "")), "this spool carries 8.0 MiB"),

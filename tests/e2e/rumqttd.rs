@@ -8,7 +8,7 @@ use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::ports;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{V4, V5, publish};
+use tidegate_tests::wire::{Connect, V4, V5, publish};
 
 const MESSAGES: u16 = 30;
 
@@ -18,7 +18,8 @@ fn rumqttd_gets_what_is_forwarded_in_both_versions() {
     start(v4, v5);
     for (protocol, version, address) in [(4, V4, v4), (5, V5, v5)] {
         soon("rumqttd listens", || Raw::try_open(address, version).is_some());
-        let mut watcher = Raw::clean(address, version, "watcher");
+        // It takes no client without keep-alive.
+        let (mut watcher, _) = Raw::connect(address, &Connect::new(version, "watcher").keep_alive(60));
         watcher.subscribe("site/#", 1);
         let config = format!(
             "[upstreams.cloud]\nurl = \"mqtt://{address}\"\nprotocol = {protocol}\n\

@@ -48,7 +48,7 @@ fn look(home: &Home) {
     let stat = json(&good(home.spool("stat", &["--format", "json"])));
     let cloud = &stat["upstreams"][0];
     assert_eq!((cloud["upstream"].as_str(), cloud["messages"].as_u64()), (Some("cloud"), Some(3)), "{stat}");
-    assert_eq!(stat["dead_letters"]["letters"], 2);
+    assert_eq!(stat["dead_letters"]["messages"], 2);
     assert_eq!(stat["dead_letters"]["by_binding"]["risky"], 2);
     assert!(good(home.spool("stat", &[])).contains("upstream cloud: 3 waiting"));
 

@@ -16,7 +16,7 @@ pub fn tidegate() -> &'static Path {
     BUILT.get_or_init(|| build(&[]))
 }
 
-/// The same with kill points (`host/src/control/kill_point.rs`): of the dependencies nothing is compiled again.
+/// The same with kill points (`host/src/base/kill_point.rs`): of the dependencies nothing is compiled again.
 ///
 /// Cargo has one place for both. So this one is copied away, and the real one put back, before anybody starts either: whoever
 /// uses this asks for it first.

@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::ops::Index;
 
 /// Where a message may be, or how it may have ended: each is at one of these (promise P5).
-const FATES: [&str; 16] = [
+const FATES: [&str; 18] = [
     "waiting",
-    "in_hand",
+    "in_flight",
     "forwarded",
-    "unbound",
-    "to_local",
+    "unmatched",
+    "local_outputs",
     "filtered",
     "dead_lettered",
     "failed_dropped",
     "acl_denied",
     "expired",
     "upstream_refused",
+    "undelivered",
+    "skipped",
     "dropped_full",
     "oversize",
     "unroutable",
@@ -44,9 +46,15 @@ impl Counters {
         let sum = |names: &[&str]| names.iter().map(|name| self[name]).sum::<u64>();
         let equations = [
             // What was given up in a chain may have had more bindings than one.
-            ("chains", self["chain_in"] == sum(&["chained", "filtered", "failed"]) || self["unfinished"] > 0),
+            (
+                "chains",
+                self["chain_inputs"] == sum(&["chain_forwarded", "filtered", "failed"]) || self["unfinished"] > 0,
+            ),
             ("failures", self["failed"] == sum(&["dead_lettered", "failed_dropped", "failed_passed"])),
-            ("the house", sum(&["received", "internal", "requeued", "ticked", "recovered", "copies"]) == sum(&FATES)),
+            (
+                "the gateway",
+                sum(&["received", "internal", "requeued", "tick_outputs", "recovered", "fan_out"]) == sum(&FATES),
+            ),
         ];
         for (stage, holds) in equations {
             assert!(holds, "not conserved at {stage}: {self:#?}");

@@ -261,9 +261,9 @@ impl Gateway {
         let counters = eventually("the gateway logs its counters", SOON, || self.log().find(Counters::parse));
         counters.assert_conserved();
         assert_eq!(
-            self.log().count(|line| line.contains("books=balanced")),
+            self.log().count(|line| line.contains("accounting=balanced")),
             1,
-            "the gateway finds its own books wrong"
+            "the gateway says that its message accounting is wrong"
         );
         counters
     }
@@ -284,7 +284,7 @@ impl Drop for Gateway {
         if std::thread::panicking() {
             eprintln!("--- gateway.toml ---\n{}", self.home.config());
         } else if self.process.has_ended().is_none() {
-            // Every test ends with the books, whatever it was about.
+            // Every test ends with the accounting, whatever it was about.
             self.end();
         }
     }

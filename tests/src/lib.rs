@@ -1,4 +1,4 @@
-//! The house seen from outside: the real binary, a real mosquitto, and devices that are real programs or scripted bytes.
+//! The gateway seen from outside: the real binary, a real mosquitto, and devices that are real programs or scripted bytes.
 //!
 //! | need | file |
 //! |---|---|

@@ -164,7 +164,7 @@ impl Trial {
     }
 
     /// Everything has healed: a few messages more, and then all that is owed must be there. The gateway stops in good order,
-    /// with its books balanced.
+    /// with its accounting balanced.
     pub fn judge(mut self) -> Outcome {
         let gateway = self.gateway();
         self.upstream.set_away(false);

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tidegate::control::config::{self, Config};
+use tidegate::config::{self, Config};
 use tidegate_tests::binary;
 
 use crate::shared::native;

@@ -1,5 +1,6 @@
 //! The rooms that have threads: from a message to a record that is safe, and from there to the upstream.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,9 +8,10 @@ use tempfile::TempDir;
 use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
-use tidegate::control::counters::Counters;
-use tidegate::egress::{self, Prepared};
+use tidegate::config::UpstreamId;
+use tidegate::egress::{self, DeadLetters, Prepared, Undelivered};
 use tidegate::message::{Message, Origin, QoS};
+use tidegate::metrics::Counters;
 use tidegate::setup;
 use tidegate::spool::{Output, Receipt, Record, Resolved, Spool};
 use tidegate_tests::binary;
@@ -24,6 +26,15 @@ use crate::shared::tally::Row;
 use crate::upstream;
 
 const MESSAGES: usize = 250 * BATCH;
+
+/// The upstream takes everything.
+struct NoLetters;
+
+impl DeadLetters for NoLetters {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        Box::pin(std::future::ready(Err(format!("{} were not to come", letters.len()))))
+    }
+}
 
 struct Rooms {
     dispatcher: Arc<Dispatcher>,
@@ -91,7 +102,12 @@ impl Rooms {
         let acks = Resolved::default();
         for _ in 0..MESSAGES / BATCH {
             for ticket in 0..BATCH as u64 {
-                let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
+                let output = Output {
+                    upstream: UpstreamId(0),
+                    binding: None,
+                    message: message.clone(),
+                    arrived: Instant::now(),
+                };
                 let receipt = Receipt::new(ticket, acks.clone());
                 self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
             }
@@ -102,11 +118,12 @@ impl Rooms {
     /// All that waits, over a connection of its own.
     fn forward(&self, runtime: &Runtime) {
         let stop = CancellationToken::new();
-        let queue = self.spool.queue(0);
-        let started = runtime
-            .block_on(async { egress::start(self.upstream.clone(), queue, self.counters.clone(), stop.clone()) });
+        let queue = self.spool.queue(UpstreamId(0));
+        let (letters, counters) = (Arc::new(NoLetters), self.counters.clone());
+        let started =
+            runtime.block_on(async { egress::start(self.upstream.clone(), queue, letters, counters, stop.clone()) });
         soon("all that waits is forwarded", || self.spool.waiting() == 0);
         stop.cancel();
-        runtime.block_on(started.0).expect("a sender that ends in good order");
+        runtime.block_on(started.task).expect("a sender that ends in good order");
     }
 }

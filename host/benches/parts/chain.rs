@@ -34,7 +34,7 @@ pub fn bench(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn run(chain: &mut Chain, batch: Vec<tidegate::chain::Envelope>) {
+fn run(chain: &mut Chain, batch: Vec<tidegate::plugin::Envelope>) {
     assert!(chain.run(batch).iter().all(is_well));
 }
 

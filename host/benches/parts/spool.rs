@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tempfile::TempDir;
-use tidegate::control::config;
+use tidegate::config::{self, UpstreamId};
 use tidegate::message::{Message, QoS};
 use tidegate::spool::{Fate, Output, Position, Receipt, Record, Spool};
 use tokio::runtime::Runtime;
@@ -83,7 +83,8 @@ fn commit(spool: &Spool, message: &Message, count: usize) {
     let (safe, all) = mpsc::channel();
     for _ in 0..count {
         let safe = safe.clone();
-        let output = Output { upstream: 0, binding: None, message: message.clone(), arrived: Instant::now() };
+        let output =
+            Output { upstream: UpstreamId(0), binding: None, message: message.clone(), arrived: Instant::now() };
         let receipt = Receipt::call(move || safe.send(()).unwrap_or(()));
         spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
     }
@@ -92,7 +93,7 @@ fn commit(spool: &Spool, message: &Message, count: usize) {
 }
 
 fn drain(spool: &Spool) {
-    let queue = spool.queue(0);
+    let queue = spool.queue(UpstreamId(0));
     let mut cursor = Position::START;
     while !queue.is_empty() {
         for entry in queue.read(cursor, READ_AT_ONCE, usize::MAX) {

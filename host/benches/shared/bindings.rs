@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use tidegate::bindings::{Binding, Table};
-use tidegate::control::config::{self, FaultPolicy, OnError};
+use tidegate::config::{self, FaultPolicy, OnError};
 use tidegate::topic::{TopicFilter, TopicName, Trie};
 
 use super::messages::{self, BATCH};

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use tidegate::chain::Envelope;
 use tidegate::message::{Message, Origin, QoS};
+use tidegate::plugin::Envelope;
 use tidegate::topic::TopicName;
 use tidegate_tests::wire::{self, Version};
 

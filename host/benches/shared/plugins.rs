@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tidegate::chain::{Chain, Envelope, Verdict};
-use tidegate::control::config::{self, FaultPolicy, Grants, PluginLimits};
-use tidegate::plugin::{Answer, Engine, Instance, LoadedPlugin, StateStore, Trust};
+use tidegate::chain::Chain;
+use tidegate::config::{self, FaultPolicy, Grants, PluginLimits};
+use tidegate::plugin::{Answer, Engine, Envelope, Instance, LoadedPlugin, StateStore, Trust, Verdict};
 use tidegate_tests::binary;
 
 use super::native;

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use libfuzzer_sys::fuzz_target;
-use tidegate::control::config;
+use tidegate::config;
 
 fuzz_target!(|text: &str| {
     if let Err(problems) = config::parse(text, "fuzz.toml", Path::new("/nonexistent")) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 
 /// Goes with a message through waiting, lanes and gathering. A guard, because a stop, a lost connection and a cleared lane all
 /// end a message by dropping it, and promise P5 has no place for one that nobody counted.
@@ -16,13 +16,13 @@ pub(super) struct Account {
 
 impl Account {
     pub fn open(counters: Arc<Counters>) -> Self {
-        counters.in_hand.increment();
+        counters.in_flight.increment();
         Self { counters: Some(counters) }
     }
 
     /// What became of it is counted elsewhere from here on.
     pub fn settle(mut self) {
-        self.counters.take().into_iter().for_each(|counters| counters.in_hand.decrement());
+        self.counters.take().into_iter().for_each(|counters| counters.in_flight.decrement());
     }
 }
 
@@ -30,7 +30,7 @@ impl Drop for Account {
     fn drop(&mut self) {
         if let Some(counters) = &self.counters {
             counters.unfinished.increment();
-            counters.in_hand.decrement();
+            counters.in_flight.decrement();
         }
     }
 }

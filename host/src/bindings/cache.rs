@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::config::BindingId;
 use crate::topic::TopicName;
 
 /// Topics of one generation; two generations are kept. 20 filters cost 170 ns through the trie and 30 ns from here, for
@@ -18,12 +19,12 @@ pub(super) struct MatchCache {
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<TopicName, Arc<[usize]>>,
-    old: HashMap<TopicName, Arc<[usize]>>,
+    young: HashMap<TopicName, Arc<[BindingId]>>,
+    old: HashMap<TopicName, Arc<[BindingId]>>,
 }
 
 impl MatchCache {
-    pub(super) fn get_or_insert(&self, topic: &TopicName, find: impl FnOnce() -> Arc<[usize]>) -> Arc<[usize]> {
+    pub(super) fn get_or_insert(&self, topic: &TopicName, find: impl FnOnce() -> Arc<[BindingId]>) -> Arc<[BindingId]> {
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = generations.young.get(topic) {
             return found.clone();
@@ -53,7 +54,7 @@ mod tests {
             cache.get_or_insert(&topic(index + 1), || Arc::from([]));
             cache.get_or_insert(&topic(0), || {
                 searches += 1;
-                Arc::from([7])
+                Arc::from([BindingId(7)])
             });
         }
         assert_eq!(searches, 1);

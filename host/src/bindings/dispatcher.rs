@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Instant;
 
 use smallvec::smallvec;
 use tokio::sync::{AcquireError, Semaphore};
@@ -13,37 +12,24 @@ use super::gather::{Gather, Gathered, Input};
 use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places, kib};
-use super::settle::{Settled, settle};
+use super::route::{Inbound, Routed, route};
 use super::table::{Binding, Table};
-use super::ticks::Rung;
+use super::ticks::FinishedTick;
+use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
-use crate::control::config::OnError;
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
+use crate::config::{BindingId, OnError};
 use crate::message::{Message, Origin, QoS};
-use crate::spool::{Change, Output, Receipt, Record, Spool};
+use crate::metrics::Counters;
+use crate::spool::{Output, Receipt, Record, Spool};
 use crate::topic::NameError;
-
-/// A message that a device or the gateway published, and the ack that waits for it.
-#[derive(Debug)]
-pub struct Inbound {
-    pub message: Message,
-    pub origin: Arc<Origin>,
-    pub arrived: Instant,
-    pub receipt: Receipt,
-    /// What must be safe together with its outcome: the QoS 2 identity of the message, the end of a will.
-    pub changes: Vec<Change>,
-    /// How often plugins have failed on it before: it was a dead letter.
-    pub attempts: u32,
-}
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
 pub struct Pending {
     inbound: Inbound,
     kept: Kept,
-    bindings: Arc<[usize]>,
+    bindings: Arc<[BindingId]>,
     account: Account,
 }
 
@@ -64,8 +50,10 @@ pub struct Dispatcher {
 /// What leaves in order, where plugins remember something.
 pub(super) enum Leaving {
     Input(Box<Gathered>),
-    Tick(Rung),
+    Tick(FinishedTick),
 }
+
+// === impl Pending ===
 
 impl Pending {
     /// Bytes that it keeps in memory.
@@ -84,7 +72,7 @@ impl Pending {
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
         let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
-        let (journal, warnings) = (Arc::new(Journal::new(spool)), RateLimit::per_second(5));
+        let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
@@ -92,6 +80,10 @@ impl Dispatcher {
     /// Where everything that must survive is written.
     pub fn journal(&self) -> &Arc<Journal> {
         &self.journal
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
@@ -149,9 +141,9 @@ impl Dispatcher {
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
     pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
-        let index = self.table.iter().position(|one| *one.spec.name == *binding)?;
+        let id = self.table.find(binding)?;
         let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [index].into(), account })
+        Some(Pending { inbound, kept, bindings: [id].into(), account })
     }
 
     fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
@@ -159,7 +151,7 @@ impl Dispatcher {
         kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             inbound.receipt.resolve();
             return None;
         }
@@ -167,7 +159,7 @@ impl Dispatcher {
     }
 
     fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
-        pending.bindings.iter().filter_map(|index| self.table.get(*index))
+        pending.bindings.iter().filter_map(|id| self.table.get(*id))
     }
 
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
@@ -179,13 +171,13 @@ impl Dispatcher {
     fn start(self: &Arc<Self>, pending: Pending, held: Held) {
         let Pending { inbound, kept, bindings, account } = pending;
         if bindings.is_empty() {
-            self.counters.unbound.increment();
+            self.counters.unmatched.increment();
             account.settle();
             let Kept { changes, parcels } = kept;
-            let record = Record { outputs: Vec::new(), changes, receipt: inbound.receipt, hold: held.record };
+            let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
-        self.counters.chain_in.add(bindings.len() as u64);
+        self.counters.chain_inputs.add(bindings.len() as u64);
         let lines = self.lines(&bindings);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
@@ -195,9 +187,9 @@ impl Dispatcher {
     }
 
     /// Of the lanes that remember.
-    fn lines(&self, bindings: &[usize]) -> Vec<usize> {
-        let remembers = |index: &usize| {
-            let lane = self.table.get(*index).and_then(|binding| binding.lane.as_ref());
+    fn lines(&self, bindings: &[BindingId]) -> Vec<BindingId> {
+        let remembers = |id: &BindingId| {
+            let lane = self.table.get(*id).and_then(|binding| binding.lane.as_ref());
             lane.is_some_and(Lane::is_stateful)
         };
         bindings.iter().copied().filter(remembers).collect()
@@ -206,12 +198,12 @@ impl Dispatcher {
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         let bindings = input.bindings.clone();
-        if let [index] = *bindings {
-            return self.push_alone(index, message, origin, input);
+        if let [id] = *bindings {
+            return self.push_alone(id, message, origin, input);
         }
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
-            let lane = |index: &usize| self.table.get(*index).map(|binding| binding.lane.as_ref());
+            let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
             bindings.iter().map(lane).enumerate().filter_map(|(slot, lane)| Some((slot, lane?)))
         };
         // Those without a lane are done at once, and before the others: were one of them the last outcome, it would leave here, where
@@ -228,8 +220,8 @@ impl Dispatcher {
     }
 
     /// One binding, as usual: nothing is to be gathered.
-    fn push_alone(self: &Arc<Self>, index: usize, message: Message, origin: Arc<Origin>, input: Input) {
-        let Some(binding) = self.table.get(index) else { return };
+    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Input) {
+        let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
             return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
@@ -255,24 +247,24 @@ impl Dispatcher {
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
             Leaving::Input(gathered) => self.conclude(*gathered),
-            Leaving::Tick(rung) => self.rung(rung),
+            Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
-        self.counters.copies.add(bindings.len().saturating_sub(1) as u64);
+        self.counters.fan_out.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
-        let mut record = Record { changes, ..Record::default() };
+        let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
-        for (index, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+        for (id, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
-            let Some(binding) = self.table.get(*index) else { continue };
+            let Some(binding) = self.table.get(*id) else { continue };
             self.report(binding, &inbound, &outcome);
             record.outputs.extend(self.letter(binding, &inbound, &outcome));
-            let settled = settle(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            let Settled { mut outputs, local, unroutable } = settled;
+            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
+            let Routed { mut outputs, local, unroutable } = routed;
             self.complain(binding, &inbound, unroutable);
             // As usual it is the first and only one, and takes no memory of its own.
             if record.outputs.is_empty() {

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use smallvec::{SmallVec, smallvec};
 
 use super::account::Account;
-use super::dispatcher::Inbound;
 use super::order::Ticket;
 use super::places::Held;
+use super::route::Inbound;
 use crate::bus::Kept;
 use crate::chain::Done;
+use crate::config::BindingId;
 
 /// An input on its way through its chains.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ pub(super) struct Input {
     pub inbound: Inbound,
     /// What its local delivery leaves to be written.
     pub kept: Kept,
-    pub bindings: Arc<[usize]>,
+    pub bindings: Arc<[BindingId]>,
     pub held: Held,
     pub account: Account,
     /// Its place in the order of the lanes that remember, when it is in one.

@@ -1,16 +1,17 @@
 //! What a failure leaves in the archive.
 
-use super::dispatcher::Inbound;
+use super::route::Inbound;
 use super::table::Binding;
+use crate::base::clock;
 use crate::chain::Failure;
-use crate::control::clock;
-use crate::letters::{Facts, Letter};
+use crate::dead_letter::{Facts, Letter};
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
     let facts = Facts {
         client: inbound.origin.client.to_string(),
         binding: binding.spec.name.to_string(),
         plugin: failure.plugin.clone(),
+        upstream: String::new(),
         sha256: binding.digest_of(&failure.plugin).to_owned(),
         reason: failure.kind.to_string(),
         detail: failure.detail.clone(),

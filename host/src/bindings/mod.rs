@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! receive ─▶ local bus
-//!         └▶ table: which bindings match ─▶ a place in each lane ─▶ chains ─▶ gather ─▶ settle ─▶ spool
+//!         └▶ table: which bindings match ─▶ a place in each lane ─▶ chains ─▶ gather ─▶ route ─▶  spool
 //!                                                                  (worker threads)   (file order)  └▶ republish
 //! ```
 //!
@@ -21,15 +21,17 @@ mod letter;
 mod order;
 mod places;
 mod republish;
-mod settle;
+mod requeue;
+mod route;
 mod table;
 #[cfg(test)]
 mod tests;
 pub mod ticks;
 mod unfinished;
 
-pub use dispatcher::{Dispatcher, Inbound, Pending};
-pub use settle::{Republish, Settled, settle, settle_tick};
+pub use dispatcher::{Dispatcher, Pending};
+pub use requeue::Archivist;
+pub use route::{Inbound, Routed, route, route_tick};
 pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.

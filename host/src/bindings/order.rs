@@ -18,16 +18,18 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::config::BindingId;
+
 /// A place in the order. Given once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
-/// Lines go by the index of their binding.
+/// A line for each binding.
 pub(super) struct Order<T>(Mutex<State<T>>);
 
 struct State<T> {
     next: u64,
-    lines: BTreeMap<usize, VecDeque<Ticket>>,
+    lines: BTreeMap<BindingId, VecDeque<Ticket>>,
     waiting: BTreeMap<Ticket, Waiting<T>>,
     /// Those that may have come to the head of their lines.
     candidates: VecDeque<Ticket>,
@@ -36,7 +38,7 @@ struct State<T> {
 }
 
 struct Waiting<T> {
-    lines: Vec<usize>,
+    lines: Vec<BindingId>,
     complete: Option<T>,
 }
 
@@ -44,7 +46,7 @@ struct Waiting<T> {
 
 impl<T> Order<T> {
     /// Takes a place in these lines, at least one, and pushes the jobs meanwhile.
-    pub fn enter<R>(&self, lines: Vec<usize>, push: impl FnOnce(Ticket) -> R) -> R {
+    pub fn enter<R>(&self, lines: Vec<BindingId>, push: impl FnOnce(Ticket) -> R) -> R {
         let mut state = self.lock();
         let ticket = Ticket(state.next);
         state.next += 1;
@@ -108,7 +110,7 @@ impl<T> State<T> {
 
     fn take(&mut self, ticket: Ticket) -> Option<T> {
         let waiting = self.waiting.get_mut(&ticket)?;
-        let heads = |line: &usize| self.lines.get(line).and_then(VecDeque::front) == Some(&ticket);
+        let heads = |line: &BindingId| self.lines.get(line).and_then(VecDeque::front) == Some(&ticket);
         if !waiting.lines.iter().all(heads) {
             return None;
         }
@@ -131,7 +133,8 @@ mod tests {
     /// Who leaves, when the tickets of `lines` are completed in the order of `completed`.
     fn leaving(lines: &[&[usize]], completed: &[usize]) -> Vec<Vec<usize>> {
         let order = Order::default();
-        let tickets: Vec<_> = lines.iter().map(|lines| order.enter(lines.to_vec(), |ticket| ticket)).collect();
+        let ids = |lines: &&[usize]| lines.iter().copied().map(BindingId).collect();
+        let tickets: Vec<_> = lines.iter().map(|lines| order.enter(ids(lines), |ticket| ticket)).collect();
         let leave = |index: &usize| {
             let mut left = Vec::new();
             order.complete(tickets[*index], *index, |outcome| left.push(outcome));
@@ -155,12 +158,12 @@ mod tests {
     #[test]
     fn what_leaves_may_enter_again() {
         let order = Order::default();
-        let first = order.enter(vec![0], |ticket| ticket);
+        let first = order.enter(vec![BindingId(0)], |ticket| ticket);
         let (mut left, mut again) = (Vec::new(), None);
         order.complete(first, "first", |outcome| {
             left.push(outcome);
             if outcome == "first" {
-                let second = order.enter(vec![0], |ticket| ticket);
+                let second = order.enter(vec![BindingId(0)], |ticket| ticket);
                 order.complete(second, "second", |_| again = Some("left by itself"));
             }
         });

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use tokio::sync::{AcquireError, Semaphore, TryAcquireError};
 
 use crate::chain::{LANE_CAPACITY, Lane};
-use crate::control::config;
+use crate::config;
 use crate::message::{Message, QoS};
 use crate::spool::Hold;
 
@@ -95,7 +95,7 @@ pub(super) fn kib(message: &Message) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::{Binding, FaultPolicy, OnError};
+    use crate::config::{Binding, FaultPolicy, OnError};
     use crate::topic::TopicName;
 
     fn places() -> Places {

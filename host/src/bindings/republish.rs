@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use super::dispatcher::{Dispatcher, Inbound};
-use super::settle::Republish;
+use super::dispatcher::Dispatcher;
+use super::route::Inbound;
 use super::{MAX_HOPS, unfinished};
-use crate::message::Origin;
+use crate::message::Message;
 use crate::spool::{Change, Key, Receipt};
 
 impl Dispatcher {
@@ -34,20 +34,19 @@ impl Dispatcher {
         }
     }
 
-    /// One hop further, with a share of the ack: the device is told when all of it is safe.
-    pub(super) fn further(&self, Republish(message): Republish, cause: &mut Inbound) -> Option<Inbound> {
-        let hops = cause.origin.hops + 1;
-        if hops > MAX_HOPS {
-            self.counters.looped.increment();
-            if let Some(suppressed) = self.warnings.permit() {
-                tracing::error!(topic = ?message.topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-            }
-            return None;
+    /// One hop further, counted; what went round too often is logged.
+    pub(super) fn further(&self, message: Message, cause: &mut Inbound) -> Option<Inbound> {
+        let topic = message.topic.clone();
+        let further = cause.further(message);
+        if further.is_some() {
+            self.counters.republished.increment();
+            return further;
         }
-        self.counters.republished.increment();
-        let origin = Arc::new(Origin { hops, ..(*cause.origin).clone() });
-        let receipt = cause.receipt.split();
-        Some(Inbound { message, origin, arrived: cause.arrived, receipt, changes: Vec::new(), attempts: 0 })
+        self.counters.hop_limit_exceeded.increment();
+        if let Some(suppressed) = self.warnings.permit() {
+            tracing::error!(?topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
+        }
+        None
     }
 
     /// See [`unfinished`].

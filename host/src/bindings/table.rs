@@ -7,12 +7,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
-use crate::control::config;
+use crate::config::{self, BindingId};
 use crate::topic::{TopicName, Trie};
 
 pub struct Table {
     bindings: Vec<Binding>,
-    trie: Trie<usize>,
+    trie: Trie<BindingId>,
     cache: MatchCache,
 }
 
@@ -32,28 +32,32 @@ impl Table {
         let mut trie = Trie::default();
         for (index, binding) in bindings.iter().enumerate() {
             for filter in &binding.spec.filters {
-                trie.insert(filter, index);
+                trie.insert(filter, BindingId(index));
             }
         }
         Self { bindings, trie, cache: MatchCache::default() }
     }
 
-    /// Indices of the bindings that match, in file order, each once however many of its filters match.
-    pub fn matching(&self, topic: &TopicName) -> Arc<[usize]> {
+    /// The bindings that match, in file order, each once however many of its filters match.
+    pub fn matching(&self, topic: &TopicName) -> Arc<[BindingId]> {
         self.cache.get_or_insert(topic, || {
-            let mut found: Vec<usize> = self.trie.matches(topic).into_iter().copied().collect();
+            let mut found: Vec<BindingId> = self.trie.matches(topic).into_iter().copied().collect();
             found.sort_unstable();
             found.dedup();
             found.into()
         })
     }
 
-    pub fn get(&self, index: usize) -> Option<&Binding> {
-        self.bindings.get(index)
+    pub fn get(&self, id: BindingId) -> Option<&Binding> {
+        id.of(&self.bindings)
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Binding> {
-        self.bindings.iter()
+    pub fn find(&self, name: &str) -> Option<BindingId> {
+        self.bindings.iter().position(|binding| *binding.spec.name == *name).map(BindingId)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (BindingId, &Binding)> {
+        self.bindings.iter().enumerate().map(|(index, binding)| (BindingId(index), binding))
     }
 }
 

@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::fixtures::stage;
-use crate::chain::{Chain, Verdict, Workers};
-use crate::control::config::{self, FaultPolicy, OnError};
-use crate::control::counters::Counters;
+use crate::chain::{Chain, Workers};
+use crate::config::{self, BindingId, FaultPolicy, OnError, PluginId};
 use crate::message::{Message, Origin, QoS};
-use crate::plugin::LoadedPlugin;
+use crate::metrics::Counters;
 use crate::plugin::fixtures::counting;
+use crate::plugin::{LoadedPlugin, Verdict};
 use crate::spool::{Receipt, Resolved, Spool};
 use crate::topic::{TopicFilter, TopicName};
 
@@ -44,7 +44,7 @@ fn spec(filter: &str) -> config::Binding {
     config::Binding {
         name: filter.into(),
         filters,
-        plugins: vec![0],
+        plugins: vec![PluginId(0)],
         tick,
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
@@ -58,14 +58,7 @@ fn remembering(plugin: &LoadedPlugin) -> Chain {
 
 fn inbound(topic: &str, receipt: Receipt) -> Inbound {
     let message = Message::new(TopicName::parse(topic).unwrap(), "x", QoS::AtLeastOnce);
-    Inbound {
-        message,
-        origin: Arc::new(Origin::gateway(0)),
-        arrived: Instant::now(),
-        receipt,
-        changes: Vec::new(),
-        attempts: 0,
-    }
+    Inbound { receipt, ..Inbound::internal(message, Arc::new(Origin::gateway(0))) }
 }
 
 /// The next ack, for threads without a runtime.
@@ -146,8 +139,8 @@ fn a_lane_without_memory_waits_for_nobody() {
 async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_not_made_up_for() {
     let house = house(vec![("t", remembering(&counting("{}")))]);
     let (stop, every) = (CancellationToken::new(), Duration::from_secs(10));
-    assert_eq!(house.dispatcher.intervals(), [(0, every)]);
-    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), (0, every), || 7, stop.clone()));
+    assert_eq!(house.dispatcher.intervals(), [(BindingId(0), every)]);
+    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), BindingId(0), every, || 7, stop.clone()));
     tokio::task::yield_now().await;
     // One that comes before the last has finished is skipped: how many that are is for the scheduler of this machine.
     let due = || house.counters.ticks.get() + house.counters.ticks_skipped.get();
@@ -159,6 +152,6 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     }
     stop.cancel();
     clock.await.unwrap();
-    until("what they made", || house.counters.chain_out.get() == house.counters.ticks.get());
+    until("what they made", || house.counters.chain_outputs.get() == house.counters.ticks.get());
     assert!(house.counters.ticks.get() > 0);
 }

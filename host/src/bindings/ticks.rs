@@ -16,26 +16,27 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatcher::{Dispatcher, Inbound, Leaving};
-use super::settle::{Settled, settle_tick};
+use super::dispatcher::{Dispatcher, Leaving};
+use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
-use crate::chain::{Tick, Ticked};
-use crate::control::clock;
+use crate::chain::{Tick, TickResult};
+use crate::config::BindingId;
 use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
 
 /// A tick that its chain has answered.
-pub(super) struct Rung {
-    binding: usize,
+pub(super) struct FinishedTick {
+    binding: BindingId,
     now_ms: u64,
-    ticked: Ticked,
+    result: TickResult,
     place: OwnedSemaphorePermit,
 }
 
 /// Ticks for one binding until `stop`. `clock` gives milliseconds since the Unix epoch.
 pub async fn run(
     dispatcher: Arc<Dispatcher>,
-    (binding, every): (usize, Duration),
+    binding: BindingId,
+    every: Duration,
     clock: fn() -> u64,
     stop: CancellationToken,
 ) {
@@ -50,13 +51,13 @@ pub async fn run(
 
 impl Dispatcher {
     /// The bindings that tick, and how often.
-    pub fn intervals(&self) -> Vec<(usize, Duration)> {
-        self.table.iter().enumerate().filter_map(|(index, binding)| Some((index, binding.spec.tick?))).collect()
+    pub fn intervals(&self) -> Vec<(BindingId, Duration)> {
+        self.table.iter().filter_map(|(id, binding)| Some((id, binding.spec.tick?))).collect()
     }
 
     /// Calls the clocks of one binding, unless they have not finished their last turn.
-    pub fn tick(self: &Arc<Self>, index: usize, now_ms: u64) {
-        let Some(binding) = self.table.get(index) else { return };
+    pub fn tick(self: &Arc<Self>, id: BindingId, now_ms: u64) {
+        let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else { return };
         let Ok(place) = binding.tick_place() else {
             self.counters.ticks_skipped.increment();
@@ -64,32 +65,29 @@ impl Dispatcher {
         };
         let dispatcher = self.clone();
         if !lane.is_stateful() {
-            let done = move |ticked| dispatcher.rung(Rung { binding: index, now_ms, ticked, place });
+            let done = move |result| dispatcher.finish_tick(FinishedTick { binding: id, now_ms, result, place });
             return lane.tick(Tick { now_ms, done: Box::new(done) });
         }
-        self.order.enter(vec![index], |ticket| {
-            let done = move |ticked| {
-                let rung = Rung { binding: index, now_ms, ticked, place };
-                dispatcher.order.complete(ticket, Leaving::Tick(rung), |outcome| dispatcher.leave(outcome));
+        self.order.enter(vec![id], |ticket| {
+            let done = move |result| {
+                let finished = FinishedTick { binding: id, now_ms, result, place };
+                dispatcher.order.complete(ticket, Leaving::Tick(finished), |outcome| dispatcher.leave(outcome));
             };
             lane.tick(Tick { now_ms, done: Box::new(done) });
         });
     }
 
-    pub(super) fn rung(self: &Arc<Self>, Rung { binding, now_ms, ticked, place }: Rung) {
+    pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
         let Some(binding) = self.table.get(binding) else { return };
         self.counters.ticks.increment();
-        self.report_ticks(binding, &ticked);
+        self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let (receipt, hold) = (Receipt::none(), smallvec![place]);
-        let mut record = Record { outputs: Vec::new(), changes: ticked.changes, receipt, hold };
+        let mut record = Record { hold: smallvec![place], ..Record::changes(result.changes, Receipt::none()) };
         let mut further = Vec::new();
-        for message in ticked.messages {
-            let (origin, arrived) = (origin.clone(), clock::now());
-            let mut inbound =
-                Inbound { message, origin, arrived, receipt: Receipt::none(), changes: Vec::new(), attempts: 0 };
-            let Settled { outputs, local, unroutable } =
-                settle_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
+        for message in result.messages {
+            let mut inbound = Inbound::internal(message, origin.clone());
+            let Routed { outputs, local, unroutable } =
+                route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
             self.complain(binding, &inbound, unroutable);
             record.outputs.extend(outputs);
             further.extend(local.into_iter().filter_map(|message| self.further(message, &mut inbound)));
@@ -101,8 +99,8 @@ impl Dispatcher {
         further.into_iter().for_each(|inbound| self.publish_internal(inbound));
     }
 
-    fn report_ticks(&self, binding: &Binding, ticked: &Ticked) {
-        for failure in &ticked.failures {
+    fn report_ticks(&self, binding: &Binding, result: &TickResult) {
+        for failure in &result.failures {
             self.counters.ticks_failed.increment();
             if let Some(suppressed) = self.warnings.permit() {
                 tracing::warn!(binding = %binding.spec.name, suppressed, "a tick failed: {failure}");

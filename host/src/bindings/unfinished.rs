@@ -13,11 +13,11 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::dispatcher::Inbound;
-use crate::control::clock::{self, since_unix_ms};
+use super::route::Inbound;
+use crate::base::clock::since_unix_ms;
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError, put_text};
-use crate::spool::{Change, Key, Receipt, decode_message, encode_message};
+use crate::spool::{Change, Key, decode_message, encode_message};
 
 const VERSION: u8 = 2;
 const WITHOUT_PRINCIPAL: u8 = 1;
@@ -49,9 +49,7 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Opt
     let message = decode_message(fields.rest())?.aged(since_unix_ms(arrived_ms));
     let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
-    let inbound =
-        |message| Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
-    Ok(message.map(inbound))
+    Ok(message.map(|message| Inbound { changes, ..Inbound::internal(message, origin) }))
 }
 
 #[cfg(test)]
@@ -59,10 +57,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::control::clock::unix_ms;
+    use crate::base::clock::unix_ms;
     use crate::message::{Message, QoS};
     use crate::topic::TopicName;
-    use std::time::Instant;
 
     proptest! {
         #[test]
@@ -75,7 +72,7 @@ mod tests {
         ) {
             let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::ExactlyOnce);
             let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal: principal.map(Arc::from) });
-            let written = Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: vec![], attempts: 0 };
+            let written = Inbound::internal(message, origin);
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
             prop_assert_eq!((&read.message, &read.origin), (&written.message, &written.origin));
             prop_assert_eq!(read.changes, [Change::delete(key(&written, number))]);

@@ -4,16 +4,22 @@
 //! safe. Numbering and committing are one step under one lock: the order of numbers is the order in the log and the order in
 //! the mailbox, before a restart and after it.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Parcel;
+use super::{Bus, Parcel};
+use crate::base::clock;
+use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
 pub struct Journal {
     spool: Spool,
+    bus: Arc<Bus>,
     order: Mutex<()>,
     #[cfg(test)]
     written: Mutex<Written>,
+    /// The disk stands still: what is committed waits.
+    #[cfg(test)]
+    stalled: Mutex<Option<Vec<Record>>>,
 }
 
 /// What a restart would find, and the records that made it.
@@ -27,24 +33,31 @@ struct Written {
 // === impl Journal ===
 
 impl Journal {
-    pub fn new(spool: Spool) -> Self {
+    pub fn new(spool: Spool, bus: Arc<Bus>) -> Self {
         Self {
             spool,
+            bus,
             order: Mutex::default(),
             #[cfg(test)]
             written: Mutex::default(),
+            #[cfg(test)]
+            stalled: Mutex::default(),
         }
     }
 
+    pub(super) fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
     /// The line of dead letters, when the spool has one.
-    pub fn dead_letters(&self) -> Option<usize> {
+    pub fn dead_letters(&self) -> Option<UpstreamId> {
         self.spool.dead_letters()
     }
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
-        record.changes.extend(parcels.iter_mut().filter_map(Parcel::seal));
+        record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
@@ -54,7 +67,21 @@ impl Journal {
                 receipt.resolve();
             });
         }
+        #[cfg(test)]
+        if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
+            return waiting.push(record);
+        }
         self.spool.commit(record);
+    }
+
+    /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
+    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+        loop {
+            if let Some(change) = parcel.seal() {
+                return Some(change);
+            }
+            *parcel = self.bus.pass_on(&parcel.orphan()?, clock::now())?;
+        }
     }
 
     /// Small state alone. No changes are safe at once, without a record.
@@ -62,21 +89,24 @@ impl Journal {
         if changes.is_empty() {
             return receipt.resolve();
         }
-        self.commit(Record { outputs: Vec::new(), changes, receipt, hold: Default::default() }, Vec::new());
+        self.commit(Record::changes(changes, receipt), Vec::new());
     }
 
-    /// Each by itself: a frame has a largest size, and the retained messages of a house together may exceed it.
+    /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
     pub fn deliver(&self, parcels: Vec<Parcel>) {
         for parcel in parcels {
-            let record =
-                Record { outputs: Vec::new(), changes: Vec::new(), receipt: Receipt::none(), hold: Default::default() };
-            self.commit(record, vec![parcel]);
+            self.commit(Record::default(), vec![parcel]);
         }
     }
 }
 
 #[cfg(test)]
 impl Journal {
+    /// From now on nothing becomes safe.
+    pub fn stall(&self) {
+        *self.stalled.lock().unwrap() = Some(Vec::new());
+    }
+
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
         written.records.push(changes.to_vec());

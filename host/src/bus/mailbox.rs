@@ -3,14 +3,15 @@
 //! A delivery to a session that survives a restart takes its place here first and comes in later, when it is safe: see
 //! [`Parcel`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::Parcel;
-use super::budget::{Budget, Share};
+use super::budget::{Budget, Share, Shortage};
+use super::{FromGroup, Parcel, Queues};
 use crate::message::{Message, QoS};
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
@@ -26,6 +27,16 @@ pub struct Delivery {
     pub number: Option<u64>,
     /// Its place in the budgets, from the mailbox on.
     pub share: Option<Share>,
+    pub from_group: Option<FromGroup>,
+}
+
+/// What a session that ends leaves in its mailbox.
+#[derive(Debug, Default)]
+pub struct LeftOver {
+    /// Of what was for this client alone.
+    pub numbers: Vec<u64>,
+    /// In order, without places in the budgets.
+    pub from_groups: Vec<Delivery>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +59,20 @@ pub struct Mailbox {
     durable: Option<Generation>,
     limits: MailboxLimits,
     own_budget: Arc<Budget>,
-    common_budget: Arc<Budget>,
+    queues: Arc<Queues>,
     waiting: Mutex<Waiting>,
     ready: Notify,
+    /// Subscriptions of the session, for who looks at it.
+    subscriptions: AtomicUsize,
+}
+
+/// What a mailbox holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holding {
+    /// Waiting, and not sent yet.
+    pub messages: usize,
+    /// With what is sent and not acknowledged.
+    pub bytes: usize,
 }
 
 /// Which of the two queues of a mailbox.
@@ -68,6 +90,8 @@ pub(super) enum Put {
     ToStore(Parcel),
     /// No room: the message is dropped for this subscriber and nobody else.
     Full,
+    /// The session has ended.
+    Closed,
 }
 
 #[derive(Debug, Default)]
@@ -76,9 +100,11 @@ struct Waiting {
     retained: Line,
     attached: bool,
     next_number: u64,
-    /// Given out, and not safe yet.
-    unfilled: BTreeSet<u64>,
+    /// Given out, and not safe yet; with a copy of what is for a group.
+    unfilled: BTreeMap<u64, Option<Delivery>>,
     closed: bool,
+    /// Numbers of what was dropped to make room, to be deleted from the log.
+    shed: Vec<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -88,24 +114,49 @@ struct Line {
     places: usize,
 }
 
+// === impl Delivery ===
+
+impl Delivery {
+    /// Without its place in the budgets.
+    fn copy(&self) -> Self {
+        let Self { message, subscription_ids, from_group, .. } = self;
+        let (message, subscription_ids) = (message.clone(), subscription_ids.clone());
+        Self { message, subscription_ids, from_group: from_group.clone(), share: None, ..*self }
+    }
+}
+
+// === impl LeftOver ===
+
+impl LeftOver {
+    pub fn add(&mut self, delivery: Delivery) {
+        match delivery.from_group {
+            Some(_) => self.from_groups.push(Delivery { share: None, ..delivery }),
+            None => self.numbers.extend(delivery.number),
+        }
+    }
+}
+
 // === impl Mailbox ===
 
 impl Mailbox {
-    /// `common_budget` is shared by all mailboxes.
-    pub fn new(client: Arc<str>, limits: MailboxLimits, common_budget: Arc<Budget>) -> Arc<Self> {
-        Arc::new(Self::with(client, limits, common_budget, None))
+    /// `queues` is shared by all mailboxes.
+    pub fn new(client: Arc<str>, limits: MailboxLimits, queues: Arc<Queues>) -> Arc<Self> {
+        Self::with(client, limits, queues, None)
     }
 
     /// For a session that survives a restart.
-    pub fn durable(client: Arc<str>, limits: MailboxLimits, budget: Arc<Budget>, generation: Generation) -> Arc<Self> {
-        Arc::new(Self::with(client, limits, budget, Some(generation)))
+    pub fn durable(client: Arc<str>, limits: MailboxLimits, queues: Arc<Queues>, generation: Generation) -> Arc<Self> {
+        Self::with(client, limits, queues, Some(generation))
     }
 
-    fn with(client: Arc<str>, limits: MailboxLimits, common_budget: Arc<Budget>, durable: Option<Generation>) -> Self {
+    fn with(client: Arc<str>, limits: MailboxLimits, queues: Arc<Queues>, durable: Option<Generation>) -> Arc<Self> {
         let next_number = durable.map_or(0, |generation| u64::from(generation) << 32);
         let waiting = Mutex::new(Waiting { next_number, ..Waiting::default() });
-        let (own_budget, ready) = (Budget::new(limits.max_bytes), Notify::new());
-        Self { client, durable, limits, own_budget, common_budget, waiting, ready }
+        let (own_budget, ready, subscriptions) = (Budget::new(limits.max_bytes), Notify::new(), AtomicUsize::new(0));
+        let mailbox = Self { client, durable, limits, own_budget, queues, waiting, ready, subscriptions };
+        let mailbox = Arc::new(mailbox);
+        mailbox.queues.register(&mailbox);
+        mailbox
     }
 
     pub fn client(&self) -> &Arc<str> {
@@ -146,29 +197,93 @@ impl Mailbox {
     }
 
     fn place(self: &Arc<Self>, kind: Kind, delivery: Delivery, cost: usize) -> Put {
+        match self.try_place(kind, delivery, cost) {
+            Ok(put) => put,
+            // Not while this mailbox is locked: others are looked at.
+            Err(delivery) if self.queues.make_room(cost, self) => {
+                self.try_place(kind, *delivery, cost).unwrap_or(Put::Full)
+            }
+            Err(_) => Put::Full,
+        }
+    }
+
+    /// Gives the delivery back when only the common budget has no room for it.
+    fn try_place(self: &Arc<Self>, kind: Kind, delivery: Delivery, cost: usize) -> Result<Put, Box<Delivery>> {
         let mut waiting = self.lock();
+        if waiting.closed {
+            return Ok(Put::Closed);
+        }
         let is_qos_0 = delivery.message.qos == QoS::AtMostOnce;
         if is_qos_0 && !waiting.attached {
-            return Put::Done;
+            return Ok(Put::Done);
         }
         if waiting.line(kind).len() >= self.max(kind) {
-            return Put::Full;
+            return Ok(Put::Full);
         }
-        let Some(delivery) = self.charge(delivery, cost) else { return Put::Full };
+        let share = match Share::take(&self.own_budget, &self.queues.budget, cost) {
+            Ok(share) => Some(share),
+            Err(Shortage::Own) => return Ok(Put::Full),
+            Err(Shortage::Common) => return Err(Box::new(delivery)),
+        };
+        let delivery = Delivery { share, ..delivery };
         if self.durable.is_some() && !is_qos_0 {
             waiting.line(kind).places += 1;
-            return Put::ToStore(Parcel::new(self.clone(), delivery, kind));
+            return Ok(Put::ToStore(Parcel::new(self.clone(), delivery, kind)));
         }
         waiting.line(kind).deliveries.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();
-        Put::Done
+        Ok(Put::Done)
     }
 
-    /// What a restart has found, charged as it was before. `None` when there is no room: the caps have been lowered since.
-    pub fn charge_restored(&self, delivery: Delivery) -> Option<Delivery> {
+    /// What a restart has found, charged as it was before, whether there is room or not: what was acknowledged is not dropped
+    /// because a cap has become lower. Nothing new is taken until there is room again.
+    pub fn charge_restored(&self, delivery: Delivery) -> Delivery {
         let weight = delivery.message.weight();
-        self.charge(delivery, weight)
+        let share = Share::of_restored(&self.own_budget, &self.queues.budget, weight);
+        Delivery { share: Some(share), ..delivery }
+    }
+
+    pub fn holding(&self) -> Holding {
+        let waiting = self.lock();
+        Holding { messages: waiting.live.len() + waiting.retained.len(), bytes: self.bytes() }
+    }
+
+    /// With what is sent and not acknowledged.
+    pub(super) fn bytes(&self) -> usize {
+        self.own_budget.used()
+    }
+
+    /// Whether it holds more than its limits allow.
+    pub fn is_over_limits(&self) -> bool {
+        let Holding { messages, bytes } = self.holding();
+        messages > self.limits.max_messages || bytes > self.limits.max_bytes
+    }
+
+    /// Drops the oldest that have not been sent, so many bytes of them. How many messages these are.
+    pub(super) fn shed(&self, bytes: usize) -> u64 {
+        let (mut waiting, mut left, mut shed) = (self.lock(), bytes, 0);
+        while left > 0
+            && let Some(delivery) = waiting.live.deliveries.pop_front()
+        {
+            left = left.saturating_sub(delivery.message.weight());
+            shed += 1;
+            waiting.shed.extend(delivery.number);
+        }
+        shed
+    }
+
+    /// Numbers of what was dropped to make room, since the last time.
+    pub fn take_shed(&self) -> Vec<u64> {
+        std::mem::take(&mut self.lock().shed)
+    }
+
+    pub fn subscriptions(&self) -> usize {
+        self.subscriptions.load(Ordering::Relaxed)
+    }
+
+    pub fn set_subscriptions(&self, count: usize) {
+        self.subscriptions.store(count, Ordering::Relaxed);
     }
 
     /// What was in the mailbox before a restart, in order.
@@ -195,13 +310,20 @@ impl Mailbox {
         waiting.line(kind).deliveries.pop_front_if(|next| fits(next))
     }
 
-    /// The session has ended: nothing is numbered for it any more. Gives the numbers of what waits or is on its way.
-    pub fn close(&self) -> Vec<u64> {
+    /// The session has ended: nothing is taken or numbered for it any more. Gives what waits or is on its way.
+    pub fn close(&self, left_over: &mut LeftOver) {
         let mut waiting = self.lock();
         waiting.closed = true;
-        let unfilled = std::mem::take(&mut waiting.unfilled);
-        let held = waiting.retained.deliveries.iter().chain(&waiting.live.deliveries);
-        held.filter_map(|delivery| delivery.number).chain(unfilled).collect()
+        let (retained, live) = (std::mem::take(&mut waiting.retained), std::mem::take(&mut waiting.live));
+        (waiting.retained.places, waiting.live.places) = (retained.places, live.places);
+        retained.deliveries.into_iter().chain(live.deliveries).for_each(|delivery| left_over.add(delivery));
+        left_over.numbers.append(&mut waiting.shed);
+        for (number, copy) in std::mem::take(&mut waiting.unfilled) {
+            match copy {
+                Some(delivery) => left_over.add(delivery),
+                None => left_over.numbers.push(number),
+            }
+        }
     }
 
     /// Returns after something was put in. May return with nothing there: look with `take_if`.
@@ -209,21 +331,26 @@ impl Mailbox {
         self.ready.notified().await;
     }
 
-    pub(super) fn next_number(&self) -> Option<u64> {
+    /// Of this delivery. `None` when the session has ended.
+    pub(super) fn next_number(&self, delivery: &Delivery) -> Option<u64> {
         let mut waiting = self.lock();
         if waiting.closed {
             return None;
         }
         let number = waiting.next_number;
         waiting.next_number += 1;
-        waiting.unfilled.insert(number);
+        let copy = || Delivery { number: Some(number), ..delivery.copy() };
+        waiting.unfilled.insert(number, delivery.from_group.is_some().then(copy));
         Some(number)
     }
 
-    /// Fills a place that was taken.
+    /// Fills a place that was taken, unless the session has ended: then somebody else has taken care of it.
     pub(super) fn fill(&self, kind: Kind, delivery: Delivery) {
         let mut waiting = self.lock();
         waiting.vacate(kind, delivery.number);
+        if waiting.closed {
+            return;
+        }
         waiting.line(kind).deliveries.push_back(delivery);
         drop(waiting);
         self.ready.notify_one();
@@ -232,11 +359,6 @@ impl Mailbox {
     /// Gives a place back that was not filled.
     pub(super) fn vacate(&self, kind: Kind, number: Option<u64>) {
         self.lock().vacate(kind, number);
-    }
-
-    fn charge(&self, delivery: Delivery, bytes: usize) -> Option<Delivery> {
-        let share = Share::take(&self.own_budget, &self.common_budget, bytes)?;
-        Some(Delivery { share: Some(share), ..delivery })
     }
 
     fn max(&self, kind: Kind) -> usize {

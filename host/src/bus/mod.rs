@@ -10,9 +10,11 @@
 //! their connections keeps nothing and writes nothing.
 
 mod budget;
+mod hand_over;
 mod journal;
 mod mailbox;
 mod parcel;
+mod queues;
 mod retained;
 mod shared;
 pub mod stored;
@@ -23,21 +25,23 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-pub use budget::{Budget, Share};
+pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;
-pub use mailbox::{Delivery, Generation, Mailbox, MailboxLimits};
+pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
 pub use parcel::Parcel;
+pub use queues::Queues;
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};
+pub use shared::FromGroup;
 use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
-use crate::control::clock;
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
+use crate::base::clock;
+use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
+use crate::metrics::Counters;
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key};
 use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};
@@ -62,12 +66,27 @@ impl Kept {
     }
 }
 
+/// What became of a message for a group.
+enum Shared {
+    Given,
+    /// Given, and to be written down first.
+    Waiting(Parcel),
+    /// No member is left that could take it, or all that could are full.
+    Nobody {
+        is_full: bool,
+    },
+}
+
 // === impl Bus ===
 
 impl Bus {
     pub fn new(limits: RetainedLimits, counters: Arc<Counters>) -> Self {
         let retained = RwLock::new(Retained::new(limits));
         Self { subscriptions: RwLock::default(), retained, counters, warnings: RateLimit::per_second(1) }
+    }
+
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// Puts the message into every mailbox that wants it, and keeps it when it is retained. Mailboxes of sessions that survive a
@@ -81,24 +100,29 @@ impl Bus {
         }
         let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<&Subscription> = Vec::new();
-        let mut chosen: Vec<Subscription> = Vec::new();
+        let mut groups: Vec<&Group> = Vec::new();
         subscriptions.visit(&message.topic, |entry| match entry {
             Entry::Own(subscription) if subscription.hears(publisher) => wanted.push(subscription),
             Entry::Own(_) => {}
-            Entry::Group(group) => chosen.extend(group.choose()),
+            Entry::Group(group) => groups.push(group),
         });
         kept.parcels.extend(self.deliver_merged(message, wanted, now));
-        for subscription in &chosen {
-            kept.parcels.extend(self.put(&subscription.mailbox, Merged::of(subscription).delivery(message, now)));
+        for group in groups {
+            match self.share(group, message, now) {
+                Shared::Waiting(parcel) => kept.parcels.push(parcel),
+                Shared::Nobody { is_full: true } => self.counters.subscriber_dropped.increment(),
+                Shared::Given | Shared::Nobody { is_full: false } => {}
+            }
         }
         kept
     }
 
-    /// The retained message of a topic as it was before a restart. False when it expired meanwhile, or has no room.
-    pub fn restore_retained(&self, value: &Bytes) -> Result<bool, WireError> {
-        let Some(message) = stored::decode_retained(value)? else { return Ok(false) };
-        let stored = self.store(&message, clock::now(), &mut Vec::new());
-        Ok(stored == Stored::Kept)
+    /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
+    /// them; `None` when it expired meanwhile.
+    pub fn restore_retained(&self, value: &Bytes) -> Result<Option<bool>, WireError> {
+        let message = stored::decode_retained(value)?;
+        let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
+        Ok(message.map(|message| retained.restore(&message, clock::now())))
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].
@@ -106,7 +130,7 @@ impl Bus {
         let mut trie = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
         let entries = trie.values_mut(&filter.filter);
         match &filter.group {
-            Some(group) => shared::join(entries, group, subscription),
+            Some(group) => shared::join(entries, group, filter, subscription),
             None => subscription::replace(entries, subscription),
         }
     }
@@ -174,13 +198,31 @@ impl Bus {
         wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)).filter_map(of_one).collect()
     }
 
+    /// To the member whose turn it is; to the next when that one has no room.
+    fn share(&self, group: &Group, message: &Message, arrived: Instant) -> Shared {
+        let (mut failed, mut is_full) = (Vec::new(), false);
+        while let Some(member) = group.choose(message.qos, &failed) {
+            let from_group = Some(group.delivery_of(message));
+            let delivery = Delivery { from_group, ..Merged::of(&member).delivery(message, arrived) };
+            match member.mailbox.put(delivery) {
+                Put::Done => return Shared::Given,
+                Put::ToStore(parcel) => return Shared::Waiting(parcel),
+                put => {
+                    is_full |= matches!(put, Put::Full);
+                    failed.push(member.mailbox);
+                }
+            }
+        }
+        Shared::Nobody { is_full }
+    }
+
     fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<Parcel> {
         self.parcel(mailbox.put(delivery))
     }
 
     fn parcel(&self, put: Put) -> Option<Parcel> {
         match put {
-            Put::Done => None,
+            Put::Done | Put::Closed => None,
             Put::ToStore(parcel) => Some(parcel),
             Put::Full => {
                 self.counters.subscriber_dropped.increment();

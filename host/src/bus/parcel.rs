@@ -28,10 +28,18 @@ impl Parcel {
     /// Gives it its number: what is to be written. `None` when the session has ended.
     pub(super) fn seal(&mut self) -> Option<Change> {
         let delivery = self.delivery.as_mut()?;
-        let number = self.mailbox.next_number()?;
+        let number = self.mailbox.next_number(delivery)?;
         delivery.number = Some(number);
         let key = Key::Queued { client: self.mailbox.client().clone(), number };
         Some(Change::put(key, stored::encode_published(delivery)))
+    }
+
+    /// What is for a group, and for a member whose session has ended before it had a number.
+    pub(super) fn orphan(&mut self) -> Option<Delivery> {
+        let is_orphan = |delivery: &mut Delivery| delivery.number.is_none() && delivery.from_group.is_some();
+        let delivery = self.delivery.take_if(is_orphan)?;
+        self.mailbox.vacate(self.kind, None);
+        Some(delivery)
     }
 
     /// It is safe.

@@ -65,6 +65,7 @@ impl Retained {
         let levels: Vec<&str> = message.topic.levels().collect();
         let old = self.root.remove(&levels);
         let held = old.is_some();
+        let old_weight = old.as_ref().map(|old| old.message.weight());
         if let Some(old) = old {
             self.messages -= 1;
             self.bytes -= old.message.weight();
@@ -73,16 +74,29 @@ impl Retained {
             return Stored::Forgotten { held };
         }
         let weight = message.weight();
-        if !self.has_room(weight) {
+        // No larger than what it replaces: it has room even when the limits have become lower.
+        let replaces = old_weight.is_some_and(|old| weight <= old);
+        if !replaces && !self.has_room(weight) {
             self.purge(now, purged);
         }
-        if !self.has_room(weight) {
+        if !replaces && !self.has_room(weight) {
             return Stored::Refused { held };
         }
-        self.messages += 1;
-        self.bytes += weight;
-        self.root.place(&message.topic).held = Some(Held { message: message.clone(), arrived: now });
+        self.keep(message, now);
         Stored::Kept
+    }
+
+    /// As it was before a restart. Whether it is beyond the limits.
+    pub(super) fn restore(&mut self, message: &Message, now: Instant) -> bool {
+        let is_over = !self.has_room(message.weight());
+        self.keep(message, now);
+        is_over
+    }
+
+    fn keep(&mut self, message: &Message, now: Instant) {
+        self.messages += 1;
+        self.bytes += message.weight();
+        self.root.place(&message.topic).held = Some(Held { message: message.clone(), arrived: now });
     }
 
     fn has_room(&self, weight: usize) -> bool {

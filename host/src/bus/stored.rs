@@ -3,8 +3,11 @@
 //! ```text
 //! struct Queued   { version: u8 = 1, stage: u8 }                                        // RELEASED
 //! struct Queued   { version: u8 = 1, stage: u8, arrived_ms: u64, ids: u16 count, u32*, message }   // PUBLISHED
+//! struct Queued   { version: u8 = 1, stage: u8, flags: u8, subscription: text, arrived_ms: u64, ids, message }   // FROM_GROUP
 //! struct Retained { version: u8 = 1, arrived_ms: u64, message }
 //! ```
+//!
+//! Flags of what is for a member of a group: the QoS in the two low bits and RETAIN, as it was published.
 //!
 //! The arrival is written as wall-clock time: what waited while the gateway was off has aged by that.
 
@@ -12,16 +15,20 @@ use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Delivery;
-use crate::control::clock::{self, since_unix_ms, unix_ms_of};
-use crate::message::Message;
-use crate::spool::wire::{Fields, WireError};
+use super::{Delivery, FromGroup};
+use crate::base::clock::{self, since_unix_ms, unix_ms_of};
+use crate::message::{Message, QoS};
+use crate::spool::wire::{Fields, WireError, put_text};
 use crate::spool::{decode_message, encode_message};
 
 const VERSION: u8 = 1;
 
 const PUBLISHED: u8 = 0;
 const RELEASED: u8 = 1;
+const FROM_GROUP: u8 = 2;
+
+const QOS: u8 = 0b11;
+const RETAIN: u8 = 1 << 2;
 
 /// A queued message as it was read back.
 #[derive(Debug)]
@@ -35,7 +42,14 @@ pub enum Queued {
 pub(super) fn encode_published(delivery: &Delivery) -> Bytes {
     let mut out = BytesMut::with_capacity(delivery.message.weight());
     out.put_u8(VERSION);
-    out.put_u8(PUBLISHED);
+    match &delivery.from_group {
+        None => out.put_u8(PUBLISHED),
+        Some(from) => {
+            out.put_u8(FROM_GROUP);
+            out.put_u8(from.qos as u8 | if from.retain { RETAIN } else { 0 });
+            put_text(&mut out, &from.subscription);
+        }
+    }
     out.put_u64_le(unix_ms_of(delivery.arrived));
     // A client has no more subscriptions that match one message than the configuration allows it.
     let ids = delivery.subscription_ids.get(..u16::MAX.into()).unwrap_or(&delivery.subscription_ids);
@@ -55,21 +69,25 @@ pub fn decode_queued(number: u64, bytes: &[u8]) -> Result<Queued, WireError> {
     version(&mut fields)?;
     match fields.u8()? {
         RELEASED => fields.end().map(|()| Queued::Released),
-        PUBLISHED => {
-            let age = since_unix_ms(fields.u64()?);
-            let ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
-            let message = decode_message(fields.rest())?.aged(age);
-            let delivery = |message| Delivery {
-                message,
-                subscription_ids: ids,
-                arrived: clock::now(),
-                number: Some(number),
-                share: None,
-            };
-            Ok(Queued::Published(message.map(delivery)))
+        PUBLISHED => published(number, None, fields),
+        FROM_GROUP => {
+            let flags = fields.u8()?;
+            let unknown = WireError::Unknown { what: "QoS of a queued message", tag: flags & QOS };
+            let qos = QoS::from_bits(flags & QOS).ok_or(unknown)?;
+            let from = FromGroup { qos, retain: flags & RETAIN != 0, subscription: fields.text()?.into() };
+            published(number, Some(from), fields)
         }
         tag => Err(WireError::Unknown { what: "stage of a queued message", tag }),
     }
+}
+
+fn published(number: u64, from_group: Option<FromGroup>, mut fields: Fields<'_>) -> Result<Queued, WireError> {
+    let age = since_unix_ms(fields.u64()?);
+    let subscription_ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
+    let message = decode_message(fields.rest())?.aged(age);
+    let (arrived, number) = (clock::now(), Some(number));
+    let delivery = |message| Delivery { message, subscription_ids, arrived, number, share: None, from_group };
+    Ok(Queued::Published(message.map(delivery)))
 }
 
 pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Bytes {
@@ -119,15 +137,19 @@ mod tests {
             retain: bool,
             subscription_ids in prop::collection::vec(any::<u32>(), 0..4),
             number: u64,
+            group in prop::option::of(("[a-z/$]{1,20}", 0..3_u8, any::<bool>())),
         ) {
+            let from_group = group.map(|(subscription, qos, retain)| {
+                FromGroup { subscription: subscription.into(), qos: QoS::from_bits(qos).unwrap(), retain }
+            });
             let topic = TopicName::parse(&topic).unwrap();
             let message = Message { retain, ..Message::new(topic, payload, QoS::from_bits(qos).unwrap()) };
-            let written = Delivery { message, subscription_ids, arrived: clock::now(), number: Some(number), share: None };
+            let written = Delivery { message, subscription_ids, arrived: clock::now(), number: Some(number), share: None, from_group };
             let Queued::Published(Some(read)) = decode_queued(number, &encode_published(&written)).unwrap() else {
                 panic!("another stage");
             };
             prop_assert_eq!((&read.message, &read.subscription_ids), (&written.message, &written.subscription_ids));
-            prop_assert_eq!(read.number, written.number);
+            prop_assert_eq!((read.number, &read.from_group), (written.number, &written.from_group));
             let retained = encode_retained(&written.message, written.arrived);
             prop_assert_eq!(decode_retained(&retained).unwrap(), Some(written.message));
         }

@@ -84,6 +84,6 @@ impl Merged {
 
     fn with_retain(self, message: &Message, retain: bool, arrived: Instant) -> Delivery {
         let message = Message { qos: message.qos.min(self.qos), retain, ..message.clone() };
-        Delivery { message, subscription_ids: self.ids, arrived, number: None, share: None }
+        Delivery { message, subscription_ids: self.ids, arrived, number: None, share: None, from_group: None }
     }
 }

@@ -20,7 +20,7 @@ fn bus() -> Bus {
 }
 
 fn client(name: &str) -> Client {
-    let mailbox = Mailbox::new(name.into(), LIMITS, Budget::new(BUDGET));
+    let mailbox = Mailbox::new(name.into(), LIMITS, Queues::new(BUDGET, Arc::default()));
     mailbox.attach();
     Client { mailbox }
 }
@@ -137,7 +137,7 @@ fn a_full_mailbox_drops_for_its_subscriber_alone_and_counts() {
 
 #[test]
 fn mailboxes_share_one_budget_and_give_back_what_leaves() {
-    let (bus, budget) = (bus(), Budget::new(2 * message("a", QoS::AtLeastOnce).weight()));
+    let (bus, budget) = (bus(), Queues::new(2 * message("a", QoS::AtLeastOnce).weight(), Arc::default()));
     let [one, two] = ["1", "2"].map(|name| Client { mailbox: Mailbox::new(name.into(), LIMITS, budget.clone()) });
     for client in [&one, &two] {
         client.subscribe(&bus, "a", QoS::AtLeastOnce, None);

@@ -4,7 +4,7 @@
 //! is there goes. Below four messages the columns cost more than they save; above 64, or 128 KiB, little more is saved while
 //! a batch that traps costs more to repeat. Messages with properties have no columns and cross alone.
 
-use super::verdict::Envelope;
+use crate::plugin::Envelope;
 
 const MIN_BATCH: usize = 4;
 pub const MAX_BATCH: usize = 64;

@@ -3,7 +3,7 @@
 //! ```text
 //!            `faults` of them `within` a time
 //!   closed ──────────────────────────────────▶ open
-//!      ▲                                        │ after `rest`
+//!      ▲                                        │ after `open_for`
 //!      │ the probe is answered                  ▼
 //!      └──────────────────────────────────── half-open ──▶ open again, when the probe fails
 //!                                            one message at a time
@@ -18,7 +18,8 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::control::config::BreakerLimits;
+use crate::config::BreakerLimits;
+use crate::plugin::BreakerState;
 
 #[derive(Debug)]
 pub struct Breaker {
@@ -32,14 +33,6 @@ pub struct Breaker {
 enum State {
     Closed,
     Open { until: Instant },
-    HalfOpen,
-}
-
-/// As it is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BreakerState {
-    Closed,
-    Open,
     HalfOpen,
 }
 
@@ -76,7 +69,7 @@ impl Breaker {
         }
         if matches!(self.state, State::HalfOpen) || self.recent.len() >= self.limits.faults {
             self.recent.clear();
-            self.state = State::Open { until: now + self.limits.rest };
+            self.state = State::Open { until: now + self.limits.open_for };
         }
     }
 
@@ -96,18 +89,6 @@ impl Breaker {
     }
 }
 
-// === impl BreakerState ===
-
-impl std::fmt::Display for BreakerState {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Closed => "closed",
-            Self::Open => "open",
-            Self::HalfOpen => "half-open",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -116,7 +97,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn breaker() -> (Breaker, Instant) {
-        (Breaker::new(BreakerLimits { faults: 3, within: 10 * SECOND, rest: 30 * SECOND }), Instant::now())
+        (Breaker::new(BreakerLimits { faults: 3, within: 10 * SECOND, open_for: 30 * SECOND }), Instant::now())
     }
 
     fn open() -> (Breaker, Instant) {
@@ -136,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn open_admits_nothing_until_it_has_rested_and_then_one_at_a_time() {
+    fn open_admits_nothing_for_its_time_and_then_one_at_a_time() {
         let (mut breaker, now) = open();
         assert_eq!(breaker.admit(now + 29 * SECOND), Admission::None);
         assert_eq!(breaker.admit(now + 30 * SECOND), Admission::One);
@@ -154,12 +135,12 @@ mod tests {
         breaker.success();
         assert_eq!(breaker.admit(later + 30 * SECOND), Admission::Any);
         breaker.fault(later + 30 * SECOND);
-        assert_eq!(breaker.state(), BreakerState::Closed, "what was before the rest is forgotten");
+        assert_eq!(breaker.state(), BreakerState::Closed, "what was before it opened is forgotten");
     }
 
     #[test]
     fn the_policy_of_rehearsals_never_opens_and_keeps_nothing() {
-        let mut breaker = Breaker::new(crate::control::config::FaultPolicy::NONE.breaker);
+        let mut breaker = Breaker::new(crate::config::FaultPolicy::NONE.breaker);
         let now = Instant::now();
         (0..10_000).for_each(|fault| breaker.fault(now + fault * Duration::from_millis(1)));
         assert_eq!((breaker.state(), breaker.recent.len()), (BreakerState::Closed, 1));

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::message::{Message, Origin, QoS};
+use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::topic::TopicName;
 
-use super::{Envelope, Failure, FailureKind, Stage, Verdict};
+use super::{Failure, Stage};
 
 type Closure = dyn FnMut(&str) -> Result<Verdict, Failure> + Send;
 

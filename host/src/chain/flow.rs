@@ -11,13 +11,13 @@
 
 use std::time::{Duration, Instant};
 
-use crate::control::clock;
-use crate::control::config::Retry;
+use crate::base::clock;
+use crate::config::Retry;
+use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
 
-use super::link::Link;
-use super::outcome::{Done, Failure, FailureKind, Outcome};
-use super::verdict::{Envelope, Verdict};
+use super::outcome::{Done, Failure, Outcome};
+use super::stateful_stage::StatefulStage;
 
 /// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
 pub const MAX_PARTS: usize = 1_024;
@@ -73,7 +73,7 @@ impl Flow {
     }
 
     /// Asks the stage about what it has not answered. `Some`: not done, to be taken up after so long.
-    pub(super) fn ask(&mut self, stage: &mut Link, retry: &Retry, until: Instant) -> Option<Duration> {
+    pub(super) fn ask(&mut self, stage: &mut StatefulStage, retry: &Retry, until: Instant) -> Option<Duration> {
         while let Some(waiting @ [_, ..]) = self.parts.get(self.answers.len()..) {
             let mut answers = stage.process(waiting, until);
             answers.truncate(waiting.len());
@@ -90,7 +90,7 @@ impl Flow {
         self.ask_again(stage, retry, until)
     }
 
-    fn ask_again(&mut self, stage: &mut Link, retry: &Retry, until: Instant) -> Option<Duration> {
+    fn ask_again(&mut self, stage: &mut StatefulStage, retry: &Retry, until: Instant) -> Option<Duration> {
         while !self.again.is_empty() {
             let waiting: Vec<_> = self.again.iter().filter_map(|part| self.parts.get(*part).cloned()).collect();
             let answers = stage.process(&waiting, until);
@@ -135,7 +135,7 @@ impl Flow {
     }
 
     /// What the clock makes at the stage that has just been left joins what goes on, as an input of its own.
-    pub(super) fn ring(&mut self, stage: &mut Link) {
+    pub(super) fn run_tick(&mut self, stage: &mut StatefulStage) {
         let Some(made) = self.clock.and_then(|now_ms| stage.tick(now_ms)) else { return };
         let (owner, mut input) = (self.inputs.len(), Input { changes: stage.take_changes(), ..Input::default() });
         match made {

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::control::clock;
-use crate::control::config::BreakerLimits;
-use crate::plugin::{BreakerGauge, Fault, PluginStats};
+use crate::base::clock;
+use crate::config::BreakerLimits;
+use crate::plugin::{BreakerGauge, BreakerState, FailureKind, Fault, PluginStats};
 
-use super::breaker::{Admission, Breaker, BreakerState};
-use super::outcome::FailureKind;
+use super::breaker::{Admission, Breaker};
 
 pub struct Guard {
     plugin: String,
@@ -56,8 +55,9 @@ impl Guard {
     }
 
     /// What a message is told that is not admitted.
-    pub fn resting(&self) -> Fault {
-        Fault::new(FailureKind::Resting, &format!("for up to {:?}; the last fault: {}", self.limits.rest, self.reason))
+    pub fn not_admitted(&self) -> Fault {
+        let detail = format!("for up to {:?}; the last fault: {}", self.limits.open_for, self.reason);
+        Fault::new(FailureKind::BreakerOpen, &detail)
     }
 
     fn tell(&mut self) {
@@ -73,12 +73,14 @@ impl Guard {
                 tracing::error!(
                     plugin,
                     binding,
-                    "rests for {:?} after too many faults, the last: {reason}",
-                    limits.rest
+                    "circuit breaker opened for {:?} after too many faults, the last: {reason}",
+                    limits.open_for
                 );
             }
-            BreakerState::HalfOpen => tracing::info!(plugin, binding, "has rested, and is tried with one message"),
-            BreakerState::Closed => tracing::info!(plugin, binding, "works again"),
+            BreakerState::HalfOpen => {
+                tracing::info!(plugin, binding, "circuit breaker half-open: tried with one message")
+            }
+            BreakerState::Closed => tracing::info!(plugin, binding, "circuit breaker closed: the plugin works again"),
         }
     }
 }

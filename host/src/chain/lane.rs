@@ -12,17 +12,17 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::control::clock;
-use crate::control::cork::cork;
+use crate::base::clock;
+use crate::base::wake::batch_wakes;
 use crate::message::{Message, Origin};
+use crate::plugin::Envelope;
 
 use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
 use super::flow::Flow;
-use super::fold::{Chain, Progress};
-use super::outcome::{Done, Ticked};
-use super::ready::{Pool, Ready};
-use super::standing::{Standing, Stopwatch};
-use super::verdict::Envelope;
+use super::outcome::{Done, TickResult};
+use super::run_queue::{Pool, RunQueue};
+use super::slow_lane::{Probation, Stopwatch};
+use super::stages::{Chain, Progress};
 
 /// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
 /// that parses JSON. More would only make latency.
@@ -42,7 +42,7 @@ pub struct Tick {
     /// In milliseconds since the Unix epoch.
     pub now_ms: u64,
     /// As of a [`Job`].
-    pub done: Box<dyn FnOnce(Ticked) + Send>,
+    pub done: Box<dyn FnOnce(TickResult) + Send>,
 }
 
 /// What waits in a lane, in the order it came.
@@ -57,8 +57,8 @@ pub struct Lane(Arc<Shared>);
 struct Shared {
     mailbox: Mutex<Mailbox>,
     /// Never contended: only the thread that has the lane's turn locks it.
-    bench: Mutex<Bench>,
-    ready: Arc<Ready<Lane>>,
+    state: Mutex<ChainState>,
+    run_queue: Arc<RunQueue<Lane>>,
     is_stateful: bool,
 }
 
@@ -67,11 +67,11 @@ struct Mailbox {
     work: VecDeque<Work>,
     /// Anything but idle.
     scheduled: bool,
-    standing: Standing,
+    probation: Probation,
 }
 
 /// Where the work is done.
-struct Bench {
+struct ChainState {
     chain: Chain,
     /// Put down half done.
     paused: Option<Batch>,
@@ -85,16 +85,16 @@ struct Batch {
 
 enum Waiting {
     Jobs(Vec<Box<dyn FnOnce(Done) + Send>>),
-    Tick(Box<dyn FnOnce(Ticked) + Send>),
+    Tick(Box<dyn FnOnce(TickResult) + Send>),
 }
 
 // === impl Lane ===
 
 impl Lane {
-    pub(super) fn new(chain: Chain, ready: Arc<Ready<Lane>>) -> Self {
+    pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
         let is_stateful = chain.stores().next().is_some();
-        let bench = Mutex::new(Bench { chain, paused: None });
-        Self(Arc::new(Shared { mailbox: Mutex::default(), bench, ready, is_stateful }))
+        let state = Mutex::new(ChainState { chain, paused: None });
+        Self(Arc::new(Shared { mailbox: Mutex::default(), state, run_queue, is_stateful }))
     }
 
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
@@ -113,7 +113,7 @@ impl Lane {
     }
 
     fn put(&self, work: impl IntoIterator<Item = Work>) {
-        if !self.0.ready.is_open() {
+        if !self.0.run_queue.is_open() {
             return;
         }
         let mut mailbox = self.mailbox();
@@ -122,41 +122,41 @@ impl Lane {
             return;
         }
         mailbox.scheduled = true;
-        let slow = mailbox.standing.is_slow(clock::now());
+        let pool = mailbox.probation.pool(clock::now());
         drop(mailbox);
-        self.scheduled(self.0.ready.push(self.clone(), slow));
+        self.clear_unless(self.0.run_queue.push(self.clone(), pool));
     }
 
     /// One turn, by the thread that took the lane from the queue.
     pub(super) fn turn(&self, pool: Pool) {
         let stopwatch = Stopwatch::start();
-        let mut bench = self.bench();
-        let batch = bench.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
-        match bench.chain.go(batch.flow) {
+        let mut state = self.state();
+        let batch = state.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
+        match state.chain.go(batch.flow) {
             Progress::Done(done) => {
-                drop(bench);
-                batch.waiting.hear(done);
+                drop(state);
+                batch.waiting.complete(done);
                 self.end_turn(stopwatch.stop(), None, pool);
             }
             Progress::Paused(flow, wait) => {
-                bench.paused = Some(Batch { flow, ..batch });
-                drop(bench);
+                state.paused = Some(Batch { flow, ..batch });
+                drop(state);
                 self.end_turn(stopwatch.stop(), Some(wait), pool);
             }
         }
     }
 
     /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
-    fn end_turn(&self, busy: Duration, pause: Option<Duration>, pool: Pool) {
+    fn end_turn(&self, busy: Duration, pause: Option<Duration>, own: Pool) {
         let mut mailbox = self.mailbox();
-        let slow = mailbox.standing.after(busy, clock::now());
+        let next = mailbox.probation.end_turn(busy, clock::now());
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
-            let ready = &self.0.ready;
-            self.scheduled(match pause.unwrap_or_default() {
-                Duration::ZERO => ready.give_back(self.clone(), slow, pool),
-                wait => ready.push_at(self.clone(), slow, clock::now() + wait),
+            let run_queue = &self.0.run_queue;
+            self.clear_unless(match pause.unwrap_or_default() {
+                Duration::ZERO => run_queue.give_back(self.clone(), next, own),
+                wait => run_queue.push_at(self.clone(), next, clock::now() + wait),
             });
         }
     }
@@ -166,13 +166,13 @@ impl Lane {
         let work = std::mem::take(&mut self.mailbox().work);
         let jobs = work.iter().filter(|work| matches!(work, Work::Job(_))).count();
         // In a thread's hands there is nothing to drop, and what it puts down then is not taken up again.
-        let paused = self.0.bench.try_lock().ok().and_then(|mut bench| bench.paused.take());
+        let paused = self.0.state.try_lock().ok().and_then(|mut state| state.paused.take());
         jobs + paused.map_or(0, |batch| batch.waiting.jobs())
     }
 
-    /// Or not, because the gateway stops.
-    fn scheduled(&self, is_accepted: bool) {
-        if !is_accepted {
+    /// A lane that no thread will take, because the gateway stops, drops what waits.
+    fn clear_unless(&self, is_queued: bool) {
+        if !is_queued {
             self.clear();
         }
     }
@@ -181,8 +181,8 @@ impl Lane {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn bench(&self) -> MutexGuard<'_, Bench> {
-        self.0.bench.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, ChainState> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -237,8 +237,8 @@ impl Waiting {
         }
     }
 
-    fn hear(self, done: Vec<Done>) {
-        let _turn = cork();
+    fn complete(self, done: Vec<Done>) {
+        let _turn = batch_wakes();
         match self {
             Self::Jobs(jobs) => jobs.into_iter().zip(done).for_each(|(job, done)| job(done)),
             Self::Tick(tick) => tick(done.into_iter().collect()),

@@ -10,7 +10,7 @@
 //!   and in its own tests.
 //! - A [`Lane`] keeps order: its jobs go through its chain one after the other, and are done in the order they came.
 //! - [`Workers`] keep lanes apart: a slow plugin delays the bindings that use it. A thread is held for a few milliseconds
-//!   and one call; slow lanes have a few threads of their own (`standing`); a plugin that only fails rests (`breaker`).
+//!   and one call; slow lanes have a few threads of their own (`slow_lane`); a plugin that only fails is not asked for a while (`breaker`).
 //! - A message that a plugin cannot handle *now* is tried again, without a thread waiting for it (`flow`).
 //!
 //! Not here: what an outcome leads to (`on_error`, destinations), which is the dispatcher's. This room knows no sockets.
@@ -21,23 +21,20 @@ mod breaker;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flow;
-mod fold;
 mod guard;
 mod lane;
-mod link;
 mod outcome;
-mod ready;
+mod run_queue;
+mod slow_lane;
 mod stage;
-mod standing;
+mod stages;
+mod stateful_stage;
 #[cfg(test)]
 pub(crate) mod stepped;
-mod verdict;
 mod workers;
 
-pub use breaker::BreakerState;
-pub use fold::{Chain, ChainError};
 pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
-pub use outcome::{Done, Failure, FailureKind, Outcome, Ticked};
-pub use stage::{Guest, PluginStage};
-pub use verdict::{Envelope, Stage, Verdict};
+pub use outcome::{Done, Failure, Outcome, TickResult};
+pub use stage::{Guest, PluginStage, Stage};
+pub use stages::{Chain, ChainError};
 pub use workers::{Workers, default_threads};

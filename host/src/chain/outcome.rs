@@ -1,6 +1,7 @@
 //! What a chain makes of one message.
 
 use crate::message::Message;
+use crate::plugin::FailureKind;
 use crate::spool::Change;
 
 /// What became of one input, and what its plugins wrote down meanwhile: safe together, or not at all.
@@ -13,7 +14,7 @@ pub struct Done {
 
 /// What the clock made in a chain.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Ticked {
+pub struct TickResult {
     pub messages: Vec<Message>,
     /// One for each plugin that failed, or whose messages a later plugin failed on. There is no message to send there.
     pub failures: Vec<Failure>,
@@ -40,37 +41,4 @@ pub struct Failure {
     pub detail: String,
     /// How often the plugin was asked; more than once only where it said that the failure was transient.
     pub attempts: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    /// The plugin answered with a failure: this message is bad for it, the instance is good.
-    Refused { transient: bool },
-    /// The instance trapped (panic, out of bounds, stack) and was replaced.
-    Trapped,
-    /// The call passed its deadline and the instance was replaced.
-    Deadline,
-    /// The plugin wanted more memory than its limit and was replaced.
-    Memory,
-    /// The plugin answered something that is no valid message: a bad topic, too many outputs.
-    Invalid,
-    /// No instance could be started.
-    Unavailable,
-    /// The plugin was not asked: it rests after too many faults.
-    Resting,
-}
-
-impl std::fmt::Display for FailureKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Refused { transient: false } => "refused the message",
-            Self::Refused { transient: true } => "cannot handle the message now",
-            Self::Trapped => "trapped",
-            Self::Deadline => "passed its deadline",
-            Self::Memory => "passed its memory limit",
-            Self::Invalid => "gave an invalid answer",
-            Self::Unavailable => "could not be started",
-            Self::Resting => "rests after too many faults",
-        })
-    }
 }

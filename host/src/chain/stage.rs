@@ -12,17 +12,41 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::control::clock;
-use crate::control::config::FaultPolicy;
+use crate::base::clock;
+use crate::config::FaultPolicy;
 use crate::message::Message;
-use crate::plugin::{Answer, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore};
+use crate::plugin::{
+    Answer, CallResult, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore,
+    Verdict,
+};
 
 use super::backoff::Backoff;
 use super::batching;
 use super::breaker::Admission;
 use super::guard::Guard;
-use super::outcome::{Failure, FailureKind};
-use super::verdict::{Envelope, Stage, Verdict};
+use super::outcome::Failure;
+
+/// One link of a chain. A plugin in service; in tests, a closure.
+pub trait Stage: Send {
+    /// Whose failures they are.
+    fn name(&self) -> &str;
+
+    /// Answers for messages from the front of `batch`, in order: for all of them or, when `until` passes first, for at least
+    /// one. Called with at least one.
+    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>>;
+
+    /// So many messages, which this stage could not handle for the time being, will be asked about again.
+    fn try_again(&mut self, _messages: usize) {}
+
+    /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
+    fn gave_up(&mut self) {}
+
+    /// What time makes; none, when it has no clock.
+    fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
+        let _ = now_ms;
+        None
+    }
+}
 
 /// What a stage needs of an instance. The outer error is the instance's end, an inner one concerns its message.
 pub trait Guest: Send {
@@ -31,7 +55,7 @@ pub trait Guest: Send {
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
     /// Only asked of a plugin that has a clock.
-    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let _ = now_ms;
         Ok(Ok(Vec::new()))
     }
@@ -84,7 +108,7 @@ impl<G: Guest> PluginStage<G> {
         let count = match self.guard.admit() {
             Admission::Any => self.together(waiting),
             Admission::One => 1,
-            Admission::None => return waiting.iter().map(|_| Err(self.failed(self.guard.resting()))).collect(),
+            Admission::None => return waiting.iter().map(|_| Err(self.failed(self.guard.not_admitted()))).collect(),
         };
         match waiting.get(..count) {
             Some([envelope]) => vec![self.one(envelope)],
@@ -164,7 +188,7 @@ impl<G: Guest> PluginStage<G> {
 
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
-        let attempts = u32::from(fault.kind != FailureKind::Resting);
+        let attempts = u32::from(fault.kind != FailureKind::BreakerOpen);
         Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
     }
 
@@ -199,7 +223,7 @@ impl<G: Guest> Stage for PluginStage<G> {
             return None;
         }
         let made = match self.guard.admit() {
-            Admission::None => Err(self.guard.resting()),
+            Admission::None => Err(self.guard.not_admitted()),
             Admission::Any | Admission::One => {
                 let made = self.call(|guest| guest.tick(now_ms)).flatten();
                 self.learn(&made);
@@ -233,7 +257,7 @@ impl Guest for Instance {
         self.process_batch(batch)
     }
 
-    fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         self.tick(now_ms)
     }
 }
@@ -241,9 +265,9 @@ impl Guest for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::BreakerState;
     use crate::chain::fixtures::{envelope, payload};
-    use crate::control::config::BreakerLimits;
+    use crate::config::BreakerLimits;
+    use crate::plugin::BreakerState;
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -379,19 +403,19 @@ mod tests {
     }
 
     /// An hour is longer than this test, and nothing is no time at all.
-    fn breaker(faults: usize, rest: Duration) -> BreakerLimits {
-        BreakerLimits { faults, within: Duration::from_secs(3_600), rest }
+    fn breaker(faults: usize, open_for: Duration) -> BreakerLimits {
+        BreakerLimits { faults, within: Duration::from_secs(3_600), open_for }
     }
 
     #[test]
     fn a_plugin_that_only_traps_rests_and_its_messages_fail_at_once() {
         let mut bench = bench_with(9, breaker(2, Duration::from_secs(3_600)));
-        assert_eq!(bench.send(&["trap", "x", "trap", "x"]), ["Trapped", "1", "Trapped", "Resting"]);
+        assert_eq!(bench.send(&["trap", "x", "trap", "x"]), ["Trapped", "1", "Trapped", "BreakerOpen"]);
         let calls = bench.calls.lock().unwrap().len();
-        assert_eq!(bench.send(&["x"; 9]), ["Resting"; 9]);
+        assert_eq!(bench.send(&["x"; 9]), ["BreakerOpen"; 9]);
         assert_eq!(bench.calls.lock().unwrap().len(), calls, "it was not asked");
         assert_eq!(bench.stage.stats.breakers(), [("b".to_owned(), BreakerState::Open)]);
-        assert_eq!(bench.stage.stats.resting.get(), 10);
+        assert_eq!(bench.stage.stats.breaker_open.get(), 10);
     }
 
     #[test]
@@ -410,7 +434,7 @@ mod tests {
         bench.stage.gave_up();
         assert_eq!(bench.send(&["x"]), ["5"]);
         bench.stage.gave_up();
-        assert_eq!(bench.send(&["x"]), ["Resting"]);
+        assert_eq!(bench.send(&["x"]), ["BreakerOpen"]);
     }
 
     #[test]

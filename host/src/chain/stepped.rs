@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout_at};
 
-use super::fold::Chain;
 use super::lane::Lane;
-use super::ready::Ready;
+use super::run_queue::RunQueue;
+use super::stages::Chain;
 
 /// What the threads do. Dropped, it is a process that was killed: what waits in the lanes is dropped.
 pub(crate) struct Stepper {
-    ready: Arc<Ready<Lane>>,
+    ready: Arc<RunQueue<Lane>>,
 }
 
 // === impl Stepper ===
@@ -19,7 +19,7 @@ pub(crate) struct Stepper {
 impl Stepper {
     /// A lane for each chain, in order.
     pub fn new(chains: Vec<Chain>) -> (Self, Vec<Lane>) {
-        let ready = Arc::new(Ready::new(1));
+        let ready = Arc::new(RunQueue::new(1));
         let lanes = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&ready))).collect();
         (Self { ready }, lanes)
     }

@@ -3,7 +3,7 @@
 //! Plain threads and synchronous calls: an asynchronous call into a guest costs two thirds more, and a guest that computes
 //! would hold a runtime's thread anyway. One more thread than cores, because a thread can be lost for a while: a plugin that
 //! spins holds its thread until its deadline. However many such plugins there are, once they have shown what they are
-//! (`standing`) they share a pool of their own, half as large, whose threads the kernel runs after the others.
+//! (`slow_lane`) they share a pool of their own, half as large, whose threads the kernel runs after the others.
 //!
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
@@ -14,15 +14,15 @@ use std::{io, thread};
 
 use tokio::sync::watch;
 
-use super::fold::Chain;
 use super::lane::Lane;
-use super::ready::{Pool, Ready};
+use super::run_queue::{Pool, RunQueue};
+use super::stages::Chain;
 
 /// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
 const STACK_BYTES: usize = 2 << 20;
 
 pub struct Workers {
-    ready: Arc<Ready<Lane>>,
+    run_queue: Arc<RunQueue<Lane>>,
     lanes: Vec<Lane>,
     died: watch::Receiver<Option<String>>,
 }
@@ -32,7 +32,7 @@ const NICE: i32 = 5;
 
 /// On a worker's stack: tells of its end, whichever it is.
 struct Watched {
-    ready: Arc<Ready<Lane>>,
+    run_queue: Arc<RunQueue<Lane>>,
     died: Arc<watch::Sender<Option<String>>>,
 }
 
@@ -48,15 +48,15 @@ impl Workers {
     pub fn start(threads: usize, chains: Vec<Chain>) -> io::Result<(Self, Vec<Lane>)> {
         let threads = threads.max(1);
         let slow = (threads / 2).max(1);
-        let ready = Arc::new(Ready::new(threads + slow));
+        let run_queue = Arc::new(RunQueue::new(threads + slow));
         let (sender, died) = watch::channel(None);
         let sender = Arc::new(sender);
-        let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&ready))).collect();
-        let workers = Self { ready: Arc::clone(&ready), lanes: lanes.clone(), died };
+        let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&run_queue))).collect();
+        let workers = Self { run_queue: Arc::clone(&run_queue), lanes: lanes.clone(), died };
         let quick = (0..threads).map(|number| (format!("chain-{number}"), Pool::Quick));
         let slow = (0..slow).map(|number| (format!("slow-chain-{number}"), Pool::Slow));
         for (name, pool) in quick.chain(slow) {
-            let watched = Watched { ready: Arc::clone(&ready), died: Arc::clone(&sender) };
+            let watched = Watched { run_queue: Arc::clone(&run_queue), died: Arc::clone(&sender) };
             // On an error `workers` is dropped, which stops those that were started.
             thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work(pool))?;
         }
@@ -78,15 +78,15 @@ impl Workers {
     /// Finish what waits, but no longer than `deadline`; blocks the caller. A thread that is in a plugin then is left alone:
     /// it ends at the plugin's deadline. Returns how many jobs were dropped.
     pub fn shutdown(self, deadline: Duration) -> usize {
-        self.ready.drain(deadline);
-        self.ready.stop();
+        self.run_queue.drain(deadline);
+        self.run_queue.stop();
         self.lanes.iter().map(Lane::clear).sum()
     }
 }
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        self.ready.stop();
+        self.run_queue.stop();
     }
 }
 
@@ -98,7 +98,7 @@ impl Watched {
             // Linux has it for each thread. Where it is not allowed, the pool is bound all the same.
             let _ = rustix::process::nice(NICE);
         }
-        while let Some(lane) = self.ready.next(pool) {
+        while let Some(lane) = self.run_queue.next(pool) {
             lane.turn(pool);
         }
     }
@@ -106,7 +106,7 @@ impl Watched {
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.ready.end_thread();
+        self.run_queue.end_thread();
         if thread::panicking() {
             let name = thread::current().name().unwrap_or("chain").to_owned();
             self.died.send_replace(Some(name));
@@ -118,9 +118,10 @@ impl Drop for Watched {
 mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
-    use crate::chain::standing::Stopwatch;
-    use crate::chain::{Done, Job, Outcome, Stage, Verdict};
+    use crate::chain::slow_lane::Stopwatch;
+    use crate::chain::{Done, Job, Outcome, Stage};
     use crate::message::Origin;
+    use crate::plugin::Verdict;
     use std::sync::mpsc;
 
     const PATIENCE: Duration = Duration::from_secs(30);

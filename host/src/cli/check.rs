@@ -1,6 +1,6 @@
 //! `tidegate check`: is this configuration good, and is what it points to there?
 //!
-//! Two stages. The file alone: [`crate::control::config`], whose problems end the command with 78. Then the world that
+//! Two stages. The file alone: [`crate::config`], whose problems end the command with 78. Then the world that
 //! it points to, one [`Finding`] for each thing that was looked at: [`look_around`] is the place for every such look.
 
 use std::io::Write;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{ConfigFile, EXIT_CONFIG, Format};
-use crate::control::config::{self, Config, Problems, Severity, Upstream};
+use crate::config::{self, Config, Problems, Severity, Upstream};
 use crate::egress;
 use crate::plugin::LoadedPlugin;
 use crate::setup;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::ValueEnum;
 
-use crate::control::config::Backend;
+use crate::config::Backend;
 use crate::plugin::{CompileJob, CompileSettings};
 
 #[derive(Debug, clap::Args)]

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{ConfigFile, Format};
-use crate::control::config::{Binding, Config, Destination, OnError, Target};
+use crate::config::{Binding, Config, Destination, OnError, PluginId, Target};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
 #[derive(Debug, clap::Args)]
@@ -78,7 +78,7 @@ impl Asked<'_> {
 
     fn matched(&self, binding: &Binding) -> Option<Matched> {
         let filter = binding.filters.iter().find(|filter| filter.matches(self.topic))?;
-        let plugin = |index: &usize| self.config.plugins.get(*index).map(|plugin| plugin.name.clone());
+        let plugin = |id: &PluginId| id.of(&self.config.plugins).map(|plugin| plugin.name.clone());
         Some(Matched {
             binding: binding.name.to_string(),
             filter: filter.to_string(),
@@ -95,10 +95,8 @@ impl Asked<'_> {
     fn outlet(&self, to: &Destination, binding: &Binding) -> Outlet {
         let target = match to.target {
             Target::Local => "local".to_owned(),
-            Target::Upstream(index) => self
-                .config
-                .upstreams
-                .get(index)
+            Target::Upstream(id) => id
+                .of(&self.config.upstreams)
                 .map_or_else(String::new, |upstream| format!("upstream {} ({upstream})", upstream.name)),
         };
         let preserve = || "preserve".to_owned();
@@ -150,7 +148,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         gateway = { id = "gw1" }

@@ -1,6 +1,6 @@
 //! The command line: one file per command.
 //!
-//! Data goes to stdout, talk to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
+//! Data goes to stdout, everything else to stderr. Exit codes: 0; 1, it did not work; 2, the command line is wrong (clap's own);
 //! 78, the configuration is wrong (`EX_CONFIG` of sysexits, which supervisors know not to restart on).
 //!
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
@@ -12,6 +12,7 @@ mod explain;
 mod logging;
 pub mod plugin_build;
 mod run;
+mod sessions;
 mod spool;
 mod status;
 mod test;
@@ -23,7 +24,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::control::config::{self, Config, Problems};
+use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
 /// A WebAssembly plugin host for MQTT at the edge.
@@ -52,6 +53,8 @@ enum Command {
     /// Look at what is kept on disk, and change it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// The sessions of devices on a running gateway: who is connected or away, and what waits; `drop` ends one
+    Sessions(sessions::Args),
     /// A running gateway at a glance
     Status(status::Args),
     /// Work on plugins
@@ -105,7 +108,7 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
+            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -118,6 +121,7 @@ impl Command {
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
             Self::Spool(command) => command.run(out),
+            Self::Sessions(args) => sessions::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
@@ -158,7 +162,7 @@ fn complain(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
-    // `tidegate explain ... | head -1` is no reason to talk.
+    // `tidegate explain ... | head -1` is no error.
     if !error.downcast_ref().is_some_and(closed) {
         eprintln!("error: {error:#}");
     }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::ConfigFile;
 use crate::app::Gateway;
-use crate::control::kill_point;
+use crate::base::kill_point;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {

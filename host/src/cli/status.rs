@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::control::admin::{PluginState, Request, Status, client::Admin};
+use crate::operate::admin::{OldestState, PluginState, Request, Status, client::Admin};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -48,6 +48,9 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             (None, false) => "connecting".to_owned(),
         };
         writeln!(out, "upstream {}: {state}", upstream.name)?;
+        if let Some(oldest) = &upstream.oldest {
+            write_oldest(&upstream.name, oldest, out)?;
+        }
     }
     for (name, plugin) in &status.plugins {
         write_plugin(name, plugin, out)?;
@@ -56,6 +59,17 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "{counter}: {count}")?;
     }
     Ok(())
+}
+
+fn write_oldest(upstream: &str, oldest: &OldestState, out: &mut impl Write) -> std::io::Result<()> {
+    let OldestState { number, topic, age_seconds, attempts, suspect } = oldest;
+    let topic = super::spool::escape(topic);
+    write!(out, "upstream {upstream}, oldest: number {number} on {topic}, {age_seconds} s old")?;
+    match (attempts, suspect) {
+        (0, _) => writeln!(out),
+        (_, false) => writeln!(out, ", not acknowledged in {attempts} attempts"),
+        (_, true) => writeln!(out, ", not acknowledged in {attempts} attempts: it may be why the connection ends"),
+    }
 }
 
 fn write_plugin(name: &str, plugin: &PluginState, out: &mut impl Write) -> std::io::Result<()> {

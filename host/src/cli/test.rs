@@ -49,7 +49,7 @@ fn rehearse(
     input: impl BufRead,
     format: Format,
     out: &mut impl Write,
-    talk: &mut impl Write,
+    told: &mut impl Write,
 ) -> anyhow::Result<usize> {
     let mut unread = 0;
     for (number, bytes) in (1..).zip(input.split(b'\n')) {
@@ -58,7 +58,7 @@ fn rehearse(
             Ok(Some(order)) => order,
             Ok(None) => continue,
             Err(error) => {
-                writeln!(talk, "error: line {number}: {error}")?;
+                writeln!(told, "error: line {number}: {error}")?;
                 unread += 1;
                 continue;
             }
@@ -69,7 +69,7 @@ fn rehearse(
         };
         for step in steps {
             match format {
-                Format::Text => write_text(number, &step, out, talk)?,
+                Format::Text => write_text(number, &step, out, told)?,
                 Format::Json => writeln!(out, "{}", as_json(number, &step))?,
             }
         }
@@ -77,11 +77,11 @@ fn rehearse(
     Ok(unread)
 }
 
-fn write_text(number: usize, step: &Step, out: &mut impl Write, talk: &mut impl Write) -> io::Result<()> {
+fn write_text(number: usize, step: &Step, out: &mut impl Write, told: &mut impl Write) -> io::Result<()> {
     let binding = step.binding.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let became = match &step.verdict {
         Verdict::Forwarded => "to ".to_owned(),
-        Verdict::Ticked => "by the clock, to ".to_owned(),
+        Verdict::Ticked => "by its timer, to ".to_owned(),
         Verdict::Filtered => "filtered".to_owned(),
         Verdict::Failed(reason) if step.sent.is_empty() => format!("failed and dropped: {reason}"),
         Verdict::Failed(reason) => format!("failed: {reason}; to "),
@@ -89,7 +89,7 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, talk: &mut impl 
         Verdict::Looped => "dropped: bindings republish it in a circle".to_owned(),
     };
     let places: Vec<_> = step.sent.iter().map(|sent| sent.to.as_str()).collect();
-    writeln!(talk, "line {number}: {binding}{became}{}", places.join(", "))?;
+    writeln!(told, "line {number}: {binding}{became}{}", places.join(", "))?;
     step.sent.iter().try_for_each(|sent| writeln!(out, "{}", Line(&sent.message)))
 }
 
@@ -126,7 +126,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         upstreams.cloud = { url = "mqtt://broker" }
@@ -139,23 +139,23 @@ mod tests {
     fn test(input: &str, format: Format) -> (usize, String, String) {
         let config = parse(CONFIG, "f", Path::new("")).unwrap();
         let mut rehearsal = Rehearsal::new(&config, "dev").unwrap();
-        let (mut out, mut talk) = (Vec::new(), Vec::new());
-        let unread = rehearse(&mut rehearsal, input.as_bytes(), format, &mut out, &mut talk).unwrap();
-        (unread, String::from_utf8(out).unwrap(), String::from_utf8(talk).unwrap())
+        let (mut out, mut told) = (Vec::new(), Vec::new());
+        let unread = rehearse(&mut rehearsal, input.as_bytes(), format, &mut out, &mut told).unwrap();
+        (unread, String::from_utf8(out).unwrap(), String::from_utf8(told).unwrap())
     }
 
     #[test]
     fn what_leaves_is_on_stdout_and_what_happened_on_stderr() {
-        let (unread, out, talk) = test("# two\nqos=1 [a/b] 1\n[c] 2\n", Format::Text);
+        let (unread, out, told) = test("# two\nqos=1 [a/b] 1\n[c] 2\n", Format::Text);
         assert_eq!((unread, out.as_str()), (0, "qos=1 [up/a/b] 1\n"));
-        assert_eq!(talk, "line 2: all: to upstream cloud\nline 3: no binding matches: it stays local\n");
+        assert_eq!(told, "line 2: all: to upstream cloud\nline 3: no binding matches: it stays local\n");
     }
 
     #[test]
     fn a_line_that_cannot_be_read_is_named_and_the_others_go_on() {
-        let (unread, out, talk) = test("a/b 1\n[a/b] 2\n", Format::Text);
+        let (unread, out, told) = test("a/b 1\n[a/b] 2\n", Format::Text);
         assert_eq!((unread, out.as_str()), (1, "[up/a/b] 2\n"));
-        assert!(talk.starts_with("error: line 1: no `[topic]`"), "{talk}");
+        assert!(told.starts_with("error: line 1: no `[topic]`"), "{told}");
     }
 
     #[test]

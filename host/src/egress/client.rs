@@ -18,6 +18,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -25,20 +26,24 @@ use tokio_util::sync::CancellationToken;
 use super::backoff::Backoff;
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
+use super::isolation::Isolation;
 use super::link::{Identity, Link};
 use super::link_error::LinkError;
+use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
+use super::refusals::Refusals;
 use super::round::Round;
-use super::session::{End, Sender, Session};
+use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
-use super::throttle::Throttle;
 use super::transport::{Dial, Network};
-use crate::control::chance::chance;
-use crate::control::counters::Counters;
+use super::undelivered::{DeadLetters, Filing};
+use crate::base::chance::chance;
+use crate::base::rate_limit::RateLimit;
+use crate::metrics::Counters;
 use crate::spool::{Queue, UpstreamSession};
 
-/// A connection that lasted this long was a good one.
-const STABLE: Duration = Duration::from_secs(10);
+/// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
+const WARN_EVERY: Duration = Duration::from_secs(10);
 
 struct Client<D> {
     dial: D,
@@ -55,33 +60,50 @@ struct Client<D> {
     logged: HashMap<usize, String>,
 }
 
+/// A sender that runs.
+pub struct Running {
+    pub task: JoinHandle<()>,
+    pub status: watch::Receiver<UpstreamStatus>,
+    pub operator: Operator,
+}
+
 /// Starts the task. It ends by itself only after `shutdown`; whoever holds the handle notices if it ends otherwise.
 pub fn start(
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
-    start_with(Network, upstream, queue, counters, shutdown)
+) -> Running {
+    start_with(Network, upstream, queue, letters, counters, shutdown)
 }
 
 pub(crate) fn start_with<D: Dial>(
     dial: D,
     upstream: Prepared,
     queue: Arc<Queue>,
+    letters: Arc<dyn DeadLetters>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
-) -> (JoinHandle<()>, tokio::sync::watch::Receiver<UpstreamStatus>) {
+) -> Running {
     let (reporter, status) = Reporter::new();
+    let (operator, skips) = Operator::new();
     let recovered = queue.recovered();
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
+        ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
         counters,
-        refused: Throttle::default(),
-        oversize: Throttle::default(),
+        refusals: Refusals::new(upstream.spec.refused),
+        filing: Filing::new(letters),
+        refused: RateLimit::one_in(WARN_EVERY),
+        oversize: RateLimit::one_in(WARN_EVERY),
+        acks: Acks::default(),
+        isolation: Isolation::default(),
+        abandoned: Vec::new(),
+        skips,
     };
     let client = Client {
         dial,
@@ -94,7 +116,7 @@ pub(crate) fn start_with<D: Dial>(
         reporter,
         logged: HashMap::new(),
     };
-    (tokio::spawn(client.run(shutdown)), status)
+    Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
 
 /// Whether an address of an upstream lets us in, tried under another client id.
@@ -114,7 +136,7 @@ fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
 impl<D: Dial> Client<D> {
     async fn run(mut self, shutdown: CancellationToken) {
         while let Some(wait) = self.turn(&shutdown).await {
-            if shutdown.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            if shutdown.run_until_cancelled(self.sender.meanwhile(tokio::time::sleep(wait))).await.is_none() {
                 break;
             }
         }
@@ -136,7 +158,9 @@ impl<D: Dial> Client<D> {
             // The configuration has one at least.
             return std::future::pending().await;
         };
-        let link = match shutdown.run_until_cancelled(self.open(&endpoint)).await? {
+        let Self { dial, upstream, round, sender, .. } = self;
+        let opening = sender.meanwhile(open(dial, upstream, round, &endpoint));
+        let link = match shutdown.run_until_cancelled(opening).await? {
             Ok(link) => link,
             Err(error) => return Some(self.not_connected(&error)),
         };
@@ -145,7 +169,7 @@ impl<D: Dial> Client<D> {
         match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
-            Err(error) => Some(self.broke(&error, start.elapsed() >= STABLE)),
+            Err(error) => Some(self.broke(&error, start.elapsed())),
         }
     }
 
@@ -187,27 +211,30 @@ impl<D: Dial> Client<D> {
             Ok(false) | Err(_) => Err(LinkError::NotRemembered),
         }
     }
+}
 
-    async fn open(&self, endpoint: &Endpoint) -> Result<Link, LinkError> {
-        let link = self.open_with(endpoint, false).await?;
-        if self.round.home() == Some(self.round.at()) || !link.session_present {
-            return Ok(link);
-        }
-        link.close().await;
-        self.open_with(endpoint, true).await?.close().await;
-        self.open_with(endpoint, false).await
+async fn open(dial: &impl Dial, upstream: &Prepared, round: &Round, endpoint: &Endpoint) -> Result<Link, LinkError> {
+    let link = open_with(dial, upstream, endpoint, false).await?;
+    if round.home() == Some(round.at()) || !link.session_present {
+        return Ok(link);
     }
+    link.close().await;
+    open_with(dial, upstream, endpoint, true).await?.close().await;
+    open_with(dial, upstream, endpoint, false).await
+}
 
-    /// A clean start is for clearing, and leaves nothing behind.
-    async fn open_with(&self, endpoint: &Endpoint, clean_start: bool) -> Result<Link, LinkError> {
-        let spec = &self.upstream.spec;
-        let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
-        let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
-        Link::open(&self.dial, &self.upstream, endpoint, identity).await
-    }
+/// A clean start is for clearing, and leaves nothing behind.
+async fn open_with(
+    dial: &impl Dial,
+    upstream: &Prepared,
+    endpoint: &Endpoint,
+    clean_start: bool,
+) -> Result<Link, LinkError> {
+    let spec = &upstream.spec;
+    let session_expiry = if clean_start { Duration::ZERO } else { spec.session_expiry };
+    let identity = Identity { client_id: &spec.client_id, clean_start, session_expiry };
+    Link::open(dial, upstream, endpoint, identity).await
 }
 
 #[cfg(test)]
-pub(super) mod peer;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -11,7 +11,7 @@ use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::secret::Secret;
 use super::transport::{Dial, Transport};
-use crate::control::config::{Address, Upstream};
+use crate::config::{Address, Upstream};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::mqtt::client::{self, Incoming, Outgoing};

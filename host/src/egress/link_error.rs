@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::mqtt::DecodeError;
 use crate::mqtt::Reason;
 use crate::mqtt::client::EncodeError;
+use crate::topic::TopicName;
 
 /// Why a connection failed or ended.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +25,8 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String> },
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
+    #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
+    NotAcknowledged { ack: &'static str, id: u16, topic: Option<TopicName>, after: Duration },
     #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
     #[error("the upstream sent {0} out of turn")]
@@ -36,9 +39,29 @@ pub enum LinkError {
     SessionBroken,
 }
 
+/// What the end of a connection may be due to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// The message that was out: the server has closed, and not because of itself.
+    Message,
+    /// The same, which was not acknowledged in time.
+    Ack,
+    Nobody,
+}
+
 // === impl LinkError ===
 
 impl LinkError {
+    pub fn blame(&self) -> Blame {
+        match self {
+            Self::Closed => Blame::Message,
+            Self::Io(error) if is_cut(error) => Blame::Message,
+            Self::Disconnected { reason, .. } if !is_of_the_server(*reason) => Blame::Message,
+            Self::NotAcknowledged { .. } => Blame::Ack,
+            _ => Blame::Nobody,
+        }
+    }
+
     /// Whether trying again soon is of no use: a person has to change something.
     pub fn needs_attention(&self) -> bool {
         match self {
@@ -49,6 +72,23 @@ impl LinkError {
             _ => false,
         }
     }
+}
+
+/// By the other side, and not by the network.
+fn is_cut(error: &io::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
+}
+
+/// These reasons of a DISCONNECT are about the server, the client or its rate, and never about one message.
+fn is_of_the_server(reason: Reason) -> bool {
+    matches!(reason.0, 0x00 | 0x88 | 0x89 | 0x8B | 0x8D | 0x8E | 0x96 | 0x97 | 0x98 | 0x9C | 0x9D | 0x9F | 0xA0)
+}
+
+fn topic_of(topic: &Option<TopicName>) -> String {
+    topic
+        .as_ref()
+        .map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", topic.as_str().escape_debug()))
 }
 
 fn text_of(text: &Option<String>) -> String {

@@ -14,32 +14,40 @@
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.
 //! - An upstream may have several addresses: the next one is tried when one fails (`round`), and the first is gone back to when it
 //!   answers again (`failback`). There is one connection at a time, and one session: that of the last address that let us in.
+//! - An ack that does not come ends the connection (`ack_watch`); what the server refuses is tried again or kept as a dead letter
+//!   (`refusals`, `undelivered`); a message on which it closes is found and kept as one (`isolation`).
 //! - The server sets terms (Receive Maximum, Maximum QoS, Maximum Packet Size, ...), and they are kept (`link::Terms`).
 //!
 //! [`prepare`] reads files and finds their mistakes before anything starts; [`start`] runs; [`probe`] is for `tidegate check`.
 
+mod ack_watch;
 mod backoff;
 mod client;
 mod failback;
 mod inflight;
+mod isolation;
 mod keepalive;
 mod link;
 mod link_error;
+mod operator;
 mod outbox;
 mod prepare;
+mod refusals;
 mod round;
 mod secret;
 mod session;
 mod status;
-mod throttle;
 mod tls;
 mod transport;
+mod undelivered;
 
 #[cfg(test)]
 pub(crate) use client::start_with;
-pub use client::{probe, start};
+pub use client::{Running, probe, start};
 pub use link_error::LinkError;
+pub use operator::{Operator, Skipped};
 pub use prepare::{Endpoint, Error, Prepared, prepare};
-pub use status::UpstreamStatus;
+pub use status::{Trouble, UpstreamStatus};
 #[cfg(test)]
 pub(crate) use transport::{Dial, Transport};
+pub use undelivered::{DeadLetters, Undelivered};

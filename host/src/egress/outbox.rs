@@ -9,6 +9,7 @@ use std::io;
 use bytes::BytesMut;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::ack_watch::Sent;
 use crate::spool::Position;
 
 /// Nothing new is taken from the spool beyond this: the socket is slower than we are.
@@ -40,6 +41,11 @@ impl Outbox {
 
     pub fn is_idle(&self) -> bool {
         self.bytes.is_empty() && !self.unflushed
+    }
+
+    /// Bytes that were ever put in here, and that have left.
+    pub fn sent(&self) -> Sent {
+        Sent { queued: self.written + self.bytes.len() as u64, written: self.written }
     }
 
     /// The QoS 0 message that has just been encoded into `bytes`.

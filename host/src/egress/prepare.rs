@@ -8,7 +8,7 @@ use rustls::pki_types::ServerName;
 
 use super::secret::Secret;
 use super::tls::{self, TlsError};
-use crate::control::config;
+use crate::config;
 
 /// An upstream that is ready to be connected to.
 #[derive(Clone)]

@@ -4,13 +4,24 @@
 //! - It begins **at home**, the address where our session is: only there are open exchanges finished without a doubt. Then the
 //!   others in the order of the configuration, which is also the order when we have no session anywhere.
 //! - A connection that was made and broke is made again at the same address. One that breaks early several times in a row is
-//!   no place to stay: then home comes last.
+//!   no place to stay, nor is one that acknowledges nothing: then home comes last.
 //! - Going back begins at the first address, and home is next: nothing is lost by looking.
 
 use std::collections::VecDeque;
 
 /// So many early ends in a row, and another address is tried.
 const SHORT_LIVED: u32 = 3;
+
+/// How a connection ended that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was a good one.
+    Stable,
+    /// It broke soon.
+    Early,
+    /// It took messages for as long as an ack may take, and acknowledged none: another address may be better.
+    WithoutProgress,
+}
 
 pub struct Round {
     count: usize,
@@ -60,10 +71,14 @@ impl Round {
     }
 
     /// We were let in, and the connection broke.
-    pub fn broke(&mut self, was_stable: bool) {
+    pub fn broke(&mut self, ended: Ended) {
         let at = self.at;
         self.begin(at);
-        self.short_lived = if was_stable { 0 } else { self.short_lived + 1 };
+        self.short_lived = match ended {
+            Ended::Stable => 0,
+            Ended::Early => self.short_lived + 1,
+            Ended::WithoutProgress => SHORT_LIVED,
+        };
         if self.short_lived >= SHORT_LIVED
             && let Some(next) = self.left.pop_front()
         {
@@ -111,14 +126,21 @@ mod tests {
     #[test]
     fn a_connection_that_breaks_is_made_again_unless_it_never_lasts() {
         let mut round = Round::new(2, Some(0));
-        round.broke(false);
-        round.broke(false);
+        round.broke(Ended::Early);
+        round.broke(Ended::Early);
         assert_eq!(round.at(), 0);
-        round.broke(true);
-        round.broke(false);
-        round.broke(false);
+        round.broke(Ended::Stable);
+        round.broke(Ended::Early);
+        round.broke(Ended::Early);
         assert_eq!(round.at(), 0, "a good one in between counts");
-        round.broke(false);
+        round.broke(Ended::Early);
+        assert_eq!(tried(&mut round), [1, 0]);
+    }
+
+    #[test]
+    fn an_address_that_acknowledges_nothing_is_left_at_once() {
+        let mut round = Round::new(2, Some(0));
+        round.broke(Ended::WithoutProgress);
         assert_eq!(tried(&mut round), [1, 0]);
     }
 

@@ -11,6 +11,18 @@ pub struct UpstreamStatus {
     pub attempts: u64,
     /// Why the last connection failed or ended. Cleared by a new one.
     pub last_error: Option<String>,
+    /// What is held against a message, as of the last connection that ended.
+    pub trouble: Option<Trouble>,
+}
+
+/// The oldest message that the upstream does not acknowledge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    pub number: u64,
+    /// Connections that ended with it unacknowledged, and refusals.
+    pub attempts: u32,
+    /// Messages are sent one by one to find out whether it is this one on which the upstream ends the connection.
+    pub is_suspect: bool,
 }
 
 /// The writing side, owned by the client task.
@@ -34,6 +46,10 @@ impl Reporter {
             status.url = Some(url.clone());
             status.last_error = None;
         });
+    }
+
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.0.send_modify(|status| status.trouble = trouble.clone());
     }
 
     pub fn disconnected(&self, error: Option<String>) {

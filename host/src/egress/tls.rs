@@ -7,7 +7,7 @@ use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 
-use crate::control::config::Tls;
+use crate::config::Tls;
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {

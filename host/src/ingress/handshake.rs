@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
-use crate::control::config::BrokerLimits;
+use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
@@ -120,6 +120,7 @@ mod tests {
             max_session_expiry: Duration::from_secs(100),
             max_retained_messages: 10,
             max_retained_bytes: 10_000,
+            strict_utf8: false,
         }
     }
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Context};
-use crate::control::config;
+use crate::config;
 
 /// After a failed accept, which is nearly always "no more descriptors": time for some to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

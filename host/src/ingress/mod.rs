@@ -8,4 +8,5 @@ pub mod registry;
 mod remembered;
 pub mod session;
 mod stored;
+mod strict_utf8;
 pub mod wills;

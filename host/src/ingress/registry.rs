@@ -3,21 +3,28 @@
 //! A session that outlives its connection is written when it begins, when its device leaves or comes back, and deleted when
 //! it ends. Nobody waits for these: what is acknowledged within the session is written after them, in one log.
 
+mod evict;
+mod kick;
+mod list;
 mod restore;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+pub use kick::Kick;
+pub use list::{DropError, SessionState};
+
 use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
-use crate::bus::{Budget, Bus, Mailbox, MailboxLimits};
-use crate::control::clock::{self, unix_ms};
+use crate::base::clock::{self, unix_ms, unix_ms_of};
+use crate::base::rate_limit::RateLimit;
+use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
 use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Key, Receipt};
 
@@ -29,25 +36,26 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
 const FAREWELL_CHUNK: usize = 256;
 
 pub struct Registry {
-    /// Ordered, so that what is due at one moment comes in one order.
-    slots: Mutex<BTreeMap<Arc<str>, Slot>>,
+    slots: Mutex<HashMap<Arc<str>, Slot>>,
     /// A session came back.
     released: Notify,
     bus: Arc<Bus>,
     wills: Wills,
     mailbox_limits: MailboxLimits,
-    mailbox_budget: Arc<Budget>,
+    queues: Arc<Queues>,
     max_sessions: usize,
+    warnings: RateLimit,
     next_generation: AtomicU32,
 }
 
 enum Slot {
-    Connected { kick: Arc<Notify>, outlives: bool },
+    Connected { kick: Arc<Kick>, mailbox: Arc<Mailbox>, expiry: Duration, since: Instant },
     Away(Box<Away>),
 }
 
 struct Away {
     session: Session,
+    since: Instant,
     ends_at: Instant,
     will: Option<(Will, Instant)>,
 }
@@ -58,8 +66,8 @@ pub struct Opened {
     pub present: bool,
     /// What a resumed session sends first.
     pub releases: Vec<Packet>,
-    /// Notified when another connection takes the session over.
-    pub kicked: Arc<Notify>,
+    /// Notified when another connection takes the session over, or an operator drops it.
+    pub kicked: Arc<Kick>,
 }
 
 /// When what was begun is safe.
@@ -80,18 +88,22 @@ impl Registry {
         bus: Arc<Bus>,
         wills: Wills,
         mailbox_limits: MailboxLimits,
-        mailbox_budget: Arc<Budget>,
+        queues: Arc<Queues>,
         max_sessions: usize,
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        let next_generation = AtomicU32::new(1);
-        Self { slots, released, bus, wills, mailbox_limits, mailbox_budget, max_sessions, next_generation }
+        let (next_generation, warnings) = (AtomicU32::new(1), RateLimit::per_second(1));
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, next_generation }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
     /// device hears of it: found again after a crash, the last one would take new messages for repetitions of its own.
-    pub async fn open(&self, terms: &Terms) -> Result<Opened, Reason> {
-        let waiting = tokio::time::timeout(TAKEOVER_TIMEOUT, async {
+    ///
+    /// By the deadline, or it is as if the device had not asked: a disk that is full or stands still must not hold a device that
+    /// could try another gateway.
+    pub async fn open(&self, terms: &Terms, deadline: tokio::time::Instant) -> Result<Opened, Reason> {
+        let handed_over_by = deadline.min(tokio::time::Instant::now() + TAKEOVER_TIMEOUT);
+        let waiting = tokio::time::timeout_at(handed_over_by, async {
             loop {
                 let released = self.released.notified();
                 if let Some(opened) = self.try_open(terms) {
@@ -101,8 +113,11 @@ impl Registry {
             }
         });
         let (opened, written) = waiting.await.unwrap_or(Err(Reason::SERVER_BUSY))?;
-        written.await.map_err(|_| Reason::SERVER_UNAVAILABLE)?;
-        Ok(opened)
+        if let Ok(Ok(())) = tokio::time::timeout_at(deadline, written).await {
+            return Ok(opened);
+        }
+        self.close(opened.session, Ending { will: None, session_expiry: Duration::ZERO });
+        Err(Reason::SERVER_BUSY)
     }
 
     /// `None` while another connection has it: that one is asked to leave.
@@ -110,37 +125,46 @@ impl Registry {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.remove(&client) {
-            Some(Slot::Connected { kick, outlives }) => {
-                kick.notify_one();
-                slots.insert(client, Slot::Connected { kick, outlives });
+            Some(Slot::Connected { kick, mailbox, expiry, since }) => {
+                kick.hand_over();
+                slots.insert(client, Slot::Connected { kick, mailbox, expiry, since });
                 return None;
             }
             Some(Slot::Away(away)) => Some(away),
             None => None,
         };
         let outlives = !terms.session_expiry.is_zero();
+        let mut evicted = None;
         if away.is_none() && outlives && kept(&slots) >= self.max_sessions {
-            return Some(Err(Reason::QUOTA_EXCEEDED));
+            evicted = Self::evict(&mut slots);
+            if evicted.is_none() {
+                return Some(Err(Reason::QUOTA_EXCEEDED));
+            }
         }
-        let kicked = Arc::new(Notify::new());
-        slots.insert(client.clone(), Slot::Connected { kick: kicked.clone(), outlives });
+        let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
+        let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
+        let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
+        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since };
+        slots.insert(client.clone(), slot);
         drop(slots);
-        Some(Ok(self.attach(client, away, terms, kicked)))
+        evicted.into_iter().for_each(|away| self.end_evicted(*away));
+        Some(Ok(self.attach(client, mailbox, away, terms, kicked)))
     }
 
     fn attach(
         &self,
         client: Arc<str>,
+        mailbox: Arc<Mailbox>,
         away: Option<Box<Away>>,
         terms: &Terms,
-        kicked: Arc<Notify>,
+        kicked: Arc<Kick>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
         let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
-            Some(away) if !terms.clean_start && away.ends_at > clock::now() => {
+            Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
                 let Away { mut session, will, .. } = *away;
-                session.mailbox().attach();
+                mailbox.attach();
                 let releases = session.resume(terms.link());
                 let no_will = will.map(|_| Change::delete(will_of(session.client())));
                 self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
@@ -151,7 +175,6 @@ impl Registry {
                 if let Some(away) = away {
                     self.end(*away, receipt.split());
                 }
-                let mailbox = self.mailbox(&client, !terms.session_expiry.is_zero());
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
                 let begins = session.description(terms.session_expiry, None).into_iter().collect();
@@ -162,12 +185,12 @@ impl Registry {
     }
 
     fn mailbox(&self, client: &Arc<str>, outlives: bool) -> Arc<Mailbox> {
-        let (limits, budget) = (self.mailbox_limits, self.mailbox_budget.clone());
+        let (limits, queues) = (self.mailbox_limits, self.queues.clone());
         if !outlives {
-            return Mailbox::new(client.clone(), limits, budget);
+            return Mailbox::new(client.clone(), limits, queues);
         }
         let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
-        Mailbox::durable(client.clone(), limits, budget, generation)
+        Mailbox::durable(client.clone(), limits, queues, generation)
     }
 
     /// The connection is gone: the session waits for its device, or ends.
@@ -182,13 +205,15 @@ impl Registry {
         if let Some((due, _)) = will.take_if(|(_, at)| *at <= now) {
             self.wills.publish(session.client(), due.message, Vec::new());
         }
-        let away = Away { session, ends_at: now + ending.session_expiry, will };
-        let client = away.session.client().clone();
-        if ending.session_expiry.is_zero() {
+        let client = session.client().clone();
+        let is_dropped = matches!(self.lock().get(&client), Some(Slot::Connected { kick, .. }) if kick.is_dropped());
+        let expiry = if is_dropped { Duration::ZERO } else { ending.session_expiry };
+        let away = Away { session, since: now, ends_at: now + expiry, will };
+        if expiry.is_zero() {
             self.lock().remove(&client);
             self.end(away, Receipt::none());
         } else {
-            self.write(departure(&away, ending.session_expiry));
+            self.write(departure(&away, expiry));
             self.lock().insert(client, Slot::Away(Box::new(away)));
         }
         self.released.notify_waiters();
@@ -212,6 +237,7 @@ impl Registry {
         for client in ended {
             self.expire(&client, now);
         }
+        self.forget_shed();
     }
 
     /// Looks again: the device may have come back since the sweep saw it away.
@@ -233,8 +259,11 @@ impl Registry {
     fn end(&self, away: Away, receipt: Receipt) {
         let Away { mut session, will, .. } = away;
         let mailbox = session.mailbox().clone();
-        let Farewell { session: gone, left_over } = session.farewell();
+        let Farewell { from_groups, sent, ending, session: gone, left_over } = session.farewell();
         session.subscriptions.clear(&self.bus, &mailbox);
+        self.bus.counters().shared_dropped.add(sent);
+        // Before the session is deleted: a crash in between finds what has not been handed over with it.
+        self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
         self.wills.journal().change(gone, receipt);
         if let Some((will, _)) = will {
             let written = session.is_durable().then(|| Change::delete(will_of(session.client())));
@@ -247,14 +276,20 @@ impl Registry {
         self.wills.journal().change(changes, Receipt::none());
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<Arc<str>, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Sessions that outlive their connection, or will.
-fn kept(slots: &BTreeMap<Arc<str>, Slot>) -> usize {
-    slots.values().filter(|slot| !matches!(slot, Slot::Connected { outlives: false, .. })).count()
+fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
+    slots.values().filter(|slot| !matches!(slot, Slot::Connected { expiry: Duration::ZERO, .. })).count()
+}
+
+impl Away {
+    fn is_resumed_by(&self, terms: &Terms) -> bool {
+        !terms.clean_start && self.ends_at > clock::now()
+    }
 }
 
 fn will_of(client: &Arc<str>) -> Key {
@@ -272,7 +307,5 @@ fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
     std::iter::once(session).chain(will).collect()
 }
 
-#[cfg(test)]
-mod restart;
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::base::clock::unix_ms;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
-use crate::control::clock::{self, unix_ms};
 use crate::message::{Message, Origin};
-use crate::spool::{Change, Receipt};
+use crate::spool::Change;
 
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
@@ -24,8 +24,6 @@ impl Wills {
     /// `changes` are safe together with it.
     pub fn publish(&self, client: &Arc<str>, message: Message, changes: Vec<Change>) {
         let origin = Arc::new(Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None });
-        let inbound =
-            Inbound { message, origin, arrived: clock::now(), receipt: Receipt::none(), changes, attempts: 0 };
-        self.dispatcher.publish_internal(inbound);
+        self.dispatcher.publish_internal(Inbound { changes, ..Inbound::internal(message, origin) });
     }
 }

@@ -50,7 +50,9 @@ reasons! {
     RECEIVE_MAXIMUM_EXCEEDED = 0x93, "Receive Maximum exceeded";
     TOPIC_ALIAS_INVALID = 0x94, "Topic Alias invalid";
     PACKET_TOO_LARGE = 0x95, "Packet too large";
+    MESSAGE_RATE_TOO_HIGH = 0x96, "Message rate too high";
     QUOTA_EXCEEDED = 0x97, "Quota exceeded";
+    ADMINISTRATIVE_ACTION = 0x98, "Administrative action";
     PAYLOAD_FORMAT_INVALID = 0x99, "Payload format invalid";
     SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E, "Shared Subscriptions not supported";
 }

@@ -7,11 +7,11 @@
 
 use bytes::Bytes;
 
-use crate::chain::{Envelope, FailureKind, Verdict};
+use crate::plugin::{Envelope, FailureKind, Verdict};
 
+use super::abi::{Allowance, Answer, refused};
 use super::contract::batched::{Batch, BatchResult};
 use super::contract::types;
-use super::crossing::{Allowance, Answer, refused};
 use super::faults::Fault;
 
 /// The outgoing columns, reused from call to call.
@@ -147,7 +147,7 @@ fn length(bytes: usize) -> Result<u32, Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::config::PluginLimits;
+    use crate::config::PluginLimits;
     use proptest::prelude::*;
 
     fn allowance() -> Allowance {

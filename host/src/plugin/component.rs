@@ -7,7 +7,7 @@
 
 use wasmtime::component::InstancePre;
 
-use crate::control::config::Grants;
+use crate::config::Grants;
 
 use super::capability;
 use super::contract::{batched, lifecycle, single, timer};

@@ -1,6 +1,6 @@
 //! How long a call into a guest may take: in time of the processor, and not by the clock on the wall.
 //!
-//! Epochs stop a guest and cost it nothing (`ticker`), but an epoch passes for everybody. A guest whose thread waits for the
+//! Epochs stop a guest and cost it nothing (`epoch`), but an epoch passes for everybody. A guest whose thread waits for the
 //! processor, or for its own code to be read from a busy disk, would be ended for what it did not do: its message a dead letter,
 //! and a gateway that starts at such a time refused. So the epochs only ask, and the CPU time of the thread answers.
 //!
@@ -11,7 +11,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::ticker::Ticker;
+use super::epoch::EpochTicker;
 
 /// How much longer a call may take by the clock on the wall than the processor may work for it.
 const WALL: u32 = 10;
@@ -27,10 +27,12 @@ pub struct Deadline {
 // === impl Deadline ===
 
 impl Deadline {
-    /// A call begins. After so many ticks, ask.
-    pub fn begin(&mut self, allowed: Duration) -> u64 {
+    /// Ticks before the first question.
+    pub const FIRST: u64 = 1;
+
+    /// A call begins.
+    pub fn begin(&mut self, allowed: Duration) {
         *self = Self { allowed, begun: None };
-        1
     }
 
     /// After how many ticks to ask again; `None` when it has passed. In the half of what is left: ticks are a little long, and a
@@ -39,7 +41,7 @@ impl Deadline {
         let (cpu_begun, begun) = *self.begun.get_or_insert((cpu_time, now));
         let left = self.allowed.saturating_sub(cpu_time.saturating_sub(cpu_begun));
         let is_late = now.saturating_duration_since(begun) >= self.allowed.saturating_mul(WALL);
-        (!left.is_zero() && !is_late).then(|| Ticker::ticks(left / 2))
+        (!left.is_zero() && !is_late).then(|| EpochTicker::ticks(left / 2))
     }
 }
 
@@ -54,7 +56,7 @@ mod tests {
     #[test]
     fn a_guest_that_computes_is_ended_when_its_time_is_used_up() {
         let (mut deadline, now) = (Deadline::default(), Instant::now());
-        assert_eq!(deadline.begin(ms(100)), 1);
+        deadline.begin(ms(100));
         assert_eq!(deadline.ask(ms(7_001), now), Some(50));
         assert_eq!(deadline.ask(ms(7_052), now + ms(51)), Some(25));
         assert_eq!(deadline.ask(ms(7_101), now + ms(100)), None);

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use wasmtime::component::{self, Linker};
 
-use crate::control::config;
+use crate::config;
 
 use super::capability;
 use super::compile::{Compiler, Settings};
+use super::epoch::EpochTicker;
 use super::file::ComponentFile;
 use super::refusal::Problem;
 use super::state::HostState;
-use super::ticker::Ticker;
 
 /// Cheap to clone. The last clone takes the epoch thread with it.
 #[derive(Clone)]
@@ -21,7 +21,7 @@ pub struct Engine(Arc<Inner>);
 struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<HostState>,
-    ticker: Ticker,
+    ticker: EpochTicker,
     compiler: Compiler,
 }
 
@@ -44,7 +44,7 @@ impl Engine {
         let wasmtime = settings.engine().map_err(EngineError::engine)?;
         let linker = capability::linker(&wasmtime).map_err(EngineError::engine)?;
         let epochs = wasmtime.clone();
-        let ticker = Ticker::start(move || epochs.increment_epoch()).map_err(EngineError::engine)?;
+        let ticker = EpochTicker::start(move || epochs.increment_epoch()).map_err(EngineError::engine)?;
         Ok(Self(Arc::new(Inner { wasmtime, linker, ticker, compiler })))
     }
 
@@ -70,7 +70,7 @@ impl Engine {
         &self.0.linker
     }
 
-    pub(super) fn ticker(&self) -> &Ticker {
+    pub(super) fn ticker(&self) -> &EpochTicker {
         &self.0.ticker
     }
 }

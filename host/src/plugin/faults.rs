@@ -11,12 +11,13 @@ use std::time::Duration;
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
 
-use crate::chain::FailureKind;
-
 use super::capability::Waited;
 use super::limits::MAX_DETAIL_BYTES;
 use super::memory::{MemoryExceeded, TableExceeded};
 use super::text::printable;
+
+/// The outer error is the end of the instance, the inner one concerns the message.
+pub type CallResult<T> = Result<Result<T, Fault>, Fault>;
 
 /// A failure without the plugin's name, which the stage adds.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,24 @@ use super::text::printable;
 pub struct Fault {
     pub kind: FailureKind,
     pub detail: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The plugin answered with a failure: this message is bad for it, the instance is good.
+    Refused { transient: bool },
+    /// The instance trapped (panic, out of bounds, stack) and was replaced.
+    Trapped,
+    /// The call passed its deadline and the instance was replaced.
+    Deadline,
+    /// The plugin wanted more memory than its limit and was replaced.
+    Memory,
+    /// The plugin answered something that is no valid message: a bad topic, too many outputs.
+    Invalid,
+    /// No instance could be started.
+    Unavailable,
+    /// The plugin was not asked: its circuit breaker is open after too many faults.
+    BreakerOpen,
 }
 
 // === impl Fault ===
@@ -46,6 +65,23 @@ impl Fault {
             _ => error.root_cause().to_string(),
         };
         Self::new(kind, &detail)
+    }
+}
+
+// === impl FailureKind ===
+
+impl std::fmt::Display for FailureKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Refused { transient: false } => "refused the message",
+            Self::Refused { transient: true } => "cannot handle the message now",
+            Self::Trapped => "trapped",
+            Self::Deadline => "passed its deadline",
+            Self::Memory => "passed its memory limit",
+            Self::Invalid => "gave an invalid answer",
+            Self::Unavailable => "could not be started",
+            Self::BreakerOpen => "has an open circuit breaker",
+        })
     }
 }
 

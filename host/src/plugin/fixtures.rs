@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::{LazyLock, OnceLock};
 use std::time::Duration;
 
-use crate::control::config::{self, Grants, Plugin, PluginLimits};
+use crate::config::{self, Grants, Plugin, PluginLimits};
 
 use super::{Engine, LoadedPlugin, Trust};
 

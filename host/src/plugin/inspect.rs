@@ -10,7 +10,7 @@ use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
 use super::refusal::{LoadError, Problem};
-use crate::control::config::{self, Grants};
+use crate::config::{self, Grants};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {

@@ -12,17 +12,18 @@ use std::time::{Duration, Instant};
 
 use wasmtime::{Store, UpdateDeadline};
 
-use crate::chain::Envelope;
-use crate::control::clock;
-use crate::control::config::PluginLimits;
+use crate::base::clock;
+use crate::config::PluginLimits;
 use crate::message::Message;
+use crate::plugin::Envelope;
 
+use super::abi::{self, Allowance, Answer};
 use super::columns::{self, Columns};
 use super::component::Component;
 use super::contract::{batched, single, timer};
-use super::crossing::{self, Allowance, Answer};
+use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::Fault;
+use super::faults::{CallResult, Fault};
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
@@ -84,8 +85,8 @@ impl Instance {
     }
 
     pub fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
-        let user = crossing::user_pairs(&envelope.message);
-        let message = crossing::lower(&envelope.message, &user);
+        let user = abi::user_pairs(&envelope.message);
+        let message = abi::lower(&envelope.message, &user);
         let fuel = self.fuel(1);
         self.guest.origins([envelope]);
         let single = &self.single;
@@ -97,7 +98,7 @@ impl Instance {
     }
 
     /// What time makes of nothing; none, when the plugin has no clock.
-    pub fn tick(&mut self, now_ms: u64) -> Result<Result<Vec<Message>, Fault>, Fault> {
+    pub fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
         let (fuel, limits) = (self.fuel(1), &self.limits);
         self.guest.origins([]);
@@ -105,7 +106,7 @@ impl Instance {
         self.guest.remembering(|guest| {
             let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
             Ok(messages
-                .map_err(|failure| crossing::refused(&failure))
+                .map_err(|failure| abi::refused(&failure))
                 .and_then(|messages| Allowance::new(limits).messages(messages)))
         })
     }
@@ -154,10 +155,7 @@ impl Guest {
     }
 
     /// A call whose changes of state are kept when it succeeds, and leave no trace when it does not.
-    fn remembering<R>(
-        &mut self,
-        call: impl FnOnce(&mut Self) -> Result<Result<R, Fault>, Fault>,
-    ) -> Result<Result<R, Fault>, Fault> {
+    fn remembering<R>(&mut self, call: impl FnOnce(&mut Self) -> CallResult<R>) -> CallResult<R> {
         let store = self.store.data().store.clone();
         store.open();
         let result = call(self);
@@ -171,8 +169,8 @@ impl Guest {
         fuel: usize,
         call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        let ticks = self.store.data_mut().deadline.begin(deadline);
-        self.store.set_epoch_deadline(ticks);
+        self.store.data_mut().deadline.begin(deadline);
+        self.store.set_epoch_deadline(Deadline::FIRST);
         self.store.set_hostcall_fuel(fuel);
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
@@ -188,12 +186,11 @@ impl Guest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::{FailureKind, Verdict};
-    use crate::control::config::{Grants, Plugin};
+    use crate::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
-    use crate::plugin::LoadedPlugin;
+    use crate::plugin::epoch::TICK;
     use crate::plugin::fixtures::{engine, load, plugin, trust, vices};
-    use crate::plugin::ticker::TICK;
+    use crate::plugin::{FailureKind, LoadedPlugin, Verdict};
     use crate::topic::TopicName;
     use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What a plugin can never have more of, and why that much.
 //!
-//! The limits that a site may want to change are configuration (`control::config::PluginLimits`). These here are not: they
-//! are far above what an honest plugin needs, and exist so that a hostile one meets a wall.
+//! The limits that a site may want to change are configuration (`config::PluginLimits`). These here are not: they
+//! are far above what an honest plugin needs, and exist so that a hostile one is bounded.
 
 /// Stack of a guest. wasmtime's default, a quarter of the 2 MiB that a worker thread has. One for all: wasmtime has it in the
 /// engine, and an engine for each plugin would be an epoch thread for each.
@@ -44,9 +44,6 @@ pub const MAX_STATE_KEY_BYTES: usize = 1 << 10;
 
 /// What an entry of the state costs beside its key and value, in memory and in the log. It bounds the number of keys.
 pub const STATE_ENTRY_OVERHEAD: usize = 64;
-
-/// The state of all plugins together: half a segment of the spool, each of which begins with a copy of it.
-pub const MAX_STATE_TOTAL: usize = 16 << 20;
 
 /// Names of metrics of one plugin, and the bytes of each.
 pub const MAX_METRICS: usize = 64;

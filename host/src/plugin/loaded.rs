@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Grants, Plugin, PluginLimits};
+use crate::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;

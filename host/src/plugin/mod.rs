@@ -1,13 +1,13 @@
-//! Plugins: WebAssembly components, each in a box with known walls.
+//! Plugins: WebAssembly components, each in a sandbox with known limits.
 //!
 //! ```text
 //!   file ─▶ component ─▶ instance ◀─▶ capability      log, context, state, metrics, an empty WASI world
 //!  trust     compile      a store      ▲
 //!  digest    linked       a deadline   └── state      what the host keeps for one instance
 //!   kind     inspected    a memory cap
-//!   size     ▲               │ crossing · columns     a message in and out, one or many at once
+//!   size     ▲               │ abi · columns          a message in and out, one or many at once
 //!          engine            ▼
-//!          ticker          faults                     what went wrong, in the chain's words
+//!          epoch           faults                     what went wrong
 //! ```
 //!
 //! - A component is refused when it is loaded or not at all: [`LoadedPlugin::load`] leaves only the plugin's own reasons to
@@ -17,14 +17,15 @@
 //! - After a trap or a timeout the instance is thrown away, and with it whatever the guest held. What it remembers beyond that is
 //!   in its [`StateStore`], which the chain owns: one for each plugin in each binding.
 
+mod abi;
 mod capability;
 mod columns;
 mod compile;
 mod component;
 mod contract;
-mod crossing;
 mod deadline;
 mod engine;
+mod epoch;
 mod faults;
 mod file;
 #[cfg(test)]
@@ -37,26 +38,27 @@ mod memory;
 mod metrics;
 mod refusal;
 mod restore;
-#[cfg(test)]
-mod senseless;
 mod state;
 mod stats;
 mod store;
+#[cfg(test)]
+mod tests;
 mod text;
-mod ticker;
 mod trust;
+mod verdict;
 
+pub use abi::Answer;
 pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
 pub use component::Component;
-pub use crossing::Answer;
 pub use engine::{Engine, EngineError};
-pub use faults::Fault;
+pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError};
 pub use loaded::LoadedPlugin;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};
-pub use stats::{BreakerGauge, PluginStats};
+pub use stats::{BreakerGauge, BreakerState, PluginStats};
 pub use store::StateStore;
-pub use trust::{LedgerError, Provenance, PublicKey, Trust};
+pub use trust::{LedgerError, Provenance, Trust};
+pub use verdict::{Envelope, Verdict};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::control::config::{Grants, PluginLimits};
+use crate::config::{Grants, PluginLimits};
 
 use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::deadline::Deadline;

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::faults::FailureKind;
 use super::metrics::PluginMetrics;
-use crate::chain::{BreakerState, FailureKind};
-use crate::control::counters::Counter;
+use crate::metrics::Counter;
 
 #[derive(Debug, Default)]
 pub struct PluginStats {
@@ -24,8 +24,8 @@ pub struct PluginStats {
     pub unavailable: Counter,
     /// What the plugin counts itself.
     pub metrics: Arc<PluginMetrics>,
-    /// Messages that were not handed in, because the plugin rests.
-    pub resting: Counter,
+    /// Messages that were not handed in, because the circuit breaker is open.
+    pub breaker_open: Counter,
     /// Messages that were handed in once more, after the plugin said "not now".
     pub retries: Counter,
     breakers: Mutex<Vec<Arc<BreakerGauge>>>,
@@ -36,6 +36,14 @@ pub struct PluginStats {
 pub struct BreakerGauge {
     binding: String,
     state: Mutex<BreakerState>,
+}
+
+/// Of a circuit breaker, as it is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    Open,
+    HalfOpen,
 }
 
 // === impl PluginStats ===
@@ -55,7 +63,7 @@ impl PluginStats {
             FailureKind::Memory => &self.memory,
             FailureKind::Invalid => &self.invalid,
             FailureKind::Unavailable => &self.unavailable,
-            FailureKind::Resting => &self.resting,
+            FailureKind::BreakerOpen => &self.breaker_open,
         };
         counter.increment();
     }
@@ -63,7 +71,7 @@ impl PluginStats {
     /// How often this plugin could not handle a message, for whatever reason.
     pub fn faults(&self) -> u64 {
         let asked = [&self.refused, &self.trapped, &self.deadline, &self.memory, &self.invalid];
-        let not_asked = [&self.unavailable, &self.resting];
+        let not_asked = [&self.unavailable, &self.breaker_open];
         asked.into_iter().chain(not_asked).map(Counter::get).sum()
     }
 
@@ -94,7 +102,7 @@ impl std::fmt::Display for PluginStats {
             ("memory", &self.memory),
             ("invalid", &self.invalid),
             ("unavailable", &self.unavailable),
-            ("resting", &self.resting),
+            ("breaker_open", &self.breaker_open),
             ("retries", &self.retries),
             ("restarts", &self.restarts),
         ];
@@ -114,5 +122,17 @@ impl BreakerGauge {
 
     pub fn state(&self) -> BreakerState {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl BreakerState ===
+
+impl std::fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half-open",
+        })
     }
 }

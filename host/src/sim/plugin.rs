@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::plan::Verb;
-use crate::chain::{Envelope, Failure, FailureKind, Stage, Verdict};
+use crate::chain::{Failure, Stage};
 use crate::message::Message;
+use crate::plugin::{Envelope, FailureKind, Verdict};
 
 /// How often it says "not now" before it passes a message on.
 const LATER: u32 = 2;

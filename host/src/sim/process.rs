@@ -1,7 +1,8 @@
-//! The gateway of a simulation: the same rooms as in `app.rs`, put together in the same order, as tasks of one thread. What is not in
+//! The gateway of a simulation: the same rooms as in `app`, put together in the same order, as tasks of one thread. What is not in
 //! it: sockets, the admin socket, wasm (a native plugin instead), and the archive of dead letters, for which the oracle stands.
 
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -16,24 +17,24 @@ use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
 use super::plugin::{self, Native};
 use super::story::tell;
+use crate::base::clock;
+use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Binding, Dispatcher, Table};
-use crate::bus::{Budget, Bus, MailboxLimits, RetainedLimits};
+use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{self, Chain};
-use crate::control::clock;
-use crate::control::config::{BrokerLimits, Config};
-use crate::control::counters::Counters;
-use crate::control::rate_limit::RateLimit;
-use crate::egress;
+use crate::config::{BrokerLimits, Config, UpstreamId};
+use crate::dead_letter::{DEAD_LETTERS, Letter};
+use crate::egress::{self, DeadLetters, Operator, Undelivered};
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
-use crate::letters::{DEAD_LETTERS, Letter};
+use crate::metrics::Counters;
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Fate, Position, Queue, Restored, Spool};
 
 pub const DIR: &str = "/data/spool";
 
-/// A second for each part of a good stop, as in `app.rs`.
+/// A second for each part of a good stop, as in `app`.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 pub struct Process {
@@ -42,6 +43,8 @@ pub struct Process {
     gate: Gate,
     tasks: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
+    /// Nobody asks; without them the senders would hear that nobody ever will.
+    _operators: Vec<Operator>,
     stop_devices: CancellationToken,
     stop_senders: CancellationToken,
 }
@@ -82,13 +85,16 @@ impl Process {
             counters.clone(),
         );
         let (stop_devices, stop_senders) = (CancellationToken::new(), CancellationToken::new());
-        let mut senders = Vec::new();
+        let (mut senders, mut operators) = (Vec::new(), Vec::new());
         for (index, spec) in config.upstreams.iter().enumerate() {
             let prepared = egress::prepare(spec).map_err(|error| error.to_string())?;
-            let (queue, roads) = (spool.queue(index), Roads(around.brokers.clone()));
-            senders.push(egress::start_with(roads, prepared, queue, counters.clone(), stop_senders.clone()).0);
+            let (queue, roads) = (spool.queue(UpstreamId(index)), Roads(around.brokers.clone()));
+            let shelf = Arc::new(Shelf(around.oracle.clone()));
+            let running = egress::start_with(roads, prepared, queue, shelf, counters.clone(), stop_senders.clone());
+            senders.push(running.task);
+            operators.push(running.operator);
         }
-        let letter_queue = spool.queue(spool.dead_letters().unwrap_or(usize::MAX));
+        let letter_queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
         tasks.spawn(letters(letter_queue, around.oracle.clone()));
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let context = Arc::new(Context {
@@ -105,7 +111,16 @@ impl Process {
         around.gate.open(context, stop_devices.clone());
         let waiting = spool.waiting();
         tell!("process", "starts with {waiting} waiting");
-        Ok(Self { spool, counters, gate: around.gate.clone(), tasks, senders, stop_devices, stop_senders })
+        Ok(Self {
+            spool,
+            counters,
+            gate: around.gate.clone(),
+            tasks,
+            senders,
+            _operators: operators,
+            stop_devices,
+            stop_senders,
+        })
     }
 
     /// Why it has to end, when it has.
@@ -161,8 +176,7 @@ impl Process {
 
 fn chains(config: &Config) -> (chain::stepped::Stepper, Vec<Binding>) {
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
-    let chain =
-        |spec: &crate::control::config::Binding| Chain::native(vec![Box::new(Native::default())], spec.faults.retry);
+    let chain = |spec: &crate::config::Binding| Chain::native(vec![Box::new(Native::default())], spec.faults.retry);
     let (stepper, lanes) = chain::stepped::Stepper::new(with_plugins.map(chain).collect());
     let mut lanes = lanes.into_iter();
     let bindings = config.bindings.iter().map(|spec| {
@@ -172,14 +186,15 @@ fn chains(config: &Config) -> (chain::stepped::Stepper, Vec<Binding>) {
     (stepper, bindings.collect())
 }
 
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Registry {
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
-    let budget = Budget::new(limits.max_queued_bytes_total);
-    let registry = Registry::new(bus.clone(), Wills::new(dispatcher.clone()), mailbox, budget, limits.max_sessions);
+    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let wills = Wills::new(dispatcher.clone());
+    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
     registry.restore(&last.state);
     dispatcher.restore(&last.state);
     registry
@@ -205,5 +220,19 @@ async fn letters(queue: Arc<Queue>, oracle: Oracle) {
             }
             queue.complete(entry.position, Fate::Archived);
         }
+    }
+}
+
+/// What an upstream does not take is kept for ever, too.
+struct Shelf(Oracle);
+
+impl DeadLetters for Shelf {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+        for letter in &letters {
+            let (id, _) = plugin::read(&letter.message.payload);
+            tell!("letters", "{id}: {}", letter.reason);
+            self.0.letter(&id);
+        }
+        Box::pin(std::future::ready(Ok(())))
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::time::Instant;
 
-use crate::control::clock;
+use crate::base::clock;
 
 struct Story {
     begun: Instant,

@@ -17,9 +17,9 @@ use super::oracle::Oracle;
 use super::plan::{FAULTS_END_MS, Plan, What};
 use super::process::{Process, Surroundings};
 use super::story::{self, tell};
-use crate::control::chance::chosen;
-use crate::control::clock;
-use crate::control::config::{self, Config};
+use crate::base::chance::chosen;
+use crate::base::clock;
+use crate::config::{self, Config};
 use crate::spool::log::sim::{Fault, SimDisk};
 
 /// When all faults are over, everything has to be where it belongs within this time.

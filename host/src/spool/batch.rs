@@ -12,8 +12,8 @@ use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
 use super::notes::Notes;
 use super::track::{FIRST, Track};
-use crate::control::clock;
-use crate::control::config::Qos0;
+use crate::base::clock;
+use crate::config::Qos0;
 
 /// Records in one write at most, and bytes: enough that a sync is shared by everybody who waits, few enough that the first
 /// of them does not wait for the copying of a crowd.
@@ -111,7 +111,7 @@ impl Batch {
         self.body(INPUT, |out| {
             let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
             let numbered = kept.filter_map(|output| {
-                let (name, next) = (names.get(output.upstream)?, next.get_mut(output.upstream)?);
+                let (name, next) = (names.get(output.upstream.0)?, next.get_mut(output.upstream.0)?);
                 *next += 1;
                 Some((name, *next - 1, output))
             });

@@ -100,7 +100,7 @@ impl Image {
 
     /// Whether the state is all of what was ever written, when this is the oldest segment that is left.
     pub fn has_whole_state(&self, first_segment: u64) -> bool {
-        first_segment <= 1 || self.state_from.segment >= first_segment || self.state_in == Some(first_segment)
+        first_segment <= 1 || self.state_from.segment >= first_segment || self.state_in.is_some()
     }
 
     /// Segments below this one hold nothing that is still wanted; none when no output waits.

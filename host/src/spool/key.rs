@@ -1,4 +1,4 @@
-//! The small durable state of the house: what must survive and is not a message on its way.
+//! The small durable state of the gateway: what must survive and is not a message on its way.
 //!
 //! One variant for each owner, who alone knows what the value means. To the spool a value is opaque bytes: it is put or
 //! deleted in the same atomic frame as the outputs that belong to it, and given back whole at the next start. Of a key it asks

@@ -15,9 +15,9 @@ use super::log::Location;
 use super::news::News;
 use super::notes::{Confirmed, Notes, Session};
 use super::track::Track;
-use super::{Entry, Fate, Held, Output, Position, Receipt, Record};
-use crate::control::config::{self, Qos0};
-use crate::control::counters::Counters;
+use super::{Entry, Fate, Held, Output, Position, Record};
+use crate::config::{self, Qos0, UpstreamId};
+use crate::metrics::Counters;
 
 pub(super) struct Ledger {
     lines: Vec<Line>,
@@ -70,7 +70,7 @@ impl Ledger {
 
     /// Gives the record back when it has nothing for the log: it is as safe as it will ever be.
     pub fn commit(&mut self, mut record: Record) -> Option<Record> {
-        if record.outputs.iter().any(|output| self.lines.get(output.upstream).is_none_or(|line| line.is_orphan)) {
+        if record.outputs.iter().any(|output| output.upstream.of(&self.lines).is_none_or(|line| line.is_orphan)) {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
@@ -105,13 +105,7 @@ impl Ledger {
         }
         self.unplaced += outputs.len();
         self.unawaited += 1;
-        let outputs = outputs.collect();
-        self.incoming.push_back(Record {
-            outputs,
-            changes: Vec::new(),
-            receipt: Receipt::none(),
-            hold: Default::default(),
-        });
+        self.incoming.push_back(Record { outputs: outputs.collect(), ..Record::default() });
         self.news.stir();
     }
 
@@ -131,7 +125,7 @@ impl Ledger {
     /// A message that is in the log.
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
-        let Output { upstream, binding, message, arrived } = output;
+        let Output { upstream: UpstreamId(upstream), binding, message, arrived } = output;
         if let Some(line) = self.lines.get_mut(upstream) {
             line.place(Entry { position: Position::of(number), binding, message, arrived }, at);
             self.news.arrived(upstream);
@@ -144,7 +138,7 @@ impl Ledger {
         self.ring(output);
     }
 
-    fn ring(&mut self, Output { upstream, binding, message, arrived }: Output) {
+    fn ring(&mut self, Output { upstream: UpstreamId(upstream), binding, message, arrived }: Output) {
         if let Some(line) = self.lines.get_mut(upstream) {
             let entry = Entry { position: Position::START, binding, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
@@ -217,6 +211,11 @@ impl Ledger {
         entries
     }
 
+    /// The same for somebody who only looks.
+    pub fn peek(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+        self.lines.get(upstream).map(|line| line.read(after, max, max_bytes)).unwrap_or_default()
+    }
+
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {
         self.lines.get(upstream).is_some_and(|line| line.has_after(after))
     }
@@ -237,7 +236,7 @@ impl Ledger {
     }
 
     fn is_message(&self, output: &Output) -> bool {
-        Some(output.upstream) != self.dead_letters
+        Some(output.upstream.0) != self.dead_letters
     }
 
     /// Bytes in memory.

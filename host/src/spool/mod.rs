@@ -59,9 +59,9 @@ mod resolved;
 mod restored;
 mod runs;
 mod session;
+mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
-mod state;
 mod threads;
 mod track;
 pub(crate) mod wire;
@@ -90,8 +90,8 @@ pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
 pub use self::wire::WireError;
-use crate::control::config;
-use crate::control::counters::Counters;
+use crate::config::{self, UpstreamId};
+use crate::metrics::Counters;
 
 /// The line of dead letters. Its reader is the archive, not an upstream, and it stands outside the counts of what is forwarded.
 pub const DEAD_LETTERS: &str = "$dead-letters";
@@ -165,13 +165,13 @@ impl Spool {
     }
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
-    pub fn queue(&self, upstream: usize) -> Arc<Queue> {
-        Arc::new(Queue::new(self.shared.clone(), upstream))
+    pub fn queue(&self, upstream: UpstreamId) -> Arc<Queue> {
+        Arc::new(Queue::new(self.shared.clone(), upstream.0))
     }
 
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
-    pub fn dead_letters(&self) -> Option<usize> {
-        self.shared.dead_letters
+    pub fn dead_letters(&self) -> Option<UpstreamId> {
+        self.shared.dead_letters.map(UpstreamId)
     }
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].

@@ -1,14 +1,14 @@
 //! Who sleeps beside the books, and for whom there is news.
 //!
 //! A wake is a system call, or a task on its way to another thread: much dearer than an entry in a book. So the books only note for
-//! whom there is something, whoever changed them tells once, when its turn is over ([`cork`]), and who does not sleep is not woken.
+//! whom there is something, whoever changed them tells once, when its turn is over ([`wake`]), and who does not sleep is not woken.
 
 use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use super::Shared;
-use crate::control::cork::{self, Wake};
+use crate::base::wake::{self, Wake};
 
 /// What the sender of an upstream waits for.
 #[derive(Default)]
@@ -69,7 +69,7 @@ impl Shared {
 
     /// The books have changed: whom that concerns hears of it when the turn is over.
     pub(super) fn tell(self: &Arc<Self>) {
-        cork::wake_once(self);
+        wake::wake_once(self);
     }
 
     /// To the senders, at once.

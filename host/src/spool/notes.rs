@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::oneshot;
 
-use crate::control::clock;
+use crate::base::clock;
 
 use super::frame::{put_change, put_list, put_ranges};
 use super::intervals::Intervals;

@@ -15,9 +15,9 @@ use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
 use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Shared};
-use crate::control::config;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::config;
+use crate::metrics::Counters;
 
 /// The working parts, before they have threads.
 pub(super) struct Parts<D: Disk> {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::committer::Turn;
 use super::log::{AppendError, Disk, OsDisk};
 use super::{OpenError, open};
-use crate::control::config;
+use crate::config;
 
 /// Frees what the upstream pins, whether it is configured or not. How many messages were given up.
 pub fn purge(dir: &Path, upstream: &str, config: &config::Spool) -> Result<u64, OpenError> {

@@ -25,6 +25,23 @@ impl Queue {
         self.shared.ledger().read(self.upstream, after, max, max_bytes)
     }
 
+    /// As [`Queue::read`], by somebody who will not send it.
+    pub fn peek(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+        self.shared.ledger().peek(self.upstream, after, max, max_bytes)
+    }
+
+    /// The oldest that is in memory and not completed.
+    pub fn oldest(&self) -> Option<Entry> {
+        self.peek(Position::START, 1, 1).pop()
+    }
+
+    /// One that is in memory and not completed.
+    pub fn entry(&self, number: u64) -> Option<Entry> {
+        let before = Position { number: number.checked_sub(1)?, turn: u64::MAX };
+        let found = self.peek(before, 1, usize::MAX).pop()?;
+        (found.position == Position::of(number)).then_some(found)
+    }
+
     /// Whether a message that has waited so long is still wanted.
     pub fn is_fresh(&self, held: Duration) -> bool {
         self.shared.max_age.is_none_or(|age| held < age)

@@ -7,9 +7,9 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
-use crate::control::config::Qos0;
-use crate::control::counters::{Counter, Counters};
+use crate::config::{Qos0, UpstreamId};
 use crate::message::{Message, QoS};
+use crate::metrics::{Counter, Counters};
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
 #[derive(Debug, Default)]
@@ -29,8 +29,7 @@ pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
 /// One message for one upstream.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// Index into `Config::upstreams`.
-    pub upstream: usize,
+    pub upstream: UpstreamId,
     /// Which binding made it, by name: a configuration that has changed meanwhile finds its own. None for what no binding made.
     pub binding: Option<Arc<str>>,
     pub message: Message,
@@ -64,8 +63,12 @@ pub struct Entry {
 pub enum Fate {
     /// Written at QoS 0, acknowledged at QoS 1 and 2.
     Forwarded,
-    /// The upstream answered with a failure reason code; by the specification it is not sent again.
+    /// The upstream answered with a failure reason code, and the configuration says to drop it then.
     Refused,
+    /// The upstream does not take it, and it is kept as a dead letter.
+    Undelivered,
+    /// An operator has it left out, and not kept.
+    Skipped,
     /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
     /// It can never fit the upstream's maximum packet size.
@@ -81,6 +84,11 @@ pub enum Fate {
 // === impl Record ===
 
 impl Record {
+    /// Small state alone.
+    pub fn changes(changes: Vec<Change>, receipt: Receipt) -> Self {
+        Self { changes, receipt, ..Self::default() }
+    }
+
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
@@ -120,11 +128,13 @@ impl Fate {
         match self {
             Self::Forwarded => &counters.forwarded,
             Self::Refused => &counters.upstream_refused,
+            Self::Undelivered => &counters.undelivered,
+            Self::Skipped => &counters.skipped,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
-            Self::Archived => &counters.letters_archived,
+            Self::Archived => &counters.dead_letters_archived,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::message::decode_message;
 use super::names::Names;
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
-use crate::control::clock;
+use crate::base::clock;
 
 /// Read before the books are told: small enough that the first message of a backlog does not wait for the last.
 const PIECE: usize = 1 << 20;

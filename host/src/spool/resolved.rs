@@ -1,14 +1,14 @@
 //! Tickets whose outcome is safe, until the one who acknowledges takes them.
 //!
 //! A queue and one sleeper, and not a channel: many tickets become safe with one sync, and their connection is woken once for
-//! all of them, when the last is there ([`cork`]).
+//! all of them, when the last is there ([`wake`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use crate::control::cork::{self, Wake};
+use crate::base::wake::{self, Wake};
 
 /// Shared by the receipts and by the one that waits for them. Unbounded in type, bounded in fact: a ticket of a message
 /// holds a place in a lane until it is resolved, one of another packet is among those that a session may have unanswered.
@@ -52,7 +52,7 @@ impl Resolved {
         let is_first = tickets.len() == 1;
         drop(tickets);
         if is_first {
-            cork::wake(&self.0);
+            wake::wake(&self.0);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::intervals::Intervals;
-use crate::control::clock;
+use crate::base::clock;
 
 /// By the first number of each run; a run ends where the next begins.
 #[derive(Clone, Debug, Default)]

@@ -14,7 +14,7 @@ use super::open::{Parts, open};
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::*;
-use crate::control::clock;
+use crate::base::clock;
 
 /// What the threads of a spool do. Dropped before its end it is a process that was killed.
 pub(crate) struct Stepper<D: Disk> {

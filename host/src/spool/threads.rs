@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::control::clock;
+use crate::base::clock;
 
 use super::Shared;
 use super::committer::{Committer, RETRY, Turn};
 use super::ledger::Ledger;
-use super::log::{AppendError, Disk, Sync};
+use super::log::{AppendError, Disk};
 use super::refill::{Refill, Refilled};
+use crate::config::Sync;
 
 /// What has become of the spool.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,10 +1,15 @@
 //! What the embedded broker owes a device: sessions, retained messages, wills, shared subscriptions, flow control.
 
+mod command;
+mod crowds;
 mod flow;
+mod groups;
+mod lowered;
 mod options;
 mod persistent;
 mod retained;
 mod shared;
+mod suspects;
 mod takeover;
 mod wills;
 

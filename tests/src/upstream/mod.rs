@@ -103,6 +103,16 @@ impl Upstream {
         self.shared.state().hold(hold);
     }
 
+    /// Answers what is published on topics with this in them by a failure reason, and does not take it. MQTT 5.
+    pub fn refuse(&self, topic: &str, reason: u8) {
+        self.shared.state().refuses = Some((topic.to_owned(), reason));
+    }
+
+    /// No longer.
+    pub fn take_all(&self) {
+        self.shared.state().refuses = None;
+    }
+
     /// Everything in the order of arrival, repetitions too.
     pub fn arrivals(&self) -> Vec<Delivered> {
         self.shared.state().arrivals.clone()

@@ -11,6 +11,8 @@ pub struct State {
     pub forgets: bool,
     /// Nobody is served.
     pub away: bool,
+    /// Topics with this in them, and the reason.
+    pub refuses: Option<(String, u8)>,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -100,6 +102,11 @@ impl State {
 
     fn publish(&mut self, client: &Client, delivered: Delivered) -> Vec<u8> {
         let (qos, packet_id) = (delivered.qos, delivered.packet_id);
+        if let Some((_, reason)) = self.refuses.as_ref().filter(|(part, _)| qos > 0 && delivered.topic.contains(part)) {
+            let kind = if qos == 1 { PUBACK } else { PUBREC };
+            let [high, low] = packet_id.to_be_bytes();
+            return wire::packet(kind << 4, &[high, low, *reason]);
+        }
         if qos < 2 || self.session(client).insert(packet_id) {
             self.arrivals.push(delivered);
         }

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 
 use super::plan::{DAMP, GATEWAY_ID, MOVED, UPSTREAM_ROOT};
 use crate::cli::plugin_build::{Built, build_plugins};
-use crate::control::config::{self, Config};
+use crate::config::{self, Config};
 
 /// The upstream's name, and its folder among the demo's.
 const STAND_IN: &str = "stand-in";

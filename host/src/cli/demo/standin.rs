@@ -10,9 +10,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
-use crate::control::config::Config;
-use crate::control::counters::Counters;
+use crate::config::Config;
 use crate::egress::UpstreamStatus;
+use crate::metrics::Counters;
 use crate::plugin::PluginStats;
 
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::figures::{grouped, milliseconds, percentile};
 use super::plan::Plan;
 use super::tracker::Tracker;
-use crate::control::counters::Counters;
+use crate::metrics::Counters;
 use crate::mqtt::Version;
 use crate::plugin::PluginStats;
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 
 use super::plan::Plan;
-use crate::control::counters::Counter;
 use crate::message::QoS;
+use crate::metrics::Counter;
 
 /// Messages of one device that are meant to arrive and have not yet. This is what paces the devices, those at QoS 0 above
 /// all: nothing else holds them back, and a gateway may drop what comes too fast. With it, nothing may be missing at any

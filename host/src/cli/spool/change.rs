@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::place::{Place, Where};
 use crate::cli::Format;
-use crate::control::admin::{Request, client::Admin};
-use crate::control::counters::Counters;
-use crate::letters::{Archive, ArchiveError, Filter};
+use crate::dead_letter::{Archive, ArchiveError, Filter};
+use crate::metrics::Counters;
+use crate::operate::admin::{Request, client::Admin};
 use crate::spool;
 
 #[derive(Debug, clap::Args)]
@@ -42,6 +42,23 @@ pub struct PurgeArgs {
     /// Do it: what is purged is gone
     #[arg(long)]
     yes: bool,
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct SkipArgs {
+    #[command(flatten)]
+    place: Where,
+    /// For this upstream
+    #[arg(long, value_name = "NAME")]
+    upstream: String,
+    /// The message with this number, as `peek` and `status` show it, instead of the oldest
+    #[arg(long, value_name = "N")]
+    number: Option<u64>,
+    /// Do not keep it as a dead letter: it is gone
+    #[arg(long)]
+    drop: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -89,15 +106,34 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
         (Some(upstream), None) => spool::purge(&place.spool(), upstream, &place.spool_limits)?,
         // Its sender may have some of them on the wire, under packet ids that must not be given to others.
         (Some(upstream), Some(_)) => bail!("a gateway runs here: stop it, then purge `{upstream}`"),
-        (None, Some(mut admin)) => ask(&mut admin, &Request::PurgeLetters { filter: args.which.filter() })?,
+        (None, Some(mut admin)) => ask(&mut admin, &Request::PurgeDeadLetters { filter: args.which.filter() })?,
         (None, None) => in_files(&place, |archive| archive.purge(&args.which.filter()))?,
     };
     report(args.format, out, count, "purged")
 }
 
+/// Only a gateway that runs knows which messages the upstream may have.
+pub fn skip(args: &SkipArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    let place = args.place.find()?;
+    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
+        bail!("no gateway runs on `{}`: start it, then skip", place.data_dir.display());
+    };
+    let (upstream, number, drop) = (args.upstream.clone(), args.number, args.drop);
+    let answer = admin.ask(&Request::Skip { upstream, number, drop })?;
+    match args.format {
+        Format::Json => writeln!(out, "{answer}")?,
+        Format::Text => {
+            let (number, topic) = (&answer["number"], answer["topic"].as_str().unwrap_or_default());
+            let kept = if drop { "dropped" } else { "kept as a dead letter" };
+            writeln!(out, "number {number} on {} is left out, {kept}", super::text::escape(topic))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn ask(admin: &mut Admin, request: &Request) -> anyhow::Result<u64> {
     let answer = admin.ask(request)?;
-    answer["letters"].as_u64().context("the gateway's answer has no number of letters")
+    answer["dead_letters"].as_u64().context("the gateway's answer has no number of dead letters")
 }
 
 fn in_files(place: &Place, work: impl FnOnce(&mut Archive) -> Result<u64, ArchiveError>) -> anyhow::Result<u64> {

@@ -13,7 +13,7 @@ use super::place::{Place, Where};
 use super::progress::progress;
 use super::text;
 use crate::cli::Format;
-use crate::letters::{self, DEAD_LETTERS, Letter};
+use crate::dead_letter::{self, DEAD_LETTERS, Letter};
 use crate::spool::{View, Waiting};
 
 #[derive(Debug, clap::Args)]
@@ -84,7 +84,7 @@ pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
 impl What {
     fn show(&self, place: &Place, mut sink: Sink<'_>) -> anyhow::Result<ExitCode> {
         if self.dead_letters {
-            let view = letters::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
+            let view = dead_letter::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
             let mut visit = |id, letter: Letter| sink.letter(id, &letter);
             view.letters(&place.letters(), &mut progress("writing"), &mut visit)?;
         } else {
@@ -120,7 +120,8 @@ impl Sink<'_> {
         let line = match self.format {
             Format::Text => {
                 let facts = &letter.facts;
-                let reason = format!("{}/{} {}: {}", facts.binding, facts.plugin, facts.reason, facts.detail);
+                let by = if facts.upstream.is_empty() { &facts.plugin } else { &facts.upstream };
+                let reason = format!("{}/{by} {}: {}", facts.binding, facts.reason, facts.detail);
                 format!("{id} {} ({}, tried {})", text::line(&letter.message), text::escape(&reason), facts.attempts)
             }
             Format::Json => text::letter(Some(id), letter).to_string(),

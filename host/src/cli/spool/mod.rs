@@ -31,6 +31,8 @@ pub enum SpoolCommand {
     Verify(verify::Args),
     /// Send dead letters through their binding again
     Requeue(change::RequeueArgs),
+    /// Leave out one message for an upstream of the running gateway: the oldest, or one by its number
+    Skip(change::SkipArgs),
     /// Give up dead letters, or what waits for an upstream
     Purge(change::PurgeArgs),
 }
@@ -45,6 +47,7 @@ impl SpoolCommand {
             Self::Export(args) => export::run(&args, out),
             Self::Verify(args) => verify::run(&args, out),
             Self::Requeue(args) => change::requeue(args, out),
+            Self::Skip(args) => change::skip(&args, out),
             Self::Purge(args) => change::purge(args, out),
         }
     }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::app::SPOOL;
-use crate::control::config::{self, Config, DeadLetters, Spool};
-use crate::letters::FOLDER;
+use crate::config::{self, Config, DeadLetters, Spool};
+use crate::dead_letter::FOLDER;
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]

@@ -11,9 +11,9 @@ use serde::Serialize;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text::escape;
+use crate::base::clock;
 use crate::cli::Format;
-use crate::control::clock;
-use crate::letters;
+use crate::dead_letter;
 use crate::spool::{self, log::Found};
 
 #[derive(Debug, clap::Args)]
@@ -55,6 +55,8 @@ struct Upstream {
 
 #[derive(Debug, Default, Serialize)]
 struct Letters {
+    messages: u64,
+    /// The same under its old name, for one release.
     letters: u64,
     payload_bytes: u64,
     /// To go through their binding again.
@@ -98,7 +100,7 @@ impl Stat {
             released: backlog.released,
             session: backlog.session,
         };
-        let archive = letters::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
+        let archive = dead_letter::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
         let mut dead_letters = Letters { marked: archive.marked(), ..Letters::default() };
         archive.letters(&place.letters(), &mut progress("counting"), &mut |_, letter| {
             dead_letters.add(&letter);
@@ -125,7 +127,7 @@ impl Stat {
         }
         let letters = &self.dead_letters;
         let marked = if letters.marked > 0 { format!(", {} to go again", letters.marked) } else { String::new() };
-        writeln!(out, "dead letters: {}, {}{marked}", letters.letters, ByteSize::b(letters.payload_bytes))?;
+        writeln!(out, "dead letters: {}, {}{marked}", letters.messages, ByteSize::b(letters.payload_bytes))?;
         let groups = [("reason", &letters.by_reason), ("binding", &letters.by_binding), ("plugin", &letters.by_plugin)];
         for (group, counts) in groups {
             for (name, count) in counts {
@@ -156,9 +158,10 @@ impl State {
 // === impl Letters ===
 
 impl Letters {
-    fn add(&mut self, letter: &letters::Letter) {
+    fn add(&mut self, letter: &dead_letter::Letter) {
         let facts = &letter.facts;
-        self.letters += 1;
+        self.messages += 1;
+        self.letters = self.messages;
         self.payload_bytes += letter.message.payload.len() as u64;
         *self.by_reason.entry(facts.reason.clone()).or_default() += 1;
         *self.by_binding.entry(facts.binding.clone()).or_default() += 1;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::letters::Letter;
+use crate::dead_letter::Letter;
 use crate::message::Message;
 
 /// Of a payload, in a line for people.

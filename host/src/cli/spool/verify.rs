@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::place::Where;
 use super::progress::progress;
 use crate::cli::Format;
-use crate::letters;
+use crate::dead_letter;
 use crate::spool::{self, log::Found};
 
 #[derive(Debug, clap::Args)]
@@ -31,7 +31,7 @@ struct Verdict {
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
     let spool = spool::View::read(&place.spool(), &mut progress("verifying the spool"))?;
-    let archive = letters::View::read(&place.letters(), &mut progress("verifying the dead letters"))?;
+    let archive = dead_letter::View::read(&place.letters(), &mut progress("verifying the dead letters"))?;
     let verdicts = [
         Verdict {
             what: "spool",

@@ -1,7 +1,7 @@
 //! A message as a line: `[topic] payload`, as `mosquitto_sub -F '[%t] %p'` writes it.
 //!
 //! Before the bracket may stand `qos=1`, `qos=2` and `retain`, in any order. The topic ends at the first `] `; what follows is the
-//! payload, which may be empty. `wait 1m` lets time pass, for plugins with a clock. Lines that are empty or begin with `#` say nothing.
+//! payload, which may be empty. `wait 1m` lets time pass, for plugins that export `timer`. Lines that are empty or begin with `#` say nothing.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,23 +1,24 @@
-//! A message on its way through the bindings, without sockets and threads: the chains and the settling are the gateway's own.
+//! A message on its way through the bindings, without sockets and threads: the table, the chains and the routing are the gateway's own.
 //!
 //! What a binding republishes locally meets the bindings again, one hop further, as it would in the gateway. Plugins keep
 //! their state from one message to the next, and the order is that of the input. Time stands still but for [`Rehearsal::wait`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use crate::bindings::{Inbound, MAX_HOPS, Republish, Settled, settle, settle_tick};
-use crate::chain::{Chain, Envelope, Outcome};
-use crate::control::clock::unix_ms;
-use crate::control::config::{Binding, Config, FaultPolicy};
-use crate::control::counters::Counters;
+use crate::base::clock::unix_ms;
+use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
+use crate::chain::{Chain, Outcome};
+use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
+use crate::metrics::Counters;
+use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
-use crate::spool::Receipt;
 
 pub struct Rehearsal<'a> {
     config: &'a Config,
+    table: Table,
     /// One for each binding; none where it has no plugins.
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
@@ -70,8 +71,10 @@ impl<'a> Rehearsal<'a> {
         let chain = |binding: &Binding| if binding.plugins.is_empty() { None } else { chains.next() };
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
+        let table = Table::new(config.bindings.iter().map(|spec| bindings::Binding::new(spec.clone(), None)).collect());
         Ok(Self {
             ticked,
+            table,
             config,
             chains,
             client: client.into(),
@@ -82,39 +85,41 @@ impl<'a> Rehearsal<'a> {
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
-        self.follow(VecDeque::from([(message, 0)]))
+        let origin =
+            Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
+        self.follow(VecDeque::from([Some(Inbound::internal(message, origin))]))
     }
 
     /// Lets time pass: bindings tick as often as they would, in the order of time.
     pub fn wait(&mut self, time: Duration) -> Vec<Step> {
         let end = self.passed + time;
         let mut steps = Vec::new();
-        while let Some((due, index)) = self.next_tick(end) {
+        while let Some((due, binding)) = self.next_tick(end) {
             self.passed = due;
-            steps.extend(self.tick(index));
+            steps.extend(self.tick(binding));
         }
         self.passed = end;
         steps
     }
 
     /// Until `end`: when, and which binding. Its number tells those apart that are due at once.
-    fn next_tick(&self, end: Duration) -> Option<(Duration, usize)> {
+    fn next_tick(&self, end: Duration) -> Option<(Duration, BindingId)> {
         let due = |(index, binding): (usize, &Binding)| {
             let every = binding.tick?.as_nanos();
             let ticked = self.ticked.get(index).copied().unwrap_or_default();
             let due = Duration::from_nanos(u64::try_from(every.checked_mul(u128::from(ticked) + 1)?).ok()?);
-            (due <= end).then_some((due, index))
+            (due <= end).then_some((due, BindingId(index)))
         };
         self.config.bindings.iter().enumerate().filter_map(due).min()
     }
 
-    fn tick(&mut self, index: usize) -> Vec<Step> {
-        if let Some(ticked) = self.ticked.get_mut(index) {
+    fn tick(&mut self, id: BindingId) -> Vec<Step> {
+        if let Some(ticked) = id.of_mut(&mut self.ticked) {
             *ticked += 1;
         }
         let now_ms = self.now_ms();
-        let Some(binding) = self.config.bindings.get(index) else { return Vec::new() };
-        let Some(chain) = self.chains.get_mut(index).and_then(Option::as_mut) else { return Vec::new() };
+        let Some(binding) = id.of(&self.config.bindings) else { return Vec::new() };
+        let Some(chain) = id.of_mut(&mut self.chains).and_then(Option::as_mut) else { return Vec::new() };
         let ticked = chain.tick(now_ms);
         let failed = ticked.failures.iter().map(|failure| Step {
             binding: Some(binding.name.to_string()),
@@ -123,52 +128,53 @@ impl<'a> Rehearsal<'a> {
         });
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
-            let made = Inbound { origin: Arc::new(Origin::gateway(now_ms)), ..self.inbound(message, 0) };
-            let sent = self.sent(settle_tick(&self.config.gateway.id, binding, &made, &self.counters));
-            let step = Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent };
-            let local = locals(&step, 0);
-            steps.push(step);
+            let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
+            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
+            let local = further(&routed, &mut made).collect();
+            let sent = self.sent(routed);
+            steps.push(Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent });
             steps.extend(self.follow(local));
         }
         steps
     }
 
-    fn follow(&mut self, mut waiting: VecDeque<(Message, u8)>) -> Vec<Step> {
+    /// None is a message that was republished too often.
+    fn follow(&mut self, mut waiting: VecDeque<Option<Inbound>>) -> Vec<Step> {
+        let config: &'a Config = self.config;
         let mut steps = Vec::new();
-        while let Some((message, hops)) = waiting.pop_front() {
-            if hops > MAX_HOPS {
+        while let Some(next) = waiting.pop_front() {
+            let Some(mut inbound) = next else {
                 steps.push(Step { binding: None, verdict: Verdict::Looped, sent: Vec::new() });
                 continue;
-            }
-            let inbound = self.inbound(message, hops);
-            let bindings: Vec<_> = self.matching(&inbound.message).collect();
-            if bindings.is_empty() && hops == 0 {
+            };
+            let matching = self.table.matching(&inbound.message.topic);
+            if matching.is_empty() && inbound.origin.hops == 0 {
                 steps.push(Step { binding: None, verdict: Verdict::Unbound, sent: Vec::new() });
             }
-            for (index, binding) in bindings {
-                let step = self.step(index, binding, &inbound);
-                waiting.extend(locals(&step, hops));
-                steps.push(step);
+            for id in matching.iter().copied() {
+                let Some(binding) = id.of(&config.bindings) else { continue };
+                let (verdict, routed) = self.step(id, binding, &inbound);
+                waiting.extend(further(&routed, &mut inbound));
+                steps.push(Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(routed) });
             }
         }
         steps
     }
 
-    fn step(&mut self, index: usize, binding: &Binding, inbound: &Inbound) -> Step {
-        let outcome = self.run(index, inbound);
+    fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
+        let outcome = self.run(id, inbound);
         let verdict = match &outcome {
             Outcome::Outputs(_) => Verdict::Forwarded,
             Outcome::Filtered => Verdict::Filtered,
             Outcome::Failed(failure) => Verdict::Failed(failure.to_string()),
         };
-        let settled = settle(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
-        Step { binding: Some(binding.name.to_string()), verdict, sent: self.sent(settled) }
+        (verdict, route(&self.config.gateway.id, binding, inbound, outcome, &self.counters))
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
-    fn run(&mut self, index: usize, inbound: &Inbound) -> Outcome {
+    fn run(&mut self, id: BindingId, inbound: &Inbound) -> Outcome {
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
-        match self.chains.get_mut(index).and_then(Option::as_mut) {
+        match id.of_mut(&mut self.chains).and_then(Option::as_mut) {
             Some(chain) => {
                 chain.run(vec![Envelope { message, origin }]).pop().map_or(Outcome::Filtered, |done| done.outcome)
             }
@@ -176,41 +182,28 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn sent(&self, Settled { outputs, local, unroutable }: Settled) -> Vec<Sent> {
+    fn sent(&self, Routed { outputs, local, unroutable }: Routed) -> Vec<Sent> {
         if let Some(error) = unroutable {
             tracing::warn!("an output is dropped, no topic for it: {error}");
         }
-        let upstream = |index: usize| self.config.upstreams.get(index).map_or("", |upstream| &upstream.name);
+        let upstream = |id: UpstreamId| id.of(&self.config.upstreams).map_or("", |upstream| &upstream.name);
         let outputs = outputs
             .into_iter()
             .map(|output| Sent { to: format!("upstream {}", upstream(output.upstream)), message: output.message });
-        let local = local.into_iter().map(|Republish(message)| Sent { to: LOCAL.to_owned(), message });
+        let local = local.into_iter().map(|message| Sent { to: LOCAL.to_owned(), message });
         outputs.chain(local).collect()
-    }
-
-    /// In file order.
-    fn matching(&self, message: &Message) -> impl Iterator<Item = (usize, &'a Binding)> {
-        let config: &'a Config = self.config;
-        let matches = |binding: &Binding| binding.filters.iter().any(|filter| filter.matches(&message.topic));
-        config.bindings.iter().enumerate().filter(move |(_, binding)| matches(binding))
     }
 
     fn now_ms(&self) -> u64 {
         self.started_ms.saturating_add(u64::try_from(self.passed.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    fn inbound(&self, message: Message, hops: u8) -> Inbound {
-        let origin = Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops, principal: None });
-        Inbound { message, origin, arrived: Instant::now(), receipt: Receipt::none(), changes: Vec::new(), attempts: 0 }
     }
 }
 
 const LOCAL: &str = "local";
 
 /// What meets the bindings again.
-fn locals(step: &Step, hops: u8) -> VecDeque<(Message, u8)> {
-    let local = step.sent.iter().filter(|sent| sent.to == LOCAL);
-    local.map(|sent| (sent.message.clone(), hops + 1)).collect()
+fn further(routed: &Routed, cause: &mut Inbound) -> impl Iterator<Item = Option<Inbound>> {
+    routed.local.iter().map(|message| cause.further(message.clone()))
 }
 
 #[cfg(test)]
@@ -219,7 +212,7 @@ mod tests {
 
     use super::super::line;
     use super::*;
-    use crate::control::config::parse;
+    use crate::config::parse;
 
     const CONFIG: &str = r#"
         gateway = { id = "gw1" }

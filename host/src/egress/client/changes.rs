@@ -7,7 +7,11 @@ use crate::egress::failback;
 use crate::egress::link::Link;
 use crate::egress::link_error::LinkError;
 use crate::egress::prepare::Endpoint;
+use crate::egress::round::Ended;
 use crate::egress::transport::Dial;
+
+/// A connection that lasted this long was a good one.
+const STABLE: Duration = Duration::from_secs(10);
 
 // === impl Client ===
 
@@ -17,7 +21,6 @@ impl<D: Dial> Client<D> {
         let session = if link.session_present { "kept" } else { "new" };
         tracing::info!(upstream, url = %endpoint, session, waiting = self.sender.queue.len(), "connected");
         link.terms.warn(upstream);
-        self.logged.clear();
         self.reporter.connected(endpoint.to_string());
         if self.round.at() == 0 {
             self.failback = self.upstream.spec.failback;
@@ -30,13 +33,31 @@ impl<D: Dial> Client<D> {
         if self.round.failed() { Duration::ZERO } else { self.wait(error) }
     }
 
-    pub(super) fn broke(&mut self, error: &LinkError, was_stable: bool) -> Duration {
-        self.failed(error);
-        self.round.broke(was_stable);
-        if was_stable {
+    pub(super) fn broke(&mut self, error: &LinkError, lasted: Duration) -> Duration {
+        let ended = self.ended(error, lasted);
+        if ended == Ended::Stable {
+            // The next trouble is news, whatever the last one was.
+            self.logged.clear();
             self.backoff.reset();
         }
-        self.wait(error)
+        self.sender.acks.stalled |= ended == Ended::WithoutProgress;
+        self.failed(error);
+        let is_found = self.sender.ended(error);
+        if is_found {
+            self.backoff.reset();
+        }
+        self.reporter.trouble(self.sender.trouble());
+        self.round.broke(ended);
+        // What a person has to change may be the one message.
+        if is_found || self.sender.isolation.is_alone() { self.backoff.wait() } else { self.wait(error) }
+    }
+
+    fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {
+        match error {
+            LinkError::NotAcknowledged { .. } if !self.sender.acks.progress => Ended::WithoutProgress,
+            _ if lasted >= STABLE => Ended::Stable,
+            _ => Ended::Early,
+        }
     }
 
     pub(super) fn go_back(&mut self) -> Duration {

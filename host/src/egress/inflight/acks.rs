@@ -5,20 +5,22 @@ use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::spool::Confirmed;
 
+/// New sessions in a row that are begun because an id is in use. A server that says so in each of them refuses the message.
+const RESETS: u32 = 3;
+
 impl Inflight {
+    /// Also for a QoS 2 PUBLISH: a server that knows no QoS 2 answers so, and nothing more will come.
     pub fn on_puback(&mut self, ack: Ack) -> Step {
         match self.find(ack.packet_id) {
-            Some((number, Some(QoS::AtLeastOnce), State::Published)) => self.finish(number, ack.reason),
+            Some((number, Some(_), State::Published)) => self.finish(number, ack.reason),
             _ => Step::Nothing,
         }
     }
 
     pub fn on_pubrec(&mut self, ack: Ack) -> Step {
         match self.find(ack.packet_id) {
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) if ack.reason.is_failure() => {
-                self.finish(number, ack.reason)
-            }
-            Some((number, Some(QoS::ExactlyOnce), State::Published)) => self.receive(number),
+            Some((number, Some(_), State::Published)) if ack.reason.is_failure() => self.finish(number, ack.reason),
+            Some((number, Some(_), State::Published)) => self.receive(number),
             Some((_, _, State::Received { .. })) => Step::Nothing,
             Some((number, _, State::Released { .. })) => Step::Release(success(number)),
             // A failure has closed the server's side already.
@@ -67,6 +69,10 @@ impl Inflight {
         self.releases += 1;
         let turn = self.releases;
         if let Some(exchange) = self.exchanges.get_mut(&number) {
+            // At QoS 1 it was not among them, and is now: the server goes by QoS 2.
+            let is_raised = !exchange.is_exactly_once();
+            self.exactly_once += usize::from(is_raised);
+            self.raised += u64::from(is_raised);
             exchange.state = State::Received { turn };
         }
         self.resend.retain(|waiting| *waiting != number);
@@ -74,11 +80,17 @@ impl Inflight {
     }
 
     fn finish(&mut self, number: u64, reason: Reason) -> Step {
-        if reason == Reason::PACKET_IDENTIFIER_IN_USE {
+        if reason == Reason::PACKET_IDENTIFIER_IN_USE && self.resets < RESETS {
+            self.resets += 1;
             return Step::Reset;
         }
         match self.end(number) {
-            Some(message) => Step::Done { number, message, reason },
+            Some(message) => {
+                if !reason.is_failure() {
+                    self.resets = 0;
+                }
+                Step::Done { number, message, reason }
+            }
             None => Step::Nothing,
         }
     }

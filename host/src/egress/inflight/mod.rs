@@ -21,7 +21,10 @@
 //!   window of the oldest may have been, and are published with DUP = 1.
 //! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
 //!   then arrive twice, and that is counted.
-//! - **A failure reason** in PUBACK or PUBREC ends the exchange; the message is not sent again (section 4.3.3).
+//! - **A failure reason** in PUBACK or PUBREC ends the exchange (section 4.3.3). What becomes of the message is decided elsewhere
+//!   (`refusals`); one that is sent again begins anew, under its own packet id and with DUP = 0.
+//! - **The wrong ack** is an ack: PUBACK for QoS 2 ends the exchange at QoS 1, PUBREC for QoS 1 goes on as QoS 2. To wait for the
+//!   right one would be to wait for ever.
 //! - **Acks that fit nothing** (duplicates, strangers) change nothing. A strange PUBREC is answered with PUBREL 0x92, so
 //!   that the server can close its side.
 //! - Once received, only PUBREL is ever sent [MQTT-4.3.3-6]. Message expiry is no longer applied to what was sent
@@ -30,11 +33,13 @@
 //! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
 mod acks;
+mod awaited;
 mod step;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
+pub use self::awaited::{AckKind, Awaited, Standing};
 pub use self::step::{Step, Window};
 use crate::message::{Message, QoS};
 use crate::mqtt::Ack;
@@ -65,6 +70,12 @@ pub struct Inflight {
     /// Messages below may have been sent in a session that was lost.
     doubtful_below: u64,
     doubtful: u64,
+    /// How often the server said in a row that an id is in use.
+    resets: u32,
+    /// QoS 1 that the server answered as QoS 2.
+    raised: u64,
+    /// One may begin before what waits to be repeated.
+    passes: bool,
     /// The next message would have the id of an open exchange: none may begin until one has ended.
     blocked: bool,
 }
@@ -78,6 +89,8 @@ struct Exchange {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Published,
+    /// The server refused it; it is published anew when it has its message again.
+    Refused,
     /// PUBREC has come, and is on its way to the disk.
     Received {
         turn: u64,
@@ -113,6 +126,9 @@ impl Inflight {
             sent_below: recovered.sent_below,
             doubtful_below: 0,
             doubtful: 0,
+            resets: 0,
+            raised: 0,
+            passes: false,
             blocked: false,
         };
         for &(number, turn) in &recovered.released {
@@ -130,8 +146,9 @@ impl Inflight {
         for (number, exchange) in &self.exchanges {
             match exchange.state {
                 State::Published => self.resend.push_back(*number),
+                State::Refused if exchange.message.is_some() => self.resend.push_back(*number),
                 State::Released { turn } => released.push((turn, *number)),
-                State::Received { .. } | State::Done => {}
+                State::Received { .. } | State::Refused | State::Done => {}
             }
         }
         released.sort_unstable();
@@ -156,24 +173,82 @@ impl Inflight {
         std::mem::take(&mut self.doubtful)
     }
 
+    /// QoS 1 messages that the server answered with PUBREC, since the last time.
+    pub fn take_raised(&mut self) -> u64 {
+        std::mem::take(&mut self.raised)
+    }
+
     /// The next PUBLISH to repeat, when the window has room for it.
     pub fn next_resend(&mut self) -> Option<Publish> {
         if self.active() >= usize::from(self.window.all) {
             return None;
         }
-        let number = self.resend.pop_front()?;
-        let message = self.exchanges.get(&number)?.message.clone()?;
-        Some(Publish { packet_id: packet_id(number), dup: true, message })
+        self.repeat(*self.resend.front()?)
+    }
+
+    /// One of those that wait to be repeated, out of turn.
+    pub fn repeat(&mut self, number: u64) -> Option<Publish> {
+        let place = self.resend.binary_search(&number).ok()?;
+        self.resend.remove(place);
+        let exchange = self.exchanges.get_mut(&number)?;
+        let message = exchange.message.clone()?;
+        // After a refusal the exchange is a new one.
+        let dup = std::mem::replace(&mut exchange.state, State::Published) == State::Published;
+        Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
+        if self.passes {
+            let sent = self.exchanges.len() - self.resend.len();
+            return usize::from(!self.blocked && sent < usize::from(self.limit));
+        }
         if self.blocked || !self.resend.is_empty() {
             return 0;
         }
         let all = usize::from(self.window.all).saturating_sub(self.active());
         let exactly_once = usize::from(self.window.exactly_once).saturating_sub(self.exactly_once);
         all.min(exactly_once)
+    }
+
+    /// The next may begin although others wait to be repeated, and nothing else is sent: one at a time.
+    pub fn let_pass(&mut self, passes: bool) {
+        self.passes = passes;
+    }
+
+    /// Whether nothing waits for an answer of the server.
+    pub fn is_quiet(&self) -> bool {
+        let waits = |(number, exchange): (&u64, &Exchange)| match exchange.state {
+            State::Published => self.resend.binary_search(number).is_err(),
+            State::Received { .. } | State::Released { .. } => true,
+            State::Refused | State::Done => false,
+        };
+        self.passing == 0 && !self.exchanges.iter().any(waits)
+    }
+
+    /// What waits to be repeated on this connection, in order.
+    pub fn waiting(&self) -> impl Iterator<Item = (u64, &Message)> {
+        self.resend.iter().filter_map(|number| Some((*number, self.exchanges.get(number)?.message.as_ref()?)))
+    }
+
+    /// The newest exchange that is not over.
+    pub fn newest(&self) -> u64 {
+        let open = self.exchanges.iter().rev().find(|(_, exchange)| exchange.state != State::Done);
+        open.map_or(0, |(number, _)| *number)
+    }
+
+    pub fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Places of our own limit that are free.
+    pub fn unused(&self) -> usize {
+        usize::from(self.limit).saturating_sub(self.exchanges.len())
+    }
+
+    /// Exchanges beyond our own limit: those that have passed others.
+    pub fn beyond(&self) -> usize {
+        self.exchanges.len().saturating_sub(self.limit.into())
     }
 
     /// Whether much of the window is held by what waits for the disk alone.
@@ -232,6 +307,30 @@ impl Inflight {
         Some(number)
     }
 
+    /// The server has refused this one, which is to be sent again: it keeps its place until then.
+    pub fn postpone(&mut self, number: u64) {
+        if let Some(exchange) = self.exchanges.get_mut(&number).filter(|exchange| exchange.state == State::Done) {
+            exchange.state = State::Refused;
+            self.closing -= 1;
+        }
+    }
+
+    /// It begins anew.
+    pub fn again(&mut self, number: u64, message: Message) {
+        let waits = |exchange: &&mut Exchange| exchange.state == State::Refused && exchange.message.is_none();
+        let Some(exchange) = self.exchanges.get_mut(&number).filter(waits) else { return };
+        exchange.message = Some(message);
+        self.exactly_once += usize::from(exchange.is_exactly_once());
+        let place = self.resend.partition_point(|other| *other < number);
+        self.resend.insert(place, number);
+    }
+
+    /// Ends an exchange that waits to begin anew. `false` when it does not.
+    pub fn give_up(&mut self, number: u64) -> bool {
+        let waits = self.exchanges.get(&number).is_some_and(|exchange| exchange.state == State::Refused);
+        waits && self.end(number).is_some()
+    }
+
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
         self.exchanges.len() - self.resend.len() + self.passing
@@ -255,14 +354,14 @@ impl Exchange {
     /// Open, and of QoS 2.
     fn is_exactly_once(&self) -> bool {
         match self.state {
-            State::Published => self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce),
+            State::Published | State::Refused => {
+                self.message.as_ref().is_some_and(|message| message.qos == QoS::ExactlyOnce)
+            }
             State::Received { .. } | State::Released { .. } => true,
             State::Done => false,
         }
     }
 }
 
-#[cfg(test)]
-mod model;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::egress::client::{peer, probe};
+use crate::egress::client::probe;
+use crate::egress::client::tests::peer;
 use crate::egress::link_error::LinkError;
 
 fn file(name: &str) -> PathBuf {

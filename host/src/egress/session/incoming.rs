@@ -1,20 +1,38 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
-use tokio::time::Instant;
-
-use super::Session;
-use crate::control::cork::cork;
-use crate::control::kill_point::{self, KillPoint};
+use super::{Sender, Session};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::wake::batch_wakes;
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
 use crate::message::QoS;
 use crate::mqtt::client::{self, Incoming, Outgoing};
 use crate::spool::{Fate, Position};
 
+impl Sender {
+    /// The server has acknowledged something.
+    fn made_progress(&mut self, number: u64) {
+        self.acks.progress = true;
+        self.isolation.acknowledged(number);
+        if std::mem::take(&mut self.acks.stalled) {
+            tracing::info!(upstream = self.upstream, "the upstream acknowledges again");
+        }
+    }
+
+    fn tell_raised(&mut self) {
+        if !std::mem::replace(&mut self.acks.told_raised, true) {
+            tracing::warn!(
+                upstream = self.upstream,
+                "the upstream answers QoS 1 with PUBREC; the exchange goes on as QoS 2"
+            );
+        }
+    }
+}
+
 impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
@@ -22,11 +40,19 @@ impl Session<'_> {
             match packet {
                 Incoming::PubAck(ack) => {
                     let step = self.sender.inflight.on_puback(ack);
+                    if let Step::Done { message: Some(message), .. } = &step
+                        && message.qos == QoS::ExactlyOnce
+                    {
+                        self.lower();
+                    }
                     self.step(step)?;
                 }
                 Incoming::PubRec(ack) => {
                     let step = self.sender.inflight.on_pubrec(ack);
                     self.step(step)?;
+                    if self.sender.inflight.take_raised() > 0 {
+                        self.sender.tell_raised();
+                    }
                 }
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.on_pubcomp(ack);
@@ -34,7 +60,8 @@ impl Session<'_> {
                     kill_point::reach(KillPoint::Completed);
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
-                Incoming::Publish { qos: QoS::AtMostOnce, .. } | Incoming::PingResp => {}
+                Incoming::Publish { qos: QoS::AtMostOnce, .. } => {}
+                Incoming::PingResp => self.alone.pong(),
                 Incoming::Publish { qos: QoS::AtLeastOnce, packet_id } => self.write(Outgoing::PubAck(packet_id)),
                 Incoming::Publish { qos: QoS::ExactlyOnce, packet_id } => self.write(Outgoing::PubRec(packet_id)),
                 Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
@@ -45,21 +72,32 @@ impl Session<'_> {
         Ok(())
     }
 
+    /// This server knows QoS 1 at most, whatever its CONNACK says.
+    pub(super) fn lower(&mut self) {
+        self.terms.maximum_qos = self.terms.maximum_qos.min(QoS::AtLeastOnce);
+        let (acks, upstream) = (&mut self.sender.acks, &self.sender.upstream);
+        acks.lowered = true;
+        if !std::mem::replace(&mut acks.told_lowered, true) {
+            tracing::warn!(
+                upstream,
+                "the upstream answers QoS 2 with PUBACK: it knows QoS 1 only, and messages are lowered to that"
+            );
+        }
+    }
+
     fn step(&mut self, step: Step) -> Result<(), LinkError> {
+        if let Step::Done { number, .. } | Step::Receive { number, .. } = step {
+            self.sender.made_progress(number);
+        }
         match step {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
             Step::Receive { number, turn } => self.sender.queue.release(number, turn),
-            Step::Done { number, reason, .. } if !reason.is_failure() => {
+            Step::Done { number, reason, .. } if reason.is_failure() => self.sender.refused(number, reason),
+            Step::Done { number, .. } => {
+                self.sender.refusals.forget(number);
                 self.sender.queue.complete(Position::of(number), Fate::Forwarded);
-            }
-            Step::Done { number, message, reason } => {
-                self.sender.queue.complete(Position::of(number), Fate::Refused);
-                if let Some(silent) = self.sender.refused.pass(Instant::now()) {
-                    let (upstream, topic) = (&self.sender.upstream, message.map(|message| message.topic));
-                    tracing::warn!(upstream, ?topic, silent, "the upstream refused a message: {reason}");
-                }
             }
         }
         Ok(())

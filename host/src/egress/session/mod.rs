@@ -1,6 +1,6 @@
 //! One connection after CONNACK: spool to socket, socket to spool, until one of the two ends it.
 //!
-//! A single task with one `select!`, so that the state needs no lock: reading never waits for writing ([`turns`]), or two peers with full
+//! A single task with one `select!`, so that the state needs no lock: reading never waits for writing, or two peers with full
 //! buffers would wait for each other. Whatever arm wakes it, every round begins by filling the outbox with all that may go:
 //! repeats first, then the spool while the window is open, QoS 0 and QoS 1/2 in the order of the spool.
 //!
@@ -10,10 +10,17 @@
 //! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
 //! When it does not end within the grace time, we stay.
 //!
+//! An ack that does not come ends the connection after the `ack_timeout` of the upstream (`ack_watch`): only on a new one may the
+//! message be sent again (MQTT 5, section 4.4).
+//!
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
+mod alone;
+mod ended;
 mod incoming;
 mod outgoing;
+mod refused;
+mod skip;
 mod turns;
 
 use std::sync::Arc;
@@ -21,28 +28,38 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::alone::Alone;
 use self::turns::{Event, Turn};
+use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::inflight::Inflight;
+use super::inflight::{AckKind, Awaited, Inflight};
+use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
+use super::operator::Skip;
 use super::outbox::Outbox;
-use super::throttle::Throttle;
+use super::refusals::Refusals;
 use super::transport::{Dial, Transport};
-use crate::control::cork::cork;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
-use crate::mqtt::Ack;
+use super::undelivered::Filing;
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::rate_limit::RateLimit;
+use crate::base::wake::batch_wakes;
+use crate::metrics::Counters;
 use crate::mqtt::client::{self, Outgoing};
+use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position, Queue};
 
-/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the house lets the upstreams take
+/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// How long what a server said before it closed may take to be read: it is here already, or lost.
+const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
@@ -50,11 +67,32 @@ const READ_SIZE: usize = 8 * 1024;
 /// What outlives a connection.
 pub struct Sender {
     pub upstream: String,
+    pub ack_timeout: Duration,
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
     pub counters: Arc<Counters>,
-    pub refused: Throttle,
-    pub oversize: Throttle,
+    pub refusals: Refusals,
+    pub filing: Filing,
+    pub refused: RateLimit,
+    pub oversize: RateLimit,
+    pub acks: Acks,
+    pub isolation: Isolation,
+    /// Ids of messages that were given up in the middle of an exchange: the server is told on the next connection.
+    pub abandoned: Vec<u16>,
+    pub skips: mpsc::Receiver<Skip>,
+}
+
+/// What the server's acks have told so far.
+#[derive(Default)]
+pub struct Acks {
+    /// One came on this connection that was waited for.
+    pub progress: bool,
+    /// None came on the connection before this one, although they were due.
+    pub stalled: bool,
+    /// It answered QoS 2 with PUBACK in this session: it knows QoS 1 at most.
+    lowered: bool,
+    told_lowered: bool,
+    told_raised: bool,
 }
 
 pub struct Session<'a> {
@@ -68,6 +106,8 @@ pub struct Session<'a> {
     /// that was read but not written is met again.
     cursor: Position,
     keep_alive: KeepAlive,
+    ack_watch: AckWatch,
+    alone: Alone,
     leaving: Option<Leaving>,
     turn: Turn,
 }
@@ -93,6 +133,15 @@ impl Sender {
     fn hear_spool(&mut self) -> Vec<Ack> {
         self.inflight.confirm(&self.queue.take_confirmed())
     }
+
+    fn not_acknowledged(&self, Awaited { number, ack }: Awaited) -> LinkError {
+        let ack = match ack {
+            AckKind::OfPublish => "PUBACK or PUBREC",
+            AckKind::PubComp => "PUBCOMP",
+        };
+        let (id, topic) = self.inflight.describe(number);
+        LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
+    }
 }
 
 // === impl Session ===
@@ -100,8 +149,13 @@ impl Sender {
 impl<'a> Session<'a> {
     pub fn new(sender: &'a mut Sender, link: Link) -> Self {
         let (reader, writer) = tokio::io::split(link.stream);
-        let keep_alive = KeepAlive::new(link.terms.keep_alive, Instant::now());
+        let now = Instant::now();
+        let (keep_alive, ack_watch) =
+            (KeepAlive::new(link.terms.keep_alive, now), AckWatch::new(sender.ack_timeout, now));
         let (input, terms, out) = (link.input, link.terms, Outbox::default());
+        sender.acks.progress = false;
+        sender.isolation.begin();
+        let (cursor, alone) = (Position::START, Alone::default());
         Self {
             sender,
             reader,
@@ -109,8 +163,10 @@ impl<'a> Session<'a> {
             input,
             out,
             terms,
-            cursor: Position::START,
+            cursor,
             keep_alive,
+            ack_watch,
+            alone,
             leaving: None,
             turn: Turn::default(),
         }
@@ -120,14 +176,22 @@ impl<'a> Session<'a> {
     pub fn resume(&mut self) {
         // What has become durable meanwhile is among them.
         self.sender.hear_spool();
+        if self.sender.acks.lowered {
+            self.lower();
+        }
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
+        }
+        for id in std::mem::take(&mut self.sender.abandoned) {
+            self.write(Outgoing::PubRel(Ack { packet_id: id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }));
         }
     }
 
     /// Begins with a new session.
     pub fn restart(&mut self) {
         self.sender.hear_spool();
+        self.sender.acks.lowered = false;
+        self.sender.abandoned.clear();
         self.sender.inflight.restart(self.terms.window);
     }
 
@@ -142,7 +206,8 @@ impl<'a> Session<'a> {
         loop {
             self.hear_spool();
             self.fill();
-            if self.leaving.is_some() || self.sender.inflight.is_held_by_disk() {
+            let alone = self.sender.isolation.is_alone();
+            if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
                 self.sender.queue.hurry();
             }
             if let Some(leaving) = self.leaving {
@@ -160,9 +225,8 @@ impl<'a> Session<'a> {
             }
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
-            let hungry = self.is_hungry();
-            let keep_alive = self.keep_alive.deadline();
-            let deadline = self.leaving.map_or(keep_alive, |leaving| keep_alive.min(leaving.until));
+            let hungry = self.is_hungry() && !alone;
+            let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
             let (reads, writes) = (!self.out.is_flooded(), !self.out.is_idle());
             let read = reads.then(|| self.reader.read_buf(&mut self.input));
@@ -171,9 +235,12 @@ impl<'a> Session<'a> {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
+                Some(skip) = self.sender.skips.recv() => self.sender.skip(skip),
+                kept = self.sender.filing.kept() => self.sender.filed(kept),
                 event = event => match event {
                     Event::Read(read) => self.heard(read?)?,
-                    Event::Wrote(pushed) => self.pushed(pushed)?,
+                    Event::Wrote(Ok(())) => self.pushed(),
+                    Event::Wrote(Err(error)) => return Err(self.last_words(error).await),
                     Event::Due => self.check()?,
                 },
                 // What these tell of is looked at before anything is waited for.
@@ -201,26 +268,55 @@ impl<'a> Session<'a> {
         self.receive()
     }
 
-    fn pushed(&mut self, result: std::io::Result<()>) -> Result<(), LinkError> {
-        result?;
+    /// A server that closes has often said before what it had, and why.
+    async fn last_words(&mut self, error: std::io::Error) -> LinkError {
+        let reading = async {
+            while self.reader.read_buf(&mut self.input).await? > 0 {
+                self.receive()?;
+            }
+            Ok(())
+        };
+        match tokio::time::timeout(LAST_WORDS, reading).await {
+            Ok(Err(said @ LinkError::Disconnected { .. })) => said,
+            _ => error.into(),
+        }
+    }
+
+    fn pushed(&mut self) {
         kill_point::happened(KillPoint::Published);
         kill_point::happened(KillPoint::Released);
         self.keep_alive.sent(Instant::now());
-        let _turn = cork();
+        if self.sender.isolation.is_alone() && self.out.sent().written > self.alone.from() {
+            self.sender.isolation.written();
+        }
+        let _turn = batch_wakes();
         while let Some(position) = self.out.next_written() {
             if position.turn == 0 {
                 self.sender.inflight.passed(position.number);
             }
             self.sender.queue.complete(position, Fate::Forwarded);
         }
-        Ok(())
+    }
+
+    fn deadline(&self) -> Instant {
+        let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
+        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due()];
+        others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {
-        match self.keep_alive.check(Instant::now()) {
+        let now = Instant::now();
+        match self.keep_alive.check(now) {
             Due::Nothing => {}
             Due::Ping => self.write(Outgoing::PingReq),
             Due::Dead(silence) => return Err(LinkError::Silent(silence)),
+        }
+        if now >= self.ack_watch.next_look() {
+            let (awaited, sent) = (self.sender.inflight.oldest_awaited(), self.out.sent());
+            return self
+                .ack_watch
+                .look(now, awaited, sent)
+                .map_or(Ok(()), |late| Err(self.sender.not_acknowledged(late)));
         }
         Ok(())
     }

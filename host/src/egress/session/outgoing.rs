@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
 use crate::spool::{Entry, Fate, Position};
@@ -14,10 +14,17 @@ const BATCH: usize = 256;
 impl Session<'_> {
     /// Puts everything that may go now into the outbox.
     pub(super) fn fill(&mut self) {
+        self.retry_refused();
+        if self.sender.isolation.is_alone() {
+            self.fill_alone();
+        }
+        if self.sender.isolation.is_alone() {
+            return;
+        }
         while self.out.room() > 0
             && let Some(publish) = self.sender.inflight.next_resend()
         {
-            self.publish(&publish);
+            self.publish_again(publish);
         }
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);
@@ -37,7 +44,7 @@ impl Session<'_> {
     }
 
     /// `false` when it has to be offered again later.
-    fn offer(&mut self, entry: Entry) -> bool {
+    pub(super) fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
         if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
             self.send(entry, None);
@@ -55,7 +62,7 @@ impl Session<'_> {
     }
 
     /// `number` when the spool keeps it; it may be QoS 0 all the same, by configuration or because the server takes no more.
-    fn send(&mut self, entry: Entry, number: Option<u64>) {
+    pub(super) fn send(&mut self, entry: Entry, number: Option<u64>) {
         // Tokio's clock, so that a test can stop it.
         let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
         let Some(message) = entry.message.aged(held).filter(|_| self.sender.queue.is_fresh(held)) else {
@@ -79,6 +86,11 @@ impl Session<'_> {
         }
     }
 
+    /// By the terms of this connection: a PUBACK must be enough for one whose server gives no other.
+    pub(super) fn publish_again(&mut self, publish: Publish) {
+        self.publish(&Publish { message: self.terms.fit(publish.message), ..publish });
+    }
+
     /// A QoS 1 or 2 PUBLISH, first or repeated.
     fn publish(&mut self, publish: &Publish) {
         kill_point::expect(KillPoint::Published);
@@ -91,7 +103,7 @@ impl Session<'_> {
 
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
         self.sender.queue.complete(position, Fate::Oversize);
-        if let Some(silent) = self.sender.oversize.pass(Instant::now()) {
+        if let Some(silent) = self.sender.oversize.permit() {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
         }

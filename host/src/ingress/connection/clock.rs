@@ -14,12 +14,13 @@ impl<R, W> Connection<R, W> {
         let now = Instant::now();
         let write = now + WRITE_TIMEOUT;
         let silence = self.silence_allowed.map_or(write, |allowed| self.heard_at + allowed);
-        silence.min(write).max(now + SHORTEST_TICK)
+        let held_back = self.session.held_back_until().filter(|until| *until > now).unwrap_or(write);
+        silence.min(write).min(held_back).max(now + SHORTEST_TICK)
     }
 
     pub(super) fn check_deadlines(&mut self) -> Result<(), End> {
         if !self.wire.outgoing.is_empty() && self.wrote_at.elapsed() >= WRITE_TIMEOUT {
-            return Err(End::Gone);
+            return Err(End::Left);
         }
         if !self.reads() {
             // It has spoken, and we do not listen.

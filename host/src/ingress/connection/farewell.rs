@@ -5,15 +5,37 @@ use super::*;
 /// For the last words on a connection that ends.
 pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl<R, W: AsyncWrite + Unpin> Connection<R, W> {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) fn complain(&self, peer: SocketAddr, client: &str, violation: &Violation) {
-        let expected = [Reason::SESSION_TAKEN_OVER, Reason::SERVER_SHUTTING_DOWN, Reason::KEEP_ALIVE_TIMEOUT];
+        let expected = [
+            Reason::SESSION_TAKEN_OVER,
+            Reason::SERVER_SHUTTING_DOWN,
+            Reason::KEEP_ALIVE_TIMEOUT,
+            Reason::ADMINISTRATIVE_ACTION,
+        ];
         if expected.contains(&violation.reason) {
             return tracing::info!(%peer, ?client, "connection ended: {violation}");
         }
         self.context.counters.connections_refused.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
             tracing::warn!(%peer, ?client, suppressed, "connection ended: {violation}");
+        }
+    }
+
+    /// The device has closed: is it one message that it closes on?
+    pub(super) fn blame(&mut self) {
+        let Some(given_up) = self.session.ended_abruptly(Instant::now()) else { return };
+        self.context.counters.subscriber_given_up.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            let (client, Message { topic, qos, payload, .. }) = (self.session.client(), &given_up.message);
+            tracing::warn!(
+                ?client,
+                ?topic,
+                ?qos,
+                bytes = payload.len(),
+                suppressed,
+                "a message is given up for this subscriber: each time that it was sent, the subscriber closed the connection"
+            );
         }
     }
 
@@ -28,7 +50,23 @@ impl<R, W: AsyncWrite + Unpin> Connection<R, W> {
         let last_words = async {
             let _ = self.wire.writer.write_all_buf(&mut self.wire.outgoing).await;
             let _ = self.wire.writer.shutdown().await;
+            if violation.reason == Reason::RECEIVE_MAXIMUM_EXCEEDED {
+                self.hear_out().await;
+            }
         };
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, last_words).await;
+    }
+
+    /// Reads until the device closes. A socket that is closed with unread bytes in it is reset, and a reset takes with it what the
+    /// device has not read: the acks that tell it which messages it need not send again.
+    async fn hear_out(&mut self) {
+        loop {
+            self.wire.incoming.clear();
+            self.wire.prepare();
+            match self.wire.reader.read_buf(&mut self.wire.incoming).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
     }
 }

@@ -17,7 +17,8 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let greeting = tokio::time::timeout(context.limits.handshake_timeout, read_connect(&mut wire));
+    let deadline = Instant::now() + context.limits.handshake_timeout;
+    let greeting = tokio::time::timeout_at(deadline, read_connect(&mut wire));
     let greeting = shutdown.run_until_cancelled(greeting).await?;
     let connect = match greeting {
         Ok(Ok(Some(connect))) => connect,
@@ -42,9 +43,21 @@ where
         let detail = "the device's Maximum Packet Size has no room for CONNACK";
         return refuse(wire, peer, context, Reason::PACKET_TOO_LARGE, detail, largest).await;
     }
-    match shutdown.run_until_cancelled(context.registry.open(&terms)).await? {
+    match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
-        Err(reason) => refuse(wire, peer, context, reason, "no session to be had", largest).await,
+        Err(reason) => refuse(wire, peer, context, reason, no_session(reason), largest).await,
+    }
+}
+
+/// Why, and what to do next.
+fn no_session(reason: Reason) -> &'static str {
+    match reason {
+        Reason::QUOTA_EXCEEDED => {
+            "broker.limits.max_sessions is reached, and each of them is in use or has messages waiting"
+        }
+        _ => {
+            "the session was not written or not handed over within broker.limits.handshake_timeout: the disk is full or slow, or the earlier connection hangs"
+        }
     }
 }
 

@@ -1,9 +1,10 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
-use crate::control::clock;
-use crate::control::cork::cork;
+use crate::base::clock;
+use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
+use crate::ingress::strict_utf8;
 use crate::spool::{Change, Receipt};
 
 /// Payloads smaller than this are copied out of the read buffer.
@@ -16,7 +17,7 @@ impl<R, W> Connection<R, W> {
     /// Everything that has been read, until the pipeline is full.
     pub(super) fn process_incoming(&mut self) -> Result<(), End> {
         loop {
-            let _turn = cork();
+            let _turn = batch_wakes();
             for _ in 0..TURN {
                 if self.is_paused() || !self.process_next()? {
                     return Ok(());
@@ -40,6 +41,10 @@ impl<R, W> Connection<R, W> {
     fn process_next(&mut self) -> Result<bool, End> {
         let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
         let Some(packet) = packet else { return Ok(false) };
+        if self.context.limits.strict_utf8 && strict_utf8::is_violated(&packet) {
+            let detail = "a control character or a non-character in a topic or property, which `strict_utf8` forbids";
+            return Err(because(Reason::MALFORMED_PACKET, detail));
+        }
         if let Packet::PubRel(_) = packet {
             kill_point::reach(KillPoint::ReleaseRead);
         }
@@ -69,7 +74,9 @@ impl<R, W> Connection<R, W> {
                 let changed = self.session.subscriptions.unsubscribe(&self.context.bus, &mailbox, &packet);
                 self.answer(changed, |reasons| Packet::UnsubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
-            Action::Leave { with_will, session_expiry } => return Err(self.leave(with_will, session_expiry)),
+            Action::Leave { with_will, is_failure, session_expiry } => {
+                return Err(self.leave(with_will, is_failure, session_expiry));
+            }
         }
         Ok(())
     }
@@ -113,7 +120,7 @@ impl<R, W> Connection<R, W> {
         self.origin.clone()
     }
 
-    fn leave(&mut self, with_will: bool, session_expiry: Option<u32>) -> End {
+    fn leave(&mut self, with_will: bool, is_failure: bool, session_expiry: Option<u32>) -> End {
         if let Some(seconds) = session_expiry {
             if self.ending.session_expiry.is_zero() && seconds > 0 {
                 // Section 3.14.2.2.2. It is no good-bye then, and takes no will back.
@@ -124,7 +131,7 @@ impl<R, W> Connection<R, W> {
         if !with_will {
             self.ending.will = None;
         }
-        End::Gone
+        if is_failure { End::Gone } else { End::Left }
     }
 }
 

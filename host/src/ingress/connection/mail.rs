@@ -1,7 +1,7 @@
 //! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
 
 use super::*;
-use crate::control::clock;
+use crate::base::clock;
 
 impl<R, W> Connection<R, W> {
     pub(super) fn send_acks(&mut self) {
@@ -27,6 +27,11 @@ impl<R, W> Connection<R, W> {
             let Some(delivery) = self.session.next_delivery() else { return };
             if delivery.message.aged(clock::since(delivery.arrived)).is_none() {
                 self.context.counters.subscriber_expired.increment();
+                self.session.finish(delivery.number);
+                continue;
+            }
+            if self.session.is_given_up(&delivery) {
+                self.context.counters.subscriber_given_up.increment();
                 self.session.finish(delivery.number);
                 continue;
             }

@@ -23,21 +23,20 @@ use bytes::Bytes;
 pub use drains::Drains;
 use parked::Parked;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
-use super::registry::{Ending, Registry};
+use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation};
+use crate::base::clock::unix_ms;
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Bus;
-use crate::control::clock::unix_ms;
-use crate::control::config::BrokerLimits;
-use crate::control::counters::Counters;
-use crate::control::kill_point::{self, KillPoint};
-use crate::control::rate_limit::RateLimit;
+use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
+use crate::metrics::Counters;
 use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
@@ -48,7 +47,7 @@ pub struct Context {
     pub limits: BrokerLimits,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
-    pub registry: Registry,
+    pub registry: Arc<Registry>,
     pub counters: Arc<Counters>,
     pub parked_bytes: Arc<AtomicUsize>,
     pub drains: Arc<Drains>,
@@ -60,7 +59,7 @@ struct Connection<R, W> {
     session: Session,
     context: Arc<Context>,
     parked: Parked,
-    kicked: Arc<Notify>,
+    kicked: Arc<Kick>,
     shutdown: CancellationToken,
     version: Version,
     peer_maximum_packet_size: usize,
@@ -87,8 +86,10 @@ enum Event {
 
 /// Why the loop ended.
 enum End {
-    /// The device said good-bye, or the socket broke.
+    /// The device has closed it in the middle of things, or the socket broke.
     Gone,
+    /// The device said good-bye; or it takes nothing, and we end it without a word.
+    Left,
     /// We end it, and say why where the protocol can.
     Because(Violation),
 }
@@ -107,6 +108,9 @@ where
     if let End::Because(violation) = &end {
         connection.complain(peer, &client, violation);
         connection.say_goodbye(violation).await;
+    }
+    if let End::Gone = &end {
+        connection.blame();
     }
     let Connection { session, ending, context, wire, parked, .. } = connection;
     // Before the session can be had again: its next connection has to find the barrier.

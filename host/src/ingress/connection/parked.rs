@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
+use crate::base::wake::batch_wakes;
 use crate::bindings::{Dispatcher, Pending};
-use crate::control::cork::cork;
 
 /// Messages that one connection may have waiting: more than any device's window that is not a flood.
 const MAX_MESSAGES: usize = 4_096;
@@ -103,7 +103,7 @@ impl Parked {
     }
 
     fn start_others(&mut self) {
-        let _turn = cork();
+        let _turn = batch_wakes();
         while let Some(pending) = self.others.pop_front() {
             let weight = pending.weight();
             match self.dispatcher.try_start(pending) {

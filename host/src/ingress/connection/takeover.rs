@@ -24,6 +24,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 return end;
             }
         }
+        if self.kicked.is_dropped() {
+            return because(Reason::ADMINISTRATIVE_ACTION, "an operator dropped the session");
+        }
         because(Reason::SESSION_TAKEN_OVER, "the same client connected again")
     }
 }

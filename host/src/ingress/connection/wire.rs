@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 use crate::mqtt::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,

@@ -4,30 +4,42 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::control::clock::{self, until_unix_ms};
+use crate::base::clock::{self, until_unix_ms};
 use crate::ingress::remembered::{Remembered, Sessions};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
+
+/// How long a session that ended while the gateway was off waits for the other members of its groups, when it has messages for
+/// them: members whose sessions ended with the gateway connect again in this time.
+const MEMBERS_BACK: Duration = Duration::from_secs(10);
 
 /// What was found, for the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restored {
     pub sessions: usize,
     pub queued: usize,
-    /// Messages that the caps of this configuration have no room for.
-    pub dropped: usize,
+    /// Sessions for whom more waits than the limits of this configuration allow.
+    pub over_limits: usize,
     pub retained: usize,
+    /// Of the retained messages, those that the limits of this configuration would not have taken.
+    pub retained_over_limits: usize,
 }
 
 impl Restored {
     /// Tells what a person should know.
     pub fn log(&self) {
-        let Self { sessions, queued, dropped, retained } = self;
+        let Self { sessions, queued, over_limits, retained, retained_over_limits } = self;
         tracing::info!(sessions, queued, retained, "sessions restored");
-        if *dropped > 0 {
-            tracing::error!(
-                dropped,
-                "queued messages of sessions are gone: broker.limits.max_queued_* has become too low"
+        if *over_limits > 0 {
+            tracing::warn!(
+                sessions = over_limits,
+                "more waits for sessions than broker.limits.max_queued_* now allows: it is kept, and nothing is added until there is room"
+            );
+        }
+        if *retained_over_limits > 0 {
+            tracing::warn!(
+                messages = retained_over_limits,
+                "more is retained than broker.limits.max_retained_* now allows: it is kept, and no new topic is added until there is room"
             );
         }
     }
@@ -39,7 +51,7 @@ impl Registry {
         let sorted = Sessions::sort(state);
         self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
         self.write(sorted.stale);
-        let mut restored = Restored { retained: self.restore_retained(state), ..Restored::default() };
+        let mut restored = self.restore_retained(state);
         for (client, remembered) in sorted.by_client {
             restored.sessions += 1;
             let away = self.recall(&client, remembered, &mut restored);
@@ -51,45 +63,49 @@ impl Registry {
         restored
     }
 
-    fn restore_retained(&self, state: &[(Key, Bytes)]) -> usize {
-        let mut retained = 0;
+    fn restore_retained(&self, state: &[(Key, Bytes)]) -> Restored {
+        let mut restored = Restored::default();
         for (key, value) in state {
             if !matches!(key, Key::Retained { .. }) {
                 continue;
             }
             match self.bus.restore_retained(value) {
-                Ok(true) => retained += 1,
-                Ok(false) => self.write(vec![Change::delete(key.clone())]),
+                Ok(Some(is_over)) => {
+                    restored.retained += 1;
+                    restored.retained_over_limits += usize::from(is_over);
+                }
+                Ok(None) => self.write(vec![Change::delete(key.clone())]),
                 Err(error) => tracing::error!(?key, "not restored: {error}"),
             }
         }
-        retained
+        restored
     }
 
     fn recall(&self, client: &Arc<str>, remembered: Remembered, restored: &mut Restored) -> Away {
         let Remembered { session: stored, subscriptions, will, queued, received } = remembered;
-        let (limits, budget) = (self.mailbox_limits, self.mailbox_budget.clone());
-        let mailbox = Mailbox::durable(client.clone(), limits, budget, stored.generation);
+        let (limits, queues) = (self.mailbox_limits, self.queues.clone());
+        let mailbox = Mailbox::durable(client.clone(), limits, queues, stored.generation);
         // The version comes with the next connection; until then only the window matters.
         let link = Link::new(Version::V5, stored.window, stored.window);
         let mut session = Session::new(client.clone(), mailbox.clone(), link);
+        let has_groups = !queued.is_empty() && subscriptions.iter().any(|(filter, _)| filter.starts_with("$share/"));
         for (filter, subscription) in subscriptions {
             session.subscriptions.restore(&self.bus, &mailbox, &filter, subscription);
         }
         received.into_iter().for_each(|packet_id| session.restore_exchange(packet_id));
         for (number, value) in queued {
             match session.restore_queued(number, &value) {
-                Ok(has_room) => {
-                    restored.queued += 1;
-                    restored.dropped += usize::from(!has_room);
-                }
+                Ok(()) => restored.queued += 1,
                 Err(error) => tracing::error!(?client, number, "a queued message is not restored: {error}"),
             }
         }
+        restored.over_limits += usize::from(mailbox.is_over_limits());
         session.flush(self.wills.journal());
         let now = clock::now();
         let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
+        let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
         let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));
-        Away { session, ends_at: now + ends_in, will }
+        let since = now.checked_sub(stored.expiry.saturating_sub(ends_in)).unwrap_or(now);
+        Away { session, since, ends_at: now + ends_in, will }
     }
 }

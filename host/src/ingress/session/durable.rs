@@ -3,18 +3,25 @@
 use std::time::Duration;
 
 use super::*;
+use crate::base::clock::unix_ms;
 use crate::bus::stored::{self, Queued};
-use crate::bus::{Generation, Journal};
+use crate::bus::{Delivery, Generation, Journal, LeftOver};
 use crate::ingress::stored::{StoredExchange, StoredSession};
 use crate::spool::wire::WireError;
 use crate::spool::{Key, Source};
 
-/// What is deleted when a session ends.
+/// What is done when a session ends.
 #[derive(Debug, Default)]
 pub struct Farewell {
-    /// At once, or there would be half a session.
+    /// For another member of its group.
+    pub from_groups: Vec<Delivery>,
+    /// For a member of a group, and sent to this one at QoS 2: for nobody else.
+    pub sent: u64,
+    /// The session, marked as ended.
+    pub ending: Option<Change>,
+    /// Deleted at once, or there would be half a session.
     pub session: Vec<Change>,
-    /// In its own time: it names the session that it belongs to, and means nothing without it.
+    /// Deleted in its own time: it names the session that it belongs to, and means nothing without it.
     pub left_over: Vec<Change>,
 }
 
@@ -30,27 +37,36 @@ impl Session {
         Some(Change::put(Key::Session { client: self.client.clone() }, value.encode()))
     }
 
-    /// Everything that was written for it, deleted; but for its will, which goes when it is published.
+    /// Nothing more is taken for it, and everything that was written for it goes; but for its will, which goes when it is
+    /// published.
     pub fn farewell(&mut self) -> Farewell {
+        let mut left_over = LeftOver::default();
+        let sent = self.outbound.end(&mut left_over);
+        self.mailbox.close(&mut left_over);
+        let LeftOver { numbers, from_groups } = left_over;
         if !self.is_durable() {
-            return Farewell::default();
+            return Farewell { from_groups, sent, ..Farewell::default() };
         }
         let client = || self.client.clone();
         let filters = self.subscriptions.filters();
         let session = std::iter::once(Key::Session { client: client() })
             .chain(filters.map(|filter| Key::Subscription { client: client(), filter }));
-        let queued = self.mailbox.close().into_iter().chain(self.outbound.numbers());
-        let left_over = queued.map(|number| Key::Queued { client: client(), number }).chain(
-            self.exchanges.received().map(|packet_id| Key::Qos2 {
-                source: Source::Devices,
-                client: client(),
-                packet_id,
-            }),
-        );
+        let received = |packet_id| Key::Qos2 { source: Source::Devices, client: client(), packet_id };
+        let left_over = (numbers.into_iter())
+            .map(|number| Key::Queued { client: client(), number })
+            .chain(self.exchanges.received().map(received));
         Farewell {
+            from_groups,
+            sent,
+            ending: self.description(Duration::ZERO, Some(unix_ms())),
             session: session.map(Change::delete).collect(),
             left_over: left_over.map(Change::delete).chain(std::mem::take(&mut self.finished)).collect(),
         }
+    }
+
+    /// Whether something is kept for the device that it has not got, or of it that it has not finished.
+    pub fn owes(&self) -> bool {
+        self.mailbox.holding().messages > 0 || !self.outbound.is_empty() || self.exchanges.open_qos_2() > 0
     }
 
     /// Writes what the device has confirmed: one record for all of it.
@@ -70,22 +86,18 @@ impl Session {
     }
 
     /// By rising numbers. The first ones may have been sent, as many as the device took at once: they are sent again, as what
-    /// they may be [MQTT-4.4.0-1]. The others wait in the mailbox. False when there is no room for it any more.
-    pub fn restore_queued(&mut self, number: u64, value: &[u8]) -> Result<bool, WireError> {
+    /// they may be [MQTT-4.4.0-1]. The others wait in the mailbox.
+    pub fn restore_queued(&mut self, number: u64, value: &[u8]) -> Result<(), WireError> {
         self.mailbox.restore_number(number);
         match stored::decode_queued(number, value)? {
             Queued::Released => self.outbound.restore_released(number),
             Queued::Published(None) => self.finish(Some(number)),
-            Queued::Published(Some(delivery)) => match self.mailbox.charge_restored(delivery) {
-                Some(delivery) if self.outbound.has_room() => self.outbound.restore(delivery),
-                Some(delivery) => self.mailbox.restore(delivery),
-                None => {
-                    self.finish(Some(number));
-                    return Ok(false);
-                }
-            },
+            Queued::Published(Some(delivery)) => {
+                let delivery = self.mailbox.charge_restored(delivery);
+                if self.outbound.has_room() { self.outbound.restore(delivery) } else { self.mailbox.restore(delivery) }
+            }
         }
-        Ok(true)
+        Ok(())
     }
 
     pub(super) fn identity(&self, packet_id: u16) -> Option<Change> {

@@ -103,6 +103,16 @@ impl Exchanges {
         acks
     }
 
+    /// Whether a PUBLISH would be a new message: what [`Exchanges::arrive`] decides, before it is filed.
+    pub fn is_new(&self, qos: QoS, packet_id: u16) -> bool {
+        qos != QoS::ExactlyOnce || !self.received.contains_key(&packet_id)
+    }
+
+    /// QoS 2 exchanges that the device has begun and not ended.
+    pub fn open_qos_2(&self) -> usize {
+        self.received.len()
+    }
+
     /// A packet that leaves when this ticket is done.
     pub fn hold(&mut self, packet: Packet) -> u64 {
         let ticket = self.next_ticket();

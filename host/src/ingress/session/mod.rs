@@ -8,6 +8,7 @@
 //! | what does each packet of the device ask for | [`receive`] |
 //! | where is QoS 2 deduplicated, who acks and in which order | [`exchanges`] |
 //! | what is sent to the device again after a reconnect | [`outbound`] |
+//! | on which message does the device close | [`isolation`], [`suspects`] |
 //! | which packets wait until something is written | [`held`] |
 //! | what SUBSCRIBE and UNSUBSCRIBE change, and their answers | [`subscriptions`] |
 //! | what does a topic alias stand for | [`alias`] |
@@ -17,9 +18,11 @@ mod alias;
 mod durable;
 mod exchanges;
 mod held;
+mod isolation;
 mod outbound;
 mod receive;
 mod subscriptions;
+mod suspects;
 
 use std::sync::Arc;
 
@@ -29,9 +32,11 @@ use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
 use exchanges::Exchanges;
+use isolation::Isolation;
 use outbound::Outbound;
 pub use receive::is_gateways_own;
 pub use subscriptions::{Changed, Subscriptions};
+pub use suspects::GivenUp;
 
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
@@ -46,6 +51,7 @@ pub struct Session {
     pub subscriptions: Subscriptions,
     exchanges: Exchanges,
     outbound: Outbound,
+    isolation: Isolation,
     resolved: Resolved,
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
@@ -89,6 +95,8 @@ pub enum Action {
     /// The device said good-bye.
     Leave {
         with_will: bool,
+        /// With a reason that says that something was wrong.
+        is_failure: bool,
         session_expiry: Option<u32>,
     },
 }
@@ -111,6 +119,7 @@ impl Session {
             subscriptions: Subscriptions::default(),
             exchanges: Exchanges::default(),
             outbound: Outbound::default(),
+            isolation: Isolation::new(tokio::time::Instant::now()),
             resolved: Resolved::default(),
             finished: Vec::new(),
             link,
@@ -125,6 +134,7 @@ impl Session {
         self.outbound.set_window(link.peer_receive_maximum);
         self.link = link;
         self.exchanges.reconnect();
+        self.isolation.connected(tokio::time::Instant::now());
         self.outbound.resume()
     }
 
@@ -169,12 +179,27 @@ impl Session {
 
     /// Whether the device has room for another delivery.
     pub fn wants_delivery(&self) -> bool {
-        self.outbound.has_room()
+        self.outbound.has_room() && !self.isolation.is_active()
     }
 
     /// A delivery of an earlier connection, when the device has room for it. All of them go before anything new.
     pub fn next_resend(&mut self) -> Option<Packet> {
-        self.outbound.next_resend()
+        if !self.isolation.is_active() {
+            return self.outbound.next_resend();
+        }
+        let now = tokio::time::Instant::now();
+        if self.is_held_back(now) {
+            return None;
+        }
+        if !self.outbound.has_unacknowledged() {
+            self.isolation.is_over();
+            return None;
+        }
+        let packet = self.outbound.next_resend()?;
+        if let Packet::Publish(publish) = &packet {
+            self.isolation.sent(publish.packet_id, now);
+        }
+        Some(packet)
     }
 
     /// The next delivery of the mailbox, unless its packet identifier is in use.

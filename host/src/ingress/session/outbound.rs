@@ -10,8 +10,8 @@
 
 use std::collections::VecDeque;
 
-use crate::bus::Delivery;
-use crate::control::clock;
+use crate::base::clock;
+use crate::bus::{Delivery, LeftOver};
 use crate::message::{Message, QoS};
 use crate::mqtt::{Ack, Packet, Publish, Reason};
 
@@ -67,6 +67,10 @@ impl Outbound {
         self.window = window;
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.flights.is_empty()
+    }
+
     /// For something new: never before everything old has been sent again [MQTT-4.6.0-1].
     pub fn has_room(&self) -> bool {
         self.unsent == 0 && self.flights.len() < usize::from(self.window)
@@ -90,6 +94,25 @@ impl Outbound {
         !delivery.number.is_some_and(taken)
     }
 
+    /// The first message that was sent on this connection and that the device has not acknowledged.
+    pub fn oldest_unacknowledged(&self) -> Option<u16> {
+        let waits = |flight: &&Flight| flight.sent && matches!(flight.stage, Stage::Published(_));
+        self.flights.iter().find(waits).map(|flight| flight.packet_id)
+    }
+
+    /// Whether any message waits for its first ack, sent on this connection or not yet.
+    pub fn has_unacknowledged(&self) -> bool {
+        self.flights.iter().any(|flight| matches!(flight.stage, Stage::Published(_)))
+    }
+
+    /// The message with this packet identifier, while the device does not have it.
+    pub fn message(&self, packet_id: u16) -> Option<&Message> {
+        self.flights.iter().find_map(|flight| match &flight.stage {
+            Stage::Published(delivery) if flight.packet_id == packet_id => Some(&delivery.message),
+            _ => None,
+        })
+    }
+
     /// What may have been sent before a restart.
     pub fn restore(&mut self, delivery: Delivery) {
         if let Some(number) = delivery.number {
@@ -102,9 +125,22 @@ impl Outbound {
         self.fly(identifier(number), Some(number), Stage::Released);
     }
 
-    /// Numbers of what is unfinished.
-    pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        self.flights.iter().filter_map(|flight| flight.number)
+    /// The session ends: what it leaves. What is for a group and was sent at QoS 2 goes to nobody else [MQTT-4.8.2-5]; how many
+    /// these are.
+    pub fn end(&mut self, left_over: &mut LeftOver) -> u64 {
+        let mut sent = 0;
+        for flight in self.flights.drain(..) {
+            match flight.stage {
+                Stage::Published(delivery) if delivery.message.qos == QoS::AtLeastOnce => left_over.add(*delivery),
+                Stage::Published(delivery) => {
+                    sent += u64::from(delivery.from_group.is_some());
+                    left_over.numbers.extend(flight.number);
+                }
+                Stage::Releasing | Stage::Released => left_over.numbers.extend(flight.number),
+            }
+        }
+        self.unsent = 0;
+        sent
     }
 
     /// PUBACK ends a QoS 1 flight, whatever its reason. `None` when there was none.
@@ -245,7 +281,14 @@ mod tests {
 
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
-        Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None }
+        Delivery {
+            message,
+            subscription_ids: vec![],
+            arrived: Instant::now(),
+            number: None,
+            share: None,
+            from_group: None,
+        }
     }
 
     fn ok(packet_id: u16) -> Ack {

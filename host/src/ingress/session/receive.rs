@@ -8,6 +8,11 @@ use super::*;
 use crate::message::QoS;
 use crate::mqtt::{Ack, Publish};
 
+/// A device of MQTT 3.1.1 cannot be told our Receive Maximum, and some send all that they have before they read an ack. So they
+/// may have so many times as many QoS 2 exchanges open; each is written, and one that is never released is kept as long as its
+/// session.
+const OPEN_QOS_2_OF_V311: usize = 10;
+
 impl Session {
     /// Everything but CONNECT, which the handshake has taken.
     pub fn receive(&mut self, packet: Packet) -> Result<Actions, Violation> {
@@ -31,6 +36,7 @@ impl Session {
             Packet::Disconnect(disconnect) => smallvec![Action::Leave {
                 // Success alone takes it back [MQTT-3.14.4-3]: a device that leaves because of an error leaves its will.
                 with_will: disconnect.reason != Reason::SUCCESS,
+                is_failure: disconnect.reason.is_failure(),
                 session_expiry: disconnect.session_expiry,
             }],
             _ => {
@@ -55,6 +61,10 @@ impl Session {
             let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
             return Ok(smallvec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
         }
+        // Before it is filed: an identifier that is refused has to be a new one when the device sends it again.
+        if !refused && self.exchanges.is_new(qos, packet_id) {
+            self.check_quota(qos)?;
+        }
         match self.exchanges.arrive(qos, packet_id) {
             Arrival::InProgress => Ok(smallvec![]),
             Arrival::Repeated => {
@@ -65,7 +75,6 @@ impl Session {
                 Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
             }
             Arrival::New { ticket } => {
-                self.check_quota()?;
                 let receipt = Receipt::new(ticket, self.resolved.clone());
                 let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
                 Ok(smallvec![Action::Accept { message, receipt, identity }])
@@ -101,15 +110,21 @@ impl Session {
         if self.link.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS }
     }
 
-    fn check_quota(&self) -> Result<(), Violation> {
-        let exceeded = self.exchanges.outstanding() > usize::from(self.link.receive_maximum);
-        if exceeded && self.link.version == Version::V5 {
-            return Err(violation(
-                Reason::RECEIVE_MAXIMUM_EXCEEDED,
-                "more unacknowledged messages than CONNACK allows",
-            ));
+    /// Whether there is room for one more exchange.
+    fn check_quota(&self, qos: QoS) -> Result<(), Violation> {
+        let maximum = usize::from(self.link.receive_maximum);
+        match self.link.version {
+            Version::V5 if self.exchanges.outstanding() >= maximum => {
+                Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"))
+            }
+            Version::V311 if qos == QoS::ExactlyOnce && self.exchanges.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
+                Err(violation(
+                    Reason::RECEIVE_MAXIMUM_EXCEEDED,
+                    "more QoS 2 messages without PUBREL than ten times broker.limits.receive_maximum",
+                ))
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 

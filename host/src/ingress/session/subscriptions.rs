@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::base::clock;
 use crate::bus::{Bus, Mailbox, Parcel, Subscription};
-use crate::control::clock;
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
 use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
@@ -37,6 +37,7 @@ impl Subscriptions {
             let reason = self.add(bus, mailbox, request, packet.subscription_id, max, &mut changed);
             changed.reasons.push(reason);
         }
+        mailbox.set_subscriptions(self.0.len());
         changed
     }
 
@@ -53,6 +54,7 @@ impl Subscriptions {
             }
             changed.reasons.push(reason);
         }
+        mailbox.set_subscriptions(self.0.len());
         changed
     }
 
@@ -62,6 +64,7 @@ impl Subscriptions {
         let StoredSubscription { options, id } = stored;
         bus.subscribe(&filter, Subscription { mailbox: mailbox.clone(), options, id });
         self.0.insert(text.to_owned(), filter);
+        mailbox.set_subscriptions(self.0.len());
     }
 
     pub fn filters(&self) -> impl Iterator<Item = Arc<str>> {

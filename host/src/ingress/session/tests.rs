@@ -1,12 +1,16 @@
 use std::time::Instant;
 
 use super::*;
-use crate::bus::{Budget, MailboxLimits};
+use crate::bus::{MailboxLimits, Queues};
 use crate::message::QoS;
 use crate::mqtt::{Ack, Publish};
 
 fn mailbox() -> Arc<Mailbox> {
-    Mailbox::new("dev".into(), MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 }, Budget::new(9_999))
+    Mailbox::new(
+        "dev".into(),
+        MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 },
+        Queues::new(9_999, Arc::default()),
+    )
 }
 
 fn session(version: Version, receive_maximum: u16) -> Session {
@@ -96,6 +100,35 @@ fn mqtt_3_1_1_has_no_receive_maximum_to_exceed() {
 }
 
 #[test]
+fn a_device_that_never_releases_is_stopped_in_3_1_1_too_and_goes_on_when_it_does() {
+    let mut session = session(Version::V311, 2);
+    let open = |session: &mut Session, id| session.receive(Packet::Publish(publish("t", QoS::ExactlyOnce, id)));
+    for id in 1..=20 {
+        open(&mut session, id).unwrap();
+    }
+    assert_eq!(open(&mut session, 21).unwrap_err().reason, Reason::RECEIVE_MAXIMUM_EXCEEDED);
+    assert!(open(&mut session, 20).unwrap().is_empty(), "a repetition is no new exchange");
+    let at_least_once = publish("t", QoS::AtLeastOnce, 22);
+    assert!(matches!(receive(&mut session, at_least_once)[..], [Action::Accept { .. }]));
+    session.resume(Link::new(Version::V311, 2, 10));
+    session.receive(Packet::PubRel(ok(1))).unwrap();
+    let again = open(&mut session, 21).unwrap();
+    assert!(matches!(again[..], [Action::Accept { .. }]), "what was refused is a new message: {again:?}");
+}
+
+#[test]
+fn what_goes_beyond_the_receive_maximum_is_a_new_message_on_the_next_connection() {
+    let mut session = session(Version::V5, 1);
+    let first = accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 1)));
+    session.receive(Packet::Publish(publish("t", QoS::ExactlyOnce, 2))).unwrap_err();
+    session.resume(Link::new(Version::V5, 1, 10));
+    first.resolve();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(1))]);
+    session.receive(Packet::PubRel(ok(1))).unwrap();
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 2)));
+}
+
+#[test]
 fn a_reserved_topic_is_refused_in_the_words_of_the_version() {
     for (version, reason) in [(Version::V5, Reason::NOT_AUTHORIZED), (Version::V311, Reason::SUCCESS)] {
         let mut session = session(version, 10);
@@ -121,7 +154,14 @@ fn an_alias_is_forgotten_with_its_connection() {
 fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    session.deliver(Delivery { message, subscription_ids: vec![], arrived: Instant::now(), number: None, share: None });
+    session.deliver(Delivery {
+        message,
+        subscription_ids: vec![],
+        arrived: Instant::now(),
+        number: None,
+        share: None,
+        from_group: None,
+    });
     assert_eq!(session.resume(Link::new(Version::V5, 10, 10)), []);
     assert!(!session.wants_delivery());
     let Some(Packet::Publish(publish)) = session.next_resend() else { panic!() };

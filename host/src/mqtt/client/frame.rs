@@ -2,7 +2,11 @@
 
 use bytes::BytesMut;
 
+use crate::mqtt::error::malformed;
 use crate::mqtt::{DecodeError, Reason, wire};
+
+const PUBLISH: u8 = 3;
+const PUBREL: u8 = 6;
 
 pub struct Frame {
     pub bytes: BytesMut,
@@ -27,7 +31,21 @@ impl Frame {
     }
 
     pub fn packet_type(&self) -> u8 {
-        self.bytes.first().map_or(0, |byte| byte >> 4)
+        self.first() >> 4
+    }
+
+    /// rumqttc reads the flags of PUBLISH alone; those of the others are reserved [MQTT-2.1.3-1] 3.1.1 [MQTT-2.2.2-2].
+    pub fn check_flags(&self) -> Result<(), DecodeError> {
+        let reserved = match self.packet_type() {
+            PUBLISH => return Ok(()),
+            PUBREL => 0b0010,
+            _ => 0,
+        };
+        if self.first() & 0x0F == reserved { Ok(()) } else { Err(malformed("reserved flags in the fixed header")) }
+    }
+
+    fn first(&self) -> u8 {
+        self.bytes.first().copied().unwrap_or_default()
     }
 
     pub fn body(&self) -> &[u8] {

@@ -173,6 +173,20 @@ fn packets_that_a_server_must_not_send_us_end_the_connection() {
 }
 
 #[test]
+fn flags_that_are_reserved_end_the_connection() {
+    for first in [0x21, 0x41, 0x52, 0x60, 0x63, 0x74, 0xD8] {
+        for protocol in BOTH {
+            let body: &[u8] = if first >> 4 == 13 { &[] } else { &[0, 1] };
+            let packet = [&[first, body.len() as u8], body].concat();
+            let refused = decode_all(protocol, &packet).map_err(|error| error.reason);
+            assert_eq!(refused, Err(Reason::MALFORMED_PACKET), "{first:#x}");
+        }
+    }
+    assert_eq!(decode_all(Version::V5, &[0xE1, 0]).map_err(|error| error.reason), Err(Reason::MALFORMED_PACKET));
+    assert_eq!(decode_all(Version::V5, &[0x62, 2, 0, 1]), Ok(Some(Incoming::PubRel(1))));
+}
+
+#[test]
 fn what_does_not_fit_leaves_the_buffer_as_it_was() {
     let topic = TopicName::parse("t").unwrap();
     let large = publish(Message::new(topic.clone(), vec![0; 100], QoS::AtLeastOnce));

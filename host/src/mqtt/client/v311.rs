@@ -31,6 +31,7 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13) {
         return Err(UNEXPECTED);
     }
+    frame.check_flags()?;
     let ok = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
     match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(|_| UNREADABLE)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(&ack)))),

@@ -32,6 +32,7 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     if !matches!(kind, 2..=7 | 13 | 14) {
         return Err(UNEXPECTED);
     }
+    frame.check_flags()?;
     if let Some(short) = short_form(kind, frame.body()) {
         return Ok(short);
     }
@@ -53,10 +54,14 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
+/// Acks, and legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
 /// server of 3.1.1 refuses version 5.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
+        // rumqttc refuses reason codes that it does not know; what follows the reason is of no interest.
+        (4, [high, low, rest @ ..]) => Some(Incoming::PubAck(ack(*high, *low, rest))),
+        (5, [high, low, rest @ ..]) => Some(Incoming::PubRec(ack(*high, *low, rest))),
+        (7, [high, low, rest @ ..]) => Some(Incoming::PubComp(ack(*high, *low, rest))),
         (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
         (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
         (2, [_, 1]) => {
@@ -64,6 +69,13 @@ fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
             Some(Incoming::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() })))
         }
         _ => None,
+    }
+}
+
+fn ack(high: u8, low: u8, rest: &[u8]) -> Ack {
+    Ack {
+        packet_id: u16::from_be_bytes([high, low]),
+        reason: rest.first().map_or(Reason::SUCCESS, |code| Reason(*code)),
     }
 }
 

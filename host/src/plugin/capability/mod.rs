@@ -12,7 +12,7 @@ mod wasi;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::control::config::Grants;
+use crate::config::Grants;
 
 pub use context::Origins;
 pub use log::PluginLog;

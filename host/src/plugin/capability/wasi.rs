@@ -28,7 +28,7 @@ use wasmtime_wasi::p2::{DynPollable, OutputStream, Pollable, StreamResult};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
-use crate::control::config::Grants;
+use crate::config::Grants;
 use crate::plugin::limits::{MAX_HANDLES, MAX_LAST_WORDS, MAX_RANDOM_BYTES};
 use crate::plugin::state::HostState;
 

@@ -5,7 +5,7 @@
 
 use wasmparser::{Parser, Payload};
 
-use crate::control::config::CompileLimits;
+use crate::config::CompileLimits;
 use crate::plugin::limits::{MAX_DEFINITIONS, MAX_MEMORIES, MAX_MODULES, MAX_NESTING, MAX_TABLES};
 use crate::plugin::refusal::Problem;
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 use super::settings::Settings;
-use crate::control::config::Backend;
+use crate::config::Backend;
 
 /// What the gateway says on the command line, and the process obeys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

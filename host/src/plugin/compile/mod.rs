@@ -26,8 +26,8 @@ mod settings;
 use sha2::{Digest, Sha256};
 use wasmtime::component;
 
-use crate::control::config::CompileLimits;
-use crate::control::counters::Counter;
+use crate::config::CompileLimits;
+use crate::metrics::Counter;
 
 use super::file::ComponentFile;
 use super::refusal::Problem;

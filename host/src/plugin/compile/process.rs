@@ -8,7 +8,7 @@ use std::thread;
 
 use super::child::{Job, REFUSED};
 use super::settings::Settings;
-use crate::control::config::CompileLimits;
+use crate::config::CompileLimits;
 use crate::plugin::refusal::Problem;
 use crate::plugin::text::printable;
 

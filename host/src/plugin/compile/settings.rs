@@ -2,7 +2,7 @@
 
 use wasmtime::{Config, Engine, Inlining};
 
-use crate::control::config::Backend;
+use crate::config::Backend;
 use crate::plugin::limits::MAX_STACK_BYTES;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::*;
-use crate::control::config::Backend;
+use crate::config::Backend;
 
 /// A gateway's start: an engine and a compiler with a cache in `folder`.
 fn start(folder: &Path, backend: Backend) -> (wasmtime::Engine, Compiler) {

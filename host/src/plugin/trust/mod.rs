@@ -12,7 +12,6 @@
 //! minisign and not X.509 or an attestation service: a gateway has no network when it starts, no clock that it can trust, and an
 //! operator with one or two keys.
 
-mod key;
 mod ledger;
 mod signature;
 #[cfg(test)]
@@ -23,14 +22,13 @@ use std::path::Path;
 
 use semver::Version;
 
-use crate::control::config;
+use crate::config;
 
 use super::file::ComponentFile;
 use super::refusal::Problem;
 use ledger::Ledger;
 use signature::Signature;
 
-pub use key::PublicKey;
 pub use ledger::LedgerError;
 
 /// The keys of the configuration, and the versions of the past.

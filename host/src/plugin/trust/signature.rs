@@ -19,8 +19,8 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use super::key::KeyId;
-use crate::control::config::TrustedKey;
+use crate::config::KeyId;
+use crate::config::TrustedKey;
 use crate::plugin::file::ComponentFile;
 use crate::plugin::refusal::Problem;
 use crate::plugin::text::printable;

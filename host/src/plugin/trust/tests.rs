@@ -3,6 +3,7 @@ use std::fs;
 use minisign::KeyPair;
 
 use super::*;
+use crate::config::PublicKey;
 use crate::plugin::fixtures;
 
 /// A folder with a component that somebody signs.

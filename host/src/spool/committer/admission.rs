@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use super::Committer;
 use super::behind::Behind;
-use crate::control::config::WhenFull;
+use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::track::Track;
 use crate::spool::{Fate, Held, Output, Record, Shared};
@@ -30,7 +30,9 @@ impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         if self.records.is_empty() {
-            self.tell_held(vec![false; self.names.len()], shared);
+            if self.is_held.contains(&true) {
+                self.tell_held(vec![false; self.names.len()], shared);
+            }
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
@@ -39,11 +41,11 @@ impl<D: Disk> Committer<D> {
         for mut record in std::mem::take(&mut self.records) {
             self.shed_qos0(&mut record, &usage, shared);
             let mut has_room = true;
-            let counts = |output: &&Output| output.is_kept(self.policy.qos0) && !self.is_archive(output.upstream);
+            let counts = |output: &&Output| output.is_kept(self.policy.qos0) && !self.is_archive(output.upstream.0);
             for output in record.outputs.iter().filter(counts) {
                 if !usage.has_room(output, share) {
                     has_room = false;
-                    full.iter_mut().skip(output.upstream).take(1).for_each(|full| *full = true);
+                    full.iter_mut().skip(output.upstream.0).take(1).for_each(|full| *full = true);
                 }
             }
             if has_room && !behind.holds(&record) {
@@ -97,7 +99,7 @@ impl<D: Disk> Committer<D> {
         let (before, most) = (record.outputs.len(), self.portion() / 4);
         record
             .outputs
-            .retain(|output| !output.is_qos0() || usage.qos0.get(output.upstream).is_none_or(|used| *used < most));
+            .retain(|output| !output.is_qos0() || usage.qos0.get(output.upstream.0).is_none_or(|used| *used < most));
         shared.ledger().give_up(before - record.outputs.len(), Fate::Dropped);
     }
 
@@ -132,16 +134,16 @@ impl<D: Disk> Committer<D> {
 impl Usage {
     /// One that has nothing in the log may always write: also the largest record gets through alone.
     fn has_room(&self, output: &Output, share: u64) -> bool {
-        let used = self.bytes.get(output.upstream).copied().unwrap_or(0);
+        let used = self.bytes.get(output.upstream.0).copied().unwrap_or(0);
         used == 0 || used.saturating_add(output.message.weight() as u64) <= share
     }
 
     fn add(&mut self, record: &Record) {
         for output in &record.outputs {
             let weight = output.message.weight() as u64;
-            self.bytes.iter_mut().skip(output.upstream).take(1).for_each(|used| *used += weight);
+            self.bytes.iter_mut().skip(output.upstream.0).take(1).for_each(|used| *used += weight);
             if output.is_qos0() {
-                self.qos0.iter_mut().skip(output.upstream).take(1).for_each(|used| *used += weight);
+                self.qos0.iter_mut().skip(output.upstream.0).take(1).for_each(|used| *used += weight);
             }
         }
     }

@@ -12,7 +12,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use crate::control::config::Qos0;
+use crate::config::Qos0;
 use crate::spool::batch::weight;
 use crate::spool::{Change, Key, Record};
 
@@ -62,6 +62,7 @@ fn is_small(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
     use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
@@ -79,13 +80,18 @@ mod tests {
     }
 
     fn small(changes: &[Change]) -> Record {
-        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: Default::default() }
+        Record::changes(changes.to_vec(), Receipt::none())
     }
 
     fn with_message(changes: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
         Record {
-            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            outputs: vec![Output {
+                upstream: UpstreamId(0),
+                binding: None,
+                message,
+                arrived: std::time::Instant::now(),
+            }],
             ..small(changes)
         }
     }

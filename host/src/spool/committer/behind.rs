@@ -75,18 +75,24 @@ impl Behind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
     use crate::spool::{Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn changes(changes: &[Change]) -> Record {
-        Record { outputs: vec![], changes: changes.to_vec(), receipt: Receipt::none(), hold: Default::default() }
+        Record::changes(changes.to_vec(), Receipt::none())
     }
 
     fn message(of: &[Change]) -> Record {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
         Record {
-            outputs: vec![Output { upstream: 0, binding: None, message, arrived: std::time::Instant::now() }],
+            outputs: vec![Output {
+                upstream: UpstreamId(0),
+                binding: None,
+                message,
+                arrived: std::time::Instant::now(),
+            }],
             ..changes(of)
         }
     }

@@ -17,10 +17,10 @@ use std::time::{Duration, Instant};
 
 use super::Committer;
 use super::checkpoint_writer::{Finished, Writing};
-use crate::control::clock;
+use crate::base::clock;
 use crate::spool::frame::STATE;
 use crate::spool::key::Key;
-use crate::spool::log::{AppendError, Disk, Location};
+use crate::spool::log::{AppendError, Disk, Location, Log};
 
 /// The log grows by so many times the state between two checkpoints.
 const GROWTH: u64 = 4;
@@ -35,7 +35,7 @@ const POLL: Duration = Duration::from_millis(5);
 /// After a disk without room.
 const RETRY: Duration = Duration::from_secs(10);
 /// Left free on the file system, beside the state.
-const SPARE: u64 = 256 << 10;
+const SPARE: u64 = 16 << 10;
 
 /// What is known of checkpoints, and the one that is being written.
 pub(super) struct Checkpointing<D: Disk> {
@@ -114,9 +114,11 @@ impl<D: Disk> Committer<D> {
             return Ok(false);
         }
         let (place, bytes) = (self.log.end(), self.image.state().bytes());
-        let begun = match self.log.free_bytes() {
-            Some(free) if free < bytes + bytes / 8 + SPARE => Err(std::io::ErrorKind::StorageFull.into()),
-            _ => self.log.begin_checkpoint(place),
+        let has_room = |log: &Log<D>| log.checkpoint_room().is_none_or(|room| room >= bytes + bytes / 8 + SPARE);
+        let begun = if has_room(&self.log) || (self.log.release_reserve() && has_room(&self.log)) {
+            self.log.begin_checkpoint(place)
+        } else {
+            Err(std::io::ErrorKind::StorageFull.into())
         };
         let begun = begun.and_then(|writer| Writing::begin(writer, self.checkpoint.has_thread));
         match begun {

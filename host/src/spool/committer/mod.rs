@@ -38,9 +38,9 @@ use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
-use crate::control::clock;
-use crate::control::config;
-use crate::control::rate_limit::RateLimit;
+use crate::base::clock;
+use crate::base::rate_limit::RateLimit;
+use crate::config;
 
 pub(super) struct Committer<D: Disk> {
     /// Before the log: it ends before the folder is free.

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::control::clock;
-use crate::control::config::WhenFull;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::clock;
+use crate::base::kill_point::{self, KillPoint};
+use crate::config::WhenFull;
 use crate::spool::frame::TRACKS;
 use crate::spool::log::{AppendError, Disk, Frame, Shortage};
 use crate::spool::{Held, Shared};
@@ -97,7 +97,9 @@ impl<D: Disk> Committer<D> {
 
     pub(super) fn roll(&mut self) -> Result<(), AppendError> {
         let tracks = self.image.encode_tracks();
-        self.log.roll(Frame { kind: TRACKS, body: &tracks }).map(drop)
+        self.log.roll(Frame { kind: TRACKS, body: &tracks })?;
+        self.log.keep_reserve();
+        Ok(())
     }
 
     /// With room for `least` bytes.

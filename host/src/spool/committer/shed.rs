@@ -7,8 +7,8 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::control::clock;
-use crate::control::config::WhenFull;
+use crate::base::clock;
+use crate::config::WhenFull;
 use crate::spool::log::{AppendError, Disk};
 use crate::spool::runs::Run;
 use crate::spool::track::Track;

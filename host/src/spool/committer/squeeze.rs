@@ -12,8 +12,8 @@
 use bytes::BytesMut;
 
 use super::Committer;
-use crate::control::clock;
-use crate::control::config::WhenFull;
+use crate::base::clock;
+use crate::config::WhenFull;
 use crate::spool::frame::{Outputs, Written, has_outputs, put_written};
 use crate::spool::log::{AppendError, Disk, Frame, Location, Reader};
 use crate::spool::runs::Weight;

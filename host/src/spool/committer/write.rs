@@ -2,8 +2,8 @@
 
 use super::Committer;
 use super::room::Room;
-use crate::control::cork::cork;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::base::wake::batch_wakes;
 use crate::spool::Shared;
 use crate::spool::log::{AppendError, Disk, Location};
 use crate::spool::notes::Notes;
@@ -51,7 +51,7 @@ impl<D: Disk> Committer<D> {
         let mut numbers = self.batch.first_numbers().to_vec();
         for (record, at) in self.ready.drain(..count).zip(locations) {
             for output in record.outputs {
-                match numbers.get_mut(output.upstream).filter(|_| output.is_kept(self.policy.qos0)) {
+                match numbers.get_mut(output.upstream.0).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
                         ledger.place(*number, output, *at);
                         *number += 1;
@@ -65,7 +65,7 @@ impl<D: Disk> Committer<D> {
         drop(ledger);
         shared.announce();
         // One wake for each device, however many acks it has.
-        let _turn = cork();
+        let _turn = batch_wakes();
         settled.into_iter().for_each(|(receipt, _hold)| receipt.resolve());
     }
 }

@@ -42,14 +42,14 @@ impl Ledger {
     /// A message that no segment has room for.
     pub fn refuse(&mut self, output: &Output) {
         if !self.is_message(output) {
-            return self.counters.letters_dropped.increment();
+            return self.counters.dead_letters_dropped.increment();
         }
         self.give_up(1, Fate::Oversize);
     }
 
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
         let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
-        let counter = if is_letter { &self.counters.letters_dropped } else { fate.counter(&self.counters) };
+        let counter = if is_letter { &self.counters.dead_letters_dropped } else { fate.counter(&self.counters) };
         counter.add(count);
     }
 }

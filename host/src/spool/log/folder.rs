@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::Checkpoint;
 use super::disk::{Disk, DiskFile, LockError};
 use super::error::OpenError;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 
 pub const IDENTITY: &str = "identity";
 const LOCK: &str = "lock";
+const RESERVE: &str = "reserve";
 const QUARANTINE: &str = "quarantine";
 const UNFINISHED: &str = ".new";
 const CHECKPOINT: (&str, &str) = ("checkpoint-", ".state");
@@ -103,6 +104,11 @@ impl<D: Disk> Folder<D> {
 
     pub fn checkpoint(&self, number: u64) -> PathBuf {
         self.dir.join(checkpoint_name(number))
+    }
+
+    /// Space that is taken so that it can be given back.
+    pub fn reserve(&self) -> PathBuf {
+        self.dir.join(RESERVE)
     }
 
     pub fn dir(&self) -> &Path {

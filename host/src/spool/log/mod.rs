@@ -1,7 +1,7 @@
 //! The segment log: frames in, frames out, nothing that was promised ever lost. It does not know what a frame means.
 //!
 //! # Constraints
-//! - `append` answers `Ok` only when the frames are on the medium (by the level of [`Sync`]); a power cut at any
+//! - `append` answers `Ok` only when the frames are on the medium (by the level of `config::Sync`); a power cut at any
 //!   instruction leaves every promised frame readable, once and in order.
 //! - One flipped bit costs the frame that it hits, is always reported, and never yields a wrong body.
 //! - A full disk is foreseen, not suffered: space is taken a segment at a time, before it is needed.
@@ -14,6 +14,7 @@
 //!           identity                      a Header with segment = 0: the spool's id, once more than in each segment
 //!           segment-<20 digits>.log       Header, Frame*, zeros up to the capacity
 //!           checkpoint-<20 digits>.state  what the frames below one place mean, by the caller (`checkpoint`)
+//!           reserve                       space that a full file system gives back for bookkeeping
 //!           quarantine/segment-N-O.bin    the damaged bytes of segment N from offset O on
 //!           *.new                         not finished; deleted at open
 //!
@@ -81,6 +82,7 @@ mod options;
 mod quarantine;
 mod reader;
 mod recovery;
+mod reserve;
 mod roll;
 mod scan;
 mod segment;
@@ -94,7 +96,7 @@ pub use self::disk::{Disk, DiskFile, LockError};
 pub use self::error::{AppendError, OpenError, Shortage};
 pub use self::format::{FRAME_BYTES, Frame, Location, MAX_BODY_BYTES};
 pub use self::inspect::{Found, identity, inspect};
-pub use self::options::{Options, Sync};
+pub use self::options::Options;
 pub use self::quarantine::is_full;
 pub use self::reader::Reader;
 pub use self::recovery::{Quarantined, Recovery};

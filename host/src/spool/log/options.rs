@@ -1,8 +1,7 @@
 //! How large, how safe.
 
-use std::time::Duration;
-
 use super::format::MAX_BODY_BYTES;
+use crate::config::Sync;
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -14,19 +13,6 @@ pub struct Options {
     /// What stays free on the file system, for everybody else on the machine.
     pub free_floor: u64,
     pub sync: Sync,
-}
-
-/// What a crash can cost, in the order of safety.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sync {
-    /// `append` returns after `fdatasync`: nothing is lost, by a crash of the process, the kernel or the power.
-    Group,
-    /// The caller calls `sync_now` this often: a crash of the process loses nothing, a power cut loses this much.
-    /// Readers see a frame after the sync, as with `Group`.
-    Interval(Duration),
-    /// When the kernel pleases (and at each roll): a crash of the process loses nothing, a power cut about 30 s. Readers
-    /// see a frame at once.
-    Os,
 }
 
 // === impl Options ===

@@ -13,7 +13,7 @@ use super::folder::Folder;
 use super::format::{Frame, HEADER_BYTES, Header, HeaderError, Location};
 use super::quarantine::quarantine;
 use super::segment::Clues;
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 
 /// What `open` found.
 #[derive(Debug, Default)]

@@ -37,6 +37,9 @@ impl<D: Disk> Log<D> {
                 rolled => return rolled,
             }
         }
+        if !matches!(shortage, Shortage::Limit { .. }) && self.release_reserve() {
+            return self.roll_within(snapshot, HEADER_BYTES + snapshot.framed() + smallest, limit, 0);
+        }
         Err(AppendError::Full(shortage))
     }
 
@@ -62,12 +65,13 @@ impl<D: Disk> Log<D> {
         self.check_room(capacity, limit, floor)?;
         // What comes before the new segment is durable before it: also with the weaker levels a segment is all they lose.
         self.sync_now()?;
+        let last = self.active_segment();
         let active = self.prepare_and_publish(snapshot, capacity)?;
         let location = Location { segment: active.segment, offset: HEADER_BYTES };
         self.sizes.insert(active.segment, capacity);
         self.extents.set(active.segment, active.end);
         let before = self.active.replace(active).map_or(self.recovered.0, |before| before.end);
-        self.trim(location.segment - 1, before);
+        self.trim(last, before);
         Ok(location)
     }
 

@@ -11,10 +11,11 @@ use super::error::{AppendError, OpenError};
 use super::extents::Extents;
 use super::folder::Folder;
 use super::format::{Frame, Location, Salt};
-use super::options::{Options, Sync};
+use super::options::Options;
 use super::reader::Reader;
 use super::recovery::{Recovered, Recovery, recover};
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
+use crate::config::Sync;
 
 /// What the encoding buffer may keep between two appends.
 const KEEP_BYTES: usize = 1 << 20;
@@ -34,6 +35,7 @@ pub struct Log<D: Disk> {
     pub(super) checkpoints: Vec<Checkpoint>,
     /// Of all segments together when it was opened, which may be more than the limit of today.
     pub(super) found_bytes: u64,
+    pub(super) keeps_reserve: bool,
     pub(super) extents: Arc<Extents>,
     buffer: Vec<u8>,
     /// Why nothing may be written any more.
@@ -71,6 +73,7 @@ impl<D: Disk> Log<D> {
             active: None,
             recovered: last,
             found_bytes: sizes.values().sum(),
+            keeps_reserve: false,
             sizes,
             checkpoints,
             extents: Arc::new(extents),
@@ -204,9 +207,11 @@ impl<D: Disk> Log<D> {
         self.checkpoints.iter().filter(|one| one.is_whole)
     }
 
-    /// Bytes that are free on the file system; none when it does not say.
-    pub fn free_bytes(&self) -> Option<u64> {
-        self.folder.disk.free_bytes(self.folder.dir()).ok()
+    /// Bytes that a new checkpoint may take: what is free on the file system, and what it replaces; none when that cannot be said.
+    pub fn checkpoint_room(&self) -> Option<u64> {
+        let replaced: u64 = self.checkpoints.iter().skip(1).map(|one| one.bytes).sum();
+        let free = self.folder.disk.free_bytes(self.folder.dir()).ok()?;
+        Some(free.saturating_add(replaced))
     }
 
     fn sort_checkpoints(&mut self) {

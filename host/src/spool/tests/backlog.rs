@@ -22,7 +22,7 @@ fn filled(messages: usize) -> Bench {
 
 /// Reads as a sender does, completes behind it, and returns the numbers as they came.
 fn drain(bench: &Bench, window: usize) -> Vec<usize> {
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     let (mut seen, mut cursor) = (Vec::new(), Position::START);
     loop {
         let entries = queue.read(cursor, window, ALL);
@@ -60,7 +60,7 @@ fn what_comes_while_a_backlog_drains_stands_behind_it_and_qos_0_does_not() {
 #[test]
 fn a_backlog_survives_with_its_holes() {
     let bench = filled(3000);
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     let done: Vec<Position> = [3, 7, 8, 500].map(Position::of).into();
     done.iter().for_each(|position| queue.complete(*position, Fate::Forwarded));
     drop(queue);
@@ -89,7 +89,7 @@ fn segments_go_when_their_messages_are_done() {
 #[test]
 fn a_completion_in_the_part_that_is_not_in_memory_counts() {
     let bench = filled(3000).reopen();
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     queue.complete(Position::of(2500), Fate::Forwarded);
     queue.complete(Position::of(2500), Fate::Forwarded);
     assert_eq!(bench.spool.waiting(), 2999);

@@ -133,15 +133,15 @@ impl Oracle {
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
             }
             Act::Complete { upstream, nth } => {
-                let read = bench.spool.queue(*upstream).read(Position::START, nth + 1, ALL);
+                let read = bench.spool.queue(UpstreamId(*upstream)).read(Position::START, nth + 1, ALL);
                 let Some(entry) = read.into_iter().nth(*nth) else { return };
                 self.completed.insert((*upstream, text(&entry)));
-                bench.spool.queue(*upstream).complete(entry.position, Fate::Forwarded);
+                bench.spool.queue(UpstreamId(*upstream)).complete(entry.position, Fate::Forwarded);
             }
             Act::Release { upstream, nth } => {
                 let entries = bench.entries(*upstream).into_iter().filter(|entry| entry.message.qos == Q2);
                 let Some(entry) = entries.into_iter().nth(*nth) else { return };
-                bench.spool.queue(*upstream).release(entry.position.number, self.next);
+                bench.spool.queue(UpstreamId(*upstream)).release(entry.position.number, self.next);
             }
             Act::Crash { after_calls, power_cut } => {
                 self.power_cut = *power_cut;
@@ -154,7 +154,7 @@ impl Oracle {
     fn hear(&mut self, bench: &mut Bench) {
         self.acked.extend(bench.acks());
         for upstream in 0..2 {
-            let confirmed = bench.spool.queue(upstream).take_confirmed();
+            let confirmed = bench.spool.queue(UpstreamId(upstream)).take_confirmed();
             self.confirmed.extend(confirmed.done.numbers().map(|number| (upstream, number)));
             self.released.extend(confirmed.released.into_iter().map(|number| (upstream, number)));
         }
@@ -211,7 +211,7 @@ impl Oracle {
             assert!(found == expected, "of {} there are {}", expected.len(), found.len());
         }
         assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
-        let recovered = bench.spool.queue(upstream).recovered().released;
+        let recovered = bench.spool.queue(UpstreamId(upstream)).recovered().released;
         for number in entries.iter().map(|entry| entry.position.number) {
             assert!(!self.confirmed.contains(&(upstream, number)), "{number} was done, durably");
             let must = self.released.contains(&(upstream, number));
@@ -271,7 +271,7 @@ fn live(mut oracle: Oracle, config: config::Spool, acts: &[Act], last: Option<u6
     // What was received is remembered for a session, which comes first.
     for upstream in 0..2 {
         let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 10 };
-        assert_eq!(poll(bench.spool.queue(upstream).remember_session(&session, true)), Some(true));
+        assert_eq!(poll(bench.spool.queue(UpstreamId(upstream)).remember_session(&session, true)), Some(true));
     }
     for act in acts {
         oracle.act(&mut bench, act);
@@ -315,7 +315,7 @@ fn a_process_that_dies_while_it_recovers_recovers_the_next_time() {
 fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     let bench = Bench::new(1);
     (1..=9).for_each(|ticket| bench.commit(ticket, &[(0, Q2, &ticket.to_string())]));
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     assert_eq!(queue.recovered(), Recovered::default());
     let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 3 };
     assert_eq!(poll(queue.remember_session(&session, true)), Some(true));
@@ -324,24 +324,24 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     queue.complete(Position::of(1), Fate::Forwarded);
     drop(queue);
     let bench = bench.reopen();
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     let expected = Recovered { session: Some(session.clone()), sent_below: 5, released: vec![(3, 1), (2, 2)] };
     assert_eq!(queue.recovered(), expected);
     queue.complete(Position::of(2), Fate::Forwarded);
     assert_eq!(poll(queue.remember_session(&UpstreamSession { window: 5, ..session.clone() }, false)), Some(true));
     drop(queue);
     let bench = bench.reopen();
-    let recovered = bench.spool.queue(0).recovered();
+    let recovered = bench.spool.queue(UpstreamId(0)).recovered();
     assert_eq!((recovered.sent_below, recovered.released), (8, vec![(3, 1)]), "the same session, with another window");
-    assert_eq!(poll(bench.spool.queue(0).remember_session(&session, true)), Some(true));
-    assert_eq!(bench.reopen().spool.queue(0).recovered().released, [], "another session");
+    assert_eq!(poll(bench.spool.queue(UpstreamId(0)).remember_session(&session, true)), Some(true));
+    assert_eq!(bench.reopen().spool.queue(UpstreamId(0)).recovered().released, [], "another session");
 }
 
 #[test]
 fn message_expiry_goes_on_over_a_restart() {
     let bench = Bench::new(1);
     let arrived = Instant::now() - std::time::Duration::from_secs(100);
-    let output = Output { upstream: 0, binding: None, message: message(Q1, "a"), arrived };
+    let output = Output { upstream: UpstreamId(0), binding: None, message: message(Q1, "a"), arrived };
     bench.spool.commit(Record {
         outputs: vec![output],
         changes: vec![],

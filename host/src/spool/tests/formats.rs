@@ -23,7 +23,7 @@ fn open(dir: &Path) -> (Spool, Restored) {
 }
 
 fn waiting(spool: &Spool) -> Vec<(u64, String, QoS, String)> {
-    let read = spool.queue(0).read(Position::START, ALL, ALL).into_iter();
+    let read = spool.queue(UpstreamId(0)).read(Position::START, ALL, ALL).into_iter();
     let told = read.map(|Entry { position, message, binding, .. }| {
         assert_eq!(binding, None, "format 2 knows of no bindings");
         let text = String::from_utf8_lossy(&message.payload).into_owned();
@@ -48,7 +48,7 @@ async fn a_spool_of_the_format_before_is_read_whole_and_goes_on() {
     assert_eq!(count(|key| matches!(key, Key::Subscription { .. })), 1);
     assert_eq!(count(|key| matches!(key, Key::Queued { .. })), 3);
     assert_eq!(count(|key| matches!(key, Key::Retained { .. })), 1);
-    spool.queue(0).complete(Position::of(1), Fate::Forwarded);
+    spool.queue(UpstreamId(0)).complete(Position::of(1), Fate::Forwarded);
     spool.close().await;
     drop(spool);
     let (spool, restored_again) = open(dir.path());

@@ -145,6 +145,13 @@ fn with(bench: Bench, config: config::Spool) -> Bench {
     Bench::open(disk, names, config).unwrap_or_else(|error| panic!("{error}"))
 }
 
+/// Of all files.
+fn used(bench: &Bench) -> u64 {
+    let mut used = 0;
+    bench.disk.files().iter().for_each(|file| bench.disk.edit(file, |bytes| used += bytes.len() as u64));
+    used
+}
+
 #[test]
 fn a_limit_below_what_is_there_says_so_and_drains_and_then_takes_new_messages() {
     let large = config::Spool { max_bytes: 32 << 20, ..small() };
@@ -175,13 +182,8 @@ fn a_disk_that_others_have_filled_before_the_start_says_so_and_what_is_there_dra
     let bench = Bench::new(1);
     let text = "x".repeat(50_000);
     (0..30).for_each(|ticket| bench.commit(ticket, &[(0, Q1, &text)]));
-    let used: u64 = {
-        let mut used = 0;
-        bench.disk.files().iter().for_each(|file| bench.disk.edit(file, |bytes| used += bytes.len() as u64));
-        used
-    };
     // Less than a segment, and below the floor.
-    bench.disk.set_capacity(Some(used + 300_000));
+    bench.disk.set_capacity(Some(used(&bench) + 300_000));
     let mut bench = with(bench, config::Spool { free_floor: 200_000, ..small() });
     let held = bench.spool.held();
     assert!(held.len() == 1 && held[0].advice.contains("free space"), "{held:?}");
@@ -196,6 +198,26 @@ fn a_disk_that_others_have_filled_before_the_start_says_so_and_what_is_there_dra
     bench.commit(101, &[(0, Q1, "new")]);
     retry(&bench);
     assert_eq!((bench.acks(), bench.spool.held()), (vec![101], vec![]));
+}
+
+#[test]
+fn a_disk_without_a_byte_left_at_the_start_has_room_for_what_is_done() {
+    let bench = Bench::new(1);
+    let text = "x".repeat(50_000);
+    (0..50).for_each(|ticket| bench.commit_with(ticket, &[(0, Q1, &text)], vec![Change::put(key(ticket % 5), "kept")]));
+    bench.disk.set_capacity(Some(used(&bench)));
+    let mut bench = with(bench, small());
+    assert!(bench.spool.held().len() == 1, "{:?}", bench.spool.held());
+    assert!(bench.complete_first(0) && bench.complete_first(0));
+    bench = with(bench, small());
+    assert_eq!(bench.spool.waiting(), 48, "completions are durable");
+    let segments = |bench: &Bench| {
+        bench.disk.files().iter().filter(|file| file.extension().is_some_and(|ending| ending == "log")).count()
+    };
+    let before = segments(&bench);
+    while bench.complete_first(0) {}
+    assert!(segments(&bench) < before, "what is done gives its space back");
+    assert_eq!(bench.reopen().restored.state.len(), 5);
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn message(qos: QoS, text: &str) -> Message {
 }
 
 fn output((upstream, qos, text): &(usize, QoS, &str)) -> Output {
-    Output { upstream: *upstream, binding: None, message: message(*qos, text), arrived: Instant::now() }
+    Output { upstream: UpstreamId(*upstream), binding: None, message: message(*qos, text), arrived: Instant::now() }
 }
 
 fn key(number: u64) -> Key {
@@ -90,7 +90,7 @@ impl Bench {
     }
 
     fn entries(&self, upstream: usize) -> Vec<Entry> {
-        self.spool.queue(upstream).read(Position::START, ALL, ALL)
+        self.spool.queue(UpstreamId(upstream)).read(Position::START, ALL, ALL)
     }
 
     fn read(&self, upstream: usize) -> Vec<String> {
@@ -99,7 +99,7 @@ impl Bench {
     }
 
     fn complete_first(&self, upstream: usize) -> bool {
-        let queue = self.spool.queue(upstream);
+        let queue = self.spool.queue(UpstreamId(upstream));
         let Some(entry) = queue.read(Position::START, 1, ALL).pop() else { return false };
         queue.complete(entry.position, Fate::Forwarded);
         true
@@ -123,7 +123,16 @@ impl Bench {
 
     fn balance(&self) {
         let c = &self.counters;
-        let ended = [&c.forwarded, &c.upstream_refused, &c.expired, &c.oversize, &c.corrupt, &c.dropped_full];
+        let ended = [
+            &c.forwarded,
+            &c.upstream_refused,
+            &c.undelivered,
+            &c.skipped,
+            &c.expired,
+            &c.oversize,
+            &c.corrupt,
+            &c.dropped_full,
+        ];
         let ended: u64 = ended.iter().map(|counter| counter.get()).sum();
         assert_eq!(c.committed.get() + c.recovered.get(), self.spool.waiting() as u64 + ended);
     }

@@ -58,7 +58,7 @@ fn qos_0_drops_its_oldest_and_never_waits() {
 fn an_entry_stays_until_it_is_completed_and_is_counted_once() {
     let bench = Bench::new(1);
     bench.commit(1, &[(0, Q1, "a"), (0, Q0, "q"), (0, Q1, "b")]);
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     let entries = queue.read(Position::START, ALL, ALL);
     assert_eq!(bench.read(0), ["a", "q", "b"]);
     queue.complete(entries[2].position, Fate::Refused);
@@ -76,7 +76,7 @@ fn an_entry_stays_until_it_is_completed_and_is_counted_once() {
 fn a_read_gives_at_least_one_entry_and_respects_its_caps() {
     let bench = Bench::new(1);
     bench.commit(1, &[(0, Q1, "a"), (0, Q1, "b"), (0, Q1, "c")]);
-    let queue = bench.spool.queue(0);
+    let queue = bench.spool.queue(UpstreamId(0));
     assert_eq!(queue.read(Position::START, 2, ALL).len(), 2);
     assert_eq!(queue.read(Position::START, ALL, 1).len(), 1);
     assert_eq!(queue.read(Position::START, 0, ALL).len(), 0);
@@ -85,7 +85,7 @@ fn a_read_gives_at_least_one_entry_and_respects_its_caps() {
 #[tokio::test]
 async fn an_arrival_before_the_wait_is_not_missed() {
     let bench = Bench::new(2);
-    let queue = bench.spool.queue(1);
+    let queue = bench.spool.queue(UpstreamId(1));
     bench.commit(1, &[(1, Q1, "a")]);
     queue.wait_after(Position::START).await;
     let after = queue.read(Position::START, 1, ALL)[0].position;
@@ -105,7 +105,7 @@ proptest! {
         let mut bench = Bench::new(3);
         let mut seen: [Vec<u64>; 3] = Default::default();
         let drain = |bench: &Bench, upstream: usize, seen: &mut [Vec<u64>; 3]| {
-            let queue = bench.spool.queue(upstream);
+            let queue = bench.spool.queue(UpstreamId(upstream));
             let entries = queue.read(Position::START, 1, ALL);
             for entry in &entries {
                 if entry.message.qos > Q0 {

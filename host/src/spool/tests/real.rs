@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::config::Sync;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -34,14 +35,14 @@ async fn a_crowd_is_acknowledged_and_found_again() {
         tokio::time::timeout(PATIENCE, acks.next()).await.unwrap();
     }
     threads.into_iter().for_each(|thread| thread.join().unwrap());
-    let queue = spool.queue(0);
+    let queue = spool.queue(UpstreamId(0));
     queue.complete(Position::of(1), Fate::Forwarded);
     tokio::time::timeout(PATIENCE, queue.wait_confirmed()).await.unwrap();
     tokio::time::timeout(PATIENCE, spool.close()).await.unwrap();
     let (spool, restored, _) = open(&dir.path().join("spool"));
     assert_eq!((restored.recovery.waiting, spool.waiting()), (1999, 1999));
     for thread in 0..4 {
-        let texts = spool.queue(0).read(Position::START, ALL, ALL).into_iter();
+        let texts = spool.queue(UpstreamId(0)).read(Position::START, ALL, ALL).into_iter();
         let texts = texts.map(|entry| String::from_utf8(entry.message.payload.to_vec()).unwrap());
         let own: Vec<String> = texts.filter(|text| text.starts_with(&format!("{thread} "))).collect();
         assert!(own.windows(2).all(|pair| pair[0][2..].parse::<u64>().unwrap() < pair[1][2..].parse().unwrap()));
@@ -58,7 +59,7 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
         receipt: Receipt::none(),
         hold: Default::default(),
     });
-    let queue = spool.queue(0);
+    let queue = spool.queue(UpstreamId(0));
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
     assert!(
         queue
@@ -91,7 +92,7 @@ async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
     let disk = SimDisk::default();
     let parts = open::open(disk.clone(), Path::new("/spool"), &["one"], &small(), Arc::default()).unwrap();
     let Parts { shared, committer, refill, .. } = parts;
-    threads::start(&shared, committer, refill, log::Sync::Group).unwrap();
+    threads::start(&shared, committer, refill, Sync::Group).unwrap();
     let spool = Spool::new(shared);
     disk.fail_at(1, log::sim::Fault::Eio);
     let acks = Resolved::default();

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use super::peer::{address, spec};
 use super::*;
-use crate::control::config::Upstream;
-use crate::egress::client::peer::{address, spec};
+use crate::config::Upstream;
 use crate::message::QoS;
 use crate::mqtt::Version;
 use crate::mqtt::Version::{V5, V311};
@@ -13,7 +13,9 @@ const FAILBACK: Duration = Duration::from_secs(60);
 
 fn two(protocol: Version) -> Bench {
     let addresses = vec![address("first"), address("second")];
-    Bench::with(Upstream { addresses, failback: FAILBACK, ..spec(protocol) })
+    // What is in flight here stays so for longer than an ack may take.
+    let ack_timeout = 10 * FAILBACK;
+    Bench::with(Upstream { addresses, failback: FAILBACK, ack_timeout, ..spec(protocol) })
 }
 
 /// Lets a connection in that must be to this host.

@@ -1,10 +1,10 @@
-//! How a message ends that is not simply acknowledged: expired, refused, or written and no more.
+//! How a message ends that is not simply acknowledged: expired, or written and no more.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::peer::spec;
 use super::*;
-use crate::egress::client::peer::spec;
 use crate::message::{Message, Properties, QoS};
 use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;
@@ -39,17 +39,6 @@ async fn a_message_does_not_expire_once_it_was_sent() {
     peer.puback(id).await;
     bench.drained().await;
     assert_eq!((bench.counters.expired.get(), bench.counters.forwarded.get()), (0, 1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_refused_message_is_counted_and_not_sent_again() {
-    let mut bench = Bench::new(V5);
-    bench.commit(QoS::AtLeastOnce, "a");
-    let (mut peer, _) = bench.welcome(false).await;
-    let (id, ..) = peer.publish().await;
-    peer.send(&[0x40, 3, 0, id as u8, 0x87]).await;
-    bench.drained().await;
-    assert_eq!((bench.counters.upstream_refused.get(), bench.counters.forwarded.get()), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]

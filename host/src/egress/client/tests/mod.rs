@@ -3,13 +3,18 @@
 mod cuts;
 mod failover;
 mod fates;
+mod isolation;
+pub(in crate::egress) mod peer;
 mod recovery;
+mod refused;
 mod resume;
 mod shutdown;
 mod silence;
 mod terms;
+mod unacknowledged;
 
-use super::peer::{Bench, Heard, Peer};
+use super::*;
+use peer::{Bench, Heard, Peer};
 
 /// Where the script cuts the line in an exchange of QoS 2.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::peer::KEEP_ALIVE;
 use super::*;
-use crate::egress::client::peer::KEEP_ALIVE;
 use crate::mqtt::Version::{V5, V311};
 
 #[tokio::test(start_paused = true)]

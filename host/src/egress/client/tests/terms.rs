@@ -1,8 +1,8 @@
 //! What the server sets in CONNACK is kept.
 
+use super::peer::spec;
 use super::*;
-use crate::control::config::Upstream;
-use crate::egress::client::peer::spec;
+use crate::config::Upstream;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version::{V5, V311};
 use crate::topic::TopicName;

@@ -7,7 +7,7 @@ use super::super::disk::{Disk, DiskFile};
 use super::super::folder::{Folder, Unpublished};
 use super::super::format::{Frame, HEADER_BYTES, Header, Location, Salt};
 use super::{Checkpoint, END};
-use crate::control::kill_point::{self, KillPoint};
+use crate::base::kill_point::{self, KillPoint};
 
 /// Synced so often: a disk that is given all of a large state at once keeps everybody else waiting.
 const SYNC_EVERY: u64 = 4 << 20;

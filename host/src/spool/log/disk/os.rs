@@ -10,7 +10,7 @@ use rustix::fs::{Advice, FallocateFlags, StatVfsMountFlags, fadvise, fallocate, 
 use rustix::io::{Errno, retry_on_intr};
 
 use super::{Disk, DiskFile, LockError};
-use crate::control::kill_point;
+use crate::base::kill_point;
 
 const FOR_THIS_USER: u32 = 0o600;
 /// Zeros are written in such pieces where the file system cannot preallocate.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::sim::{Fault, SimDisk};
 use super::*;
+use crate::config::Sync;
 
 mod checkpoints;
 mod damage;

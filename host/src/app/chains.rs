@@ -1,0 +1,64 @@
+//! The plugins at work: a lane for each binding that has some, threads for all lanes, and what plugins remember.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use crate::bindings::Binding;
+use crate::chain::{Chain, Workers, default_threads};
+use crate::config::{self, Config};
+use crate::plugin::{self, LoadedPlugin};
+use crate::setup::{Setup, plugin_state::state_limit};
+use crate::spool::{Receipt, Record, Restored, Spool};
+
+pub struct Chains(Workers);
+
+// === impl Chains ===
+
+impl Chains {
+    /// Takes the chains out of `setup`. The bindings with their lanes, in the order of the configuration.
+    pub fn start(
+        config: &Config,
+        setup: &mut Setup,
+        spool: &Spool,
+        restored: &Restored,
+    ) -> anyhow::Result<(Self, Vec<Binding>)> {
+        let chains = std::mem::take(&mut setup.chains);
+        restore_state(config, &chains, spool, restored);
+        let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
+        let mut lanes = lanes.into_iter();
+        let with_lane = |spec: &config::Binding| {
+            let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
+            let of_binding = spec.plugins.iter().filter_map(|plugin| plugin.of(&setup.plugins));
+            let digest =
+                |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
+            Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())
+        };
+        let bindings = config.bindings.iter().map(with_lane).collect();
+        Ok((Self(workers), bindings))
+    }
+
+    /// The name of a thread that ended and should not have.
+    pub fn died(&self) -> impl Future<Output = String> + use<> {
+        self.0.died()
+    }
+
+    pub async fn stop(self, within: Duration) {
+        let workers = self.0;
+        let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(within)).await.unwrap_or(0);
+        if unfinished > 0 {
+            tracing::warn!(
+                unfinished,
+                "messages whose plugins did not finish: not acknowledged, their devices keep them"
+            );
+        }
+    }
+}
+
+/// Gives plugins back what they remembered, before the first message.
+fn restore_state(config: &Config, chains: &[Chain], spool: &Spool, restored: &Restored) {
+    let stores: Vec<_> = chains.iter().flat_map(Chain::stores).cloned().collect();
+    let orphans = plugin::restore(&stores, &restored.state);
+    let changes = orphans.settle(&stores, state_limit(config));
+    spool.commit(Record::changes(changes, Receipt::none()));
+}

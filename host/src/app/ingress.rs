@@ -1,0 +1,126 @@
+//! What brings messages in: the listeners with their devices, and the clocks of sessions and plugins.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::base::clock::unix_ms;
+use crate::base::rate_limit::RateLimit;
+use crate::bindings::{Dispatcher, ticks};
+use crate::bus::{Bus, MailboxLimits, Queues};
+use crate::config::{BrokerLimits, Config};
+use crate::ingress::connection::Context;
+use crate::ingress::listener::Listener;
+use crate::ingress::registry::Registry;
+use crate::ingress::wills::Wills;
+use crate::metrics::Counters;
+use crate::spool::{Key, Restored};
+
+/// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
+/// Complaints about connections in the log, each second.
+const COMPLAINTS_PER_SECOND: u32 = 5;
+
+pub struct Ingress {
+    addresses: Vec<(String, SocketAddr)>,
+    sessions: Arc<Registry>,
+    tasks: JoinSet<()>,
+    stop: CancellationToken,
+}
+
+// === impl Ingress ===
+
+impl Ingress {
+    pub fn start(
+        config: &Config,
+        listeners: Vec<Listener>,
+        bus: Arc<Bus>,
+        dispatcher: Arc<Dispatcher>,
+        restored: &Restored,
+        counters: &Arc<Counters>,
+    ) -> Self {
+        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
+        let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
+        let limits = config.broker.limits.clone();
+        let registry = sessions(&limits, &bus, &dispatcher, restored);
+        for (binding, every) in dispatcher.intervals() {
+            tasks.spawn(ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone()));
+        }
+        let context = Arc::new(Context {
+            limits,
+            bus,
+            dispatcher,
+            registry: registry.clone(),
+            counters: counters.clone(),
+            parked_bytes: Arc::new(AtomicUsize::new(0)),
+            drains: Arc::default(),
+            complaints: RateLimit::per_second(COMPLAINTS_PER_SECOND),
+        });
+        let places = Arc::new(Semaphore::new(config.broker.limits.max_connections));
+        for listener in listeners {
+            tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));
+        }
+        tasks.spawn(sweep(context, stop.clone()));
+        Self { addresses, sessions: registry, tasks, stop }
+    }
+
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    pub fn sessions(&self) -> &Arc<Registry> {
+        &self.sessions
+    }
+
+    /// Why a part of it ended by itself.
+    pub async fn ended(&mut self) -> String {
+        format!("a listener ended by itself: {:?}", self.tasks.join_next().await)
+    }
+
+    pub async fn stop(mut self, by: Instant) {
+        self.stop.cancel();
+        let all = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout_at(by, all).await.is_err() {
+            tracing::warn!("some devices did not leave in time");
+        }
+    }
+}
+
+pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+    let mut listeners = Vec::new();
+    for spec in &config.broker.listeners {
+        listeners.push(Listener::bind(spec).await?);
+    }
+    Ok(listeners)
+}
+
+/// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
+fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+    let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
+    let mailbox = MailboxLimits {
+        max_messages: limits.max_queued_messages,
+        max_bytes: limits.max_queued_bytes,
+        // More than that may be there, from a run with a higher limit: whoever subscribes gets all of it.
+        max_retained: limits.max_retained_messages.max(retained),
+    };
+    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let wills = Wills::new(dispatcher.clone());
+    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
+    registry.restore(&last.state).log();
+    dispatcher.restore(&last.state);
+    registry
+}
+
+async fn sweep(context: Arc<Context>, stop: CancellationToken) {
+    let mut every = tokio::time::interval(SWEEP_EVERY);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        context.registry.sweep(std::time::Instant::now());
+    }
+}

@@ -1,0 +1,135 @@
+//! The composition root: the only module that knows every other. One struct for each stage, with its start and its stop.
+//!
+//! ```text
+//!  devices ─▶ Ingress ─▶ bus, bindings ─▶ Chains ─▶ Storage ─▶ Upstreams        Operate looks at all of them
+//! ```
+//!
+//! [`Gateway::start`] goes from right to left, because a stage needs the one that it hands messages to; [`Gateway::stop`] goes
+//! from left to right, as messages flow.
+
+mod chains;
+mod ingress;
+mod operate;
+mod storage;
+mod upstreams;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::bail;
+use tokio::sync::watch;
+
+use crate::bindings::{Dispatcher, Table};
+use crate::bus::{Bus, RetainedLimits};
+use crate::config::{BrokerLimits, Config};
+use crate::egress::UpstreamStatus;
+use crate::metrics::Counters;
+use crate::plugin::PluginStats;
+use crate::setup;
+
+use chains::Chains;
+use ingress::Ingress;
+use operate::Operate;
+use storage::Storage;
+use upstreams::Upstreams;
+
+pub use storage::SPOOL;
+
+/// A stop, from its beginning: when devices have to be gone, chains to be done, upstreams to have what they take, and the spool to be
+/// closed. One clock for all stages, because a supervisor has one: it kills what does not end.
+const DEVICES_BY: Duration = Duration::from_secs(1);
+const CHAINS_BY: Duration = Duration::from_secs(2);
+const UPSTREAMS_BY: Duration = Duration::from_secs(4);
+const FAREWELL_BY: Duration = Duration::from_millis(5_500);
+const CLOSED_BY: Duration = Duration::from_secs(7);
+
+/// Compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
+
+/// A gateway that runs. Its parts stop in the order in which messages flow.
+pub struct Gateway {
+    counters: Arc<Counters>,
+    ingress: Ingress,
+    chains: Chains,
+    storage: Storage,
+    upstreams: Upstreams,
+    operate: Operate,
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Everything that can be wrong is found here, before the first device is let in.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let counters = Arc::<Counters>::default();
+        let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        operate::log_plugins(&setup);
+        let listeners = ingress::bind(&config).await?;
+        let (storage, restored) = Storage::open(&config, &counters)?;
+        // The spool's lock is held: no other gateway writes into this folder.
+        setup.remember_versions()?;
+        let (chains, bindings) = Chains::start(&config, &mut setup, &storage.spool, &restored)?;
+        let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
+        let table = Table::new(bindings);
+        let gateway_id = config.gateway.id.clone();
+        let dispatcher = Dispatcher::new(gateway_id, table, bus.clone(), storage.spool.clone(), counters.clone());
+        let upstreams = Upstreams::start(&config, setup.upstreams, &storage, &dispatcher, &counters);
+        let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
+        let operate = Operate::start(&config, &setup.plugins, &ingress, &storage, &upstreams, &counters)?;
+        Ok(Self { counters, ingress, chains, storage, upstreams, operate })
+    }
+
+    /// Runs until `stop`, then stops in good order. An error when a part ended that should not have.
+    pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let (worker_died, spool_died) = (self.chains.died(), self.storage.spool.died());
+        tokio::select! {
+            () = stop => {}
+            reason = spool_died => bail!("{reason}; what was acknowledged is on disk, and is found at the next start"),
+            thread = worker_died => bail!("worker thread `{thread}` died; the log says why"),
+            reason = self.ingress.ended() => bail!("{reason}"),
+            reason = self.upstreams.ended() => bail!("{reason}"),
+            reason = self.operate.ended() => bail!("{reason}"),
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Ingress first, egress last.
+    pub async fn stop(mut self) {
+        let begun = tokio::time::Instant::now();
+        self.ingress.stop(begun + DEVICES_BY).await;
+        self.chains.stop(CHAINS_BY.saturating_sub(begun.elapsed())).await;
+        self.upstreams.drain(&self.storage.spool, begun + UPSTREAMS_BY).await;
+        let farewell = begun + FAREWELL_BY;
+        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell));
+        self.storage.close(begun + CLOSED_BY).await;
+        self.operate.report(&self.storage.spool, &self.counters);
+    }
+
+    /// Name and bound address of each listener: useful where the configuration asks the kernel for a port.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        self.ingress.addresses()
+    }
+
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.counters
+    }
+
+    pub fn plugins(&self) -> &[(String, Arc<PluginStats>)] {
+        self.operate.plugins()
+    }
+
+    pub fn upstreams(&self) -> &[(String, watch::Receiver<UpstreamStatus>)] {
+        self.upstreams.statuses()
+    }
+
+    /// Messages committed and not yet forwarded.
+    pub fn waiting(&self) -> usize {
+        self.storage.spool.waiting()
+    }
+}
+
+fn retained_limits(limits: &BrokerLimits) -> RetainedLimits {
+    RetainedLimits { max_messages: limits.max_retained_messages, max_bytes: limits.max_retained_bytes }
+}

@@ -1,0 +1,179 @@
+//! The task that keeps the archive: takes dead letters out of the spool into their archive, and sends those that are marked again:
+//! through their binding, or to their upstream.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Dispatcher, Inbound};
+use crate::base::clock;
+use crate::config::UpstreamId;
+use crate::dead_letter::{Archive, ArchiveHandle, Letter};
+use crate::message::Origin;
+use crate::metrics::Counters;
+use crate::spool::log::AppendError;
+use crate::spool::{Fate, Intervals, Output, Position, Queue, Receipt, Record, Resolved, Spool};
+
+/// Letters taken out of the spool, or sent again, at once: one sync is shared by so many.
+const BATCH: usize = 256;
+const BATCH_BYTES: usize = 1 << 20;
+/// Before a full disk is tried again. The letters wait in the spool meanwhile.
+const RETRY: Duration = Duration::from_millis(500);
+/// How often the age of letters is looked at.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+
+pub struct Archivist {
+    handle: ArchiveHandle,
+    queue: Arc<Queue>,
+    spool: Spool,
+    /// Their names, in the order of the configuration.
+    upstreams: Vec<String>,
+    dispatcher: Arc<Dispatcher>,
+    counters: Arc<Counters>,
+    /// Sent again, and not known to be safe.
+    sent: BTreeSet<u64>,
+    /// Not looked at below this id: sent, or it has no binding.
+    next: u64,
+    safe: Resolved,
+}
+
+// === impl Archivist ===
+
+impl Archivist {
+    pub fn new(
+        handle: ArchiveHandle,
+        spool: Spool,
+        upstreams: Vec<String>,
+        dispatcher: Arc<Dispatcher>,
+        counters: Arc<Counters>,
+    ) -> Self {
+        // It was opened with this line, so that there is one; a queue without a line has nothing to read.
+        let queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
+        let (sent, safe) = (BTreeSet::new(), Resolved::default());
+        Self { handle, queue, spool, upstreams, dispatcher, counters, sent, next: 0, safe }
+    }
+
+    /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
+    pub async fn run(mut self, stop: CancellationToken) -> Result<(), String> {
+        let mut expire = tokio::time::interval(EXPIRE_EVERY);
+        self.send_marked().await?;
+        loop {
+            let handle = self.handle.clone();
+            tokio::select! {
+                () = stop.cancelled() => return Ok(()),
+                () = self.queue.wait_after(Position::START) => self.archive(&stop).await?,
+                () = handle.marked() => {
+                    self.next = 0;
+                    self.send_marked().await?;
+                }
+                id = self.safe.next() => self.forget(id).await?,
+                _ = expire.tick() => self.write(|archive| archive.expire(clock::unix_ms())).await.map(drop)?,
+            }
+        }
+    }
+
+    /// One batch out of the spool.
+    async fn archive(&mut self, stop: &CancellationToken) -> Result<(), String> {
+        let entries = self.queue.read(Position::START, BATCH, BATCH_BYTES);
+        let letters: Vec<_> =
+            entries.iter().map(|entry| (entry.position.number, entry.message.payload.clone())).collect();
+        if self.write(move |archive| archive.append(&letters, clock::unix_ms())).await? {
+            entries.iter().for_each(|entry| self.queue.complete(entry.position, Fate::Archived));
+        } else {
+            stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
+        }
+        Ok(())
+    }
+
+    /// The next of those that are to go again, as long as not too many are on their way.
+    async fn send_marked(&mut self) -> Result<(), String> {
+        while self.sent.len() < BATCH {
+            let (from, max) = (self.next, BATCH - self.sent.len());
+            let found = self.handle.with(move |archive| archive.next_marked(from, max)).await?;
+            let found = found.map_err(|error| format!("the dead letters cannot be read: {error}"))?;
+            if found.is_empty() {
+                break;
+            }
+            for (id, letter) in found {
+                self.next = id + 1;
+                if self.sent.insert(id) {
+                    self.send(id, letter).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
+        if !letter.facts.upstream.is_empty() {
+            return self.send_to_upstream(id, letter).await;
+        }
+        let Letter { message, facts } = letter;
+        let origin =
+            Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };
+        let receipt = Receipt::new(id, self.safe.clone());
+        let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), facts.attempts);
+        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
+        let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
+            tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");
+            return self.leave(id).await;
+        };
+        self.counters.requeued.increment();
+        let started = self.dispatcher.clone().start_when_free(pending).await;
+        started.map_err(|_| "the bindings are gone".to_owned())
+    }
+
+    /// An output of a chain, which is not for the chain again.
+    async fn send_to_upstream(&mut self, id: u64, Letter { message, facts }: Letter) -> Result<(), String> {
+        let Some(upstream) = self.upstreams.iter().position(|name| *name == facts.upstream) else {
+            tracing::error!(id, upstream = facts.upstream, "this dead letter has no upstream any more; it stays");
+            return self.leave(id).await;
+        };
+        self.counters.requeued.increment();
+        let binding = Some(facts.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: clock::now() };
+        let receipt = Receipt::new(id, self.safe.clone());
+        self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
+        Ok(())
+    }
+
+    async fn leave(&mut self, id: u64) -> Result<(), String> {
+        self.sent.remove(&id);
+        let ids = one(id);
+        self.write(move |archive| archive.unmark(&ids)).await.map(drop)
+    }
+
+    /// Everything that these have caused now is durable: they leave the archive.
+    async fn forget(&mut self, first: u64) -> Result<(), String> {
+        let mut ids = one(first);
+        while let Some(id) = self.safe.try_next() {
+            ids.insert(id);
+        }
+        self.sent.retain(|id| !ids.contains(*id));
+        self.write(move |archive| archive.remove(&ids)).await?;
+        self.send_marked().await
+    }
+
+    /// `false` when there is no room now.
+    async fn write(
+        &self,
+        work: impl FnOnce(&mut Archive) -> Result<(), AppendError> + Send + 'static,
+    ) -> Result<bool, String> {
+        match self.handle.with(work).await? {
+            Ok(()) => Ok(true),
+            Err(AppendError::Full(shortage)) => {
+                tracing::warn!("dead letters wait in the spool: {shortage}");
+                Ok(false)
+            }
+            Err(error) => Err(format!("dead letters: {error}")),
+        }
+    }
+}
+
+fn one(id: u64) -> Intervals {
+    let mut ids = Intervals::default();
+    ids.insert(id);
+    ids
+}

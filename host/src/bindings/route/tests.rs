@@ -1,0 +1,93 @@
+use super::*;
+use crate::config::{FaultPolicy, UpstreamId};
+use crate::message::QoS;
+use crate::plugin::FailureKind;
+use crate::topic::TopicFilter;
+
+fn name(text: &str) -> TopicName {
+    TopicName::parse(text).unwrap()
+}
+
+fn inbound(client: &str) -> Inbound {
+    let message = Message { retain: true, ..Message::new(name("sensors/7"), "21.5", QoS::ExactlyOnce) };
+    let origin = Arc::new(Origin { client: client.into(), arrived_ms: 1_000, hops: 0, principal: None });
+    Inbound::internal(message, origin)
+}
+
+fn to(target: Target, topic: &str) -> Destination {
+    Destination { target, topic: Template::parse(topic).unwrap(), qos: None, retain: None }
+}
+
+fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
+    let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
+    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
+}
+
+fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counters) {
+    let counters = Counters::default();
+    let routed = route("gw1", binding, &inbound(client), outcome, &counters);
+    (routed, counters)
+}
+
+fn failure() -> Outcome {
+    let kind = FailureKind::Refused { transient: false };
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
+}
+
+fn upstream_topics(routed: &Routed) -> Vec<&str> {
+    routed.outputs.iter().map(|output| output.message.topic.as_str()).collect()
+}
+
+#[test]
+fn each_output_goes_to_each_destination_in_order() {
+    let binding = binding(
+        OnError::Drop,
+        vec![
+            to(Target::Upstream(UpstreamId(0)), "plants/{gateway}/{topic}"),
+            to(Target::Upstream(UpstreamId(1)), "{topic}"),
+        ],
+    );
+    let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
+    let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
+    assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
+    assert_eq!((counters.chain_forwarded.get(), counters.chain_outputs.get()), (1, 2));
+}
+
+#[test]
+fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
+    let plain = to(Target::Upstream(UpstreamId(0)), "{topic}");
+    let changed = Destination { qos: Some(QoS::AtMostOnce), retain: Some(false), ..plain.clone() };
+    let (routed, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
+    let kept: Vec<_> = routed.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
+    assert_eq!(kept, [(QoS::ExactlyOnce, true), (QoS::AtMostOnce, false)]);
+}
+
+#[test]
+fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
+    let topic = Template::parse("$tidegate/dead-letter/{binding}").unwrap();
+    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
+    let [letter] = &routed.local[..] else { panic!("{routed:?}") };
+    assert_eq!(letter.topic.as_str(), "$tidegate/dead-letter/temp");
+    assert_eq!((&letter.payload[..], letter.qos, letter.retain), (&b"21.5"[..], QoS::ExactlyOnce, false));
+    let user = &letter.properties.as_ref().unwrap().user;
+    let value = |wanted: &str| user.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    assert_eq!(value("tidegate-topic"), Some("sensors/7"));
+    assert_eq!(value("tidegate-plugin"), Some("threshold"));
+    assert_eq!(value("tidegate-detail"), Some("no number"));
+    assert_eq!((counters.failed.get(), counters.dead_lettered.get()), (1, 1));
+}
+
+#[test]
+fn an_output_without_a_valid_topic_is_dropped_and_counted() {
+    let binding = binding(OnError::Pass, vec![to(Target::Upstream(UpstreamId(0)), "by/{client}")]);
+    let (routed, counters) = run(&binding, "dev/+", failure());
+    assert_eq!((routed.outputs.len(), counters.unroutable.get()), (0, 1));
+}
+
+#[test]
+fn every_input_is_counted_once() {
+    for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
+        let (_, counters) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
+        assert_eq!([counters.filtered.get(), counters.failed.get(), counters.chain_forwarded.get()], counted);
+    }
+}

@@ -1,0 +1,90 @@
+//! `to = [{ … }]`: where the outputs of a binding go.
+
+use toml::de::DeValue;
+
+use super::binding::Names;
+use crate::config::checked::{Destination, Target};
+use crate::config::ids::UpstreamId;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
+use crate::config::similar::did_you_mean;
+use crate::message::QoS;
+use crate::topic::Template;
+
+pub fn check(table: &Table<'_>, names: &Names<'_>) -> Option<Destination> {
+    let target = target(table, names);
+    let topic = template(table, "topic");
+    let qos = qos(table);
+    let retain = retain(table);
+    table.finish();
+    Some(Destination { target: target?, topic: topic.unwrap_or_else(Template::identity), qos, retain })
+}
+
+/// A topic with places to fill. Also for `dead_letter_topic`.
+pub fn template(table: &Table<'_>, key: &'static str) -> Option<Template> {
+    let typed = table.text(key)?;
+    match Template::parse(typed.get_ref()) {
+        Ok(template) => Some(template),
+        Err(error) => {
+            let sentence = format!("\"{}\" cannot become a topic", typed.get_ref());
+            table.add(Problem::error(typed.span(), sentence).advice(error.to_string()));
+            None
+        }
+    }
+}
+
+fn target(table: &Table<'_>, names: &Names<'_>) -> Option<Target> {
+    let local = table.flag("local").unwrap_or(false);
+    match (table.text("upstream"), local) {
+        (Some(name), false) => upstream(table, &name, names),
+        (None, true) => Some(Target::Local),
+        (Some(name), true) => {
+            let sentence = "a destination is an upstream or local, not both";
+            table
+                .add(Problem::error(name.span(), sentence).advice("write two destinations, each in its own `{ ... }`"));
+            None
+        }
+        (None, false) => {
+            if table.value("upstream").is_none() && table.value("local").is_none_or(|(value, _)| value.is_bool()) {
+                let sentence = "this destination says neither `upstream` nor `local = true`";
+                table.add(Problem::error(table.span(), sentence).advice("for example `{ upstream = \"cloud\" }`"));
+            }
+            None
+        }
+    }
+}
+
+fn upstream(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>) -> Option<Target> {
+    let known: Vec<&str> = names.upstreams.iter().map(|name| *name.get_ref()).collect();
+    let found = known.iter().position(|known| known == name.get_ref());
+    if found.is_none() {
+        let advice = did_you_mean(name.get_ref(), &known, "this file has no `[upstreams.NAME]` table yet");
+        let sentence = format!("there is no upstream `{}`", name.get_ref());
+        table.add(Problem::error(name.span(), sentence).advice(advice));
+    }
+    found.map(|index| Target::Upstream(UpstreamId(index)))
+}
+
+fn qos(table: &Table<'_>) -> Option<QoS> {
+    let (value, span) = table.value("qos")?;
+    let number = value.as_integer().and_then(|integer| u8::from_str_radix(integer.as_str(), integer.radix()).ok());
+    let qos = number.and_then(QoS::from_bits);
+    if qos.is_none() && value.as_str() != Some("preserve") {
+        let advice = "leave it out to keep what the device chose";
+        table.add(Problem::error(span, "`qos` must be 0, 1, 2 or \"preserve\"").advice(advice));
+    }
+    qos
+}
+
+fn retain(table: &Table<'_>) -> Option<bool> {
+    let (value, span) = table.value("retain")?;
+    match value {
+        DeValue::Boolean(retain) => Some(*retain),
+        DeValue::String(text) if text == "preserve" => None,
+        _ => {
+            let advice = "leave it out to keep what the device chose";
+            table.add(Problem::error(span, "`retain` must be true, false or \"preserve\"").advice(advice));
+            None
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! `[upstreams.NAME]`: a broker that messages are forwarded to.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{addresses, limits::LONGEST_SESSION, name, spool};
+use crate::config::checked::{Address, Refused, Tls, Upstream};
+use crate::config::defaults;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
+use crate::mqtt::Version;
+
+const SECOND: Duration = Duration::from_secs(1);
+/// MQTT counts keep-alive in seconds, in 16 bits (section 3.1.2.10).
+const LONGEST_KEEP_ALIVE: Duration = Duration::from_secs(18 * 60 * 60);
+/// Longer, and what is not acknowledged waits as long as an outage.
+const LONGEST_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// Longer, and it is a decision for a person.
+const LONGEST_FAILBACK: Duration = Duration::from_secs(24 * 60 * 60);
+
+const REFUSED: [(&str, Refused); 3] =
+    [("dead-letter", Refused::DeadLetter), ("drop", Refused::Drop), ("retry", Refused::Retry)];
+
+/// All names in the order of the file, and the upstreams that have no problem.
+pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, Vec<Upstream>) {
+    let (mut names, mut upstreams) = (Vec::new(), Vec::new());
+    for (name, table) in root.named("upstreams") {
+        name::check(&table, &name);
+        let upstream = check(&table, name.get_ref(), gateway);
+        if let Some(other) = upstream.as_ref().and_then(|one| same_client(one, &upstreams)) {
+            let sentence = format!("this upstream is the same client of the same broker as `{}`", other.name);
+            let advice = "they would take each other's session over for ever: give one of them another `client_id`";
+            table.add(Problem::error(table.span(), sentence).advice(advice));
+        }
+        upstreams.extend(upstream);
+        table.finish();
+        names.push(name);
+    }
+    (names, upstreams)
+}
+
+fn same_client<'a>(one: &Upstream, others: &'a [Upstream]) -> Option<&'a Upstream> {
+    let meets = |other: &Upstream| other.addresses.iter().any(|address| addresses::contain(&one.addresses, address));
+    others.iter().find(|other| other.client_id == one.client_id && meets(other))
+}
+
+/// A name that CONNECT can carry: two bytes say its length (MQTT 5, section 1.5.4).
+fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
+    let typed = table.text(key)?;
+    if typed.get_ref().len() > usize::from(u16::MAX) {
+        let sentence = format!("`{key}` is longer than 65,535 bytes, which no CONNECT can carry");
+        table.add(
+            Problem::error(typed.span(), sentence).advice("use a shorter one; brokers often allow 23 characters only"),
+        );
+    }
+    Some((*typed.get_ref()).to_owned())
+}
+
+fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
+    let addresses = addresses::check(table);
+    let protocol = protocol(table);
+    let tls = tls(table, addresses.first());
+    let (username, password_file) = credentials(table, protocol);
+    let client_id = name_for_connect(table, "client_id");
+    let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
+    let max_inflight = table.number("max_inflight", 1..=u16::MAX).unwrap_or(defaults::MAX_INFLIGHT);
+    let keep_alive = second_up("keep_alive", LONGEST_KEEP_ALIVE, defaults::KEEP_ALIVE);
+    let connect_timeout = second_up("connect_timeout", Duration::from_secs(600), defaults::CONNECT_TIMEOUT);
+    let session_expiry = second_up("session_expiry", LONGEST_SESSION, defaults::SESSION_EXPIRY);
+    let failback = second_up("failback", LONGEST_FAILBACK, defaults::FAILBACK);
+    let ack_timeout = second_up("ack_timeout", LONGEST_ACK_TIMEOUT, defaults::ACK_TIMEOUT);
+    let refused = spool::one_of(table, "refused", &REFUSED).unwrap_or_default();
+    if addresses.is_empty() {
+        return None;
+    }
+    Some(Upstream {
+        name: name.to_owned(),
+        addresses,
+        tls,
+        protocol,
+        // With the upstream's name: two upstreams that are one broker must not take each other's session over.
+        client_id: client_id.unwrap_or_else(|| format!("tidegate-{gateway}-{name}")),
+        username,
+        password_file,
+        max_inflight,
+        keep_alive,
+        connect_timeout,
+        session_expiry,
+        failback,
+        ack_timeout,
+        refused,
+    })
+}
+
+fn protocol(table: &Table<'_>) -> Version {
+    let Some((value, span)) = table.value("protocol") else { return Version::V5 };
+    match value.as_integer().map(|number| number.as_str()) {
+        Some("4") => return Version::V311,
+        Some("5") => {}
+        _ => table.add(
+            Problem::error(span, "`protocol` must be 4 or 5")
+                .advice("`protocol = 5` is MQTT 5, `protocol = 4` is MQTT 3.1.1"),
+        ),
+    }
+    Version::V5
+}
+
+fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
+    const KEYS: [&str; 3] = ["ca", "cert", "key"];
+    let given: Vec<_> = KEYS.iter().filter_map(|key| Some((*key, table.value(key)?.1))).collect();
+    let file = |key| table.file(key, "it is a file in PEM form");
+    let tls = Tls { ca: file("ca"), cert: file("cert"), key: file("key") };
+    for (key, other) in [("cert", "key"), ("key", "cert")] {
+        let has = |key| given.iter().find(|(name, _)| *name == key);
+        if let (Some((_, span)), None) = (has(key), has(other)) {
+            let advice = format!("a client certificate needs both: add `{other}`, or remove `{key}`");
+            table.add(Problem::error(span.clone(), format!("`{key}` stands without `{other}`")).advice(advice));
+        }
+    }
+    if address?.tls {
+        return Some(tls);
+    }
+    if let Some((key, span)) = given.first() {
+        let sentence = format!("`{key}` has no effect: `mqtt://` is not encrypted");
+        table.add(Problem::error(span.clone(), sentence).advice("write `mqtts://` in `url`, or remove this key"));
+    }
+    None
+}
+
+fn credentials(table: &Table<'_>, protocol: Version) -> (Option<String>, Option<PathBuf>) {
+    let username = name_for_connect(table, "username");
+    let password_file = table.file("password_file", "the first line of that file is the password");
+    if let (Some((_, span)), None, Version::V311) = (table.value("password_file"), &username, protocol) {
+        // 3.1.1 [MQTT-3.1.2-22]; MQTT 5 allows it.
+        let sentence = "MQTT 3.1.1 sends a password only with a user name";
+        table.add(Problem::error(span, sentence).advice("add `username`, or use `protocol = 5`"));
+    }
+    (username, password_file)
+}

@@ -1,0 +1,77 @@
+//! What a table says when an answer is not what was asked for.
+
+use std::ops::{Range, RangeInclusive};
+
+use toml::de::DeValue;
+
+use super::{Kind, Limit, Table};
+use crate::config::problem::Problem;
+use crate::config::similar::did_you_mean;
+
+/// Keys that a person finds in the documentation of later versions.
+const LATER: &[(&str, &str)] = &[
+    ("attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
+    ("tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
+    ("users", "this version has no passwords on listeners yet"),
+    ("acl", "this version has no access lists yet"),
+    ("max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
+];
+
+// === impl Table ===
+
+impl Table<'_> {
+    /// Says that a key is needed.
+    pub fn missing(&self, key: &str, advice: &str) {
+        self.add(Problem::error(self.span(), format!("`{key}` is missing here")).advice(advice));
+    }
+
+    /// Says which keys nobody asked for.
+    pub fn finish(&self) {
+        let asked = self.asked.borrow();
+        for name in self.entries.into_iter().flat_map(|entries| entries.keys()) {
+            let word = name.get_ref().as_ref();
+            if asked.contains(&word) {
+                continue;
+            }
+            let later = LATER.iter().find(|(key, _)| *key == word).map(|(_, advice)| (*advice).to_owned());
+            let advice = later.unwrap_or_else(|| did_you_mean(word, &asked, "nothing is set here"));
+            self.add(Problem::error(name.span(), format!("unknown key `{word}`")).advice(advice));
+        }
+    }
+
+    /// The value when it is in range; `None` is one that is too large for its type.
+    pub(super) fn within<T: Limit>(
+        &self,
+        key: &str,
+        value: Option<T>,
+        range: &RangeInclusive<T>,
+        span: Range<usize>,
+    ) -> Option<T> {
+        if value.is_some_and(|value| range.contains(&value)) {
+            return value;
+        }
+        let sentence = format!("`{key}` must be from {} to {}", range.start().shown(), range.end().shown());
+        self.add(
+            Problem::error(span, sentence).advice("choose a value in that range, or leave the key out for the default"),
+        );
+        None
+    }
+
+    pub(super) fn wrong<T>(&self, key: &str, kind: Kind, value: &DeValue<'_>, span: &Range<usize>) -> Option<T> {
+        let sentence = format!("`{key}` must be {}, not {}", kind.name(), Kind::found(value));
+        self.add(Problem::error(span.clone(), sentence).advice(self.example(key, kind)));
+        None
+    }
+
+    pub(super) fn misread<T>(&self, key: &str, kind: Kind, text: &str, span: &Range<usize>) -> Option<T> {
+        let sentence = format!("`{key}`: cannot read \"{text}\" as {}", kind.name());
+        self.add(Problem::error(span.clone(), sentence).advice(self.example(key, kind)));
+        None
+    }
+
+    fn example(&self, key: &str, kind: Kind) -> String {
+        let header = self.full(key);
+        // A header is written with its full name, anything else with the key alone.
+        format!("write it like {}", kind.example(if kind == Kind::Table { &header } else { key }))
+    }
+}

@@ -1,0 +1,264 @@
+//! The archive: letters on disk, in a log of their own, bounded in bytes and in age.
+//!
+//! Whole oldest segments go when it is full or too old; what was removed by hand is only marked, and its space comes back
+//! with its segment. Blocking: for a thread, or `spawn_blocking`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::filter::Filter;
+use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
+use super::letter::Letter;
+use crate::config::{DeadLetters, Sync};
+use crate::metrics::Counters;
+use crate::spool::Intervals;
+use crate::spool::log::{AppendError, Frame, Location, Log, OpenError, Options, OsDisk, Shortage};
+
+pub struct Archive {
+    log: Log<OsDisk>,
+    fold: Fold,
+    max_age_ms: u64,
+    counters: Arc<Counters>,
+}
+
+/// One of so many segments is the least that can be dropped.
+const SEGMENTS: u64 = 16;
+/// The least that a segment is: a letter with the largest packet of the default limits fits many times.
+const SMALLEST_SEGMENT: u64 = 1 << 20;
+
+// === impl Archive ===
+
+impl Archive {
+    /// `spool` is the identity of the spool that letters come from; `None` for somebody who brings no letters.
+    pub fn open(
+        dir: &Path,
+        config: &DeadLetters,
+        spool: Option<u128>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, OpenError> {
+        let mut fold = Fold::default();
+        let (log, recovery) = Log::open(OsDisk, dir, options(config), &mut |at, frame| fold.apply(at, frame))?;
+        let damaged = recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted;
+        if damaged + fold.unreadable > 0 {
+            let unreadable = fold.unreadable;
+            tracing::error!(damaged, unreadable, "the dead letters were damaged; the bytes are in their `quarantine`");
+        }
+        if spool.is_some() && fold.spool != spool {
+            (fold.spool, fold.through) = (spool, 0);
+        }
+        let max_age_ms = u64::try_from(config.max_age.as_millis()).unwrap_or(u64::MAX);
+        Ok(Self { log, fold, max_age_ms, counters })
+    }
+
+    pub fn letters(&self) -> u64 {
+        self.fold.letters()
+    }
+
+    pub fn marked(&self) -> &Intervals {
+        &self.fold.marked
+    }
+
+    /// Letters by their number in the spool, in order. Those that are here already are left out.
+    pub fn append(&mut self, letters: &[(u64, Bytes)], now_ms: u64) -> Result<(), AppendError> {
+        let mut bodies = Vec::new();
+        let fresh = letters.iter().filter(|(number, _)| *number > self.fold.through);
+        for ((number, letter), id) in fresh.zip(self.fold.next_id..) {
+            bodies.push((LETTER, Written { id, number: *number, archived_ms: now_ms, letter }.encode().to_vec()));
+        }
+        for body in bodies {
+            self.write_or_refuse(body)?;
+        }
+        self.log.sync_now()
+    }
+
+    /// Letters that did not come through the spool, where they would have had a number.
+    pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<(), AppendError> {
+        let number = self.fold.through;
+        for letter in letters {
+            let (id, letter) = (self.fold.next_id, letter.encode());
+            let body = Written { id, number, archived_ms: now_ms, letter: &letter }.encode().to_vec();
+            self.write_or_refuse((LETTER, body))?;
+        }
+        self.log.sync_now()?;
+        self.counters.dead_letters_archived.add(letters.len() as u64);
+        Ok(())
+    }
+
+    /// Has these letters go again. How many they are.
+    pub fn mark(&mut self, filter: &Filter) -> Result<u64, ArchiveError> {
+        let found = self.select(filter)?;
+        self.note(&Marks { marked: pairs(&found), ..Marks::default() })?;
+        Ok(found.numbers().count() as u64)
+    }
+
+    pub fn unmark(&mut self, ids: &Intervals) -> Result<(), AppendError> {
+        self.note(&Marks { unmarked: pairs(ids), ..Marks::default() })
+    }
+
+    pub fn remove(&mut self, ids: &Intervals) -> Result<(), AppendError> {
+        self.note(&Marks { removed: pairs(ids), ..Marks::default() })?;
+        self.drop_done();
+        Ok(())
+    }
+
+    pub fn purge(&mut self, filter: &Filter) -> Result<u64, ArchiveError> {
+        let found = self.select(filter)?;
+        self.remove(&found)?;
+        let count = found.numbers().count() as u64;
+        self.counters.dead_letters_purged.add(count);
+        Ok(count)
+    }
+
+    /// Letters that are marked, from this id on: at most `max` of them.
+    pub fn next_marked(&self, from: u64, max: usize) -> std::io::Result<Vec<(u64, Letter)>> {
+        let Some(from) = self.fold.marked.numbers().find(|id| *id >= from) else { return Ok(Vec::new()) };
+        let holds = |held: &Held| held.end_id > from;
+        let segment = self.fold.segments.iter().find(|(_, held)| holds(held)).map_or(u64::MAX, |(segment, _)| *segment);
+        let mut found = Vec::new();
+        self.visit(Location { segment, offset: 0 }, &mut |id, letter| {
+            if id >= from && self.fold.marked.contains(id) {
+                found.push((id, letter));
+            }
+            found.len() < max
+        })?;
+        Ok(found)
+    }
+
+    /// Drops the segments whose letters are all too old or gone.
+    pub fn expire(&mut self, now_ms: u64) -> Result<(), AppendError> {
+        let max_age_ms = self.max_age_ms;
+        let too_old = |held: &Held| held.newest_ms.saturating_add(max_age_ms) < now_ms;
+        while let Some((segment, held)) = self.oldest().filter(|(_, held)| too_old(held)) {
+            if segment == self.log.active_segment() {
+                self.roll(true)?;
+            }
+            self.drop_segment(segment, held);
+        }
+        self.drop_done();
+        Ok(())
+    }
+
+    fn select(&self, filter: &Filter) -> std::io::Result<Intervals> {
+        let mut found = Intervals::default();
+        self.visit(Location::START, &mut |id, letter| {
+            if self.fold.is_there(id) && filter.fits(id, &letter.facts) {
+                found.insert(id);
+            }
+            true
+        })?;
+        Ok(found)
+    }
+
+    /// Shows letters until `visit` has enough.
+    fn visit(&self, from: Location, visit: &mut dyn FnMut(u64, Letter) -> bool) -> std::io::Result<()> {
+        let mut reader = self.log.reader(from);
+        while let Some((_, kind, body)) = reader.next()? {
+            let written = Written::decode(&body).filter(|_| kind == LETTER);
+            if let Some(written) = written
+                && let Ok(letter) = Letter::decode(written.letter)
+                && !visit(written.id, letter)
+            {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, marks: &Marks) -> Result<(), AppendError> {
+        let body = serde_json::to_vec(marks).unwrap_or_default();
+        self.write((MARKS, body), true)?;
+        self.log.sync_now()
+    }
+
+    /// A letter that no segment has room for is counted and left out; it is on the local bus and in the log only.
+    fn write_or_refuse(&mut self, body: (u8, Vec<u8>)) -> Result<(), AppendError> {
+        match self.write(body, false) {
+            Err(AppendError::TooLarge { bytes, max }) => {
+                self.counters.dead_letters_dropped.increment();
+                tracing::error!(
+                    bytes,
+                    max,
+                    "a dead letter is too large for its archive: raise `max_bytes` of [dead_letters]"
+                );
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    fn write(&mut self, (kind, body): (u8, Vec<u8>), reserved: bool) -> Result<(), AppendError> {
+        let frame = Frame { kind, body: &body };
+        let bytes = frame.framed();
+        if bytes > self.log.max_append() {
+            return Err(AppendError::TooLarge { bytes, max: self.log.max_append() });
+        }
+        if self.log.must_roll(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+            self.roll(reserved)?;
+        }
+        for at in self.log.append(&[frame])? {
+            self.fold.apply(at, frame);
+        }
+        Ok(())
+    }
+
+    /// A new segment; the oldest goes for it when the archive is full.
+    fn roll(&mut self, reserved: bool) -> Result<(), AppendError> {
+        loop {
+            let snapshot = self.fold.encode_snapshot();
+            let snapshot = Frame { kind: SNAPSHOT, body: &snapshot };
+            let rolled = if reserved { self.log.roll_reserved(snapshot, 0) } else { self.log.roll(snapshot) };
+            match (rolled, self.log.first_segment()) {
+                (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
+                    let held = self.fold.segments.get(&first).copied();
+                    self.drop_segment(first, held.unwrap_or(Held { first_id: 0, end_id: 0, newest_ms: 0 }));
+                }
+                (rolled, _) => return rolled.map(drop),
+            }
+        }
+    }
+
+    /// The oldest segments in which no letter is left, up to the active one.
+    fn drop_done(&mut self) {
+        while let first = self.log.first_segment()
+            && first < self.log.active_segment()
+            && self.fold.segments.get(&first).is_none_or(|held| self.fold.left_in(held) == 0)
+        {
+            if !self.drop_segment(first, Held { first_id: 0, end_id: 0, newest_ms: 0 }) {
+                break;
+            }
+        }
+    }
+
+    fn drop_segment(&mut self, segment: u64, held: Held) -> bool {
+        let left = self.fold.left_in(&held);
+        self.counters.dead_letters_dropped.add(left);
+        if left > 0 {
+            tracing::warn!(letters = left, "the oldest dead letters are dropped: too old, or too many");
+        }
+        self.fold.forget(segment);
+        // It costs space only, and is tried again with the next.
+        let removed = self.log.remove_below(segment + 1);
+        removed.inspect_err(|error| tracing::warn!("dead letters cannot be removed: {error}")).is_ok()
+    }
+
+    fn oldest(&self) -> Option<(u64, Held)> {
+        self.fold.segments.iter().next().map(|(segment, held)| (*segment, *held))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    #[error("the dead letters cannot be read: {0}")]
+    Read(#[from] std::io::Error),
+    #[error(transparent)]
+    Write(#[from] AppendError),
+}
+
+fn options(config: &DeadLetters) -> Options {
+    let segment_bytes = (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT);
+    // Synced once for a batch, by `sync_now`.
+    let sync = Sync::Interval(std::time::Duration::ZERO);
+    Options { segment_bytes, max_bytes: config.max_bytes, free_floor: 0, sync }
+}

@@ -1,0 +1,127 @@
+//! A dead letter: a message that a plugin failed on or an upstream does not take, and what there is to know about it.
+//!
+//! ```text
+//! struct Letter {
+//!     facts: u32 length, JSON,          // everything but the message: grows without a new version
+//!     message: the rest,                // as `spool::encode_message` writes it
+//! }
+//! ```
+
+use std::time::Instant;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+
+use crate::config::UpstreamId;
+use crate::message::{Message, QoS};
+use crate::spool::{Output, decode_message, encode_message};
+use crate::topic::{NameError, TopicName};
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Letter {
+    /// The original, untouched.
+    pub message: Message,
+    pub facts: Facts,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Facts {
+    pub client: String,
+    pub binding: String,
+    pub plugin: String,
+    /// The digest of the plugin's component, as `sha256` in the configuration.
+    pub sha256: String,
+    pub reason: String,
+    pub detail: String,
+    /// Of a message that was for an upstream, which does not take it. Then there is no plugin, and it goes to that upstream again.
+    pub upstream: String,
+    /// How often it has been tried, requeues included.
+    pub attempts: u32,
+    /// Milliseconds since the Unix epoch.
+    pub arrived_ms: u64,
+    pub failed_ms: u64,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum LetterError {
+    #[error("it is cut off")]
+    Short,
+    #[error("its facts: {0}")]
+    Facts(#[from] serde_json::Error),
+    #[error("its message: {0}")]
+    Message(#[from] crate::spool::WireError),
+}
+
+/// What the spool calls it on its way to the archive; nobody subscribes to that.
+const TOPIC: &str = "$tidegate/dead-letter";
+
+// === impl Letter ===
+
+impl Letter {
+    pub fn encode(&self) -> Bytes {
+        // Texts and numbers: nothing in them that JSON cannot say.
+        let facts = serde_json::to_vec(&self.facts).unwrap_or_default();
+        let mut out = BytesMut::new();
+        out.put_u32_le(facts.len() as u32);
+        out.put_slice(&facts);
+        encode_message(&self.message, &mut out);
+        out.freeze()
+    }
+
+    pub fn decode(bytes: &[u8]) -> Result<Self, LetterError> {
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(LetterError::Short)?;
+        let length = u32::from_le_bytes(*length) as usize;
+        let (facts, message) = rest.split_at_checked(length).ok_or(LetterError::Short)?;
+        Ok(Self { facts: serde_json::from_slice(facts)?, message: decode_message(message)? })
+    }
+
+    /// What goes into the record of its input. QoS 1, whatever the QoS of the original: a letter is kept or it is none.
+    pub fn output(&self, line: UpstreamId, arrived: Instant) -> Result<Output, NameError> {
+        let message = Message::new(TopicName::parse(TOPIC)?, self.encode(), QoS::AtLeastOnce);
+        Ok(Output { upstream: line, binding: Some(self.facts.binding.as_str().into()), message, arrived })
+    }
+}
+
+#[cfg(test)]
+pub(super) fn letter(binding: &str, payload: &str) -> Letter {
+    let message = Message::new(TopicName::parse("sensors/7").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
+    let facts = Facts {
+        client: "dev".into(),
+        binding: binding.into(),
+        plugin: "threshold".into(),
+        reason: "trapped".into(),
+        attempts: 1,
+        ..Facts::default()
+    };
+    Letter { message, facts }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_reads_as_it_was_written() {
+        let letter = letter("b", "21.5");
+        assert_eq!(Letter::decode(&letter.encode()).unwrap(), letter);
+    }
+
+    #[test]
+    fn a_letter_that_is_cut_anywhere_before_its_payload_is_an_error() {
+        let bytes = letter("b", "").encode();
+        for end in 0..bytes.len() {
+            assert!(Letter::decode(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
+        }
+    }
+
+    #[test]
+    fn facts_of_a_later_version_are_ignored() {
+        let mut out = BytesMut::new();
+        let facts = br#"{"binding":"b","mood":"bad"}"#;
+        out.put_u32_le(facts.len() as u32);
+        out.put_slice(facts);
+        encode_message(&letter("b", "x").message, &mut out);
+        assert_eq!(Letter::decode(&out).unwrap().facts.binding, "b");
+    }
+}

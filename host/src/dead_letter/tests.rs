@@ -1,0 +1,117 @@
+//! The archive over restarts, and at its bounds.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::letter::letter;
+use super::*;
+use crate::config::DeadLetters;
+use crate::metrics::Counters;
+
+const MIB: u64 = 1 << 20;
+
+fn open(dir: &Path, spool: u128, max_bytes: u64) -> (Archive, Arc<Counters>) {
+    let counters = Arc::<Counters>::default();
+    let config = DeadLetters { max_bytes, max_age: Duration::from_secs(60) };
+    (Archive::open(dir, &config, Some(spool), counters.clone()).unwrap(), counters)
+}
+
+fn numbered(numbers: std::ops::RangeInclusive<u64>, payload: &str) -> Vec<(u64, Bytes)> {
+    numbers.map(|number| (number, letter("b", &format!("{payload}{number}")).encode())).collect()
+}
+
+/// As a command sees it.
+fn seen(dir: &Path) -> Vec<(u64, String)> {
+    let view = View::read(dir, &mut |_, _| {}).unwrap();
+    let mut seen = Vec::new();
+    let mut visit = |id, letter: Letter| {
+        seen.push((id, String::from_utf8(letter.message.payload.to_vec()).unwrap()));
+        true
+    };
+    view.letters(dir, &mut |_, _| {}, &mut visit).unwrap();
+    seen
+}
+
+#[test]
+fn a_letter_that_comes_again_after_a_crash_is_archived_once() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), 1, 16 * MIB).0.append(&numbered(1..=3, "x"), 0).unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 16 * MIB);
+    archive.append(&numbered(2..=4, "x"), 0).unwrap();
+    assert_eq!(seen(dir.path()), [(1, "x1".into()), (2, "x2".into()), (3, "x3".into()), (4, "x4".into())]);
+}
+
+#[test]
+fn a_new_spool_counts_from_the_beginning_and_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    open(dir.path(), 1, 16 * MIB).0.append(&numbered(1..=2, "old"), 0).unwrap();
+    let (mut archive, _) = open(dir.path(), 2, 16 * MIB);
+    archive.append(&numbered(1..=1, "new"), 0).unwrap();
+    assert_eq!(seen(dir.path()).last(), Some(&(3, "new1".into())));
+}
+
+#[test]
+fn what_is_purged_and_what_is_marked_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 16 * MIB);
+    archive.append(&numbered(1..=4, "x"), 0).unwrap();
+    assert_eq!(archive.purge(&Filter { ids: vec![2], ..Filter::default() }).unwrap(), 1);
+    assert_eq!(archive.mark(&Filter { ids: vec![2, 3], ..Filter::default() }).unwrap(), 1, "2 is gone");
+    drop(archive);
+    let (mut archive, _) = open(dir.path(), 1, 16 * MIB);
+    let marked = archive.next_marked(0, 10).unwrap();
+    assert_eq!(marked.iter().map(|(id, _)| *id).collect::<Vec<_>>(), [3]);
+    let ids = archive.marked().clone();
+    archive.remove(&ids).unwrap();
+    assert!(archive.marked().is_empty());
+    assert_eq!(seen(dir.path()).iter().map(|(id, _)| *id).collect::<Vec<_>>(), [1, 4]);
+}
+
+#[test]
+fn the_oldest_go_when_it_is_full_and_are_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, counters) = open(dir.path(), 1, 8 * MIB);
+    let payload = "x".repeat(100 << 10);
+    for number in 1..=200 {
+        archive.append(&numbered(number..=number, &payload), 0).unwrap();
+    }
+    let left = seen(dir.path());
+    assert_eq!(left.last().map(|(id, _)| *id), Some(200));
+    assert_eq!(left.len() as u64 + counters.dead_letters_dropped.get(), 200);
+    assert_eq!(archive.letters(), left.len() as u64);
+    assert!(left.len() > 40, "{} of 8 MiB are used", left.len());
+    assert!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.bytes <= 8 * MIB);
+}
+
+#[test]
+fn a_letter_that_never_fits_is_counted_and_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, counters) = open(dir.path(), 1, 4 * MIB);
+    archive.append(&numbered(1..=1, &"x".repeat(2 << 20)), 0).unwrap();
+    archive.append(&numbered(2..=2, "small"), 0).unwrap();
+    assert_eq!((seen(dir.path()).len(), counters.dead_letters_dropped.get()), (1, 1));
+}
+
+#[test]
+fn letters_that_are_too_old_go_also_from_the_segment_in_use() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, counters) = open(dir.path(), 1, 16 * MIB);
+    archive.append(&numbered(1..=3, "x"), 1_000).unwrap();
+    archive.expire(61_000).unwrap();
+    assert_eq!((archive.letters(), counters.dead_letters_dropped.get()), (3, 0));
+    archive.expire(61_001).unwrap();
+    assert_eq!((archive.letters(), counters.dead_letters_dropped.get(), seen(dir.path()).len()), (0, 3, 0));
+}
+
+#[test]
+fn restarts_without_new_letters_take_no_space() {
+    let dir = tempfile::tempdir().unwrap();
+    for number in 1..=3 {
+        open(dir.path(), 1, 16 * MIB).0.append(&numbered(number..=number, "x"), 0).unwrap();
+        drop(open(dir.path(), 1, 16 * MIB));
+    }
+    assert_eq!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.segments, 3);
+}

@@ -1,0 +1,305 @@
+//! The rules of the sender, one by one. The whole of them under random disconnects and crashes is in `model`.
+
+mod model;
+
+use super::*;
+use crate::mqtt::Reason;
+use crate::spool::Confirmed;
+use crate::topic::TopicName;
+
+fn message(qos: QoS) -> Message {
+    Message::new(TopicName::parse("t").unwrap(), "x", qos)
+}
+
+fn fresh(limit: u16) -> Inflight {
+    Inflight::new(limit, &Recovered::default())
+}
+
+fn connected(limit: u16) -> Inflight {
+    let mut inflight = fresh(limit);
+    inflight.restart(Window::OPEN);
+    inflight
+}
+
+fn ok(id: u16) -> Ack {
+    Ack { packet_id: id, reason: Reason::SUCCESS }
+}
+
+fn publish(inflight: &mut Inflight, number: u64, qos: QoS) -> u16 {
+    inflight.publish(number, message(qos)).expect("room").packet_id
+}
+
+fn done(step: &Step) -> Option<(u64, Reason)> {
+    match step {
+        Step::Done { number, reason, .. } => Some((*number, *reason)),
+        _ => None,
+    }
+}
+
+/// The disk has these completions.
+fn durable(inflight: &mut Inflight, numbers: impl IntoIterator<Item = u64>) {
+    let mut confirmed = Confirmed::default();
+    numbers.into_iter().for_each(|number| confirmed.done.insert(number));
+    assert_eq!(inflight.confirm(&confirmed), []);
+}
+
+/// The PUBREC has come and is on the disk. Returns the PUBREL.
+fn received(inflight: &mut Inflight, id: u16) -> Vec<Ack> {
+    let Step::Receive { number, .. } = inflight.on_pubrec(ok(id)) else { panic!("a first PUBREC is made durable") };
+    inflight.confirm(&Confirmed { released: vec![number], ..Confirmed::default() })
+}
+
+#[test]
+fn qos_1_ends_with_its_puback_and_qos_2_with_its_pubcomp() {
+    let mut inflight = connected(10);
+    let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
+    assert_eq!(done(&inflight.on_puback(ok(one))), Some((1, Reason::SUCCESS)));
+    assert_eq!(received(&mut inflight, two), [ok(two)]);
+    assert_eq!(done(&inflight.on_pubcomp(ok(two))), Some((2, Reason::SUCCESS)));
+    durable(&mut inflight, [1, 2]);
+    assert!(inflight.is_empty());
+}
+
+#[test]
+fn pubrel_waits_for_the_disk() {
+    let mut inflight = connected(10);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    assert_eq!(inflight.on_pubrec(ok(id)), Step::Receive { number: 1, turn: 1 });
+    assert_eq!(inflight.on_pubrec(ok(id)), Step::Nothing, "a second PUBREC hurries nothing");
+    assert_eq!(inflight.on_pubcomp(ok(id)), Step::Nothing, "nobody has asked for it");
+    assert_eq!(inflight.resume(Window::OPEN), [], "not on a new connection either");
+    assert_eq!(inflight.next_resend(), None, "and never again a PUBLISH");
+    let released = Confirmed { released: vec![1], ..Confirmed::default() };
+    assert_eq!(inflight.confirm(&released), [ok(id)]);
+    assert_eq!(inflight.confirm(&released), [], "once");
+}
+
+#[test]
+fn a_completion_holds_its_place_until_it_is_durable() {
+    let mut inflight = connected(2);
+    for number in [1, 2] {
+        let id = publish(&mut inflight, number, QoS::AtLeastOnce);
+        inflight.on_puback(ok(id));
+    }
+    assert_eq!((inflight.room(), inflight.is_held_by_disk()), (0, true));
+    inflight.restart(Window::OPEN);
+    assert_eq!(inflight.room(), 0, "a lost session changes nothing about what is over");
+    durable(&mut inflight, [2]);
+    assert_eq!(inflight.room(), 1);
+}
+
+#[test]
+fn what_is_left_out_holds_a_place_as_well() {
+    let mut inflight = connected(2);
+    inflight.leave_out(1);
+    assert_eq!(inflight.room(), 1);
+    durable(&mut inflight, [1]);
+    assert_eq!((inflight.room(), inflight.is_empty()), (2, true));
+}
+
+#[test]
+fn acks_that_fit_nothing_change_nothing() {
+    let mut inflight = connected(10);
+    let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
+    for step in [
+        inflight.on_pubcomp(ok(two)),
+        inflight.on_pubcomp(ok(one)),
+        inflight.on_puback(ok(0)),
+        inflight.on_puback(ok(999)),
+    ] {
+        assert_eq!(step, Step::Nothing);
+    }
+    received(&mut inflight, two);
+    assert_eq!(inflight.on_pubrec(ok(two)), Step::Release(ok(two)), "a second PUBREC is answered like the first");
+    inflight.on_pubcomp(ok(two));
+    assert_eq!(inflight.on_pubcomp(ok(two)), Step::Nothing);
+    assert!(inflight.contains(1));
+}
+
+#[test]
+fn a_strange_pubrec_is_answered_so_that_the_server_can_close_its_side() {
+    let mut inflight = connected(10);
+    let answer = Ack { packet_id: 7, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND };
+    assert_eq!(inflight.on_pubrec(ok(7)), Step::Release(answer));
+    assert_eq!(inflight.on_pubrec(Ack { packet_id: 7, reason: Reason::QUOTA_EXCEEDED }), Step::Nothing);
+}
+
+#[test]
+fn a_failure_reason_ends_the_exchange() {
+    let mut inflight = connected(10);
+    let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
+    let refused = |id| Ack { packet_id: id, reason: Reason::NOT_AUTHORIZED };
+    assert_eq!(done(&inflight.on_pubrec(refused(two))), Some((2, Reason::NOT_AUTHORIZED)));
+    assert_eq!(done(&inflight.on_puback(refused(one))), Some((1, Reason::NOT_AUTHORIZED)));
+    durable(&mut inflight, [1, 2]);
+    assert!(inflight.is_empty());
+}
+
+#[test]
+fn a_success_other_than_zero_is_no_failure() {
+    let mut inflight = connected(10);
+    let one = publish(&mut inflight, 1, QoS::AtLeastOnce);
+    let step = inflight.on_puback(Ack { packet_id: one, reason: Reason::NO_MATCHING_SUBSCRIBERS });
+    assert!(done(&step).is_some_and(|(_, reason)| !reason.is_failure()));
+}
+
+#[test]
+fn an_id_in_use_at_the_server_asks_for_a_new_session_and_loses_nothing() {
+    let mut inflight = connected(10);
+    let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
+    let in_use = Ack { packet_id: two, reason: Reason::PACKET_IDENTIFIER_IN_USE };
+    assert_eq!(inflight.on_pubrec(in_use), Step::Reset);
+    assert!(inflight.contains(2));
+}
+
+#[test]
+fn an_id_in_use_in_each_new_session_is_a_refusal() {
+    let mut inflight = connected(10);
+    let in_use = |id| Ack { packet_id: id, reason: Reason::PACKET_IDENTIFIER_IN_USE };
+    for _ in 0..3 {
+        let id = publish(&mut inflight, 1, QoS::AtLeastOnce);
+        assert_eq!(inflight.on_puback(in_use(id)), Step::Reset);
+        inflight.restart(Window::OPEN);
+    }
+    let id = publish(&mut inflight, 1, QoS::AtLeastOnce);
+    assert_eq!(done(&inflight.on_puback(in_use(id))), Some((1, Reason::PACKET_IDENTIFIER_IN_USE)));
+}
+
+#[test]
+fn the_wrong_ack_is_an_ack() {
+    let mut inflight = connected(10);
+    let (one, two) = (publish(&mut inflight, 1, QoS::AtLeastOnce), publish(&mut inflight, 2, QoS::ExactlyOnce));
+    assert_eq!(done(&inflight.on_puback(ok(two))), Some((2, Reason::SUCCESS)), "QoS 2 is over at QoS 1");
+    assert_eq!((received(&mut inflight, one), inflight.take_raised()), (vec![ok(one)], 1), "QoS 1 goes on as QoS 2");
+    assert_eq!(done(&inflight.on_pubcomp(ok(one))), Some((1, Reason::SUCCESS)));
+    durable(&mut inflight, [1, 2]);
+    assert!(inflight.is_empty());
+}
+
+#[test]
+fn what_was_refused_keeps_its_place_and_begins_anew_without_dup() {
+    let mut inflight = connected(2);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    inflight.on_pubrec(Ack { packet_id: id, reason: Reason::QUOTA_EXCEEDED });
+    inflight.postpone(1);
+    assert_eq!((inflight.room(), inflight.next_resend()), (1, None));
+    inflight.resume(Window::OPEN);
+    assert_eq!(inflight.next_resend(), None, "not before its time");
+    inflight.again(1, message(QoS::ExactlyOnce));
+    inflight.resume(Window::OPEN);
+    assert_eq!(inflight.next_resend().map(|publish| (publish.packet_id, publish.dup)), Some((id, false)));
+    assert_eq!(received(&mut inflight, id), [ok(id)]);
+}
+
+#[test]
+fn the_window_is_the_lesser_of_ours_and_the_servers() {
+    let mut inflight = fresh(5);
+    assert_eq!(inflight.room(), 0, "not before the first connection");
+    inflight.restart(Window { all: 3, ..Window::OPEN });
+    assert_eq!(inflight.room(), 3);
+    for number in 1..=3 {
+        publish(&mut inflight, number, QoS::AtLeastOnce);
+    }
+    assert_eq!(inflight.publish(4, message(QoS::AtLeastOnce)), None);
+    inflight.restart(Window::OPEN);
+    assert_eq!(inflight.room(), 5);
+}
+
+#[test]
+fn an_id_is_not_reused_while_its_exchange_is_open() {
+    let mut inflight = connected(2);
+    let first = publish(&mut inflight, 1, QoS::AtLeastOnce);
+    for number in 2..=65_535 {
+        let id = publish(&mut inflight, number, QoS::AtLeastOnce);
+        assert!(id != 0 && id != first);
+        inflight.on_puback(ok(id));
+        durable(&mut inflight, [number]);
+    }
+    assert_eq!(packet_id(65_536), first);
+    assert_eq!((inflight.admits(65_536), inflight.room()), (false, 0), "all ids are used up: nothing new begins");
+    inflight.on_puback(ok(first));
+    assert!(!inflight.admits(65_536), "not before that is durable");
+    durable(&mut inflight, [1]);
+    assert_eq!(publish(&mut inflight, 65_536, QoS::AtLeastOnce), first);
+}
+
+#[test]
+fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids() {
+    let mut inflight = connected(10);
+    let ids: Vec<u16> = (1..=4).map(|number| publish(&mut inflight, number, QoS::ExactlyOnce)).collect();
+    received(&mut inflight, ids[3]);
+    received(&mut inflight, ids[1]);
+    assert_eq!(inflight.resume(Window::OPEN), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
+    assert_eq!(inflight.room(), 0, "nothing new before what is old");
+    let resent: Vec<(u16, bool)> =
+        std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.packet_id, publish.dup)).collect();
+    assert_eq!(resent, [(ids[0], true), (ids[2], true)]);
+    assert_eq!(inflight.room(), 6);
+}
+
+#[test]
+fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
+    let session = None;
+    let mut inflight = Inflight::new(10, &Recovered { session, sent_below: 9, released: vec![(7, 3), (5, 4)] });
+    let (five, seven) = (packet_id(5), packet_id(7));
+    assert_eq!(inflight.resume(Window::OPEN), [ok(seven), ok(five)]);
+    assert!(inflight.contains(5) && inflight.contains(7), "never published again");
+    let sent: Vec<_> = [6, 8, 9].map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap()).into();
+    let sent: Vec<_> = sent.iter().map(|publish| (publish.packet_id, publish.dup)).collect();
+    assert_eq!(sent, [(packet_id(6), true), (packet_id(8), true), (packet_id(9), false)]);
+    assert_eq!(inflight.on_pubrec(ok(packet_id(6))), Step::Receive { number: 6, turn: 5 }, "turns go on");
+    assert_eq!(done(&inflight.on_pubcomp(ok(five))), Some((5, Reason::SUCCESS)));
+}
+
+#[test]
+fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
+    let mut inflight = connected(10);
+    let ids: Vec<u16> = (1..=3).map(|number| publish(&mut inflight, number, QoS::AtLeastOnce)).collect();
+    inflight.resume(Window { all: 1, ..Window::OPEN });
+    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[0]));
+    assert_eq!(inflight.next_resend(), None);
+    inflight.on_puback(ok(ids[0]));
+    durable(&mut inflight, [1]);
+    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[1]));
+}
+
+#[test]
+fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
+    let mut inflight = connected(10);
+    publish(&mut inflight, 1, QoS::AtLeastOnce);
+    let two = publish(&mut inflight, 2, QoS::ExactlyOnce);
+    publish(&mut inflight, 3, QoS::ExactlyOnce);
+    received(&mut inflight, two);
+    inflight.restart(Window::OPEN);
+    assert!(inflight.is_empty() && inflight.next_resend().is_none());
+    let again = (1..=4).map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap());
+    assert!(again.collect::<Vec<_>>().iter().all(|publish| !publish.dup));
+    assert_eq!((inflight.take_doubtful(), inflight.take_doubtful()), (3, 0));
+}
+
+#[test]
+fn a_session_that_a_new_process_does_not_find_makes_its_messages_doubtful() {
+    let mut inflight = Inflight::new(10, &Recovered { session: None, sent_below: 3, released: vec![(1, 1)] });
+    inflight.restart(Window::OPEN);
+    for number in 1..=4 {
+        assert!(!inflight.publish(number, message(QoS::ExactlyOnce)).unwrap().dup);
+    }
+    assert_eq!(inflight.take_doubtful(), 2);
+}
+
+#[test]
+fn qos_2_has_a_window_of_its_own() {
+    let mut inflight = fresh(10);
+    inflight.restart(Window { all: 10, exactly_once: 2 });
+    for number in 1..=5 {
+        publish(&mut inflight, number, QoS::AtLeastOnce);
+    }
+    assert_eq!(inflight.room(), 2);
+    let id = publish(&mut inflight, 6, QoS::ExactlyOnce);
+    publish(&mut inflight, 7, QoS::ExactlyOnce);
+    assert_eq!(inflight.room(), 0, "what comes next may be QoS 2, and order is kept");
+    received(&mut inflight, id);
+    assert_eq!(inflight.room(), 0, "open until PUBCOMP");
+    inflight.on_pubcomp(ok(id));
+    assert_eq!(inflight.room(), 1);
+}

@@ -1,0 +1,304 @@
+//! Which message it is on which the upstream ends the connection. Pure: time comes in.
+//!
+//! Some servers do not refuse a message, they close: on a character in its topic, on its size, its QoS, its retain flag. It is then the
+//! oldest unacknowledged one of every connection, and nothing behind it ever gets through. But so is any message when the server
+//! crashes or the network flaps. So:
+//!
+//! 1. **Suspicion.** [`ENDS`] abrupt ends in a row with the same oldest unacknowledged message. From then on messages go **alone**: each
+//!    is sent when the one before is acknowledged, until all that was in flight is through. What is acknowledged is innocent.
+//! 2. **Accusation.** [`ACCUSED`] connections end while the same message is alone in flight.
+//! 3. **Proof.** The next connection first carries another message, the witness, and then the accused. When the witness is
+//!    acknowledged and the connection ends on the accused, a server that takes messages does not take this one: it is guilty.
+//!
+//! A server that takes nothing has no witness, and convicts nobody; one that only crashes takes the accused when it is back. With
+//! several culprits, one that was accused is no witness for the next. The witness is of another topic where there is one, so that order
+//! holds even if the accused is innocent.
+//!
+//! A message that waits with nobody beside it has no witness. It is guilty after [`LONE_ENDS`] in at least [`LONE_TIME`], with a PINGREQ
+//! answered before each; and not a second one before something was acknowledged.
+//!
+//! A message whose ack never comes ends the connection by our own [`ack_timeout`](super::ack_watch), and holds up nobody until then. It is
+//! guilty after [`LATE`] connections on which others were acknowledged.
+//!
+//! All of this is forgotten with the process, and learned again in the same few connections.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+const ENDS: u32 = 2;
+const ACCUSED: u32 = 2;
+const LONE_ENDS: u32 = 10;
+const LONE_TIME: Duration = Duration::from_secs(20);
+const LATE: u32 = 5;
+
+#[derive(Default)]
+pub struct Isolation {
+    /// The oldest unacknowledged message of the last abrupt end, and of how many in a row.
+    oldest: Option<(u64, u32)>,
+    /// Messages go alone, up to this one.
+    until: Option<u64>,
+    /// Those that were alone when a connection ended. Bounded by the window: each is in flight.
+    suspects: BTreeMap<u64, Suspect>,
+    /// Messages whose ack did not come in time, and how often.
+    late: BTreeMap<u64, u32>,
+    /// Another message was acknowledged on this connection.
+    has_witness: bool,
+    /// One was found guilty without a witness, and nothing was acknowledged since.
+    is_unproven: bool,
+    /// Of the message that is out alone, something has reached the socket.
+    is_written: bool,
+}
+
+#[derive(Clone, Copy)]
+struct Suspect {
+    ends: u32,
+    since: Instant,
+}
+
+/// On which the connection ends, so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Guilty {
+    pub number: u64,
+    pub attempts: u32,
+}
+
+// === impl Isolation ===
+
+impl Isolation {
+    /// A new connection.
+    pub fn begin(&mut self) {
+        (self.has_witness, self.is_written) = (false, false);
+    }
+
+    pub fn is_alone(&self) -> bool {
+        self.until.is_some()
+    }
+
+    /// Whether another message has to go before the accused may.
+    pub fn needs_witness(&self) -> bool {
+        !self.has_witness && self.accused().next().is_some()
+    }
+
+    /// The messages that are accused, the oldest first.
+    pub fn accused(&self) -> impl Iterator<Item = u64> {
+        self.suspects.iter().filter(|(_, suspect)| suspect.ends >= ACCUSED).map(|(number, _)| *number)
+    }
+
+    /// Whether a connection ended while this one was alone.
+    pub fn is_suspect(&self, number: u64) -> bool {
+        self.suspects.contains_key(&number)
+            || self.oldest.is_some_and(|(oldest, ends)| oldest == number && ends >= ENDS)
+    }
+
+    /// Connections that ended while this one was alone.
+    pub fn ends(&self, number: u64) -> u32 {
+        self.suspects.get(&number).map_or(0, |suspect| suspect.ends)
+    }
+
+    /// Connections that ended with this one unacknowledged.
+    pub fn attempts(&self, number: u64) -> u32 {
+        let oldest = self.oldest.filter(|(oldest, _)| *oldest == number).map_or(0, |(_, ends)| ends);
+        let alone = self.suspects.get(&number).map_or(0, |suspect| suspect.ends);
+        oldest.max(alone) + self.late.get(&number).copied().unwrap_or(0)
+    }
+
+    /// What is sent next is alone.
+    pub fn sends(&mut self) {
+        self.is_written = false;
+    }
+
+    pub fn written(&mut self) {
+        self.is_written = true;
+    }
+
+    /// The server has acknowledged it, and is one that acknowledges.
+    pub fn acknowledged(&mut self, number: u64) {
+        self.is_unproven = false;
+        self.has_witness = true;
+        self.forget(number);
+    }
+
+    /// It has met its fate.
+    pub fn forget(&mut self, number: u64) {
+        if self.oldest.is_some_and(|(oldest, _)| oldest == number) {
+            self.oldest = None;
+        }
+        if !self.suspects.is_empty() {
+            self.suspects.remove(&number);
+        }
+        if !self.late.is_empty() {
+            self.late.remove(&number);
+        }
+    }
+
+    /// The connection was ended by the other side, with this one as the oldest unacknowledged, and nothing behind `newest` in flight;
+    /// it is lone when no other waits. Gives it when that is proof.
+    pub fn cut(&mut self, number: u64, newest: u64, is_lone: bool, now: Instant) -> Option<Guilty> {
+        let before = self.oldest.filter(|(oldest, _)| *oldest == number).map_or(0, |(_, ends)| ends);
+        self.oldest = Some((number, before + 1));
+        let Some(until) = self.until else {
+            self.until = (before + 1 >= ENDS).then_some(newest);
+            return None;
+        };
+        self.until = Some(until.max(newest));
+        if !self.is_written {
+            return None;
+        }
+        let suspect = self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now });
+        suspect.ends += 1;
+        let Suspect { ends, since } = *suspect;
+        let is_proven = self.has_witness && ends > ACCUSED;
+        let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
+        let is_guilty = is_proven || (is_lone && is_long_enough && !self.is_unproven);
+        if !is_guilty {
+            return None;
+        }
+        self.is_unproven = !is_proven;
+        self.forget(number);
+        Some(Guilty { number, attempts: ENDS + ends })
+    }
+
+    /// Its ack did not come in time; `others` were acknowledged on this connection.
+    pub fn late(&mut self, number: u64, others: bool) -> Option<Guilty> {
+        // Alone it would hold up all others, and it disturbs none of them.
+        self.calm();
+        if !others {
+            return None;
+        }
+        let attempts = self.late.entry(number).or_insert(0);
+        *attempts += 1;
+        let attempts = *attempts;
+        (attempts >= LATE).then(|| {
+            self.forget(number);
+            Guilty { number, attempts }
+        })
+    }
+
+    /// All that was in flight is through, when the next one is behind it.
+    pub fn ends_before(&mut self, next: Option<u64>) -> bool {
+        let over = self.until.is_some_and(|until| next.is_none_or(|next| next > until));
+        if over {
+            self.calm();
+        }
+        over
+    }
+
+    fn calm(&mut self) {
+        (self.until, self.oldest) = (None, None);
+        self.suspects.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Suspicion has fallen on number 5, with 9 as the newest in flight.
+    fn suspicious() -> Isolation {
+        let mut isolation = Isolation::default();
+        for _ in 0..ENDS {
+            isolation.begin();
+            assert_eq!((isolation.is_alone(), isolation.cut(5, 9, false, Instant::now())), (false, None));
+        }
+        assert!(isolation.is_alone());
+        isolation
+    }
+
+    /// A connection on which these are acknowledged, and then it ends on another.
+    fn connection(isolation: &mut Isolation, acknowledged: &[u64], ends_on: u64, now: Instant) -> Option<Guilty> {
+        connection_of(isolation, acknowledged, ends_on, false, now)
+    }
+
+    fn connection_of(
+        isolation: &mut Isolation,
+        acknowledged: &[u64],
+        ends_on: u64,
+        is_lone: bool,
+        now: Instant,
+    ) -> Option<Guilty> {
+        isolation.begin();
+        acknowledged.iter().for_each(|number| isolation.acknowledged(*number));
+        isolation.sends();
+        isolation.written();
+        isolation.cut(ends_on, 9, is_lone, now)
+    }
+
+    #[test]
+    fn one_that_ends_connections_alone_and_behind_a_witness_is_guilty() {
+        let mut isolation = suspicious();
+        let now = Instant::now();
+        assert_eq!(connection(&mut isolation, &[], 5, now), None);
+        assert_eq!(connection(&mut isolation, &[], 5, now), None);
+        assert!(isolation.needs_witness());
+        assert_eq!(connection(&mut isolation, &[6], 5, now), Some(Guilty { number: 5, attempts: 5 }));
+        assert!(isolation.is_alone(), "there may be others");
+        assert!(!isolation.ends_before(Some(9)) && isolation.ends_before(Some(10)));
+    }
+
+    #[test]
+    fn a_server_that_takes_nothing_convicts_nobody() {
+        let mut isolation = suspicious();
+        let now = Instant::now();
+        for round in 0..1000 {
+            assert_eq!(connection(&mut isolation, &[], 5 + round % 4, now + LONE_TIME * round as u32), None);
+        }
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_innocent_and_counts_from_the_beginning() {
+        let mut isolation = suspicious();
+        let now = Instant::now();
+        connection(&mut isolation, &[], 5, now);
+        connection(&mut isolation, &[], 5, now);
+        assert_eq!(connection(&mut isolation, &[6, 5], 7, now), None);
+        assert_eq!((isolation.is_suspect(5), isolation.needs_witness()), (false, false));
+    }
+
+    #[test]
+    fn one_that_never_reached_the_socket_is_not_to_blame() {
+        let mut isolation = suspicious();
+        for _ in 0..10 {
+            isolation.begin();
+            isolation.acknowledged(6);
+            isolation.sends();
+            assert_eq!(isolation.cut(5, 9, false, Instant::now()), None);
+        }
+    }
+
+    #[test]
+    fn ends_with_another_oldest_message_each_time_raise_no_suspicion() {
+        let mut isolation = Isolation::default();
+        for number in 0..100 {
+            isolation.begin();
+            assert_eq!(isolation.cut(number, 9, false, Instant::now()), None);
+        }
+        assert!(!isolation.is_alone());
+    }
+
+    #[test]
+    fn one_without_others_is_guilty_after_many_ends_in_a_long_time_and_only_one() {
+        let mut isolation = suspicious();
+        let start = Instant::now();
+        let mut guilty = None;
+        let mut ends = 0;
+        while guilty.is_none() {
+            guilty = connection_of(&mut isolation, &[], 5, true, start + LONE_TIME / LONE_ENDS * ends);
+            ends += 1;
+        }
+        assert_eq!((guilty.map(|guilty| guilty.number), ends > LONE_ENDS), (Some(5), true));
+        for ends in 0..100 {
+            let now = start + LONE_TIME * (2 + ends);
+            assert_eq!(connection_of(&mut isolation, &[], 6, true, now), None, "no proof was seen since");
+        }
+    }
+
+    #[test]
+    fn an_ack_that_never_comes_is_counted_only_where_others_came() {
+        let mut isolation = Isolation::default();
+        assert!((0..100).all(|_| isolation.late(5, false).is_none()));
+        assert!((1..LATE).all(|_| isolation.late(5, true).is_none()));
+        assert_eq!(isolation.late(5, true), Some(Guilty { number: 5, attempts: LATE }));
+    }
+}

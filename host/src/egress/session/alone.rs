@@ -1,0 +1,147 @@
+//! From the spool into the outbox while it is looked for the message on which the server ends the connection (`isolation`): one is in
+//! flight at a time, and the accused go behind a witness.
+
+use super::Session;
+use super::ended::{CANDIDATE_BYTES, CANDIDATES, is_acknowledged};
+use crate::message::{Message, QoS};
+use crate::mqtt::client::Outgoing;
+use crate::spool::{Entry, Position};
+use crate::topic::TopicName;
+
+/// What the search for the culprit keeps of one connection.
+#[derive(Default)]
+pub struct Alone {
+    was_probed: bool,
+    waits_for_pong: bool,
+    /// Bytes of the connection before the message that is out.
+    from: u64,
+}
+
+// === impl Alone ===
+
+impl Alone {
+    pub fn pong(&mut self) {
+        self.waits_for_pong = false;
+    }
+
+    pub fn from(&self) -> u64 {
+        self.from
+    }
+}
+
+// === impl Session ===
+
+impl Session<'_> {
+    pub(super) fn fill_alone(&mut self) {
+        self.sender.inflight.let_pass(true);
+        while self.may_send_alone() && self.step_alone() {}
+        self.sender.inflight.let_pass(false);
+    }
+
+    fn may_send_alone(&self) -> bool {
+        self.sender.isolation.is_alone()
+            && !self.alone.waits_for_pong
+            && self.sender.inflight.is_quiet()
+            && self.out.room() > 0
+            && !self.is_going_back()
+    }
+
+    /// `false` when nothing more can be done now.
+    fn step_alone(&mut self) -> bool {
+        if self.sender.isolation.accused().next().is_some() && !self.alone.was_probed {
+            // Whatever ends the connection now, it was one that worked.
+            self.probe();
+            return false;
+        }
+        self.sender.isolation.sends();
+        self.alone.from = self.out.sent().queued;
+        (self.sender.isolation.needs_witness() && self.send_witness()) || self.send_next()
+    }
+
+    /// The answer says that all before it was read, and that the server had nothing against it.
+    fn probe(&mut self) {
+        self.write(Outgoing::PingReq);
+        (self.alone.was_probed, self.alone.waits_for_pong) = (true, true);
+    }
+
+    /// In order: what was in flight, then the spool.
+    fn send_next(&mut self) -> bool {
+        let waiting = self.sender.inflight.waiting().next().map(|(number, _)| number);
+        let read = if waiting.is_none() { self.sender.queue.read(self.cursor, 1, 1).pop() } else { None };
+        let next = waiting.or(read.as_ref().map(|entry| entry.position.number));
+        if self.sender.isolation.ends_before(next) {
+            tracing::info!(upstream = self.sender.upstream, "messages are sent together again");
+            return false;
+        }
+        match (waiting, read) {
+            (Some(number), _) => self.repeat(number),
+            (None, Some(entry)) => self.read_alone(entry),
+            (None, None) => false,
+        }
+    }
+
+    fn repeat(&mut self, number: u64) -> bool {
+        if self.sender.expire_suspect(number) {
+            return true;
+        }
+        let publish = self.sender.inflight.repeat(number);
+        publish.into_iter().for_each(|publish| self.publish_again(publish));
+        false
+    }
+
+    /// QoS 0 has no ack, so that the answer to a PINGREQ stands for it.
+    fn read_alone(&mut self, entry: Entry) -> bool {
+        let position = entry.position;
+        if !self.offer(entry) {
+            return false;
+        }
+        self.cursor = position;
+        let is_out = self.out.sent().queued > self.alone.from;
+        if is_out && self.sender.inflight.is_quiet() {
+            self.probe();
+        }
+        !is_out
+    }
+
+    /// The one that the fewest connections ended on, and of those one of another topic than the accused. Better one of the same topic than
+    /// none: it overtakes what is never forwarded, or was not taken twice. `false` when there is none.
+    fn send_witness(&mut self) -> bool {
+        let Some(accused) = self.sender.isolation.accused().next() else { return false };
+        let topic = self.topic(accused);
+        let rank = |number: u64, message: &Message| {
+            let overtakes = number > accused && topic.as_ref() == Some(&message.topic);
+            (self.sender.isolation.ends(number), overtakes, number)
+        };
+        let open = self.sender.inflight.waiting().filter(|(number, _)| *number != accused);
+        let open = open.map(|(number, message)| (rank(number, message), None));
+        let fresh = self.fresh_witnesses().into_iter();
+        let fresh = fresh.map(|entry| (rank(entry.position.number, &entry.message), Some(entry)));
+        match open.chain(fresh).min_by_key(|(rank, _)| *rank) {
+            Some(((.., number), None)) => _ = self.repeat(number),
+            Some(((.., number), Some(entry))) => {
+                // From here on it may have been sent.
+                self.sender.queue.read(Position { number: number.saturating_sub(1), turn: u64::MAX }, 1, 1);
+                self.send(entry, Some(number));
+            }
+            None => {}
+        }
+        !self.sender.inflight.is_quiet()
+    }
+
+    /// Of the spool, behind what was in flight.
+    fn fresh_witnesses(&self) -> Vec<Entry> {
+        let inflight = &self.sender.inflight;
+        let is_one = |entry: &Entry| {
+            let goes_by_qos_0 = self.terms.maximum_qos == QoS::AtMostOnce;
+            is_acknowledged(entry) && !goes_by_qos_0 && !inflight.contains(entry.position.number)
+        };
+        // Some more than the window, or a window full of culprits would have no witness.
+        let room = (inflight.unused() + CANDIDATES).saturating_sub(inflight.beyond()).min(CANDIDATES);
+        let read = self.sender.queue.peek(self.cursor, inflight.len() + room, CANDIDATE_BYTES);
+        read.into_iter().filter(is_one).take(room).collect()
+    }
+
+    fn topic(&self, number: u64) -> Option<TopicName> {
+        self.sender.queue.entry(number).map(|entry| entry.message.topic)
+    }
+}

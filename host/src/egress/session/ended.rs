@@ -1,0 +1,99 @@
+//! What the end of a connection says about the message that was out.
+
+use tokio::time::Instant;
+
+use super::Sender;
+use crate::egress::inflight::{AckKind, Awaited};
+use crate::egress::isolation::Guilty;
+use crate::egress::link_error::{Blame, LinkError};
+use crate::message::QoS;
+use crate::spool::{Entry, Fate, Position};
+
+/// Entries that are looked at for another message than the one on which the connection ends.
+pub(super) const CANDIDATES: usize = 32;
+pub(super) const CANDIDATE_BYTES: usize = 1 << 20;
+
+/// Of QoS 1 or 2, as the spool has it.
+pub(super) fn is_acknowledged(entry: &Entry) -> bool {
+    entry.position.turn == 0 && entry.message.qos > QoS::AtMostOnce
+}
+
+impl Sender {
+    /// Whether a message was found on which the server ends the connection, so that the next one may fare better.
+    pub fn ended(&mut self, error: &LinkError) -> bool {
+        let Some(awaited) = self.inflight.oldest_awaited() else { return false };
+        let was_alone = self.isolation.is_alone();
+        let guilty = match error.blame() {
+            Blame::Nobody => None,
+            Blame::Message => {
+                let (newest, is_lone) = (self.inflight.newest(), self.is_lone(awaited.number));
+                self.isolation.cut(awaited.number, newest, is_lone, Instant::now())
+            }
+            Blame::Ack => self.isolation.late(awaited.number, self.acks.progress),
+        };
+        if self.isolation.is_alone() && !was_alone {
+            let (id, topic) = self.inflight.describe(awaited.number);
+            tracing::warn!(
+                upstream = self.upstream,
+                ?topic,
+                packet_id = id,
+                "the connection ends again with this message unacknowledged; messages are sent one by one to find out on which it ends"
+            );
+        }
+        guilty.inspect(|guilty| self.convict(awaited, *guilty, error)).is_some()
+    }
+
+    /// Whether no other message waits that could be acknowledged.
+    fn is_lone(&self, number: u64) -> bool {
+        let others = self.queue.peek(Position::START, CANDIDATES, CANDIDATE_BYTES);
+        !others.iter().any(|other| other.position.number != number && is_acknowledged(other))
+    }
+
+    fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {
+        let (packet_id, _) = self.inflight.describe(number);
+        let entry = self.queue.entry(number);
+        let (upstream, topic) = (&self.upstream, entry.map(|entry| entry.message.topic));
+        if self.inflight.abandon(packet_id).is_none() {
+            return;
+        }
+        self.refusals.forget(number);
+        if awaited.ack == AckKind::PubComp {
+            tracing::warn!(
+                upstream,
+                ?topic,
+                packet_id,
+                attempts,
+                "no PUBCOMP comes for a message that the upstream has: {error}"
+            );
+            return self.queue.complete(Position::of(number), Fate::Forwarded);
+        }
+        tracing::warn!(
+            upstream,
+            ?topic,
+            number,
+            packet_id,
+            attempts,
+            "the upstream takes others and not this message, which is kept as a dead letter: {error}"
+        );
+        // At QoS 2 the server may hold the id, which is to be given to another message some day.
+        self.abandoned.push(packet_id);
+        self.dead_letter(number, format!("the upstream does not take it: {error}"), attempts);
+    }
+
+    /// Whether a suspect has become too old for the spool. It is gone then.
+    pub(super) fn expire_suspect(&mut self, number: u64) -> bool {
+        if !self.isolation.is_suspect(number) {
+            return false;
+        }
+        let held = |entry: &Entry| Instant::now().into_std().saturating_duration_since(entry.arrived);
+        let is_old = self.queue.entry(number).is_some_and(|entry| !self.queue.is_fresh(held(&entry)));
+        let (packet_id, _) = self.inflight.describe(number);
+        if !is_old || self.inflight.abandon(packet_id).is_none() {
+            return false;
+        }
+        self.isolation.forget(number);
+        self.abandoned.push(packet_id);
+        self.queue.complete(Position::of(number), Fate::Expired);
+        true
+    }
+}

@@ -1,0 +1,80 @@
+//! Messages that the upstream does not take: tried again, kept as dead letters, or dropped.
+
+use std::time::Instant as StdInstant;
+
+use tokio::time::Instant;
+
+use super::{Sender, Session};
+use crate::base::clock;
+use crate::base::kill_point::{self, KillPoint};
+use crate::egress::refusals::Verdict;
+use crate::egress::undelivered::Undelivered;
+use crate::mqtt::Reason;
+use crate::spool::{Entry, Fate, Position};
+
+impl Sender {
+    /// The server has ended this exchange by a failure reason.
+    pub(super) fn refused(&mut self, number: u64, reason: Reason) {
+        let verdict = self.refusals.judge(number, reason, Instant::now());
+        let what = match verdict {
+            Verdict::Retry { .. } => "it is tried again",
+            Verdict::DeadLetter { .. } => "it is kept as a dead letter",
+            Verdict::Drop => "it is dropped",
+        };
+        if let Some(silent) = self.refused.permit() {
+            let topic = self.queue.entry(number).map(|entry| entry.message.topic);
+            tracing::warn!(
+                upstream = self.upstream,
+                ?topic,
+                silent,
+                "the upstream refused a message: {reason}; {what}"
+            );
+        }
+        match verdict {
+            Verdict::Retry { .. } => self.inflight.postpone(number),
+            Verdict::DeadLetter { attempts } => {
+                self.dead_letter(number, format!("refused by the upstream: {reason}"), attempts)
+            }
+            Verdict::Drop => self.queue.complete(Position::of(number), Fate::Refused),
+        }
+    }
+
+    /// Its exchange is over, and it leaves the spool when its letter is durable.
+    pub(super) fn dead_letter(&mut self, number: u64, reason: String, attempts: u32) {
+        let Some(Entry { position, binding, message, arrived }) = self.queue.entry(number) else {
+            // Completed meanwhile.
+            return;
+        };
+        let (upstream, arrived_ms) = (self.upstream.clone(), unix_ms(arrived));
+        self.filing.add(position, Undelivered { upstream, binding, message, reason, attempts, arrived_ms });
+    }
+
+    /// These letters are durable.
+    pub fn filed(&mut self, positions: Vec<Position>) {
+        kill_point::reach(KillPoint::LetterFiled);
+        positions.into_iter().for_each(|position| self.queue.complete(position, Fate::Undelivered));
+    }
+}
+
+impl Session<'_> {
+    /// What was refused and is to be sent again now, as it is now.
+    pub(super) fn retry_refused(&mut self) {
+        for number in self.sender.refusals.take_due(Instant::now()) {
+            let Some(entry) = self.sender.queue.entry(number) else { continue };
+            let held = Instant::now().into_std().saturating_duration_since(entry.arrived);
+            match entry.message.aged(held).filter(|_| self.sender.queue.is_fresh(held)) {
+                Some(message) => self.sender.inflight.again(number, self.terms.fit(message)),
+                None if self.sender.inflight.give_up(number) => {
+                    self.sender.refusals.forget(number);
+                    self.sender.queue.complete(entry.position, Fate::Expired);
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+fn unix_ms(arrived: StdInstant) -> u64 {
+    let held = u64::try_from(arrived.elapsed().as_millis()).unwrap_or(u64::MAX);
+    clock::unix_ms().saturating_sub(held)
+}

@@ -1,0 +1,74 @@
+//! One message is left out, because an operator says so.
+
+use super::Sender;
+use crate::egress::inflight::Standing;
+use crate::egress::operator::{Skip, Skipped};
+use crate::egress::status::Trouble;
+use crate::spool::{Entry, Fate};
+
+impl Sender {
+    /// Waits for something else, and does meanwhile what needs no connection.
+    pub async fn meanwhile<T>(&mut self, other: impl Future<Output = T>) -> T {
+        let mut other = std::pin::pin!(other);
+        loop {
+            tokio::select! {
+                out = &mut other => return out,
+                kept = self.filing.kept() => self.filed(kept),
+                Some(skip) = self.skips.recv() => self.skip(skip),
+            }
+        }
+    }
+
+    pub fn skip(&mut self, Skip { number, keep, answer }: Skip) {
+        // Whoever has gone needs no answer.
+        let _ = answer.send(self.leave_out(number, keep));
+    }
+
+    fn leave_out(&mut self, number: Option<u64>, keep: bool) -> Result<Skipped, String> {
+        let oldest = self.queue.oldest().ok_or("nothing waits for this upstream")?;
+        let entry = match number {
+            None => oldest,
+            Some(number) => self.queue.entry(number).ok_or_else(|| not_there(number, &oldest))?,
+        };
+        let Entry { position, message, .. } = entry;
+        let number = position.number;
+        let (packet_id, _) = self.inflight.describe(number);
+        if position.turn == 0 {
+            match self.inflight.standing(number) {
+                Standing::Sent => {
+                    self.inflight.abandon(packet_id);
+                    self.abandoned.push(packet_id);
+                }
+                Standing::Received => {
+                    return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing"));
+                }
+                Standing::Over => return Err(format!("number {number} is being completed")),
+                Standing::Unsent => self.inflight.leave_out(number),
+            }
+        }
+        let attempts = self.isolation.attempts(number) + self.refusals.attempts(number);
+        self.isolation.forget(number);
+        self.refusals.forget(number);
+        let topic = message.topic.to_string();
+        tracing::warn!(upstream = self.upstream, number, topic, keep, "this message is left out by an operator");
+        if keep && position.turn == 0 {
+            self.dead_letter(number, "left out by an operator".into(), attempts);
+        } else {
+            self.queue.complete(position, Fate::Skipped);
+        }
+        Ok(Skipped { number, topic })
+    }
+
+    /// The oldest message that the server has not acknowledged, and what is held against it.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let number = self.inflight.oldest_awaited()?.number;
+        let attempts = self.isolation.attempts(number) + self.refusals.attempts(number);
+        let is_suspect = self.isolation.is_suspect(number);
+        (attempts > 0).then_some(Trouble { number, attempts, is_suspect })
+    }
+}
+
+fn not_there(number: u64, oldest: &Entry) -> String {
+    let first = oldest.position.number;
+    format!("no message with the number {number} is next for this upstream; the oldest is {first}")
+}

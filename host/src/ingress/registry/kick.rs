@@ -1,0 +1,36 @@
+//! How a connection is asked to leave its session.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+
+#[derive(Debug, Default)]
+pub struct Kick {
+    asked: Notify,
+    is_dropped: AtomicBool,
+}
+
+// === impl Kick ===
+
+impl Kick {
+    /// Another connection of the same client wants the session.
+    pub(super) fn hand_over(&self) {
+        self.asked.notify_one();
+    }
+
+    /// An operator wants the session to end.
+    pub(super) fn drop_session(&self) {
+        self.is_dropped.store(true, Ordering::Relaxed);
+        self.asked.notify_one();
+    }
+
+    /// Whether the session ends with its connection, whatever was agreed.
+    pub fn is_dropped(&self) -> bool {
+        self.is_dropped.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the connection is asked to leave.
+    pub async fn notified(&self) {
+        self.asked.notified().await;
+    }
+}

@@ -1,0 +1,213 @@
+mod restart;
+
+use super::*;
+use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bus::{Queues, RetainedLimits};
+use crate::config;
+use crate::ingress::handshake::negotiate;
+use crate::message::{Message, QoS};
+use crate::metrics::Counters;
+use crate::mqtt::{Connect, SubscribeOptions, Version};
+use crate::spool::Spool;
+use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
+
+struct House {
+    pub registry: Arc<Registry>,
+    pub dispatcher: Arc<Dispatcher>,
+    /// Hears everything.
+    listener: Arc<Mailbox>,
+    pub limits: config::BrokerLimits,
+}
+
+fn house() -> House {
+    house_on(Spool::in_memory(0, Arc::default()))
+}
+
+fn house_on(spool: Spool) -> House {
+    let counters = Arc::<Counters>::default();
+    let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
+    // Less than the mailbox holds.
+    limits.receive_maximum = 4;
+    let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
+    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
+    let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
+    let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Arc::default()));
+    listener.attach();
+    let subscription = crate::bus::Subscription {
+        mailbox: listener.clone(),
+        options: SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() },
+        id: None,
+    };
+    bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
+    House {
+        registry: Arc::new(Registry::new(
+            bus,
+            Wills::new(dispatcher.clone()),
+            mailbox,
+            Queues::new(99_999, Arc::default()),
+            2,
+        )),
+        dispatcher,
+        listener,
+        limits,
+    }
+}
+
+/// From `from` to `copy`, locally.
+fn copying() -> Binding {
+    let destination = config::Destination {
+        target: config::Target::Local,
+        topic: Template::parse("copy").unwrap(),
+        qos: None,
+        retain: None,
+    };
+    let filters = vec![TopicFilter::parse("from").unwrap()];
+    let (name, on_error, to) = ("copying".into(), config::OnError::Drop, vec![destination]);
+    Binding::new(
+        config::Binding {
+            name,
+            filters,
+            plugins: vec![],
+            tick: None,
+            on_error,
+            faults: config::FaultPolicy::default(),
+            to,
+        },
+        None,
+    )
+}
+
+impl House {
+    fn terms(&self, client: &str, clean_start: bool, expiry: u32) -> Terms {
+        let connect = Connect { clean_start, session_expiry: Some(expiry), ..Connect::new(Version::V5, client) };
+        negotiate(connect, &self.limits, || "x".into()).unwrap()
+    }
+
+    pub async fn open(&self, client: &str, clean_start: bool, expiry: u32) -> Result<Opened, Reason> {
+        let deadline = tokio::time::Instant::now() + self.limits.handshake_timeout;
+        self.registry.open(&self.terms(client, clean_start, expiry), deadline).await
+    }
+
+    pub fn heard(&self) -> usize {
+        std::iter::from_fn(|| self.listener.take()).count()
+    }
+}
+
+fn ending(expiry: u64, will_delay: Option<u32>) -> Ending {
+    let will = will_delay.map(|delay| {
+        let message = Message::new(TopicName::parse("will").unwrap(), "gone", QoS::AtLeastOnce);
+        Will { message, delay }
+    });
+    Ending { will, session_expiry: Duration::from_secs(expiry) }
+}
+
+fn later(seconds: u64) -> Instant {
+    Instant::now() + Duration::from_secs(seconds)
+}
+
+#[tokio::test]
+async fn a_session_is_found_again_until_it_expires() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    assert!(!opened.present);
+    house.registry.close(opened.session, ending(100, None));
+    house.registry.sweep(later(99));
+    let opened = house.open("dev", false, 100).await.unwrap();
+    assert!(opened.present);
+    house.registry.close(opened.session, ending(100, None));
+    house.registry.sweep(later(101));
+    assert!(!house.open("dev", false, 100).await.unwrap().present);
+}
+
+#[tokio::test]
+async fn a_clean_start_begins_anew() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, None));
+    assert!(!house.open("dev", true, 100).await.unwrap().present);
+}
+
+#[tokio::test]
+async fn a_takeover_asks_the_old_connection_to_leave_and_gets_its_session() {
+    let house = Arc::new(house());
+    let old = house.open("dev", false, 100).await.unwrap();
+    let new = tokio::spawn({
+        let house = house.clone();
+        async move { house.open("dev", false, 100).await }
+    });
+    old.kicked.notified().await;
+    house.registry.close(old.session, ending(100, None));
+    assert!(new.await.unwrap().unwrap().present);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
+    let house = house();
+    let _stuck = house.open("dev", false, 100).await.unwrap();
+    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_behind() {
+    let house = house();
+    house.dispatcher.journal().stall();
+    let begun = tokio::time::Instant::now();
+    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+    assert_eq!(begun.elapsed(), house.limits.handshake_timeout);
+    assert_eq!(house.dispatcher.journal().state(), []);
+    assert!(!house.open("dev", true, 0).await.unwrap().present, "a session that is not written needs no disk");
+}
+
+#[tokio::test]
+async fn a_will_without_delay_is_published_at_once() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(0)));
+    assert_eq!(house.heard(), 1);
+}
+
+#[tokio::test]
+async fn a_delayed_will_is_published_when_due_and_once() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    house.registry.sweep(later(9));
+    assert_eq!(house.heard(), 0);
+    house.registry.sweep(later(11));
+    house.registry.sweep(later(12));
+    assert_eq!(house.heard(), 1);
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_in_time_has_no_will_published() {
+    let house = house();
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    let back = house.open("dev", false, 100).await.unwrap();
+    house.registry.sweep(later(20));
+    house.registry.close(back.session, ending(100, None));
+    house.registry.sweep(later(20));
+    assert_eq!(house.heard(), 0);
+}
+
+#[tokio::test]
+async fn a_will_waits_no_longer_than_its_session_lasts() {
+    let house = house();
+    let opened = house.open("dev", false, 0).await.unwrap();
+    house.registry.close(opened.session, ending(0, Some(10)));
+    assert_eq!(house.heard(), 1);
+    let opened = house.open("dev", false, 100).await.unwrap();
+    house.registry.close(opened.session, ending(100, Some(10)));
+    let _clean = house.open("dev", true, 100).await.unwrap();
+    assert_eq!(house.heard(), 1);
+}
+
+#[tokio::test]
+async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room() {
+    let house = house();
+    let first = house.open("1", false, 100).await.unwrap();
+    let _second = house.open("2", false, 100).await.unwrap();
+    assert_eq!(house.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));
+    house.registry.close(first.session, ending(0, None));
+    assert!(house.open("3", false, 100).await.is_ok());
+}

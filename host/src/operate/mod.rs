@@ -1,0 +1,3 @@
+//! What steers a gateway that runs: the admin socket.
+
+pub mod admin;
