@@ -1,9 +1,10 @@
 //! What a configuration points to, opened and tried: components, plugin settings, certificates, passwords.
 //!
-//! [`plugin_state`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
+//! [`installation`] says who we are. [`plugin_state`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
 //!
 //! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
 
+pub mod installation;
 pub mod plugin_state;
 
 use std::path::Path;

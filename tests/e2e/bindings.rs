@@ -167,6 +167,8 @@ fn what_is_republished_meets_the_bindings_again_but_not_for_ever() {
     gateway.expect_log(&["ERROR", "hops", "stage/9"]);
     let counters = gateway.stop();
     assert_eq!((counters["republished"], counters["hop_limit_exceeded"]), (8, 1));
+    // It was acknowledged, so that it is kept where somebody finds it.
+    assert_eq!((counters["dead_lettered"], counters["dead_letters_archived"]), (1, 1));
 }
 
 /// A chain in which `threshold` fails on what is no number.

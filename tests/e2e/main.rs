@@ -1,15 +1,18 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod acknowledged;
 mod bindings;
 mod circuit_breaker;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
+mod identity;
 mod interop;
 mod kills;
 mod malformed;
 mod plugin_state;
+mod process_edges;
 mod qos_kept;
 mod restart;
 mod rumqttd;

@@ -324,5 +324,5 @@ to = [{ local = true, topic = "out/{topic}" }]
     let done = home.tidegate("test", &["lines"]);
     let counts: Vec<_> = done.out.lines().map(|line| line.contains(r#""count":2"#)).collect();
     assert_eq!((done.code, counts), (Some(0), vec![true, false]), "{done:?}");
-    assert!(done.out.contains(r#""mean":2.0"#) && done.err.contains("minutes: by the clock, to local"), "{done:?}");
+    assert!(done.out.contains(r#""mean":2.0"#) && done.err.contains("minutes: by its timer, to local"), "{done:?}");
 }

@@ -10,6 +10,9 @@ use crate::report::{Report, VERDICT};
 /// Each case again at another moment of the load.
 const HITS: [usize; 3] = [7, 50, 160];
 
+/// In this one of them, two local stages stand between the plugin and the upstream.
+const STAGED: usize = HITS[1];
+
 /// Points that only QoS 2 meets.
 const EXACTLY_ONCE_ONLY: [&str; 5] =
     ["ingress.pubrel", "ingress.pubcomp", "egress.received_synced", "egress.pubrel", "egress.pubcomp"];
@@ -67,11 +70,12 @@ fn die_at(point: &str, qos: u8, hits: usize) -> Outcome {
     if AT_START.contains(&point) {
         return die_twice_at_start(point, qos, hits);
     }
-    let by_segment = BY_SEGMENT.contains(&point);
+    let (is_staged, by_segment) = (hits == STAGED, BY_SEGMENT.contains(&point));
     let padding = if by_segment { PADDING } else { 0 };
     // 1, 2 and 4: some files get their names when a process starts, the others under load.
     let hits = if by_segment { hits % 6 } else { hits };
-    let mut trial = Trial::new(&Load { devices: 4, qos: vec![qos], padding, config: SMALL.into(), ..Load::default() });
+    let load = Load { devices: 4, qos: vec![qos], padding, is_staged, config: SMALL.into(), ..Load::default() };
+    let mut trial = Trial::new(&load);
     trial.start_and_die(&Launch::failing(&at(point, hits)));
     trial.start(&Launch::default());
     trial.judge()

@@ -3,6 +3,7 @@
 //!
 //! The process ends with the first promise that was broken.
 
+mod full_spool;
 mod kill_points;
 mod power_cuts;
 mod proof;
@@ -12,10 +13,11 @@ mod report;
 use report::Report;
 
 /// In the order of the report.
-const PARTS: [(&str, fn() -> Report); 4] = [
+const PARTS: [(&str, fn() -> Report); 5] = [
     ("proof", proof::run),
     ("kill-points", kill_points::run),
     ("random-kills", random_kills::run),
+    ("full-spool", full_spool::run),
     ("power-cuts", power_cuts::run),
 ];
 

@@ -1,4 +1,5 @@
-//! SIGKILL at random moments, some of them while it starts, under the load of twenty devices.
+//! SIGKILL at random moments, some of them while it starts, under the load of twenty devices; half of them with local stages between
+//! the plugin and the upstream.
 
 use std::time::Duration;
 
@@ -18,18 +19,20 @@ const PAUSE: Duration = Duration::from_millis(100);
 const READY: Duration = Duration::from_secs(2);
 
 pub fn run() -> Report {
-    let mut report = Report::new("Killed at random moments", &[&["kills"], VERDICT.as_slice()].concat());
-    let mut moments = Moments::anew();
-    let mut trial = Trial::new(&Load { devices: 10, qos: vec![1, 2], pause: PAUSE, ..Load::default() });
-    let mut ready = vec![trial.start(&Launch::default())];
-    let mut kills = 0;
-    while kills < KILLS || trial.fleet.acknowledged() < ACKNOWLEDGED {
-        kills += trial.kill_at_random(&mut moments);
+    let mut report = Report::new("Killed at random moments", &[&["load", "kills"], VERDICT.as_slice()].concat());
+    let (mut moments, mut ready) = (Moments::anew(), Vec::new());
+    for (load, is_staged) in [("one binding", false), ("two local stages more", true)] {
+        let mut trial = Trial::new(&Load { devices: 10, qos: vec![1, 2], pause: PAUSE, is_staged, ..Load::default() });
         ready.push(trial.start(&Launch::default()));
+        let mut kills = 0;
+        while kills < KILLS / 2 || trial.fleet.acknowledged() < ACKNOWLEDGED / 2 {
+            kills += trial.kill_at_random(&mut moments);
+            ready.push(trial.start(&Launch::default()));
+        }
+        let outcome = trial.judge();
+        report.outcome(&[load, &kills.to_string()], &outcome);
+        outcome.assert_kept(ACKNOWLEDGED / 2);
     }
-    let outcome = trial.judge();
-    report.outcome(&[&kills.to_string()], &outcome);
-    outcome.assert_kept(ACKNOWLEDGED);
     let p99 = say_times(&mut report, &mut ready);
     assert!(p99 <= READY, "restarted in {p99:?} at the 99th percentile");
     report

@@ -109,7 +109,7 @@ impl Launch {
         Process::start("tidegate run", &mut self.command(home))
     }
 
-    fn command(&self, home: &Home) -> Command {
+    pub fn command(&self, home: &Home) -> Command {
         let program = self.program.as_deref().unwrap_or_else(|| binary::tidegate());
         let mut command = match self.under.split_first() {
             Some((tracer, args)) => {
@@ -291,7 +291,7 @@ impl Drop for Gateway {
 }
 
 /// From `… listening listener=local address=127.0.0.1:12345`.
-fn address(line: &str) -> Option<SocketAddr> {
+pub fn address(line: &str) -> Option<SocketAddr> {
     let (_, rest) = line.split_once("listening listener=")?;
     rest.split_once("address=")?.1.split_whitespace().next()?.parse().ok()
 }

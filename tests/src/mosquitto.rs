@@ -92,6 +92,12 @@ impl Mosquitto {
         assert!(self.try_start(), "mosquitto did not start again on {}", self.address);
     }
 
+    /// The same with more in its configuration.
+    pub fn restart_with(&mut self, more: &str) {
+        self.settings.push_str(more);
+        self.restart();
+    }
+
     fn try_start(&mut self) -> bool {
         let config = self.folder.path().join("mosquitto.conf");
         fs::write(&config, self.config(self.folder.path())).expect("a file in a temporary folder");

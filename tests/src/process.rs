@@ -36,11 +36,16 @@ impl Process {
 
     /// The same, with the standard input that the command has.
     pub fn start_with(name: &str, command: &mut Command) -> Self {
-        let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        Self::start_talking_to(name, command, Stdio::piped())
+    }
+
+    /// The same, with its standard error where the test wants it; piped, it is kept.
+    pub fn start_talking_to(name: &str, command: &mut Command, stderr: Stdio) -> Self {
+        let started = command.stdout(Stdio::piped()).stderr(stderr).spawn();
         let mut child = started.unwrap_or_else(|error| panic!("{}", cannot_start(command, &error)));
         let (out, err) = (Lines::default(), Lines::default());
         collect(child.stdout.take().expect("piped"), out.clone());
-        collect(child.stderr.take().expect("piped"), err.clone());
+        child.stderr.take().into_iter().for_each(|stderr| collect(stderr, err.clone()));
         Self { name: name.to_owned(), child, out, err }
     }
 

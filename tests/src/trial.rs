@@ -13,9 +13,10 @@ use crate::gateway::{Gateway, Home, Launch, Stillborn};
 use crate::moments::Moments;
 use crate::mounted::{Mounted, Reason};
 use crate::oracle::Verdict;
+use crate::raw::Raw;
 use crate::stubborn::Habits;
 use crate::upstream::Upstream;
-use crate::wire::{V4, V5};
+use crate::wire::{Connect, V4, V5};
 
 /// Messages that a gateway of these trials has in flight towards its upstream: the default `max_inflight`.
 pub const UPSTREAM_WINDOW: usize = 100;
@@ -42,6 +43,21 @@ plugins = ["doubled"]
 to = [{ upstream = "cloud", topic = "up/{topic}" }]
 "#;
 
+/// The same through two local stages.
+const STAGED: &str = r#"
+to = [{ local = true, topic = "one/{topic}" }]
+
+[[bindings]]
+name = "one"
+topic = "one/#"
+to = [{ local = true, topic = "two/{topic}" }]
+
+[[bindings]]
+name = "two"
+topic = "two/#"
+to = [{ upstream = "cloud", topic = "up/{topic}" }]
+"#;
+
 /// Who sends what.
 #[derive(Clone, Debug, Default)]
 pub struct Load {
@@ -51,6 +67,10 @@ pub struct Load {
     pub padding: usize,
     /// Between two bursts of a device.
     pub pause: Duration,
+    /// Two local stages stand between the plugin and the upstream.
+    pub is_staged: bool,
+    /// Sessions that are away, for which everything is kept as well.
+    pub subscribers: usize,
     /// More of the configuration, such as a `[spool]`.
     pub config: String,
 }
@@ -60,6 +80,8 @@ pub struct Trial {
     pub fleet: Fleet,
     pub upstream: Upstream,
     gateway: Option<Gateway>,
+    /// Of the load, those that have not been here yet.
+    subscribers: usize,
     crashes: usize,
 }
 
@@ -79,13 +101,20 @@ impl Trial {
     /// Nothing runs yet but the upstream and the devices.
     pub fn new(load: &Load) -> Self {
         let upstream = Upstream::start();
-        let home = Arc::new(Home::new(&format!("{}{}{BINDING}", load.config, upstream.config(5))));
-        Self { home, fleet: Fleet::paced(load.habits(), load.pause), upstream, gateway: None, crashes: 0 }
+        let home = Arc::new(Home::new(&format!("{}{}{}", load.config, upstream.config(5), load.bindings())));
+        let (fleet, subscribers) = (Fleet::paced(load.habits(), load.pause), load.subscribers);
+        Self { home, fleet, upstream, gateway: None, subscribers, crashes: 0 }
     }
 
     /// Starts the gateway and sends the devices there; how long it took until they could come.
     pub fn start(&mut self, how: &Launch) -> Duration {
         let gateway = Gateway::launch(&self.home, how);
+        for number in 0..std::mem::take(&mut self.subscribers) {
+            let connect = Connect::new(V5, &format!("subscriber {number}")).persistent(600);
+            let (mut subscriber, _) = Raw::connect(gateway.address(), &connect);
+            subscriber.subscribe("load/#", 1);
+            subscriber.leave();
+        }
         self.fleet.look_at(Some(gateway.address()));
         self.gateway.insert(gateway).ready_after()
     }
@@ -172,7 +201,8 @@ impl Trial {
         let devices = self.fleet.len();
         let log = self.fleet.finish();
         self.upstream.settle(&log.oracle);
-        gateway.stop();
+        let counters = gateway.stop();
+        assert_eq!(counters["acknowledged_lost"], 0, "the gateway says so itself: {counters:#?}");
         let verdict = log.oracle.judge(&self.upstream.seen());
         assert!(verdict.obligations >= devices * FRESH, "no life after the fault: {verdict:?}");
         let allowed = self.crashes * (devices * crate::driver::WINDOW + UPSTREAM_WINDOW);
@@ -188,7 +218,15 @@ impl Trial {
 
 impl Load {
     fn habits(&self) -> Vec<Habits> {
-        self.habits_through(doubled)
+        self.habits_through(if self.is_staged { doubled_in_stages } else { doubled })
+    }
+
+    fn bindings(&self) -> String {
+        if !self.is_staged {
+            return BINDING.to_owned();
+        }
+        let (first, _) = BINDING.rsplit_once("to = ").expect("the last line of it");
+        format!("{first}{STAGED}")
     }
 
     /// Devices whose messages become something else on their way.
@@ -207,6 +245,10 @@ impl Load {
 /// What the plugin of the binding makes of it.
 pub fn doubled(topic: &str, id: &str, number: usize) -> (String, String) {
     (format!("up/{topic}"), format!(r#"{{"id":"{id}","n":{}}}"#, 2 * number))
+}
+
+fn doubled_in_stages(topic: &str, id: &str, number: usize) -> (String, String) {
+    doubled(&format!("two/one/{topic}"), id, number)
 }
 
 // === impl Outcome ===

@@ -25,6 +25,9 @@ use crate::spool::{Key, Restored};
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
+/// In a record of the spool: room for a message, for what plugins make of it, and for a dead letter of it.
+const PACKETS_IN_A_RECORD: usize = 3;
+
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
 
@@ -48,7 +51,7 @@ impl Ingress {
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let limits = config.broker.limits.clone();
+        let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
         let registry = sessions(&limits, &bus, &dispatcher, restored);
         for (binding, every) in dispatcher.intervals() {
             tasks.spawn(ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone()));
@@ -99,6 +102,22 @@ pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
         listeners.push(Listener::bind(spec).await?);
     }
     Ok(listeners)
+}
+
+/// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte
+/// is better than one that is refused each time that it comes.
+fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
+    let most = max_record / PACKETS_IN_A_RECORD;
+    if limits.max_packet_size > most {
+        let wanted = limits.max_packet_size;
+        tracing::warn!(
+            wanted,
+            most,
+            "`broker.limits.max_packet_size` is lowered: raise `[spool] max_bytes` to at least twelve times of it"
+        );
+        limits.max_packet_size = most;
+    }
+    limits
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.

@@ -27,6 +27,7 @@ use crate::egress::UpstreamStatus;
 use crate::metrics::Counters;
 use crate::plugin::PluginStats;
 use crate::setup;
+use crate::setup::installation::Installation;
 
 use chains::Chains;
 use ingress::Ingress;
@@ -61,8 +62,11 @@ pub struct Gateway {
 
 impl Gateway {
     /// Everything that can be wrong is found here, before the first device is let in.
-    pub async fn start(config: Config) -> anyhow::Result<Self> {
+    pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let counters = Arc::<Counters>::default();
+        let data_dir = &config.gateway.data_dir;
+        let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
+        installation.complete(&mut config.upstreams);
         let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
         operate::log_plugins(&setup);
         let listeners = ingress::bind(&config).await?;
@@ -74,7 +78,13 @@ impl Gateway {
         let table = Table::new(bindings);
         let gateway_id = config.gateway.id.clone();
         let dispatcher = Dispatcher::new(gateway_id, table, bus.clone(), storage.spool.clone(), counters.clone());
-        let upstreams = Upstreams::start(&config, setup.upstreams, &storage, &dispatcher, &counters);
+        let upstreams = Upstreams::start(
+            &config,
+            installation.without_foreign_sessions(setup.upstreams),
+            &storage,
+            &dispatcher,
+            &counters,
+        );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
         let operate = Operate::start(&config, &setup.plugins, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate })

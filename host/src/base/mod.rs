@@ -1,7 +1,8 @@
-//! What every module may use and what knows none of them: clocks, wakes, kill points, rate limits.
+//! What every module may use and what knows none of them: clocks, wakes, kill points, rate limits, the log's way out.
 
 pub mod chance;
 pub mod clock;
 pub mod kill_point;
+pub mod log_writer;
 pub mod rate_limit;
 pub mod wake;

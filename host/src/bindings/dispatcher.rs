@@ -3,26 +3,25 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use smallvec::smallvec;
-use tokio::sync::{AcquireError, Semaphore};
+use tokio::sync::AcquireError;
 
-use super::MAX_INTERNAL_KIB;
 use super::account::Account;
 use super::gather::{Gather, Gathered, Input};
+use super::internal::Internal;
 use super::letter::dead_letter;
 use super::order::Order;
-use super::places::{Held, Places, kib};
-use super::route::{Inbound, Routed, route};
+use super::places::{Held, Places};
+use super::route::{Inbound, Routed, bounded, route};
 use super::table::{Binding, Table};
 use super::ticks::FinishedTick;
 use crate::base::rate_limit::RateLimit;
-use crate::bus::{Bus, Journal, Kept};
-use crate::chain::{Done, Job, Lane, Outcome};
-use crate::config::{BindingId, OnError};
+use crate::bus::{Bus, Journal, Kept, PendingDelivery};
+use crate::chain::{Done, Failure, Job, Lane, Outcome};
+use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::Counters;
-use crate::spool::{Output, Receipt, Record, Spool};
-use crate::topic::NameError;
+use crate::plugin::FailureKind;
+use crate::spool::{Hold, Output, Place, Receipt, Record, Spool};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
@@ -31,6 +30,8 @@ pub struct Pending {
     kept: Kept,
     bindings: Arc<[BindingId]>,
     account: Account,
+    /// What caused it, and waits for it.
+    pub(super) cause: Option<Place>,
 }
 
 pub struct Dispatcher {
@@ -42,7 +43,7 @@ pub struct Dispatcher {
     /// Of messages that keep something and are bounded by no binding.
     local: Places,
     pub(super) order: Order<Leaving>,
-    internal: Arc<Semaphore>,
+    pub(super) internal: Internal,
     pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
 }
@@ -56,6 +57,28 @@ pub(super) enum Leaving {
 // === impl Pending ===
 
 impl Pending {
+    /// Whose places it takes, for which hop.
+    pub(super) fn line(&self) -> (u8, Arc<[BindingId]>) {
+        (self.inbound.origin.hops, self.bindings.clone())
+    }
+
+    /// Whether somebody waits for its outcome, or it is written down: then it may wait, but never go. What has a cause with places is
+    /// bounded by them, and waits as well.
+    pub(super) fn is_promised(&self) -> bool {
+        !self.inbound.receipt.is_none() || !self.inbound.changes.is_empty() || self.cause.is_some()
+    }
+
+    pub(super) fn message(&self) -> &Message {
+        &self.inbound.message
+    }
+
+    /// Nobody waits for it, and its bindings have no place for it: what is left is what it does locally.
+    pub(super) fn give_up(self, counters: &Counters) -> Kept {
+        counters.dropped_full.increment();
+        self.account.settle();
+        self.kept
+    }
+
     /// Bytes that it keeps in memory.
     pub fn weight(&self) -> usize {
         self.inbound.message.weight()
@@ -71,7 +94,7 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, local) = (Arc::new(Semaphore::new(MAX_INTERNAL_KIB as usize)), Places::local());
+        let (internal, local) = (Internal::new(), Places::local());
         let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
@@ -94,26 +117,20 @@ impl Dispatcher {
 
     /// Starts the chains when every binding has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Box<Pending>> {
-        let (message, mut held) = (&pending.inbound.message, Held::default());
-        let mut bindings = self.bindings(&pending);
-        let taken = bindings.try_for_each(|binding| binding.places().try_take(message, &mut held));
-        drop(bindings);
-        let taken = match self.unbounded(&pending, &held) {
-            Some(local) => taken.and_then(|()| local.try_take(message, &mut held)),
-            None => taken,
-        };
-        if taken.is_err() {
-            return Err(Box::new(pending));
+        match self.try_take(&pending) {
+            Some(held) => {
+                self.start(pending, held);
+                Ok(())
+            }
+            None => Err(Box::new(pending)),
         }
-        self.start(pending, held);
-        Ok(())
     }
 
     /// Waits until every binding has room. Places are taken in the same order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
         let (message, mut held) = (&pending.inbound.message, Held::default());
-        for binding in self.bindings(&pending) {
-            binding.places().take(message, &mut held).await?;
+        for places in self.places(&pending) {
+            places.take(message, &mut held).await?;
         }
         if let Some(local) = self.unbounded(&pending, &held) {
             local.take(message, &mut held).await?;
@@ -122,20 +139,13 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// What the gateway itself publishes: wills, republished messages, dead letters. Never waits for a place in a lane.
-    pub fn publish_internal(self: &Arc<Self>, inbound: Inbound) {
-        self.counters.internal.increment();
-        let Some(pending) = self.deliver_and_match(inbound) else { return };
-        match self.internal.clone().try_acquire_many_owned(kib(&pending.inbound.message)) {
-            Ok(place) => self.start(pending, Held { record: smallvec![place], ..Held::default() }),
-            Err(_) => {
-                self.counters.dropped_full.increment();
-                let topic = &pending.inbound.message.topic;
-                tracing::error!(?topic, "dropped: {MAX_INTERNAL_KIB} KiB of republished messages wait already");
-                pending.account.settle();
-                self.journal.change(pending.kept.changes, pending.inbound.receipt);
-            }
+    pub(super) fn try_take(&self, pending: &Pending) -> Option<Held> {
+        let (message, mut held) = (&pending.inbound.message, Held::default());
+        self.places(pending).try_for_each(|places| places.try_take(message, &mut held)).ok()?;
+        if let Some(local) = self.unbounded(pending, &held) {
+            local.try_take(message, &mut held).ok()?;
         }
+        Some(held)
     }
 
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
@@ -143,23 +153,25 @@ impl Dispatcher {
     pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
         let id = self.table.find(binding)?;
         let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [id].into(), account })
+        Some(Pending { inbound, kept, bindings: [id].into(), account, cause: None })
     }
 
-    fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
+    pub(super) fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();
-            inbound.receipt.resolve();
+            inbound.receipt.nothing_to_keep();
             return None;
         }
-        Some(Pending { inbound, kept, bindings, account: Account::open(self.counters.clone()) })
+        let account = Account::open(self.counters.clone());
+        Some(Pending { inbound, kept, bindings, account, cause: None })
     }
 
-    fn bindings(&self, pending: &Pending) -> impl Iterator<Item = &Binding> {
-        pending.bindings.iter().filter_map(|id| self.table.get(*id))
+    fn places<'a>(&'a self, pending: &'a Pending) -> impl Iterator<Item = &'a Places> {
+        let hops = pending.inbound.origin.hops;
+        pending.bindings.iter().filter_map(move |id| Some(self.table.get(*id)?.places(hops)))
     }
 
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
@@ -168,8 +180,9 @@ impl Dispatcher {
         (held.record.is_empty() && !pending.kept.is_empty()).then_some(&self.local)
     }
 
-    fn start(self: &Arc<Self>, pending: Pending, held: Held) {
-        let Pending { inbound, kept, bindings, account } = pending;
+    pub(super) fn start(self: &Arc<Self>, pending: Pending, mut held: Held) {
+        let Pending { inbound, kept, bindings, account, cause } = pending;
+        held.record.extend(cause);
         if bindings.is_empty() {
             self.counters.unmatched.increment();
             account.settle();
@@ -261,11 +274,10 @@ impl Dispatcher {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*id) else { continue };
-            self.report(binding, &inbound, &outcome);
-            record.outputs.extend(self.letter(binding, &inbound, &outcome));
+            let outcome = bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
             let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
-            let Routed { mut outputs, local, unroutable } = routed;
-            self.complain(binding, &inbound, unroutable);
+            record.outputs.extend(self.letter(binding, &inbound, &routed));
+            let Routed { mut outputs, local, .. } = routed;
             // As usual it is the first and only one, and takes no memory of its own.
             if record.outputs.is_empty() {
                 record.outputs = outputs
@@ -275,42 +287,63 @@ impl Dispatcher {
             republish.extend(local);
         }
         let mut further: Vec<Inbound> =
-            republish.into_iter().filter_map(|message| self.further(message, &mut inbound)).collect();
-        // What would not be made again in the same way, when the gateway dies before it is written.
-        if remembered || !inbound.changes.is_empty() {
-            record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
+            republish.into_iter().map(|message| self.further(message, &mut inbound)).collect();
+        let is_all = record.outputs.is_empty() && parcels.is_empty() && record.changes.len() == inbound.changes.len();
+        match &mut further[..] {
+            // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
+            [only] if is_all && !remembered => only.changes = std::mem::take(&mut record.changes),
+            // What would not be made again in the same way, when the gateway dies before it is written.
+            further if remembered || !inbound.changes.is_empty() => {
+                record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
+            }
+            _ => {}
         }
+        self.commit(record, parcels, further, (inbound.receipt, held));
+        account.settle();
+    }
+
+    fn commit(
+        self: &Arc<Self>,
+        mut record: Record,
+        parcels: Vec<PendingDelivery>,
+        further: Vec<Inbound>,
+        of: (Receipt, Held),
+    ) {
+        let (receipt, held) = of;
         let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
         record.hold = held.for_record(keeps_something);
-        record.receipt = inbound.receipt;
+        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
+        record.receipt = receipt;
         self.journal.commit(record, parcels);
-        account.settle();
         // After their cause: what they delete is written by then.
-        further.into_iter().for_each(|inbound| self.publish_internal(inbound));
+        further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
     }
 
-    pub(super) fn complain(&self, binding: &Binding, inbound: &Inbound, unroutable: Option<NameError>) {
-        let Some(error) = unroutable else { return };
-        if let Some(suppressed) = self.warnings.permit() {
-            let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
-            tracing::warn!(%binding, ?topic, ?client, suppressed, "dropped, no topic for it: {error}");
-        }
-    }
-
-    /// For the archive, in the same record as everything else: what becomes of the message is safe as a whole.
-    fn letter(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) -> Option<Output> {
-        let (Outcome::Failed(failure), OnError::DeadLetter { .. }) = (outcome, &binding.spec.on_error) else {
-            return None;
-        };
-        let line = self.journal.dead_letters()?;
+    /// Says what failed; and, when it is one, the dead letter for the archive. In the same record as everything else: what becomes of
+    /// the message is safe as a whole.
+    pub(super) fn letter(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) -> Option<Output> {
+        let failure = routed.failure.as_ref()?;
+        self.report(binding, inbound, failure);
+        let line = self.journal.dead_letters().filter(|_| routed.is_dead)?;
         dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
     }
 
-    fn report(&self, binding: &Binding, inbound: &Inbound, outcome: &Outcome) {
-        let Outcome::Failed(failure) = outcome else { return };
-        if let Some(suppressed) = self.warnings.permit() {
-            let (binding, topic) = (&binding.spec.name, &inbound.message.topic);
-            tracing::warn!(%binding, ?topic, suppressed, "{failure}");
+    fn report(&self, binding: &Binding, inbound: &Inbound, failure: &Failure) {
+        let Some(suppressed) = self.warnings.permit() else { return };
+        let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
+        if failure.kind == FailureKind::Looped {
+            return tracing::error!(%binding, ?topic, ?client, suppressed, "{failure}");
         }
+        tracing::warn!(%binding, ?topic, ?client, suppressed, "{failure}");
     }
+}
+
+/// Makes places such that others can hold them as well.
+pub(super) fn share(hold: &mut Hold) -> Option<Arc<Hold>> {
+    if hold.is_empty() {
+        return None;
+    }
+    let shared = Arc::new(std::mem::take(hold));
+    hold.push(Place::Cause(shared.clone()));
+    Some(shared)
 }

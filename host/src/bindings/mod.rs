@@ -17,6 +17,7 @@ mod account;
 mod cache;
 mod dispatcher;
 mod gather;
+mod internal;
 mod letter;
 mod order;
 mod places;
@@ -36,7 +37,3 @@ pub use table::{Binding, Table};
 
 /// How often a message may be republished locally. Three stages of refinement are common, eight are a loop.
 pub const MAX_HOPS: u8 = 8;
-
-/// Memory in KiB of messages that the gateway itself made (republished, dead letters, wills) and whose chains have not finished. They do not
-/// wait for a place in a lane, because a lane that waits for itself never ends; this is what bounds them instead.
-pub const MAX_INTERNAL_KIB: u32 = 32 * 1_024;

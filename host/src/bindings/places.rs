@@ -4,6 +4,11 @@
 //! it. QoS 0 holds one of its own kind until its chain is done: it never waits for the spool, so that it must not wait behind those
 //! who do.
 //!
+//! What a message causes in turn, by being republished, waits for places of its own kind: each binding has as many for each hop. A
+//! message keeps its places until what it caused has its own and is admitted ([`super::internal`]), so that pressure travels back
+//! through any number of stages. Places of a hop are waited for by those of the hop before only, and the last hop causes
+//! nothing: nobody waits in a circle, even where bindings do.
+//!
 //! A place is counted in KiB, and none is smaller than the part of a lane that a message is. So one semaphore bounds number
 //! and memory: two would be two more atomic operations for each message.
 
@@ -53,7 +58,7 @@ impl Places {
 
     pub fn try_take(&self, message: &Message, held: &mut Held) -> Result<(), TryAcquireError> {
         if let Some((places, held)) = self.of(message, held) {
-            held.push(places.clone().try_acquire_many_owned(kib(message).max(MIN_KIB))?);
+            held.push(places.clone().try_acquire_many_owned(kib(message).max(MIN_KIB))?.into());
         }
         Ok(())
     }
@@ -61,7 +66,7 @@ impl Places {
     /// The same with patience.
     pub async fn take(&self, message: &Message, held: &mut Held) -> Result<(), AcquireError> {
         if let Some((places, held)) = self.of(message, held) {
-            held.push(places.clone().acquire_many_owned(kib(message).max(MIN_KIB)).await?);
+            held.push(places.clone().acquire_many_owned(kib(message).max(MIN_KIB)).await?.into());
         }
         Ok(())
     }
@@ -88,7 +93,7 @@ fn all() -> Arc<Semaphore> {
 }
 
 /// Never more than there are: the largest message gets through alone.
-pub(super) fn kib(message: &Message) -> u32 {
+fn kib(message: &Message) -> u32 {
     u32::try_from(message.weight() / 1_024 + 1).unwrap_or(u32::MAX).min(MAX_KIB)
 }
 

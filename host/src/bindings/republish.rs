@@ -3,17 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-
 use super::dispatcher::Dispatcher;
 use super::route::Inbound;
-use super::{MAX_HOPS, unfinished};
+use super::unfinished;
 use crate::message::Message;
-use crate::spool::{Change, Key, Receipt};
+use crate::spool::{Change, Key, Receipt, Value};
 
 impl Dispatcher {
     /// Takes up what was to be republished when the gateway died. To be called once, when sessions are restored.
-    pub fn restore(self: &Arc<Self>, state: &[(Key, Bytes)]) {
+    pub fn restore(self: &Arc<Self>, state: &[(Key, Value)]) {
         let unfinished = state.iter().filter_map(|(key, value)| match key {
             Key::Unfinished { client, number } => Some((client, *number, value)),
             _ => None,
@@ -29,24 +27,19 @@ impl Dispatcher {
                     let done = Change::delete(Key::Unfinished { client: client.clone(), number });
                     self.journal.change(vec![done], Receipt::none());
                 }
-                Err(error) => tracing::error!(?client, number, "a message is not republished: {error}"),
+                Err(error) => {
+                    self.counters.internal.increment();
+                    self.counters.acknowledged_lost.increment();
+                    tracing::error!(?client, number, "lost, a message is not republished: {error}");
+                }
             }
         }
     }
 
-    /// One hop further, counted; what went round too often is logged.
-    pub(super) fn further(&self, message: Message, cause: &mut Inbound) -> Option<Inbound> {
-        let topic = message.topic.clone();
-        let further = cause.further(message);
-        if further.is_some() {
-            self.counters.republished.increment();
-            return further;
-        }
-        self.counters.hop_limit_exceeded.increment();
-        if let Some(suppressed) = self.warnings.permit() {
-            tracing::error!(?topic, suppressed, "dropped after {MAX_HOPS} hops: bindings republish in a circle");
-        }
-        None
+    /// One hop further, counted.
+    pub(super) fn further(&self, message: Message, cause: &mut Inbound) -> Inbound {
+        self.counters.republished.increment();
+        cause.further(message)
     }
 
     /// See [`unfinished`].

@@ -145,14 +145,21 @@ impl Archivist {
         self.write(move |archive| archive.unmark(&ids)).await.map(drop)
     }
 
-    /// Everything that these have caused now is durable: they leave the archive.
+    /// Everything that these have caused now is durable: they leave the archive. What was refused stays there.
     async fn forget(&mut self, first: u64) -> Result<(), String> {
-        let mut ids = one(first);
-        while let Some(id) = self.safe.try_next() {
+        let (mut safe, mut refused) = (Intervals::default(), Intervals::default());
+        let mut next = Some(first);
+        while let Some(id) = next {
+            let ids = if self.safe.take_refused(id) { &mut refused } else { &mut safe };
             ids.insert(id);
+            next = self.safe.try_next();
         }
-        self.sent.retain(|id| !ids.contains(*id));
-        self.write(move |archive| archive.remove(&ids)).await?;
+        self.sent.retain(|id| !safe.contains(*id) && !refused.contains(*id));
+        self.write(move |archive| archive.remove(&safe)).await?;
+        if !refused.is_empty() {
+            tracing::error!("dead letters stay in the archive: what they cause is larger than a segment of the spool");
+            self.write(move |archive| archive.unmark(&refused)).await?;
+        }
         self.send_marked().await
     }
 

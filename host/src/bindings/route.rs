@@ -10,6 +10,7 @@ use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
 use crate::message::{Message, Origin, Properties};
 use crate::metrics::Counters;
+use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
@@ -31,8 +32,10 @@ pub struct Routed {
     pub outputs: Vec<Output>,
     /// For the local bus, one hop further.
     pub local: Vec<Message>,
-    /// Why an output has no topic to go to, when one has none: it is dropped and counted.
-    pub unroutable: Option<NameError>,
+    /// What there is to say about an input that failed, whatever became of it.
+    pub failure: Option<Failure>,
+    /// The input is a dead letter, and the archive is to have it.
+    pub is_dead: bool,
 }
 
 /// What every step needs.
@@ -43,22 +46,21 @@ struct Router<'a> {
     counters: &'a Counters,
 }
 
+/// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
+/// outputs goes, so that the dead letter can be sent again without making any of them twice.
 pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Routed {
     let router = Router { gateway, binding, inbound, counters };
     match outcome {
         Outcome::Outputs(messages) => {
-            counters.chain_forwarded.increment();
             counters.chain_outputs.add(messages.len() as u64);
-            router.route(messages)
+            let routed = router.route(messages).inspect(|_| counters.chain_forwarded.increment());
+            routed.unwrap_or_else(|failure| router.fail(failure))
         }
         Outcome::Filtered => {
             counters.filtered.increment();
             Routed::default()
         }
-        Outcome::Failed(failure) => {
-            counters.failed.increment();
-            router.fail(&failure)
-        }
+        Outcome::Failed(failure) => router.fail(failure),
     }
 }
 
@@ -66,7 +68,25 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
 pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Routed {
     counters.tick_outputs.increment();
     counters.chain_outputs.increment();
-    Router { gateway, binding, inbound: made, counters }.route(vec![made.message.clone()])
+    let router = Router { gateway, binding, inbound: made, counters };
+    router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
+        // Counted as an input from here on: it may become a dead letter.
+        counters.chain_inputs.increment();
+        router.fail(failure)
+    })
+}
+
+/// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
+/// count, wherever it goes: it is in the record once.
+pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome {
+    let Outcome::Outputs(messages) = &outcome else { return outcome };
+    let own = |message: &&Message| message.payload.as_ptr() != input.payload.as_ptr();
+    let bytes: usize = messages.iter().filter(own).map(|message| message.payload.len()).sum();
+    if bytes <= most {
+        return outcome;
+    }
+    let detail = format!("{} messages of {bytes} bytes, and a record has room for {most}", messages.len());
+    Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
 
 // === impl Inbound ===
@@ -78,40 +98,39 @@ impl Inbound {
         Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
     }
 
-    /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. `None` after too many hops.
-    pub fn further(&mut self, message: Message) -> Option<Self> {
+    /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. The last hop has no further one:
+    /// what would need one has failed.
+    pub fn further(&mut self, message: Message) -> Self {
         let hops = self.origin.hops.saturating_add(1);
-        if hops > MAX_HOPS {
-            return None;
-        }
         let origin = Arc::new(Origin { hops, ..(*self.origin).clone() });
         let receipt = self.receipt.split();
-        Some(Self { arrived: self.arrived, receipt, ..Self::internal(message, origin) })
+        Self { arrived: self.arrived, receipt, ..Self::internal(message, origin) }
     }
 }
 
 // === impl Router ===
 
 impl Router<'_> {
-    fn route(&self, messages: Vec<Message>) -> Routed {
+    fn route(&self, messages: Vec<Message>) -> Result<Routed, Failure> {
         let mut routed = Routed::default();
-        let routes = messages.len() * self.binding.to.len();
-        self.counters.fan_out.add(routes.saturating_sub(1) as u64);
-        let Some((last, others)) = self.binding.to.split_last() else { return routed };
+        let Some((last, others)) = self.binding.to.split_last() else { return Ok(routed) };
         for message in messages {
             for destination in others {
-                self.route_one(message.clone(), destination, &mut routed);
+                self.route_one(message.clone(), destination, &mut routed)?;
             }
-            self.route_one(message, last, &mut routed);
+            self.route_one(message, last, &mut routed)?;
         }
-        routed
+        let routes = routed.outputs.len() + routed.local.len();
+        self.counters.fan_out.add(routes.saturating_sub(1) as u64);
+        self.counters.local_outputs.add(routed.local.len() as u64);
+        Ok(routed)
     }
 
-    fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) {
-        let topic = match self.render(&destination.topic, &message.topic) {
-            Ok(topic) => topic,
-            Err(error) => return routed.unroutable = Some(error),
-        };
+    fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
+        let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
+            self.counters.unroutable.increment();
+            failure(FailureKind::NoTopic, error.to_string())
+        })?;
         let message = Message {
             topic,
             qos: destination.qos.unwrap_or(message.qos),
@@ -123,35 +142,51 @@ impl Router<'_> {
                 let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
                 routed.outputs.push(Output { upstream, binding, message, arrived });
             }
-            Target::Local => {
-                self.counters.local_outputs.increment();
-                routed.local.push(message);
-            }
+            Target::Local => routed.local.push(self.further(message)?),
         }
+        Ok(())
     }
 
-    fn fail(&self, failure: &Failure) -> Routed {
+    fn further(&self, message: Message) -> Result<Message, Failure> {
+        if self.may_go_further() {
+            return Ok(message);
+        }
+        self.counters.hop_limit_exceeded.increment();
+        let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
+        Err(failure(FailureKind::Looped, detail))
+    }
+
+    fn may_go_further(&self) -> bool {
+        self.inbound.origin.hops < MAX_HOPS
+    }
+
+    fn fail(&self, failure: Failure) -> Routed {
+        self.counters.failed.increment();
         match &self.binding.on_error {
             OnError::Drop => {
                 self.counters.failed_dropped.increment();
-                Routed::default()
+                Routed { failure: Some(failure), ..Routed::default() }
             }
-            OnError::Pass => {
-                self.counters.failed_passed.increment();
-                self.route(vec![self.inbound.message.clone()])
-            }
-            OnError::DeadLetter { topic } => {
-                let mut routed = Routed::default();
-                match self.render(topic, &self.inbound.message.topic) {
-                    Ok(topic) => {
-                        self.counters.dead_lettered.increment();
-                        routed.local.push(self.dead_letter(topic, failure));
-                    }
-                    Err(error) => routed.unroutable = Some(error),
+            OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
+                Ok(routed) => {
+                    self.counters.failed_passed.increment();
+                    Routed { failure: Some(failure), ..routed }
                 }
-                routed
-            }
+                // There is nowhere to pass it on to.
+                Err(failure) => self.bury(failure, None),
+            },
+            OnError::DeadLetter { topic } => self.bury(failure, Some(topic)),
         }
+    }
+
+    /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
+    fn bury(&self, failure: Failure, topic: Option<&Template>) -> Routed {
+        self.counters.dead_lettered.increment();
+        let topic = topic.filter(|_| self.may_go_further());
+        let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
+        let local = topic.map(|topic| self.dead_letter(topic, &failure));
+        let local = local.into_iter().collect();
+        Routed { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }
     }
 
     /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.
@@ -178,8 +213,13 @@ impl Router<'_> {
         let client = &self.inbound.origin.client;
         let values =
             TemplateValues { topic: topic.as_str(), gateway: self.gateway, binding: &self.binding.name, client };
-        template.render(&values).inspect_err(|_| self.counters.unroutable.increment())
+        template.render(&values)
     }
+}
+
+/// No plugin's.
+fn failure(kind: FailureKind, detail: String) -> Failure {
+    Failure { plugin: String::new(), kind, detail, attempts: 1 }
 }
 
 #[cfg(test)]

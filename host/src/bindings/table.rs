@@ -1,9 +1,10 @@
 //! The bindings as they run: a table that is made at the start and never changes.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
+use super::MAX_HOPS;
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
@@ -21,6 +22,8 @@ pub struct Binding {
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
     places: Places,
+    /// For messages that were republished, by hop; made when the first one comes.
+    further: [OnceLock<Places>; MAX_HOPS as usize],
     /// One tick at a time.
     ticking: Arc<Semaphore>,
     /// Plugin to the digest of its component, for those who ask later which one it was.
@@ -64,7 +67,14 @@ impl Table {
 impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
-        Self { spec, lane, places, ticking: Arc::new(Semaphore::new(1)), digests: Vec::new() }
+        Self {
+            spec,
+            lane,
+            places,
+            further: Default::default(),
+            ticking: Arc::new(Semaphore::new(1)),
+            digests: Vec::new(),
+        }
     }
 
     pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
@@ -75,8 +85,10 @@ impl Binding {
         self.digests.iter().find(|(name, _)| name == plugin).map_or("", |(_, digest)| digest)
     }
 
-    pub fn places(&self) -> &Places {
-        &self.places
+    /// For messages that have been republished so often.
+    pub fn places(&self, hops: u8) -> &Places {
+        let further = usize::from(hops.min(MAX_HOPS)).checked_sub(1).and_then(|hop| self.further.get(hop));
+        further.map_or(&self.places, |places| places.get_or_init(|| Places::new(&self.spec, self.lane.as_ref())))
     }
 
     /// For a tick, until the spool has admitted what it made.

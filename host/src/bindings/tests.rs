@@ -32,10 +32,13 @@ fn house(bindings: Vec<(&str, Chain)>) -> House {
 }
 
 fn house_of(workers: Workers, bindings: Vec<Binding>) -> House {
-    let table = Table::new(bindings);
     let counters = Arc::<Counters>::default();
+    house_with(workers, bindings, Spool::in_memory(1, counters.clone()), counters)
+}
+
+fn house_with(workers: Workers, bindings: Vec<Binding>, spool: Spool, counters: Arc<Counters>) -> House {
+    let table = Table::new(bindings);
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
-    let spool = Spool::in_memory(1, counters.clone());
     House { dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()), counters, _workers: workers }
 }
 
@@ -155,3 +158,5 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     until("what they made", || house.counters.chain_outputs.get() == house.counters.ticks.get());
     assert!(house.counters.ticks.get() > 0);
 }
+
+mod full;

@@ -2,7 +2,7 @@
 //!
 //! - The first tick comes one interval after the start, and a tick that was missed is not made up for: after a pause of the
 //!   machine a plugin meets one, with the time it is then.
-//! - One at a time for each binding, until its record is admitted by the spool. A plugin that is slow, or a spool that is full, makes
+//! - One at a time for each binding, until its record is admitted by the spool, and what it publishes locally as well. A plugin that is slow, or a spool that is full, makes
 //!   ticks fewer; they are counted.
 //! - What it makes is routed like what a message makes, and is as durable: in one record, with the changes of state. No message
 //!   waits for it with an ack, so that a tick which a crash swallows is simply not there, and neither are its changes.
@@ -16,7 +16,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
-use super::dispatcher::{Dispatcher, Leaving};
+use super::dispatcher::{Dispatcher, Leaving, share};
 use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
 use crate::chain::{Tick, TickResult};
@@ -82,21 +82,22 @@ impl Dispatcher {
         self.counters.ticks.increment();
         self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let mut record = Record { hold: smallvec![place], ..Record::changes(result.changes, Receipt::none()) };
+        let mut record = Record { hold: smallvec![place.into()], ..Record::changes(result.changes, Receipt::none()) };
         let mut further = Vec::new();
         for message in result.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
-            let Routed { outputs, local, unroutable } =
-                route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
-            self.complain(binding, &inbound, unroutable);
+            let routed = route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
+            record.outputs.extend(self.letter(binding, &inbound, &routed));
+            let Routed { outputs, local, .. } = routed;
             record.outputs.extend(outputs);
-            further.extend(local.into_iter().filter_map(|message| self.further(message, &mut inbound)));
+            further.extend(local.into_iter().map(|message| self.further(message, &mut inbound)));
         }
         // Nobody would make these again.
         let kept = further.iter_mut().filter(|inbound| inbound.message.qos > QoS::AtMostOnce);
         record.changes.extend(kept.map(|inbound| self.write_down(inbound)));
+        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
         self.journal.commit(record, Vec::new());
-        further.into_iter().for_each(|inbound| self.publish_internal(inbound));
+        further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
     }
 
     fn report_ticks(&self, binding: &Binding, result: &TickResult) {

@@ -5,19 +5,19 @@
 //! identity needs it: at QoS 1 the ack waits for all of it, and the device sends it again.
 //!
 //! ```text
-//! // The client is in the key. Version 1 has no principal; a text without characters is none.
-//! struct Unfinished { version: u8 = 2, hops: u8, arrived_ms: u64, principal: text, message }
+//! // The client is in the key, the message beside these; before format 3 of the spool it stood behind them. Version 1 has no principal; a text without characters is none.
+//! struct Unfinished { version: u8 = 2, hops: u8, arrived_ms: u64, principal: text }
 //! ```
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::route::Inbound;
 use crate::base::clock::since_unix_ms;
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError, put_text};
-use crate::spool::{Change, Key, decode_message, encode_message};
+use crate::spool::{Change, Key, Value};
 
 const VERSION: u8 = 2;
 const WITHOUT_PRINCIPAL: u8 = 1;
@@ -26,18 +26,17 @@ pub(super) fn key(inbound: &Inbound, number: u64) -> Key {
     Key::Unfinished { client: inbound.origin.client.clone(), number }
 }
 
-pub(super) fn encode(inbound: &Inbound) -> Bytes {
-    let mut out = BytesMut::with_capacity(inbound.message.weight());
+pub(super) fn encode(inbound: &Inbound) -> Value {
+    let mut out = BytesMut::new();
     out.put_u8(VERSION);
     out.put_u8(inbound.origin.hops);
     out.put_u64_le(inbound.origin.arrived_ms);
     put_text(&mut out, inbound.origin.principal.as_deref().unwrap_or_default());
-    encode_message(&inbound.message, &mut out);
-    out.freeze()
+    Value::with_message(out.freeze(), inbound.message.clone())
 }
 
 /// `None` when it expired meanwhile.
-pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Option<Inbound>, WireError> {
+pub(super) fn decode(client: &Arc<str>, number: u64, value: &Value) -> Result<Option<Inbound>, WireError> {
     let mut fields = Fields::new(value);
     let version = fields.u8()?;
     if version != VERSION && version != WITHOUT_PRINCIPAL {
@@ -46,7 +45,7 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &[u8]) -> Result<Opt
     let (hops, arrived_ms) = (fields.u8()?, fields.u64()?);
     let principal = if version == WITHOUT_PRINCIPAL { "" } else { fields.text()? };
     let principal = (!principal.is_empty()).then(|| principal.into());
-    let message = decode_message(fields.rest())?.aged(since_unix_ms(arrived_ms));
+    let message = value.message_behind(fields)?.aged(since_unix_ms(arrived_ms));
     let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
     Ok(message.map(|message| Inbound { changes, ..Inbound::internal(message, origin) }))
@@ -80,7 +79,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_an_unfinished_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = decode(&"dev".into(), 1, &bytes);
+            let _ = decode(&"dev".into(), 1, &bytes.into());
         }
     }
 }

@@ -11,21 +11,20 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::subscription::Entry;
-use super::{Bus, Delivery, Journal, Parcel, Shared};
-use crate::base::clock;
+use super::{Bus, Delivery, Journal, PendingDelivery, Shared};
 use crate::message::Message;
 use crate::metrics::Counter;
 use crate::spool::{Change, Key, Record};
 
 impl Bus {
     /// To another member of its group; counted, whatever becomes of it.
-    pub(super) fn pass_on(&self, delivery: &Delivery, now: Instant) -> Option<Parcel> {
+    pub(super) fn pass_on(&self, delivery: &Delivery, now: Instant) -> Option<PendingDelivery> {
         let (parcel, counter) = self.another_member(delivery, now);
         counter.increment();
         parcel
     }
 
-    fn another_member(&self, delivery: &Delivery, now: Instant) -> (Option<Parcel>, &Counter) {
+    fn another_member(&self, delivery: &Delivery, now: Instant) -> (Option<PendingDelivery>, &Counter) {
         let Some(from) = &delivery.from_group else { return (None, &self.counters.shared_dropped) };
         if delivery.message.aged(now.saturating_duration_since(delivery.arrived)).is_none() {
             return (None, &self.counters.subscriber_expired);
@@ -55,7 +54,7 @@ impl Journal {
     /// The session must have left its groups.
     pub fn hand_over(&self, deliveries: Vec<Delivery>, client: &Arc<str>, ending: Option<&Change>) {
         for delivery in deliveries {
-            let parcels: Vec<Parcel> = self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
+            let parcels: Vec<PendingDelivery> = self.bus().pass_on(&delivery, Instant::now()).into_iter().collect();
             let mut record = Record::default();
             if let (Some(number), Some(ending)) = (delivery.number, ending) {
                 let taken = Change::delete(Key::Queued { client: client.clone(), number });

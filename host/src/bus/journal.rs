@@ -5,9 +5,9 @@
 //! the mailbox, before a restart and after it.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
-use super::{Bus, Parcel};
-use crate::base::clock;
+use super::{Bus, PendingDelivery};
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
@@ -26,7 +26,7 @@ pub struct Journal {
 #[cfg(test)]
 #[derive(Default)]
 struct Written {
-    state: std::collections::BTreeMap<crate::spool::Key, bytes::Bytes>,
+    state: std::collections::BTreeMap<crate::spool::Key, crate::spool::Value>,
     records: Vec<Vec<Change>>,
 }
 
@@ -54,18 +54,24 @@ impl Journal {
         self.spool.dead_letters()
     }
 
+    /// Bytes of the largest record.
+    pub fn max_record(&self) -> usize {
+        self.spool.max_record()
+    }
+
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
-    pub fn commit(&self, mut record: Record, mut parcels: Vec<Parcel>) {
+    pub fn commit(&self, mut record: Record, mut parcels: Vec<PendingDelivery>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+        let own = record.changes.len();
         record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
+        if !parcels.is_empty() && !self.spool.fits(&record) {
+            record.changes.truncate(own);
+            self.drop_for_subscribers(std::mem::take(&mut parcels));
+        }
         #[cfg(test)]
         self.remember(&record.changes);
         if !parcels.is_empty() {
-            let receipt = record.receipt;
-            record.receipt = Receipt::call(move || {
-                parcels.into_iter().for_each(Parcel::release);
-                receipt.resolve();
-            });
+            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(PendingDelivery::release));
         }
         #[cfg(test)]
         if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
@@ -74,26 +80,34 @@ impl Journal {
         self.spool.commit(record);
     }
 
+    /// So many subscribers, or with such names, that the record would be larger than a segment: as with a mailbox that is full.
+    fn drop_for_subscribers(&self, parcels: Vec<PendingDelivery>) {
+        let subscribers = parcels.len();
+        self.bus.counters().subscriber_dropped.add(subscribers as u64);
+        let detail = "what waits for all of them does not fit into one record of the spool";
+        tracing::error!(subscribers, "dropped for them: {detail}");
+    }
+
     /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
-    fn seal(&self, parcel: &mut Parcel) -> Option<Change> {
+    fn seal(&self, parcel: &mut PendingDelivery) -> Option<Change> {
         loop {
             if let Some(change) = parcel.seal() {
                 return Some(change);
             }
-            *parcel = self.bus.pass_on(&parcel.orphan()?, clock::now())?;
+            *parcel = self.bus.pass_on(&parcel.orphan()?, Instant::now())?;
         }
     }
 
     /// Small state alone. No changes are safe at once, without a record.
     pub fn change(&self, changes: Vec<Change>, receipt: Receipt) {
         if changes.is_empty() {
-            return receipt.resolve();
+            return receipt.nothing_to_keep();
         }
         self.commit(Record::changes(changes, receipt), Vec::new());
     }
 
     /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
-    pub fn deliver(&self, parcels: Vec<Parcel>) {
+    pub fn deliver(&self, parcels: Vec<PendingDelivery>) {
         for parcel in parcels {
             self.commit(Record::default(), vec![parcel]);
         }
@@ -119,7 +133,7 @@ impl Journal {
     }
 
     /// What has been written and not deleted, as a spool gives it back.
-    pub fn state(&self) -> Vec<(crate::spool::Key, bytes::Bytes)> {
+    pub fn state(&self) -> Vec<(crate::spool::Key, crate::spool::Value)> {
         self.written.lock().unwrap().state.clone().into_iter().collect()
     }
 

@@ -1,7 +1,7 @@
 //! What waits for one session: bounded, and alive while the session is, connected or not.
 //!
 //! A delivery to a session that survives a restart takes its place here first and comes in later, when it is safe: see
-//! [`Parcel`].
+//! [`PendingDelivery`].
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,7 +11,7 @@ use std::time::Instant;
 use tokio::sync::Notify;
 
 use super::budget::{Budget, Share, Shortage};
-use super::{FromGroup, Parcel, Queues};
+use super::{FromGroup, PendingDelivery, Queues};
 use crate::message::{Message, QoS};
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
@@ -87,7 +87,7 @@ pub(super) enum Kind {
 pub(super) enum Put {
     Done,
     /// It has its place, and is to be written down first.
-    ToStore(Parcel),
+    ToStore(PendingDelivery),
     /// No room: the message is dropped for this subscriber and nobody else.
     Full,
     /// The session has ended.
@@ -228,7 +228,7 @@ impl Mailbox {
         let delivery = Delivery { share, ..delivery };
         if self.durable.is_some() && !is_qos_0 {
             waiting.line(kind).places += 1;
-            return Ok(Put::ToStore(Parcel::new(self.clone(), delivery, kind)));
+            return Ok(Put::ToStore(PendingDelivery::new(self.clone(), delivery, kind)));
         }
         waiting.line(kind).deliveries.push_back(delivery);
         drop(waiting);

@@ -13,7 +13,7 @@ mod budget;
 mod hand_over;
 mod journal;
 mod mailbox;
-mod parcel;
+mod pending_delivery;
 mod queues;
 mod retained;
 mod shared;
@@ -23,13 +23,11 @@ mod subscription;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use bytes::Bytes;
-
 pub use budget::Share;
 pub use journal::Journal;
 use mailbox::Put;
 pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
-pub use parcel::Parcel;
+pub use pending_delivery::PendingDelivery;
 pub use queues::Queues;
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};
@@ -43,7 +41,7 @@ use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::metrics::Counters;
 use crate::spool::wire::WireError;
-use crate::spool::{Change, Key};
+use crate::spool::{Change, Key, Value};
 use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};
 
 pub struct Bus {
@@ -57,7 +55,7 @@ pub struct Bus {
 #[derive(Debug, Default)]
 pub struct Kept {
     pub changes: Vec<Change>,
-    pub parcels: Vec<Parcel>,
+    pub parcels: Vec<PendingDelivery>,
 }
 
 impl Kept {
@@ -70,7 +68,7 @@ impl Kept {
 enum Shared {
     Given,
     /// Given, and to be written down first.
-    Waiting(Parcel),
+    Waiting(PendingDelivery),
     /// No member is left that could take it, or all that could are full.
     Nobody {
         is_full: bool,
@@ -119,7 +117,7 @@ impl Bus {
 
     /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
     /// them; `None` when it expired meanwhile.
-    pub fn restore_retained(&self, value: &Bytes) -> Result<Option<bool>, WireError> {
+    pub fn restore_retained(&self, value: &Value) -> Result<Option<bool>, WireError> {
         let message = stored::decode_retained(value)?;
         let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
         Ok(message.map(|message| retained.restore(&message, clock::now())))
@@ -151,7 +149,12 @@ impl Bus {
     }
 
     /// Puts the retained messages that match into the mailbox of a new subscription. `retain` stays set [MQTT-3.3.1-8].
-    pub fn replay_retained(&self, filter: &TopicFilter, subscription: &Subscription, now: Instant) -> Vec<Parcel> {
+    pub fn replay_retained(
+        &self,
+        filter: &TopicFilter,
+        subscription: &Subscription,
+        now: Instant,
+    ) -> Vec<PendingDelivery> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
         let mut parcels = Vec::new();
         retained.visit(filter, now, |message, arrived| {
@@ -163,10 +166,9 @@ impl Bus {
 
     fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
         let mut purged = Vec::new();
-        // Its payload is that of the value, which the state keeps: in memory once.
+        // The value shares the payload of the message: in memory once.
         let value = (!message.payload.is_empty()).then(|| stored::encode_retained(message, now));
-        let shared = value.as_ref().map(|value| stored::with_payload_of(value, message));
-        let stored = self.store(shared.as_ref().unwrap_or(message), now, &mut purged);
+        let stored = self.store(message, now, &mut purged);
         let mut changes: Vec<_> = purged.into_iter().map(|topic| Change::delete(Key::Retained { topic })).collect();
         let key = Key::Retained { topic: message.topic.clone() };
         changes.extend(match stored {
@@ -188,7 +190,7 @@ impl Bus {
     }
 
     /// One copy for each client, whatever the number of its subscriptions that match.
-    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<Parcel> {
+    fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<PendingDelivery> {
         wanted.sort_by_key(|subscription| Arc::as_ptr(&subscription.mailbox));
         let of_one = |same: &[&Subscription]| {
             let (first, others) = same.split_first()?;
@@ -216,11 +218,11 @@ impl Bus {
         Shared::Nobody { is_full }
     }
 
-    fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<Parcel> {
+    fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<PendingDelivery> {
         self.parcel(mailbox.put(delivery))
     }
 
-    fn parcel(&self, put: Put) -> Option<Parcel> {
+    fn parcel(&self, put: Put) -> Option<PendingDelivery> {
         match put {
             Put::Done | Put::Closed => None,
             Put::ToStore(parcel) => Some(parcel),

@@ -8,7 +8,9 @@
 //! So sessions that nobody comes back to cannot take what those need that are there. Not chosen: a fixed part for sessions that
 //! are away, which would be too small for the one device that sleeps, and idle when all are connected.
 
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use super::Mailbox;
 use super::budget::Budget;
@@ -18,12 +20,20 @@ use crate::metrics::Counters;
 /// Of the budget, what goes at once at least: looking through all sessions for each message would cost more than it delivers.
 const PART_AT_ONCE: usize = 64;
 
+/// After nobody was found who gives way, how long a session that holds more than its part does not look again: with hundreds of
+/// full queues, each message would have each of them look through all.
+const PAUSE: Duration = Duration::from_millis(100);
+
 #[derive(Debug)]
 pub struct Queues {
     pub(super) budget: Arc<Budget>,
     mailboxes: Mutex<Vec<Weak<Mailbox>>>,
     counters: Arc<Counters>,
     warnings: RateLimit,
+    start: Instant,
+    /// Until when nobody looks who holds more than this, in milliseconds since the start.
+    pause_until: AtomicU64,
+    sure: AtomicUsize,
 }
 
 /// One that may have to give way.
@@ -38,7 +48,8 @@ struct Holder {
 impl Queues {
     pub fn new(bytes: usize, counters: Arc<Counters>) -> Arc<Self> {
         let (budget, mailboxes, warnings) = (Budget::new(bytes), Mutex::default(), RateLimit::per_second(1));
-        Arc::new(Self { budget, mailboxes, counters, warnings })
+        let (start, pause_until, sure) = (Instant::now(), AtomicU64::new(0), AtomicUsize::new(0));
+        Arc::new(Self { budget, mailboxes, counters, warnings, start, pause_until, sure })
     }
 
     pub(super) fn register(&self, mailbox: &Arc<Mailbox>) {
@@ -51,9 +62,15 @@ impl Queues {
 
     /// Drops messages of others, if that may be, until so many bytes are free for this one. No mailbox may be locked.
     pub(super) fn make_room(&self, bytes: usize, needy: &Mailbox) -> bool {
+        if bytes > self.budget.limit() || self.is_pointless(needy.bytes() + bytes) {
+            return false;
+        }
         let mut passed_over = Vec::new();
         while self.budget.left() < bytes {
-            let Some(holder) = self.who_gives_way(bytes, needy, &passed_over) else { return false };
+            let Some(holder) = self.who_gives_way(bytes, needy, &passed_over) else {
+                self.pause_until.store(self.now() + PAUSE.as_millis() as u64, Ordering::Relaxed);
+                return false;
+            };
             let wanted = bytes.max(self.budget.limit() / PART_AT_ONCE);
             let shed = holder.mailbox.shed(wanted);
             self.report(&holder, shed);
@@ -64,28 +81,39 @@ impl Queues {
         true
     }
 
+    fn is_pointless(&self, needs: usize) -> bool {
+        needs > self.sure.load(Ordering::Relaxed) && self.now() < self.pause_until.load(Ordering::Relaxed)
+    }
+
+    fn now(&self) -> u64 {
+        self.start.elapsed().as_millis() as u64
+    }
+
     fn who_gives_way(&self, bytes: usize, needy: &Mailbox, passed_over: &[Arc<Mailbox>]) -> Option<Holder> {
-        let holders = self.holders();
-        let sure = self.budget.limit() / holders.len().max(1);
+        let others = self.others_than(needy);
+        let sure = self.budget.limit() / (others.len() + 1);
+        self.sure.store(sure, Ordering::Relaxed);
         let (needs, needy_is_away) = (needy.bytes() + bytes, !needy.is_attached());
         let gives_way = |holder: &Holder| {
             let is_before = holder.is_away && !needy_is_away;
             holder.bytes > sure && (is_before || holder.bytes > needs)
         };
-        holders
+        others
             .into_iter()
-            .filter(|holder| !std::ptr::eq(&*holder.mailbox, needy))
             .filter(|holder| !passed_over.iter().any(|passed| Arc::ptr_eq(passed, &holder.mailbox)))
             .filter(gives_way)
             .max_by_key(|holder| (holder.is_away, holder.bytes))
     }
 
     /// Those that hold something.
-    fn holders(&self) -> Vec<Holder> {
+    fn others_than(&self, needy: &Mailbox) -> Vec<Holder> {
         let mailboxes: Vec<Arc<Mailbox>> = self.lock().iter().filter_map(Weak::upgrade).collect();
-        let holder =
-            |mailbox: Arc<Mailbox>| Holder { is_away: !mailbox.is_attached(), bytes: mailbox.bytes(), mailbox };
-        mailboxes.into_iter().map(holder).filter(|holder| holder.bytes > 0).collect()
+        let holder = |mailbox: Arc<Mailbox>| {
+            let (is_away, bytes) = (!mailbox.is_attached(), mailbox.bytes());
+            Holder { mailbox, is_away, bytes }
+        };
+        let is_other = |mailbox: &Arc<Mailbox>| !std::ptr::eq(&**mailbox, needy) && mailbox.bytes() > 0;
+        mailboxes.into_iter().filter(is_other).map(holder).collect()
     }
 
     fn report(&self, holder: &Holder, shed: u64) {

@@ -1,11 +1,13 @@
 //! What the bus writes down: a message that waits for a subscriber, and the retained message of a topic.
 //!
 //! ```text
-//! struct Queued   { version: u8 = 1, stage: u8 }                                        // RELEASED
-//! struct Queued   { version: u8 = 1, stage: u8, arrived_ms: u64, ids: u16 count, u32*, message }   // PUBLISHED
-//! struct Queued   { version: u8 = 1, stage: u8, flags: u8, subscription: text, arrived_ms: u64, ids, message }   // FROM_GROUP
-//! struct Retained { version: u8 = 1, arrived_ms: u64, message }
+//! struct Queued   { version: u8 = 1, stage: u8 }                                             // RELEASED
+//! struct Queued   { version: u8 = 1, stage: u8, arrived_ms: u64, ids: u16 count, u32* }      // PUBLISHED
+//! struct Queued   { version: u8 = 1, stage: u8, flags: u8, subscription: text, arrived_ms: u64, ids }   // FROM_GROUP
+//! struct Retained { version: u8 = 1, arrived_ms: u64 }
 //! ```
+//!
+//! The message stands beside these, so that it is shared with others of its record; before format 3 of the spool it stood behind them.
 //!
 //! Flags of what is for a member of a group: the QoS in the two low bits and RETAIN, as it was published.
 //!
@@ -16,12 +18,15 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Delivery, FromGroup};
-use crate::base::clock::{self, since_unix_ms, unix_ms_of};
+use crate::base::clock::{since_unix_ms, unix_ms_of};
 use crate::message::{Message, QoS};
+use crate::spool::Value;
 use crate::spool::wire::{Fields, WireError, put_text};
-use crate::spool::{decode_message, encode_message};
 
 const VERSION: u8 = 1;
+
+/// Version, stage, time, and how many identifiers.
+const HEAD_BYTES: usize = 1 + 1 + 8 + 2;
 
 const PUBLISHED: u8 = 0;
 const RELEASED: u8 = 1;
@@ -39,8 +44,8 @@ pub enum Queued {
     Released,
 }
 
-pub(super) fn encode_published(delivery: &Delivery) -> Bytes {
-    let mut out = BytesMut::with_capacity(delivery.message.weight());
+pub(super) fn encode_published(delivery: &Delivery) -> Value {
+    let mut out = BytesMut::with_capacity(HEAD_BYTES + delivery.subscription_ids.len() * size_of::<u32>());
     out.put_u8(VERSION);
     match &delivery.from_group {
         None => out.put_u8(PUBLISHED),
@@ -55,8 +60,7 @@ pub(super) fn encode_published(delivery: &Delivery) -> Bytes {
     let ids = delivery.subscription_ids.get(..u16::MAX.into()).unwrap_or(&delivery.subscription_ids);
     out.put_u16_le(ids.len() as u16);
     ids.iter().for_each(|id| out.put_u32_le(*id));
-    encode_message(&delivery.message, &mut out);
-    out.freeze()
+    Value::with_message(out.freeze(), delivery.message.clone())
 }
 
 /// What stays of a message when the device has it.
@@ -64,53 +68,50 @@ pub fn released() -> Bytes {
     Bytes::from_static(&[VERSION, RELEASED])
 }
 
-pub fn decode_queued(number: u64, bytes: &[u8]) -> Result<Queued, WireError> {
-    let mut fields = Fields::new(bytes);
+pub fn decode_queued(number: u64, value: &Value) -> Result<Queued, WireError> {
+    let mut fields = Fields::new(value);
     version(&mut fields)?;
     match fields.u8()? {
         RELEASED => fields.end().map(|()| Queued::Released),
-        PUBLISHED => published(number, None, fields),
+        PUBLISHED => published(number, None, fields, value),
         FROM_GROUP => {
             let flags = fields.u8()?;
             let unknown = WireError::Unknown { what: "QoS of a queued message", tag: flags & QOS };
             let qos = QoS::from_bits(flags & QOS).ok_or(unknown)?;
             let from = FromGroup { qos, retain: flags & RETAIN != 0, subscription: fields.text()?.into() };
-            published(number, Some(from), fields)
+            published(number, Some(from), fields, value)
         }
         tag => Err(WireError::Unknown { what: "stage of a queued message", tag }),
     }
 }
 
-fn published(number: u64, from_group: Option<FromGroup>, mut fields: Fields<'_>) -> Result<Queued, WireError> {
+fn published(
+    number: u64,
+    from_group: Option<FromGroup>,
+    mut fields: Fields<'_>,
+    value: &Value,
+) -> Result<Queued, WireError> {
     let age = since_unix_ms(fields.u64()?);
     let subscription_ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
-    let message = decode_message(fields.rest())?.aged(age);
-    let (arrived, number) = (clock::now(), Some(number));
+    let message = value.message_behind(fields)?.aged(age);
+    let (arrived, number) = (Instant::now(), Some(number));
     let delivery = |message| Delivery { message, subscription_ids, arrived, number, share: None, from_group };
     Ok(Queued::Published(message.map(delivery)))
 }
 
-pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Bytes {
-    let mut out = BytesMut::with_capacity(message.weight());
+pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Value {
+    let mut out = BytesMut::with_capacity(HEAD_BYTES);
     out.put_u8(VERSION);
     out.put_u64_le(unix_ms_of(arrived));
-    encode_message(message, &mut out);
-    out.freeze()
+    Value::with_message(out.freeze(), message.clone())
 }
 
-/// The same message, whose payload is a part of the value: the payload comes last.
-pub(super) fn with_payload_of(value: &Bytes, message: &Message) -> Message {
-    let payload = value.slice(value.len().saturating_sub(message.payload.len())..);
-    Message { payload, ..message.clone() }
-}
-
-/// `None` when it expired meanwhile. The payload is a part of the value.
-pub(super) fn decode_retained(value: &Bytes) -> Result<Option<Message>, WireError> {
+/// `None` when it expired meanwhile.
+pub(super) fn decode_retained(value: &Value) -> Result<Option<Message>, WireError> {
     let mut fields = Fields::new(value);
     version(&mut fields)?;
     let age = since_unix_ms(fields.u64()?);
-    let message = decode_message(fields.rest())?;
-    Ok(with_payload_of(value, &message).aged(age))
+    Ok(value.message_behind(fields)?.aged(age))
 }
 
 fn version(fields: &mut Fields<'_>) -> Result<(), WireError> {
@@ -144,7 +145,7 @@ mod tests {
             });
             let topic = TopicName::parse(&topic).unwrap();
             let message = Message { retain, ..Message::new(topic, payload, QoS::from_bits(qos).unwrap()) };
-            let written = Delivery { message, subscription_ids, arrived: clock::now(), number: Some(number), share: None, from_group };
+            let written = Delivery { message, subscription_ids, arrived: Instant::now(), number: Some(number), share: None, from_group };
             let Queued::Published(Some(read)) = decode_queued(number, &encode_published(&written)).unwrap() else {
                 panic!("another stage");
             };
@@ -156,13 +157,34 @@ mod tests {
 
         #[test]
         fn any_bytes_are_a_stored_message_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..60)) {
-            let _ = decode_queued(1, &bytes);
-            let _ = decode_retained(&bytes.into());
+            let value = Value::from(bytes);
+            let _ = decode_queued(1, &value);
+            let _ = decode_retained(&value);
         }
     }
 
     #[test]
+    fn what_stood_behind_its_head_before_format_3_is_read() {
+        let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
+        let written = Delivery {
+            message,
+            subscription_ids: vec![7],
+            arrived: Instant::now(),
+            number: Some(9),
+            share: None,
+            from_group: None,
+        };
+        let mut old = BytesMut::from(&encode_published(&written)[..]);
+        crate::spool::encode_message(&written.message, &mut old);
+        let Queued::Published(Some(read)) = decode_queued(9, &old.into()).unwrap() else { panic!("another stage") };
+        assert_eq!((read.message, read.subscription_ids), (written.message.clone(), vec![7]));
+        let mut old = BytesMut::from(&encode_retained(&written.message, written.arrived)[..]);
+        crate::spool::encode_message(&written.message, &mut old);
+        assert_eq!(decode_retained(&old.into()).unwrap(), Some(written.message));
+    }
+
+    #[test]
     fn what_is_released_reads_as_released() {
-        assert!(matches!(decode_queued(1, &released()), Ok(Queued::Released)));
+        assert!(matches!(decode_queued(1, &released().into()), Ok(Queued::Released)));
     }
 }

@@ -156,6 +156,23 @@ fn mailboxes_share_one_budget_and_give_back_what_leaves() {
 }
 
 #[test]
+fn a_session_that_is_away_gives_way_to_one_that_is_connected_and_keeps_its_part() {
+    let weight = message("a", QoS::AtLeastOnce).weight();
+    let (bus, queues) = (bus(), Queues::new(4 * weight, Arc::default()));
+    let [away, other, here] =
+        ["away", "other", "here"].map(|name| Client { mailbox: Mailbox::new(name.into(), LIMITS, queues.clone()) });
+    away.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    (0..4).for_each(|_| _ = bus.publish(&message("a", QoS::AtLeastOnce), "p", Instant::now()));
+    other.subscribe(&bus, "b", QoS::AtLeastOnce, None);
+    here.mailbox.attach();
+    here.subscribe(&bus, "c", QoS::AtLeastOnce, None);
+    for topic in ["b", "c", "c"] {
+        bus.publish(&message(topic, QoS::AtLeastOnce), "p", Instant::now());
+    }
+    assert_eq!([&away, &other, &here].map(|client| client.taken().len()), [1, 1, 2]);
+}
+
+#[test]
 fn retained_messages_are_replayed_in_full_and_forgotten_when_emptied() {
     let (bus, client) = (bus(), client("c"));
     for topic in ["a", "a/b", "a/b/c", "b", "$SYS/x"] {

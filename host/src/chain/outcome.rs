@@ -32,13 +32,25 @@ pub enum Outcome {
     Failed(Failure),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("plugin `{plugin}` {kind}: {detail}")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
+    /// Empty where no plugin is to blame: the binding has no destination that can take its output.
     pub plugin: String,
     pub kind: FailureKind,
     /// The plugin's own words or the trap's, cut to `plugin::limits::MAX_DETAIL_BYTES` and free of control characters.
     pub detail: String,
     /// How often the plugin was asked; more than once only where it said that the failure was transient.
     pub attempts: u32,
+}
+
+// === impl Failure ===
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { plugin, kind, detail, .. } = self;
+        if plugin.is_empty() {
+            return write!(f, "an output {kind}: {detail}");
+        }
+        write!(f, "plugin `{plugin}` {kind}: {detail}")
+    }
 }

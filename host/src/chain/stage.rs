@@ -41,7 +41,7 @@ pub trait Stage: Send {
     /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
     fn gave_up(&mut self) {}
 
-    /// What time makes; none, when it has no clock.
+    /// What time makes; none, when it exports no `timer`.
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
         let _ = now_ms;
         None
@@ -54,7 +54,7 @@ pub trait Guest: Send {
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
-    /// Only asked of a plugin that has a clock.
+    /// Only asked of a plugin that exports `timer`.
     fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let _ = now_ms;
         Ok(Ok(Vec::new()))
@@ -74,7 +74,7 @@ pub struct PluginStage<G = Instance> {
     /// Messages that cross alone, because together they broke the instance.
     alone: usize,
     stats: Arc<PluginStats>,
-    has_clock: bool,
+    has_timer: bool,
 }
 
 // === impl PluginStage ===
@@ -89,10 +89,10 @@ impl PluginStage {
     ) -> Result<Self, StartError> {
         let (name, stats) = (plugin.name().to_owned(), Arc::clone(plugin.stats()));
         let guard = Guard::new(plugin.name(), binding, faults.breaker, &stats);
-        let has_clock = plugin.component().inspection().timer;
+        let has_timer = plugin.component().inspection().timer;
         let (plugin, store) = (plugin.clone(), store.clone());
         let stage = Self::supervise(name, guard, stats, Box::new(move || plugin.start_with(&store)))?;
-        Ok(Self { has_clock, ..stage })
+        Ok(Self { has_timer, ..stage })
     }
 }
 
@@ -100,7 +100,7 @@ impl<G: Guest> PluginStage<G> {
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = Some(start()?);
         let (backoff, reason, alone) = (Backoff::default(), String::new(), 0);
-        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_clock: false })
+        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
@@ -219,7 +219,7 @@ impl<G: Guest> Stage for PluginStage<G> {
     }
 
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
-        if !self.has_clock {
+        if !self.has_timer {
             return None;
         }
         let made = match self.guard.admit() {

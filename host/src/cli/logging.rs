@@ -1,13 +1,19 @@
 //! The log goes to stderr, so that stdout carries data only.
+//!
+//! A gateway's log goes through a queue, because whoever reads it may stop reading (`base/log_writer`). The log of a command that
+//! ends soon is written at once, in order with what else the command says.
 
 use std::env;
 use std::io::{self, IsTerminal};
 
 use clap::ValueEnum;
 use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
+
+use crate::base::log_writer::LogWriter;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {
@@ -17,17 +23,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// How lines leave the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// When they are made. A reader that does not read stops whoever speaks.
+    Direct,
+    /// By a thread of their own; what has no room is lost and counted.
+    Queued,
+}
+
 // === impl LogFormat ===
 
 impl LogFormat {
     /// Takes the process's one log. A second call changes nothing, as when a test runs two commands.
-    pub fn install(self, level: LevelFilter) {
+    pub fn install(self, level: LevelFilter, delivery: Delivery) {
         let wanted = env::var("RUST_LOG").unwrap_or_default();
         let (filter, error) = match filter(level, &wanted) {
             Ok(filter) => (filter, None),
             Err(error) => (Targets::new().with_default(level), Some(error)),
         };
-        let log = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let log = tracing_subscriber::fmt::layer().with_writer(delivery.writer());
         _ = match self {
             Self::Text => registry().with(log.with_ansi(io::stderr().is_terminal())).with(filter).try_init(),
             Self::Json => registry().with(log.json()).with(filter).try_init(),
@@ -36,6 +51,19 @@ impl LogFormat {
             tracing::warn!(
                 "RUST_LOG is ignored: {error}; it is a list of `level` and `target=level`, as in `info,tidegate::egress=debug`"
             );
+        }
+    }
+}
+
+// === impl Delivery ===
+
+impl Delivery {
+    fn writer(self) -> BoxMakeWriter {
+        let queued = if self == Self::Queued { LogWriter::of_process().ok() } else { None };
+        match queued {
+            Some(log) => BoxMakeWriter::new(move || log.clone()),
+            // Also without a thread to spare: a log that may stop us is better than none.
+            None => BoxMakeWriter::new(io::stderr),
         }
     }
 }

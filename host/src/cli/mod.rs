@@ -13,6 +13,7 @@ mod logging;
 pub mod plugin_build;
 mod run;
 mod sessions;
+mod signals;
 mod spool;
 mod status;
 mod test;
@@ -20,10 +21,13 @@ mod test;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use self::logging::Delivery;
+use crate::base::log_writer::{self, say};
 use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
@@ -89,16 +93,21 @@ enum Format {
 
 const EXIT_CONFIG: u8 = 78;
 
+/// How long the end of a process waits for its last lines to be read.
+const LAST_LINES: Duration = Duration::from_millis(500);
+
 // === impl Cli ===
 
 impl Cli {
     pub fn run(self) -> ExitCode {
-        self.log_format.install(self.command.log_level());
+        self.log_format.install(self.command.log_level(), self.command.log_delivery());
         // Not locked for good: a command that draws from a second thread would wait for ever.
-        match self.command.run(&mut io::stdout()) {
+        let code = match self.command.run(&mut io::stdout()) {
             Ok(code) => code,
             Err(error) => complain(&error),
-        }
+        };
+        log_writer::flush(LAST_LINES);
+        code
     }
 }
 
@@ -111,6 +120,10 @@ impl Command {
             Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
+    }
+
+    fn log_delivery(&self) -> Delivery {
+        if matches!(self, Self::Run(_)) { Delivery::Queued } else { Delivery::Direct }
     }
 
     fn run(self, out: &mut impl Write) -> anyhow::Result<ExitCode> {
@@ -136,7 +149,7 @@ impl ConfigFile {
     fn load(&self) -> anyhow::Result<Config> {
         let config = config::load(&self.config)?;
         if !config.warnings.is_empty() {
-            eprintln!("{}\n", draw(&config.warnings));
+            say(&format!("{}\n", draw(&config.warnings)));
         }
         Ok(config)
     }
@@ -153,18 +166,18 @@ fn draw(problems: &Problems) -> String {
 
 fn complain(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
-        eprintln!("{}\n", draw(problems));
-        eprintln!("{}: {}", problems.file(), problems.summary());
+        say(&format!("{}\n", draw(problems)));
+        say(&format!("{}: {}", problems.file(), problems.summary()));
         return ExitCode::from(EXIT_CONFIG);
     }
     if let Some(refusals) = error.downcast_ref::<Refusals>() {
-        eprintln!("error: {refusals}");
+        say(&format!("error: {refusals}"));
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
     // `tidegate explain ... | head -1` is no error.
     if !error.downcast_ref().is_some_and(closed) {
-        eprintln!("error: {error:#}");
+        say(&format!("error: {error:#}"));
     }
     ExitCode::FAILURE
 }

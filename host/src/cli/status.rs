@@ -33,6 +33,9 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
+    if status.log_lines_lost > 0 {
+        writeln!(out, "{} lines of the log were lost: is it read, and is there room for it?", status.log_lines_lost)?;
+    }
     for held in &status.held {
         writeln!(
             out,
@@ -48,6 +51,10 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
             (None, false) => "connecting".to_owned(),
         };
         writeln!(out, "upstream {}: {state}", upstream.name)?;
+        if upstream.taken_over > 0 {
+            let (name, times) = (&upstream.name, upstream.taken_over);
+            writeln!(out, "upstream {name}: another client with our client id took the session over {times} times")?;
+        }
         if let Some(oldest) = &upstream.oldest {
             write_oldest(&upstream.name, oldest, out)?;
         }

@@ -86,7 +86,6 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, told: &mut impl 
         Verdict::Failed(reason) if step.sent.is_empty() => format!("failed and dropped: {reason}"),
         Verdict::Failed(reason) => format!("failed: {reason}; to "),
         Verdict::Unbound => "no binding matches: it stays local".to_owned(),
-        Verdict::Looped => "dropped: bindings republish it in a circle".to_owned(),
     };
     let places: Vec<_> = step.sent.iter().map(|sent| sent.to.as_str()).collect();
     writeln!(told, "line {number}: {binding}{became}{}", places.join(", "))?;
@@ -100,7 +99,6 @@ fn as_json(number: usize, step: &Step) -> Value {
         Verdict::Filtered => ("filtered", None),
         Verdict::Failed(reason) => ("failed", Some(reason)),
         Verdict::Unbound => ("unbound", None),
-        Verdict::Looped => ("looped", None),
     };
     let sent: Vec<_> = step.sent.iter().map(sent_as_json).collect();
     json!({ "line": number, "binding": step.binding, "verdict": verdict, "reason": reason, "sent": sent })

@@ -83,6 +83,8 @@ pub struct Upstream {
     pub tls: Option<Tls>,
     pub protocol: Version,
     pub client_id: String,
+    /// It is not in the file, so that a part of the installation's id may be added.
+    pub is_client_id_ours: bool,
     pub username: Option<String>,
     pub password_file: Option<PathBuf>,
     pub max_inflight: u16,

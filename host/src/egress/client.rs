@@ -11,10 +11,13 @@
 //! **With several addresses** the session is that of the address where we were let in last, and the spool remembers which that is.
 //! Elsewhere it is lost, as if the server had forgotten it: what was open is sent again there, and QoS 2 is counted. When
 //! we come back to an address, what it still keeps of us is older than what we know, and is cleared in the same way.
+//!
+//! **With another client under our id** ([`super::rivals`]) the session is nobody's: what we would resume has the packet ids of two.
+//! It is lost, too, and cleared.
 
 mod changes;
+mod rivalry;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,15 +30,17 @@ use super::backoff::Backoff;
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
 use super::isolation::Isolation;
-use super::link::{Identity, Link};
+use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
 use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
+use super::rivals::Rivals;
 use super::round::Round;
 use super::session::{Acks, End, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
+use super::troubles::Troubles;
 use super::undelivered::{DeadLetters, Filing};
 use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
@@ -56,8 +61,10 @@ struct Client<D> {
     /// What the spool knows of the session.
     remembered: Option<UpstreamSession>,
     reporter: Reporter,
-    /// The last trouble with each address.
-    logged: HashMap<usize, String>,
+    troubles: Troubles,
+    /// Those of the last connection.
+    terms: Option<Terms>,
+    rivals: Rivals,
 }
 
 /// A sender that runs.
@@ -75,7 +82,7 @@ pub fn start(
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> Running {
-    start_with(Network, upstream, queue, letters, counters, shutdown)
+    start_with(Network::default(), upstream, queue, letters, counters, shutdown)
 }
 
 pub(crate) fn start_with<D: Dial>(
@@ -114,21 +121,23 @@ pub(crate) fn start_with<D: Dial>(
         upstream,
         remembered: recovered.session,
         reporter,
-        logged: HashMap::new(),
+        troubles: Troubles::default(),
+        terms: None,
+        rivals: Rivals::default(),
     };
     Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
 
 /// Whether an address of an upstream lets us in, tried under another client id.
 pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<(), LinkError> {
-    failback::probe(&Network, upstream, endpoint).await
+    failback::probe(&Network::default(), upstream, endpoint).await
 }
 
 /// The address where this session is; none when it has gone from the configuration.
 fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
     let is_there = |endpoint: &Endpoint| session.url == endpoint.to_string();
     let home = upstream.endpoints.iter().position(is_there);
-    home.filter(|_| session.client_id == upstream.spec.client_id)
+    home.filter(|_| session.client_id == upstream.spec.client_id && !upstream.is_session_foreign)
 }
 
 // === impl Client ===
@@ -220,7 +229,13 @@ async fn open(dial: &impl Dial, upstream: &Prepared, round: &Round, endpoint: &E
     }
     link.close().await;
     open_with(dial, upstream, endpoint, true).await?.close().await;
-    open_with(dial, upstream, endpoint, false).await
+    let link = open_with(dial, upstream, endpoint, false).await?;
+    if link.session_present {
+        // Whose it is, nobody knows [MQTT-3.2.2-4].
+        link.close().await;
+        return Err(LinkError::NotCleared);
+    }
+    Ok(link)
 }
 
 /// A clean start is for clearing, and leaves nothing behind.

@@ -3,16 +3,23 @@
 //! - A PINGREQ goes out when for three quarters of the keep-alive nothing was sent, or nothing was heard: the first keeps the
 //!   server from closing [MQTT-3.1.2-20], the second finds a dead server under a stream of QoS 0.
 //! - A server that is not heard for one and a half keep-alives is dead. The last half or more of it was asked.
+//! - A Server Keep Alive (section 3.2.2.3.14) is the server's, for what it wants to hear: a shorter one makes us ask more often. How
+//!   long we listen is ours: zero, for a server that does not watch, or hours would leave a dead one undiscovered, and a second
+//!   would take every slow line for dead.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Used for our own asking when the server does not watch: a silent peer must be noticed all the same.
-const DEFAULT: Duration = Duration::from_secs(60);
+/// How often we speak at least, and how long we listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    every: Duration,
+    patience: Duration,
+}
 
 pub struct KeepAlive {
-    interval: Duration,
+    pace: Pace,
     sent: Instant,
     heard: Instant,
     /// A PINGREQ is out and nothing has been heard since.
@@ -26,12 +33,21 @@ pub enum Due {
     Dead(Duration),
 }
 
+// === impl Pace ===
+
+impl Pace {
+    /// Of our keep-alive, and of the server's when it has set one.
+    pub fn new(ours: Duration, servers: Option<Duration>) -> Self {
+        let every = servers.filter(|servers| !servers.is_zero()).map_or(ours, |servers| servers.min(ours));
+        Self { every, patience: ours.mul_f64(1.5) }
+    }
+}
+
 // === impl KeepAlive ===
 
 impl KeepAlive {
-    pub fn new(interval: Duration, now: Instant) -> Self {
-        let interval = if interval.is_zero() { DEFAULT } else { interval };
-        Self { interval, sent: now, heard: now, asked: false }
+    pub fn new(pace: Pace, now: Instant) -> Self {
+        Self { pace, sent: now, heard: now, asked: false }
     }
 
     pub fn sent(&mut self, now: Instant) {
@@ -60,11 +76,11 @@ impl KeepAlive {
     }
 
     fn ping(&self) -> Instant {
-        self.sent.min(self.heard) + self.interval.mul_f64(0.75)
+        self.sent.min(self.heard) + self.pace.every.mul_f64(0.75)
     }
 
     fn death(&self) -> Instant {
-        self.heard + self.interval.mul_f64(1.5)
+        self.heard + self.pace.patience
     }
 }
 
@@ -77,7 +93,7 @@ mod tests {
     #[test]
     fn an_idle_connection_is_asked_before_the_server_would_close_it() {
         let start = Instant::now();
-        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        let mut keep_alive = KeepAlive::new(Pace::new(4 * SECOND, None), start);
         assert_eq!(keep_alive.check(start + 2 * SECOND), Due::Nothing);
         assert_eq!(keep_alive.deadline(), start + 3 * SECOND);
         assert_eq!(keep_alive.check(start + 3 * SECOND), Due::Ping);
@@ -87,7 +103,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_answer_is_dead_after_one_and_a_half_keep_alives() {
         let start = Instant::now();
-        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        let mut keep_alive = KeepAlive::new(Pace::new(4 * SECOND, None), start);
         keep_alive.check(start + 3 * SECOND);
         keep_alive.sent(start + 5 * SECOND);
         assert_eq!(keep_alive.deadline(), start + 6 * SECOND);
@@ -97,15 +113,23 @@ mod tests {
     #[test]
     fn an_answer_begins_a_new_round_and_either_silence_asks() {
         let start = Instant::now();
-        let mut keep_alive = KeepAlive::new(4 * SECOND, start);
+        let mut keep_alive = KeepAlive::new(Pace::new(4 * SECOND, None), start);
         keep_alive.check(start + 3 * SECOND);
         keep_alive.sent(start + 3 * SECOND);
         keep_alive.heard(start + 4 * SECOND);
         keep_alive.sent(start + 6 * SECOND);
         assert_eq!(keep_alive.check(start + 6 * SECOND), Due::Nothing);
         assert_eq!(keep_alive.check(start + 7 * SECOND), Due::Ping, "we talk, but hear nothing");
-        let mut listening = KeepAlive::new(4 * SECOND, start);
+        let mut listening = KeepAlive::new(Pace::new(4 * SECOND, None), start);
         listening.heard(start + 3 * SECOND);
         assert_eq!(listening.check(start + 3 * SECOND), Due::Ping, "we hear, but say nothing");
+    }
+
+    #[test]
+    fn a_server_makes_us_ask_more_often_and_never_wait_longer_or_shorter_for_an_answer() {
+        let pace = |servers: u64| Pace::new(20 * SECOND, Some(Duration::from_secs(servers)));
+        for (servers, every) in [(0, 20), (1, 1), (20, 20), (65_535, 20)] {
+            assert_eq!(pace(servers), Pace { every: every * SECOND, patience: 30 * SECOND }, "{servers}");
+        }
     }
 }

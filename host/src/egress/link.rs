@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, timeout_at};
 
 use super::inflight::Window;
+use super::keepalive::Pace;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::secret::Secret;
@@ -25,6 +27,10 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// the message: of 20,000 sent with a window of 100, 8,794 arrived; with 20, all. QoS 1 is not affected.
 const EXACTLY_ONCE_V311: u16 = 20;
 
+/// A server that takes less than this is not worth being connected to: with a topic of a few levels, no message has room, and
+/// what has no room for good becomes a dead letter.
+const SMALLEST_PACKET: u32 = 48;
+
 /// A connection that the server has accepted.
 pub struct Link {
     pub stream: Transport,
@@ -42,8 +48,7 @@ pub struct Terms {
     pub maximum_qos: QoS,
     pub retain_available: bool,
     pub maximum_packet_size: usize,
-    /// Zero: the server does not watch.
-    pub keep_alive: Duration,
+    pub keep_alive: Pace,
 }
 
 /// Who is asking: the gateway itself, or `tidegate check` under another name.
@@ -64,19 +69,32 @@ impl Link {
         identity: Identity<'_>,
     ) -> Result<Self, LinkError> {
         let limit = upstream.spec.connect_timeout;
-        let opening = async {
-            let mut stream = dial.dial(endpoint).await.map_err(|source| unreachable(&endpoint.address, source))?;
-            stream.write_all(&connect(upstream, &identity)?).await?;
-            stream.flush().await?;
-            let mut input = BytesMut::new();
-            let ack = read_connack(upstream.spec.protocol, &mut stream, &mut input).await?;
-            if ack.reason != Reason::SUCCESS {
-                return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
+        let deadline = Instant::now() + limit;
+        let dialled = timeout_at(deadline, dial.dial(endpoint)).await.map_err(|_| LinkError::Timeout(limit))?;
+        let stream = dialled.map_err(|source| unreachable(&endpoint.address, source))?;
+        let greeted = timeout_at(deadline, Self::greet(stream, upstream, &identity)).await;
+        greeted.unwrap_or(Err(LinkError::NoConnAck { after: limit, protocol: upstream.spec.protocol }))
+    }
+
+    /// CONNECT and CONNACK.
+    async fn greet(mut stream: Transport, upstream: &Prepared, identity: &Identity<'_>) -> Result<Self, LinkError> {
+        let protocol = upstream.spec.protocol;
+        stream.write_all(&connect(upstream, identity)?).await?;
+        stream.flush().await?;
+        let mut input = BytesMut::new();
+        let ack = read_connack(protocol, &mut stream, &mut input).await.map_err(|error| match error {
+            LinkError::Closed => LinkError::NotGreeted { protocol },
+            // Closed before it had read all of our CONNECT.
+            LinkError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                LinkError::NotGreeted { protocol }
             }
-            let terms = Terms::new(&upstream.spec, &ack);
-            Ok(Self { stream, input, session_present: ack.session_present, terms })
-        };
-        tokio::time::timeout(limit, opening).await.unwrap_or(Err(LinkError::Timeout(limit)))
+            other => other,
+        })?;
+        if ack.reason != Reason::SUCCESS {
+            return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
+        }
+        let terms = Terms::new(&upstream.spec, &ack)?;
+        Ok(Self { stream, input, session_present: ack.session_present, terms })
     }
 
     /// Says goodbye: the server keeps the session and does not take us for dead.
@@ -97,17 +115,18 @@ impl Link {
 // === impl Terms ===
 
 impl Terms {
-    fn new(spec: &Upstream, ack: &ConnAck) -> Self {
-        let keep_alive = ack.server_keep_alive.unwrap_or_else(|| keep_alive(spec));
-        let size = ack.maximum_packet_size.and_then(|size| usize::try_from(size).ok());
-        Self {
+    /// Refuses what cannot be worked with: an address with such terms is as good as none.
+    fn new(spec: &Upstream, ack: &ConnAck) -> Result<Self, LinkError> {
+        let maximum_packet_size = maximum_packet_size(ack)?;
+        let keep_alive = ack.server_keep_alive.map(|seconds| Duration::from_secs(seconds.into()));
+        Ok(Self {
             protocol: spec.protocol,
-            window: window(spec.protocol, ack),
+            window: window(spec.protocol, ack)?,
             maximum_qos: ack.maximum_qos.unwrap_or(QoS::ExactlyOnce),
             retain_available: ack.retain_available.unwrap_or(true),
-            maximum_packet_size: size.unwrap_or(client::MAX_OUTGOING),
-            keep_alive: Duration::from_secs(keep_alive.into()),
-        }
+            maximum_packet_size,
+            keep_alive: Pace::new(Duration::from_secs(keep_alive_seconds(spec).into()), keep_alive),
+        })
     }
 
     /// The message as this server takes it: no more QoS [MQTT-3.2.2-11] and no retain flag [MQTT-3.2.2-14] than it allows.
@@ -133,18 +152,35 @@ impl Terms {
     }
 }
 
-fn window(protocol: Version, ack: &ConnAck) -> Window {
-    // Zero would be a protocol error of the server (section 3.2.2.3.3); one is the least that can work.
-    let all = ack.receive_maximum.unwrap_or(u16::MAX).max(1);
+fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
+    let all = ack.receive_maximum.unwrap_or(u16::MAX);
+    if all == 0 {
+        return Err(LinkError::Terms(
+            "a Receive Maximum of 0, which is a protocol error (MQTT 5, section 3.2.2.3.3)".into(),
+        ));
+    }
     let exactly_once = if protocol == Version::V311 { EXACTLY_ONCE_V311 } else { all };
-    Window { all, exactly_once }
+    Ok(Window { all, exactly_once })
+}
+
+fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
+    match ack.maximum_packet_size {
+        None => Ok(client::MAX_OUTGOING),
+        Some(0) => Err(LinkError::Terms(
+            "a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into(),
+        )),
+        Some(size) if size < SMALLEST_PACKET => {
+            Err(LinkError::Terms(format!("a Maximum Packet Size of {size} bytes, in which hardly a message has room")))
+        }
+        Some(size) => Ok(usize::try_from(size).unwrap_or(usize::MAX)),
+    }
 }
 
 fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, LinkError> {
     let spec = &upstream.spec;
     let connect = Connect {
         clean_start: identity.clean_start,
-        keep_alive: keep_alive(spec),
+        keep_alive: keep_alive_seconds(spec),
         username: spec.username.clone(),
         password: upstream.password.as_ref().map(Secret::expose),
         session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
@@ -157,7 +193,7 @@ fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, Lin
 }
 
 /// In whole seconds. A fraction is rounded up, because zero would switch it off.
-fn keep_alive(spec: &Upstream) -> u16 {
+fn keep_alive_seconds(spec: &Upstream) -> u16 {
     let seconds = spec.keep_alive.as_secs() + u64::from(spec.keep_alive.subsec_nanos() > 0);
     u16::try_from(seconds).unwrap_or(u16::MAX)
 }

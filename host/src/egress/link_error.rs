@@ -1,11 +1,13 @@
 //! Why an upstream cannot be used, and what to check.
 
 use std::io;
+use std::mem::{Discriminant, discriminant};
 use std::time::Duration;
 
-use crate::mqtt::DecodeError;
-use crate::mqtt::Reason;
+use rustls::CertificateError;
+
 use crate::mqtt::client::EncodeError;
+use crate::mqtt::{DecodeError, Reason, Version};
 use crate::topic::TopicName;
 
 /// Why a connection failed or ended.
@@ -17,6 +19,10 @@ pub enum LinkError {
     Io(#[from] io::Error),
     #[error("no connection within {0:?}; is the address right, and the port open?")]
     Timeout(Duration),
+    #[error("no connection within {after:?}: connected, and no answer to CONNECT; {}", other_version(*.protocol))]
+    NoConnAck { after: Duration, protocol: Version },
+    #[error("the upstream closed the connection at our CONNECT without a word; {}", other_version(*.protocol))]
+    NotGreeted { protocol: Version },
     #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
     Refused { reason: Reason, text: Option<String> },
     #[error("the upstream closed the connection")]
@@ -29,6 +35,12 @@ pub enum LinkError {
     NotAcknowledged { ack: &'static str, id: u16, topic: Option<TopicName>, after: Duration },
     #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
+    #[error("the upstream's CONNACK sets terms that nobody can keep: {0}; check its limits, or give another address")]
+    Terms(String),
+    #[error(
+        "the upstream was asked to forget a session that is not ours, and still has it; is another client using our `client_id`?"
+    )]
+    NotCleared,
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),
     #[error("CONNECT does not fit: {0}")]
@@ -37,6 +49,18 @@ pub enum LinkError {
     NotRemembered,
     #[error("the upstream's session disagrees with ours (a packet id is in use); starting a new one")]
     SessionBroken,
+}
+
+/// What kind of trouble it is. Texts will not do to find the same trouble again: some hold a duration, some the time of day.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Kind(Discriminant<LinkError>, Detail);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Detail {
+    None,
+    Reason(u8),
+    Io(io::ErrorKind),
+    Tls(Discriminant<rustls::Error>, Option<Discriminant<CertificateError>>),
 }
 
 /// What the end of a connection may be due to.
@@ -52,6 +76,15 @@ pub enum Blame {
 // === impl LinkError ===
 
 impl LinkError {
+    pub fn kind(&self) -> Kind {
+        let detail = match self {
+            Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => Detail::Reason(reason.0),
+            Self::Unreachable { source, .. } | Self::Io(source) => Detail::of(source),
+            _ => Detail::None,
+        };
+        Kind(discriminant(self), detail)
+    }
+
     pub fn blame(&self) -> Blame {
         match self {
             Self::Closed => Blame::Message,
@@ -65,12 +98,34 @@ impl LinkError {
     /// Whether trying again soon is of no use: a person has to change something.
     pub fn needs_attention(&self) -> bool {
         match self {
+            Self::Terms(_) => true,
             Self::Refused { reason, .. } => !matches!(*reason, Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY),
             Self::Disconnected { reason, .. } => {
                 matches!(*reason, Reason::SESSION_TAKEN_OVER | Reason::NOT_AUTHORIZED)
             }
             _ => false,
         }
+    }
+}
+
+// === impl Detail ===
+
+impl Detail {
+    fn of(error: &io::Error) -> Self {
+        let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(tls @ rustls::Error::InvalidCertificate(why)) => Self::Tls(discriminant(tls), Some(discriminant(why))),
+            Some(tls) => Self::Tls(discriminant(tls), None),
+            None => Self::Io(error.kind()),
+        }
+    }
+}
+
+/// Servers of 3.1.1 refuse a CONNECT of MQTT 5 with a reason, by closing, or by saying nothing at all.
+fn other_version(protocol: Version) -> &'static str {
+    match protocol {
+        Version::V5 => "if it knows MQTT 3.1.1 only, set `protocol = 4`; its own log may say more",
+        Version::V311 => "if it knows MQTT 5 only, set `protocol = 5`; its own log may say more",
     }
 }
 
@@ -105,5 +160,37 @@ fn advice(reason: Reason) -> &'static str {
         Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY | Reason::SERVER_SHUTTING_DOWN => "it will be tried again",
         Reason::PACKET_TOO_LARGE => "check the packet size that the server allows",
         _ => "the server's own log may say more",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::UnixTime;
+
+    use super::*;
+
+    fn certificate(error: CertificateError) -> LinkError {
+        let source = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
+        LinkError::Unreachable { address: "a:1".into(), source }
+    }
+
+    #[test]
+    fn what_differs_in_its_numbers_is_of_one_kind_and_what_differs_in_its_cause_is_not() {
+        let silent = |seconds| LinkError::Silent(Duration::from_secs(seconds)).kind();
+        assert_eq!(silent(45), silent(46));
+        let refused = |reason| LinkError::Refused { reason, text: None }.kind();
+        assert_ne!(refused(Reason::NOT_AUTHORIZED), refused(Reason::SERVER_BUSY));
+        let io = |kind: io::ErrorKind| LinkError::Io(kind.into()).kind();
+        assert_ne!(io(io::ErrorKind::ConnectionReset), io(io::ErrorKind::BrokenPipe));
+        let expired = |now| {
+            let (time, not_after) = (
+                UnixTime::since_unix_epoch(Duration::from_secs(now)),
+                UnixTime::since_unix_epoch(Duration::from_secs(1)),
+            );
+            certificate(CertificateError::ExpiredContext { time, not_after })
+        };
+        assert_ne!(expired(2).to_string(), expired(3).to_string(), "the text holds the time of day");
+        assert_eq!(expired(2).kind(), expired(3).kind());
+        assert_ne!(expired(2).kind(), certificate(CertificateError::UnknownIssuer).kind());
     }
 }

@@ -33,12 +33,15 @@ mod operator;
 mod outbox;
 mod prepare;
 mod refusals;
+mod resolve;
+mod rivals;
 mod round;
 mod secret;
 mod session;
 mod status;
 mod tls;
 mod transport;
+mod troubles;
 mod undelivered;
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ pub struct Prepared {
     pub(super) password: Option<Secret>,
     /// One for each address of `spec`, in its order.
     pub(super) endpoints: Vec<Endpoint>,
+    /// The session that the spool remembers may be used by somebody else.
+    pub(super) is_session_foreign: bool,
 }
 
 /// A place to connect to.
@@ -60,7 +62,7 @@ pub fn prepare(spec: &config::Upstream) -> Result<Prepared, Error> {
         Ok(Endpoint { address: address.clone(), tls: tls.as_ref().map(name).transpose()? })
     };
     let endpoints = spec.addresses.iter().map(endpoint).collect::<Result<_, _>>()?;
-    Ok(Prepared { spec: spec.clone(), password, endpoints })
+    Ok(Prepared { spec: spec.clone(), password, endpoints, is_session_foreign: false })
 }
 
 // === impl Prepared ===
@@ -69,6 +71,11 @@ impl Prepared {
     /// In the order of preference.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    /// For a spool that is a copy: the first connection begins a new session.
+    pub fn without_session(self) -> Self {
+        Self { is_session_foreign: true, ..self }
     }
 }
 

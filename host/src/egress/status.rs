@@ -9,6 +9,8 @@ pub struct UpstreamStatus {
     pub url: Option<String>,
     /// Connection attempts since the start.
     pub attempts: u64,
+    /// How often another client has taken our session over since the start.
+    pub taken_over: u64,
     /// Why the last connection failed or ended. Cleared by a new one.
     pub last_error: Option<String>,
     /// What is held against a message, as of the last connection that ended.
@@ -38,6 +40,10 @@ impl Reporter {
 
     pub fn attempt(&self) {
         self.0.send_modify(|status| status.attempts += 1);
+    }
+
+    pub fn taken_over(&self) {
+        self.0.send_modify(|status| status.taken_over += 1);
     }
 
     pub fn connected(&self, url: String) {

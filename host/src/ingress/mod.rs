@@ -5,7 +5,6 @@ pub mod connection;
 pub mod handshake;
 pub mod listener;
 pub mod registry;
-mod remembered;
 pub mod session;
 mod stored;
 mod strict_utf8;

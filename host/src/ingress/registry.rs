@@ -7,6 +7,7 @@ mod evict;
 mod kick;
 mod list;
 mod restore;
+mod restored;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -168,7 +169,7 @@ impl Registry {
                 let releases = session.resume(terms.link());
                 let no_will = will.map(|_| Change::delete(will_of(session.client())));
                 self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
-                receipt.resolve();
+                receipt.nothing_to_keep();
                 (Opened { session, present: true, releases, kicked }, written)
             }
             away => {

@@ -3,12 +3,17 @@
 //! [`Counters::balance`] is the one place that says which numbers are which:
 //!
 //! ```text
-//!  received + internal + requeued + tick_outputs + recovered + fan_out
-//!      = forwarded + in_spool + in_flight                                    it is somewhere
-//!      + unmatched + local_outputs                                                it was for this gateway alone
+//!  received + internal + requeued + tick_outputs + recovered + dead_letters_lost + fan_out
+//!      = forwarded + in_spool + in_flight                                  it is somewhere
+//!      + unmatched + local_outputs                                         it was for this gateway alone
 //!      + filtered + dead_lettered + failed_dropped + acl_denied + expired  it was not to go on, and somebody decided so
-//!      + upstream_refused + undelivered + skipped + dropped_full + oversize + unroutable + corrupt + unfinished
+//!      + upstream_refused + undelivered + skipped + dropped_full           an upstream, an operator or the configuration decided so
+//!      + oversize + unfinished                                             it was not acknowledged
+//!      + acknowledged_lost                                                 nobody decided so: 0, for ever
 //! ```
+//!
+//! `acknowledged_lost` is raised wherever something that was acknowledged goes without anybody's decision. Other counters say how it
+//! went (`corrupt`, `never_sendable`); they are parts of it and not terms of the equation.
 //!
 //! One message may become several: each binding beyond the first and each output beyond the first is one of `fan_out`. What goes
 //! to a local topic ends here, and comes in again as `internal`, as do dead letters and wills. The letter that the archive keeps
@@ -60,7 +65,7 @@ counters! {
     filtered,
     /// Inputs that a plugin failed, whatever `on_error` then did.
     failed,
-    /// Of the failed: published to the dead-letter topic.
+    /// Of the failed: kept as dead letters, and published to the dead-letter topic where one can be made.
     dead_lettered,
     /// Dead letters that are in the archive.
     dead_letters_archived,
@@ -86,8 +91,14 @@ counters! {
     committed,
     /// Messages that an earlier process had committed, found in the spool at the start.
     recovered,
-    /// Messages lost with a damaged part of the spool, whose bytes are in `quarantine`.
+    /// Acknowledged, and gone without anybody's decision: no policy, no plugin, no upstream, no operator. 0, for ever.
+    acknowledged_lost,
+    /// Of the lost: with a damaged part of the spool, whose bytes are in `quarantine`.
     corrupt,
+    /// Of the lost: in the spool, and larger than any packet that the upstream takes.
+    never_sendable,
+    /// Dead letters that were lost in that way. Their messages had ended as `dead_lettered`: they count once more, as lost.
+    dead_letters_lost,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,
     /// The upstream answered with a failure reason code, and `refused = "drop"`.
@@ -102,15 +113,16 @@ counters! {
     local_outputs,
     /// Of the local outputs and dead letters: published.
     republished,
-    /// Of the same: stopped by the hop limit.
+    /// Outputs for local topics beyond the hop limit: their inputs have failed.
     hop_limit_exceeded,
-    /// Outputs whose topic could not be made by the destination's template.
+    /// Outputs whose topic could not be made by the destination's template: their inputs have failed.
     unroutable,
     /// Older than its message expiry interval, or than `max_age` of the spool.
     expired,
     /// The oldest, for want of room: QoS 0 in memory, or anything when `when_full` says so.
     dropped_full,
-    /// No segment, or no packet that the upstream takes, has room for it.
+    /// No segment of the spool has room for what it causes, so that it was refused; or QoS 0, and larger than any packet that the
+    /// upstream takes.
     oversize,
     /// Published to a topic that its device may not write.
     acl_denied,
@@ -149,9 +161,10 @@ impl Counters {
     /// The equation of promise P5. Exact when nothing moves; between two counts of one message it is off by that message.
     pub fn balance(&self, in_spool: usize) -> Balance {
         let mut accounted = terms![self; forwarded in_flight unmatched local_outputs filtered dead_lettered failed_dropped acl_denied
-            expired upstream_refused undelivered skipped dropped_full oversize unroutable corrupt unfinished];
+            expired upstream_refused undelivered skipped dropped_full oversize acknowledged_lost unfinished];
         accounted.push(("in_spool", in_spool as u64));
-        Balance { came_in: terms![self; received internal requeued tick_outputs recovered fan_out], accounted }
+        let came_in = terms![self; received internal requeued tick_outputs recovered dead_letters_lost fan_out];
+        Balance { came_in, accounted }
     }
 }
 

@@ -43,6 +43,12 @@ pub enum FailureKind {
     Unavailable,
     /// The plugin was not asked: its circuit breaker is open after too many faults.
     BreakerOpen,
+    /// No plugin's fault: a destination's template makes no topic of an output.
+    NoTopic,
+    /// No plugin's fault: it has been republished as often as a message may be.
+    Looped,
+    /// One record of the spool has no room for all that came out.
+    TooLarge,
 }
 
 // === impl Fault ===
@@ -81,6 +87,9 @@ impl std::fmt::Display for FailureKind {
             Self::Invalid => "gave an invalid answer",
             Self::Unavailable => "could not be started",
             Self::BreakerOpen => "has an open circuit breaker",
+            Self::NoTopic => "has no topic to go to",
+            Self::Looped => "is republished in a circle",
+            Self::TooLarge => "is too large together with the others",
         })
     }
 }

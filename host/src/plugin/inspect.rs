@@ -21,7 +21,7 @@ pub struct Inspection {
     pub contract: Option<String>,
     /// It has the fast path for many messages.
     pub batched: bool,
-    /// It can be called by the clock.
+    /// It exports `timer`: it can be called by the clock.
     pub timer: bool,
     /// It keeps state.
     pub stateful: bool,

@@ -97,7 +97,7 @@ impl Instance {
         Ok(answer)
     }
 
-    /// What time makes of nothing; none, when the plugin has no clock.
+    /// What time makes of nothing; none, when the plugin exports no `timer`.
     pub fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
         let (fuel, limits) = (self.fuel(1), &self.limits);

@@ -4,10 +4,8 @@
 //! with it. Only when all state together would be more than a spool should carry is it dropped, so that renaming cannot fill it
 //! for ever. Both are said in the log.
 
-use bytes::Bytes;
-
 use super::store::{StateStore, cost};
-use crate::spool::{Change, Key};
+use crate::spool::{Change, Key, Value};
 
 /// State that belongs to nobody in this configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -19,12 +17,12 @@ pub struct Orphans {
 }
 
 /// Gives each store its entries.
-pub fn restore(stores: &[StateStore], entries: &[(Key, Bytes)]) -> Orphans {
+pub fn restore(stores: &[StateStore], entries: &[(Key, Value)]) -> Orphans {
     let mut orphans = Orphans::default();
     for (entry, value) in entries {
         let Key::State { binding, plugin, key } = entry else { continue };
         match stores.iter().find(|store| store.belongs_to(binding, plugin)) {
-            Some(store) => store.restore(key, value),
+            Some(store) => store.restore(key, value.bytes()),
             None => orphans.add(entry, cost(key, value), format!("{binding}/{plugin}")),
         }
     }
@@ -69,14 +67,14 @@ impl Orphans {
 mod tests {
     use super::*;
 
-    fn entry(binding: &str, key: &str) -> (Key, Bytes) {
+    fn entry(binding: &str, key: &str) -> (Key, Value) {
         (Key::State { binding: binding.into(), plugin: "p".into(), key: key.into() }, "v".into())
     }
 
     #[test]
     fn each_store_finds_its_own_and_the_rest_are_orphans() {
         let stores = [StateStore::new("a", "p", 1_000), StateStore::new("b", "p", 1_000)];
-        let session = (Key::Session { client: "a".into() }, Bytes::new());
+        let session = (Key::Session { client: "a".into() }, Value::default());
         let orphans = restore(&stores, &[session, entry("a", "1"), entry("b", "2"), entry("c", "3"), entry("c", "4")]);
         assert_eq!((orphans.owners.clone(), orphans.keys.len()), (vec!["c/p".to_owned()], 2));
         stores[1].open();

@@ -64,6 +64,8 @@ impl PluginStats {
             FailureKind::Invalid => &self.invalid,
             FailureKind::Unavailable => &self.unavailable,
             FailureKind::BreakerOpen => &self.breaker_open,
+            // No plugin's fault.
+            FailureKind::NoTopic | FailureKind::Looped | FailureKind::TooLarge => return,
         };
         counter.increment();
     }

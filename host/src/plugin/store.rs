@@ -191,7 +191,7 @@ impl Entries {
             let value = self.values.get(&key).cloned();
             if value != before {
                 let key = Key::State { binding: binding.clone(), plugin: plugin.clone(), key };
-                self.changes.push(Change { key, value });
+                self.changes.push(Change { key, value: value.map(Into::into) });
             }
         }
     }
@@ -224,7 +224,7 @@ mod tests {
 
     fn change(key: &str, value: Option<&'static str>) -> Change {
         let key = Key::State { binding: "b".into(), plugin: "p".into(), key: key.into() };
-        Change { key, value: value.map(Bytes::from) }
+        Change { key, value: value.map(Into::into) }
     }
 
     #[test]
@@ -333,7 +333,7 @@ mod tests {
             let entries = store.0.as_ref().unwrap().entries();
             let kept: Vec<_> = entries.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
             let logged = log.into_iter().map(|(key, value)| match key {
-                Key::State { key, .. } => (key, value),
+                Key::State { key, .. } => (key, value.bytes().clone()),
                 other => panic!("{other:?}"),
             });
             prop_assert_eq!(&kept, &logged.collect::<Vec<_>>());

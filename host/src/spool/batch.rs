@@ -7,10 +7,11 @@ use std::time::Instant;
 use bytes::{BufMut, BytesMut};
 
 use super::Record;
-use super::frame::{INPUT, MOVED, NOTES, put_change, put_list, put_output};
+use super::frame::{Head, INPUT, MOVED, NOTES, put_change, put_list, put_output};
 use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
 use super::notes::Notes;
+use super::shared::Sharing;
 use super::track::{FIRST, Track};
 use crate::base::clock;
 use crate::config::Qos0;
@@ -31,6 +32,7 @@ pub(super) struct Batch {
     first: Vec<u64>,
     next: Vec<u64>,
     qos0: Qos0,
+    sharing: Sharing,
 }
 
 /// The clocks at one moment: `arrived` is told by one and written by the other.
@@ -108,6 +110,8 @@ impl Batch {
 
     fn record(&mut self, record: &Record, names: &[Arc<str>], now: Now) {
         let (mut next, qos0) = (std::mem::take(&mut self.next), self.qos0);
+        let mut sharing = std::mem::take(&mut self.sharing);
+        sharing.begin(messages(record));
         self.body(INPUT, |out| {
             let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
             let numbered = kept.filter_map(|output| {
@@ -116,11 +120,12 @@ impl Batch {
                 Some((name, *next - 1, output))
             });
             put_list(out, numbered, |out, (name, number, output)| {
-                put_output(out, name, number, now.unix(output.arrived), output);
+                let (binding, arrived_ms) = (output.binding.as_deref().unwrap_or_default(), now.unix(output.arrived));
+                put_output(out, &Head { upstream: name, binding, number, arrived_ms }, &output.message, &mut sharing);
             });
-            put_list(out, &record.changes, put_change);
+            put_list(out, &record.changes, |out, change| put_change(out, change, &mut sharing));
         });
-        self.next = next;
+        (self.next, self.sharing) = (next, sharing);
     }
 
     fn body(&mut self, kind: u8, write: impl FnOnce(&mut BytesMut)) {
@@ -130,7 +135,24 @@ impl Batch {
     }
 }
 
-/// About the bytes of a record in the log.
+/// With what it may share.
+fn messages(record: &Record) -> usize {
+    let values = record.changes.iter().filter_map(|change| change.value.as_ref());
+    record.outputs.len() + values.filter(|value| value.message().is_some()).count()
+}
+
+/// Whether a record goes into so many bytes of the log. It is written for trial only where it is not clear.
+pub(super) fn fits(record: &Record, names: &[Arc<str>], qos0: Qos0, most: usize) -> bool {
+    if weight(record, qos0) <= most {
+        return true;
+    }
+    let mut trial = Batch::new(qos0);
+    trial.next = vec![0; names.len()];
+    trial.record(record, names, Now::read());
+    trial.framed() <= most
+}
+
+/// About the bytes of a record in the log, if its messages shared nothing.
 pub(super) fn weight(record: &Record, qos0: Qos0) -> usize {
     let kept = record.outputs.iter().filter(|output| output.is_kept(qos0));
     let outputs: usize = kept.map(|output| output.message.weight()).sum();

@@ -5,17 +5,13 @@
 //!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
 //! }
 //! struct State {                    // kind 6, in a checkpoint only, many: all small state, as it was at the checkpoint's place or later
-//!     state: u32 count, then (Key, bytes)*,
-//! }
-//! struct Snapshot {                 // kind 1, read only: up to format 2 each segment began with it
-//!     tracks: as in Tracks,
-//!     state: as in State, replaces all before,
+//!     state: u32 count, then (Key, Value)*,
 //! }
 //! struct Input {                    // kind 8, one for each record: safe as a whole or not at all
 //!     outputs: u32 count, then (upstream: text, binding: text, number: u64, arrived: u64, message: bytes)*,
 //!     changes: Changes,
 //! }
-//! struct Moved {                    // kind 9: outputs as they stand in the oldest segment, written again so that it can go
+//! struct Moved {                    // kind 6: outputs as they stand in the oldest segment, written again so that it can go
 //!     outputs: as in Input, under the numbers that they have,
 //! }
 //! struct Notes {                    // kind 3: what happened to messages, many in one frame
@@ -23,12 +19,16 @@
 //!     changes: Changes,
 //! }
 //! Ranges  = u32 count, then (start: u64, end: u64)*
-//! Changes = u32 count, then (Key, u8 put or delete, bytes when put)*
+//! Changes = u32 count, then (Key, u8 delete or Value)*
+//! Value   = u8 bytes or bytes with message, bytes, then the message: bytes, when it has one
 //! ```
 //!
 //! - Upstreams go by name. An index would be a few bytes shorter, and one damaged table of names would orphan everything.
-//! - So do bindings, for the same reason; a text without characters is no binding. Kinds 2 and 4 are Input and Moved as formats 1 and
-//!   2 wrote them, without bindings. They are read for ever and not written any more.
+//! - So do bindings, for the same reason; a text without characters is no binding.
+//! - Messages of one frame share what they have in common ([`super::shared`]). So the payload of a message is once in its record, whatever
+//!   the number of subscribers that it is kept for, and of destinations that it goes to.
+//! - Kind 1 is a Snapshot, Tracks and then State, which began each segment up to format 2; 2 and 4 are Input and Moved as these wrote
+//!   them: without bindings, and with values that were bytes alone. They are read for ever and not written any more.
 //! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
 //! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
 //! - Tracks repeat which numbers are done, so that a damaged note does not bring back more than a segment's worth.
@@ -39,22 +39,27 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::Output;
 use super::intervals::Intervals;
 use super::key::{Change, Key};
-use super::message::{encode_message, peek};
 use super::runs::Weight;
-use super::wire::{Fields, WireError, put_bytes, put_option, put_text};
-use crate::message::QoS;
+use super::shared::{Parts, Scanned, Sharing};
+use super::value::Value;
+use super::wire::{Fields, WireError, put_bytes, put_text};
+use crate::message::{Message, QoS};
 
-pub(super) const SNAPSHOT: u8 = 1;
-pub(super) const INPUT_WITHOUT_BINDINGS: u8 = 2;
+pub(super) const SNAPSHOT_BEFORE_3: u8 = 1;
+pub(super) const INPUT_BEFORE_3: u8 = 2;
 pub(super) const NOTES: u8 = 3;
-pub(super) const MOVED_WITHOUT_BINDINGS: u8 = 4;
+pub(super) const MOVED_BEFORE_3: u8 = 4;
 pub(super) const TRACKS: u8 = 5;
 pub(super) const STATE: u8 = 6;
 pub(super) const INPUT: u8 = 8;
 pub(super) const MOVED: u8 = 9;
+
+/// What stands behind a key.
+const DELETE: u8 = 0;
+const BYTES: u8 = 1;
+const WITH_MESSAGE: u8 = 2;
 
 /// Of an output, beside its message and the names of its upstream and binding: their lengths, number and time.
 const OUTPUT_BYTES: usize = 2 + 2 + 8 + 8 + 4;
@@ -66,19 +71,22 @@ pub(super) struct Written<'a> {
     pub binding: &'a str,
     pub number: u64,
     pub arrived_ms: u64,
-    pub message: &'a [u8],
+    /// As it stands there.
+    bytes: &'a [u8],
+    pub message: Scanned<'a>,
 }
 
 /// The outputs of a frame, one by one.
 pub(super) struct Outputs<'a> {
     fields: Fields<'a>,
+    parts: Parts<'a>,
     left: u32,
     has_bindings: bool,
 }
 
 /// Whether messages stand in a frame of this kind.
 pub(super) fn has_outputs(kind: u8) -> bool {
-    matches!(kind, INPUT | MOVED | INPUT_WITHOUT_BINDINGS | MOVED_WITHOUT_BINDINGS)
+    matches!(kind, INPUT | MOVED | INPUT_BEFORE_3 | MOVED_BEFORE_3)
 }
 
 /// Writes a count in front of what `write` puts, which returns how many it were.
@@ -91,33 +99,47 @@ fn counted(out: &mut BytesMut, write: impl FnOnce(&mut BytesMut) -> usize) {
     }
 }
 
-/// An output for the upstream of this name, under its number.
-pub(super) fn put_output(out: &mut BytesMut, upstream: &str, number: u64, arrived_ms: u64, output: &Output) {
-    let binding = output.binding.as_deref().unwrap_or_default();
-    put_head(out, &Written { upstream, binding, number, arrived_ms, message: &[] });
+/// Of an output, all but its message.
+pub(super) struct Head<'a> {
+    pub upstream: &'a str,
+    pub binding: &'a str,
+    pub number: u64,
+    pub arrived_ms: u64,
+}
+
+pub(super) fn put_output(out: &mut BytesMut, head: &Head<'_>, message: &Message, sharing: &mut Sharing) {
+    put_head(out, head);
+    put_message(out, message, sharing);
+}
+
+/// The same, as it stands in another frame.
+pub(super) fn put_written(out: &mut BytesMut, written: &Written<'_>) {
+    put_head(out, &written.head());
+    put_bytes(out, written.bytes);
+}
+
+fn put_head(out: &mut BytesMut, head: &Head<'_>) {
+    put_text(out, head.upstream);
+    put_text(out, head.binding);
+    out.put_u64_le(head.number);
+    out.put_u64_le(head.arrived_ms);
+}
+
+fn put_message(out: &mut BytesMut, message: &Message, sharing: &mut Sharing) {
     let at = out.len();
     out.put_u32_le(0);
-    encode_message(&output.message, out);
+    sharing.encode(message, out);
     let length = (out.len() - at - size_of::<u32>()) as u32;
     if let Some(place) = out.get_mut(at..at + size_of::<u32>()) {
         place.copy_from_slice(&length.to_le_bytes());
     }
 }
 
-/// The same, from the bytes of another frame.
-pub(super) fn put_written(out: &mut BytesMut, written: &Written<'_>) {
-    put_head(out, written);
-    put_bytes(out, written.message);
-}
-
-fn put_head(out: &mut BytesMut, written: &Written<'_>) {
-    put_text(out, written.upstream);
-    put_text(out, written.binding);
-    out.put_u64_le(written.number);
-    out.put_u64_le(written.arrived_ms);
-}
-
-pub(super) fn put_list<T>(out: &mut BytesMut, items: impl IntoIterator<Item = T>, put: impl Fn(&mut BytesMut, T)) {
+pub(super) fn put_list<T>(
+    out: &mut BytesMut,
+    items: impl IntoIterator<Item = T>,
+    mut put: impl FnMut(&mut BytesMut, T),
+) {
     counted(out, |out| items.into_iter().map(|item| put(out, item)).count());
 }
 
@@ -128,29 +150,44 @@ pub(super) fn put_ranges(out: &mut BytesMut, ranges: &Intervals) {
     });
 }
 
-pub(super) fn put_change(out: &mut BytesMut, change: &Change) {
+pub(super) fn put_change(out: &mut BytesMut, change: &Change, sharing: &mut Sharing) {
     change.key.encode(out);
-    put_option(out, change.value.as_ref());
+    match &change.value {
+        None => out.put_u8(DELETE),
+        Some(value) => put_value(out, value, sharing),
+    }
 }
 
-pub(super) fn put_entry(out: &mut BytesMut, key: &Key, value: &Bytes) {
+pub(super) fn put_entry(out: &mut BytesMut, key: &Key, value: &Value, sharing: &mut Sharing) {
     key.encode(out);
+    put_value(out, value, sharing);
+}
+
+fn put_value(out: &mut BytesMut, value: &Value, sharing: &mut Sharing) {
+    out.put_u8(if value.message().is_some() { WITH_MESSAGE } else { BYTES });
     put_bytes(out, value);
+    if let Some(message) = value.message() {
+        put_message(out, message, sharing);
+    }
 }
 
 // === impl Written ===
 
-impl Written<'_> {
-    /// What it takes in the log and when it has to be gone.
+impl<'a> Written<'a> {
+    /// What it takes in the log and when it has to be gone. What it shares with others counts as its own: they may be done before.
     pub fn weight(&self) -> Weight {
-        let (qos, expiry) = peek(self.message).unwrap_or_default();
         let dies = |seconds: u32| self.arrived_ms.saturating_add(u64::from(seconds) * 1000);
         Weight {
             bytes: (self.message.len() + self.upstream.len() + self.binding.len() + OUTPUT_BYTES) as u64,
-            is_qos0: qos == QoS::AtMostOnce,
+            is_qos0: self.message.qos() == QoS::AtMostOnce,
             arrived_ms: self.arrived_ms,
-            dies_ms: expiry.map_or(u64::MAX, dies),
+            dies_ms: self.message.expiry().map_or(u64::MAX, dies),
         }
+    }
+
+    pub fn head(&self) -> Head<'a> {
+        let Self { upstream, binding, number, arrived_ms, .. } = *self;
+        Head { upstream, binding, number, arrived_ms }
     }
 }
 
@@ -161,7 +198,7 @@ impl<'a> Outputs<'a> {
     pub fn read(kind: u8, body: &'a [u8]) -> Result<Self, WireError> {
         let mut fields = Fields::new(body);
         let left = fields.u32()?;
-        Ok(Self { fields, left, has_bindings: matches!(kind, INPUT | MOVED) })
+        Ok(Self { fields, parts: Parts::default(), left, has_bindings: matches!(kind, INPUT | MOVED) })
     }
 
     pub fn next(&mut self) -> Result<Option<Written<'a>>, WireError> {
@@ -169,23 +206,34 @@ impl<'a> Outputs<'a> {
             return Ok(None);
         }
         self.left -= 1;
-        self.fields.written(self.has_bindings).map(Some)
+        let fields = &mut self.fields;
+        let (upstream, binding) = (fields.text()?, if self.has_bindings { fields.text()? } else { "" });
+        let (number, arrived_ms, bytes) = (fields.u64()?, fields.u64()?, fields.bytes()?);
+        let message = self.parts.scan(bytes)?;
+        Ok(Some(Written { upstream, binding, number, arrived_ms, bytes, message }))
+    }
+
+    /// One that [`Outputs::next`] has given.
+    pub fn message(&mut self, written: &Written<'a>) -> Result<Message, WireError> {
+        self.parts.message(written.message)
     }
 
     /// What stands behind the outputs, when all of them have been read.
-    pub fn rest(self) -> Fields<'a> {
-        self.fields
+    pub fn changes(mut self) -> Result<Vec<Change>, WireError> {
+        let changes = self.fields.list(|fields| fields.change(&mut self.parts))?;
+        self.fields.end()?;
+        Ok(changes)
+    }
+
+    /// Nothing may stand behind them.
+    pub fn end(&self) -> Result<(), WireError> {
+        self.fields.end()
     }
 }
 
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    fn written(&mut self, has_binding: bool) -> Result<Written<'a>, WireError> {
-        let (upstream, binding) = (self.text()?, if has_binding { self.text()? } else { "" });
-        Ok(Written { upstream, binding, number: self.u64()?, arrived_ms: self.u64()?, message: self.bytes()? })
-    }
-
     pub fn range(&mut self) -> Result<Range<u64>, WireError> {
         Ok(self.u64()?..self.u64()?)
     }
@@ -198,18 +246,34 @@ impl<'a> Fields<'a> {
         Ok(ranges)
     }
 
-    pub fn change(&mut self) -> Result<Change, WireError> {
+    pub(super) fn change(&mut self, parts: &mut Parts<'a>) -> Result<Change, WireError> {
         let key = Key::decode(self)?;
         let value = match self.u8()? {
-            0 => None,
-            1 => Some(Bytes::copy_from_slice(self.bytes()?)),
-            tag => return Err(WireError::Unknown { what: "change", tag }),
+            DELETE => None,
+            tag => Some(self.value(tag, parts)?),
         };
         Ok(Change { key, value })
     }
 
-    pub fn entry(&mut self) -> Result<(Key, Bytes), WireError> {
-        Ok((Key::decode(self)?, Bytes::copy_from_slice(self.bytes()?)))
+    pub(super) fn entry(&mut self, parts: &mut Parts<'a>) -> Result<(Key, Value), WireError> {
+        let (key, tag) = (Key::decode(self)?, self.u8()?);
+        Ok((key, self.value(tag, parts)?))
+    }
+
+    pub fn entry_before_3(&mut self) -> Result<(Key, Value), WireError> {
+        Ok((Key::decode(self)?, Bytes::copy_from_slice(self.bytes()?).into()))
+    }
+
+    fn value(&mut self, tag: u8, parts: &mut Parts<'a>) -> Result<Value, WireError> {
+        let bytes = Bytes::copy_from_slice(self.bytes()?);
+        match tag {
+            BYTES => Ok(bytes.into()),
+            WITH_MESSAGE => {
+                let message = parts.scan(self.bytes()?)?;
+                Ok(Value::with_message(bytes, parts.message(message)?))
+            }
+            tag => Err(WireError::Unknown { what: "change", tag }),
+        }
     }
 
     /// A list as [`put_list`] writes it.

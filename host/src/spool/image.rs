@@ -6,17 +6,19 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use super::frame::{
-    INPUT, INPUT_WITHOUT_BINDINGS, MOVED, MOVED_WITHOUT_BINDINGS, NOTES, Outputs, SNAPSHOT, STATE, TRACKS, Written,
-    put_list, put_ranges,
+    INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, NOTES, Outputs, SNAPSHOT_BEFORE_3, STATE, TRACKS, Written, put_list,
+    put_ranges,
 };
 use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::log::{CHECKPOINT, Frame, Location, decode_place};
+use super::shared::Parts;
 use super::state::State;
 use super::track::Track;
+use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
 
 #[derive(Debug, Default)]
@@ -42,10 +44,10 @@ impl Image {
         let applied = match frame.kind {
             CHECKPOINT => self.begin_checkpoint(frame.body),
             STATE => self.apply_state(Fields::new(frame.body)),
-            SNAPSHOT => self.apply_snapshot(at, Fields::new(frame.body)),
+            SNAPSHOT_BEFORE_3 => self.apply_snapshot(at, Fields::new(frame.body)),
             TRACKS => self.apply_tracks(Fields::new(frame.body)),
-            INPUT | INPUT_WITHOUT_BINDINGS => self.apply_input(at, frame),
-            MOVED | MOVED_WITHOUT_BINDINGS => self.apply_moved(at, frame),
+            INPUT | INPUT_BEFORE_3 => self.apply_input(at, frame),
+            MOVED | MOVED_BEFORE_3 => self.apply_moved(at, frame),
             NOTES => self.apply_notes(at, Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
@@ -110,7 +112,7 @@ impl Image {
 
     /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
     pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
-        let turn = |value: &Bytes| Fields::new(value).u64().unwrap_or_default();
+        let turn = |value: &Value| Fields::new(value).u64().unwrap_or_default();
         let numbered = self.state.entries().range(released(upstream, 0)..=released(upstream, u64::MAX));
         let numbered = numbered.filter_map(|(key, value)| match key {
             Key::Released { number, .. } => Some((*number, turn(value))),
@@ -125,7 +127,8 @@ impl Image {
     }
 
     fn apply_state(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
-        let state = fields.list(Fields::entry)?;
+        let mut parts = Parts::default();
+        let state = fields.list(|fields| fields.entry(&mut parts))?;
         fields.end()?;
         state.into_iter().for_each(|(key, value)| self.state.put(key, value));
         Ok(())
@@ -133,7 +136,7 @@ impl Image {
 
     fn apply_snapshot(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
         let tracks = tracks(&mut fields)?;
-        let state = fields.list(Fields::entry)?;
+        let state = fields.list(Fields::entry_before_3)?;
         fields.end()?;
         self.learn(tracks);
         if at >= self.state_from {
@@ -177,10 +180,9 @@ impl Image {
     }
 
     fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
-        let (outputs, mut fields) = outputs(frame)?;
-        let changes = fields.list(Fields::change)?;
-        fields.end()?;
-        self.place(at, outputs);
+        let (written, outputs) = outputs(frame)?;
+        let changes = outputs.changes()?;
+        self.place(at, written);
         if at >= self.state_from {
             changes.into_iter().for_each(|change| self.change(change));
         }
@@ -194,9 +196,9 @@ impl Image {
     }
 
     fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
-        let (outputs, fields) = outputs(frame)?;
-        fields.end()?;
-        for output in outputs {
+        let (written, outputs) = outputs(frame)?;
+        outputs.end()?;
+        for output in written {
             self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
@@ -204,7 +206,7 @@ impl Image {
 
     fn apply_notes(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
         let done = fields.list(|fields| Ok((fields.text()?, fields.ranges()?)))?;
-        let changes = fields.list(Fields::change)?;
+        let changes = fields.list(|fields| fields.change(&mut Parts::default()))?;
         fields.end()?;
         let is_news = at >= self.state_from;
         changes.into_iter().filter(|_| is_news).for_each(|change| self.change(change));
@@ -234,12 +236,12 @@ impl Image {
 }
 
 /// All of them, and what stands behind: nothing is applied of a frame that cannot be read to its end.
-fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Fields<'_>), WireError> {
+fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Outputs<'_>), WireError> {
     let (mut outputs, mut written) = (Outputs::read(frame.kind, frame.body)?, Vec::new());
     while let Some(output) = outputs.next()? {
         written.push(output);
     }
-    Ok((written, outputs.rest()))
+    Ok((written, outputs))
 }
 
 /// Of each upstream its name, its next number, and what is done.

@@ -6,7 +6,6 @@ use std::path::Path;
 use super::frame::{Outputs, has_outputs};
 use super::image::Image;
 use super::log::{self, Found, Frame, Location, OpenError};
-use super::message::decode_message;
 use super::track::Track;
 use super::wire::WireError;
 use super::{DEAD_LETTERS, Key};
@@ -122,7 +121,7 @@ impl View {
             if self.image.track(written.upstream).is_some_and(is_elsewhere) {
                 continue;
             }
-            let message = decode_message(written.message)?;
+            let message = outputs.message(&written)?;
             let (upstream, number, arrived_ms) = (written.upstream, written.number, written.arrived_ms);
             if !visit(Waiting { upstream, number, arrived_ms, message }) {
                 return Ok(false);

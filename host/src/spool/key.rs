@@ -12,8 +12,9 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
+use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
 use crate::topic::TopicName;
 
@@ -21,7 +22,7 @@ use crate::topic::TopicName;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     pub key: Key,
-    pub value: Option<Bytes>,
+    pub value: Option<Value>,
 }
 
 /// Whose state it is. Ordered, so that everything of one owner stands together.
@@ -74,7 +75,7 @@ const STATE: u8 = 16;
 // === impl Change ===
 
 impl Change {
-    pub fn put(key: Key, value: impl Into<Bytes>) -> Self {
+    pub fn put(key: Key, value: impl Into<Value>) -> Self {
         Self { key, value: Some(value.into()) }
     }
 
@@ -85,7 +86,7 @@ impl Change {
     /// About its bytes in the log, rather more than less.
     pub(super) fn weight(&self) -> usize {
         const FIELDS: usize = 32;
-        FIELDS + self.key.text_len() + self.value.as_ref().map_or(0, Bytes::len)
+        FIELDS + self.key.text_len() + self.value.as_ref().map_or(0, Value::weight)
     }
 }
 

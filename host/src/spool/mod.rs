@@ -22,7 +22,7 @@
 //! - **QoS 0** stays in memory and never waits on its own: a ring per upstream, the oldest goes first and is counted. (In a record
 //!   that also has QoS 1 or 2 outputs it goes with them.)
 //! - **Read is not remove.** An entry stays until [`Queue::complete`]. Every entry ends under exactly one [`Fate`]: at all times
-//!   `committed + recovered = waiting + forwarded + refused + expired + oversize + corrupt + dropped_full`.
+//!   `committed + recovered = waiting + forwarded + refused + expired + oversize + never_sendable + corrupt + dropped_full`.
 //! - **Dead is dead.** After an error of the disk nothing is acknowledged, [`Spool::died`] resolves, and the process must end.
 //!
 //! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`ledger`] and [`line`] are the
@@ -30,7 +30,7 @@
 //! one frame.
 //!
 //! Not here: expiry is judged by the reader, which knows the time; what a value of the durable state means. Of the keys only so much
-//! is known as decides what may overtake what when the log is full (`committer/ahead.rs`, `committer/behind.rs`).
+//! is known as decides what may overtake what when the log is full (`committer/bypass.rs`, `committer/barrier.rs`).
 
 mod batch;
 #[cfg(test)]
@@ -59,11 +59,13 @@ mod resolved;
 mod restored;
 mod runs;
 mod session;
+mod shared;
 mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod threads;
 mod track;
+mod value;
 pub(crate) mod wire;
 
 use std::path::Path;
@@ -84,11 +86,12 @@ use self::open::Parts;
 pub use self::purge::purge;
 pub use self::queue::Queue;
 pub use self::receipt::Receipt;
-pub use self::record::{Entry, Fate, Hold, Output, Position, Record};
+pub use self::record::{Entry, Fate, Hold, Output, Place, Position, Record};
 pub use self::resolved::Resolved;
 pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::session::{Recovered, UpstreamSession};
 use self::threads::Life;
+pub use self::value::Value;
 pub use self::wire::WireError;
 use crate::config::{self, UpstreamId};
 use crate::metrics::Counters;
@@ -101,6 +104,13 @@ pub const DEAD_LETTERS: &str = "$dead-letters";
 pub struct Spool {
     shared: Arc<Shared>,
     _owner: Arc<Owner>,
+}
+
+/// What one record may take.
+struct Room {
+    names: Vec<Arc<str>>,
+    qos0: config::Qos0,
+    max_record: usize,
 }
 
 /// Tells the threads to finish when the last [`Spool`] goes.
@@ -117,6 +127,7 @@ struct Shared {
     signals: Vec<Signals>,
     sessions: Vec<Recovered>,
     max_age: Option<Duration>,
+    room: Room,
     dead_letters: Option<usize>,
     #[cfg(test)]
     by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
@@ -162,6 +173,17 @@ impl Spool {
         if let Some(record) = settled {
             record.receipt.resolve();
         }
+    }
+
+    /// Whether a record goes into a segment. One that does not is refused.
+    pub fn fits(&self, record: &Record) -> bool {
+        let Room { names, qos0, max_record } = &self.shared.room;
+        batch::fits(record, names, *qos0, *max_record)
+    }
+
+    /// Bytes of the largest record.
+    pub fn max_record(&self) -> usize {
+        self.shared.room.max_record
     }
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.

@@ -13,6 +13,7 @@ use crate::base::clock;
 use super::frame::{put_change, put_list, put_ranges};
 use super::intervals::Intervals;
 use super::key::{Change, Key};
+use super::shared::Sharing;
 use super::wire::put_text;
 
 /// How long a completion may wait for company. Four syncs a second at most on an idle gateway: flash wears out.
@@ -124,7 +125,9 @@ impl Notes {
             let end = begins.then(|| Change::delete(key()));
             end.into_iter().chain(note.session.iter().map(move |session| Change::put(key(), session.value.clone())))
         });
-        put_list(out, released.chain(sessions), |out, change| put_change(out, &change));
+        // None of them has a message.
+        let mut sharing = Sharing::default();
+        put_list(out, released.chain(sessions), |out, change| put_change(out, &change, &mut sharing));
     }
 
     fn note(&mut self, upstream: usize, note: impl FnOnce(&mut Note)) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::committer::Committer;
+use super::committer::{Committer, max_record};
 use super::image::Image;
 use super::ledger::Ledger;
 use super::line::Line;
@@ -14,7 +14,7 @@ use super::news::Signals;
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
 use super::track::Track;
-use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Shared};
+use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Room, Shared};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config;
 use crate::metrics::Counters;
@@ -47,11 +47,14 @@ pub(super) fn open<D: Disk>(
         .recovered
         .add(report.waiting + report.orphaned.iter().map(|orphan| orphan.messages).sum::<u64>() + image.lost);
     counters.corrupt.add(image.lost);
+    counters.acknowledged_lost.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
     let state = image.state().entries().iter().filter(|(key, _)| !is_ours(key));
     let restored =
         Restored { state: state.map(|(key, value)| (key.clone(), value.clone())).collect(), recovery: report };
-    let shared = Arc::new(shared(&image, &names, lines, config, counters));
+    let max_record = usize::try_from(max_record(log.max_append())).unwrap_or(usize::MAX);
+    let room = Room { names: names.clone(), qos0: config.qos0, max_record };
+    let shared = Arc::new(shared(&image, room, lines, config, counters));
     let is_suspect = restored.recovery.is_damaged() || image.has_old_state();
     let mut committer = Committer::new(log, image, names, upstreams.len(), config.clone());
     if is_suspect {
@@ -72,13 +75,8 @@ fn is_ours(key: &Key) -> bool {
     matches!(key, Key::Upstream { .. } | Key::Released { .. })
 }
 
-fn shared(
-    image: &Image,
-    names: &[Arc<str>],
-    mut lines: Vec<Line>,
-    config: &config::Spool,
-    counters: Arc<Counters>,
-) -> Shared {
+fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
+    let names = &room.names;
     let sessions: Vec<_> = names.iter().map(|name| super::session::restore(image, name)).collect();
     for (line, session) in lines.iter_mut().zip(&sessions) {
         line.hand(session.sent_below);
@@ -90,8 +88,9 @@ fn shared(
         work: std::sync::Condvar::new(),
         wants: std::sync::Condvar::new(),
         life: watch::Sender::new(Life::Open),
-        signals: names.iter().map(|_| Signals::default()).collect(),
+        signals: room.names.iter().map(|_| Signals::default()).collect(),
         sessions,
+        room,
         max_age: config.max_age,
         dead_letters,
         #[cfg(test)]

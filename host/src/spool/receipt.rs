@@ -1,7 +1,7 @@
 //! The ack that waits: resolved when everything that a message caused is safe.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Resolved;
@@ -11,8 +11,9 @@ use super::Resolved;
 /// A message that matches two bindings, or is republished, has several outcomes: each takes a share with
 /// [`Receipt::split`] and gives it back with [`Receipt::resolve`]. When the last share is given back, the ticket goes to the
 /// connection that waits for it, which then acks. A share that is dropped instead is never resolved and the ack is never
-/// sent: the device keeps the message and sends it again. Losing a share is therefore safe; inventing one is not possible.
+/// sent: the device keeps the message and sends it again. One that is refused is answered as such. Losing a share is therefore safe; inventing one is not possible.
 #[derive(Debug, Default)]
+#[must_use = "a receipt that is dropped is an ack that never comes"]
 pub struct Receipt(Share);
 
 #[derive(Debug, Default)]
@@ -27,6 +28,7 @@ enum Share {
 #[derive(Debug)]
 struct Shared {
     outstanding: AtomicUsize,
+    is_refused: AtomicBool,
     done: Done,
 }
 
@@ -51,11 +53,17 @@ impl Receipt {
         Self(Share::None)
     }
 
+    pub fn is_none(&self) -> bool {
+        matches!(self.0, Share::None)
+    }
+
     /// One more share of the same promise.
     pub fn split(&mut self) -> Self {
         let shared = match std::mem::take(&mut self.0) {
             Share::None => return Self::none(),
-            Share::All(done) => Arc::new(Shared { outstanding: AtomicUsize::new(1), done }),
+            Share::All(done) => {
+                Arc::new(Shared { outstanding: AtomicUsize::new(1), is_refused: AtomicBool::new(false), done })
+            }
             Share::One(shared) => shared,
         };
         shared.outstanding.fetch_add(1, Ordering::Relaxed);
@@ -63,23 +71,66 @@ impl Receipt {
         Self(Share::One(shared))
     }
 
-    /// This share is safe.
-    pub fn resolve(self) {
+    /// This share is safe: its record is durable. Only the spool says so.
+    pub(in crate::spool) fn resolve(self) {
+        self.keep_promise();
+    }
+
+    /// There is nothing that would have to be safe: no binding, no subscriber, no change. Never for what was dropped: that is
+    /// [`Receipt::refuse`], or no answer at all.
+    pub fn nothing_to_keep(self) {
+        self.keep_promise();
+    }
+
+    /// The same promise, and something to do before it is kept, on the thread that made it safe: see [`Receipt::call`].
+    pub fn after(self, then: impl FnOnce() + Send + 'static) -> Self {
+        Self::call(move || {
+            then();
+            self.keep_promise();
+        })
+    }
+
+    fn keep_promise(self) {
         match self.0 {
             Share::None => {}
             Share::All(done) => done.happen(),
+            Share::One(shared) => shared.give_back(),
+        }
+    }
+
+    /// This share can never be safe: whoever waits is told so, when no other share is out. What is called when it is safe is not called.
+    pub fn refuse(self) {
+        match self.0 {
+            Share::None => {}
+            Share::All(done) => done.refuse(),
             Share::One(shared) => {
-                if shared.outstanding.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    shared.done.happen();
-                }
+                shared.is_refused.store(true, Ordering::Release);
+                shared.give_back();
             }
         }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    fn give_back(&self) {
+        if self.outstanding.fetch_sub(1, Ordering::AcqRel) > 1 {
+            return;
+        }
+        if self.is_refused.load(Ordering::Acquire) { self.done.refuse() } else { self.done.happen() }
     }
 }
 
 // === impl Done ===
 
 impl Done {
+    fn refuse(&self) {
+        if let Self::Ticket { ticket, done } = self {
+            done.push_refused(*ticket);
+        }
+    }
+
     fn happen(&self) {
         match self {
             // A session that is gone needs no ack; its device will send the message again.
@@ -123,6 +174,19 @@ mod tests {
         drop(receipt.split());
         receipt.resolve();
         assert!(acks.try_next().is_none());
+    }
+
+    #[test]
+    fn one_refused_share_refuses_the_whole_when_the_last_is_given_back() {
+        let acks = Resolved::default();
+        let mut receipt = Receipt::new(7, acks.clone());
+        let share = receipt.split();
+        share.refuse();
+        assert!(acks.try_next().is_none());
+        receipt.resolve();
+        assert_eq!((acks.try_next(), acks.take_refused(7), acks.take_refused(7)), (Some(7), true, false));
+        Receipt::new(8, acks.clone()).resolve();
+        assert_eq!((acks.try_next(), acks.take_refused(8)), (Some(8), false));
     }
 
     #[test]

@@ -24,7 +24,15 @@ pub struct Record {
 }
 
 /// Usually one.
-pub type Hold = SmallVec<[OwnedSemaphorePermit; 1]>;
+pub type Hold = SmallVec<[Place; 1]>;
+
+/// Given back when the last who holds it lets go.
+#[derive(Debug)]
+pub enum Place {
+    Own(OwnedSemaphorePermit),
+    /// The places of the message that caused this one: who is held back by them waits for all that it causes.
+    Cause(Arc<Hold>),
+}
 
 /// One message for one upstream.
 #[derive(Clone, Debug)]
@@ -71,8 +79,10 @@ pub enum Fate {
     Skipped,
     /// Its message expiry interval, or `max_age`, passed before it could be sent.
     Expired,
-    /// It can never fit the upstream's maximum packet size.
+    /// No segment has room for it, so that it was refused; or QoS 0, and larger than the upstream's maximum packet size.
     Oversize,
+    /// Acknowledged, and larger than the upstream's maximum packet size.
+    NeverSendable,
     /// The oldest of its upstream, which had no room for a newer one.
     Dropped,
     /// Damaged in the log.
@@ -92,6 +102,24 @@ impl Record {
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
+    }
+}
+
+// === impl Place ===
+
+impl Place {
+    /// Which of the bounds it is a part of, when it is its own.
+    pub(super) fn bound(&self) -> Option<usize> {
+        match self {
+            Self::Own(permit) => Some(Arc::as_ptr(permit.semaphore()) as usize),
+            Self::Cause(_) => None,
+        }
+    }
+}
+
+impl From<OwnedSemaphorePermit> for Place {
+    fn from(permit: OwnedSemaphorePermit) -> Self {
+        Self::Own(permit)
     }
 }
 
@@ -124,6 +152,15 @@ impl Position {
 // === impl Fate ===
 
 impl Fate {
+    /// Whether nobody has decided so. What was acknowledged must not end in this way.
+    pub(super) fn is_loss(self) -> bool {
+        match self {
+            Self::Corrupt | Self::NeverSendable => true,
+            Self::Forwarded | Self::Archived => false,
+            Self::Refused | Self::Undelivered | Self::Skipped | Self::Expired | Self::Oversize | Self::Dropped => false,
+        }
+    }
+
     pub(super) fn counter(self, counters: &Counters) -> &Counter {
         match self {
             Self::Forwarded => &counters.forwarded,
@@ -132,6 +169,7 @@ impl Fate {
             Self::Skipped => &counters.skipped,
             Self::Expired => &counters.expired,
             Self::Oversize => &counters.oversize,
+            Self::NeverSendable => &counters.never_sendable,
             Self::Dropped => &counters.dropped_full,
             Self::Corrupt => &counters.corrupt,
             Self::Archived => &counters.dead_letters_archived,

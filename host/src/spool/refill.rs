@@ -8,7 +8,6 @@ use std::sync::Arc;
 use super::frame::{Outputs, has_outputs};
 use super::line::{Loaded, Want};
 use super::log::{Disk, Frame, Location, Reader};
-use super::message::decode_message;
 use super::names::Names;
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
@@ -99,7 +98,7 @@ impl Piece {
             let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
             if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
                 let (position, arrived) = (Position::of(written.number), clock::instant_of(written.arrived_ms));
-                let (message, binding) = (decode_message(written.message)?, bindings.of(written.binding));
+                let (message, binding) = (outputs.message(&written)?, bindings.of(written.binding));
                 let entry = Entry { position, binding, message, arrived };
                 self.bytes += entry.message.weight();
                 self.entries.push(entry);

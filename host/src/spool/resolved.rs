@@ -1,9 +1,10 @@
-//! Tickets whose outcome is safe, until the one who acknowledges takes them.
+//! Tickets whose outcome is safe, or refused, until the one who acknowledges takes them.
 //!
 //! A queue and one sleeper, and not a channel: many tickets become safe with one sync, and their connection is woken once for
 //! all of them, when the last is there ([`wake`]).
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -18,6 +19,9 @@ pub struct Resolved(Arc<Waiting>);
 #[derive(Debug, Default)]
 struct Waiting {
     tickets: Mutex<VecDeque<u64>>,
+    /// Of them, those that never will be safe. None, as a rule, which is why they are not asked for under a lock.
+    refused: Mutex<Vec<u64>>,
+    has_refused: AtomicBool,
     arrived: Notify,
 }
 
@@ -38,6 +42,26 @@ impl Resolved {
     /// The next one that is there already.
     pub fn try_next(&self) -> Option<u64> {
         self.0.tickets().pop_front()
+    }
+
+    /// Whether this ticket, which has come, was refused. Asked once.
+    pub fn take_refused(&self, ticket: u64) -> bool {
+        if !self.0.has_refused.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = refused.len();
+        refused.retain(|one| *one != ticket);
+        self.0.has_refused.store(!refused.is_empty(), Ordering::Release);
+        refused.len() < before
+    }
+
+    pub(super) fn push_refused(&self, ticket: u64) {
+        let mut refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.push(ticket);
+        self.0.has_refused.store(true, Ordering::Release);
+        drop(refused);
+        self.push(ticket);
     }
 
     #[cfg(test)]

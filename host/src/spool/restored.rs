@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::Key;
+use super::{Key, Value};
 
 /// What survived, for its owners; and what there is to say about the recovery.
 #[derive(Debug, Default)]
 pub struct Restored {
     /// Everything that was put and not deleted, in the order of the keys.
-    pub state: Vec<(Key, Bytes)>,
+    pub state: Vec<(Key, Value)>,
     pub recovery: Report,
 }
 

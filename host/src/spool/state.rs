@@ -3,28 +3,30 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::frame::{put_entry, put_list};
 use super::key::Key;
+use super::shared::Sharing;
+use super::value::Value;
 
 /// Values are shared with whoever put them.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    entries: BTreeMap<Key, Bytes>,
+    entries: BTreeMap<Key, Value>,
     bytes: u64,
 }
 
 /// About the bytes of an entry in a checkpoint.
-fn weight(key: &Key, value: &Bytes) -> u64 {
+fn weight(key: &Key, value: &Value) -> u64 {
     const FIELDS: u64 = 16;
-    FIELDS + key.text_len() as u64 + value.len() as u64
+    FIELDS + key.text_len() as u64 + value.weight() as u64
 }
 
 // === impl State ===
 
 impl State {
-    pub fn entries(&self) -> &BTreeMap<Key, Bytes> {
+    pub fn entries(&self) -> &BTreeMap<Key, Value> {
         &self.entries
     }
 
@@ -33,7 +35,7 @@ impl State {
         self.bytes
     }
 
-    pub fn put(&mut self, key: Key, value: Bytes) {
+    pub fn put(&mut self, key: Key, value: Value) {
         let added = weight(&key, &value);
         self.remove(&key);
         self.entries.insert(key, value);
@@ -62,7 +64,8 @@ impl State {
         });
         let mut out = BytesMut::new();
         let entries: Vec<_> = entries.collect();
-        put_list(&mut out, entries, |out, (key, value)| put_entry(out, key, value));
+        let mut sharing = Sharing::default();
+        put_list(&mut out, entries, |out, (key, value)| put_entry(out, key, value, &mut sharing));
         last.map(|last| (out, last.clone()))
     }
 }
@@ -85,7 +88,7 @@ mod tests {
         let (mut after, mut seen) = (None, Vec::new());
         while let Some((piece, last)) = state.encode_after(after.as_ref(), 1_000) {
             let mut fields = Fields::new(&piece);
-            let entries = fields.list(Fields::entry).unwrap();
+            let entries = fields.list(|fields| fields.entry(&mut Default::default())).unwrap();
             assert!(piece.len() <= 1_000 || entries.len() == 1, "{} bytes", piece.len());
             seen.extend(entries.into_iter().map(|(key, _)| key));
             after = Some(last);

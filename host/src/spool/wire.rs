@@ -3,7 +3,7 @@
 //! Reading never trusts a length: a field that does not fit what is left is an error, and nothing is allocated for it. The
 //! frames around are checked by their crc, so that an error here means a writer that differs, not a disk that flipped a bit.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 /// What is left of a frame.
 pub(crate) struct Fields<'a>(&'a [u8]);
@@ -57,6 +57,13 @@ impl<'a> Fields<'a> {
         self.take(length)
     }
 
+    /// The bytes of what is read.
+    pub fn covered(&mut self, read: impl FnOnce(&mut Self) -> Result<(), WireError>) -> Result<&'a [u8], WireError> {
+        let before = self.0;
+        read(self)?;
+        Ok(before.get(..before.len() - self.0.len()).unwrap_or_default())
+    }
+
     pub fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)
     }
@@ -90,12 +97,4 @@ pub(crate) fn put_text(out: &mut BytesMut, text: &str) {
 pub(crate) fn put_bytes(out: &mut BytesMut, bytes: &[u8]) {
     out.put_u32_le(bytes.len() as u32);
     out.put_slice(bytes);
-}
-
-/// An optional value: `None` is a zero, `Some` a one and the bytes.
-pub(crate) fn put_option(out: &mut BytesMut, value: Option<&Bytes>) {
-    out.put_u8(value.is_some().into());
-    if let Some(value) = value {
-        put_bytes(out, value);
-    }
 }

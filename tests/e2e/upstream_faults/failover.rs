@@ -17,7 +17,7 @@ fn two() -> [Line; 2] {
 
 fn start([first, second]: &[Line; 2], failback: &str) -> Gateway {
     let urls = [first, second].map(|line| format!("\"mqtt://{}\"", line.proxy.address())).join(", ");
-    let upstream = format!("[upstreams.cloud]\nurl = [{urls}]\n");
+    let upstream = format!("[upstreams.cloud]\nurl = [{urls}]\nclient_id = \"{CLIENT}\"\n");
     Gateway::start(&config("cloud", &upstream, &format!("failback = \"{failback}\"")))
 }
 

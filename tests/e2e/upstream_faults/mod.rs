@@ -7,6 +7,7 @@ mod not_taken;
 mod several;
 mod silence;
 mod steps;
+mod terms;
 
 use tidegate_tests::chaos::Proxy;
 use tidegate_tests::driver::Driver;

@@ -1,6 +1,7 @@
 //! What the server remembers: its clients' sessions, and what arrived.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 
 use crate::wire::{self, CONNECT, Cursor, Delivered, PINGREQ, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL};
@@ -27,6 +28,7 @@ pub struct State {
 
 struct Connection {
     client_id: String,
+    version: Version,
     stream: TcpStream,
 }
 
@@ -61,7 +63,7 @@ impl State {
         self.sessions.entry(client_id.clone()).or_default();
         *self.connects.entry(client_id.clone()).or_default() += 1;
         self.next += 1;
-        self.connections.insert(self.next, Connection { client_id: client_id.clone(), stream });
+        self.connections.insert(self.next, Connection { client_id: client_id.clone(), version, stream });
         let body: &[u8] = if version == V5 { &[present.into(), 0, 0] } else { &[present.into(), 0] };
         (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, body))
     }
@@ -71,6 +73,9 @@ impl State {
         self.connections.retain(|_, connection| {
             let stays = connection.client_id != client_id;
             if !stays {
+                // MQTT 5 says why [MQTT-3.1.4-3]; whoever has gone needs no farewell.
+                let farewell: &[u8] = if connection.version == V5 { b"\xE0\x01\x8E" } else { b"" };
+                let _ = connection.stream.write_all(farewell);
                 let _ = connection.stream.shutdown(Shutdown::Both);
             }
             stays
@@ -133,7 +138,7 @@ impl State {
         if !hold {
             for (number, ack) in std::mem::take(&mut self.held) {
                 if let Some(connection) = self.connections.get_mut(&number) {
-                    let _ = std::io::Write::write_all(&mut connection.stream, &ack);
+                    let _ = connection.stream.write_all(&ack);
                 }
             }
         }

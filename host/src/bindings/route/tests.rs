@@ -78,10 +78,60 @@ fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
 }
 
 #[test]
-fn an_output_without_a_valid_topic_is_dropped_and_counted() {
-    let binding = binding(OnError::Pass, vec![to(Target::Upstream(UpstreamId(0)), "by/{client}")]);
-    let (routed, counters) = run(&binding, "dev/+", failure());
-    assert_eq!((routed.outputs.len(), counters.unroutable.get()), (0, 1));
+fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
+    let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}"), to(Target::Upstream(UpstreamId(0)), "by/{client}")];
+    let topic = Template::parse("dead/{binding}").unwrap();
+    let passed = || Outcome::Outputs(vec![inbound("").message]);
+    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counters.unroutable.get()), (0, true, 1));
+    assert_eq!(routed.failure.map(|failure| failure.kind), Some(FailureKind::NoTopic));
+    assert_eq!((counters.dead_lettered.get(), counters.failed.get(), counters.chain_forwarded.get()), (1, 1, 0));
+    let (routed, counters) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counters.failed_dropped.get()), (0, false, 1));
+    let (routed, counters) = run(&binding(OnError::Pass, to), "dev/+", failure());
+    assert_eq!((routed.outputs.len(), routed.is_dead), (0, true), "it cannot be passed on either");
+    assert_eq!((counters.dead_lettered.get(), counters.failed_passed.get()), (1, 0));
+}
+
+#[test]
+fn a_dead_letter_whose_topic_cannot_be_made_is_kept_all_the_same() {
+    let topic = Template::parse("dead/{topic}").unwrap();
+    let deep = name(&["x"; 200].join("/"));
+    let binding = binding(OnError::DeadLetter { topic }, vec![]);
+    let mut input = inbound("dev");
+    input.message.topic = deep;
+    let counters = Counters::default();
+    let routed = route("gw1", &binding, &input, failure(), &counters);
+    assert_eq!((routed.local, routed.is_dead, counters.dead_lettered.get()), (vec![], true, 1));
+}
+
+#[test]
+fn what_would_go_one_hop_too_far_is_a_failure() {
+    let topic = Template::parse("dead/{binding}").unwrap();
+    let binding = binding(OnError::DeadLetter { topic }, vec![to(Target::Local, "{topic}/again")]);
+    for (hops, expected) in [(MAX_HOPS - 1, (1, false, 0)), (MAX_HOPS, (0, true, 1))] {
+        let mut input = inbound("dev");
+        input.origin = Arc::new(Origin { hops, ..(*input.origin).clone() });
+        let (counters, outcome) = (Counters::default(), Outcome::Outputs(vec![input.message.clone()]));
+        let routed = route("gw1", &binding, &input, outcome, &counters);
+        assert_eq!(
+            (routed.local.len(), routed.is_dead, counters.hop_limit_exceeded.get()),
+            expected,
+            "after {hops} hops"
+        );
+    }
+}
+
+#[test]
+fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_does_not_count() {
+    let input = Message::new(name("t"), vec![0; 1_000], QoS::AtLeastOnce);
+    let made = || Message::new(name("t"), vec![0; 400], QoS::AtLeastOnce);
+    let of = |messages: Vec<Message>| match bounded(Outcome::Outputs(messages), &input, 1_000) {
+        Outcome::Failed(failure) => Some(failure.kind),
+        _ => None,
+    };
+    assert_eq!(of(vec![input.clone(), input.clone(), made(), made()]), None);
+    assert_eq!(of(vec![input.clone(), made(), made(), made()]), Some(FailureKind::TooLarge));
 }
 
 #[test]

@@ -42,14 +42,12 @@ pub struct Step {
 pub enum Verdict {
     Forwarded,
     Filtered,
-    /// Made by the clock.
+    /// Made by a timer.
     Ticked,
     /// With the plugin and its reason; what `on_error` made of it is in `sent`.
     Failed(String),
     /// No binding matches: the message stays local.
     Unbound,
-    /// Republished too often.
-    Looped,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -87,7 +85,7 @@ impl<'a> Rehearsal<'a> {
     pub fn put(&mut self, message: Message) -> Vec<Step> {
         let origin =
             Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
-        self.follow(VecDeque::from([Some(Inbound::internal(message, origin))]))
+        self.follow(VecDeque::from([Inbound::internal(message, origin)]))
     }
 
     /// Lets time pass: bindings tick as often as they would, in the order of time.
@@ -131,22 +129,18 @@ impl<'a> Rehearsal<'a> {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
             let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
             let local = further(&routed, &mut made).collect();
+            let verdict = verdict_of(&routed).unwrap_or(Verdict::Ticked);
             let sent = self.sent(routed);
-            steps.push(Step { binding: Some(binding.name.to_string()), verdict: Verdict::Ticked, sent });
+            steps.push(Step { binding: Some(binding.name.to_string()), verdict, sent });
             steps.extend(self.follow(local));
         }
         steps
     }
 
-    /// None is a message that was republished too often.
-    fn follow(&mut self, mut waiting: VecDeque<Option<Inbound>>) -> Vec<Step> {
+    fn follow(&mut self, mut waiting: VecDeque<Inbound>) -> Vec<Step> {
         let config: &'a Config = self.config;
         let mut steps = Vec::new();
-        while let Some(next) = waiting.pop_front() {
-            let Some(mut inbound) = next else {
-                steps.push(Step { binding: None, verdict: Verdict::Looped, sent: Vec::new() });
-                continue;
-            };
+        while let Some(mut inbound) = waiting.pop_front() {
             let matching = self.table.matching(&inbound.message.topic);
             if matching.is_empty() && inbound.origin.hops == 0 {
                 steps.push(Step { binding: None, verdict: Verdict::Unbound, sent: Vec::new() });
@@ -163,12 +157,9 @@ impl<'a> Rehearsal<'a> {
 
     fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
         let outcome = self.run(id, inbound);
-        let verdict = match &outcome {
-            Outcome::Outputs(_) => Verdict::Forwarded,
-            Outcome::Filtered => Verdict::Filtered,
-            Outcome::Failed(failure) => Verdict::Failed(failure.to_string()),
-        };
-        (verdict, route(&self.config.gateway.id, binding, inbound, outcome, &self.counters))
+        let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
+        let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
+        (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
@@ -182,10 +173,7 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
-    fn sent(&self, Routed { outputs, local, unroutable }: Routed) -> Vec<Sent> {
-        if let Some(error) = unroutable {
-            tracing::warn!("an output is dropped, no topic for it: {error}");
-        }
+    fn sent(&self, Routed { outputs, local, .. }: Routed) -> Vec<Sent> {
         let upstream = |id: UpstreamId| id.of(&self.config.upstreams).map_or("", |upstream| &upstream.name);
         let outputs = outputs
             .into_iter()
@@ -201,8 +189,12 @@ impl<'a> Rehearsal<'a> {
 
 const LOCAL: &str = "local";
 
+fn verdict_of(routed: &Routed) -> Option<Verdict> {
+    routed.failure.as_ref().map(|failure| Verdict::Failed(failure.to_string()))
+}
+
 /// What meets the bindings again.
-fn further(routed: &Routed, cause: &mut Inbound) -> impl Iterator<Item = Option<Inbound>> {
+fn further(routed: &Routed, cause: &mut Inbound) -> impl Iterator<Item = Inbound> {
     routed.local.iter().map(|message| cause.further(message.clone()))
 }
 

@@ -56,12 +56,24 @@ fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
     Some((*typed.get_ref()).to_owned())
 }
 
+fn client_id(table: &Table<'_>) -> Option<String> {
+    let client_id = name_for_connect(table, "client_id")?;
+    if client_id.is_empty()
+        && let Some((_, span)) = table.value("client_id")
+    {
+        let sentence =
+            "`client_id` is empty: the server would give us another one, and another session, with each connection";
+        table.add(Problem::error(span, sentence).advice("name this client, or leave `client_id` out"));
+    }
+    Some(client_id)
+}
+
 fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let addresses = addresses::check(table);
     let protocol = protocol(table);
     let tls = tls(table, addresses.first());
     let (username, password_file) = credentials(table, protocol);
-    let client_id = name_for_connect(table, "client_id");
+    let client_id = client_id(table);
     let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
     let max_inflight = table.number("max_inflight", 1..=u16::MAX).unwrap_or(defaults::MAX_INFLIGHT);
     let keep_alive = second_up("keep_alive", LONGEST_KEEP_ALIVE, defaults::KEEP_ALIVE);
@@ -78,6 +90,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
         addresses,
         tls,
         protocol,
+        is_client_id_ours: client_id.is_none(),
         // With the upstream's name: two upstreams that are one broker must not take each other's session over.
         client_id: client_id.unwrap_or_else(|| format!("tidegate-{gateway}-{name}")),
         username,

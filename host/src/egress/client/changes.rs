@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::Client;
 use crate::egress::failback;
 use crate::egress::link::Link;
@@ -19,9 +21,20 @@ impl<D: Dial> Client<D> {
     pub(super) fn connected(&mut self, endpoint: &Endpoint, link: &Link) {
         let upstream = &self.sender.upstream;
         let session = if link.session_present { "kept" } else { "new" };
-        tracing::info!(upstream, url = %endpoint, session, waiting = self.sender.queue.len(), "connected");
-        link.terms.warn(upstream);
+        if self.troubles.connected() {
+            tracing::info!(upstream, url = %endpoint, session, waiting = self.sender.queue.len(), "connected");
+        } else {
+            tracing::debug!(upstream, url = %endpoint, session, "connected");
+        }
+        if self.terms.as_ref() != Some(&link.terms) {
+            link.terms.warn(upstream);
+            self.terms = Some(link.terms.clone());
+        }
         self.reporter.connected(endpoint.to_string());
+    }
+
+    /// The first address has proved good: it is looked for as often as configured again.
+    fn forget_failback(&mut self) {
         if self.round.at() == 0 {
             self.failback = self.upstream.spec.failback;
         }
@@ -30,6 +43,7 @@ impl<D: Dial> Client<D> {
     /// The next address is tried at once; a wait comes when all were.
     pub(super) fn not_connected(&mut self, error: &LinkError) -> Duration {
         self.failed(error);
+        self.rivals.other_end();
         if self.round.failed() { Duration::ZERO } else { self.wait(error) }
     }
 
@@ -37,11 +51,13 @@ impl<D: Dial> Client<D> {
         let ended = self.ended(error, lasted);
         if ended == Ended::Stable {
             // The next trouble is news, whatever the last one was.
-            self.logged.clear();
+            self.troubles.over();
+            self.forget_failback();
             self.backoff.reset();
         }
         self.sender.acks.stalled |= ended == Ended::WithoutProgress;
         self.failed(error);
+        self.look_for_rivals(error, lasted);
         let is_found = self.sender.ended(error);
         if is_found {
             self.backoff.reset();
@@ -55,6 +71,8 @@ impl<D: Dial> Client<D> {
     fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {
         match error {
             LinkError::NotAcknowledged { .. } if !self.sender.acks.progress => Ended::WithoutProgress,
+            // However long it lasted: what was sent, and none of it taken, is no good connection.
+            _ if !self.sender.acks.progress && !self.sender.inflight.is_empty() => Ended::Early,
             _ if lasted >= STABLE => Ended::Stable,
             _ => Ended::Early,
         }
@@ -64,7 +82,7 @@ impl<D: Dial> Client<D> {
         tracing::info!(upstream = self.sender.upstream, "the first address answers again: going back to it");
         self.reporter.disconnected(None);
         self.round.go_back();
-        // Until it lets us in: then this is forgotten.
+        // Until it has proved good: one that lets us in and takes nothing is asked less and less often.
         self.failback = failback::longer(self.failback);
         Duration::ZERO
     }
@@ -73,15 +91,15 @@ impl<D: Dial> Client<D> {
         if error.needs_attention() { self.backoff.wait_long() } else { self.backoff.wait() }
     }
 
-    /// The same trouble is told once, not with every try.
     fn failed(&mut self, error: &LinkError) {
         let (upstream, at, text) = (&self.sender.upstream, self.round.at(), error.to_string());
         let url = self.upstream.endpoints.get(at).map(tracing::field::display);
-        if self.logged.get(&at) == Some(&text) {
-            tracing::debug!(upstream, url, "{text}");
-        } else {
-            tracing::warn!(upstream, url, waiting = self.sender.queue.len(), "{text}; trying again until it works");
-            self.logged.insert(at, text.clone());
+        match self.troubles.happened(at, error.kind(), Instant::now()) {
+            Some(left_out) => {
+                let waiting = self.sender.queue.len();
+                tracing::warn!(upstream, url, waiting, left_out, "{text}; trying again until it works");
+            }
+            None => tracing::debug!(upstream, url, "{text}"),
         }
         self.reporter.disconnected(Some(text));
     }

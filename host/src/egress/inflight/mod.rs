@@ -17,6 +17,7 @@
 //! - **Received is durable before PUBREL**, or the next process would publish again what the server is free to take as new.
 //! - **A new connection with the session**: a PUBREL for each released exchange, then every unacknowledged PUBLISH with
 //!   its own id and DUP = 1 [MQTT-4.4.0-1, MQTT-3.3.1-1], each in its original order [MQTT-4.6.0-1], before anything new.
+//!   A server that takes less than before, QoS or retain, is sent less; with PUBREC only PUBREL is left, whatever it takes.
 //! - **A new process with the session**: the same. Which messages had been published is not written down; those within the
 //!   window of the oldest may have been, and are published with DUP = 1.
 //! - **Without the session** everything open is forgotten; the spool still has the messages and they begin again. QoS 2 may
@@ -40,7 +41,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use self::acks::success;
 pub use self::awaited::{AckKind, Awaited, Standing};
-pub use self::step::{Step, Window};
+pub use self::step::{Repeat, Step, Window};
 use crate::message::{Message, QoS};
 use crate::mqtt::Ack;
 use crate::mqtt::client::Publish;
@@ -178,23 +179,36 @@ impl Inflight {
         std::mem::take(&mut self.raised)
     }
 
-    /// The next PUBLISH to repeat, when the window has room for it.
-    pub fn next_resend(&mut self) -> Option<Publish> {
+    /// The next PUBLISH to repeat, when the window has room for it, as `fit` makes it for this server.
+    pub fn next_resend(&mut self, fit: impl FnOnce(Message) -> Message) -> Option<Repeat> {
         if self.active() >= usize::from(self.window.all) {
             return None;
         }
-        self.repeat(*self.resend.front()?)
+        self.repeat(*self.resend.front()?, fit)
     }
 
-    /// One of those that wait to be repeated, out of turn.
-    pub fn repeat(&mut self, number: u64) -> Option<Publish> {
+    /// One of those that wait to be repeated, out of turn. From then on it is an exchange of the QoS that it has got: a QoS 2 PUBLISH whose
+    /// PUBREC is missing may arrive twice when it goes on at less.
+    pub fn repeat(&mut self, number: u64, fit: impl FnOnce(Message) -> Message) -> Option<Repeat> {
         let place = self.resend.binary_search(&number).ok()?;
         self.resend.remove(place);
         let exchange = self.exchanges.get_mut(&number)?;
-        let message = exchange.message.clone()?;
+        let (sent, was_exactly_once) = (exchange.message.clone()?, exchange.is_exactly_once());
         // After a refusal the exchange is a new one.
         let dup = std::mem::replace(&mut exchange.state, State::Published) == State::Published;
-        Some(Publish { packet_id: packet_id(number), dup, message })
+        let message = fit(sent);
+        exchange.message = Some(message.clone());
+        if was_exactly_once && !exchange.is_exactly_once() {
+            self.exactly_once -= 1;
+            self.doubtful += u64::from(dup);
+        }
+        if message.qos == QoS::AtMostOnce {
+            // No ack will come: it is over when it is written.
+            self.exchanges.remove(&number);
+            self.by_id.remove(&packet_id(number));
+            return Some(Repeat { number, publish: Publish { packet_id: 0, dup: false, message } });
+        }
+        Some(Repeat { number, publish: Publish { packet_id: packet_id(number), dup, message } })
     }
 
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.

@@ -1,6 +1,7 @@
 //! What goes in and out of the sender's state.
 
 use crate::message::Message;
+use crate::mqtt::client::Publish;
 use crate::mqtt::{Ack, Reason};
 
 /// How much may be open at once on one connection.
@@ -10,6 +11,13 @@ pub struct Window {
     pub all: u16,
     /// QoS 2 alone, where the server has a limit that it cannot tell.
     pub exactly_once: u16,
+}
+
+/// A PUBLISH to be sent again: at QoS 0 no longer an exchange, and named by its number alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    pub number: u64,
+    pub publish: Publish,
 }
 
 /// What an ack of the server leads to.

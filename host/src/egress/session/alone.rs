@@ -84,8 +84,8 @@ impl Session<'_> {
         if self.sender.expire_suspect(number) {
             return true;
         }
-        let publish = self.sender.inflight.repeat(number);
-        publish.into_iter().for_each(|publish| self.publish_again(publish));
+        let repeat = self.sender.inflight.repeat(number, |message| self.terms.fit(message));
+        repeat.into_iter().for_each(|repeat| self.publish_again(&repeat));
         false
     }
 

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::base::kill_point::{self, KillPoint};
+use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
 use crate::spool::{Entry, Fate, Position};
@@ -22,9 +23,9 @@ impl Session<'_> {
             return;
         }
         while self.out.room() > 0
-            && let Some(publish) = self.sender.inflight.next_resend()
+            && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
         {
-            self.publish_again(publish);
+            self.publish_again(&repeat);
         }
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);
@@ -69,26 +70,46 @@ impl Session<'_> {
             number.into_iter().for_each(|number| self.sender.inflight.leave_out(number));
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
+        let was_exactly_once = message.qos == QoS::ExactlyOnce;
         let message = self.terms.fit(message);
         if let Some(number) = number.filter(|_| message.qos > QoS::AtMostOnce) {
             let begun = self.sender.inflight.publish(number, message);
+            // Sent by an earlier process, in this session and at QoS 2.
+            let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
+            let lowered = u64::from(was_exactly_once && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
-            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
-        let publish = Publish { packet_id: 0, dup: false, message };
-        match self.encode(Outgoing::Publish(&publish)) {
+        self.pass(entry.position, &Publish { packet_id: 0, dup: false, message });
+    }
+
+    /// At QoS 0: over when it is written.
+    fn pass(&mut self, position: Position, publish: &Publish) {
+        match self.encode(Outgoing::Publish(publish)) {
             Ok(()) => {
-                number.into_iter().for_each(|_| self.sender.inflight.pass());
-                self.out.mark_end(entry.position);
+                // With a turn, it is in memory only: nothing in the spool waits for its end.
+                if position.turn == 0 {
+                    self.sender.inflight.pass();
+                }
+                self.out.mark_end(position);
             }
-            Err(error) => self.give_up(entry.position, &publish.message, &error),
+            Err(error) => {
+                if position.turn == 0 {
+                    // Over without being sent; it keeps its place until its letter is durable.
+                    self.sender.inflight.leave_out(position.number);
+                }
+                self.give_up(position, &publish.message, &error);
+            }
         }
     }
 
-    /// By the terms of this connection: a PUBACK must be enough for one whose server gives no other.
-    pub(super) fn publish_again(&mut self, publish: Publish) {
-        self.publish(&Publish { message: self.terms.fit(publish.message), ..publish });
+    pub(super) fn publish_again(&mut self, repeat: &Repeat) {
+        self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+        match repeat.publish.message.qos {
+            QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),
+            _ => self.publish(&repeat.publish),
+        }
     }
 
     /// A QoS 1 or 2 PUBLISH, first or repeated.
@@ -101,8 +122,12 @@ impl Session<'_> {
         }
     }
 
+    /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
-        self.sender.queue.complete(position, Fate::Oversize);
+        match position.turn {
+            0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
+            _ => self.sender.queue.complete(position, Fate::Oversize),
+        }
         if let Some(silent) = self.sender.oversize.permit() {
             let (upstream, topic) = (&self.sender.upstream, &message.topic);
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");

@@ -4,16 +4,18 @@ use super::*;
 use crate::base::clock;
 
 impl<R, W> Connection<R, W> {
-    pub(super) fn send_acks(&mut self) {
+    pub(super) fn send_acks(&mut self) -> Result<(), End> {
         while let Some(ticket) = self.session.try_next_done() {
-            self.acknowledge(ticket);
+            self.acknowledge(ticket)?;
         }
+        Ok(())
     }
 
-    pub(super) fn acknowledge(&mut self, ticket: u64) {
-        for packet in self.session.acknowledge(ticket) {
+    pub(super) fn acknowledge(&mut self, ticket: u64) -> Result<(), End> {
+        for packet in self.session.acknowledge(ticket).map_err(End::Because)? {
             self.wire.send(&packet);
         }
+        Ok(())
     }
 
     /// As much as the device's window and its socket take; the old before the new.

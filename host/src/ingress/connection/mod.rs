@@ -126,10 +126,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         let timer = tokio::time::sleep_until(self.deadline());
         tokio::pin!(timer);
         loop {
-            if let Err(end) = self.process_incoming() {
+            if let Err(end) = self.process_incoming().and_then(|()| self.send_acks()) {
                 return end;
             }
-            self.send_acks();
             self.deliver_mail();
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
@@ -176,7 +175,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 kill_point::happened(KillPoint::Acked);
                 self.wrote_at = Instant::now();
             }
-            Event::Done(ticket) => self.acknowledge(ticket),
+            Event::Done(ticket) => return self.acknowledge(ticket),
             // The next turn of the loop looks at what these changed; `run` sees to a takeover.
             Event::Started | Event::MailReady | Event::Kicked => {}
             Event::Tick => return self.check_deadlines(),

@@ -1,13 +1,12 @@
 //! Sessions as they were before a restart. Every device is away at first; what has expired meanwhile is still put in its
 //! place, and the next sweep ends it in the usual way, will and all.
 
-use bytes::Bytes;
-
+use super::restored::{Remembered, Sessions};
 use super::*;
-use crate::base::clock::{self, until_unix_ms};
-use crate::ingress::remembered::{Remembered, Sessions};
+use crate::base::clock::until_unix_ms;
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
+use crate::spool::Value;
 
 /// How long a session that ended while the gateway was off waits for the other members of its groups, when it has messages for
 /// them: members whose sessions ended with the gateway connect again in this time.
@@ -47,7 +46,7 @@ impl Restored {
 
 impl Registry {
     /// To be called once, before the first device is let in.
-    pub fn restore(&self, state: &[(Key, Bytes)]) -> Restored {
+    pub fn restore(&self, state: &[(Key, Value)]) -> Restored {
         let sorted = Sessions::sort(state);
         self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
         self.write(sorted.stale);
@@ -63,7 +62,7 @@ impl Registry {
         restored
     }
 
-    fn restore_retained(&self, state: &[(Key, Bytes)]) -> Restored {
+    fn restore_retained(&self, state: &[(Key, Value)]) -> Restored {
         let mut restored = Restored::default();
         for (key, value) in state {
             if !matches!(key, Key::Retained { .. }) {
@@ -101,7 +100,7 @@ impl Registry {
         }
         restored.over_limits += usize::from(mailbox.is_over_limits());
         session.flush(self.wills.journal());
-        let now = clock::now();
+        let now = Instant::now();
         let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
         let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
         let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));

@@ -8,7 +8,7 @@ use crate::bus::stored::{self, Queued};
 use crate::bus::{Delivery, Generation, Journal, LeftOver};
 use crate::ingress::stored::{StoredExchange, StoredSession};
 use crate::spool::wire::WireError;
-use crate::spool::{Key, Source};
+use crate::spool::{Key, Source, Value};
 
 /// What is done when a session ends.
 #[derive(Debug, Default)]
@@ -87,7 +87,7 @@ impl Session {
 
     /// By rising numbers. The first ones may have been sent, as many as the device took at once: they are sent again, as what
     /// they may be [MQTT-4.4.0-1]. The others wait in the mailbox.
-    pub fn restore_queued(&mut self, number: u64, value: &[u8]) -> Result<(), WireError> {
+    pub fn restore_queued(&mut self, number: u64, value: &Value) -> Result<(), WireError> {
         self.mailbox.restore_number(number);
         match stored::decode_queued(number, value)? {
             Queued::Released => self.outbound.restore_released(number),

@@ -120,6 +120,11 @@ impl Exchanges {
         ticket
     }
 
+    /// Whether a packet waits for this ticket that can say nothing but that all is well.
+    pub fn holds(&self, ticket: u64) -> bool {
+        self.held.has(ticket)
+    }
+
     /// Whether too many packets wait for what is being written.
     pub fn holds_too_much(&self) -> bool {
         self.held.is_full()

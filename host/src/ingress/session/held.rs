@@ -36,6 +36,10 @@ impl Held {
         std::iter::from_fn(|| self.0.pop_front_if(|waiting| waiting.is_safe)).map(|waiting| waiting.packet)
     }
 
+    pub fn has(&self, ticket: u64) -> bool {
+        self.0.binary_search_by_key(&ticket, |waiting| waiting.ticket).is_ok()
+    }
+
     pub fn is_full(&self) -> bool {
         self.0.len() >= MAX_HELD
     }

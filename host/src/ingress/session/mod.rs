@@ -156,15 +156,27 @@ impl Session {
         self.resolved.try_next()
     }
 
-    /// The acks that may leave now.
-    pub fn acknowledge(&mut self, ticket: u64) -> Packets {
-        let packets = self.exchanges.done(ticket, Reason::SUCCESS);
+    /// The acks that may leave now. What was refused is told so; in 3.1.1, and where an ack has no reason for it, by the end of the
+    /// connection.
+    pub fn acknowledge(&mut self, ticket: u64) -> Result<Packets, Violation> {
+        let is_refused = self.resolved.take_refused(ticket);
+        if is_refused && self.exchanges.holds(ticket) {
+            return Err(too_large());
+        }
+        let packets = self.exchanges.done(ticket, if is_refused { Reason::QUOTA_EXCEEDED } else { Reason::SUCCESS });
+        let is_failure = |packet: &Packet| match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.reason == Reason::QUOTA_EXCEEDED,
+            _ => false,
+        };
+        if self.link.version != Version::V5 && packets.iter().any(is_failure) {
+            return Err(too_large());
+        }
         for packet in &packets {
             if let Packet::PubRel(ack) = packet {
                 self.outbound.released(ack.packet_id);
             }
         }
-        packets
+        Ok(packets)
     }
 
     /// A packet that leaves when what the receipt is given to is safe.
@@ -218,6 +230,11 @@ impl Session {
             self.finish(ended.flatten());
         }
     }
+}
+
+/// What it causes has no room in a record of the spool.
+fn too_large() -> Violation {
+    Violation { reason: Reason::QUOTA_EXCEEDED, detail: "what a packet causes is larger than a segment of the spool" }
 }
 
 impl Link {

@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
-use crate::base::clock;
-use crate::bus::{Bus, Mailbox, Parcel, Subscription};
+use crate::bus::{Bus, Mailbox, PendingDelivery, Subscription};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
 use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
@@ -26,7 +26,7 @@ pub struct Changed {
     /// To be written before it is acknowledged, when the session survives a restart.
     pub changes: Vec<Change>,
     /// Retained messages that are to be written before they are delivered.
-    pub parcels: Vec<Parcel>,
+    pub parcels: Vec<PendingDelivery>,
 }
 
 impl Subscriptions {
@@ -106,7 +106,7 @@ impl Subscriptions {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
+            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, Instant::now()));
         }
         if mailbox.generation().is_some() {
             let value = StoredSubscription { options: request.options, id }.encode();

@@ -37,7 +37,7 @@ fn accepted(mut actions: Vec<Action>) -> Receipt {
 fn acks(session: &mut Session) -> Vec<Packet> {
     let mut packets = Vec::new();
     while let Some(ticket) = session.try_next_done() {
-        packets.extend(session.acknowledge(ticket));
+        packets.extend(session.acknowledge(ticket).unwrap());
     }
     packets
 }
@@ -51,7 +51,7 @@ fn a_message_is_acknowledged_when_its_outcome_is_safe_and_not_before() {
     let mut session = session(Version::V5, 10);
     let receipt = accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 3)));
     assert_eq!(acks(&mut session), []);
-    receipt.resolve();
+    receipt.nothing_to_keep();
     assert_eq!(acks(&mut session), [Packet::PubAck(ok(3))]);
 }
 
@@ -63,10 +63,42 @@ fn a_message_whose_outcome_was_lost_is_never_acknowledged() {
 }
 
 #[test]
+fn a_message_that_is_refused_is_told_so_and_its_identifier_is_free_again() {
+    let quota = |packet_id| Ack { packet_id, reason: Reason::QUOTA_EXCEEDED };
+    let mut session = session(Version::V5, 10);
+    accepted(receive(&mut session, publish("t", QoS::AtLeastOnce, 3))).refuse();
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 4))).refuse();
+    assert_eq!(acks(&mut session), [Packet::PubAck(quota(3)), Packet::PubRec(quota(4))]);
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 4))).nothing_to_keep();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(4))]);
+}
+
+#[test]
+fn in_3_1_1_a_refusal_is_the_end_of_the_connection_and_the_message_is_taken_again_on_the_next() {
+    let mut session = session(Version::V311, 10);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        accepted(receive(&mut session, publish("t", qos, 3))).refuse();
+        let ticket = session.try_next_done().unwrap();
+        assert_eq!(session.acknowledge(ticket).map_err(|violation| violation.reason), Err(Reason::QUOTA_EXCEEDED));
+        session.resume(Link::new(Version::V311, 10, 10));
+        drop(accepted(receive(&mut session, publish("t", qos, 3))));
+    }
+}
+
+#[test]
+fn what_can_only_say_that_all_is_well_says_nothing_when_it_was_refused() {
+    let mut session = session(Version::V5, 10);
+    let packet = Packet::PubComp(ok(3));
+    session.hold(packet).refuse();
+    let ticket = session.try_next_done().unwrap();
+    assert_eq!(session.acknowledge(ticket).map_err(|violation| violation.reason), Err(Reason::QUOTA_EXCEEDED));
+}
+
+#[test]
 fn dup_decides_nothing_a_first_delivery_may_carry_it() {
     let mut session = session(Version::V311, 10);
     let duplicate = Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) };
-    accepted(receive(&mut session, duplicate.clone())).resolve();
+    accepted(receive(&mut session, duplicate.clone())).nothing_to_keep();
     assert_eq!(acks(&mut session), [Packet::PubRec(ok(3))]);
     let again = receive(&mut session, Publish { dup: false, ..duplicate });
     assert!(matches!(again[..], [Action::Send(Packet::PubRec(ack))] if ack == ok(3)), "{again:?}");
@@ -75,7 +107,7 @@ fn dup_decides_nothing_a_first_delivery_may_carry_it() {
 #[test]
 fn a_session_remembers_qos_2_across_connections() {
     let mut session = session(Version::V5, 10);
-    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))).resolve();
+    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 3))).nothing_to_keep();
     session.resume(Link::new(Version::V5, 10, 10));
     acks(&mut session);
     let again = receive(&mut session, Publish { dup: true, ..publish("t", QoS::ExactlyOnce, 3) });
@@ -95,7 +127,7 @@ fn more_than_the_receive_maximum_ends_an_mqtt_5_connection() {
 fn mqtt_3_1_1_has_no_receive_maximum_to_exceed() {
     let mut session = session(Version::V311, 2);
     for id in 1..=5 {
-        accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, id)));
+        drop(accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, id))));
     }
 }
 
@@ -122,10 +154,10 @@ fn what_goes_beyond_the_receive_maximum_is_a_new_message_on_the_next_connection(
     let first = accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 1)));
     session.receive(Packet::Publish(publish("t", QoS::ExactlyOnce, 2))).unwrap_err();
     session.resume(Link::new(Version::V5, 1, 10));
-    first.resolve();
+    first.nothing_to_keep();
     assert_eq!(acks(&mut session), [Packet::PubRec(ok(1))]);
     session.receive(Packet::PubRel(ok(1))).unwrap();
-    accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 2)));
+    drop(accepted(receive(&mut session, publish("t", QoS::ExactlyOnce, 2))));
 }
 
 #[test]

@@ -32,6 +32,13 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
         return Err(UNEXPECTED);
     }
     frame.check_flags()?;
+    if let (2, [_, code, ..]) = (kind, frame.body())
+        && *code >= 0x80
+    {
+        // A server of MQTT 5 alone refuses 3.1.1 in its own words.
+        let connack = ConnAck { reason: Reason(*code), ..ConnAck::default() };
+        return Ok(Incoming::ConnAck(Box::new(connack)));
+    }
     let ok = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
     match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(|_| UNREADABLE)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(&ack)))),

@@ -54,8 +54,8 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     }
 }
 
-/// Acks, and legal packets that the codec takes for incomplete: a DISCONNECT without properties, and the two-byte CONNACK with which a
-/// server of 3.1.1 refuses version 5.
+/// Acks, and short forms, which are read here: a DISCONNECT without properties (section 3.14.2.1), and the CONNACK of a server of
+/// 3.1.1. One that lets us in has not understood what it was asked.
 fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
     match (kind, body) {
         // rumqttc refuses reason codes that it does not know; what follows the reason is of no interest.
@@ -64,11 +64,23 @@ fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
         (7, [high, low, rest @ ..]) => Some(Incoming::PubComp(ack(*high, *low, rest))),
         (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
         (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
-        (2, [_, 1]) => {
-            let reason = Reason::UNSUPPORTED_PROTOCOL_VERSION;
+        (2, [_, code]) => {
+            let reason = reason_of_v311(*code);
             Some(Incoming::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() })))
         }
         _ => None,
+    }
+}
+
+/// What a return code of 3.1.1 says to a client of version 5.
+fn reason_of_v311(code: u8) -> Reason {
+    match code {
+        2 => Reason::CLIENT_IDENTIFIER_NOT_VALID,
+        3 => Reason::SERVER_UNAVAILABLE,
+        4 => Reason::BAD_USER_NAME_OR_PASSWORD,
+        5 => Reason::NOT_AUTHORIZED,
+        0x80..=0xFF => Reason(code),
+        _ => Reason::UNSUPPORTED_PROTOCOL_VERSION,
     }
 }
 

@@ -49,6 +49,9 @@ pub struct Status {
     #[serde(default)]
     pub held: Vec<HeldState>,
     pub dead_letters: u64,
+    /// Of the gateway's log: nobody read them, or they could not be written.
+    #[serde(default)]
+    pub log_lines_lost: u64,
     pub upstreams: Vec<UpstreamState>,
     pub plugins: BTreeMap<String, PluginState>,
     pub counters: BTreeMap<String, u64>,
@@ -80,6 +83,9 @@ pub struct UpstreamState {
     /// The address in use.
     pub url: Option<String>,
     pub attempts: u64,
+    /// How often another client with our client id has taken the session over.
+    #[serde(default)]
+    pub taken_over: u64,
     pub last_error: Option<String>,
     /// What is next for it, or is sent and not acknowledged.
     pub oldest: Option<OldestState>,

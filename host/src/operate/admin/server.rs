@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{HeldState, OldestState, PluginState, Request, Response, Status, UpstreamState};
 use super::socket::with_path;
+use crate::base::log_writer;
 use crate::config::UpstreamId;
 use crate::dead_letter::ArchiveHandle;
 use crate::egress::{Operator, UpstreamStatus};
@@ -199,8 +200,8 @@ impl State {
         let upstream = |(index, (name, status)): (usize, &(String, watch::Receiver<UpstreamStatus>))| {
             let status = status.borrow().clone();
             let oldest = self.oldest(index, &status);
-            let UpstreamStatus { connected, url, attempts, last_error, .. } = status;
-            UpstreamState { name: name.clone(), connected, url, attempts, last_error, oldest }
+            let UpstreamStatus { connected, url, attempts, taken_over, last_error, .. } = status;
+            UpstreamState { name: name.clone(), connected, url, attempts, taken_over, last_error, oldest }
         };
         let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
         let status = Status {
@@ -209,6 +210,7 @@ impl State {
             waiting: self.spool.waiting(),
             held: self.spool.held().into_iter().map(HeldState::from).collect(),
             dead_letters: self.archive.letters().await,
+            log_lines_lost: log_writer::lost(),
             upstreams: self.upstreams.iter().enumerate().map(upstream).collect(),
             plugins: self.plugins.iter().map(plugin).collect(),
             counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),

@@ -1,9 +1,9 @@
 //! Who may write next: each upstream has a share of the log, and one that has used its own up waits by itself.
 //!
 //! - **The share.** With one upstream, all there is. With several, equal parts of three quarters of the log; the last quarter is
-//!   what lets a full log be squeezed. An upstream that is not configured any more and still has messages has a part too.
+//!   what lets a full log be compacted. An upstream that is not configured any more and still has messages has a part too.
 //! - **A record is whole.** One that goes to two upstreams waits when one of them has no room: its ack promises both.
-//! - **A binding is whole.** What follows a held record in one of its bindings waits behind it ([`super::behind`]), so that
+//! - **A binding is whole.** What follows a held record in one of its bindings waits behind it ([`super::barrier`]), so that
 //!   messages of one client and topic, which meet the same bindings, stay in order. Other bindings go on; the places that the
 //!   held records keep are what holds the devices of theirs back. So a fan-out binding, and two bindings on one topic, are held
 //!   by either upstream.
@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Committer;
-use super::behind::Behind;
+use super::barrier::Barrier;
 use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::track::Track;
@@ -36,7 +36,7 @@ impl<D: Disk> Committer<D> {
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
-        let (mut behind, mut full) = (Behind::default(), vec![false; self.names.len()]);
+        let (mut behind, mut full) = (Barrier::default(), vec![false; self.names.len()]);
         let mut waiting = VecDeque::new();
         for mut record in std::mem::take(&mut self.records) {
             self.shed_qos0(&mut record, &usage, shared);

@@ -9,19 +9,19 @@
 //! - **Full is not an error.** By default records then wait here in commit order, each with its receipt and its lane permits, so that
 //!   the lanes fill and the devices are held back. They are tried again when a segment has gone, and every [`RETRY`].
 //! - **An error is the end.** Nothing is resolved after it; whoever waits is dropped unacknowledged, and the process ends.
-//! - **A record that no segment has room for** is not kept: its outputs are counted as `oversize`, or its device would send
-//!   it for ever. Its changes are kept if they fit.
+//! - **A record that no segment has room for** is refused, whole, and its outputs are counted as `oversize`: its device is told, and
+//!   nothing of it is acknowledged. Of one that nobody waits for, the changes are kept if they fit.
 //!
 //! It has no thread of its own in here ([`super::threads`]), so that a test can turn it by hand.
 
 mod admission;
-mod ahead;
-mod behind;
+mod barrier;
+mod bypass;
 mod checkpoint;
 mod checkpoint_writer;
+mod compact;
+mod evict;
 mod room;
-mod shed;
-mod squeeze;
 mod write;
 
 use std::collections::VecDeque;
@@ -29,18 +29,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::checkpoint::Checkpointing;
-pub(in crate::spool) use self::room::RETRY;
+use self::compact::Compact;
 use self::room::{Full, Room};
-use self::squeeze::Squeeze;
-use super::batch::{Batch, weight};
+pub(in crate::spool) use self::room::{RETRY, max_record};
+use super::batch::{Batch, fits};
 use super::image::Image;
 use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
-use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
-use crate::config;
+use crate::config::{self, Qos0};
 
 pub(super) struct Committer<D: Disk> {
     /// Before the log: it ends before the folder is free.
@@ -58,7 +57,7 @@ pub(super) struct Committer<D: Disk> {
     notes: Notes,
     batch: Batch,
     full: Option<Full>,
-    squeeze: Option<Squeeze<D>>,
+    compact: Option<Compact<D>>,
     next_sweep: Instant,
     /// What was dropped is in the books, and not in the log yet: what would be dropped next is not known before.
     is_dropping: bool,
@@ -95,8 +94,8 @@ impl<D: Disk> Committer<D> {
             records: VecDeque::new(),
             ready: VecDeque::new(),
             full: None,
-            squeeze: None,
-            next_sweep: clock::now(),
+            compact: None,
+            next_sweep: Instant::now(),
             is_dropping: false,
             suspect: 0,
             warnings: RateLimit::per_second(1),
@@ -141,14 +140,13 @@ impl<D: Disk> Committer<D> {
         let is_closing = self.collect(shared);
         // What is half written when the spool closes comes to nothing: the next process begins anew when it is worth it.
         let has_copied = !is_closing && self.turn_checkpoint()?;
-        self.refuse_oversize(shared);
         self.expire(shared);
         let has_dropped = self.admit(shared);
         let ready = if self.may_write_records() { self.ready.len() } else { 0 };
         if ready > 0 && self.write(shared, ready, Room::Any)? {
             return Ok(Turn::Worked);
         }
-        let small = if self.may_write_small_records() { ahead::advance(&mut self.ready) } else { 0 };
+        let small = if self.may_write_small_records() { bypass::advance(&mut self.ready) } else { 0 };
         if small > 0 && self.write(shared, small, Room::Spare)? {
             return Ok(Turn::Worked);
         }
@@ -170,25 +168,52 @@ impl<D: Disk> Committer<D> {
     /// Whether the spool is closing.
     fn collect(&mut self, shared: &Shared) -> bool {
         let mut ledger = shared.ledger();
-        self.records.append(&mut ledger.take_incoming());
+        let incoming = ledger.take_incoming();
         self.notes.absorb(&mut ledger.notes);
-        ledger.closing
+        let is_closing = ledger.closing;
+        drop(ledger);
+        self.take(incoming, shared);
+        is_closing
     }
 
-    fn refuse_oversize(&mut self, shared: &Shared) {
-        let (most, qos0) = (self.max_record(), self.policy.qos0);
-        for record in self.records.iter_mut().filter(|record| weight(record, qos0) as u64 > most) {
-            let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
-            record.outputs = rest;
-            let mut ledger = shared.ledger();
-            for output in kept {
-                tracing::error!(topic = ?output.message.topic, "its record is larger than a segment of the spool; not kept");
-                ledger.refuse(&output);
-            }
-            if weight(record, qos0) as u64 > most {
-                tracing::error!(changes = record.changes.len(), "changes larger than a segment of the spool; not kept");
-                record.changes.clear();
+    /// All that go into a segment.
+    fn take(&mut self, mut incoming: VecDeque<Record>, shared: &Shared) {
+        let (most, qos0, names) = (self.max_record() as usize, self.policy.qos0, &self.names);
+        let fits = |record: &Record| fits(record, names, qos0, most);
+        if incoming.iter().all(fits) {
+            return self.records.append(&mut incoming);
+        }
+        for record in incoming {
+            match record {
+                record if fits(&record) => self.records.push_back(record),
+                record if record.receipt.is_none() => self.records.push_back(reduced(record, qos0, fits, shared)),
+                record => refuse(record, shared),
             }
         }
     }
+}
+
+/// Somebody waits for it, and is told that it never will be safe.
+fn refuse(record: Record, shared: &Shared) {
+    tell_oversize(&record);
+    shared.ledger().refuse(&record.outputs);
+    record.receipt.refuse();
+}
+
+/// Nobody waits for it: what fits of it is kept.
+fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, shared: &Shared) -> Record {
+    tell_oversize(&record);
+    let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
+    shared.ledger().refuse(&kept);
+    record.outputs = rest;
+    if !fits(&record) {
+        record.changes.clear();
+    }
+    record
+}
+
+fn tell_oversize(record: &Record) {
+    let topic = record.outputs.first().map(|output| &output.message.topic);
+    let (outputs, changes) = (record.outputs.len(), record.changes.len());
+    tracing::error!(?topic, outputs, changes, "a record is larger than a segment of the spool, and cannot be kept");
 }

@@ -77,7 +77,7 @@ impl<D: Disk> Committer<D> {
     }
 
     /// What small records leave free: half of the notes' share of a segment. Half of the reserve, which is the last, and in which
-    /// the log is squeezed.
+    /// the log is compacted.
     fn kept_for_notes(&self) -> u64 {
         let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
         if in_reserve { self.log.max_append() / 2 } else { self.note_share() / 2 }
@@ -176,10 +176,14 @@ impl<D: Disk> Committer<D> {
 
     /// The largest record, and the most that records may take in one write.
     pub(super) fn max_record(&self) -> u64 {
-        self.log.max_append() - self.note_share()
+        max_record(self.log.max_append())
     }
 
     pub(super) fn note_share(&self) -> u64 {
         self.log.max_append() / NOTE_SHARE
     }
+}
+
+pub(in crate::spool) fn max_record(max_append: u64) -> u64 {
+    max_append - max_append / NOTE_SHARE
 }

@@ -39,17 +39,25 @@ impl Ledger {
         }
     }
 
-    /// A message that no segment has room for.
-    pub fn refuse(&mut self, output: &Output) {
-        if !self.is_message(output) {
-            return self.counters.dead_letters_dropped.increment();
-        }
-        self.give_up(1, Fate::Oversize);
+    /// Outputs that no segment has room for. A dead letter among them is none: its message was not taken over.
+    pub fn refuse(&mut self, outputs: &[Output]) {
+        let messages = outputs.iter().filter(|output| self.is_message(output)).count();
+        self.give_up(messages, Fate::Oversize);
     }
 
+    /// Each end once; and what was acknowledged and ends by nobody's decision as that.
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
         let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
-        let counter = if is_letter { &self.counters.dead_letters_dropped } else { fate.counter(&self.counters) };
-        counter.add(count);
+        if is_letter {
+            self.counters.dead_letters_dropped.add(count);
+        } else {
+            fate.counter(&self.counters).add(count);
+        }
+        if fate.is_loss() {
+            self.counters.acknowledged_lost.add(count);
+            if is_letter {
+                self.counters.dead_letters_lost.add(count);
+            }
+        }
     }
 }

@@ -127,7 +127,7 @@ impl Oracle {
                     .map(|((upstream, twice), text)| (*upstream, if *twice { Q2 } else { Q1 }, &**text))
                     .collect();
                 let change = match put {
-                    true => Change::put(key(*number), self.value(ticket)),
+                    true => Change::put(key(*number), self.value(ticket).into_bytes()),
                     false => Change::delete(key(*number)),
                 };
                 bench.commit_with(ticket, &outputs, vec![change, Change::put(mark(ticket), "")]);
@@ -248,7 +248,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Several times what the log holds: it is squeezed, held back by shares, and crashes in the middle of both.
+    /// Several times what the log holds: it is compacted, held back by shares, and crashes in the middle of both.
     #[test]
     fn the_same_holds_in_a_log_that_is_full(acts in full_acts(), last: Option<u64>) {
         live(Oracle { pad: 30_000, ..Oracle::default() }, small(), &acts, last);

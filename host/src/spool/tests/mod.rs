@@ -84,7 +84,7 @@ impl Bench {
 
     fn commit_with(&self, ticket: u64, outputs: &[(usize, QoS, &str)], changes: Vec<Change>) {
         let outputs = outputs.iter().map(output).collect();
-        let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap()]);
+        let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap().into()]);
         let receipt = Receipt::new(ticket, self.acks.clone());
         self.spool.commit(Record { outputs, changes, receipt, hold });
     }
@@ -130,6 +130,7 @@ impl Bench {
             &c.skipped,
             &c.expired,
             &c.oversize,
+            &c.never_sendable,
             &c.corrupt,
             &c.dropped_full,
         ];

@@ -1,4 +1,4 @@
-//! Too much of it: shares, what is squeezed, what goes, and that the books say so.
+//! Too much of it: shares, what is compacted, what goes, and that the books say so.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ fn commit_alone(bench: &Bench, ticket: u64, outputs: &[(usize, QoS, &str)]) {
 
 fn commit_in(bench: &Bench, binding: &Arc<Semaphore>, ticket: u64, outputs: &[(usize, QoS, &str)]) {
     let outputs = outputs.iter().map(output).collect();
-    let hold = Hold::from_iter([binding.clone().try_acquire_owned().unwrap()]);
+    let hold = Hold::from_iter([binding.clone().try_acquire_owned().unwrap().into()]);
     let receipt = Receipt::new(ticket, bench.acks.clone());
     bench.spool.commit(Record { outputs, changes: vec![], receipt, hold });
 }

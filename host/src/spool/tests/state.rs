@@ -27,7 +27,7 @@ fn log_bytes(bench: &Bench) -> usize {
 }
 
 fn assert_state(bench: &Bench, count: u64, value: u8) {
-    let expected: Vec<_> = (0..count).map(|number| (key(number), bytes::Bytes::from(vec![value; VALUE]))).collect();
+    let expected: Vec<_> = (0..count).map(|number| (key(number), Value::from(vec![value; VALUE]))).collect();
     assert!(bench.restored.state == expected, "{} of {count} keys", bench.restored.state.len());
     assert!(!bench.restored.recovery.is_state_lost);
 }
@@ -159,9 +159,10 @@ fn a_log_with_its_state_in_segments_is_read_and_a_power_cut_in_the_upgrade_loses
             let mut snapshot = bytes::BytesMut::new();
             super::super::frame::put_list(&mut snapshot, Vec::<u8>::new(), |_, _| ());
             super::super::frame::put_list(&mut snapshot, &state, |out, (key, value)| {
-                super::super::frame::put_entry(out, key, value);
+                key.encode(out);
+                super::super::wire::put_bytes(out, value);
             });
-            log.roll(Frame { kind: super::super::frame::SNAPSHOT, body: &snapshot }).unwrap();
+            log.roll(Frame { kind: super::super::frame::SNAPSHOT_BEFORE_3, body: &snapshot }).unwrap();
         }
         drop(log);
         disk.kill();

@@ -8,6 +8,7 @@ pub(in crate::egress) mod peer;
 mod recovery;
 mod refused;
 mod resume;
+mod rivals;
 mod shutdown;
 mod silence;
 mod terms;

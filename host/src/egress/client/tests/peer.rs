@@ -220,6 +220,7 @@ pub fn spec(protocol: Version) -> config::Upstream {
         tls: None,
         protocol,
         client_id: "gw".into(),
+        is_client_id_ours: false,
         username: None,
         password_file: None,
         max_inflight: 10,

@@ -21,6 +21,11 @@ fn connected(limit: u16) -> Inflight {
     inflight
 }
 
+/// To a server that takes everything.
+fn next_resend(inflight: &mut Inflight) -> Option<Publish> {
+    inflight.next_resend(|message| message).map(|repeat| repeat.publish)
+}
+
 fn ok(id: u16) -> Ack {
     Ack { packet_id: id, reason: Reason::SUCCESS }
 }
@@ -68,7 +73,7 @@ fn pubrel_waits_for_the_disk() {
     assert_eq!(inflight.on_pubrec(ok(id)), Step::Nothing, "a second PUBREC hurries nothing");
     assert_eq!(inflight.on_pubcomp(ok(id)), Step::Nothing, "nobody has asked for it");
     assert_eq!(inflight.resume(Window::OPEN), [], "not on a new connection either");
-    assert_eq!(inflight.next_resend(), None, "and never again a PUBLISH");
+    assert_eq!(next_resend(&mut inflight), None, "and never again a PUBLISH");
     let released = Confirmed { released: vec![1], ..Confirmed::default() };
     assert_eq!(inflight.confirm(&released), [ok(id)]);
     assert_eq!(inflight.confirm(&released), [], "once");
@@ -182,12 +187,12 @@ fn what_was_refused_keeps_its_place_and_begins_anew_without_dup() {
     let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
     inflight.on_pubrec(Ack { packet_id: id, reason: Reason::QUOTA_EXCEEDED });
     inflight.postpone(1);
-    assert_eq!((inflight.room(), inflight.next_resend()), (1, None));
+    assert_eq!((inflight.room(), next_resend(&mut inflight)), (1, None));
     inflight.resume(Window::OPEN);
-    assert_eq!(inflight.next_resend(), None, "not before its time");
+    assert_eq!(next_resend(&mut inflight), None, "not before its time");
     inflight.again(1, message(QoS::ExactlyOnce));
     inflight.resume(Window::OPEN);
-    assert_eq!(inflight.next_resend().map(|publish| (publish.packet_id, publish.dup)), Some((id, false)));
+    assert_eq!(next_resend(&mut inflight).map(|publish| (publish.packet_id, publish.dup)), Some((id, false)));
     assert_eq!(received(&mut inflight, id), [ok(id)]);
 }
 
@@ -232,7 +237,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
     assert_eq!(inflight.resume(Window::OPEN), [ok(ids[3]), ok(ids[1])], "in the order of their PUBRECs");
     assert_eq!(inflight.room(), 0, "nothing new before what is old");
     let resent: Vec<(u16, bool)> =
-        std::iter::from_fn(|| inflight.next_resend()).map(|publish| (publish.packet_id, publish.dup)).collect();
+        std::iter::from_fn(|| next_resend(&mut inflight)).map(|publish| (publish.packet_id, publish.dup)).collect();
     assert_eq!(resent, [(ids[0], true), (ids[2], true)]);
     assert_eq!(inflight.room(), 6);
 }
@@ -256,11 +261,11 @@ fn a_smaller_window_after_a_reconnect_holds_for_what_is_repeated() {
     let mut inflight = connected(10);
     let ids: Vec<u16> = (1..=3).map(|number| publish(&mut inflight, number, QoS::AtLeastOnce)).collect();
     inflight.resume(Window { all: 1, ..Window::OPEN });
-    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[0]));
-    assert_eq!(inflight.next_resend(), None);
+    assert_eq!(next_resend(&mut inflight).map(|publish| publish.packet_id), Some(ids[0]));
+    assert_eq!(next_resend(&mut inflight), None);
     inflight.on_puback(ok(ids[0]));
     durable(&mut inflight, [1]);
-    assert_eq!(inflight.next_resend().map(|publish| publish.packet_id), Some(ids[1]));
+    assert_eq!(next_resend(&mut inflight).map(|publish| publish.packet_id), Some(ids[1]));
 }
 
 #[test]
@@ -271,7 +276,7 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
     publish(&mut inflight, 3, QoS::ExactlyOnce);
     received(&mut inflight, two);
     inflight.restart(Window::OPEN);
-    assert!(inflight.is_empty() && inflight.next_resend().is_none());
+    assert!(inflight.is_empty() && next_resend(&mut inflight).is_none());
     let again = (1..=4).map(|number| inflight.publish(number, message(QoS::ExactlyOnce)).unwrap());
     assert!(again.collect::<Vec<_>>().iter().all(|publish| !publish.dup));
     assert_eq!((inflight.take_doubtful(), inflight.take_doubtful()), (3, 0));
@@ -302,4 +307,44 @@ fn qos_2_has_a_window_of_its_own() {
     assert_eq!(inflight.room(), 0, "open until PUBCOMP");
     inflight.on_pubcomp(ok(id));
     assert_eq!(inflight.room(), 1);
+}
+
+/// To a server that takes this QoS at most.
+fn lowered(inflight: &mut Inflight, most: QoS) -> Option<Repeat> {
+    inflight.next_resend(|mut message| {
+        message.qos = message.qos.min(most);
+        message
+    })
+}
+
+#[test]
+fn what_is_repeated_at_less_is_an_exchange_of_that_qos_from_then_on() {
+    let mut inflight = connected(10);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    inflight.resume(Window { all: 5, exactly_once: 1 });
+    let repeat = lowered(&mut inflight, QoS::AtLeastOnce).unwrap();
+    assert_eq!((repeat.number, repeat.publish.packet_id, repeat.publish.dup), (1, id, true));
+    assert_eq!((repeat.publish.message.qos, inflight.take_doubtful()), (QoS::AtLeastOnce, 1));
+    assert_eq!(inflight.room(), 1, "the window of QoS 2 is free");
+    assert_eq!(done(&inflight.on_puback(ok(id))), Some((1, Reason::SUCCESS)));
+    durable(&mut inflight, [1]);
+    assert!(inflight.is_empty());
+}
+
+#[test]
+fn what_is_repeated_at_qos_0_is_over_when_it_is_written() {
+    let mut inflight = connected(10);
+    publish(&mut inflight, 1, QoS::ExactlyOnce);
+    publish(&mut inflight, 2, QoS::AtLeastOnce);
+    inflight.resume(Window::OPEN);
+    for (number, doubtful) in [(1, 1), (2, 0)] {
+        let repeat = lowered(&mut inflight, QoS::AtMostOnce).unwrap();
+        assert_eq!((repeat.number, repeat.publish.packet_id, repeat.publish.dup), (number, 0, false));
+        assert_eq!(inflight.take_doubtful(), doubtful);
+        inflight.pass();
+    }
+    assert_eq!((inflight.room(), inflight.is_empty()), (8, true), "they hold their places until they are written");
+    (1..=2).for_each(|number| inflight.passed(number));
+    durable(&mut inflight, 1..=2);
+    assert_eq!(inflight.room(), 10);
 }

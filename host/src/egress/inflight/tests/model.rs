@@ -107,7 +107,7 @@ impl World {
     }
 
     fn send(&mut self) {
-        if let Some(publish) = self.inflight.next_resend() {
+        if let Some(Repeat { publish, .. }) = self.inflight.next_resend(|message| message) {
             return self.up.push_back(ToServer::Publish(publish));
         }
         while self.inflight.room() > 0 && self.cursor < self.messages.len() {

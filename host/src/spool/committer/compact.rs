@@ -14,9 +14,11 @@ use bytes::BytesMut;
 use super::Committer;
 use crate::base::clock;
 use crate::config::WhenFull;
-use crate::spool::frame::{Outputs, Written, has_outputs, put_written};
+use crate::message::Message;
+use crate::spool::frame::{Outputs, Written, has_outputs, put_output, put_written};
 use crate::spool::log::{AppendError, Disk, Frame, Location, Reader};
 use crate::spool::runs::Weight;
+use crate::spool::shared::Sharing;
 use crate::spool::wire::WireError;
 use crate::spool::{Fate, Shared};
 
@@ -24,7 +26,7 @@ use crate::spool::{Fate, Shared};
 const PIECE: usize = 1 << 20;
 
 /// The oldest segment, on its way out.
-pub(super) struct Squeeze<D: Disk> {
+pub(super) struct Compact<D: Disk> {
     segment: u64,
     reader: Reader<D>,
     is_read: bool,
@@ -35,18 +37,21 @@ pub(super) struct Squeeze<D: Disk> {
 struct Piece {
     bytes: BytesMut,
     count: u32,
+    sharing: Sharing,
+    /// What was written with the help of others, which have to stay where they are until all is written.
+    shared: Vec<Message>,
 }
 
 impl<D: Disk> Committer<D> {
     /// One piece. `false` when there is nothing to gain, or no room to do it in.
-    pub(super) fn squeeze(&mut self, shared: &Shared) -> Result<bool, AppendError> {
+    pub(super) fn compact(&mut self, shared: &Shared) -> Result<bool, AppendError> {
         let oldest = self.log.first_segment();
-        if self.squeeze.as_ref().is_none_or(|squeeze| squeeze.segment != oldest) {
+        if self.compact.as_ref().is_none_or(|compact| compact.segment != oldest) {
             if oldest >= self.log.active_segment() || !self.is_worthwhile() {
                 return Ok(false);
             }
             let reader = self.log.reader(Location { segment: oldest, offset: 0 });
-            self.squeeze = Some(Squeeze { segment: oldest, reader, is_read: false });
+            self.compact = Some(Compact { segment: oldest, reader, is_read: false });
         }
         let piece = match self.read_piece(shared) {
             Ok(Some(piece)) => piece,
@@ -58,7 +63,7 @@ impl<D: Disk> Committer<D> {
         };
         if !self.write_piece(&piece, shared)? {
             // No room even in the reserve: from the start when there is.
-            self.squeeze = None;
+            self.compact = None;
             return Ok(false);
         }
         self.give_up_missing(shared);
@@ -77,36 +82,37 @@ impl<D: Disk> Committer<D> {
 
     /// `None` when all of the segment has been read before.
     fn read_piece(&mut self, shared: &Shared) -> std::io::Result<Option<Piece>> {
-        let Some(mut squeeze) = self.squeeze.take_if(|squeeze| !squeeze.is_read) else { return Ok(None) };
+        let Some(mut compact) = self.compact.take_if(|compact| !compact.is_read) else { return Ok(None) };
         let (mut piece, most) = (Piece::default(), PIECE.min(self.max_record() as usize));
         let read = loop {
-            match squeeze.reader.next() {
+            match compact.reader.next() {
                 Err(error) => break Err(error),
                 Ok(Some((at, _, body)))
-                    if at.segment == squeeze.segment && !piece.is_empty() && piece.bytes.len() + body.len() > most =>
+                    if at.segment == compact.segment && !piece.is_empty() && piece.bytes.len() + body.len() > most =>
                 {
-                    squeeze.reader.seek(at);
+                    compact.reader.seek(at);
                     break Ok(());
                 }
-                Ok(Some((at, kind, body))) if at.segment == squeeze.segment => {
+                Ok(Some((at, kind, body))) if at.segment == compact.segment => {
                     if has_outputs(kind) {
                         // One that makes no sense made none to recovery either, and was told then.
-                        let _ = self.sort_out(Frame { kind, body: &body }, squeeze.segment, &mut piece, shared);
+                        let _ = self.sort_out(Frame { kind, body: &body }, compact.segment, &mut piece, shared);
                     }
                 }
                 Ok(_) => {
-                    squeeze.is_read = true;
+                    compact.is_read = true;
                     break Ok(());
                 }
             }
         };
-        self.squeeze = Some(squeeze);
+        self.compact = Some(compact);
         read.map(|()| Some(piece))
     }
 
     /// What is still wanted of a frame.
     fn sort_out(&self, frame: Frame<'_>, segment: u64, piece: &mut Piece, shared: &Shared) -> Result<(), WireError> {
         let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        let mut wanted = Vec::new();
         while let Some(written) = outputs.next()? {
             if !self.image.track(written.upstream).is_some_and(|track| track.lives_in(written.number, segment)) {
                 continue;
@@ -116,10 +122,10 @@ impl<D: Disk> Committer<D> {
             let reason = upstream.zip(self.reason_to_go(&written.weight()));
             // What may have been sent is kept: only its upstream can say what became of it.
             if !reason.is_some_and(|(upstream, fate)| shared.ledger().drop_unsent(upstream, written.number, fate)) {
-                piece.keep(&written);
+                wanted.push(written);
             }
         }
-        Ok(())
+        piece.keep(&wanted, &mut outputs)
     }
 
     fn reason_to_go(&self, weight: &Weight) -> Option<Fate> {
@@ -158,9 +164,9 @@ impl<D: Disk> Committer<D> {
 
     /// All has been read, and these should have been met: damaged since the start.
     fn give_up_missing(&self, shared: &Shared) {
-        let Some(squeeze) = self.squeeze.as_ref().filter(|squeeze| squeeze.is_read) else { return };
+        let Some(compact) = self.compact.as_ref().filter(|compact| compact.is_read) else { return };
         for (upstream, name) in self.names.iter().enumerate() {
-            let missing = self.image.track(name).map(|track| track.numbers_in(squeeze.segment)).unwrap_or_default();
+            let missing = self.image.track(name).map(|track| track.numbers_in(compact.segment)).unwrap_or_default();
             shared.ledger().lose(upstream, &missing);
         }
     }
@@ -169,9 +175,22 @@ impl<D: Disk> Committer<D> {
 // === impl Piece ===
 
 impl Piece {
-    fn keep(&mut self, written: &Written<'_>) {
-        put_written(&mut self.bytes, written);
-        self.count += 1;
+    /// What is wanted of one frame. As it stands there; or, when some of it refers to others, put together anew: they may not be wanted
+    /// any more.
+    fn keep<'a>(&mut self, wanted: &[Written<'a>], outputs: &mut Outputs<'a>) -> Result<(), WireError> {
+        let alone = wanted.iter().all(|written| written.message.stands_alone());
+        for written in wanted {
+            if alone {
+                put_written(&mut self.bytes, written);
+                self.sharing.pass(&written.message);
+            } else {
+                let message = outputs.message(written)?;
+                put_output(&mut self.bytes, &written.head(), &message, &mut self.sharing);
+                self.shared.push(message);
+            }
+            self.count += 1;
+        }
+        Ok(())
     }
 
     fn is_empty(&self) -> bool {

@@ -51,7 +51,7 @@ impl<D: Disk> Committer<D> {
 
     /// Records wait for room in the log. Whether something was done about it.
     pub(super) fn make_space(&mut self, shared: &Shared) -> Result<bool, AppendError> {
-        if self.squeeze(shared)? {
+        if self.compact(shared)? {
             return Ok(true);
         }
         if self.is_making_room() {

@@ -12,14 +12,14 @@ use crate::spool::{Change, Key};
 
 /// Dropped, it gives its place back.
 #[derive(Debug)]
-pub struct Parcel {
+pub struct PendingDelivery {
     mailbox: Arc<Mailbox>,
     /// Taken by `release`.
     delivery: Option<Delivery>,
     kind: Kind,
 }
 
-impl Parcel {
+impl PendingDelivery {
     /// The place must have been taken.
     pub(super) fn new(mailbox: Arc<Mailbox>, delivery: Delivery, kind: Kind) -> Self {
         Self { mailbox, delivery: Some(delivery), kind }
@@ -50,7 +50,7 @@ impl Parcel {
     }
 }
 
-impl Drop for Parcel {
+impl Drop for PendingDelivery {
     fn drop(&mut self) {
         if let Some(delivery) = self.delivery.take() {
             self.mailbox.vacate(self.kind, delivery.number);

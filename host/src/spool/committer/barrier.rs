@@ -14,10 +14,10 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::spool::{Change, Key, Record};
+use crate::spool::{Change, Key, Place, Record};
 
 #[derive(Default)]
-pub(super) struct Behind {
+pub(super) struct Barrier {
     bindings: HashSet<usize>,
     keys: HashSet<Key>,
     clients: HashSet<Arc<str>>,
@@ -27,7 +27,7 @@ pub(super) struct Behind {
 
 /// Its bindings, by the semaphores of their places: a binding has its own.
 fn bindings(record: &Record) -> impl Iterator<Item = usize> {
-    record.hold.iter().map(|permit| Arc::as_ptr(permit.semaphore()) as usize)
+    record.hold.iter().filter_map(Place::bound)
 }
 
 /// Whose mailbox it goes into.
@@ -45,9 +45,9 @@ fn memory(change: &Change) -> Option<&Arc<str>> {
     }
 }
 
-// === impl Behind ===
+// === impl Barrier ===
 
-impl Behind {
+impl Barrier {
     /// Whether this one has to wait.
     pub fn holds(&self, record: &Record) -> bool {
         let is_in = |set: &HashSet<Arc<str>>, name: Option<&Arc<str>>| name.is_some_and(|name| set.contains(name));
@@ -115,7 +115,7 @@ mod tests {
 
     /// Whether the second waits behind the first.
     fn waits(first: &Record, second: &Record) -> bool {
-        let mut behind = Behind::default();
+        let mut behind = Barrier::default();
         behind.add(first);
         behind.holds(second)
     }

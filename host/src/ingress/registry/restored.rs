@@ -6,12 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
-
-use super::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::bus::Generation;
+use crate::ingress::stored::{StoredExchange, StoredSession, StoredSubscription, StoredWill};
 use crate::spool::wire::WireError;
-use crate::spool::{Change, Key, Source};
+use crate::spool::{Change, Key, Source, Value};
 
 /// Everything that was written for one session.
 #[derive(Debug)]
@@ -20,7 +18,7 @@ pub struct Remembered {
     pub subscriptions: Vec<(Arc<str>, StoredSubscription)>,
     pub will: Option<StoredWill>,
     /// By rising numbers.
-    pub queued: Vec<(u64, Bytes)>,
+    pub queued: Vec<(u64, Value)>,
     /// QoS 2 identifiers that have not been released.
     pub received: Vec<u16>,
 }
@@ -40,7 +38,7 @@ pub struct Sessions {
 
 impl Sessions {
     /// From the state of a spool. What is not about sessions is passed over; what cannot be read is reported and stays.
-    pub fn sort(state: &[(Key, Bytes)]) -> Self {
+    pub fn sort(state: &[(Key, Value)]) -> Self {
         let mut sessions = Self { next_generation: 1, ..Self::default() };
         for (key, value) in state {
             if let Key::Session { client } = key {
@@ -64,7 +62,7 @@ impl Sessions {
         Ok(())
     }
 
-    fn file(&mut self, key: &Key, value: &Bytes) -> Result<(), WireError> {
+    fn file(&mut self, key: &Key, value: &Value) -> Result<(), WireError> {
         match key {
             Key::Subscription { client, filter } => {
                 let subscription = StoredSubscription::decode(value)?;

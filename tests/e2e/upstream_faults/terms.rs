@@ -1,0 +1,68 @@
+//! Terms of the server: that change while it keeps our session, and that nobody can keep.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::thread;
+
+use tidegate_tests::chaos::{Fault, Proxy};
+use tidegate_tests::gateway::Gateway;
+use tidegate_tests::mosquitto::Mosquitto;
+use tidegate_tests::upstream::Upstream;
+
+use super::{Load, config};
+
+#[test]
+fn a_mosquitto_that_is_restarted_with_lower_terms_gets_what_was_open_at_those() {
+    let mut broker = Mosquitto::start();
+    let proxy = Proxy::to(broker.address());
+    let gateway = Gateway::start(&config("cloud", &proxy.upstream("cloud", 5), ""));
+    let mut load = Load::new(&gateway, "cloud", 2);
+    load.send(30);
+    gateway.expect_count("forwarded", 30);
+    // What is sent from now on is in flight, and stays there.
+    proxy.set(Fault::HalfOpen);
+    load.send(30);
+    broker.restart_with("max_qos 1\nretain_available false\n");
+    proxy.set(Fault::Refuse);
+    proxy.heal();
+    gateway.expect_count("forwarded", 60);
+    gateway.expect_log(&["this server takes QoS 1 at most"]);
+    assert_eq!(gateway.log().count(|line| line.contains("QoS not supported")), 0);
+    gateway.stop();
+}
+
+/// Lets everybody in with these properties in its CONNACK, and then only listens.
+fn welcoming_with(properties: &'static [u8]) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback interface");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    thread::spawn(move || {
+        let mut welcomed = Vec::new();
+        for mut stream in listener.incoming().flatten() {
+            let length = u8::try_from(properties.len()).expect("some bytes");
+            let connack = [&[0x20, 3 + length, 0, 0, length], properties].concat();
+            // Whoever has left already needs no welcome.
+            let _ = stream.write_all(&connack);
+            welcomed.push(stream);
+        }
+    });
+    address
+}
+
+#[test]
+fn an_address_whose_terms_nobody_can_keep_is_passed_over() {
+    for (properties, says) in [
+        (&[0x27, 0, 0, 0, 0][..], "Maximum Packet Size of 0"),
+        (&[0x27, 0, 0, 0, 1], "Maximum Packet Size of 1"),
+        (&[0x21, 0, 0], "Receive Maximum of 0"),
+    ] {
+        let (first, second) = (welcoming_with(properties), Upstream::start());
+        let urls = format!("url = [\"mqtt://{first}\", \"mqtt://{}\"]", second.address());
+        let gateway = Gateway::start(&config("cloud", &format!("[upstreams.cloud]\n{urls}\n"), "failback = \"1h\""));
+        let mut loads = [1, 2].map(|qos| Load::new(&gateway, "cloud", qos));
+        loads.iter_mut().for_each(|load| load.send(50));
+        gateway.expect_log(&[says]);
+        second.wait_for(100);
+        gateway.expect_count("forwarded", 100);
+        assert_eq!(gateway.stop()["oversize"], 0);
+    }
+}
