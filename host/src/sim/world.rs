@@ -253,6 +253,11 @@ impl<'a> World<'a> {
 
     /// What a broker does wrong from now on, or no more.
     fn mood(&self, what: &What, on: bool) {
+        // Where QoS 2 is not to be had, a message goes at less, and less is what is promised.
+        if let What::MaxQos(upstream, _) | What::WrongAcks(upstream) = *what {
+            let name = self.around.brokers[upstream].plan.name.clone();
+            self.around.oracle.book().forgetful.insert(name);
+        }
         let set = |upstream: usize, change: &dyn Fn(&mut Mood)| self.around.brokers[upstream].mood(|mood| change(mood));
         match *what {
             What::Away(upstream) => set(upstream, &|mood| mood.away = on),

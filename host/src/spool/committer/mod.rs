@@ -32,6 +32,7 @@ use self::checkpoint::Checkpointing;
 use self::compact::Compact;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
+use crate::base::clock;
 use super::batch::{Batch, fits};
 use super::image::Image;
 use super::log::{AppendError, Disk, Log};
@@ -95,7 +96,7 @@ impl<D: Disk> Committer<D> {
             ready: VecDeque::new(),
             full: None,
             compact: None,
-            next_sweep: Instant::now(),
+            next_sweep: clock::now(),
             is_dropping: false,
             suspect: 0,
             warnings: RateLimit::per_second(1),
