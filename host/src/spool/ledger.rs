@@ -216,6 +216,10 @@ impl Ledger {
         self.lines.get(upstream).map(|line| line.read(after, max, max_bytes)).unwrap_or_default()
     }
 
+    pub fn read_qos0(&self, upstream: usize, after: u64, max: usize) -> Vec<Entry> {
+        self.lines.get(upstream).map(|line| line.read_qos0(after, max)).unwrap_or_default()
+    }
+
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {
         self.lines.get(upstream).is_some_and(|line| line.has_after(after))
     }

@@ -255,6 +255,12 @@ impl Line {
         entries
     }
 
+    /// QoS 0 alone, by its turn.
+    pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
+        let start = self.ring.partition_point(|entry| entry.position.turn <= after);
+        self.ring.range(start..).take(max).cloned().collect()
+    }
+
     pub fn has_after(&self, after: Position) -> bool {
         self.after(after).next().is_some()
     }

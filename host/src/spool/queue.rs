@@ -30,6 +30,11 @@ impl Queue {
         self.shared.ledger().peek(self.upstream, after, max, max_bytes)
     }
 
+    /// At most `max` entries of QoS 0 that are in memory alone, after a turn: past QoS 1 and 2, which wait.
+    pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
+        self.shared.ledger().read_qos0(self.upstream, after, max)
+    }
+
     /// The oldest that is in memory and not completed.
     pub fn oldest(&self) -> Option<Entry> {
         self.peek(Position::START, 1, 1).pop()

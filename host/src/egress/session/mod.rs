@@ -105,6 +105,8 @@ pub struct Session<'a> {
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
     /// that was read but not written is met again.
     cursor: Position,
+    /// QoS 0 up to this turn has passed what waits before it.
+    passed: u64,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
     alone: Alone,
@@ -164,6 +166,7 @@ impl<'a> Session<'a> {
             out,
             terms,
             cursor,
+            passed: 0,
             keep_alive,
             ack_watch,
             alone,

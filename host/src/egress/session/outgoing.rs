@@ -27,6 +27,7 @@ impl Session<'_> {
         {
             self.publish_again(&repeat);
         }
+        self.pass_qos0();
         while self.is_hungry() {
             let most = self.sender.inflight.room().min(BATCH);
             let entries = self.sender.queue.read(self.cursor, most, self.out.room());
@@ -44,11 +45,34 @@ impl Session<'_> {
         }
     }
 
+    /// A server that acknowledges nothing keeps the window full for ever. It takes QoS 0 all the same, which does not have to wait
+    /// for it then: it overtakes what is not sent yet, of its own topic, too.
+    fn pass_qos0(&mut self) {
+        if !self.sender.acks.stalled || self.sender.inflight.room() > 0 || self.is_going_back() {
+            return;
+        }
+        while self.out.room() > 0 {
+            let entries = self.sender.queue.read_qos0(self.passed, BATCH);
+            if entries.is_empty() {
+                return;
+            }
+            for entry in entries {
+                if self.out.room() == 0 {
+                    return;
+                }
+                self.passed = entry.position.turn;
+                self.send(entry, None);
+            }
+        }
+    }
+
     /// `false` when it has to be offered again later.
     pub(super) fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
         if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
-            self.send(entry, None);
+            if entry.position.turn > self.passed {
+                self.send(entry, None);
+            }
             return true;
         }
         // Before its age is looked at: expiry no longer applies to what was sent [MQTT-4.3.3-7].

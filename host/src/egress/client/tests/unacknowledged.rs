@@ -157,6 +157,26 @@ async fn a_server_that_never_acknowledges_is_not_asked_more_often_than_the_ack_t
 }
 
 #[tokio::test(start_paused = true)]
+async fn qos_0_passes_the_window_of_a_server_that_acknowledges_nothing_and_goes_once() {
+    let mut bench = Bench::new(V5);
+    (0..30).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
+    (0..5).for_each(|n| bench.commit(QoS::AtMostOnce, &format!("at most once {n}")));
+    let mut heard = Vec::new();
+    for n in 0..3 {
+        let (mut peer, _) = bench.welcome(n > 0).await;
+        serve(&mut peer, |packet| {
+            if let Heard::Publish { qos: 0, text, .. } = packet {
+                heard.push(text.clone());
+            }
+            Vec::new()
+        })
+        .await;
+    }
+    assert_eq!(heard, (0..5).map(|n| format!("at most once {n}")).collect::<Vec<_>>());
+    assert_eq!((bench.counters.forwarded.get(), bench.spool.waiting()), (5, 30));
+}
+
+#[tokio::test(start_paused = true)]
 async fn puback_for_qos_2_completes_it_and_lowers_the_next_to_qos_1() {
     for protocol in [V311, V5] {
         let mut bench = Bench::new(protocol);
