@@ -10,9 +10,9 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use crate::base::clock;
 use super::subscription::Entry;
 use super::{Bus, Delivery, Journal, PendingDelivery, Shared};
+use crate::base::clock;
 use crate::message::Message;
 use crate::metrics::Counter;
 use crate::spool::{Change, Key, Record};

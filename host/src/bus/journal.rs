@@ -6,8 +6,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::base::clock;
 use super::{Bus, PendingDelivery};
+use crate::base::clock;
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use crate::base::clock;
 use super::Mailbox;
 use super::budget::Budget;
+use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 

@@ -32,13 +32,13 @@ use self::checkpoint::Checkpointing;
 use self::compact::Compact;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
-use crate::base::clock;
 use super::batch::{Batch, fits};
 use super::image::Image;
 use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
+use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::config::{self, Qos0};
 
