@@ -52,7 +52,7 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         }));
     }
     for trouble in 0..plan.troubles.len() {
-        plans.push(without(&|plan| drop(plan.troubles.remove(trouble))));
+        plans.push(without(&|plan| _ = plan.troubles.remove(trouble)));
     }
     for parts in [2, 4, 8] {
         for (device, part) in (0..plan.devices.len()).flat_map(|device| (0..parts).map(move |part| (device, part))) {
@@ -66,7 +66,7 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
     for device in 0..plan.devices.len() {
         let count = plan.devices[device].sendings.len();
         for one in (0..count).filter(|_| count <= 8 && count > 1) {
-            plans.push(without(&|plan| drop(plan.devices[device].sendings.remove(one))));
+            plans.push(without(&|plan| _ = plan.devices[device].sendings.remove(one)));
         }
     }
     plans
