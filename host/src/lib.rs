@@ -16,5 +16,7 @@ pub mod mqtt;
 pub mod operate;
 pub mod plugin;
 pub mod setup;
+#[cfg(test)]
+mod sim;
 pub mod spool;
 pub mod topic;

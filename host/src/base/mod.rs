@@ -1,5 +1,6 @@
 //! What every module may use and what knows none of them: clocks, wakes, kill points, rate limits, the log's way out.
 
+pub mod chance;
 pub mod clock;
 pub mod kill_point;
 pub mod log_writer;

@@ -1,6 +1,7 @@
 //! Logs that a flood of bad messages cannot flood. What devices choose (topics, client identifiers) is logged with `?`, which
 //! escapes it: nobody writes lines or terminal codes of their own into our log.
 
+use crate::base::clock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,7 @@ impl RateLimit {
 
     fn new(lines: u32, window: Duration) -> Self {
         let (counted, suppressed) = (AtomicU64::new(0), AtomicU64::new(0));
-        Self { lines: lines.into(), window, start: Instant::now(), counted, suppressed }
+        Self { lines: lines.into(), window, start: clock::now(), counted, suppressed }
     }
 
     /// `Some(lines suppressed since the last one)` when a line may be written now.

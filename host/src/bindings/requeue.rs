@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -114,7 +114,7 @@ impl Archivist {
         let origin =
             Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };
         let receipt = Receipt::new(id, self.safe.clone());
-        let (origin, arrived, changes, attempts) = (Arc::new(origin), Instant::now(), Vec::new(), facts.attempts);
+        let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), facts.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
         let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
             tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");
@@ -133,7 +133,7 @@ impl Archivist {
         };
         self.counters.requeued.increment();
         let binding = Some(facts.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
-        let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: Instant::now() };
+        let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: clock::now() };
         let receipt = Receipt::new(id, self.safe.clone());
         self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
         Ok(())

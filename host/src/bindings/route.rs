@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::MAX_HOPS;
+use crate::base::clock;
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
 use crate::message::{Message, Origin, Properties};
@@ -93,7 +94,7 @@ pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome
 impl Inbound {
     /// What nobody waits for with an ack: a message of the gateway's own.
     pub fn internal(message: Message, origin: Arc<Origin>) -> Self {
-        let (arrived, receipt) = (Instant::now(), Receipt::none());
+        let (arrived, receipt) = (clock::now(), Receipt::none());
         Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
     }
 

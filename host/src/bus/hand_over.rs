@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::subscription::Entry;
 use super::{Bus, Delivery, Journal, PendingDelivery, Shared};
+use crate::base::clock;
 use crate::message::Message;
 use crate::metrics::Counter;
 use crate::spool::{Change, Key, Record};
@@ -54,7 +55,7 @@ impl Journal {
     /// The session must have left its groups.
     pub fn hand_over(&self, deliveries: Vec<Delivery>, client: &Arc<str>, ending: Option<&Change>) {
         for delivery in deliveries {
-            let parcels: Vec<PendingDelivery> = self.bus().pass_on(&delivery, Instant::now()).into_iter().collect();
+            let parcels: Vec<PendingDelivery> = self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
             let mut record = Record::default();
             if let (Some(number), Some(ending)) = (delivery.number, ending) {
                 let taken = Change::delete(Key::Queued { client: client.clone(), number });

@@ -5,9 +5,9 @@
 //! the mailbox, before a restart and after it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
 
 use super::{Bus, PendingDelivery};
+use crate::base::clock;
 use crate::config::UpstreamId;
 use crate::spool::{Change, Receipt, Record, Spool};
 
@@ -94,7 +94,7 @@ impl Journal {
             if let Some(change) = parcel.seal() {
                 return Some(change);
             }
-            *parcel = self.bus.pass_on(&parcel.orphan()?, Instant::now())?;
+            *parcel = self.bus.pass_on(&parcel.orphan()?, clock::now())?;
         }
     }
 

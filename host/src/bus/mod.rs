@@ -36,6 +36,7 @@ use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
+use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::metrics::Counters;
@@ -119,7 +120,7 @@ impl Bus {
     pub fn restore_retained(&self, value: &Value) -> Result<Option<bool>, WireError> {
         let message = stored::decode_retained(value)?;
         let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(message.map(|message| retained.restore(&message, Instant::now())))
+        Ok(message.map(|message| retained.restore(&message, clock::now())))
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].

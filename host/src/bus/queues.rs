@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use super::Mailbox;
 use super::budget::Budget;
+use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 
@@ -48,7 +49,7 @@ struct Holder {
 impl Queues {
     pub fn new(bytes: usize, counters: Arc<Counters>) -> Arc<Self> {
         let (budget, mailboxes, warnings) = (Budget::new(bytes), Mutex::default(), RateLimit::per_second(1));
-        let (start, pause_until, sure) = (Instant::now(), AtomicU64::new(0), AtomicUsize::new(0));
+        let (start, pause_until, sure) = (clock::now(), AtomicU64::new(0), AtomicUsize::new(0));
         Arc::new(Self { budget, mailboxes, counters, warnings, start, pause_until, sure })
     }
 

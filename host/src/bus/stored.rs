@@ -18,7 +18,7 @@ use std::time::Instant;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Delivery, FromGroup};
-use crate::base::clock::{since_unix_ms, unix_ms_of};
+use crate::base::clock::{self, since_unix_ms, unix_ms_of};
 use crate::message::{Message, QoS};
 use crate::spool::Value;
 use crate::spool::wire::{Fields, WireError, put_text};
@@ -94,7 +94,7 @@ fn published(
     let age = since_unix_ms(fields.u64()?);
     let subscription_ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
     let message = value.message_behind(fields)?.aged(age);
-    let (arrived, number) = (Instant::now(), Some(number));
+    let (arrived, number) = (clock::now(), Some(number));
     let delivery = |message| Delivery { message, subscription_ids, arrived, number, share: None, from_group };
     Ok(Queued::Published(message.map(delivery)))
 }
@@ -169,7 +169,7 @@ mod tests {
         let written = Delivery {
             message,
             subscription_ids: vec![7],
-            arrived: Instant::now(),
+            arrived: clock::now(),
             number: Some(9),
             share: None,
             from_group: None,

@@ -11,6 +11,7 @@
 
 use std::time::{Duration, Instant};
 
+use crate::base::clock;
 use crate::config::Retry;
 use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
@@ -82,7 +83,7 @@ impl Flow {
             }
             self.note(self.answers.len(), stage.take_changes());
             self.answers.append(&mut answers);
-            if self.answers.len() < self.parts.len() && Instant::now() >= until {
+            if self.answers.len() < self.parts.len() && clock::now() >= until {
                 return Some(Duration::ZERO);
             }
         }
@@ -108,7 +109,7 @@ impl Flow {
                     *place = answer;
                 }
             }
-            if !self.again.is_empty() && Instant::now() >= until {
+            if !self.again.is_empty() && clock::now() >= until {
                 return Some(Duration::ZERO);
             }
         }

@@ -1,8 +1,8 @@
 //! The breaker of one plugin in one binding, and who is told of it: the log at each change, the plugin's statistics always.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use crate::base::clock;
 use crate::config::BreakerLimits;
 use crate::plugin::{BreakerGauge, BreakerState, FailureKind, Fault, PluginStats};
 
@@ -38,14 +38,14 @@ impl Guard {
     }
 
     pub fn admit(&mut self) -> Admission {
-        let admission = self.breaker.admit(Instant::now());
+        let admission = self.breaker.admit(clock::now());
         self.tell();
         admission
     }
 
     pub fn fault(&mut self, fault: impl std::fmt::Display) {
         self.reason = fault.to_string();
-        self.breaker.fault(Instant::now());
+        self.breaker.fault(clock::now());
         self.tell();
     }
 

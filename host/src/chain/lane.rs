@@ -10,8 +10,9 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::base::clock;
 use crate::base::wake::batch_wakes;
 use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
@@ -121,7 +122,7 @@ impl Lane {
             return;
         }
         mailbox.scheduled = true;
-        let pool = mailbox.probation.pool(Instant::now());
+        let pool = mailbox.probation.pool(clock::now());
         drop(mailbox);
         self.clear_unless(self.0.run_queue.push(self.clone(), pool));
     }
@@ -148,14 +149,14 @@ impl Lane {
     /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
     fn end_turn(&self, busy: Duration, pause: Option<Duration>, own: Pool) {
         let mut mailbox = self.mailbox();
-        let next = mailbox.probation.end_turn(busy, Instant::now());
+        let next = mailbox.probation.end_turn(busy, clock::now());
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
             let run_queue = &self.0.run_queue;
             self.clear_unless(match pause.unwrap_or_default() {
                 Duration::ZERO => run_queue.give_back(self.clone(), next, own),
-                wait => run_queue.push_at(self.clone(), next, Instant::now() + wait),
+                wait => run_queue.push_at(self.clone(), next, clock::now() + wait),
             });
         }
     }

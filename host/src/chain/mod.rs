@@ -29,6 +29,8 @@ mod slow_lane;
 mod stage;
 mod stages;
 mod stateful_stage;
+#[cfg(test)]
+pub(crate) mod stepped;
 mod workers;
 
 pub use lane::{Job, LANE_CAPACITY, Lane, Tick};

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::base::clock;
 use crate::base::wake::{self, Wake};
 
 pub struct RunQueue<T> {
@@ -23,6 +24,9 @@ pub struct RunQueue<T> {
     slow_work: Condvar,
     /// A thread has ended.
     ended: Condvar,
+    /// The same as `quick_work` and `slow_work`, for who is no thread.
+    #[cfg(test)]
+    pub(super) stirred: tokio::sync::Notify,
 }
 
 struct State<T> {
@@ -85,6 +89,8 @@ impl<T: Send + 'static> RunQueue<T> {
             quick_work: Condvar::new(),
             slow_work: Condvar::new(),
             ended: Condvar::new(),
+            #[cfg(test)]
+            stirred: tokio::sync::Notify::new(),
         }
     }
 
@@ -121,6 +127,8 @@ impl<T: Send + 'static> RunQueue<T> {
         let accepted = state.phase != Phase::Stopped && state.threads > 0;
         if accepted {
             state.put(item, to, due);
+            #[cfg(test)]
+            self.stirred.notify_one();
             if state.phase == Phase::Draining {
                 // The pool that it is for may have ended already.
                 self.notify_all();
@@ -137,7 +145,7 @@ impl<T: Send + 'static> RunQueue<T> {
             if state.phase == Phase::Stopped {
                 return None;
             }
-            let now = Instant::now();
+            let now = clock::now();
             if state.mature(now) {
                 // Some of them may be for the other pool.
                 self.notify_all();
@@ -162,6 +170,19 @@ impl<T: Send + 'static> RunQueue<T> {
         }
     }
 
+    /// What [`RunQueue::next`] gives now, from either pool, or when there will be something.
+    #[cfg(test)]
+    pub(super) fn try_next(&self) -> Result<(T, Pool), Option<Instant>> {
+        let mut state = self.lock();
+        state.mature(clock::now());
+        for pool in [Pool::Quick, Pool::Slow] {
+            if let Some(entry) = state.take(pool) {
+                return Ok((entry.item, pool));
+            }
+        }
+        Err(state.later.peek().map(|Reverse(first)| first.due))
+    }
+
     /// A thread that called `next` calls it no more.
     pub fn end_thread(&self) {
         let mut state = self.lock();
@@ -173,9 +194,9 @@ impl<T: Send + 'static> RunQueue<T> {
     /// Take nothing new, and wait until every thread has finished what there was, but no longer than `patience`.
     pub fn drain(&self, patience: Duration) {
         let mut state = self.enter(Phase::Draining);
-        let deadline = Instant::now() + patience;
+        let deadline = clock::now() + patience;
         while state.threads > 0 {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.saturating_duration_since(clock::now());
             if left.is_zero() {
                 break;
             }

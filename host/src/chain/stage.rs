@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::base::clock;
 use crate::config::FaultPolicy;
 use crate::message::Message;
 use crate::plugin::{
@@ -135,9 +136,9 @@ impl<G: Guest> PluginStage<G> {
 
     fn call<R>(&mut self, call: impl FnOnce(&mut G) -> Result<R, Fault>) -> Result<R, Fault> {
         let guest = self.revive()?;
-        let started = Instant::now();
+        let started = clock::now();
         let result = call(guest);
-        self.stats.call(started.elapsed());
+        self.stats.call(clock::since(started));
         if result.is_err() {
             self.guest = None;
         }
@@ -153,7 +154,7 @@ impl<G: Guest> PluginStage<G> {
     }
 
     fn restart(&mut self) -> Result<G, Fault> {
-        if !self.backoff.allows(Instant::now()) {
+        if !self.backoff.allows(clock::now()) {
             return Err(Fault::new(FailureKind::Unavailable, &self.reason));
         }
         match (self.start)() {
@@ -164,7 +165,7 @@ impl<G: Guest> PluginStage<G> {
             }
             Err(error) => {
                 self.reason = error.to_string();
-                let delay = self.backoff.failed(Instant::now());
+                let delay = self.backoff.failed(clock::now());
                 tracing::error!(plugin = self.name, "cannot be restarted, next attempt in {delay:?}: {error}");
                 Err(Fault::new(FailureKind::Unavailable, &self.reason))
             }
@@ -209,7 +210,7 @@ impl<G: Guest> Stage for PluginStage<G> {
         let mut answers = Vec::with_capacity(batch.len());
         while let Some(waiting @ [_, ..]) = batch.get(answers.len()..) {
             answers.append(&mut self.step(waiting));
-            if !answers.is_empty() && Instant::now() >= until {
+            if !answers.is_empty() && clock::now() >= until {
                 break;
             }
         }

@@ -4,8 +4,9 @@
 //! many messages at once as there are. An input's parts share its fate: when a plugin fails one of them, the input failed,
 //! because half of what a device said is not something that anybody asked for. Its other parts go no further.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use crate::base::clock;
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::{FaultPolicy, Retry};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
@@ -53,6 +54,12 @@ impl Chain {
         Self { stages, retry: Retry::default() }
     }
 
+    /// Of stages that are no plugins, with the retries of a binding.
+    #[cfg(test)]
+    pub(crate) fn native(stages: Vec<Box<dyn Stage>>, retry: Retry) -> Self {
+        Self { retry, ..Self::new(stages) }
+    }
+
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
         let stage = |plugin: &LoadedPlugin| {
@@ -73,7 +80,7 @@ impl Chain {
 
     /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
     pub fn go(&mut self, mut flow: Flow) -> Progress {
-        let until = Instant::now() + TURN;
+        let until = clock::now() + TURN;
         while let Some(stage) = self.stages.get_mut(flow.stage).filter(|_| flow.goes_on()) {
             let wait = flow.ask(stage, &self.retry, until);
             kill_point::reach(KillPoint::InPlugin);
@@ -115,6 +122,7 @@ mod tests {
     use crate::plugin::{FailureKind, Verdict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+    use std::time::Instant;
 
     fn run(stages: Vec<Box<dyn Stage>>, inputs: &[&str]) -> Vec<Outcome> {
         outcomes(Chain::new(stages).run(inputs.iter().map(|payload| envelope(payload)).collect()))

@@ -26,7 +26,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::backoff::{self, Backoff};
+use super::backoff::Backoff;
 use super::failback::{self, Failback};
 use super::inflight::Inflight;
 use super::isolation::Isolation;
@@ -42,6 +42,7 @@ use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
 use super::undelivered::{DeadLetters, Filing};
+use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 use crate::spool::{Queue, UpstreamSession};
@@ -84,7 +85,7 @@ pub fn start(
     start_with(Network::default(), upstream, queue, letters, counters, shutdown)
 }
 
-pub(super) fn start_with<D: Dial>(
+pub(crate) fn start_with<D: Dial>(
     dial: D,
     upstream: Prepared,
     queue: Arc<Queue>,
@@ -115,7 +116,7 @@ pub(super) fn start_with<D: Dial>(
         dial,
         sender,
         round: Round::new(upstream.endpoints.len(), home),
-        backoff: Backoff::new(backoff::chance),
+        backoff: Backoff::new(chance),
         failback: upstream.spec.failback,
         upstream,
         remembered: recovered.session,

@@ -44,9 +44,13 @@ mod transport;
 mod troubles;
 mod undelivered;
 
+#[cfg(test)]
+pub(crate) use client::start_with;
 pub use client::{Running, probe, start};
 pub use link_error::LinkError;
 pub use operator::{Operator, Skipped};
 pub use prepare::{Endpoint, Error, Prepared, prepare};
 pub use status::{Trouble, UpstreamStatus};
+#[cfg(test)]
+pub(crate) use transport::{Dial, Transport};
 pub use undelivered::{DeadLetters, Undelivered};

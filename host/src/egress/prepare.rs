@@ -81,6 +81,13 @@ impl Prepared {
 
 // === impl Endpoint ===
 
+impl Endpoint {
+    #[cfg(test)]
+    pub(crate) fn host(&self) -> &str {
+        &self.address.host
+    }
+}
+
 /// As a url.
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

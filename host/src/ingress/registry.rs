@@ -23,7 +23,7 @@ use super::handshake::Terms;
 use super::session::{Farewell, Session};
 use super::stored::StoredWill;
 use super::wills::Wills;
-use crate::base::clock::{unix_ms, unix_ms_of};
+use crate::base::clock::{self, unix_ms, unix_ms_of};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
 use crate::mqtt::{Packet, Reason, Will};
@@ -142,7 +142,7 @@ impl Registry {
                 return Some(Err(Reason::QUOTA_EXCEEDED));
             }
         }
-        let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, Instant::now());
+        let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
         let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since };
@@ -198,7 +198,7 @@ impl Registry {
     pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
         session.flush(self.wills.journal());
-        let now = Instant::now();
+        let now = clock::now();
         let mut will = ending.will.map(|will| {
             let at = now + Duration::from_secs(will.delay.into());
             (will, at)
@@ -289,7 +289,7 @@ fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
 
 impl Away {
     fn is_resumed_by(&self, terms: &Terms) -> bool {
-        !terms.clean_start && self.ends_at > Instant::now()
+        !terms.clean_start && self.ends_at > clock::now()
     }
 }
 

@@ -164,7 +164,7 @@ pub(super) fn weight(record: &Record, qos0: Qos0) -> usize {
 
 impl Now {
     fn read() -> Self {
-        Self { instant: Instant::now(), unix_ms: clock::unix_ms() }
+        Self { instant: clock::now(), unix_ms: clock::unix_ms() }
     }
 
     fn unix(self, arrived: Instant) -> u64 {

@@ -61,6 +61,8 @@ mod runs;
 mod session;
 mod shared;
 mod state;
+#[cfg(test)]
+pub(crate) mod stepped;
 mod threads;
 mod track;
 mod value;

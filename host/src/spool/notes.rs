@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use bytes::{BufMut, Bytes, BytesMut};
 use tokio::sync::oneshot;
 
+use crate::base::clock;
+
 use super::frame::{put_change, put_list, put_ranges};
 use super::intervals::Intervals;
 use super::key::{Change, Key};
@@ -131,7 +133,7 @@ impl Notes {
     fn note(&mut self, upstream: usize, note: impl FnOnce(&mut Note)) {
         if let Some(of) = self.of.get_mut(upstream) {
             note(of);
-            self.since.get_or_insert_with(Instant::now);
+            self.since.get_or_insert_with(clock::now);
         }
     }
 }

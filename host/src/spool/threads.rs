@@ -8,6 +8,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::base::clock;
+
 use super::Shared;
 use super::committer::{Committer, RETRY, Turn};
 use super::ledger::Ledger;
@@ -63,9 +65,9 @@ fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, s
         if let Sync::Interval(every) = sync
             && turn == Turn::Worked
         {
-            sync_due.get_or_insert_with(|| Instant::now() + every);
+            sync_due.get_or_insert_with(|| clock::now() + every);
         }
-        if sync_due.is_some_and(|due| due <= Instant::now()) {
+        if sync_due.is_some_and(|due| due <= clock::now()) {
             committer.log_mut().sync_now()?;
             sync_due = None;
         }
@@ -118,7 +120,7 @@ impl Shared {
     fn sleep_until_work(&self, until: Option<Instant>) {
         let mut ledger = self.ledger();
         while ledger.incoming.is_empty() && !ledger.closing {
-            let now = Instant::now();
+            let now = clock::now();
             let due = [until, ledger.notes.due()].into_iter().flatten().min();
             let Some(due) = due else {
                 ledger.news.is_committer_asleep = true;

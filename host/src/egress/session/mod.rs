@@ -21,6 +21,7 @@ mod incoming;
 mod outgoing;
 mod refused;
 mod skip;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::alone::Alone;
+use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
 use super::inflight::{AckKind, Awaited, Inflight};
@@ -109,6 +111,7 @@ pub struct Session<'a> {
     ack_watch: AckWatch,
     alone: Alone,
     leaving: Option<Leaving>,
+    turn: Turn,
 }
 
 /// Why a connection that works is ended.
@@ -168,6 +171,7 @@ impl<'a> Session<'a> {
             ack_watch,
             alone,
             leaving: None,
+            turn: Turn::default(),
         }
     }
 
@@ -227,18 +231,24 @@ impl<'a> Session<'a> {
             let hungry = self.is_hungry() && !alone;
             let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
+            let (reads, writes) = (!self.out.is_flooded(), !self.out.is_idle());
+            let read = reads.then(|| self.reader.read_buf(&mut self.input));
+            let pushed = writes.then(|| self.out.push(&mut self.writer));
+            let event = turns::next(&mut self.turn, read, pushed, tokio::time::sleep_until(deadline));
             tokio::select! {
-                read = self.reader.read_buf(&mut self.input), if !self.out.is_flooded() => self.heard(read?)?,
-                pushed = self.out.push(&mut self.writer), if !self.out.is_idle() => match pushed {
-                    Ok(()) => self.pushed(),
-                    Err(error) => return Err(self.last_words(error).await),
-                },
-                () = queue.wait_after(self.cursor), if hungry => {}
-                () = queue.wait_confirmed() => {}
-                kept = self.sender.filing.kept() => self.sender.filed(kept),
-                Some(skip) = self.sender.skips.recv() => self.sender.skip(skip),
-                () = tokio::time::sleep_until(deadline) => self.check()?,
+                biased;
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
+                Some(skip) = self.sender.skips.recv() => self.sender.skip(skip),
+                kept = self.sender.filing.kept() => self.sender.filed(kept),
+                event = event => match event {
+                    Event::Read(read) => self.heard(read?)?,
+                    Event::Wrote(Ok(())) => self.pushed(),
+                    Event::Wrote(Err(error)) => return Err(self.last_words(error).await),
+                    Event::Due => self.check()?,
+                },
+                // What these tell of is looked at before anything is waited for.
+                () = queue.wait_confirmed() => {}
+                () = queue.wait_after(self.cursor), if hungry => {}
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
             }
         }

@@ -1,6 +1,7 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::base::clock;
 use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
 use crate::ingress::strict_utf8;
@@ -103,7 +104,7 @@ impl<R, W> Connection<R, W> {
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
         unpin(&mut message);
         let origin = self.origin();
-        let (arrived, changes) = (std::time::Instant::now(), identity.into_iter().collect());
+        let (arrived, changes) = (clock::now(), identity.into_iter().collect());
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
         if let Some(pending) = self.context.dispatcher.receive(inbound) {
             self.parked.submit(pending);

@@ -1,6 +1,7 @@
 //! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
 
 use super::*;
+use crate::base::clock;
 
 impl<R, W> Connection<R, W> {
     pub(super) fn send_acks(&mut self) -> Result<(), End> {
@@ -26,7 +27,7 @@ impl<R, W> Connection<R, W> {
         }
         while self.wants_mail() {
             let Some(delivery) = self.session.next_delivery() else { return };
-            if delivery.message.aged(delivery.arrived.elapsed()).is_none() {
+            if delivery.message.aged(clock::since(delivery.arrived)).is_none() {
                 self.context.counters.subscriber_expired.increment();
                 self.session.finish(delivery.number);
                 continue;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
+use crate::base::clock;
 use crate::bus::Holding;
 
 /// How long the connection of a session that is dropped may take to leave.
@@ -108,7 +109,7 @@ impl Slot {
     }
 
     fn state(&self, client: &str) -> SessionState {
-        let now = Instant::now();
+        let now = clock::now();
         let (since, expiry, ends_at) = match self {
             Self::Connected { since, expiry, .. } => (*since, *expiry, None),
             Self::Away(away) => (away.since, away.ends_at - away.since, Some(away.ends_at)),

@@ -3,7 +3,7 @@
 
 use super::restored::{Remembered, Sessions};
 use super::*;
-use crate::base::clock::until_unix_ms;
+use crate::base::clock::{self, until_unix_ms};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
 use crate::spool::Value;
@@ -100,7 +100,7 @@ impl Registry {
         }
         restored.over_limits += usize::from(mailbox.is_over_limits());
         session.flush(self.wills.journal());
-        let now = Instant::now();
+        let now = clock::now();
         let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
         let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
         let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));

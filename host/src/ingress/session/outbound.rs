@@ -10,6 +10,7 @@
 
 use std::collections::VecDeque;
 
+use crate::base::clock;
 use crate::bus::{Delivery, LeftOver};
 use crate::message::{Message, QoS};
 use crate::mqtt::{Ack, Packet, Publish, Reason};
@@ -261,7 +262,7 @@ fn identifier(number: u64) -> u16 {
 }
 
 fn packet(delivery: &Delivery, packet_id: u16, dup: bool) -> Packet {
-    let aged: Option<Message> = delivery.message.aged(delivery.arrived.elapsed());
+    let aged: Option<Message> = delivery.message.aged(clock::since(delivery.arrived));
     let mut publish = Publish::outgoing(aged.unwrap_or_else(|| delivery.message.clone()), packet_id, dup);
     publish.subscription_ids.clone_from(&delivery.subscription_ids);
     Packet::Publish(publish)

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
 
+use crate::base::clock;
 use crate::bus::{Bus, Mailbox, PendingDelivery, Subscription};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
@@ -106,7 +106,7 @@ impl Subscriptions {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, Instant::now()));
+            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
         }
         if mailbox.generation().is_some() {
             let value = StoredSubscription { options: request.options, id }.encode();

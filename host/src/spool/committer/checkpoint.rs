@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::Committer;
 use super::checkpoint_writer::{Finished, Writing};
+use crate::base::clock;
 use crate::spool::frame::STATE;
 use crate::spool::key::Key;
 use crate::spool::log::{AppendError, Disk, Location, Log};
@@ -62,7 +63,7 @@ impl<D: Disk> Checkpointing<D> {
 
     /// When to look again at one that is being written.
     pub fn due(&self) -> Option<Instant> {
-        self.running.as_ref().map(|_| Instant::now() + POLL)
+        self.running.as_ref().map(|_| clock::now() + POLL)
     }
 }
 
@@ -109,7 +110,7 @@ impl<D: Disk> Committer<D> {
     }
 
     fn begin_checkpoint_if_due(&mut self) -> Result<bool, AppendError> {
-        if self.checkpoint.not_before.is_some_and(|then| Instant::now() < then) || !self.is_checkpoint_due() {
+        if self.checkpoint.not_before.is_some_and(|then| clock::now() < then) || !self.is_checkpoint_due() {
             return Ok(false);
         }
         let (place, bytes) = (self.log.end(), self.image.state().bytes());
@@ -156,7 +157,7 @@ impl<D: Disk> Committer<D> {
         if !crate::spool::log::is_full(&error) {
             return Err(AppendError::Fatal(error));
         }
-        self.checkpoint.not_before = Some(Instant::now() + RETRY);
+        self.checkpoint.not_before = Some(clock::now() + RETRY);
         let bytes = self.image.state().bytes();
         tracing::warn!(
             bytes,

@@ -20,7 +20,7 @@ const SWEEP: Duration = Duration::from_secs(10);
 impl<D: Disk> Committer<D> {
     /// Takes away what is too old in the segments that are not written any more.
     pub(super) fn expire(&mut self, shared: &Shared) {
-        let now = Instant::now();
+        let now = clock::now();
         if self.is_dropping || now < self.next_sweep {
             return;
         }

@@ -38,6 +38,7 @@ use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
 use super::{DEAD_LETTERS, Intervals, Record, Shared};
+use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::config::{self, Qos0};
 
@@ -95,7 +96,7 @@ impl<D: Disk> Committer<D> {
             ready: VecDeque::new(),
             full: None,
             compact: None,
-            next_sweep: Instant::now(),
+            next_sweep: clock::now(),
             is_dropping: false,
             suspect: 0,
             warnings: RateLimit::per_second(1),

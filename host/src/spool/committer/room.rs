@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
+use crate::base::clock;
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::WhenFull;
 use crate::spool::frame::TRACKS;
@@ -43,11 +44,11 @@ pub(super) enum Room {
 
 impl<D: Disk> Committer<D> {
     pub(super) fn may_write_records(&self) -> bool {
-        self.full.as_ref().is_none_or(|full| full.retry <= Instant::now())
+        self.full.as_ref().is_none_or(|full| full.retry <= clock::now())
     }
 
     pub(super) fn may_write_small_records(&self) -> bool {
-        self.full.as_ref().is_none_or(|full| full.spare <= Instant::now())
+        self.full.as_ref().is_none_or(|full| full.spare <= clock::now())
     }
 
     pub(super) fn make(&mut self, room: Room) -> Result<(), AppendError> {
@@ -105,7 +106,7 @@ impl<D: Disk> Committer<D> {
     pub(super) fn roll_reserved(&mut self, least: u64) -> Result<(), AppendError> {
         let tracks = self.image.encode_tracks();
         self.log.roll_reserved(Frame { kind: TRACKS, body: &tracks }, least)?;
-        let now = Instant::now();
+        let now = clock::now();
         self.full =
             Some(Full { retry: now, spare: now, reserve: true, told: self.full.as_ref().and_then(|full| full.told) });
         Ok(())
@@ -113,7 +114,7 @@ impl<D: Disk> Committer<D> {
 
     /// There is no room. Told when it begins, and again from time to time while it lasts.
     pub(super) fn begin_full(&mut self, shared: &Shared, room: Room, shortage: Shortage) {
-        let now = Instant::now();
+        let now = clock::now();
         if self.full.as_ref().is_none_or(|full| full.told.is_none_or(|told| now >= told + TELL_AGAIN)) {
             let held = Held::by_shortage(shortage);
             let policy = match self.policy.when_full {
@@ -139,7 +140,7 @@ impl<D: Disk> Committer<D> {
     }
 
     pub(super) fn retry(&self) -> Instant {
-        self.full.as_ref().map_or_else(|| Instant::now() + RETRY, |full| full.retry)
+        self.full.as_ref().map_or_else(|| clock::now() + RETRY, |full| full.retry)
     }
 
     /// Records wait, or have no room but what is for notes.
@@ -168,7 +169,7 @@ impl<D: Disk> Committer<D> {
         let tracks = self.image.encode_tracks();
         let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &tracks });
         if let Some(full) = &mut self.full {
-            (full.retry, full.spare) = (Instant::now(), Instant::now());
+            (full.retry, full.spare) = (clock::now(), clock::now());
             full.reserve &= !has_reserve;
         }
     }

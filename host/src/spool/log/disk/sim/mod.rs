@@ -52,6 +52,12 @@ impl SimDisk {
         self.state().capacity = bytes;
     }
 
+    /// Nothing is free any more.
+    pub fn fill(&self) {
+        let mut state = self.state();
+        state.capacity = Some(state.used());
+    }
+
     pub fn crashed(&self) -> bool {
         self.state().crashed
     }

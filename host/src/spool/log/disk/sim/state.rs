@@ -60,9 +60,12 @@ impl State {
         self.pending_names.push(change);
     }
 
+    pub fn used(&self) -> u64 {
+        self.names.values().map(|inode| self.inodes[*inode].cached.len() as u64).sum()
+    }
+
     pub fn free(&self) -> u64 {
-        let used: u64 = self.names.values().map(|inode| self.inodes[*inode].cached.len() as u64).sum();
-        self.capacity.unwrap_or(u64::MAX / 2).saturating_sub(used)
+        self.capacity.unwrap_or(u64::MAX / 2).saturating_sub(self.used())
     }
 }
 

@@ -1,0 +1,392 @@
+//! One run of a plan: everything in it happens in one thread and in virtual time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::broker::{Broker, Mood};
+use super::device::{Device, Handle};
+use super::dice::Dice;
+use super::gate::Gate;
+use super::oracle::Oracle;
+use super::plan::{FAULTS_END_MS, Plan, What};
+use super::process::{Process, Surroundings};
+use super::story::{self, tell};
+use crate::base::chance::chosen;
+use crate::base::clock;
+use crate::config::{self, Config};
+use crate::spool::log::sim::{Fault, SimDisk};
+
+/// When all faults are over, everything has to be where it belongs within this time.
+const DRAINED_WITHIN: Duration = Duration::from_secs(300);
+
+/// November 2026.
+const WALL_CLOCK_MS: u64 = 1_795_000_000_000;
+
+/// How a run went.
+pub struct Report {
+    /// Broken promises; none is good.
+    pub faults: Vec<String>,
+    pub story: Vec<String>,
+    pub obligations: usize,
+    /// Of the run.
+    pub took: Duration,
+}
+
+struct World<'a> {
+    plan: &'a Plan,
+    config: Config,
+    around: Surroundings,
+    process: Option<Process>,
+    restart_at: Option<Instant>,
+    handles: Vec<Handle>,
+    dice: Dice,
+    starts: u64,
+}
+
+/// When a trouble begins, and when it ends.
+enum Act {
+    Begins(usize),
+    Ends(usize),
+}
+
+/// The same with the gateway's own log in the story.
+pub fn run_with_log(plan: &Plan) -> Report {
+    let log = tracing_subscriber::fmt().with_writer(|| story::Log).without_time().with_ansi(false);
+    let log = log.with_max_level(tracing::Level::INFO).finish();
+    tracing::subscriber::with_default(log, || run(plan))
+}
+
+pub fn run(plan: &Plan) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    chosen::seed(Some(plan.seed));
+    let lived = catch_unwind(AssertUnwindSafe(|| {
+        runtime.block_on(async {
+            clock::simulated::set(Some(WALL_CLOCK_MS));
+            story::begin();
+            World::new(plan).live().await
+        })
+    }));
+    drop(runtime);
+    clock::simulated::set(None);
+    chosen::seed(None);
+    let story = story::end();
+    match lived {
+        Ok((faults, obligations, took)) => Report { faults, story, obligations, took },
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().cloned();
+            let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+            let faults = vec![format!("panicked: {}", words.unwrap_or_default())];
+            Report { faults, story, obligations: 0, took: Duration::ZERO }
+        }
+    }
+}
+
+// === impl World ===
+
+impl<'a> World<'a> {
+    fn new(plan: &'a Plan) -> Self {
+        let oracle = Oracle::default();
+        let brokers = plan.upstreams.iter().map(|upstream| Broker::new(upstream, plan.seed, oracle.clone())).collect();
+        let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed));
+        let around = Surroundings { disk, gate, brokers, oracle, disk_latency_ms: Arc::default() };
+        let (config, dice) = (config_of(plan), Dice::new(plan.seed, "world"));
+        Self {
+            plan,
+            config,
+            around,
+            process: None,
+            restart_at: Some(Instant::now()),
+            handles: Vec::new(),
+            dice,
+            starts: 0,
+        }
+    }
+
+    async fn live(mut self) -> (Vec<String>, usize, Duration) {
+        let begun = Instant::now();
+        let mut devices = self.devices();
+        for (at, act) in self.acts() {
+            self.until(begun + Duration::from_millis(at)).await;
+            match act {
+                Act::Begins(index) => self.begin(index).await,
+                Act::Ends(index) => self.end(index),
+            }
+        }
+        self.until(begun + Duration::from_millis(FAULTS_END_MS)).await;
+        self.heal();
+        let mut faults = Vec::new();
+        let finished = self.drain().await;
+        if !finished {
+            faults.push(self.what_stands_still());
+        }
+        if let Some(missing) = self.process.as_ref().map(Process::missing).filter(|missing| finished && *missing != 0) {
+            faults.push(format!("the accounting is off by {missing}"));
+        }
+        faults.extend(self.around.gate.panicked());
+        let took = begun.elapsed();
+        devices.abort_all();
+        while devices.join_next().await.is_some() {}
+        if let Some(process) = self.process.take() {
+            process.kill().await;
+        }
+        faults.extend(self.around.oracle.judge(finished));
+        (faults, self.around.oracle.obligations(), took)
+    }
+
+    fn devices(&mut self) -> JoinSet<()> {
+        let mut tasks = JoinSet::new();
+        let names: Vec<String> = self.plan.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+        for plan in &self.plan.devices {
+            let device = Device::new(plan, names.clone(), self.around.gate.clone(), self.around.oracle.clone());
+            self.handles.push(device.handle());
+            tasks.spawn(device.run());
+        }
+        tasks
+    }
+
+    fn acts(&self) -> Vec<(u64, Act)> {
+        let mut acts = Vec::new();
+        for (index, trouble) in self.plan.troubles.iter().enumerate() {
+            acts.push((trouble.at_ms, Act::Begins(index)));
+            acts.push((trouble.at_ms + trouble.lasts_ms, Act::Ends(index)));
+        }
+        acts.sort_by_key(|(at, _)| *at);
+        acts
+    }
+
+    /// Lets time pass. A process that ends is started again, as a supervisor does it.
+    async fn until(&mut self, at: Instant) {
+        loop {
+            let restart_at = self.restart_at.unwrap_or(at).min(at);
+            match &mut self.process {
+                Some(process) => tokio::select! {
+                    biased;
+                    reason = process.ended() => {
+                        tell!("process", "ends: {reason}");
+                        self.kill(false).await;
+                    }
+                    () = sleep_until(at) => return,
+                },
+                None => {
+                    sleep_until(restart_at).await;
+                    if self.restart_at.is_none_or(|restart| restart > Instant::now()) {
+                        return;
+                    }
+                    self.start();
+                    if Instant::now() >= at {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self) {
+        self.starts += 1;
+        let dice = Dice::new(self.plan.seed, &format!("process{}", self.starts));
+        match Process::start(&self.config, &self.around, dice) {
+            Ok(process) => (self.process, self.restart_at) = (Some(process), None),
+            Err(error) => {
+                tell!("process", "does not start: {error}");
+                self.forget_crash();
+                self.restart_at = Some(Instant::now() + Duration::from_secs(1));
+            }
+        }
+    }
+
+    /// The next one comes after a while.
+    async fn kill(&mut self, with_power: bool) {
+        if let Some(process) = self.process.take() {
+            process.kill().await;
+        }
+        match with_power {
+            true => self.around.disk.power_cut(self.dice.next()),
+            false => self.forget_crash(),
+        }
+        self.restart_at = Some(Instant::now() + Duration::from_millis(self.dice.within(1, 3_000)));
+    }
+
+    /// Of the process, or of the whole machine, when that was what went wrong.
+    fn forget_crash(&mut self) {
+        match self.around.disk.crashed() {
+            true => self.around.disk.power_cut(self.dice.next()),
+            false => self.around.disk.kill(),
+        }
+    }
+
+    async fn begin(&mut self, index: usize) {
+        let what = self.plan.troubles[index].what.clone();
+        tell!("trouble", "{what:?}");
+        let disk = self.around.disk.clone();
+        match what {
+            What::Kill => self.kill(false).await,
+            What::PowerCut => self.kill(true).await,
+            What::Stop => self.stop().await,
+            What::DiskFull => disk.fill(),
+            What::DiskSlow(ms) => self.around.disk_latency_ms.store(ms, Ordering::Relaxed),
+            What::DiskFails(calls) => disk.fail_at(calls, Fault::Eio),
+            What::DiskCrash(calls) => disk.fail_at(calls, Fault::Crash),
+            What::Cut(upstream) => self.around.brokers[upstream].cut(),
+            What::Forgets(upstream) => self.around.brokers[upstream].forget(),
+            What::CutDevice(device) => self.handles[device].cut.notify_waiters(),
+            What::ClockJump(ms) => clock::simulated::set(Some(clock::unix_ms().saturating_add_signed(ms))),
+            what => self.mood(&what, true),
+        }
+    }
+
+    fn end(&mut self, index: usize) {
+        let what = &self.plan.troubles[index].what;
+        tell!("trouble", "{what:?} is over");
+        match what {
+            What::DiskFull => self.around.disk.set_capacity(None),
+            What::DiskSlow(_) => self.around.disk_latency_ms.store(0, Ordering::Relaxed),
+            What::DiskFails(_) | What::DiskCrash(_) => self.around.disk.no_fault(),
+            what => self.mood(what, false),
+        }
+    }
+
+    /// What a broker does wrong from now on, or no more.
+    fn mood(&self, what: &What, on: bool) {
+        // Where QoS 2 is not to be had, a message goes at less, and less is what is promised.
+        if let What::MaxQos(upstream, _) | What::WrongAcks(upstream) = *what {
+            let name = self.around.brokers[upstream].plan.name.clone();
+            self.around.oracle.book().forgetful.insert(name);
+        }
+        let set = |upstream: usize, change: &dyn Fn(&mut Mood)| self.around.brokers[upstream].mood(|mood| change(mood));
+        match *what {
+            What::Away(upstream) => set(upstream, &|mood| mood.away = on),
+            What::Deaf(upstream) => set(upstream, &|mood| mood.deaf = on),
+            What::Slow(upstream, ms) => set(upstream, &|mood| mood.slow_ms = if on { ms } else { 0 }),
+            What::LosesAcks(upstream, chance) => set(upstream, &|mood| mood.loses_acks = if on { chance } else { 0 }),
+            What::Refuses(upstream, chance) => set(upstream, &|mood| mood.refuses = if on { chance } else { 0 }),
+            What::WrongAcks(upstream) => set(upstream, &|mood| mood.wrong_acks = on),
+            // Terms that have fallen stay where they are.
+            What::MaxQos(upstream, qos) if on => {
+                set(upstream, &|mood| mood.max_qos = Some(qos));
+                self.around.brokers[upstream].cut();
+            }
+            _ => {}
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.stop().await;
+            tell!("process", "has stopped");
+        }
+        self.forget_crash();
+        self.restart_at = Some(Instant::now() + Duration::from_millis(self.dice.within(1, 3_000)));
+    }
+
+    fn heal(&mut self) {
+        tell!("trouble", "all faults are over");
+        self.around.disk.no_fault();
+        self.around.disk.set_capacity(None);
+        self.around.disk_latency_ms.store(0, Ordering::Relaxed);
+        self.around
+            .brokers
+            .iter()
+            .for_each(|broker| broker.mood(|mood| *mood = Mood { max_qos: mood.max_qos, ..Mood::default() }));
+        if self.around.disk.crashed() && self.process.is_none() {
+            self.forget_crash();
+        }
+    }
+
+    /// Whether everything is where it belongs in time.
+    async fn drain(&mut self) -> bool {
+        let deadline = Instant::now() + DRAINED_WITHIN;
+        while !self.is_drained() {
+            if Instant::now() >= deadline {
+                return false;
+            }
+            self.until(Instant::now() + Duration::from_millis(250)).await;
+        }
+        // What is on its way between two counters.
+        sleep(Duration::from_millis(250)).await;
+        true
+    }
+
+    fn is_drained(&self) -> bool {
+        let are_done = self.handles.iter().all(|handle| handle.is_done.load(Ordering::Relaxed));
+        are_done && self.process.as_ref().is_some_and(Process::is_drained)
+    }
+
+    fn what_stands_still(&self) -> String {
+        let is_busy = |handle: &Handle| !handle.is_done.load(Ordering::Relaxed);
+        let devices: Vec<&str> = self
+            .plan
+            .devices
+            .iter()
+            .zip(&self.handles)
+            .filter(|(_, handle)| is_busy(handle))
+            .map(|(plan, _)| plan.name.as_str())
+            .collect();
+        let waiting = self.process.as_ref().map(|process| process.spool.waiting());
+        let open = self.around.oracle.book().open();
+        format!(
+            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived"
+        )
+    }
+}
+
+/// The configuration of a plan, as a person would write it.
+fn config_of(plan: &Plan) -> Config {
+    let upstream = |upstream: &super::plan::UpstreamPlan| {
+        let super::plan::UpstreamPlan { name, version, max_inflight, .. } = upstream;
+        format!(
+            "[upstreams.{name}]\nurl = \"mqtt://{name}\"\nprotocol = {version}\nmax_inflight = {max_inflight}\nkeep_alive = \"20s\"\n"
+        )
+    };
+    let to_all: Vec<String> = plan
+        .upstreams
+        .iter()
+        .map(|upstream| format!(r#"{{ upstream = "{}", topic = "{{topic}}" }}"#, upstream.name))
+        .collect();
+    let text = format!(
+        r#"
+        [gateway]
+        id = "gw"
+        [broker.limits]
+        receive_maximum = {}
+        {}
+        [plugins.native]
+        component = "Cargo.toml"
+        [[bindings]]
+        name = "raw"
+        topic = "raw/#"
+        to = [{first}]
+        [[bindings]]
+        name = "cooked"
+        topic = "cooked/#"
+        plugins = ["native"]
+        to = [{first}]
+        [[bindings]]
+        name = "both"
+        topic = "both/#"
+        to = [{}]
+        [[bindings]]
+        name = "staged"
+        topic = "staged/#"
+        to = [{{ local = true, topic = "second/{{topic}}" }}]
+        [[bindings]]
+        name = "second"
+        topic = "second/#"
+        to = [{first}]
+        "#,
+        plan.receive_maximum,
+        plan.upstreams.iter().map(upstream).collect::<String>(),
+        to_all.join(", "),
+        first = to_all[0],
+    );
+    let mut config = config::parse(&text, "simulated", Path::new(env!("CARGO_MANIFEST_DIR")))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    config.spool.max_bytes = plan.spool_bytes;
+    config.spool.free_floor = 0;
+    config
+}
