@@ -71,7 +71,8 @@ impl Archive {
         let mut refused = Vec::new();
         let through = self.fold.through;
         for (number, letter) in letters.iter().filter(|(number, _)| *number > through) {
-            let body = Written { id: self.fold.next_id, number: *number, archived_ms: now_ms, letter }.encode().to_vec();
+            let body =
+                Written { id: self.fold.next_id, number: *number, archived_ms: now_ms, letter }.encode().to_vec();
             match self.write((LETTER, body), false) {
                 Err(AppendError::TooLarge { bytes, max }) => {
                     let advice = "raise `max_bytes` of [dead_letters]";
@@ -266,7 +267,8 @@ pub fn least_bytes(max_message_bytes: u64) -> u64 {
 }
 
 fn options(config: &DeadLetters) -> Options {
-    let segment_bytes = (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT).max(config.max_message_bytes.saturating_add(FACTS));
+    let segment_bytes =
+        (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT).max(config.max_message_bytes.saturating_add(FACTS));
     // Synced once for a batch, by `sync_now`.
     let sync = Sync::Interval(std::time::Duration::ZERO);
     Options { segment_bytes, max_bytes: config.max_bytes, free_floor: 0, sync }

@@ -21,11 +21,13 @@ async fn a_letter_that_the_archive_has_no_room_for_counts_as_lost_and_not_as_arc
         spool.commit(Record { outputs: vec![output], ..Record::default() });
     }
     let stop = CancellationToken::new();
-    let archivist =
-        Archivist::new(archive.clone(), spool.clone(), vec![], house.dispatcher.clone(), counters.clone());
+    let archivist = Archivist::new(archive.clone(), spool.clone(), vec![], house.dispatcher.clone(), counters.clone());
     let running = tokio::spawn(archivist.run(stop.clone()));
     tokio::time::timeout(PATIENCE, async {
-        while spool.waiting() + spool.queue(spool.dead_letters().unwrap()).read(crate::spool::Position::START, 9, 9).len() > 0 {
+        while spool.waiting()
+            + spool.queue(spool.dead_letters().unwrap()).read(crate::spool::Position::START, 9, 9).len()
+            > 0
+        {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     })
