@@ -108,7 +108,8 @@ impl Broker {
         let (near, stream) = tokio::io::duplex(capacity);
         let version = if self.plan.version == 5 { V5 } else { V4 };
         let broker = self.clone();
-        let connection = Connection { broker, stream, input: Vec::new(), version, client: String::new(), keeps: true, max_qos: 2 };
+        let connection =
+            Connection { broker, stream, input: Vec::new(), version, client: String::new(), keeps: true, max_qos: 2 };
         tokio::spawn(connection.serve());
         Some(near)
     }
