@@ -251,20 +251,6 @@ impl Inflight {
         open.map_or(0, |(number, _)| *number)
     }
 
-    pub fn len(&self) -> usize {
-        self.exchanges.len()
-    }
-
-    /// Places of our own limit that are free.
-    pub fn unused(&self) -> usize {
-        usize::from(self.limit).saturating_sub(self.exchanges.len())
-    }
-
-    /// Exchanges beyond our own limit: those that have passed others.
-    pub fn beyond(&self) -> usize {
-        self.exchanges.len().saturating_sub(self.limit.into())
-    }
-
     /// Whether much of the window is held by what waits for the disk alone.
     pub fn is_held_by_disk(&self) -> bool {
         self.closing > 0 && self.closing * 2 >= usize::from(self.window.all)

@@ -13,6 +13,7 @@ mod shutdown;
 mod silence;
 mod terms;
 mod unacknowledged;
+mod witness;
 
 use super::*;
 use peer::{Bench, Heard, Peer};
