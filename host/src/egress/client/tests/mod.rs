@@ -11,6 +11,7 @@ mod resume;
 mod rivals;
 mod shutdown;
 mod silence;
+mod skip;
 mod terms;
 mod unacknowledged;
 mod witness;
