@@ -8,7 +8,8 @@
 //!    is sent when the one before is acknowledged, until all that was in flight is through. What is acknowledged is innocent.
 //! 2. **Accusation.** [`ACCUSED`] connections end while the same message is alone in flight.
 //! 3. **Proof.** The next connection first carries another message, the witness, and then the accused. When the witness is
-//!    acknowledged and the connection ends on the accused, a server that takes messages does not take this one: it is guilty.
+//!    acknowledged and the connection ends on the accused, a server that takes messages does not take this one. It is guilty after
+//!    [`PROOFS`] of these, with none on another message between them: once may be chance.
 //!
 //! A server that takes nothing has no witness, and convicts nobody; one that only crashes takes the accused when it is back. With
 //! several culprits, one that was accused is no witness for the next. The witness is of another topic where there is one, so that order
@@ -30,6 +31,7 @@ use tokio::time::Instant;
 
 const ENDS: u32 = 2;
 const ACCUSED: u32 = 2;
+const PROOFS: u32 = 2;
 const LONE_ENDS: u32 = 10;
 const LONE_TIME: Duration = Duration::from_secs(20);
 const LATE: u32 = 5;
@@ -47,6 +49,8 @@ pub struct Isolation {
     late: BTreeMap<u64, u32>,
     /// The message whose ack did not come when no other came either, and on how many connections in a row.
     stuck: Option<(u64, u32)>,
+    /// The message on which a connection ended behind a witness, and how often in a row.
+    proven: Option<(u64, u32)>,
     /// Another message was acknowledged on this connection.
     has_witness: bool,
     /// One was found guilty without a witness, and nothing was acknowledged since.
@@ -121,7 +125,7 @@ impl Isolation {
         self.is_written = true;
     }
 
-    /// The server has acknowledged it, and is one that acknowledges.
+    /// The server has taken it, and is one that takes messages. A refusal does not say so, nor a PUBCOMP, which is owed from before.
     pub fn acknowledged(&mut self, number: u64) {
         self.is_unproven = false;
         self.has_witness = true;
@@ -132,6 +136,9 @@ impl Isolation {
     pub fn forget(&mut self, number: u64) {
         if self.oldest.is_some_and(|(oldest, _)| oldest == number) {
             self.oldest = None;
+        }
+        if self.proven.is_some_and(|(proven, _)| proven == number) {
+            self.proven = None;
         }
         if self.stuck.is_some_and(|(stuck, _)| stuck == number) {
             self.stuck = None;
@@ -163,7 +170,7 @@ impl Isolation {
         }
         suspect.ends += 1;
         let Suspect { ends, since, .. } = *suspect;
-        let is_proven = self.has_witness && ends > ACCUSED;
+        let is_proven = self.proofs(number) >= PROOFS && ends > ACCUSED;
         let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
         let is_guilty = is_proven || (is_lone && is_long_enough && !self.is_unproven);
         if !is_guilty {
@@ -172,6 +179,16 @@ impl Isolation {
         self.is_unproven = !is_proven;
         self.forget(number);
         Some(Guilty { number, attempts: ENDS + ends })
+    }
+
+    /// How often in a row a connection has ended on this one behind a witness, when this one has.
+    fn proofs(&mut self, number: u64) -> u32 {
+        if !self.has_witness {
+            return 0;
+        }
+        let before = self.proven.filter(|(proven, _)| *proven == number).map_or(0, |(_, ends)| ends);
+        self.proven = Some((number, before + 1));
+        before + 1
     }
 
     /// Its ack did not come in time, with nothing behind `newest` in flight; `others` were acknowledged on this connection.
@@ -212,7 +229,7 @@ impl Isolation {
     }
 
     fn calm(&mut self) {
-        (self.until, self.oldest, self.stuck) = (None, None, None);
+        (self.until, self.oldest, self.stuck, self.proven) = (None, None, None, None);
         self.suspects.clear();
     }
 }
@@ -258,7 +275,10 @@ mod tests {
         assert_eq!(connection(&mut isolation, &[], 5, now), None);
         assert_eq!(connection(&mut isolation, &[], 5, now), None);
         assert!(isolation.needs_witness());
-        assert_eq!(connection(&mut isolation, &[6], 5, now), Some(Guilty { number: 5, attempts: 5 }));
+        assert_eq!(connection(&mut isolation, &[6], 5, now), None, "once may be chance");
+        assert_eq!(connection(&mut isolation, &[7], 8, now), None);
+        assert_eq!(connection(&mut isolation, &[7], 5, now), None, "it has ended on another since");
+        assert_eq!(connection(&mut isolation, &[9], 5, now), Some(Guilty { number: 5, attempts: 7 }));
         assert!(isolation.is_alone(), "there may be others");
         assert!(!isolation.ends_before(Some(9)) && isolation.ends_before(Some(10)));
     }
