@@ -8,7 +8,8 @@
 //!    is sent when the one before is acknowledged, until all that was in flight is through. What is acknowledged is innocent.
 //! 2. **Accusation.** [`ACCUSED`] connections end while the same message is alone in flight.
 //! 3. **Proof.** The next connection first carries another message, the witness, and then the accused. When the witness is
-//!    acknowledged and the connection ends on the accused, a server that takes messages does not take this one: it is guilty.
+//!    acknowledged and the connection ends on the accused, a server that takes messages does not take this one. It is guilty after
+//!    [`PROOFS`] of these, with none on another message between them: once may be chance.
 //!
 //! A server that takes nothing has no witness, and convicts nobody; one that only crashes takes the accused when it is back. With
 //! several culprits, one that was accused is no witness for the next. The witness is of another topic where there is one, so that order
@@ -18,7 +19,8 @@
 //! answered before each; and not a second one before something was acknowledged.
 //!
 //! A message whose ack never comes ends the connection by our own [`ack_timeout`](super::ack_watch), and holds up nobody until then. It is
-//! guilty after [`LATE`] connections on which others were acknowledged.
+//! guilty after [`LATE`] connections on which others were acknowledged. A server that hangs on a message acknowledges nothing behind it: after
+//! [`STUCK`] such connections in a row with the same oldest message it is accused, messages go alone, and the witness goes before it.
 //!
 //! All of this is forgotten with the process, and learned again in the same few connections.
 
@@ -29,9 +31,11 @@ use tokio::time::Instant;
 
 const ENDS: u32 = 2;
 const ACCUSED: u32 = 2;
+const PROOFS: u32 = 2;
 const LONE_ENDS: u32 = 10;
 const LONE_TIME: Duration = Duration::from_secs(20);
 const LATE: u32 = 5;
+const STUCK: u32 = 2;
 
 #[derive(Default)]
 pub struct Isolation {
@@ -43,6 +47,10 @@ pub struct Isolation {
     suspects: BTreeMap<u64, Suspect>,
     /// Messages whose ack did not come in time, and how often.
     late: BTreeMap<u64, u32>,
+    /// The message whose ack did not come when no other came either, and on how many connections in a row.
+    stuck: Option<(u64, u32)>,
+    /// The message on which a connection ended behind a witness, and how often in a row.
+    proven: Option<(u64, u32)>,
     /// Another message was acknowledged on this connection.
     has_witness: bool,
     /// One was found guilty without a witness, and nothing was acknowledged since.
@@ -54,7 +62,10 @@ pub struct Isolation {
 #[derive(Clone, Copy)]
 struct Suspect {
     ends: u32,
+    /// Of the first of them.
     since: Instant,
+    /// Connections on which it was not acknowledged in time.
+    lates: u32,
 }
 
 /// On which the connection ends, so often.
@@ -83,7 +94,8 @@ impl Isolation {
 
     /// The messages that are accused, the oldest first.
     pub fn accused(&self) -> impl Iterator<Item = u64> {
-        self.suspects.iter().filter(|(_, suspect)| suspect.ends >= ACCUSED).map(|(number, _)| *number)
+        let is_accused = |suspect: &Suspect| suspect.ends >= ACCUSED || suspect.lates >= STUCK;
+        self.suspects.iter().filter(move |(_, suspect)| is_accused(suspect)).map(|(number, _)| *number)
     }
 
     /// Whether a connection ended while this one was alone.
@@ -92,9 +104,9 @@ impl Isolation {
             || self.oldest.is_some_and(|(oldest, ends)| oldest == number && ends >= ENDS)
     }
 
-    /// Connections that ended while this one was alone.
+    /// Connections that ended while this one was alone, or because of it.
     pub fn ends(&self, number: u64) -> u32 {
-        self.suspects.get(&number).map_or(0, |suspect| suspect.ends)
+        self.suspects.get(&number).map_or(0, |suspect| suspect.ends + suspect.lates)
     }
 
     /// Connections that ended with this one unacknowledged.
@@ -113,7 +125,7 @@ impl Isolation {
         self.is_written = true;
     }
 
-    /// The server has acknowledged it, and is one that acknowledges.
+    /// The server has taken it, and is one that takes messages. A refusal does not say so, nor a PUBCOMP, which is owed from before.
     pub fn acknowledged(&mut self, number: u64) {
         self.is_unproven = false;
         self.has_witness = true;
@@ -124,6 +136,12 @@ impl Isolation {
     pub fn forget(&mut self, number: u64) {
         if self.oldest.is_some_and(|(oldest, _)| oldest == number) {
             self.oldest = None;
+        }
+        if self.proven.is_some_and(|(proven, _)| proven == number) {
+            self.proven = None;
+        }
+        if self.stuck.is_some_and(|(stuck, _)| stuck == number) {
+            self.stuck = None;
         }
         if !self.suspects.is_empty() {
             self.suspects.remove(&number);
@@ -146,10 +164,13 @@ impl Isolation {
         if !self.is_written {
             return None;
         }
-        let suspect = self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now });
+        let suspect = self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now, lates: 0 });
+        if suspect.ends == 0 {
+            suspect.since = now;
+        }
         suspect.ends += 1;
-        let Suspect { ends, since } = *suspect;
-        let is_proven = self.has_witness && ends > ACCUSED;
+        let Suspect { ends, since, .. } = *suspect;
+        let is_proven = self.proofs(number) >= PROOFS && ends > ACCUSED;
         let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
         let is_guilty = is_proven || (is_lone && is_long_enough && !self.is_unproven);
         if !is_guilty {
@@ -160,10 +181,32 @@ impl Isolation {
         Some(Guilty { number, attempts: ENDS + ends })
     }
 
-    /// Its ack did not come in time; `others` were acknowledged on this connection.
-    pub fn late(&mut self, number: u64, others: bool) -> Option<Guilty> {
-        // Alone it would hold up all others, and it disturbs none of them.
-        self.calm();
+    /// How often in a row a connection has ended on this one behind a witness, when this one has.
+    fn proofs(&mut self, number: u64) -> u32 {
+        if !self.has_witness {
+            return 0;
+        }
+        let before = self.proven.filter(|(proven, _)| *proven == number).map_or(0, |(_, ends)| ends);
+        self.proven = Some((number, before + 1));
+        before + 1
+    }
+
+    /// Its ack did not come in time, with nothing behind `newest` in flight; `others` were acknowledged on this connection.
+    pub fn late(&mut self, number: u64, newest: u64, others: bool, now: Instant) -> Option<Guilty> {
+        let before = self.stuck.filter(|(stuck, _)| *stuck == number).map_or(0, |(_, ends)| ends);
+        self.stuck = (!others).then_some((number, before + 1));
+        let is_stuck = !others && before + 1 >= STUCK;
+        if let Some(until) = self.until {
+            self.until = Some(until.max(newest));
+            // Next time it goes behind a witness, or another one is the witness.
+            self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now, lates: 0 }).lates += 1;
+        } else if is_stuck {
+            self.until = Some(newest);
+            self.suspects.insert(number, Suspect { ends: 0, since: now, lates: STUCK });
+        } else {
+            // It disturbs none of the others.
+            self.oldest = None;
+        }
         if !others {
             return None;
         }
@@ -186,7 +229,7 @@ impl Isolation {
     }
 
     fn calm(&mut self) {
-        (self.until, self.oldest) = (None, None);
+        (self.until, self.oldest, self.stuck, self.proven) = (None, None, None, None);
         self.suspects.clear();
     }
 }
@@ -232,7 +275,10 @@ mod tests {
         assert_eq!(connection(&mut isolation, &[], 5, now), None);
         assert_eq!(connection(&mut isolation, &[], 5, now), None);
         assert!(isolation.needs_witness());
-        assert_eq!(connection(&mut isolation, &[6], 5, now), Some(Guilty { number: 5, attempts: 5 }));
+        assert_eq!(connection(&mut isolation, &[6], 5, now), None, "once may be chance");
+        assert_eq!(connection(&mut isolation, &[7], 8, now), None);
+        assert_eq!(connection(&mut isolation, &[7], 5, now), None, "it has ended on another since");
+        assert_eq!(connection(&mut isolation, &[9], 5, now), Some(Guilty { number: 5, attempts: 7 }));
         assert!(isolation.is_alone(), "there may be others");
         assert!(!isolation.ends_before(Some(9)) && isolation.ends_before(Some(10)));
     }
@@ -296,9 +342,10 @@ mod tests {
 
     #[test]
     fn an_ack_that_never_comes_is_counted_only_where_others_came() {
-        let mut isolation = Isolation::default();
-        assert!((0..100).all(|_| isolation.late(5, false).is_none()));
-        assert!((1..LATE).all(|_| isolation.late(5, true).is_none()));
-        assert_eq!(isolation.late(5, true), Some(Guilty { number: 5, attempts: LATE }));
+        let (mut isolation, now) = (Isolation::default(), Instant::now());
+        assert!((0..100).all(|_| isolation.late(5, 9, false, now).is_none()));
+        assert!(isolation.is_alone() && isolation.needs_witness());
+        assert!((1..LATE).all(|_| isolation.late(5, 9, true, now).is_none()));
+        assert_eq!(isolation.late(5, 9, true, now), Some(Guilty { number: 5, attempts: LATE }));
     }
 }

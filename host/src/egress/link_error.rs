@@ -90,7 +90,8 @@ impl LinkError {
             Self::Closed => Blame::Message,
             Self::Io(error) if is_cut(error) => Blame::Message,
             Self::Disconnected { reason, .. } if !is_of_the_server(*reason) => Blame::Message,
-            Self::NotAcknowledged { .. } => Blame::Ack,
+            // A server that hangs on a message answers no PINGREQ either.
+            Self::NotAcknowledged { .. } | Self::Silent(_) => Blame::Ack,
             _ => Blame::Nobody,
         }
     }

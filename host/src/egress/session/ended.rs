@@ -13,13 +13,11 @@ impl Sender {
     pub fn ended(&mut self, error: &LinkError) -> bool {
         let Some(awaited) = self.inflight.oldest_awaited() else { return false };
         let was_alone = self.isolation.is_alone();
+        let (newest, now) = (self.inflight.newest(), Instant::now());
         let guilty = match error.blame() {
             Blame::Nobody => None,
-            Blame::Message => {
-                let (newest, is_lone) = (self.inflight.newest(), self.is_lone(awaited.number));
-                self.isolation.cut(awaited.number, newest, is_lone, Instant::now())
-            }
-            Blame::Ack => self.isolation.late(awaited.number, self.acks.progress),
+            Blame::Message => self.isolation.cut(awaited.number, newest, self.is_lone(awaited.number), now),
+            Blame::Ack => self.isolation.late(awaited.number, newest, self.acks.progress, now),
         };
         if self.isolation.is_alone() && !was_alone {
             let (id, topic) = self.inflight.describe(awaited.number);

@@ -13,7 +13,7 @@ impl Sender {
     /// The server has acknowledged something.
     fn made_progress(&mut self, number: u64) {
         self.acks.progress = true;
-        self.isolation.acknowledged(number);
+        self.isolation.forget(number);
         if std::mem::take(&mut self.acks.stalled) {
             tracing::info!(upstream = self.upstream, "the upstream acknowledges again");
         }
@@ -45,10 +45,12 @@ impl Session<'_> {
                     {
                         self.lower();
                     }
+                    self.witness(&step);
                     self.step(step)?;
                 }
                 Incoming::PubRec(ack) => {
                     let step = self.sender.inflight.on_pubrec(ack);
+                    self.witness(&step);
                     self.step(step)?;
                     if self.sender.inflight.take_raised() > 0 {
                         self.sender.tell_raised();
@@ -82,6 +84,15 @@ impl Session<'_> {
                 upstream,
                 "the upstream answers QoS 2 with PUBACK: it knows QoS 1 only, and messages are lowered to that"
             );
+        }
+    }
+
+    /// A PUBACK or PUBREC that is no refusal says that the server takes messages.
+    fn witness(&mut self, step: &Step) {
+        match step {
+            Step::Receive { number, .. } => self.sender.isolation.acknowledged(*number),
+            Step::Done { number, reason, .. } if !reason.is_failure() => self.sender.isolation.acknowledged(*number),
+            _ => {}
         }
     }
 

@@ -20,7 +20,7 @@ impl Session<'_> {
             self.fill_alone();
         }
         if self.sender.isolation.is_alone() {
-            return;
+            return self.pass_qos0();
         }
         while self.out.room() > 0
             && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
@@ -48,7 +48,8 @@ impl Session<'_> {
     /// A server that acknowledges nothing keeps the window full for ever. It takes QoS 0 all the same, which does not have to wait
     /// for it then: it overtakes what is not sent yet, of its own topic, too.
     fn pass_qos0(&mut self) {
-        if !self.sender.acks.stalled || self.sender.inflight.room() > 0 || self.is_going_back() {
+        let is_held = self.sender.isolation.is_alone() || self.sender.inflight.room() == 0;
+        if !self.sender.acks.stalled || !is_held || self.is_going_back() {
             return;
         }
         while self.out.room() > 0 {

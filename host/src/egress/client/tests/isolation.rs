@@ -16,6 +16,8 @@ pub(super) struct Server {
     closes_on: fn(&str) -> bool,
     /// Before it closes.
     says: &'static [u8],
+    /// With quota exceeded.
+    refuses_others: bool,
     stored: HashSet<u16>,
     /// In the order of arrival, QoS 2 once.
     pub arrived: Vec<String>,
@@ -24,7 +26,14 @@ pub(super) struct Server {
 
 impl Server {
     pub fn new(closes_on: fn(&str) -> bool) -> Self {
-        Self { closes_on, says: &[], stored: HashSet::new(), arrived: Vec::new(), connections: 0 }
+        Self {
+            closes_on,
+            says: &[],
+            refuses_others: false,
+            stored: HashSet::new(),
+            arrived: Vec::new(),
+            connections: 0,
+        }
     }
 
     /// Serves until nothing waits any more.
@@ -47,6 +56,9 @@ impl Server {
     pub async fn serve(&mut self, peer: &mut Peer) {
         loop {
             match peer.hear().await {
+                Heard::Publish { id, text, .. } if self.refuses_others && !(self.closes_on)(&text) => {
+                    peer.send(&[0x40, 3, (id >> 8) as u8, id as u8, 0x97]).await;
+                }
                 Heard::Publish { text, .. } if (self.closes_on)(&text) => return peer.send(self.says).await,
                 Heard::Publish { id, qos, text, .. } => {
                     if qos < 2 || self.stored.insert(id) {
@@ -107,7 +119,7 @@ async fn isolates(protocol: Version, qos: QoS, bad_at: &[usize]) {
     }
     let c = &bench.counters;
     assert_eq!((c.undelivered.get(), c.forwarded.get(), c.possible_duplicates.get()), (bad.len() as u64, 25, 0));
-    assert!(server.connections <= 3 + 6 * bad.len(), "{} connections", server.connections);
+    assert!(server.connections <= 3 + 12 * bad.len(), "{} connections", server.connections);
     assert!(start.elapsed() < Duration::from_secs(30) * bad.len() as u32, "{:?}", start.elapsed());
 }
 
@@ -133,17 +145,17 @@ async fn several_of_them_are_found_one_after_the_other() {
 #[tokio::test(start_paused = true)]
 async fn a_letter_says_why_and_how_often_it_was_tried() {
     let mut bench = Bench::new(V5);
-    ["a", "bad", "b"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
+    ["a", "bad", "b", "c"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
     Server::new(is_bad).run(&mut bench).await;
     let letters = bench.letters.all();
     assert_eq!(letters[0].reason, "the upstream does not take it: the upstream closed the connection");
-    assert_eq!((letters[0].attempts, letters[0].upstream.as_str()), (5, "cloud"));
+    assert_eq!((letters[0].attempts, letters[0].upstream.as_str()), (6, "cloud"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_disconnect_that_says_why_is_in_the_letter_and_one_about_the_server_itself_makes_none() {
     let mut bench = Bench::new(V5);
-    ["a", "bad", "b"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
+    ["a", "bad", "b", "c"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
     Server { says: &[0xE0, 1, 0x95], ..Server::new(is_bad) }.run(&mut bench).await;
     assert!(bench.letters.all()[0].reason.contains("Packet too large (0x95)"), "{:?}", bench.letters.all());
 
@@ -270,6 +282,19 @@ async fn after_a_restart_it_is_found_again() {
     let mut bench = bench.crash("gw").await;
     server.run(&mut bench).await;
     assert_eq!((bench.letters.texts(), server.first_arrivals()), (vec!["bad".to_owned()], vec!["a", "b"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_is_refused_is_no_witness() {
+    let mut bench = Bench::new(V5);
+    bench.commit(QoS::AtLeastOnce, "bad");
+    (0..30).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
+    let mut server = Server { refuses_others: true, ..Server::new(is_bad) };
+    for n in 0..9 {
+        let (mut peer, _) = bench.welcome(n > 0).await;
+        server.serve(&mut peer).await;
+    }
+    assert!(!bench.letters.texts().contains(&"bad".to_owned()), "{:?}", bench.letters.texts());
 }
 
 #[tokio::test(start_paused = true)]

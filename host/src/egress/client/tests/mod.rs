@@ -3,6 +3,7 @@
 mod cuts;
 mod failover;
 mod fates;
+mod hangs;
 mod isolation;
 pub(in crate::egress) mod peer;
 mod recovery;
