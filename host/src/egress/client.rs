@@ -109,7 +109,6 @@ pub(crate) fn start_with<D: Dial>(
         oversize: RateLimit::one_in(WARN_EVERY),
         acks: Acks::default(),
         isolation: Isolation::default(),
-        abandoned: Vec::new(),
         skips,
     };
     let client = Client {

@@ -31,6 +31,7 @@ impl Inflight {
 
     /// Any reason ends the exchange: 0x92 says that the server had finished before, its PUBCOMP was lost.
     pub fn on_pubcomp(&mut self, ack: Ack) -> Step {
+        self.abandoned.remove(&ack.packet_id);
         match self.find(ack.packet_id) {
             Some((number, _, State::Released { .. })) => self.finish(number, Reason::SUCCESS),
             _ => Step::Nothing,

@@ -33,6 +33,7 @@
 //!
 //! Not here: the codec, the clock, the spool. Numbers of the spool name exchanges, and their order is the sending order.
 
+mod abandoned;
 mod acks;
 mod awaited;
 mod passing;
@@ -40,6 +41,7 @@ mod step;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
+use self::abandoned::Abandoned;
 use self::acks::success;
 pub use self::awaited::{AckKind, Awaited, Standing};
 pub use self::step::{Repeat, Step, Window};
@@ -63,6 +65,8 @@ pub struct Inflight {
     /// QoS 2 exchanges that are not over.
     exactly_once: usize,
     releases: u64,
+    /// By packet id.
+    abandoned: BTreeMap<u16, Abandoned>,
     /// Done, and not known to be durable.
     closing: usize,
     /// QoS 0 that the spool keeps, on its way into the socket of this connection.
@@ -123,6 +127,7 @@ impl Inflight {
             window: Window { all: 0, exactly_once: 0 },
             exactly_once: 0,
             releases: 0,
+            abandoned: BTreeMap::new(),
             closing: 0,
             passing: BTreeSet::new(),
             sent_below: recovered.sent_below,
@@ -143,6 +148,7 @@ impl Inflight {
     /// A new connection that kept the session: the PUBRELs to send first. [`Inflight::next_resend`] has the rest.
     pub fn resume(&mut self, window: Window) -> Vec<Ack> {
         self.connect(window);
+        self.tell_abandoned_again();
         self.resend.clear();
         let mut released = Vec::new();
         for (number, exchange) in &self.exchanges {
@@ -165,6 +171,7 @@ impl Inflight {
         self.doubtful_below = self.doubtful_below.max(sent_below);
         self.sent_below = 0;
         self.blocked = false;
+        self.abandoned.clear();
         self.resend.clear();
         self.exchanges.retain(|_, exchange| exchange.state == State::Done);
         self.by_id.retain(|_, number| self.exchanges.contains_key(number));
@@ -264,6 +271,8 @@ impl Inflight {
         }
         let dup = number < self.sent_below;
         self.doubtful += u64::from(number < self.doubtful_below && message.qos == QoS::ExactlyOnce);
+        // It is this one's from now on: a PUBREL would end the wrong exchange.
+        self.abandoned.remove(&packet_id(number));
         self.open(number, Exchange { message: Some(message.clone()), state: State::Published });
         Some(Publish { packet_id: packet_id(number), dup, message })
     }

@@ -40,7 +40,7 @@ impl Sender {
         let (packet_id, _) = self.inflight.describe(number);
         let entry = self.queue.entry(number);
         let (upstream, topic) = (&self.upstream, entry.map(|entry| entry.message.topic));
-        if self.inflight.abandon(packet_id).is_none() {
+        if !self.inflight.forsake(number) {
             return;
         }
         self.refusals.forget(number);
@@ -62,8 +62,6 @@ impl Sender {
             attempts,
             "the upstream takes others and not this message, which is kept as a dead letter: {error}"
         );
-        // At QoS 2 the server may hold the id, which is to be given to another message some day.
-        self.abandoned.push(packet_id);
         self.dead_letter(number, format!("the upstream does not take it: {error}"), attempts);
     }
 
@@ -74,12 +72,10 @@ impl Sender {
         }
         let held = |entry: &Entry| Instant::now().into_std().saturating_duration_since(entry.arrived);
         let is_old = self.queue.entry(number).is_some_and(|entry| !self.queue.is_fresh(held(&entry)));
-        let (packet_id, _) = self.inflight.describe(number);
-        if !is_old || self.inflight.abandon(packet_id).is_none() {
+        if !is_old || !self.inflight.forsake(number) {
             return false;
         }
         self.isolation.forget(number);
-        self.abandoned.push(packet_id);
         self.queue.complete(Position::of(number), Fate::Expired);
         true
     }

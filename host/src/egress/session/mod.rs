@@ -49,9 +49,10 @@ use super::undelivered::Filing;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
+use crate::message::QoS;
 use crate::metrics::Counters;
+use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
-use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position, Queue};
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
@@ -77,8 +78,6 @@ pub struct Sender {
     pub oversize: RateLimit,
     pub acks: Acks,
     pub isolation: Isolation,
-    /// Ids of messages that were given up in the middle of an exchange: the server is told on the next connection.
-    pub abandoned: Vec<u16>,
     pub skips: mpsc::Receiver<Skip>,
 }
 
@@ -185,16 +184,12 @@ impl<'a> Session<'a> {
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
         }
-        for id in std::mem::take(&mut self.sender.abandoned) {
-            self.write(Outgoing::PubRel(Ack { packet_id: id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }));
-        }
     }
 
     /// Begins with a new session.
     pub fn restart(&mut self) {
         self.sender.hear_spool();
         self.sender.acks.lowered = false;
-        self.sender.abandoned.clear();
         self.sender.inflight.restart(self.terms.window);
     }
 
@@ -208,6 +203,7 @@ impl<'a> Session<'a> {
         self.receive()?;
         loop {
             self.hear_spool();
+            self.release_abandoned();
             self.fill();
             let alone = self.sender.isolation.is_alone();
             if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
@@ -259,6 +255,16 @@ impl<'a> Session<'a> {
         for release in self.sender.hear_spool() {
             kill_point::reach(KillPoint::ReceivedSynced);
             kill_point::expect(KillPoint::Released);
+            self.write(Outgoing::PubRel(release));
+        }
+    }
+
+    /// Before anything new is sent: the id may be given to another message as soon as the end of this one is durable.
+    fn release_abandoned(&mut self) {
+        if self.terms.maximum_qos < QoS::ExactlyOnce {
+            return;
+        }
+        for release in self.sender.inflight.take_abandoned() {
             self.write(Outgoing::PubRel(release));
         }
     }

@@ -32,12 +32,10 @@ impl Sender {
         };
         let Entry { position, message, .. } = entry;
         let number = position.number;
-        let (packet_id, _) = self.inflight.describe(number);
         if position.turn == 0 {
             match self.inflight.standing(number) {
                 Standing::Sent => {
-                    self.inflight.abandon(packet_id);
-                    self.abandoned.push(packet_id);
+                    self.inflight.forsake(number);
                 }
                 Standing::Received => {
                     return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing"));

@@ -43,3 +43,24 @@ async fn what_was_being_written_when_the_connection_ended_can_be_left_out() {
     bench.drained().await;
     assert_eq!((bench.counters.forwarded.get(), bench.counters.skipped.get()), (0, 1));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_id_of_what_is_left_out_at_qos_2_is_released_at_once_and_none_of_qos_1() {
+    let mut bench = Bench::new(V5);
+    bench.commit(QoS::AtLeastOnce, "a");
+    bench.commit(QoS::ExactlyOnce, "b");
+    let (mut peer, _) = bench.welcome(false).await;
+    peer.publish().await;
+    let (second, ..) = peer.publish().await;
+    for number in [1, 2] {
+        bench.operator.skip(Some(number), false).await.unwrap();
+    }
+    assert_eq!(peer.hear().await, Heard::PubRel(second));
+    peer.pubcomp(second).await;
+    bench.drained().await;
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    drop(peer);
+    let (mut peer, _) = bench.welcome(true).await;
+    bench.commit(QoS::ExactlyOnce, "c");
+    assert_eq!(peer.publish().await.2, "c", "it has answered");
+}

@@ -362,3 +362,37 @@ fn what_passes_at_qos_0_takes_one_place_and_gives_it_back() {
     inflight.disconnected();
     assert_eq!(inflight.standing(2), Standing::Unsent, "it is sent again on the next connection");
 }
+
+fn abandoned(inflight: &mut Inflight) -> Vec<u16> {
+    inflight.take_abandoned().into_iter().map(|ack| ack.packet_id).collect()
+}
+
+#[test]
+fn an_id_that_the_server_may_hold_is_released_on_this_connection_and_once_more_on_the_next() {
+    let mut inflight = connected(10);
+    let ids = [1, 2, 3].map(|number| publish(&mut inflight, number, QoS::ExactlyOnce));
+    publish(&mut inflight, 4, QoS::AtLeastOnce);
+    inflight.on_pubrec(Ack { packet_id: ids[2], reason: Reason::QUOTA_EXCEEDED });
+    inflight.postpone(3);
+    assert!((1..=4).all(|number| inflight.forsake(number)) && !inflight.forsake(1));
+    assert_eq!(abandoned(&mut inflight), ids[..2], "neither of QoS 1 nor of what was refused");
+    assert!(abandoned(&mut inflight).is_empty(), "once");
+    assert_eq!(inflight.on_pubcomp(ok(ids[1])), Step::Nothing);
+    inflight.resume(Window::OPEN);
+    assert_eq!(abandoned(&mut inflight), ids[..1]);
+    inflight.resume(Window::OPEN);
+    assert!(abandoned(&mut inflight).is_empty());
+}
+
+#[test]
+fn an_id_that_was_given_to_another_message_is_not_released_before_that_is_repeated() {
+    let mut inflight = connected(10);
+    let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
+    inflight.forsake(1);
+    assert_eq!(abandoned(&mut inflight), [id]);
+    durable(&mut inflight, [1]);
+    assert_eq!(publish(&mut inflight, 65_536, QoS::ExactlyOnce), id);
+    inflight.resume(Window::OPEN);
+    assert!(abandoned(&mut inflight).is_empty());
+    assert_eq!(next_resend(&mut inflight).map(|publish| publish.packet_id), Some(id));
+}

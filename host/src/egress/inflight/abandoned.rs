@@ -1,0 +1,48 @@
+//! Packet ids of QoS 2 messages that were given up in the middle of an exchange. The server may hold them, and would take the next
+//! message with such an id for a repetition: PUBREL tells it that they are free.
+
+use super::{Inflight, State, packet_id};
+use crate::mqtt::{Ack, Reason};
+
+/// Connections on which the server is told when it does not answer. Few: it may be one that closes on that PUBREL.
+const TELLINGS: u8 = 2;
+
+pub(super) struct Abandoned {
+    left: u8,
+    /// To be told on this connection.
+    due: bool,
+}
+
+// === impl Inflight ===
+
+impl Inflight {
+    /// Gives up an exchange whose PUBLISH was sent. `false` when it is not open.
+    pub fn forsake(&mut self, number: u64) -> bool {
+        let exchange = self.exchanges.get(&number);
+        // A refusal has closed the server's side, and at QoS 1 it has none. One that knows no QoS 2 closes on a PUBREL.
+        let is_held = exchange.is_some_and(|open| open.state == State::Published && open.is_exactly_once());
+        if self.end(number).is_none() {
+            return false;
+        }
+        if is_held {
+            self.abandoned.insert(packet_id(number), Abandoned { left: TELLINGS, due: true });
+        }
+        true
+    }
+
+    /// The PUBRELs that are to be sent before anything new, each once on a connection.
+    pub fn take_abandoned(&mut self) -> Vec<Ack> {
+        let due = self.abandoned.iter_mut().filter(|(_, abandoned)| abandoned.due);
+        let told = due.map(|(id, abandoned)| {
+            *abandoned = Abandoned { left: abandoned.left - 1, due: false };
+            Ack { packet_id: *id, reason: Reason::PACKET_IDENTIFIER_NOT_FOUND }
+        });
+        told.collect()
+    }
+
+    /// A PUBREL without its PUBCOMP may have been lost with the connection.
+    pub(super) fn tell_abandoned_again(&mut self) {
+        self.abandoned.retain(|_, abandoned| abandoned.left > 0);
+        self.abandoned.values_mut().for_each(|abandoned| abandoned.due = true);
+    }
+}
