@@ -121,6 +121,11 @@ impl Journal {
         *self.stalled.lock().unwrap() = Some(Vec::new());
     }
 
+    /// While this lives, whoever writes waits, in the midst of what it does.
+    pub fn hold(&self) -> std::sync::MutexGuard<'_, impl Sized> {
+        self.written.lock().unwrap()
+    }
+
     fn remember(&self, changes: &[Change]) {
         let mut written = self.written.lock().unwrap();
         written.records.push(changes.to_vec());

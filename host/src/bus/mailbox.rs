@@ -28,6 +28,8 @@ pub struct Delivery {
     /// Its place in the budgets, from the mailbox on.
     pub share: Option<Share>,
     pub from_group: Option<FromGroup>,
+    /// A retained message for a new subscription: it may have been here before. Not remembered over a restart.
+    pub is_replay: bool,
 }
 
 /// What a session that ends leaves in its mailbox.

@@ -95,7 +95,8 @@ fn published(
     let subscription_ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
     let message = value.message_behind(fields)?.aged(age);
     let (arrived, number) = (clock::now(), Some(number));
-    let delivery = |message| Delivery { message, subscription_ids, arrived, number, share: None, from_group };
+    let (share, is_replay) = (None, false);
+    let delivery = |message| Delivery { message, subscription_ids, arrived, number, share, from_group, is_replay };
     Ok(Queued::Published(message.map(delivery)))
 }
 
@@ -145,7 +146,7 @@ mod tests {
             });
             let topic = TopicName::parse(&topic).unwrap();
             let message = Message { retain, ..Message::new(topic, payload, QoS::from_bits(qos).unwrap()) };
-            let written = Delivery { message, subscription_ids, arrived: Instant::now(), number: Some(number), share: None, from_group };
+            let written = Delivery { message, subscription_ids, arrived: Instant::now(), number: Some(number), share: None, from_group, is_replay: false };
             let Queued::Published(Some(read)) = decode_queued(number, &encode_published(&written)).unwrap() else {
                 panic!("another stage");
             };
@@ -173,6 +174,7 @@ mod tests {
             number: Some(9),
             share: None,
             from_group: None,
+            is_replay: false,
         };
         let mut old = BytesMut::from(&encode_published(&written)[..]);
         crate::spool::encode_message(&written.message, &mut old);

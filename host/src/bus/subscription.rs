@@ -79,11 +79,12 @@ impl Merged {
 
     /// A retained message for a new subscription.
     pub(super) fn retained(self, message: &Message, arrived: Instant) -> Delivery {
-        self.with_retain(message, true, arrived)
+        Delivery { is_replay: true, ..self.with_retain(message, true, arrived) }
     }
 
     fn with_retain(self, message: &Message, retain: bool, arrived: Instant) -> Delivery {
         let message = Message { qos: message.qos.min(self.qos), retain, ..message.clone() };
-        Delivery { message, subscription_ids: self.ids, arrived, number: None, share: None, from_group: None }
+        let (number, share, from_group, is_replay) = (None, None, None, false);
+        Delivery { message, subscription_ids: self.ids, arrived, number, share, from_group, is_replay }
     }
 }

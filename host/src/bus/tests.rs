@@ -203,6 +203,17 @@ fn an_empty_payload_without_retain_forgets_nothing() {
 }
 
 #[test]
+fn a_retained_message_says_whether_it_comes_anew_or_again() {
+    let (bus, client) = (bus(), client("c"));
+    client.subscribe(&bus, "a", QoS::AtLeastOnce, None);
+    bus.publish(&retained("a", "kept"), "p", Instant::now());
+    let subscription = client.subscription(QoS::AtLeastOnce, None);
+    bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
+    // What is retained comes before what is live.
+    assert_eq!(client.taken().iter().map(|delivery| delivery.is_replay).collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn an_expired_retained_message_is_not_replayed() {
     let (bus, client) = (bus(), client("c"));
     let mut short = retained("a", "kept");

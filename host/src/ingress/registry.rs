@@ -3,6 +3,7 @@
 //! A session that outlives its connection is written when it begins, when its device leaves or comes back, and deleted when
 //! it ends. Nobody waits for these: what is acknowledged within the session is written after them, in one log.
 
+mod end;
 mod evict;
 mod kick;
 mod list;
@@ -16,11 +17,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use end::take_to_end;
 pub use kick::Kick;
 pub use list::{DropError, SessionState};
 
 use super::handshake::Terms;
-use super::session::{Farewell, Session};
+use super::session::Session;
 use super::stored::StoredWill;
 use super::wills::Wills;
 use crate::base::clock::{self, unix_ms, unix_ms_of};
@@ -50,8 +52,15 @@ pub struct Registry {
 }
 
 enum Slot {
-    Connected { kick: Arc<Kick>, mailbox: Arc<Mailbox>, expiry: Duration, since: Instant },
+    Connected {
+        kick: Arc<Kick>,
+        mailbox: Arc<Mailbox>,
+        expiry: Duration,
+        since: Instant,
+    },
     Away(Box<Away>),
+    /// Its end is being written. What is written of a session has the name of its client: the next one must not be written before.
+    Ending,
 }
 
 struct Away {
@@ -121,17 +130,18 @@ impl Registry {
         Err(Reason::SERVER_BUSY)
     }
 
-    /// `None` while another connection has it: that one is asked to leave.
+    /// `None` while another connection has it, which is asked to leave, and while it ends.
     fn try_open(&self, terms: &Terms) -> Option<Result<(Opened, Written), Reason>> {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
-        let away = match slots.remove(&client) {
-            Some(Slot::Connected { kick, mailbox, expiry, since }) => {
+        let away = match slots.get(&client) {
+            Some(Slot::Connected { kick, .. }) => {
                 kick.hand_over();
-                slots.insert(client, Slot::Connected { kick, mailbox, expiry, since });
                 return None;
             }
-            Some(Slot::Away(away)) => Some(away),
+            Some(Slot::Ending) => return None,
+            // Its slot has the new connection before anybody else looks.
+            Some(Slot::Away(_)) => take_to_end(&mut slots, &client),
             None => None,
         };
         let outlives = !terms.session_expiry.is_zero();
@@ -211,12 +221,11 @@ impl Registry {
         let expiry = if is_dropped { Duration::ZERO } else { ending.session_expiry };
         let away = Away { session, since: now, ends_at: now + expiry, will };
         if expiry.is_zero() {
-            self.lock().remove(&client);
-            self.end(away, Receipt::none());
-        } else {
-            self.write(departure(&away, expiry));
-            self.lock().insert(client, Slot::Away(Box::new(away)));
+            self.lock().insert(client, Slot::Ending);
+            return self.finish(away);
         }
+        self.write(departure(&away, expiry));
+        self.lock().insert(client, Slot::Away(Box::new(away)));
         self.released.notify_waiters();
     }
 
@@ -241,38 +250,6 @@ impl Registry {
         self.forget_shed();
     }
 
-    /// Looks again: the device may have come back since the sweep saw it away.
-    fn expire(&self, client: &str, now: Instant) {
-        let mut slots = self.lock();
-        let Some(Slot::Away(away)) = slots.get(client) else { return };
-        if away.ends_at > now {
-            return;
-        }
-        if let Some(Slot::Away(away)) = slots.remove(client) {
-            drop(slots);
-            self.end(*away, Receipt::none());
-        }
-    }
-
-    /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2). What is written of the will goes in one
-    /// record with what becomes of it, or a crash between the two would publish it twice, or never. That may take its time, in
-    /// the chain of a binding; the session goes at once, because the next one of this client may begin now.
-    fn end(&self, away: Away, receipt: Receipt) {
-        let Away { mut session, will, .. } = away;
-        let mailbox = session.mailbox().clone();
-        let Farewell { from_groups, sent, ending, session: gone, left_over } = session.farewell();
-        session.subscriptions.clear(&self.bus, &mailbox);
-        self.bus.counters().shared_dropped.add(sent);
-        // Before the session is deleted: a crash in between finds what has not been handed over with it.
-        self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
-        self.wills.journal().change(gone, receipt);
-        if let Some((will, _)) = will {
-            let written = session.is_durable().then(|| Change::delete(will_of(session.client())));
-            self.wills.publish(session.client(), will.message, written.into_iter().collect());
-        }
-        left_over.chunks(FAREWELL_CHUNK).for_each(|chunk| self.write(chunk.to_vec()));
-    }
-
     fn write(&self, changes: Vec<Change>) {
         self.wills.journal().change(changes, Receipt::none());
     }
@@ -284,7 +261,7 @@ impl Registry {
 
 /// Sessions that outlive their connection, or will.
 fn kept(slots: &HashMap<Arc<str>, Slot>) -> usize {
-    slots.values().filter(|slot| !matches!(slot, Slot::Connected { expiry: Duration::ZERO, .. })).count()
+    slots.values().filter(|slot| !matches!(slot, Slot::Ending | Slot::Connected { expiry: Duration::ZERO, .. })).count()
 }
 
 impl Away {

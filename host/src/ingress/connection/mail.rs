@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::clock;
+use crate::bus::Delivery;
 
 impl<R, W> Connection<R, W> {
     pub(super) fn send_acks(&mut self) -> Result<(), End> {
@@ -33,13 +34,26 @@ impl<R, W> Connection<R, W> {
                 continue;
             }
             if self.session.is_given_up(&delivery) {
-                self.context.counters.subscriber_given_up.increment();
-                self.session.finish(delivery.number);
+                self.skip_given_up(&delivery);
                 continue;
             }
             let packet = self.session.deliver(delivery);
             self.deliver(&packet);
         }
+    }
+
+    fn skip_given_up(&mut self, delivery: &Delivery) {
+        self.context.counters.subscriber_given_up.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            let (client, topic) = (self.session.client(), &delivery.message.topic);
+            tracing::warn!(
+                ?client,
+                ?topic,
+                suppressed,
+                "not sent again: the device has closed its connections on this message"
+            );
+        }
+        self.session.finish(delivery.number);
     }
 
     pub(super) fn wants_mail(&self) -> bool {

@@ -7,7 +7,7 @@
 use super::*;
 
 impl Registry {
-    /// Takes such a session out. The caller ends it, when nothing is locked.
+    /// Takes such a session. The caller ends it, when nothing is locked.
     pub(super) fn evict(slots: &mut HashMap<Arc<str>, Slot>) -> Option<Box<Away>> {
         let candidate = |(client, slot): (&Arc<str>, &Slot)| match slot {
             Slot::Away(away) if !away.is_owed_something() => {
@@ -16,10 +16,7 @@ impl Registry {
             _ => None,
         };
         let (_, _, client) = slots.iter().filter_map(candidate).min()?;
-        match slots.remove(&client) {
-            Some(Slot::Away(away)) => Some(away),
-            _ => None,
-        }
+        take_to_end(slots, &client)
     }
 
     pub(super) fn end_evicted(&self, away: Away) {
@@ -33,7 +30,7 @@ impl Registry {
                 "a session that is away ends early, nothing waits for it: broker.limits.max_sessions is reached and another device needs one"
             );
         }
-        self.end(away, Receipt::none());
+        self.finish(away);
     }
 }
 

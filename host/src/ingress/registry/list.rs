@@ -37,7 +37,7 @@ pub enum DropError {
 impl Registry {
     /// By client.
     pub fn list(&self) -> Vec<SessionState> {
-        let mut sessions: Vec<_> = self.lock().iter().map(|(client, slot)| slot.state(client)).collect();
+        let mut sessions: Vec<_> = self.lock().iter().filter_map(|(client, slot)| slot.state(client)).collect();
         sessions.sort_unstable_by(|one, other| one.client.cmp(&other.client));
         sessions
     }
@@ -47,7 +47,7 @@ impl Registry {
     pub async fn drop_session(&self, client: &str) -> Result<(), DropError> {
         if let Some(away) = self.take_away(client)? {
             tracing::info!(?client, "an operator drops the session");
-            self.end(*away, Receipt::none());
+            self.finish(*away);
             return Ok(());
         }
         tracing::info!(?client, "an operator drops the session, and the connection with it");
@@ -63,33 +63,30 @@ impl Registry {
         gone.await.map_err(|_| DropError::Hangs(client.to_owned()))
     }
 
-    /// The session, unless its device is connected.
+    /// The session, unless its device is connected or it ends already.
     fn take_away(&self, client: &str) -> Result<Option<Box<Away>>, DropError> {
         let mut slots = self.lock();
-        match slots.remove(client) {
-            None => Err(DropError::Unknown(client.to_owned())),
-            Some(Slot::Away(away)) => Ok(Some(away)),
-            Some(connected) => {
-                slots.insert(client.into(), connected);
-                Ok(None)
-            }
+        match slots.contains_key(client) {
+            true => Ok(take_to_end(&mut slots, client)),
+            false => Err(DropError::Unknown(client.to_owned())),
         }
     }
 
-    /// Whether there is a connection to wait for.
+    /// Whether there is a connection to wait for, or an end.
     fn kick_out(&self, client: &str) -> bool {
         match self.lock().get(client) {
             Some(Slot::Connected { kick, .. }) => {
                 kick.drop_session();
                 true
             }
+            Some(Slot::Ending) => true,
             _ => false,
         }
     }
 
     /// Deletes from the log what was dropped from mailboxes to make room.
     pub(super) fn forget_shed(&self) {
-        let mailboxes: Vec<Arc<Mailbox>> = self.lock().values().map(|slot| slot.mailbox().clone()).collect();
+        let mailboxes: Vec<Arc<Mailbox>> = self.lock().values().filter_map(Slot::mailbox).cloned().collect();
         for mailbox in mailboxes {
             let queued = |number| Change::delete(Key::Queued { client: mailbox.client().clone(), number });
             let changes: Vec<_> = mailbox.take_shed().into_iter().map(queued).collect();
@@ -101,30 +98,34 @@ impl Registry {
 // === impl Slot ===
 
 impl Slot {
-    fn mailbox(&self) -> &Arc<Mailbox> {
+    /// Of a session that has not ended.
+    fn mailbox(&self) -> Option<&Arc<Mailbox>> {
         match self {
-            Self::Connected { mailbox, .. } => mailbox,
-            Self::Away(away) => away.session.mailbox(),
+            Self::Connected { mailbox, .. } => Some(mailbox),
+            Self::Away(away) => Some(away.session.mailbox()),
+            Self::Ending => None,
         }
     }
 
-    fn state(&self, client: &str) -> SessionState {
+    fn state(&self, client: &str) -> Option<SessionState> {
         let now = clock::now();
         let (since, expiry, ends_at) = match self {
             Self::Connected { since, expiry, .. } => (*since, *expiry, None),
             Self::Away(away) => (away.since, away.ends_at - away.since, Some(away.ends_at)),
+            Self::Ending => return None,
         };
         let milliseconds = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
-        let Holding { messages, bytes } = self.mailbox().holding();
-        SessionState {
+        let mailbox = self.mailbox()?;
+        let Holding { messages, bytes } = mailbox.holding();
+        Some(SessionState {
             client: client.to_owned(),
             connected: ends_at.is_none(),
             since_ms: unix_ms_of(since),
             expiry_seconds: expiry.as_secs(),
             ends_at_ms: ends_at.map(|at| unix_ms().saturating_add(milliseconds(at.saturating_duration_since(now)))),
-            subscriptions: self.mailbox().subscriptions(),
+            subscriptions: mailbox.subscriptions(),
             queued_messages: messages,
             queued_bytes: bytes,
-        }
+        })
     }
 }

@@ -282,6 +282,7 @@ mod tests {
     fn delivery(qos: QoS) -> Delivery {
         let message = Message::new(TopicName::parse("t").unwrap(), "x", qos);
         Delivery {
+            is_replay: false,
             message,
             subscription_ids: vec![],
             arrived: Instant::now(),

@@ -33,8 +33,9 @@ impl Session {
         self.isolation.quiet_until()
     }
 
-    /// Whether the device closes on such a message.
+    /// Whether this is the very message on which the device closes, retained and here again with a SUBSCRIBE. One that is published
+    /// anew has the same bytes, perhaps, and is tried: the device may have been mended.
     pub fn is_given_up(&self, delivery: &Delivery) -> bool {
-        self.isolation.is_given_up(&delivery.message)
+        delivery.is_replay && self.isolation.is_given_up(&delivery.message)
     }
 }

@@ -187,6 +187,7 @@ fn a_resumed_session_sends_the_unfinished_again_first() {
     let mut session = session(Version::V5, 10);
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
     session.deliver(Delivery {
+        is_replay: false,
         message,
         subscription_ids: vec![],
         arrived: Instant::now(),
@@ -205,4 +206,24 @@ fn a_resumed_session_sends_the_unfinished_again_first() {
 fn what_only_a_server_sends_is_a_protocol_error() {
     let error = session(Version::V5, 10).receive(Packet::PingResp).unwrap_err();
     assert_eq!(error.reason, Reason::PROTOCOL_ERROR);
+}
+
+#[test]
+fn what_was_given_up_is_left_out_of_a_replay_and_tried_when_it_is_published_anew() {
+    let mut session = session(Version::V5, 10);
+    let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
+    let delivery = |message: &Message, is_replay| Delivery {
+        message: message.clone(),
+        subscription_ids: vec![],
+        arrived: Instant::now(),
+        number: None,
+        share: None,
+        from_group: None,
+        is_replay,
+    };
+    session.isolation.give_up(message.clone());
+    assert!(session.is_given_up(&delivery(&message, true)));
+    assert!(!session.is_given_up(&delivery(&message, false)));
+    let other = Message { payload: "y".into(), ..message };
+    assert!(!session.is_given_up(&delivery(&other, true)));
 }

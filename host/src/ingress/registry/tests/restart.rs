@@ -1,5 +1,6 @@
 //! A gateway that is killed and started again with what its journal held.
 
+mod ends;
 mod groups;
 
 use super::*;
