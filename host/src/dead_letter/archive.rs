@@ -150,7 +150,7 @@ impl Archive {
         let too_old = |held: &Held| held.newest_ms.saturating_add(max_age_ms) < now_ms;
         while let Some((segment, held)) = self.oldest().filter(|(_, held)| too_old(held)) {
             if segment == self.log.active_segment() {
-                self.roll(true)?;
+                self.roll(true, 0)?;
             }
             self.drop_segment(segment, held);
         }
@@ -194,7 +194,7 @@ impl Archive {
         let frame = Frame { kind, body: &body };
         let bytes = self.check_size(&frame)?;
         if self.log.must_roll(usize::try_from(bytes).unwrap_or(usize::MAX)) {
-            self.roll(reserved)?;
+            self.roll(reserved, bytes)?;
         }
         for at in self.log.append(&[frame])? {
             self.fold.apply(at, frame);
@@ -208,12 +208,12 @@ impl Archive {
         if bytes > max { Err(AppendError::TooLarge { bytes, max }) } else { Ok(bytes) }
     }
 
-    /// A new segment; the oldest goes for it when the archive is full.
-    fn roll(&mut self, reserved: bool) -> Result<(), AppendError> {
+    /// A new segment with room for `least` bytes; the oldest goes for it when the archive is full.
+    fn roll(&mut self, reserved: bool, least: u64) -> Result<(), AppendError> {
         loop {
             let snapshot = self.fold.encode_snapshot();
             let snapshot = Frame { kind: SNAPSHOT, body: &snapshot };
-            let rolled = if reserved { self.log.roll_reserved(snapshot, 0) } else { self.log.roll(snapshot) };
+            let rolled = if reserved { self.log.roll_reserved(snapshot, least) } else { self.log.roll(snapshot) };
             match (rolled, self.log.first_segment()) {
                 (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
                     let held = self.fold.segments.get(&first).copied();

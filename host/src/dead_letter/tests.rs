@@ -10,6 +10,7 @@ use super::letter::letter;
 use super::*;
 use crate::config::DeadLetters;
 use crate::metrics::Counters;
+use crate::spool::Intervals;
 use crate::spool::log::AppendError;
 
 const MIB: u64 = 1 << 20;
@@ -85,6 +86,17 @@ fn the_oldest_go_when_it_is_full_and_are_counted() {
     assert_eq!(archive.letters(), left.len() as u64);
     assert!(left.len() > 40, "{} of 8 MiB are used", left.len());
     assert!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.bytes <= 8 * MIB);
+}
+
+#[test]
+fn marks_larger_than_the_smallest_segment_have_room_in_a_full_archive() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 4 * MIB);
+    let mut every_second = Intervals::default();
+    (0..8_000).for_each(|id| every_second.insert(2 * id));
+    for round in 0..60 {
+        archive.unmark(&every_second).unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! - **Worth it**: a segment's worth or more is kept for nothing else, and the log has grown by [`GROWTH`] times the state since
 //!   the last one; so at most a quarter is written more. For a small state the first is enough.
 //! - **Needed**: records have no room. Then what is kept for the state alone goes as soon as it is as much as the state, or an eighth
-//!   of the log.
+//!   of the log; or when the oldest segment was compacted: the next one is not, before that one has gone.
 //! - **Damaged**: what a start has found damaged, or written by an older format, goes when its messages are done, so that no later start
 //!   finds and tells it again.
 //! - **Two stay.** The segments above the older one stay as well while there is room, so that a checkpoint that rots is no loss.
@@ -176,8 +176,9 @@ impl<D: Disk> Committer<D> {
         let is_worthwhile = kept >= room && (is_cheap || self.checkpoint.grown >= GROWTH * state);
         let are_many = is_cheap && self.segments_kept_for_state() >= MANY_SEGMENTS;
         let kept = self.kept_for_state(self.newest().segment);
-        let is_enough =
-            kept >= state.max(room / 2).min(self.policy.max_bytes / 8) || self.checkpoint.grown >= GROWTH * state;
+        let is_enough = kept >= state.max(room / 2).min(self.policy.max_bytes / 8)
+            || self.checkpoint.grown >= GROWTH * state
+            || self.is_compacted();
         let is_needed = self.is_short_of_room() && kept > 0 && is_enough;
         let is_damaged = self.log.first_segment() <= self.suspect
             && self.suspect < self.done_below()

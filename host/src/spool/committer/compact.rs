@@ -71,6 +71,12 @@ impl<D: Disk> Committer<D> {
         Ok(true)
     }
 
+    /// All that is wanted of the oldest segment stands elsewhere.
+    pub(super) fn is_compacted(&self) -> bool {
+        let oldest = self.log.first_segment();
+        self.compact.as_ref().is_some_and(|compact| compact.is_read && compact.segment == oldest)
+    }
+
     /// Half a segment and an eighth of the log: below that, the log is full of what is wanted.
     fn is_worthwhile(&self) -> bool {
         let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
@@ -142,8 +148,9 @@ impl<D: Disk> Committer<D> {
         }
         self.batch.clear(&self.image, &self.names);
         self.batch.moved(piece.count, &piece.bytes);
-        if self.log.must_roll(self.batch.framed()) {
-            match self.roll_reserved(self.batch.framed() as u64) {
+        let wanted = self.room_for_moved(self.batch.framed() as u64);
+        if self.log.must_roll(wanted as usize) {
+            match self.roll_reserved(wanted) {
                 Err(AppendError::Full(_)) => return Ok(false),
                 rolled => rolled?,
             }
@@ -160,6 +167,13 @@ impl<D: Disk> Committer<D> {
             self.image.track(name).into_iter().for_each(|track| ledger.rehome(upstream, track));
         }
         Ok(true)
+    }
+
+    /// With what notes take: a segment goes only when it is noted what became of the messages that are left out. A message may be
+    /// larger than a segment, when the limit was lowered: its segment is then as large as it needs.
+    fn room_for_moved(&self, framed: u64) -> u64 {
+        let (most, notes) = (self.log.max_append(), self.note_share());
+        if framed > most { framed + notes } else { (framed + notes).min(most) }
     }
 
     /// All has been read, and these should have been met: damaged since the start.

@@ -90,7 +90,7 @@ impl<D: Disk> Committer<D> {
             return Ok(());
         }
         match self.roll() {
-            Err(AppendError::Full(_)) => self.roll_reserved(wanted),
+            Err(AppendError::Full(_)) => self.roll_reserved(wanted.min(self.log.max_append())),
             rolled => rolled,
         }
     }

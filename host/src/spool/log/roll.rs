@@ -24,10 +24,13 @@ impl<D: Disk> Log<D> {
     ///
     /// A log that was larger than its limit when it was opened has two segments beyond what it was, and a file system with little
     /// space gives smaller ones, with room for `least` bytes at least: a log that cannot write what is done never drains.
+    /// A `least` beyond what any segment has room for is that of a frame from before the limit was lowered: it may pass the limit,
+    /// because the segment that it stands in goes for it.
     pub fn roll_reserved(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
-        let (room, whole) = (self.options.room(), self.capacity_for(snapshot));
+        let (room, whole) = (self.options.room().max(least), self.capacity_for(snapshot));
         let was_over = self.found_bytes.saturating_add(whole) > self.options.max_bytes;
         let limit = if was_over { self.found_bytes.saturating_add(2 * whole) } else { self.options.max_bytes };
+        let limit = if least > self.options.room() { limit.saturating_add(least) } else { limit };
         let smallest = least.max(SMALLEST_ROOM).min(room);
         let sizes = std::iter::successors(Some(room), |size| Some(size / 4).filter(|size| *size > smallest));
         let mut shortage = Shortage::Disk;

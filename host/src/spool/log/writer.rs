@@ -90,11 +90,11 @@ impl<D: Disk> Log<D> {
     pub fn append(&mut self, frames: &[Frame<'_>]) -> Result<Vec<Location>, AppendError> {
         self.check_poison()?;
         let bytes = frames.iter().map(Frame::framed).sum();
-        if bytes > self.max_append() {
-            return Err(AppendError::TooLarge { bytes, max: self.max_append() });
-        }
+        let max = self.max_append();
         let active = self.active.as_mut().filter(|active| active.capacity - active.end >= bytes);
-        let active = active.ok_or(AppendError::MustRoll)?;
+        // What a segment was made for ([`Log::roll_reserved`]) may be larger than others have room for.
+        let none = if bytes > max { AppendError::TooLarge { bytes, max } } else { AppendError::MustRoll };
+        let active = active.ok_or(none)?;
         let locations = active.encode(&mut self.buffer, frames);
         kill_point::reach(KillPoint::BeforeAppend);
         kill_point::reach_after(KillPoint::MidAppend, || active.write_half(&self.buffer));

@@ -253,6 +253,22 @@ fn a_limit_below_what_is_there_says_so_and_drains_and_then_takes_new_messages() 
 }
 
 #[test]
+fn a_message_larger_than_the_segments_of_a_lowered_limit_ends_no_process() {
+    let large = config::Spool { max_bytes: 32 << 20, ..small() };
+    let bench = Bench::open(SimDisk::default(), vec!["one", "two"], large).unwrap();
+    let (long, text) = ("x".repeat(3 << 20), "y".repeat(50_000));
+    bench.commit(1, &[(0, Q1, &long)]);
+    (2..300).for_each(|ticket| bench.commit(ticket, &[(1, Q1, &text)]));
+    let bench = with(bench, small());
+    while bench.complete_first(1) {}
+    bench.commit(1_000, &[(1, Q1, &text)]);
+    assert!(!bench.is_dead(), "and not again at each start");
+    let bench = bench.reopen();
+    assert_eq!((bench.entries(0)[0].message.payload.len(), bench.counters.corrupt.get()), (long.len(), 0));
+    bench.balance();
+}
+
+#[test]
 fn a_disk_that_others_have_filled_before_the_start_says_so_and_what_is_there_drains() {
     let bench = Bench::new(1);
     let text = "x".repeat(50_000);

@@ -71,6 +71,27 @@ fn an_upstream_that_is_away_holds_back_its_own_and_many_times_the_log_goes_past_
     assert_eq!(bench.acks(), [20_000]);
 }
 
+/// Each start leaves a small segment: what is kept for the state alone is less than the state, and never enough for a checkpoint.
+#[test]
+fn segments_that_were_compacted_one_by_one_go_also_beside_a_large_state() {
+    let mut bench = open(2, small());
+    for number in 0..200 {
+        bench.commit_with(number, &[], vec![Change::put(key(number), vec![7; 10_000])]);
+    }
+    bench.acks();
+    for round in 0..40 {
+        bench.commit(10_000 + round, &[(0, Q1, &round.to_string())]);
+        assert_eq!(bench.acks(), [10_000 + round], "one upstream is away");
+        for ticket in 0..6 {
+            commit_alone(&bench, ticket, &[(1, Q1, &heavy(ticket))]);
+            assert_eq!(bench.acks(), [ticket], "round {round}: the other one takes everything");
+            assert!(bench.complete_first(1));
+        }
+        bench = bench.reopen();
+    }
+    assert_eq!((numbers(&bench, 0), bench.restored.state.len()), ((0..40).collect(), 200));
+}
+
 #[test]
 fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_waits_behind_it() {
     let mut bench = open(2, small());

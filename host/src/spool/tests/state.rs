@@ -129,6 +129,21 @@ fn a_checkpoint_that_is_damaged_is_told_and_the_one_before_is_taken() {
 }
 
 #[test]
+fn with_no_checkpoint_that_is_whole_what_the_log_says_is_taken_and_the_rest_told_as_lost() {
+    let bench = with_small_state();
+    for file in checkpoints(&bench) {
+        bench.disk.edit(&file, |bytes| bytes.truncate(5_000));
+    }
+    let bench = bench.reopen();
+    let expected: Vec<_> = (0..20).map(|number| (key(number), Value::from(vec![59; VALUE]))).collect();
+    assert!(bench.restored.state == expected, "{} keys", bench.restored.state.len());
+    assert!(bench.restored.recovery.is_state_lost, "nobody can say that this is all");
+    assert_eq!(bench.restored.recovery.damaged_checkpoints, 2);
+    bench.spool.shared.stir();
+    assert_state(&bench.reopen(), 20, 59);
+}
+
+#[test]
 fn state_whose_checkpoints_are_gone_is_never_silently_empty() {
     let bench = with_state();
     checkpoints(&bench).iter().for_each(|file| bench.disk.unlink(file).unwrap());

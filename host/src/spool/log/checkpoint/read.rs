@@ -94,7 +94,8 @@ impl Checkpoints {
         self.all.iter().find(|one| one.is_whole).or(self.all.first()).copied()
     }
 
-    /// Shows it, first its place. Every frame of it stands at segment 0, which no segment has.
+    /// Shows it, first its place. Of one that is not whole that is the start: what the log says of a key holds, and the part
+    /// speaks for the others. Every frame of it stands at segment 0, which no segment has.
     pub fn show<D: Disk>(
         &self,
         folder: &Folder<D>,
@@ -102,7 +103,8 @@ impl Checkpoints {
         visit: &mut dyn FnMut(Location, Frame<'_>),
     ) -> Result<Option<Checkpoint>, OpenError> {
         let Some(best) = self.best() else { return Ok(None) };
-        visit(Location::START, Frame { kind: CHECKPOINT, body: &encode_place(best.place) });
+        let place = if best.is_whole { best.place } else { Location::START };
+        visit(Location::START, Frame { kind: CHECKPOINT, body: &encode_place(place) });
         walk(folder, id, best.number, &mut |frame| visit(Location::START, frame))?;
         Ok(Some(best))
     }

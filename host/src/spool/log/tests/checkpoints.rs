@@ -66,7 +66,7 @@ fn a_part_of_the_only_one_is_shown_and_called_damaged() {
     disk.edit(&checkpoint_file(2), |bytes| bytes.truncate(100));
     for _ in 0..2 {
         let (_, recovery, seen) = open(&disk);
-        assert_eq!((shown(&seen).1, recovery.damaged_checkpoints), (vec![&b"new"[..]], 1));
+        assert_eq!((shown(&seen), recovery.damaged_checkpoints), ((Some(Location::START), vec![&b"new"[..]]), 1));
     }
 }
 
