@@ -180,9 +180,9 @@ impl Archivist {
         self.send_marked().await
     }
 
-    /// `false` when there is no room now.
+    /// `false` when there is no room now. Mutable, because what waits can be sent to another thread, but not be looked at by two.
     async fn write(
-        &self,
+        &mut self,
         work: impl FnOnce(&mut Archive) -> Result<(), AppendError> + Send + 'static,
     ) -> Result<bool, String> {
         match self.handle.with(work).await? {
