@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU64;
 
 use tokio::sync::AcquireError;
 
+use super::MAX_HOPS;
 use super::account::Account;
 use super::gather::{Gather, Gathered, Input};
 use super::internal::Internal;
@@ -40,8 +41,9 @@ pub struct Dispatcher {
     bus: Arc<Bus>,
     pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
-    /// Of messages that keep something and are bounded by no binding.
-    local: Places,
+    /// Of messages that keep something and are bounded by no binding; for each hop, as in a binding: who holds one until what it causes
+    /// has its own must not wait for its like.
+    local: [Places; MAX_HOPS as usize + 1],
     pub(super) order: Order<Leaving>,
     pub(super) internal: Internal,
     pub(super) next_unfinished: AtomicU64,
@@ -94,7 +96,7 @@ impl Pending {
 
 impl Dispatcher {
     pub fn new(gateway: String, table: Table, bus: Arc<Bus>, spool: Spool, counters: Arc<Counters>) -> Arc<Self> {
-        let (internal, local) = (Internal::new(), Places::local());
+        let (internal, local) = (Internal::new(), std::array::from_fn(|_| Places::local()));
         let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
@@ -177,7 +179,9 @@ impl Dispatcher {
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
     /// other: a slow plugin would fill that for everybody.
     fn unbounded(&self, pending: &Pending, held: &Held) -> Option<&Places> {
-        (held.record.is_empty() && !pending.kept.is_empty()).then_some(&self.local)
+        let hops = pending.inbound.origin.hops.min(MAX_HOPS);
+        let needs_one = held.record.is_empty() && !pending.kept.is_empty();
+        self.local.get(usize::from(hops)).filter(|_| needs_one)
     }
 
     pub(super) fn start(self: &Arc<Self>, pending: Pending, mut held: Held) {
@@ -344,6 +348,6 @@ pub(super) fn share(hold: &mut Hold) -> Option<Arc<Hold>> {
         return None;
     }
     let shared = Arc::new(std::mem::take(hold));
-    hold.push(Place::Cause(shared.clone()));
+    hold.push(Place::Shared(shared.clone()));
     Some(shared)
 }

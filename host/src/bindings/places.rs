@@ -19,7 +19,7 @@ use tokio::sync::{AcquireError, Semaphore, TryAcquireError};
 use crate::chain::{LANE_CAPACITY, Lane};
 use crate::config;
 use crate::message::{Message, QoS};
-use crate::spool::Hold;
+use crate::spool::{Hold, Place};
 
 /// The memory of the inputs of one binding that wait for their records, and that of its QoS 0 inputs in the lane.
 const MAX_KIB: u32 = 16 * 1_024;
@@ -82,9 +82,13 @@ impl Places {
 
 impl Held {
     /// The chains are done: what the record keeps. A plugin may have made QoS 1 of QoS 0; the places in the lanes then bound
-    /// those records.
+    /// those records, and are how the spool knows their bindings.
     pub fn for_record(self, keeps_something: bool) -> Hold {
-        if self.record.is_empty() && keeps_something { self.chain } else { self.record }
+        let Self { chain, mut record } = self;
+        if keeps_something && !record.iter().any(Place::is_own) {
+            record.extend(chain);
+        }
+        record
     }
 }
 
@@ -116,6 +120,10 @@ mod tests {
         Places::new(&spec, None)
     }
 
+    fn places_of_a_lane() -> Places {
+        Places { qos0: Some(all()), ..places() }
+    }
+
     fn message(qos: QoS, bytes: usize) -> Message {
         Message::new(TopicName::parse("t").unwrap(), vec![0; bytes], qos)
     }
@@ -125,6 +133,15 @@ mod tests {
         let (places, mut held) = (places(), Held::default());
         while places.try_take(&message(QoS::AtLeastOnce, 10), &mut held).is_ok() {}
         assert!(places.try_take(&message(QoS::AtMostOnce, 10), &mut held).is_ok());
+    }
+
+    #[test]
+    fn what_a_plugin_raises_keeps_its_own_places_beside_those_of_its_cause() {
+        let (places, mut cause, mut held) = (places_of_a_lane(), Held::default(), Held::default());
+        places.try_take(&message(QoS::AtLeastOnce, 10), &mut cause).unwrap();
+        places.try_take(&message(QoS::AtMostOnce, 10), &mut held).unwrap();
+        held.record.push(Place::Cause(Arc::new(cause.record)));
+        assert!(held.for_record(true).iter().any(Place::is_own));
     }
 
     #[test]

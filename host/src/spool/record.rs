@@ -30,6 +30,8 @@ pub type Hold = SmallVec<[Place; 1]>;
 #[derive(Debug)]
 pub enum Place {
     Own(OwnedSemaphorePermit),
+    /// Its own as well, held by what it causes too.
+    Shared(Arc<Hold>),
     /// The places of the message that caused this one: who is held back by them waits for all that it causes.
     Cause(Arc<Hold>),
 }
@@ -81,7 +83,7 @@ pub enum Fate {
     Expired,
     /// No segment has room for it, so that it was refused; or QoS 0, and larger than the upstream's maximum packet size.
     Oversize,
-    /// Acknowledged, and larger than the upstream's maximum packet size.
+    /// Acknowledged, and larger than the upstream's maximum packet size, or than a segment.
     NeverSendable,
     /// The oldest of its upstream, which had no room for a newer one.
     Dropped,
@@ -108,12 +110,27 @@ impl Record {
 // === impl Place ===
 
 impl Place {
+    /// Whether it belongs to this message, and not to what caused it.
+    pub fn is_own(&self) -> bool {
+        !matches!(self, Self::Cause(_))
+    }
+
     /// Which of the bounds it is a part of, when it is its own.
-    pub(super) fn bound(&self) -> Option<usize> {
+    fn bound(&self) -> Option<usize> {
         match self {
             Self::Own(permit) => Some(Arc::as_ptr(permit.semaphore()) as usize),
-            Self::Cause(_) => None,
+            // Places are shared once.
+            Self::Shared(_) | Self::Cause(_) => None,
         }
+    }
+
+    /// The same for all that it stands for.
+    pub(super) fn bounds(&self) -> impl Iterator<Item = usize> {
+        let places = match self {
+            Self::Shared(hold) => hold,
+            other => std::slice::from_ref(other),
+        };
+        places.iter().filter_map(Self::bound)
     }
 }
 

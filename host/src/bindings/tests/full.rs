@@ -161,6 +161,65 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
     assert_eq!(full.spool.queue(UpstreamId(1)).len(), 1);
 }
 
+/// Without anybody who waits for it: retained, and as small as can be.
+fn retained(full: &Full) -> Pending {
+    let Inbound { message, origin, .. } = inbound("s0/x", Receipt::none());
+    let message = Message { retain: true, qos: QoS::AtMostOnce, ..message };
+    full.house.dispatcher.receive(Inbound::internal(message, origin)).unwrap()
+}
+
+#[tokio::test]
+async fn retained_messages_that_are_republished_do_not_wait_for_places_that_they_hold_themselves() {
+    let (go, gate) = mpsc::channel::<()>();
+    let slow = stage(move |_| {
+        // Open for all as soon as nobody is there any more.
+        let _ = gate.recv();
+        Ok(Verdict::Forward)
+    });
+    let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
+    let to = vec![destination(Target::Local, "s1/x")];
+    let spec = config::Binding { tick: None, to, ..spec("s0/#") };
+    let lane = lanes.into_iter().next();
+    let mut full = Full::new(vec![Binding::new(spec, lane)]);
+    full.house._workers = workers;
+    while full.house.dispatcher.try_start(retained(&full)).is_ok() {}
+    drop(go);
+    let end = Instant::now() + PATIENCE / 4;
+    while full.house.dispatcher.try_start(retained(&full)).is_err() {
+        assert!(Instant::now() < end, "they wait for each other");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_also_republished_keeps_its_order_when_its_upstream_has_no_room_for_it() {
+    let cloud = || destination(Target::Upstream(UpstreamId(0)), "{topic}");
+    let both = stage_of("s0/#", vec![cloud(), destination(Target::Local, "elsewhere")]);
+    let mut full = Full::new(vec![both, stage_of("fill/#", vec![cloud()])]);
+    for number in 0.. {
+        let fill = full.message(number, QoS::AtLeastOnce);
+        let topic = TopicName::parse("fill/x").unwrap();
+        let fill = Inbound { message: Message { topic, ..fill.message.clone() }, ..fill };
+        assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(fill).unwrap()).is_ok());
+        full.look();
+        if !full.acked.contains(&number) {
+            break;
+        }
+    }
+    for inbound in [full.message(1, QoS::AtLeastOnce), inbound("s0/x", Receipt::none())] {
+        assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(inbound).unwrap()).is_ok());
+    }
+    let queue = full.spool.queue(UpstreamId(0));
+    let mut sizes = Vec::new();
+    while let Some(entry) = queue.read(Position::START, 1, usize::MAX).pop() {
+        queue.complete(entry.position, Fate::Forwarded);
+        if entry.message.topic.as_str() == "s0/x" {
+            sizes.push(entry.message.payload.len());
+        }
+    }
+    assert_eq!(sizes, [PAYLOAD, 1]);
+}
+
 #[tokio::test]
 async fn what_was_promised_to_nobody_goes_when_there_is_no_place_and_is_counted() {
     let mut full = Full::new(stages(1));

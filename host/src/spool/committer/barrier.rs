@@ -27,7 +27,7 @@ pub(super) struct Barrier {
 
 /// Its bindings, by the semaphores of their places: a binding has its own.
 fn bindings(record: &Record) -> impl Iterator<Item = usize> {
-    record.hold.iter().filter_map(Place::bound)
+    record.hold.iter().flat_map(Place::bounds)
 }
 
 /// Whose mailbox it goes into.
@@ -74,10 +74,12 @@ impl Barrier {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::Semaphore;
+
     use super::*;
     use crate::config::UpstreamId;
     use crate::message::{Message, QoS};
-    use crate::spool::{Output, Receipt, Source};
+    use crate::spool::{Hold, Output, Receipt, Source};
     use crate::topic::TopicName;
 
     fn changes(changes: &[Change]) -> Record {
@@ -125,6 +127,17 @@ mod tests {
         let end = changes(&[Change::delete(received("a", 1).key)]);
         assert!(waits(&message(&[received("a", 1)]), &end));
         assert!(!waits(&message(&[received("a", 2)]), &end));
+    }
+
+    #[test]
+    fn a_message_belongs_to_its_bindings_also_when_what_it_causes_holds_their_places() {
+        let binding = Arc::new(Semaphore::new(9));
+        let own = || Hold::from_iter([binding.clone().try_acquire_owned().unwrap().into()]);
+        let shared = Record { hold: Hold::from_iter([Place::Shared(Arc::new(own()))]), ..message(&[]) };
+        let caused = Record { hold: Hold::from_iter([Place::Cause(Arc::new(own()))]), ..message(&[]) };
+        let next = Record { hold: own(), ..message(&[]) };
+        assert!(waits(&shared, &next) && waits(&next, &shared));
+        assert!(!waits(&caused, &next), "it is in another stage");
     }
 
     #[test]
