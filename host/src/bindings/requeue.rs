@@ -79,10 +79,14 @@ impl Archivist {
         let entries = self.queue.read(Position::START, BATCH, BATCH_BYTES);
         let letters: Vec<_> =
             entries.iter().map(|entry| (entry.position.number, entry.message.payload.clone())).collect();
-        if self.write(move |archive| archive.append(&letters, clock::unix_ms())).await? {
-            entries.iter().for_each(|entry| self.queue.complete(entry.position, Fate::Archived));
-        } else {
+        let Some(refused) = self.write(move |archive| archive.append(&letters, clock::unix_ms())).await? else {
             stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
+            return Ok(());
+        };
+        for entry in entries {
+            // Its message was acknowledged, and this was the only copy.
+            let is_refused = refused.contains(&entry.position.number);
+            self.queue.complete(entry.position, if is_refused { Fate::NeverSendable } else { Fate::Archived });
         }
         Ok(())
     }
@@ -163,16 +167,16 @@ impl Archivist {
         self.send_marked().await
     }
 
-    /// `false` when there is no room now.
-    async fn write(
+    /// `None` when there is no room now.
+    async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Archive) -> Result<(), AppendError> + Send + 'static,
-    ) -> Result<bool, String> {
+        work: impl FnOnce(&mut Archive) -> Result<T, AppendError> + Send + 'static,
+    ) -> Result<Option<T>, String> {
         match self.handle.with(work).await? {
-            Ok(()) => Ok(true),
+            Ok(done) => Ok(Some(done)),
             Err(AppendError::Full(shortage)) => {
                 tracing::warn!("dead letters wait in the spool: {shortage}");
-                Ok(false)
+                Ok(None)
             }
             Err(error) => Err(format!("dead letters: {error}")),
         }

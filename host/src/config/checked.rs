@@ -226,6 +226,8 @@ pub struct TrustedKey {
 pub struct DeadLetters {
     pub max_bytes: u64,
     pub max_age: Duration,
+    /// The largest message that devices may bring: not configured here, and what the archive has room for.
+    pub max_message_bytes: u64,
 }
 
 #[derive(Clone, Debug)]

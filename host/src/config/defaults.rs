@@ -112,6 +112,7 @@ impl Default for DeadLetters {
             max_bytes: 64 * MIB as u64,
             // Somebody looks once a month, or never.
             max_age: 30 * DAY,
+            max_message_bytes: BrokerLimits::default().max_packet_size as u64,
         }
     }
 }

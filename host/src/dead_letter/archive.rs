@@ -27,6 +27,10 @@ pub struct Archive {
 const SEGMENTS: u64 = 16;
 /// The least that a segment is: a letter with the largest packet of the default limits fits many times.
 const SMALLEST_SEGMENT: u64 = 1 << 20;
+/// Beside its message: who sent it, and what the plugin or the upstream said about it.
+const FACTS: u64 = 128 << 10;
+/// What a segment is of the whole, at most: see [`Options::segment_bytes`].
+const LARGEST_SHARE: u64 = 4;
 
 // === impl Archive ===
 
@@ -61,25 +65,39 @@ impl Archive {
     }
 
     /// Letters by their number in the spool, in order. Those that are here already are left out.
-    pub fn append(&mut self, letters: &[(u64, Bytes)], now_ms: u64) -> Result<(), AppendError> {
-        let mut bodies = Vec::new();
-        let fresh = letters.iter().filter(|(number, _)| *number > self.fold.through);
-        for ((number, letter), id) in fresh.zip(self.fold.next_id..) {
-            bodies.push((LETTER, Written { id, number: *number, archived_ms: now_ms, letter }.encode().to_vec()));
+    ///
+    /// Gives the numbers of those that no segment has room for: they are not here, and whoever holds them says what becomes of them.
+    pub fn append(&mut self, letters: &[(u64, Bytes)], now_ms: u64) -> Result<Vec<u64>, AppendError> {
+        let mut refused = Vec::new();
+        let through = self.fold.through;
+        for (number, letter) in letters.iter().filter(|(number, _)| *number > through) {
+            let body =
+                Written { id: self.fold.next_id, number: *number, archived_ms: now_ms, letter }.encode().to_vec();
+            match self.write((LETTER, body), false) {
+                Err(AppendError::TooLarge { bytes, max }) => {
+                    let advice = "raise `max_bytes` of [dead_letters]";
+                    tracing::error!(bytes, max, "a dead letter is lost, it is too large for its archive: {advice}");
+                    refused.push(*number);
+                }
+                written => written?,
+            }
         }
-        for body in bodies {
-            self.write_or_refuse(body)?;
-        }
-        self.log.sync_now()
+        self.log.sync_now()?;
+        Ok(refused)
     }
 
-    /// Letters that did not come through the spool, where they would have had a number.
+    /// Letters that did not come through the spool, where they would have had a number. All of them or, when one is too large,
+    /// none: each is a message that leaves the spool when this succeeds.
     pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<(), AppendError> {
         let number = self.fold.through;
-        for letter in letters {
-            let (id, letter) = (self.fold.next_id, letter.encode());
-            let body = Written { id, number, archived_ms: now_ms, letter: &letter }.encode().to_vec();
-            self.write_or_refuse((LETTER, body))?;
+        let mut bodies = Vec::new();
+        for (letter, id) in letters.iter().zip(self.fold.next_id..) {
+            let body = Written { id, number, archived_ms: now_ms, letter: &letter.encode() }.encode().to_vec();
+            self.check_size(&Frame { kind: LETTER, body: &body })?;
+            bodies.push(body);
+        }
+        for body in bodies {
+            self.write((LETTER, body), false)?;
         }
         self.log.sync_now()?;
         self.counters.dead_letters_archived.add(letters.len() as u64);
@@ -172,28 +190,9 @@ impl Archive {
         self.log.sync_now()
     }
 
-    /// A letter that no segment has room for is counted and left out; it is on the local bus and in the log only.
-    fn write_or_refuse(&mut self, body: (u8, Vec<u8>)) -> Result<(), AppendError> {
-        match self.write(body, false) {
-            Err(AppendError::TooLarge { bytes, max }) => {
-                self.counters.dead_letters_dropped.increment();
-                tracing::error!(
-                    bytes,
-                    max,
-                    "a dead letter is too large for its archive: raise `max_bytes` of [dead_letters]"
-                );
-                Ok(())
-            }
-            written => written,
-        }
-    }
-
     fn write(&mut self, (kind, body): (u8, Vec<u8>), reserved: bool) -> Result<(), AppendError> {
         let frame = Frame { kind, body: &body };
-        let bytes = frame.framed();
-        if bytes > self.log.max_append() {
-            return Err(AppendError::TooLarge { bytes, max: self.log.max_append() });
-        }
+        let bytes = self.check_size(&frame)?;
         if self.log.must_roll(usize::try_from(bytes).unwrap_or(usize::MAX)) {
             self.roll(reserved)?;
         }
@@ -201,6 +200,12 @@ impl Archive {
             self.fold.apply(at, frame);
         }
         Ok(())
+    }
+
+    /// What it takes in a segment, if one has room for it.
+    fn check_size(&self, frame: &Frame<'_>) -> Result<u64, AppendError> {
+        let (bytes, max) = (frame.framed(), self.log.max_append());
+        if bytes > max { Err(AppendError::TooLarge { bytes, max }) } else { Ok(bytes) }
     }
 
     /// A new segment; the oldest goes for it when the archive is full.
@@ -256,8 +261,14 @@ pub enum ArchiveError {
     Write(#[from] AppendError),
 }
 
+/// The least `max_bytes` with which the letter of a message of this size has room.
+pub fn least_bytes(max_message_bytes: u64) -> u64 {
+    max_message_bytes.saturating_add(FACTS).saturating_mul(LARGEST_SHARE)
+}
+
 fn options(config: &DeadLetters) -> Options {
-    let segment_bytes = (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT);
+    let segment_bytes =
+        (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT).max(config.max_message_bytes.saturating_add(FACTS));
     // Synced once for a batch, by `sync_now`.
     let sync = Sync::Interval(std::time::Duration::ZERO);
     Options { segment_bytes, max_bytes: config.max_bytes, free_floor: 0, sync }

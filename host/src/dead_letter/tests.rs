@@ -10,12 +10,13 @@ use super::letter::letter;
 use super::*;
 use crate::config::DeadLetters;
 use crate::metrics::Counters;
+use crate::spool::log::AppendError;
 
 const MIB: u64 = 1 << 20;
 
 fn open(dir: &Path, spool: u128, max_bytes: u64) -> (Archive, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    let config = DeadLetters { max_bytes, max_age: Duration::from_secs(60) };
+    let config = DeadLetters { max_bytes, max_age: Duration::from_secs(60), max_message_bytes: 256 << 10 };
     (Archive::open(dir, &config, Some(spool), counters.clone()).unwrap(), counters)
 }
 
@@ -87,12 +88,36 @@ fn the_oldest_go_when_it_is_full_and_are_counted() {
 }
 
 #[test]
-fn a_letter_that_never_fits_is_counted_and_holds_up_nothing() {
+fn a_letter_that_never_fits_is_given_back_and_holds_up_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 4 * MIB);
+    assert_eq!(archive.append(&numbered(1..=1, &"x".repeat(2 << 20)), 0).unwrap(), [1]);
+    assert_eq!(archive.append(&numbered(2..=2, "small"), 0).unwrap(), [0; 0]);
+    assert_eq!(seen(dir.path()).len(), 1);
+}
+
+#[test]
+fn a_letter_that_never_fits_is_not_filed_and_nothing_with_it() {
     let dir = tempfile::tempdir().unwrap();
     let (mut archive, counters) = open(dir.path(), 1, 4 * MIB);
-    archive.append(&numbered(1..=1, &"x".repeat(2 << 20)), 0).unwrap();
-    archive.append(&numbered(2..=2, "small"), 0).unwrap();
-    assert_eq!((seen(dir.path()).len(), counters.dead_letters_dropped.get()), (1, 1));
+    let letters = [letter("b", "small"), letter("b", &"x".repeat(2 << 20))];
+    assert!(matches!(archive.file(&letters, 0), Err(AppendError::TooLarge { .. })));
+    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (0, 0));
+    archive.file(&letters[..1], 0).unwrap();
+    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (1, 1));
+}
+
+#[test]
+fn the_largest_message_has_room_with_all_that_there_is_to_say_about_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let max_message_bytes = 8 * MIB;
+    let (max_bytes, max_age) = (least_bytes(max_message_bytes), Duration::from_secs(60));
+    let config = DeadLetters { max_bytes, max_age, max_message_bytes };
+    let mut archive = Archive::open(dir.path(), &config, Some(1), Arc::default()).unwrap();
+    let mut largest = letter("b", &"x".repeat(8 << 20));
+    largest.facts.client = "c".repeat(u16::MAX.into());
+    archive.file(&[largest.clone(), largest], 0).unwrap();
+    assert!(archive.letters() > 0);
 }
 
 #[test]

@@ -197,6 +197,7 @@ impl<D: Dial> Client<D> {
         let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
         let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
         let end = session.run(shutdown, &failback).await;
+        self.sender.inflight.disconnected();
         if matches!(end, Err(LinkError::SessionBroken)) {
             self.round.set_home(None);
         }

@@ -39,7 +39,7 @@ pub struct Isolation {
     oldest: Option<(u64, u32)>,
     /// Messages go alone, up to this one.
     until: Option<u64>,
-    /// Those that were alone when a connection ended. Bounded by the window: each is in flight.
+    /// Those that were alone when a connection ended. Bounded by the packet ids: each is in flight.
     suspects: BTreeMap<u64, Suspect>,
     /// Messages whose ack did not come in time, and how often.
     late: BTreeMap<u64, u32>,

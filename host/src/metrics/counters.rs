@@ -97,7 +97,7 @@ counters! {
     corrupt,
     /// Of the lost: in the spool, and larger than any packet that the upstream takes.
     never_sendable,
-    /// Dead letters that were lost in that way. Their messages had ended as `dead_lettered`: they count once more, as lost.
+    /// Dead letters that were lost in that way, or are too large for their archive. Their messages had ended as `dead_lettered`: they count once more, as lost.
     dead_letters_lost,
     /// Messages that an upstream has: written at QoS 0, acknowledged at QoS 1 and 2.
     forwarded,

@@ -54,6 +54,8 @@ struct Connection {
     input: Vec<u8>,
     version: Version,
     client: String,
+    /// A session that began clean ends with its connection.
+    keeps: bool,
     max_qos: u8,
 }
 
@@ -106,7 +108,8 @@ impl Broker {
         let (near, stream) = tokio::io::duplex(capacity);
         let version = if self.plan.version == 5 { V5 } else { V4 };
         let broker = self.clone();
-        let connection = Connection { broker, stream, input: Vec::new(), version, client: String::new(), max_qos: 2 };
+        let connection =
+            Connection { broker, stream, input: Vec::new(), version, client: String::new(), keeps: true, max_qos: 2 };
         tokio::spawn(connection.serve());
         Some(near)
     }
@@ -140,6 +143,9 @@ impl Connection {
             biased;
             () = cut.notified() => tell!(name, "cuts the connection"),
             why = self.talk() => tell!(name, "connection ended: {why}"),
+        }
+        if !self.keeps {
+            self.broker.state().sessions.remove(&self.client);
         }
     }
 
@@ -204,6 +210,7 @@ impl Connection {
         }
         self.client = cursor.text();
         let clean = flags & 2 != 0;
+        self.keeps = !clean;
         let present = self.broker.state().attach(&self.client, clean);
         self.max_qos = mood.max_qos.filter(|_| self.version == V5).unwrap_or(2);
         tell!(self.broker.plan.name, "CONNECT of {} clean {clean}: session present {present}", self.client);

@@ -129,7 +129,10 @@ impl Process {
         tokio::select! {
             biased;
             reason = died => reason,
-            ended = self.tasks.join_next() => format!("a task ended: {ended:?}"),
+            ended = self.tasks.join_next() => match ended {
+                Some(Err(error)) => format!("a task panicked: {error}"),
+                ended => format!("a task ended: {ended:?}"),
+            },
         }
     }
 

@@ -6,23 +6,19 @@ use super::plan::{ALL, Hazard, Plan};
 use super::shrink::shrink;
 use super::world::{Report, run, run_with_log};
 
-/// What the gateway stands.
-const STOOD: [Hazard; 5] = [Hazard::Ends, Hazard::Disk, Hazard::Upstreams, Hazard::Devices, Hazard::Forgetting];
-
 fn seeds(default: Range<u64>) -> Range<u64> {
     let Ok(text) = std::env::var("TIDEGATE_SEEDS") else { return default };
     let (from, to) = text.split_once("..").unwrap_or(("0", &text));
     from.parse().unwrap()..to.parse().unwrap()
 }
 
-/// Other kinds of trouble than those that the gateway stands: `TIDEGATE_HAZARDS=all`, or some of them by name.
+/// All kinds of trouble, or those that `TIDEGATE_HAZARDS` names.
 fn hazards() -> Vec<Hazard> {
     match std::env::var("TIDEGATE_HAZARDS") {
-        Ok(names) if names == "all" => ALL.to_vec(),
         Ok(names) => {
             ALL.into_iter().filter(|hazard| names.split(',').any(|name| name == format!("{hazard:?}"))).collect()
         }
-        Err(_) => STOOD.to_vec(),
+        Err(_) => ALL.to_vec(),
     }
 }
 

@@ -169,6 +169,9 @@ impl<'a> World<'a> {
                     biased;
                     reason = process.ended() => {
                         tell!("process", "ends: {reason}");
+                        if reason.contains("panicked") {
+                            self.around.oracle.broken(format!("the gateway: {reason}"));
+                        }
                         self.kill(false).await;
                     }
                     () = sleep_until(at) => return,

@@ -18,6 +18,7 @@ use super::track::Track;
 use super::{Entry, Fate, Held, Output, Position, Record};
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
+use crate::topic::TopicName;
 
 pub(super) struct Ledger {
     lines: Vec<Line>,
@@ -214,6 +215,13 @@ impl Ledger {
     /// The same for somebody who only looks.
     pub fn peek(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
         self.lines.get(upstream).map(|line| line.read(after, max, max_bytes)).unwrap_or_default()
+    }
+
+    /// The first `max` of QoS 1 and 2 that are wanted: their numbers and topics.
+    pub fn find(&self, upstream: usize, max: usize, wanted: impl Fn(u64) -> bool) -> Vec<(u64, TopicName)> {
+        let entries = self.lines.get(upstream).into_iter().flat_map(Line::acknowledged);
+        let wanted = entries.filter(|entry| wanted(entry.position.number));
+        wanted.take(max).map(|entry| (entry.position.number, entry.message.topic.clone())).collect()
     }
 
     pub fn read_qos0(&self, upstream: usize, after: u64, max: usize) -> Vec<Entry> {

@@ -17,6 +17,7 @@ use super::intervals::Intervals;
 use super::log::Location;
 use super::track::Track;
 use super::{Entry, Position};
+use crate::message::QoS;
 
 /// What one upstream keeps in memory of its backlog. About a second of a fast upstream, so that the refill is never late.
 pub(super) const SHELF_BYTES: usize = 16 << 20;
@@ -253,6 +254,12 @@ impl Line {
             entries.push(entry.clone());
         }
         entries
+    }
+
+    /// Of QoS 1 and 2, as the spool has them, in order: what is in memory and not completed.
+    pub fn acknowledged(&self) -> impl Iterator<Item = &Entry> {
+        let entries = self.shelf.iter().filter_map(|slot| slot.entry.as_ref());
+        entries.filter(|entry| entry.message.qos > QoS::AtMostOnce)
     }
 
     /// QoS 0 alone, by its turn.

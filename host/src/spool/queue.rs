@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::notes::Confirmed;
 use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
+use crate::topic::TopicName;
 
 /// What is there for one upstream. One reader, which keeps its own place: reading removes nothing.
 pub struct Queue {
@@ -28,6 +29,11 @@ impl Queue {
     /// As [`Queue::read`], by somebody who will not send it.
     pub fn peek(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
         self.shared.ledger().peek(self.upstream, after, max, max_bytes)
+    }
+
+    /// The first `max` of QoS 1 and 2 in memory that are wanted, however much lies between them: their numbers and topics.
+    pub fn find(&self, max: usize, wanted: impl Fn(u64) -> bool) -> Vec<(u64, TopicName)> {
+        self.shared.ledger().find(self.upstream, max, wanted)
     }
 
     /// At most `max` entries of QoS 0 that are in memory alone, after a turn: past QoS 1 and 2, which wait.

@@ -80,7 +80,10 @@ impl<D: Disk> Stepper<D> {
                 }
                 Turn::Idle | Turn::Full(_) if closing => return self.committer.log_mut().sync_now(),
                 Turn::Idle => self.committer.sweep_due(),
-                Turn::Full(retry) => Some(retry),
+                Turn::Full(retry) => {
+                    assert!(retry > clock::now(), "a turn that could do nothing wants the next one at once");
+                    Some(retry)
+                }
             };
             let again = self.fetch();
             let due = [wait, again, self.committer.checkpoint_due()].into_iter().flatten().min();

@@ -39,7 +39,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     spool_table.finish();
     let engine = engine::check(&root.table("engine"));
     let trust = trust::check(&root.table("trust"));
-    let dead_letters = dead_letters::check(&root.table("dead_letters"));
+    let dead_letters = dead_letters::check(&root.table("dead_letters"), broker.limits.max_packet_size);
     let (plugin_names, plugins) = plugin::check_all(root);
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };

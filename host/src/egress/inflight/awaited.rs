@@ -21,6 +21,8 @@ pub enum AckKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Unsent,
+    /// At QoS 0, and over when it is written.
+    Passing,
     /// Its PUBLISH was, and may be sent again.
     Sent,
     /// The server has it.
@@ -46,6 +48,7 @@ impl Inflight {
 
     pub fn standing(&self, number: u64) -> Standing {
         match self.exchanges.get(&number).map(|exchange| exchange.state) {
+            None if self.passing.contains(&number) => Standing::Passing,
             None => Standing::Unsent,
             Some(State::Published | State::Refused) => Standing::Sent,
             Some(State::Received { .. } | State::Released { .. }) => Standing::Received,

@@ -35,9 +35,10 @@
 
 mod acks;
 mod awaited;
+mod passing;
 mod step;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use self::acks::success;
 pub use self::awaited::{AckKind, Awaited, Standing};
@@ -65,7 +66,7 @@ pub struct Inflight {
     /// Done, and not known to be durable.
     closing: usize,
     /// QoS 0 that the spool keeps, on its way into the socket of this connection.
-    passing: usize,
+    passing: BTreeSet<u64>,
     /// Messages below may have been sent in this session, by an earlier process.
     sent_below: u64,
     /// Messages below may have been sent in a session that was lost.
@@ -123,7 +124,7 @@ impl Inflight {
             exactly_once: 0,
             releases: 0,
             closing: 0,
-            passing: 0,
+            passing: BTreeSet::new(),
             sent_below: recovered.sent_below,
             doubtful_below: 0,
             doubtful: 0,
@@ -237,7 +238,7 @@ impl Inflight {
             State::Received { .. } | State::Released { .. } => true,
             State::Refused | State::Done => false,
         };
-        self.passing == 0 && !self.exchanges.iter().any(waits)
+        self.passing.is_empty() && !self.exchanges.iter().any(waits)
     }
 
     /// What waits to be repeated on this connection, in order.
@@ -249,20 +250,6 @@ impl Inflight {
     pub fn newest(&self) -> u64 {
         let open = self.exchanges.iter().rev().find(|(_, exchange)| exchange.state != State::Done);
         open.map_or(0, |(number, _)| *number)
-    }
-
-    pub fn len(&self) -> usize {
-        self.exchanges.len()
-    }
-
-    /// Places of our own limit that are free.
-    pub fn unused(&self) -> usize {
-        usize::from(self.limit).saturating_sub(self.exchanges.len())
-    }
-
-    /// Exchanges beyond our own limit: those that have passed others.
-    pub fn beyond(&self) -> usize {
-        self.exchanges.len().saturating_sub(self.limit.into())
     }
 
     /// Whether much of the window is held by what waits for the disk alone.
@@ -281,33 +268,15 @@ impl Inflight {
         Some(Publish { packet_id: packet_id(number), dup, message })
     }
 
-    /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the
-    /// oldest must cover all that was sent, whatever was left out between.
-    pub fn leave_out(&mut self, number: u64) {
-        self.open(number, Exchange { message: None, state: State::Done });
-        self.closing += 1;
-    }
-
-    /// A message of QoS 0 that the spool keeps is being written. It has no exchange, and takes a place all the same, as in
-    /// [`Inflight::leave_out`].
-    pub fn pass(&mut self) {
-        self.passing += 1;
-    }
-
-    /// It is written, and over but for the disk.
-    pub fn passed(&mut self, number: u64) {
-        self.passing = self.passing.saturating_sub(1);
-        self.leave_out(number);
-    }
-
     /// Whether an exchange with this number can begin now: there is room, it has not begun, and its id is free.
     pub fn admits(&mut self, number: u64) -> bool {
         self.blocked |= self.exchanges.keys().next().is_some_and(|oldest| number.saturating_sub(*oldest) >= IDS);
         self.room() > 0 && !self.contains(number)
     }
 
+    /// Whether it has begun here, with an exchange or without.
     pub fn contains(&self, number: u64) -> bool {
-        self.exchanges.contains_key(&number)
+        self.exchanges.contains_key(&number) || self.passing.contains(&number)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -347,11 +316,11 @@ impl Inflight {
 
     /// Exchanges that are open on this connection.
     fn active(&self) -> usize {
-        self.exchanges.len() - self.resend.len() + self.passing
+        self.exchanges.len() - self.resend.len() + self.passing.len()
     }
 
     fn connect(&mut self, window: Window) {
-        self.passing = 0;
+        self.passing.clear();
         self.window = Window { all: self.limit.min(window.all), ..window };
     }
 

@@ -1,12 +1,14 @@
 //! From the spool into the outbox while it is looked for the message on which the server ends the connection (`isolation`): one is in
 //! flight at a time, and the accused go behind a witness.
 
-use super::Session;
-use super::ended::{CANDIDATE_BYTES, CANDIDATES, is_acknowledged};
-use crate::message::{Message, QoS};
+use super::{Sender, Session};
+use crate::message::QoS;
 use crate::mqtt::client::Outgoing;
 use crate::spool::{Entry, Position};
 use crate::topic::TopicName;
+
+/// How many are looked at for one of another topic than the accused.
+const CANDIDATES: usize = 32;
 
 /// What the search for the culprit keeps of one connection.
 #[derive(Default)]
@@ -108,37 +110,41 @@ impl Session<'_> {
     fn send_witness(&mut self) -> bool {
         let Some(accused) = self.sender.isolation.accused().next() else { return false };
         let topic = self.topic(accused);
-        let rank = |number: u64, message: &Message| {
-            let overtakes = number > accused && topic.as_ref() == Some(&message.topic);
-            (self.sender.isolation.ends(number), overtakes, number)
+        let rank = |number: u64, of: &TopicName| {
+            (self.sender.isolation.ends(number), number > accused && topic.as_ref() == Some(of), number)
         };
         let open = self.sender.inflight.waiting().filter(|(number, _)| *number != accused);
-        let open = open.map(|(number, message)| (rank(number, message), None));
-        let fresh = self.fresh_witnesses().into_iter();
-        let fresh = fresh.map(|entry| (rank(entry.position.number, &entry.message), Some(entry)));
-        match open.chain(fresh).min_by_key(|(rank, _)| *rank) {
-            Some(((.., number), None)) => _ = self.repeat(number),
-            Some(((.., number), Some(entry))) => {
-                // From here on it may have been sent.
-                self.sender.queue.read(Position { number: number.saturating_sub(1), turn: u64::MAX }, 1, 1);
-                self.send(entry, Some(number));
-            }
+        let open = open.map(|(number, message)| (rank(number, &message.topic), false));
+        let fresh = self.fresh_witnesses().into_iter().map(|(number, topic)| (rank(number, &topic), true));
+        match open.chain(fresh).min() {
+            Some(((.., number), false)) => _ = self.repeat(number),
+            Some(((.., number), true)) => self.send_early(number),
             None => {}
         }
         !self.sender.inflight.is_quiet()
     }
 
-    /// Of the spool, behind what was in flight.
-    fn fresh_witnesses(&self) -> Vec<Entry> {
-        let inflight = &self.sender.inflight;
-        let is_one = |entry: &Entry| {
-            let goes_by_qos_0 = self.terms.maximum_qos == QoS::AtMostOnce;
-            is_acknowledged(entry) && !goes_by_qos_0 && !inflight.contains(entry.position.number)
-        };
-        // Some more than the window, or a window full of culprits would have no witness.
-        let room = (inflight.unused() + CANDIDATES).saturating_sub(inflight.beyond()).min(CANDIDATES);
-        let read = self.sender.queue.peek(self.cursor, inflight.len() + room, CANDIDATE_BYTES);
-        read.into_iter().filter(is_one).take(room).collect()
+    /// Of the spool: the first that were not sent yet. Those on which a connection ended are not among them, or a row of culprits that is
+    /// longer than this would have no witness, ever.
+    fn fresh_witnesses(&self) -> Vec<(u64, TopicName)> {
+        if self.terms.maximum_qos == QoS::AtMostOnce {
+            return Vec::new();
+        }
+        let Sender { inflight, isolation, queue, .. } = &*self.sender;
+        let fresh = queue.find(CANDIDATES, |number| !inflight.contains(number) && isolation.ends(number) == 0);
+        if !fresh.is_empty() {
+            return fresh;
+        }
+        // After a lost session those that were sent are not open any more.
+        queue.find(CANDIDATES, |number| !inflight.contains(number) && !isolation.accused().any(|other| other == number))
+    }
+
+    /// Before what is in front of it.
+    fn send_early(&mut self, number: u64) {
+        // From here on it may have been sent.
+        let before = Position { number: number.saturating_sub(1), turn: u64::MAX };
+        let read = self.sender.queue.read(before, 1, 1).pop();
+        read.into_iter().for_each(|entry| self.send(entry, Some(number)));
     }
 
     fn topic(&self, number: u64) -> Option<TopicName> {

@@ -6,17 +6,7 @@ use super::Sender;
 use crate::egress::inflight::{AckKind, Awaited};
 use crate::egress::isolation::Guilty;
 use crate::egress::link_error::{Blame, LinkError};
-use crate::message::QoS;
 use crate::spool::{Entry, Fate, Position};
-
-/// Entries that are looked at for another message than the one on which the connection ends.
-pub(super) const CANDIDATES: usize = 32;
-pub(super) const CANDIDATE_BYTES: usize = 1 << 20;
-
-/// Of QoS 1 or 2, as the spool has it.
-pub(super) fn is_acknowledged(entry: &Entry) -> bool {
-    entry.position.turn == 0 && entry.message.qos > QoS::AtMostOnce
-}
 
 impl Sender {
     /// Whether a message was found on which the server ends the connection, so that the next one may fare better.
@@ -45,8 +35,7 @@ impl Sender {
 
     /// Whether no other message waits that could be acknowledged.
     fn is_lone(&self, number: u64) -> bool {
-        let others = self.queue.peek(Position::START, CANDIDATES, CANDIDATE_BYTES);
-        !others.iter().any(|other| other.position.number != number && is_acknowledged(other))
+        self.queue.find(1, |other| other != number).is_empty()
     }
 
     fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {

@@ -114,7 +114,7 @@ impl Session<'_> {
             Ok(()) => {
                 // With a turn, it is in memory only: nothing in the spool waits for its end.
                 if position.turn == 0 {
-                    self.sender.inflight.pass();
+                    self.sender.inflight.pass(position.number);
                 }
                 self.out.mark_end(position);
             }

@@ -42,6 +42,8 @@ impl Sender {
                 Standing::Received => {
                     return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing"));
                 }
+                // Its bytes cannot be taken back, and when they leave it is forwarded.
+                Standing::Passing => return Err(format!("number {number} is being written to the upstream")),
                 Standing::Over => return Err(format!("number {number} is being completed")),
                 Standing::Unsent => self.inflight.leave_out(number),
             }

@@ -139,8 +139,11 @@ impl<D: Disk> Committer<D> {
         shared.ledger().held = whole.into_iter().chain(of_shares).collect();
     }
 
+    /// One that has passed was for records that are in the log by now: those that wait are held by a share, and to look again at once
+    /// would be to do nothing else.
     pub(super) fn retry(&self) -> Instant {
-        self.full.as_ref().map_or_else(|| clock::now() + RETRY, |full| full.retry)
+        let now = clock::now();
+        self.full.as_ref().map(|full| full.retry).filter(|retry| *retry > now).unwrap_or(now + RETRY)
     }
 
     /// Records wait, or have no room but what is for notes.

@@ -12,23 +12,23 @@ use crate::mqtt::Version::{self, V5, V311};
 use crate::topic::TopicName;
 
 /// A correct server but for one thing: it closes without a word on some messages.
-struct Server {
+pub(super) struct Server {
     closes_on: fn(&str) -> bool,
     /// Before it closes.
     says: &'static [u8],
     stored: HashSet<u16>,
     /// In the order of arrival, QoS 2 once.
-    arrived: Vec<String>,
-    connections: usize,
+    pub arrived: Vec<String>,
+    pub connections: usize,
 }
 
 impl Server {
-    fn new(closes_on: fn(&str) -> bool) -> Self {
+    pub fn new(closes_on: fn(&str) -> bool) -> Self {
         Self { closes_on, says: &[], stored: HashSet::new(), arrived: Vec::new(), connections: 0 }
     }
 
     /// Serves until nothing waits any more.
-    async fn run(&mut self, bench: &mut Bench) {
+    pub async fn run(&mut self, bench: &mut Bench) {
         while bench.spool.waiting() > 0 {
             let Ok((mut peer, _)) =
                 tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.connections > 0)).await
@@ -44,7 +44,7 @@ impl Server {
     }
 
     /// Until it closes, or the client is gone.
-    async fn serve(&mut self, peer: &mut Peer) {
+    pub async fn serve(&mut self, peer: &mut Peer) {
         loop {
             match peer.hear().await {
                 Heard::Publish { text, .. } if (self.closes_on)(&text) => return peer.send(self.says).await,
@@ -69,13 +69,13 @@ impl Server {
     }
 
     /// What arrived, each once, in the order in which it first did.
-    fn first_arrivals(&self) -> Vec<&str> {
+    pub fn first_arrivals(&self) -> Vec<&str> {
         let mut seen = HashSet::new();
         self.arrived.iter().map(String::as_str).filter(|text| seen.insert(*text)).collect()
     }
 }
 
-fn is_bad(text: &str) -> bool {
+pub(super) fn is_bad(text: &str) -> bool {
     text.starts_with("bad")
 }
 

@@ -11,8 +11,10 @@ mod resume;
 mod rivals;
 mod shutdown;
 mod silence;
+mod skip;
 mod terms;
 mod unacknowledged;
+mod witness;
 
 use super::*;
 use peer::{Bench, Heard, Peer};

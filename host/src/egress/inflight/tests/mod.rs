@@ -341,10 +341,24 @@ fn what_is_repeated_at_qos_0_is_over_when_it_is_written() {
         let repeat = lowered(&mut inflight, QoS::AtMostOnce).unwrap();
         assert_eq!((repeat.number, repeat.publish.packet_id, repeat.publish.dup), (number, 0, false));
         assert_eq!(inflight.take_doubtful(), doubtful);
-        inflight.pass();
+        inflight.pass(number);
     }
     assert_eq!((inflight.room(), inflight.is_empty()), (8, true), "they hold their places until they are written");
     (1..=2).for_each(|number| inflight.passed(number));
     durable(&mut inflight, 1..=2);
     assert_eq!(inflight.room(), 10);
+}
+
+#[test]
+fn what_passes_at_qos_0_takes_one_place_and_gives_it_back() {
+    let mut inflight = connected(1);
+    inflight.pass(1);
+    assert_eq!((inflight.standing(1), inflight.room()), (Standing::Passing, 0));
+    inflight.leave_out(1);
+    inflight.passed(1);
+    durable(&mut inflight, [1]);
+    assert_eq!((inflight.room(), inflight.is_held_by_disk()), (1, false));
+    inflight.pass(2);
+    inflight.disconnected();
+    assert_eq!(inflight.standing(2), Standing::Unsent, "it is sent again on the next connection");
 }

@@ -1,0 +1,45 @@
+//! An operator leaves out what is on its way.
+
+use std::time::Duration;
+
+use super::peer::spec;
+use super::*;
+use crate::config::Upstream;
+use crate::message::QoS;
+use crate::mqtt::Version::V5;
+
+/// The pipe is too small for the message, so that it waits in the outbox.
+#[tokio::test(start_paused = true)]
+async fn what_is_being_written_at_qos_0_cannot_be_left_out_and_costs_no_place() {
+    let mut bench = Bench::over_pipes(Upstream { max_inflight: 1, ..spec(V5) }, 64);
+    let mut peer = bench.accept().await;
+    peer.hear().await;
+    // Maximum QoS 0.
+    peer.connack_with(false, &[0x24, 0]).await;
+    let long = "x".repeat(1000);
+    bench.commit(QoS::AtLeastOnce, &long);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let refused = bench.operator.skip(None, true).await.unwrap_err();
+    assert!(refused.contains("is being written"), "{refused}");
+    assert_eq!(peer.hear().await, publish(0, false, 0, &long));
+    bench.commit(QoS::AtLeastOnce, "next");
+    assert_eq!(peer.hear().await, publish(0, false, 0, "next"));
+    bench.drained().await;
+    assert_eq!((bench.counters.forwarded.get(), bench.letters.texts().len()), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_being_written_when_the_connection_ended_can_be_left_out() {
+    let mut bench = Bench::over_pipes(spec(V5), 64);
+    let mut peer = bench.accept().await;
+    peer.hear().await;
+    peer.connack_with(false, &[0x24, 0]).await;
+    bench.commit(QoS::AtLeastOnce, &"x".repeat(1000));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    bench.set_down("first", true);
+    drop(peer);
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    assert_eq!(bench.operator.skip(None, false).await.map(|skipped| skipped.number), Ok(1));
+    bench.drained().await;
+    assert_eq!((bench.counters.forwarded.get(), bench.counters.skipped.get()), (0, 1));
+}

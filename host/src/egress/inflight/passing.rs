@@ -1,0 +1,34 @@
+//! Numbers that hold a place in the window and wait for no answer of the server.
+
+use super::{Exchange, Inflight, State};
+
+impl Inflight {
+    /// A message that is over without being sent. It takes a place like the others until that is durable: the window of the
+    /// oldest must cover all that was sent, whatever was left out between.
+    pub fn leave_out(&mut self, number: u64) {
+        // Its end is confirmed once: a second place would never be free again.
+        if self.exchanges.contains_key(&number) {
+            return;
+        }
+        self.open(number, Exchange { message: None, state: State::Done });
+        self.closing += 1;
+    }
+
+    /// A message of QoS 0 that the spool keeps is being written. It has no exchange, and takes a place all the same, as in
+    /// [`Inflight::leave_out`].
+    pub fn pass(&mut self, number: u64) {
+        self.passing.insert(number);
+    }
+
+    /// It is written, and over but for the disk.
+    pub fn passed(&mut self, number: u64) {
+        if self.passing.remove(&number) {
+            self.leave_out(number);
+        }
+    }
+
+    /// The connection is over, and with it what was being written.
+    pub fn disconnected(&mut self) {
+        self.passing.clear();
+    }
+}
