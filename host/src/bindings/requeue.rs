@@ -2,9 +2,12 @@
 //! through their binding, or to their upstream.
 
 use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Dispatcher, Inbound};
@@ -24,6 +27,8 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How often the age of letters is looked at.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
+type Starting = Pin<Box<dyn Future<Output = Result<(), AcquireError>> + Send>>;
+
 pub struct Archivist {
     handle: ArchiveHandle,
     queue: Arc<Queue>,
@@ -34,6 +39,9 @@ pub struct Archivist {
     counters: Arc<Counters>,
     /// Sent again, and not known to be safe.
     sent: BTreeSet<u64>,
+    /// The one that waits for places in its binding; the others wait behind it. Not in the way of what is to be archived: those who
+    /// hold the places may wait for a spool that is full of dead letters.
+    starting: Option<Starting>,
     /// Not looked at below this id: sent, or it has no binding.
     next: u64,
     safe: Resolved,
@@ -52,7 +60,7 @@ impl Archivist {
         // It was opened with this line, so that there is one; a queue without a line has nothing to read.
         let queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
         let (sent, safe) = (BTreeSet::new(), Resolved::default());
-        Self { handle, queue, spool, upstreams, dispatcher, counters, sent, next: 0, safe }
+        Self { handle, queue, spool, upstreams, dispatcher, counters, sent, starting: None, next: 0, safe }
     }
 
     /// Until it is stopped; what is in the spool then is archived by the next process. An error when the disk fails.
@@ -69,6 +77,10 @@ impl Archivist {
                     self.send_marked().await?;
                 }
                 id = self.safe.next() => self.forget(id).await?,
+                started = started(&mut self.starting) => {
+                    started?;
+                    self.send_marked().await?;
+                }
                 _ = expire.tick() => self.write(|archive| archive.expire(clock::unix_ms())).await.map(drop)?,
             }
         }
@@ -91,9 +103,9 @@ impl Archivist {
         Ok(())
     }
 
-    /// The next of those that are to go again, as long as not too many are on their way.
+    /// The next of those that are to go again, as long as not too many are on their way and none waits.
     async fn send_marked(&mut self) -> Result<(), String> {
-        while self.sent.len() < BATCH {
+        while self.starting.is_none() && self.sent.len() < BATCH {
             let (from, max) = (self.next, BATCH - self.sent.len());
             let found = self.handle.with(move |archive| archive.next_marked(from, max)).await?;
             let found = found.map_err(|error| format!("the dead letters cannot be read: {error}"))?;
@@ -101,6 +113,9 @@ impl Archivist {
                 break;
             }
             for (id, letter) in found {
+                if self.starting.is_some() {
+                    break;
+                }
                 self.next = id + 1;
                 if self.sent.insert(id) {
                     self.send(id, letter).await?;
@@ -125,8 +140,10 @@ impl Archivist {
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
-        let started = self.dispatcher.clone().start_when_free(pending).await;
-        started.map_err(|_| "the bindings are gone".to_owned())
+        if let Err(pending) = self.dispatcher.try_start(pending) {
+            self.starting = Some(Box::pin(self.dispatcher.clone().start_when_free(*pending)));
+        }
+        Ok(())
     }
 
     /// An output of a chain, which is not for the chain again.
@@ -167,9 +184,9 @@ impl Archivist {
         self.send_marked().await
     }
 
-    /// `None` when there is no room now.
+    /// `None` when there is no room now. Mutable, because what waits can be sent to another thread, but not be looked at by two.
     async fn write<T: Send + 'static>(
-        &self,
+        &mut self,
         work: impl FnOnce(&mut Archive) -> Result<T, AppendError> + Send + 'static,
     ) -> Result<Option<T>, String> {
         match self.handle.with(work).await? {
@@ -181,6 +198,14 @@ impl Archivist {
             Err(error) => Err(format!("dead letters: {error}")),
         }
     }
+}
+
+/// Returns when the one that waits has started; never, when none waits.
+async fn started(starting: &mut Option<Starting>) -> Result<(), String> {
+    let Some(waiting) = starting else { return std::future::pending().await };
+    let outcome = waiting.as_mut().await;
+    *starting = None;
+    outcome.map_err(|_| "the bindings are gone".to_owned())
 }
 
 fn one(id: u64) -> Intervals {

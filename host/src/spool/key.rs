@@ -83,6 +83,11 @@ impl Change {
         Self { key, value: None }
     }
 
+    /// Of a message that was written down before all that becomes of it was safe: now it is.
+    pub(super) fn is_end_of_unfinished(&self) -> bool {
+        self.value.is_none() && matches!(self.key, Key::Unfinished { .. })
+    }
+
     /// About its bytes in the log, rather more than less.
     pub(super) fn weight(&self) -> usize {
         const FIELDS: usize = 32;

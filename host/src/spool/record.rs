@@ -83,7 +83,7 @@ pub enum Fate {
     Expired,
     /// No segment has room for it, so that it was refused; or QoS 0, and larger than the upstream's maximum packet size.
     Oversize,
-    /// Acknowledged, and larger than the upstream's maximum packet size.
+    /// Acknowledged, and larger than the upstream's maximum packet size, or than a segment.
     NeverSendable,
     /// The oldest of its upstream, which had no room for a newer one.
     Dropped,

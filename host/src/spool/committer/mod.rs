@@ -37,7 +37,7 @@ use super::image::Image;
 use super::log::{AppendError, Disk, Log};
 use super::notes::Notes;
 use super::track::Track;
-use super::{DEAD_LETTERS, Intervals, Record, Shared};
+use super::{Change, DEAD_LETTERS, Intervals, Record, Shared};
 use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::config::{self, Qos0};
@@ -205,10 +205,15 @@ fn refuse(record: Record, shared: &Shared) {
 fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, shared: &Shared) -> Record {
     tell_oversize(&record);
     let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
-    shared.ledger().refuse(&kept);
+    // Written down before it was done: its device may have been told that it is safe.
+    if record.changes.iter().any(Change::is_end_of_unfinished) {
+        shared.ledger().lose_oversize(&kept);
+    } else {
+        shared.ledger().refuse(&kept);
+    }
     record.outputs = rest;
     if !fits(&record) {
-        record.changes.clear();
+        record.changes.retain(Change::is_end_of_unfinished);
     }
     record
 }

@@ -45,6 +45,16 @@ impl Ledger {
         self.give_up(messages, Fate::Oversize);
     }
 
+    /// The same for outputs of a message that may have been acknowledged: nobody has decided that they go.
+    pub fn lose_oversize(&mut self, outputs: &[Output]) {
+        let messages = outputs.iter().filter(|output| self.is_message(output)).count();
+        self.unplaced = self.unplaced.saturating_sub(messages);
+        for output in outputs {
+            let fate = if output.is_qos0() { Fate::Oversize } else { Fate::NeverSendable };
+            self.count(output.upstream.0, fate, 1);
+        }
+    }
+
     /// Each end once; and what was acknowledged and ends by nobody's decision as that.
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
         let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;

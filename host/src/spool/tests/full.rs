@@ -137,6 +137,19 @@ fn of_a_record_that_is_too_large_and_that_nobody_waits_for_the_changes_are_kept(
     assert_eq!(bench.reopen().restored.state.len(), 1);
 }
 
+#[test]
+fn what_was_written_down_and_has_no_room_any_more_is_a_loss_and_said_to_be_one() {
+    let bench = Bench::new(1);
+    let unfinished = Key::Unfinished { client: "device".into(), number: 1 };
+    bench.spool.commit(Record::changes(vec![Change::put(unfinished.clone(), "m")], Receipt::none()));
+    let outputs = vec![output(&(0, Q1, &"x".repeat(2 << 20)))];
+    bench.spool.commit(Record { outputs, changes: vec![Change::delete(unfinished)], ..Record::default() });
+    let counters = &bench.counters;
+    assert_eq!((counters.acknowledged_lost.get(), counters.never_sendable.get(), counters.oversize.get()), (1, 1, 0));
+    bench.balance();
+    assert_eq!(bench.reopen().restored.state.len(), 0);
+}
+
 /// A message of 250 KB, kept for so many subscribers and forwarded, in a log whose segments have room for a mebibyte.
 fn for_subscribers(bench: &Bench, ticket: u64, subscribers: u64) {
     let long = "x".repeat(60_000);

@@ -1,0 +1,58 @@
+//! The archivist beside bindings that have no places left.
+
+use super::*;
+use crate::bindings::requeue::Archivist;
+use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, Facts, Filter, Letter};
+use crate::spool::log::sim::SimDisk;
+use crate::spool::{Output, Record};
+
+fn letter() -> Letter {
+    let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
+    Letter { message, facts: Facts { binding: "t".into(), ..Facts::default() } }
+}
+
+fn archive(dir: &std::path::Path, counters: &Arc<Counters>) -> ArchiveHandle {
+    let config = config::DeadLetters { max_bytes: 16 << 20, ..config::DeadLetters::default() };
+    ArchiveHandle::new(Archive::open(dir, &config, Some(1), counters.clone()).unwrap())
+}
+
+#[tokio::test]
+async fn a_letter_that_waits_for_its_binding_is_not_in_the_way_of_those_that_are_to_be_archived() {
+    let (go, gate) = mpsc::channel::<()>();
+    let slow = stage(move |_| {
+        // Open for all as soon as nobody is there any more.
+        let _ = gate.recv();
+        Ok(Verdict::Forward)
+    });
+    let (workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
+    let (counters, dir) = (Arc::<Counters>::default(), tempfile::tempdir().unwrap());
+    let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
+    let spool = Spool::by_hand(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
+    let house = house_with(workers, vec![Binding::new(spec("t"), lanes.pop())], spool.clone(), counters.clone());
+    let one = || house.dispatcher.receive(inbound("t", Receipt::none())).unwrap();
+    while house.dispatcher.try_start(one()).is_ok() {}
+
+    let handle = archive(dir.path(), &counters);
+    handle.file(vec![letter(), letter()]).await.unwrap();
+    assert_eq!(handle.requeue(Filter::default()).await.unwrap(), 2);
+    let archivist =
+        Archivist::new(handle.clone(), spool.clone(), vec!["cloud".into()], house.dispatcher.clone(), counters);
+    let stop = CancellationToken::new();
+    let running = tokio::spawn(archivist.run(stop.clone()));
+    let message = Message { payload: letter().encode(), ..letter().message };
+    let output = Output { upstream: spool.dead_letters().unwrap(), binding: None, message, arrived: Instant::now() };
+    spool.commit(Record { outputs: vec![output], ..Record::default() });
+    letters(&handle, 3, "the third is archived").await;
+    drop(go);
+    letters(&handle, 1, "the first two have gone again").await;
+    stop.cancel();
+    running.await.unwrap().unwrap();
+}
+
+async fn letters(handle: &ArchiveHandle, expected: u64, what: &str) {
+    let end = Instant::now() + PATIENCE / 4;
+    while handle.letters().await != expected {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
