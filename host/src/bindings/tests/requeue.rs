@@ -11,9 +11,8 @@ fn letter() -> Letter {
     Letter { message, facts: Facts { binding: "t".into(), ..Facts::default() } }
 }
 
-/// In the archive, for ever.
 fn archive(dir: &std::path::Path, counters: &Arc<Counters>) -> ArchiveHandle {
-    let config = config::DeadLetters { max_bytes: 16 << 20, max_age: Duration::from_secs(1 << 20) };
+    let config = config::DeadLetters { max_bytes: 16 << 20, ..config::DeadLetters::default() };
     ArchiveHandle::new(Archive::open(dir, &config, Some(1), counters.clone()).unwrap())
 }
 
