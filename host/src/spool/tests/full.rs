@@ -276,9 +276,6 @@ fn a_message_larger_than_the_segments_of_a_lowered_limit_ends_no_process() {
     while bench.complete_first(1) {}
     bench.commit(1_000, &[(1, Q1, &text)]);
     assert!(!bench.is_dead(), "and not again at each start");
-    let bench = bench.reopen();
-    assert_eq!((bench.entries(0)[0].message.payload.len(), bench.counters.corrupt.get()), (long.len(), 0));
-    bench.balance();
 }
 
 #[test]
