@@ -105,6 +105,23 @@ impl Default for Spool {
 
 // === impl DeadLetters ===
 
+impl DeadLetters {
+    /// Beside its message in a dead letter: who sent it, and what the plugin or the upstream said about it.
+    const FACTS: u64 = 128 << 10;
+    /// A segment of the archive is a quarter of it at most.
+    const LARGEST_SHARE: u64 = 4;
+
+    /// The least that a segment of the archive is, for the letter of a message of this size to have room in it.
+    pub fn least_segment(max_message_bytes: u64) -> u64 {
+        max_message_bytes.saturating_add(Self::FACTS)
+    }
+
+    /// The least `max_bytes` with which it has.
+    pub fn least_bytes(max_message_bytes: u64) -> u64 {
+        Self::least_segment(max_message_bytes).saturating_mul(Self::LARGEST_SHARE)
+    }
+}
+
 impl Default for DeadLetters {
     fn default() -> Self {
         Self {

@@ -27,10 +27,6 @@ pub struct Archive {
 const SEGMENTS: u64 = 16;
 /// The least that a segment is: a letter with the largest packet of the default limits fits many times.
 const SMALLEST_SEGMENT: u64 = 1 << 20;
-/// Beside its message: who sent it, and what the plugin or the upstream said about it.
-const FACTS: u64 = 128 << 10;
-/// What a segment is of the whole, at most: see [`Options::segment_bytes`].
-const LARGEST_SHARE: u64 = 4;
 
 // === impl Archive ===
 
@@ -261,14 +257,9 @@ pub enum ArchiveError {
     Write(#[from] AppendError),
 }
 
-/// The least `max_bytes` with which the letter of a message of this size has room.
-pub fn least_bytes(max_message_bytes: u64) -> u64 {
-    max_message_bytes.saturating_add(FACTS).saturating_mul(LARGEST_SHARE)
-}
-
 fn options(config: &DeadLetters) -> Options {
     let segment_bytes =
-        (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT).max(config.max_message_bytes.saturating_add(FACTS));
+        (config.max_bytes / SEGMENTS).max(SMALLEST_SEGMENT).max(DeadLetters::least_segment(config.max_message_bytes));
     // Synced once for a batch, by `sync_now`.
     let sync = Sync::Interval(std::time::Duration::ZERO);
     Options { segment_bytes, max_bytes: config.max_bytes, free_floor: 0, sync }

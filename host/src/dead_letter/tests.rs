@@ -123,7 +123,7 @@ fn a_letter_that_never_fits_is_not_filed_and_nothing_with_it() {
 fn the_largest_message_has_room_with_all_that_there_is_to_say_about_it() {
     let dir = tempfile::tempdir().unwrap();
     let max_message_bytes = 8 * MIB;
-    let (max_bytes, max_age) = (least_bytes(max_message_bytes), Duration::from_secs(60));
+    let (max_bytes, max_age) = (DeadLetters::least_bytes(max_message_bytes), Duration::from_secs(60));
     let config = DeadLetters { max_bytes, max_age, max_message_bytes };
     let mut archive = Archive::open(dir.path(), &config, Some(1), Arc::default()).unwrap();
     let mut largest = letter("b", &"x".repeat(8 << 20));

@@ -7,7 +7,6 @@ use bytesize::ByteSize;
 use crate::config::checked::DeadLetters;
 use crate::config::problem::Problem;
 use crate::config::raw::Table;
-use crate::dead_letter::least_bytes;
 
 /// Four segments of 1 MiB, which hold the largest packet of the default limits.
 const SIZES: std::ops::RangeInclusive<ByteSize> = ByteSize::mib(4)..=ByteSize::tib(1);
@@ -28,7 +27,7 @@ pub fn check(table: &Table<'_>, max_packet_size: usize) -> DeadLetters {
 
 /// What was acknowledged and is too large for its letter would be lost, or stay in the spool for ever.
 fn check_room(table: &Table<'_>, letters: &DeadLetters) {
-    let wanted = least_bytes(letters.max_message_bytes).div_ceil(1 << 20);
+    let wanted = DeadLetters::least_bytes(letters.max_message_bytes).div_ceil(1 << 20);
     if wanted << 20 <= letters.max_bytes {
         return;
     }
