@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const MQTT_PORT: u16 = 1883;
 pub const MQTTS_PORT: u16 = 8883;
 
-/// The state of all plugins together: half a segment of the spool, each of which begins with a copy of it.
+/// The state of all plugins together: it is in memory, and in each checkpoint of the spool.
 pub const MAX_STATE_TOTAL: usize = 16 << 20;
 
 /// Beside the configuration file, so that a first try needs no root.

@@ -95,7 +95,7 @@ counters! {
     acknowledged_lost,
     /// Of the lost: with a damaged part of the spool, whose bytes are in `quarantine`.
     corrupt,
-    /// Of the lost: larger than any packet that the upstream takes, or than a segment of a spool that was made smaller.
+    /// Of the lost: larger than a segment of a spool that was made smaller, or as a dead letter than one of its archive.
     never_sendable,
     /// Dead letters that were lost in that way, or are too large for their archive. Their messages had ended as `dead_lettered`: they count once more, as lost.
     dead_letters_lost,

@@ -6,10 +6,11 @@ use crate::chain::Chain;
 use crate::config::{Binding, Config, MAX_STATE_TOTAL};
 use crate::plugin::{LoadedPlugin, StateStore};
 
-/// A share of the spool: half of the smallest segment that it may have.
+/// A share of the spool: what a small one may spend on it. From the time when each segment began with a copy of the state; kept, because
+/// a larger one would accept configurations that the version before refuses.
 const SHARE_OF_SPOOL: u64 = 8;
 
-/// The state of all plugins together. Each segment of the spool begins with a copy of it.
+/// The state of all plugins together. Each checkpoint of the spool has a copy of it.
 pub fn state_limit(config: &Config) -> usize {
     usize::try_from(config.spool.max_bytes / SHARE_OF_SPOOL).unwrap_or(MAX_STATE_TOTAL).min(MAX_STATE_TOTAL)
 }
