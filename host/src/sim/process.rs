@@ -23,7 +23,7 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
-use crate::dead_letter::{DEAD_LETTERS, Letter};
+use crate::dead_letter::{DEAD_LETTERS, Filed, Letter};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
@@ -102,10 +102,10 @@ impl Process {
             bus,
             dispatcher,
             registry,
-            counters: counters.clone(),
+            metrics: counters.listeners.of("sim"),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
-            complaints: RateLimit::per_second(5),
+            complaints: Arc::new(RateLimit::per_second(5)),
         });
         tasks.spawn(sweep(context.clone()));
         around.gate.open(context, stop_devices.clone());
@@ -230,12 +230,12 @@ async fn letters(queue: Arc<Queue>, oracle: Oracle) {
 struct Shelf(Oracle);
 
 impl DeadLetters for Shelf {
-    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<Filed, String>> + Send>> {
         for letter in &letters {
             let (id, _) = plugin::read(&letter.message.payload);
             tell!("letters", "{id}: {}", letter.reason);
             self.0.letter(&id);
         }
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(Filed::all(letters.len()))))
     }
 }
