@@ -14,6 +14,12 @@ pub struct State {
     pub away: bool,
     /// Topics with this in them, and the reason.
     pub refuses: Option<(String, u8)>,
+    /// Topics with this in them, and the last words: a PUBLISH on one of them ends the connection.
+    pub ends: Option<(String, Vec<u8>)>,
+    /// Topics with this in them, and what comes of the PUBREL of a message on one of them.
+    pub stumbles: Option<(String, Stumble)>,
+    /// Packet ids of such messages.
+    stumbling: BTreeSet<u16>,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -30,6 +36,13 @@ struct Connection {
     client_id: String,
     version: Version,
     stream: TcpStream,
+}
+
+/// What a server does instead of a PUBCOMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stumble {
+    Closes,
+    SaysNothing,
 }
 
 /// A client that was let in.
@@ -87,7 +100,15 @@ impl State {
     pub fn answer(&mut self, client: &Client, packet: &Packet) -> Option<Vec<u8>> {
         self.connections.get(&client.number).filter(|_| !self.away)?;
         let answer = match packet.kind() {
+            PUBLISH if self.ends_on(client, packet) => return None,
             PUBLISH => self.publish(client, packet.delivered(client.version)),
+            PUBREL if self.stumbling.contains(&packet.packet_id()) => {
+                let says_nothing = self.stumbles.as_ref().is_some_and(|(_, how)| *how == Stumble::SaysNothing);
+                if !says_nothing {
+                    self.close(client, &[]);
+                }
+                return says_nothing.then(Vec::new);
+            }
             PUBREL => {
                 self.session(client).remove(&packet.packet_id());
                 wire::ack(PUBCOMP, packet.packet_id())
@@ -105,12 +126,29 @@ impl State {
         Some(answer)
     }
 
+    fn ends_on(&mut self, client: &Client, packet: &Packet) -> bool {
+        let topic = packet.delivered(client.version).topic;
+        let Some((_, last_words)) = self.ends.clone().filter(|(part, _)| topic.contains(part)) else { return false };
+        self.close(client, &last_words);
+        true
+    }
+
+    fn close(&mut self, client: &Client, last_words: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(&client.number) {
+            let _ = connection.stream.write_all(last_words);
+            let _ = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+
     fn publish(&mut self, client: &Client, delivered: Delivered) -> Vec<u8> {
         let (qos, packet_id) = (delivered.qos, delivered.packet_id);
         if let Some((_, reason)) = self.refuses.as_ref().filter(|(part, _)| qos > 0 && delivered.topic.contains(part)) {
             let kind = if qos == 1 { PUBACK } else { PUBREC };
             let [high, low] = packet_id.to_be_bytes();
             return wire::packet(kind << 4, &[high, low, *reason]);
+        }
+        if qos == 2 && self.stumbles.as_ref().is_some_and(|(part, _)| delivered.topic.contains(part)) {
+            self.stumbling.insert(packet_id);
         }
         if qos < 2 || self.session(client).insert(packet_id) {
             self.arrivals.push(delivered);

@@ -32,6 +32,7 @@ use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
 use exchanges::Exchanges;
+pub use isolation::ATTEMPTS;
 use isolation::Isolation;
 use outbound::Outbound;
 pub use receive::is_gateways_own;
