@@ -159,21 +159,23 @@ fn a_property_on_which_mosquitto_closes_is_found_as_well() {
     gateway.stop();
 }
 
+type Bad = fn(&mut Raw);
+
 /// 3.1.1 has no words for the limits of a server: mosquitto closes. In MQTT 5 it says them in CONNACK, or refuses.
 #[test]
 fn what_is_beyond_the_limits_of_a_mosquitto_is_a_dead_letter_and_the_rest_goes_on() {
-    let large = |device: &mut Raw| device.publish("large/1", &"x".repeat(2_000), 1);
-    let exactly_once = |device: &mut Raw| device.publish("exactly/1", "bad", 2);
-    let retained = |device: &mut Raw| {
+    let large: Bad = |device| device.publish("large/1", &"x".repeat(2_000), 1);
+    let exactly_once: Bad = |device| device.publish("exactly/1", "bad", 2);
+    let retained: Bad = |device| {
         device.send(&publish(V5, "retained/1", "bad").qos(1, 999).retain().encode());
         device.finish_publish(1, 999);
     };
-    let cases: [(&str, u8, &dyn Fn(&mut Raw), &str, &str); 5] = [
-        ("max_packet_size 1000\n", 4, &large, "large/1", "does not take it"),
-        ("max_packet_size 1000\n", 5, &large, "large/1", "takes at most 1000"),
-        ("message_size_limit 1000\n", 5, &large, "large/1", "Packet too large (0x95)"),
-        ("max_qos 1\n", 4, &exactly_once, "exactly/1", "does not take it"),
-        ("retain_available false\n", 4, &retained, "retained/1", "does not take it"),
+    let cases: [(&str, u8, Bad, &str, &str); 5] = [
+        ("max_packet_size 1000\n", 4, large, "large/1", "does not take it"),
+        ("max_packet_size 1000\n", 5, large, "large/1", "takes at most 1000"),
+        ("message_size_limit 1000\n", 5, large, "large/1", "Packet too large (0x95)"),
+        ("max_qos 1\n", 4, exactly_once, "exactly/1", "does not take it"),
+        ("retain_available false\n", 4, retained, "retained/1", "does not take it"),
     ];
     for (settings, protocol, bad, topic, says) in cases {
         let (gateway, letter) = mosquitto_does_not_take(settings, protocol, bad);
