@@ -17,12 +17,13 @@ use crate::config::FaultPolicy;
 use crate::message::Message;
 use crate::plugin::{
     Answer, CallResult, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore,
-    Verdict,
+    Traits, Verdict,
 };
 
 use super::backoff::Backoff;
 use super::batching;
 use super::breaker::Admission;
+use super::deletes;
 use super::guard::Guard;
 use super::outcome::Failure;
 
@@ -51,6 +52,7 @@ pub trait Stage: Send {
 /// What a stage needs of an instance. The outer error is the instance's end, an inner one concerns its message.
 pub trait Guest: Send {
     fn is_batched(&self) -> bool;
+    fn traits(&self) -> Traits;
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
@@ -75,6 +77,8 @@ pub struct PluginStage<G = Instance> {
     alone: usize,
     stats: Arc<PluginStats>,
     has_timer: bool,
+    /// As the first instance said.
+    traits: Traits,
 }
 
 // === impl PluginStage ===
@@ -98,13 +102,24 @@ impl PluginStage {
 
 impl<G: Guest> PluginStage<G> {
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
-        let guest = Some(start()?);
-        let (backoff, reason, alone) = (Backoff::default(), String::new(), 0);
-        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false })
+        let guest = start()?;
+        let traits = guest.traits();
+        let (guest, backoff, reason, alone) = (Some(guest), Backoff::default(), String::new(), 0);
+        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false, traits })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
     fn step(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+        if self.traits.takes_deletes {
+            return self.ask(waiting);
+        }
+        match waiting.split_at(deletes::before_the_next(waiting)) {
+            ([], [delete, ..]) => vec![Ok(deletes::pass_by(&delete.message))],
+            (readings, _) => self.ask(readings),
+        }
+    }
+
+    fn ask(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         let count = match self.guard.admit() {
             Admission::Any => self.together(waiting),
             Admission::One => 1,
@@ -249,6 +264,10 @@ impl Guest for Instance {
         self.is_batched()
     }
 
+    fn traits(&self) -> Traits {
+        self.traits()
+    }
+
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
         self.process_one(envelope)
     }
@@ -273,6 +292,7 @@ mod tests {
 
     /// Answers with how many messages it has seen; breaks on "trap", refuses "refuse".
     struct Counting {
+        traits: Traits,
         seen: usize,
         calls: Arc<Mutex<Vec<usize>>>,
     }
@@ -291,6 +311,9 @@ mod tests {
     impl Guest for Counting {
         fn is_batched(&self) -> bool {
             true
+        }
+        fn traits(&self) -> Traits {
+            self.traits
         }
         fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
             self.calls.lock().unwrap().push(1);
@@ -312,12 +335,16 @@ mod tests {
         bench_with(starts, FaultPolicy::NONE.breaker)
     }
 
-    fn bench_with(mut starts: usize, breaker: BreakerLimits) -> Bench {
+    fn bench_with(starts: usize, breaker: BreakerLimits) -> Bench {
+        bench_of(starts, breaker, Traits::default())
+    }
+
+    fn bench_of(mut starts: usize, breaker: BreakerLimits, traits: Traits) -> Bench {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&calls);
         let start = move || {
             starts = starts.checked_sub(1).ok_or_else(|| StartError::Config("no more".into()))?;
-            Ok(Counting { seen: 0, calls: Arc::clone(&shared) })
+            Ok(Counting { traits, seen: 0, calls: Arc::clone(&shared) })
         };
         let stats = Arc::<PluginStats>::default();
         let guard = Guard::new("p", "b", breaker, &stats);
@@ -349,6 +376,26 @@ mod tests {
         assert_eq!(bench.send(&["x"; 2]), ["6", "7"]);
         assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1]);
         assert_eq!((bench.stage.stats.calls.get(), bench.stage.stats.messages.get()), (3, 7));
+    }
+
+    #[test]
+    fn a_delete_goes_past_a_plugin_that_has_not_asked_for_it_also_when_that_is_broken() {
+        let delete = || {
+            let envelope = envelope("");
+            Envelope { message: Message { retain: true, ..envelope.message }, ..envelope }
+        };
+        let batch = || [delete(), envelope("x"), envelope("trap"), delete(), envelope("x"), envelope("")];
+        let mut bench = bench_with(2, breaker(1, Duration::from_secs(3_600)));
+        let answers = process(&mut bench.stage, &batch());
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_err(|failure| failure.kind)).collect();
+        let (one, open) = (Verdict::Replace("1".into()), Err(FailureKind::BreakerOpen));
+        let expected = [Ok(&Verdict::Forward), Ok(&one), Err(FailureKind::Trapped), Ok(&Verdict::Forward), open, open];
+        assert_eq!(kinds, expected);
+
+        let takes_deletes = Traits { takes_deletes: true, ..Traits::default() };
+        let mut bench = bench_of(2, FaultPolicy::NONE.breaker, takes_deletes);
+        let answers = process(&mut bench.stage, &[delete(), delete()]);
+        assert_eq!(answers, [Ok(Verdict::Replace("1".into())), Ok(Verdict::Replace("2".into()))]);
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::plugin::Envelope;
 
 use super::abi::{self, Allowance, Answer};
 use super::columns::{self, Columns};
-use super::component::Component;
-use super::contract::{batched, single, timer};
+use super::component::{Component, Exports};
+use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
 use super::faults::{CallResult, Fault};
@@ -33,8 +33,18 @@ pub struct Instance {
     single: single::Guest,
     batched: Option<batched::Guest>,
     timer: Option<timer::Guest>,
+    traits: Traits,
     limits: PluginLimits,
     columns: Columns,
+}
+
+/// What a plugin says about itself; one that says nothing has none of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// It is handed deletes like any other message.
+    pub takes_deletes: bool,
+    /// No message may go around it.
+    pub must_run: bool,
 }
 
 /// What every call goes through.
@@ -66,7 +76,7 @@ impl Instance {
         let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, timer, configured) =
+        let (single, batched, timer, described) =
             guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
                 let instance = component.pre.instantiate(&mut store)?;
                 let single = exports.single.load(&mut store, &instance)?;
@@ -74,10 +84,18 @@ impl Instance {
                     exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-                Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
+                let configured = lifecycle.call_configure(&mut store, config)?;
+                let described = configured.map(|()| describe(exports, &mut store, &instance));
+                Ok((single, batched, timer, described))
             })?;
-        configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
-        Ok(Self { guest, single, batched, timer, limits: limits.clone(), columns: Columns::default() })
+        let traits = described
+            .map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?
+            .map_err(|error| StartError::Fault(guest.fault(&error, limits.start_deadline)))?;
+        Ok(Self { guest, single, batched, timer, traits, limits: limits.clone(), columns: Columns::default() })
+    }
+
+    pub fn traits(&self) -> Traits {
+        self.traits
     }
 
     pub fn is_batched(&self) -> bool {
@@ -175,12 +193,25 @@ impl Guest {
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
         drop(ticking);
-        result.map_err(|error| {
-            // With the guest's backtrace, for its author.
-            tracing::debug!("a call into a plugin ended: {error:?}");
-            Fault::of_call(&error, deadline, &self.store.data().world.last_words())
-        })
+        result.map_err(|error| self.fault(&error, deadline))
     }
+
+    fn fault(&self, error: &wasmtime::Error, deadline: Duration) -> Fault {
+        // With the guest's backtrace, for its author.
+        tracing::debug!("a call into a plugin ended: {error:?}");
+        Fault::of_call(error, deadline, &self.store.data().world.last_words())
+    }
+}
+
+fn describe(
+    exports: &Exports,
+    mut store: &mut Store<HostState>,
+    instance: &wasmtime::component::Instance,
+) -> wasmtime::Result<Traits> {
+    let Some(indices) = &exports.manifest else { return Ok(Traits::default()) };
+    let manifest = indices.load(&mut store, instance)?;
+    let manifest::Traits { takes_deletes, must_run } = manifest.call_describe(&mut store)?;
+    Ok(Traits { takes_deletes, must_run })
 }
 
 #[cfg(test)]
@@ -233,6 +264,11 @@ mod tests {
             refused(true, "not now"),
         ];
         assert_eq!(together, expected);
+    }
+
+    #[test]
+    fn what_the_sdk_makes_takes_deletes_and_need_not_run() {
+        assert_eq!(load("{}").start().unwrap().traits(), Traits { takes_deletes: true, must_run: false });
     }
 
     #[test]

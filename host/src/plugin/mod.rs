@@ -53,7 +53,7 @@ pub use component::Component;
 pub use engine::{Engine, EngineError};
 pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
-pub use instance::{Instance, StartError};
+pub use instance::{Instance, StartError, Traits};
 pub use loaded::LoadedPlugin;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};

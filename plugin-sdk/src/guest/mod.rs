@@ -1,4 +1,4 @@
-//! The guest's side of the crossing: from the contract's types to the author's two functions and back.
+//! The guest's side of the crossing: from the contract's types to the author's functions and back.
 //!
 //! One and many messages go through the same [`decide`], and tests do too.
 
@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::bindings::exports::tidegate::plugin::batched::{Batch, BatchResult};
+use crate::bindings::exports::tidegate::plugin::manifest::Traits;
 use crate::bindings::tidegate::plugin::types as wit;
 use crate::{Error, Message, Plugin, Result};
 
@@ -72,8 +73,16 @@ fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
     if place == "." { reason } else { reason.context(format!("`{place}`")) }
 }
 
+/// What the host may know before the first message.
+pub fn describe<P: Plugin>() -> Traits {
+    Traits { takes_deletes: true, must_run: P::MUST_RUN }
+}
+
 /// What the plugin makes of one message.
 pub fn decide<P: Plugin>(plugin: &mut P, message: &Message) -> Result<wit::Verdict> {
+    if message.is_delete() {
+        return Ok(plugin.delete(message)?.verdict(message));
+    }
     if !plugin.filter(message)? {
         return Ok(wit::Verdict::Drop);
     }

@@ -89,6 +89,13 @@ mod tests {
     }
 
     #[test]
+    fn a_delete_passes_whatever_the_range() {
+        let mut threshold = Tester::<Threshold>::configured(json!({ "min": 0 })).unwrap();
+        let delete = Message::new("cellar", "").with_retain(true);
+        assert_eq!(threshold.handle(&delete).unwrap(), [delete]);
+    }
+
+    #[test]
     fn configurations_that_cannot_be_meant_are_refused() {
         let cases = [
             (json!({}), "a threshold needs `min`, `max` or both"),
