@@ -22,7 +22,7 @@ pub fn envelope(payload: &str) -> Envelope {
 }
 
 pub fn failure(plugin: &str) -> Failure {
-    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into(), attempts: 1 }
+    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into(), attempts: 1, then: None }
 }
 
 pub fn payload(envelope: &Envelope) -> &str {

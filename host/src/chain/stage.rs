@@ -101,6 +101,11 @@ impl PluginStage {
 }
 
 impl<G: Guest> PluginStage<G> {
+    /// Whether no message may go around it.
+    pub fn must_run(&self) -> bool {
+        self.traits.must_run
+    }
+
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = start()?;
         let traits = guest.traits();
@@ -204,7 +209,7 @@ impl<G: Guest> PluginStage<G> {
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
         let attempts = u32::from(fault.kind != FailureKind::BreakerOpen);
-        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
+        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts, then: None }
     }
 
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.

@@ -77,7 +77,7 @@ counters! {
     requeued,
     /// Of the failed: dropped by `on_error = "drop"`.
     failed_dropped,
-    /// Of the failed: passed on unchanged by `on_error = "pass"`.
+    /// Of the failed: went on without the plugin that failed, by `on_error = "pass"`.
     failed_passed,
     /// Turns of the clock in a binding.
     ticks,

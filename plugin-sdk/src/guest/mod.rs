@@ -64,7 +64,8 @@ pub fn configure<P: Plugin>(config_json: &str) -> Result<P> {
 
 /// Says where in the table the error is: "`fields[2].from`: unknown unit".
 fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let (path, reason) = (error.path().to_string(), Error::from(error.into_inner()));
+    // With the value: it is the operator's own, in the operator's own file.
+    let (path, reason) = (error.path().to_string(), Error::new(error.into_inner()));
     let place = match reason.to_string().starts_with("unknown field") {
         // That sentence names the last step itself.
         true => path.rsplit_once('.').map_or(".", |(place, _)| place),

@@ -83,7 +83,7 @@ mod tests {
         let error = convert(field(false)).send("a", r#"{"u":1}"#).unwrap_err();
         assert_eq!(error.to_string(), "the payload has nothing at `/t`");
         let error = convert(field(true)).send("a", r#"{"t":"fast"}"#).unwrap_err();
-        assert_eq!(error.to_string(), "what is at `/t` is no number: \"fast\"");
+        assert_eq!(error.to_string(), "what is at `/t` is no number");
     }
 
     #[test]
