@@ -84,7 +84,8 @@ fn words(error: &(dyn StdError + 'static)) -> String {
 /// What serde says about data of the wrong form begins with the data, and an author's `TryFrom` may say anything. What was expected
 /// is the author's type, and stays.
 fn without_values(error: &serde_json::Error) -> String {
-    const OF_DATA: [&str; 5] = ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
+    const OF_DATA: [&str; 5] =
+        ["invalid type: ", "invalid value: ", "invalid length ", "unknown field ", "unknown variant "];
     const OF_THE_TYPE: [&str; 2] = ["missing field ", "duplicate field "];
     let text = error.to_string();
     let begins = |words: &&str| text.starts_with(*words);

@@ -119,7 +119,8 @@ impl Flow {
             return None;
         }
         if self.attempt >= retry.attempts {
-            self.again.drain(..).for_each(|_| stage.gave_up());
+            let given_up = self.again.drain(..).filter_map(|part| self.parts.get(part));
+            given_up.for_each(|part| stage.gave_up(part));
             return None;
         }
         let wait = retry.backoff.saturating_mul(1 << (self.attempt - 1).min(16)).min(LONGEST_WAIT);

@@ -22,7 +22,7 @@ use crate::plugin::{
 
 use super::backoff::Backoff;
 use super::batching;
-use super::breaker::Admission;
+use super::breaker::{Admission, Source};
 use super::deletes;
 use super::guard::Guard;
 use super::outcome::Failure;
@@ -39,8 +39,8 @@ pub trait Stage: Send {
     /// So many messages, which this stage could not handle for the time being, will be asked about again.
     fn try_again(&mut self, _messages: usize) {}
 
-    /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
-    fn gave_up(&mut self) {}
+    /// A failure on this message, which this stage called transient, was tried again as often as the binding allows, and stays one.
+    fn gave_up(&mut self, _on: &Envelope) {}
 
     /// What time makes; none, when it exports no `timer`.
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
@@ -140,12 +140,12 @@ impl<G: Guest> PluginStage<G> {
     fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
         self.alone = self.alone.saturating_sub(1);
         let answer = self.call(|guest| guest.process_one(envelope)).flatten();
-        self.judge(answer)
+        self.judge(answer, envelope)
     }
 
     fn many(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         match self.call(|guest| guest.process_batch(batch)) {
-            Ok(answers) => answers.into_iter().map(|answer| self.judge(answer)).collect(),
+            Ok(answers) => answers.into_iter().zip(batch).map(|(answer, on)| self.judge(answer, on)).collect(),
             Err(fault) => {
                 tracing::debug!(plugin = self.name, "a batch of {} is tried one by one: {fault}", batch.len());
                 self.alone = batch.len();
@@ -192,17 +192,19 @@ impl<G: Guest> PluginStage<G> {
         }
     }
 
-    fn judge(&mut self, answer: Answer) -> Result<Verdict, Failure> {
-        self.learn(&answer);
+    fn judge(&mut self, answer: Answer, on: &Envelope) -> Result<Verdict, Failure> {
+        self.learn(&answer, source(on));
         answer.map_err(|fault| self.failed(fault))
     }
 
     /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
-    fn learn<T>(&mut self, answer: &Result<T, Fault>) {
+    fn learn<T>(&mut self, answer: &Result<T, Fault>, by: Source) {
         match answer {
             Ok(_) | Err(Fault { kind: FailureKind::Refused { transient: false }, .. }) => self.guard.success(),
             Err(Fault { kind: FailureKind::Refused { transient: true }, .. }) => {}
-            Err(fault) => self.guard.fault(fault),
+            // No message was there when it did not start.
+            Err(fault) if fault.kind == FailureKind::Unavailable => self.guard.fault(fault, None),
+            Err(fault) => self.guard.fault(fault, by),
         }
     }
 
@@ -246,7 +248,7 @@ impl<G: Guest> Stage for PluginStage<G> {
             Admission::None => Err(self.guard.not_admitted()),
             Admission::Any | Admission::One => {
                 let made = self.call(|guest| guest.tick(now_ms)).flatten();
-                self.learn(&made);
+                self.learn(&made, None);
                 made
             }
         };
@@ -257,9 +259,14 @@ impl<G: Guest> Stage for PluginStage<G> {
         self.stats.retries.add(messages as u64);
     }
 
-    fn gave_up(&mut self) {
-        self.guard.fault("it could not handle a message for the time being, as often as it was asked");
+    fn gave_up(&mut self, on: &Envelope) {
+        self.guard.fault("it could not handle a message for the time being, as often as it was asked", source(on));
     }
+}
+
+/// The device whose message it is.
+fn source(envelope: &Envelope) -> Source {
+    Some(envelope.origin.client.clone())
 }
 
 // === impl Guest ===
@@ -289,7 +296,7 @@ impl Guest for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::fixtures::{envelope, payload};
+    use crate::chain::fixtures::{envelope, envelope_of, payload};
     use crate::config::BreakerLimits;
     use crate::plugin::BreakerState;
     use std::sync::Mutex;
@@ -389,13 +396,14 @@ mod tests {
             let envelope = envelope("");
             Envelope { message: Message { retain: true, ..envelope.message }, ..envelope }
         };
-        let batch = || [delete(), envelope("x"), envelope("trap"), delete(), envelope("x"), envelope("")];
+        let batch =
+            || [delete(), envelope("x"), envelope("trap"), envelope("trap"), delete(), envelope("x"), envelope("")];
         let mut bench = bench_with(2, breaker(1, Duration::from_secs(3_600)));
         let answers = process(&mut bench.stage, &batch());
         let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_err(|failure| failure.kind)).collect();
-        let (one, open) = (Verdict::Replace("1".into()), Err(FailureKind::BreakerOpen));
-        let expected = [Ok(&Verdict::Forward), Ok(&one), Err(FailureKind::Trapped), Ok(&Verdict::Forward), open, open];
-        assert_eq!(kinds, expected);
+        let (one, past) = (Verdict::Replace("1".into()), Ok(&Verdict::Forward));
+        let (trapped, open) = (Err(FailureKind::Trapped), Err(FailureKind::BreakerOpen));
+        assert_eq!(kinds, [past, Ok(&one), trapped, trapped, past, open, open]);
 
         let takes_deletes = Traits { takes_deletes: true, ..Traits::default() };
         let mut bench = bench_of(2, FaultPolicy::NONE.breaker, takes_deletes);
@@ -471,6 +479,17 @@ mod tests {
     }
 
     #[test]
+    fn one_device_that_makes_the_plugin_trap_does_not_take_it_from_others() {
+        let mut bench = bench_with(99, breaker(3, Duration::from_secs(3_600)));
+        for _ in 0..20 {
+            let answers = process(&mut bench.stage, &[envelope_of("bad", "trap"), envelope_of("good", "x")]);
+            assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
+        }
+        process(&mut bench.stage, &[envelope_of("second", "trap")]);
+        assert_eq!(bench.send(&["x"]), ["BreakerOpen"], "two devices of three faults");
+    }
+
+    #[test]
     fn after_its_rest_one_message_decides_for_all() {
         let mut bench = bench_with(9, breaker(1, Duration::ZERO));
         assert_eq!(bench.send(&["trap", "trap", "x", "x", "x", "x", "x"])[..3], ["Trapped", "Trapped", "1"]);
@@ -483,9 +502,9 @@ mod tests {
     fn a_refusal_is_the_messages_fault_and_a_not_now_only_counts_when_it_is_given_up() {
         let mut bench = bench_with(1, breaker(2, Duration::from_secs(3_600)));
         assert_eq!(bench.send(&["refuse", "refuse", "refuse", "x"]).pop().unwrap(), "4");
-        bench.stage.gave_up();
+        bench.stage.gave_up(&envelope("x"));
         assert_eq!(bench.send(&["x"]), ["5"]);
-        bench.stage.gave_up();
+        bench.stage.gave_up(&envelope("x"));
         assert_eq!(bench.send(&["x"]), ["BreakerOpen"]);
     }
 

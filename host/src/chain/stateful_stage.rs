@@ -88,8 +88,8 @@ impl StatefulStage {
         self.stage.try_again(messages);
     }
 
-    pub fn gave_up(&mut self) {
-        self.stage.gave_up();
+    pub fn gave_up(&mut self, on: &Envelope) {
+        self.stage.gave_up(on);
     }
 
     /// What the clock makes here.

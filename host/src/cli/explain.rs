@@ -96,9 +96,8 @@ impl Asked<'_> {
         };
         let differs = |(_, policy): &(&PluginId, &OnFailure)| **policy != binding.on_error.of_plugins();
         let others = binding.plugins.iter().zip(&binding.faults.on_failure).filter(differs);
-        let others = others.filter_map(|(id, policy)| {
-            Some(format!("; of {}: {}", id.of(&self.config.plugins)?.name, word(*policy)))
-        });
+        let others = others
+            .filter_map(|(id, policy)| Some(format!("; of {}: {}", id.of(&self.config.plugins)?.name, word(*policy))));
         own + &others.collect::<String>()
     }
 

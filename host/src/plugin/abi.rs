@@ -115,7 +115,9 @@ impl Allowance {
             .map_err(|error| Fault::invalid(format!("the topic of an output: {error}")))?;
         // A plugin that could publish there could forge a dead letter, or the gateway's own state.
         if topic.is_gateways_own() {
-            return Err(Fault::invalid("the topic of an output is the gateway's own: only the gateway publishes there"));
+            return Err(Fault::invalid(
+                "the topic of an output is the gateway's own: only the gateway publishes there",
+            ));
         }
         let payload = Bytes::from(message.payload);
         let properties = message.properties.map(|properties| self.lift_properties(properties, &payload)).transpose()?;
@@ -143,7 +145,8 @@ impl Allowance {
         }
         if let Some(topic) = &given.response_topic {
             self.spend(topic.len())?;
-            TopicName::parse(topic).map_err(|error| Fault::invalid(format!("the response topic of an output: {error}")))?;
+            TopicName::parse(topic)
+                .map_err(|error| Fault::invalid(format!("the response topic of an output: {error}")))?;
         }
         let correlation = given.correlation_data.as_ref().map_or(0, Vec::len);
         self.spend(correlation)?;

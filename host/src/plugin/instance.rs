@@ -85,7 +85,7 @@ impl Instance {
                 let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
                 let configured = lifecycle.call_configure(&mut store, config)?;
-                let described = configured.map(|()| describe(exports, &mut store, &instance));
+                let described = configured.map(|()| describe(exports, store, &instance));
                 Ok((single, batched, timer, described))
             })?;
         let traits = described

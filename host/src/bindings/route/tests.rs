@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{FaultPolicy, UpstreamId};
+use crate::config::{FaultPolicy, OnError, UpstreamId};
 use crate::message::QoS;
 use crate::plugin::FailureKind;
 use crate::topic::TopicFilter;
@@ -90,7 +90,11 @@ fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
     let (routed, counters) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
     assert_eq!((routed.outputs.len(), routed.is_dead, counters.failed_dropped.get()), (0, false, 1));
     let (routed, counters) = run(&binding(OnError::Pass, to), "dev/+", failure());
-    assert_eq!((routed.outputs.len(), routed.is_dead), (0, true), "the input never goes on in place of what was made of it");
+    assert_eq!(
+        (routed.outputs.len(), routed.is_dead),
+        (0, true),
+        "the input never goes on in place of what was made of it"
+    );
     assert_eq!((counters.dead_lettered.get(), counters.failed_passed.get()), (1, 0));
 }
 

@@ -13,7 +13,9 @@ pub const CHOICES: [&str; 3] = ["dead-letter", "drop", "pass"];
 pub fn check(table: &Table<'_>, names: &Names<'_>, plugins: &[PluginId], otherwise: OnFailure) -> Vec<OnFailure> {
     let mut policies = vec![otherwise; plugins.len()];
     for (name, choice) in table.named_texts("on_error_of") {
-        let (Some(known), Some(choice)) = (is_known(table, &name, names, plugins), read(table, &choice)) else { continue };
+        let (Some(known), Some(choice)) = (is_known(table, &name, names, plugins), read(table, &choice)) else {
+            continue;
+        };
         let of_plugin = plugins.iter().zip(&mut policies).filter(|(plugin, _)| **plugin == known);
         of_plugin.for_each(|(_, policy)| *policy = choice);
     }
@@ -21,8 +23,7 @@ pub fn check(table: &Table<'_>, names: &Names<'_>, plugins: &[PluginId], otherwi
 }
 
 fn is_known(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>, plugins: &[PluginId]) -> Option<PluginId> {
-    let of_binding: Vec<_> =
-        plugins.iter().filter_map(|id| Some((*id, *id.of(&names.plugins)?.get_ref()))).collect();
+    let of_binding: Vec<_> = plugins.iter().filter_map(|id| Some((*id, *id.of(&names.plugins)?.get_ref()))).collect();
     let found = of_binding.iter().find(|(_, known)| known == name.get_ref()).map(|(id, _)| *id);
     if found.is_none() {
         let known: Vec<_> = of_binding.iter().map(|(_, known)| *known).collect();
