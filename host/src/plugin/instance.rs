@@ -23,7 +23,7 @@ use super::component::{Component, Exports};
 use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::{CallResult, Fault};
+use super::faults::{CallResult, Fault, panic_message, panic_place};
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
@@ -51,6 +51,8 @@ pub struct Traits {
 struct Guest {
     engine: Engine,
     store: Store<HostState>,
+    /// Whether it may have seen a message.
+    saw_messages: bool,
 }
 
 /// Why an instance did not start.
@@ -161,10 +163,11 @@ impl Guest {
             let ticks = store.data_mut().deadline.ask(clock::thread_cpu_time(), Instant::now());
             Ok(ticks.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
-        Self { engine: engine.clone(), store }
+        Self { engine: engine.clone(), store, saw_messages: false }
     }
 
     fn origins<'a>(&mut self, batch: impl IntoIterator<Item = &'a Envelope>) {
+        self.saw_messages = true;
         self.store.data_mut().origins.set(batch.into_iter().map(|envelope| &envelope.origin));
         let state = self.store.data();
         if let Some(arrived) = state.origins.last_arrival() {
@@ -200,7 +203,10 @@ impl Guest {
         let last_words = self.store.data().world.last_words();
         // With the guest's backtrace and what it said, for its author, who asks for it.
         tracing::debug!("a call into a plugin ended: {error:?}\nit said: {}", printable(&last_words, MAX_DETAIL_BYTES));
-        Fault::of_call(error, deadline, &last_words)
+        match self.saw_messages {
+            true => Fault::of_call(error, deadline, panic_place(&last_words)),
+            false => Fault::of_call(error, deadline, panic_message(&last_words)),
+        }
     }
 }
 
