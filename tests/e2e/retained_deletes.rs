@@ -30,7 +30,8 @@ const PLUGINS: &str = r#"
 fn config(upstream: &str, plugins: &[&str]) -> String {
     format!(
         r#"
-        upstreams.cloud = {{ url = "{upstream}" }}
+        [upstreams.cloud]
+        url = "{upstream}"
         {PLUGINS}
         [[bindings]]
         name = "b"
@@ -54,7 +55,7 @@ fn arrived(arrival: &Arrival) -> (&str, &str, bool) {
 fn reaches(plugins: &[&str], count: usize, check: impl FnOnce(&[Arrival])) {
     let upstream = Mosquitto::start();
     let sink = Sink::subscribe(upstream.address(), "#");
-    let gateway = Gateway::start(&config(&upstream.url(), plugins));
+    let gateway = Gateway::start(&config(&format!("mqtt://{}", upstream.address()), plugins));
     let mut device = Raw::clean(gateway.address(), V4, "device");
     for payload in [r#"{"c":7,"who":"Ada"}"#, "", r#"{"c":7,"who":"Ada"}"#] {
         publish_retained(&mut device, payload);
