@@ -13,6 +13,7 @@ use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::secret::Secret;
 use super::transport::{Dial, Transport};
+use crate::base::fault::{self, Fault};
 use crate::config::{Address, Upstream};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
@@ -166,6 +167,7 @@ fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
 fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
     match ack.maximum_packet_size {
         None => Ok(client::MAX_OUTGOING),
+        Some(size) if fault::is_on(Fault::AnyPacketSizeTaken) => Ok(size as usize),
         Some(0) => Err(LinkError::Terms(
             "a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into(),
         )),
