@@ -89,11 +89,11 @@ fn without_values(error: &serde_json::Error) -> String {
     const OF_THE_TYPE: [&str; 2] = ["missing field ", "duplicate field "];
     let text = error.to_string();
     let begins = |words: &&str| text.starts_with(*words);
-    if !error.is_data() || OF_THE_TYPE.iter().any(|words| begins(&words)) {
+    if !error.is_data() || OF_THE_TYPE.iter().any(&begins) {
         return text;
     }
     // The last one: what a value has of these words does not count.
-    match text.rsplit_once(", expected ").filter(|_| OF_DATA.iter().any(|words| begins(&words))) {
+    match text.rsplit_once(", expected ").filter(|_| OF_DATA.iter().any(begins)) {
         Some((_, expected)) => format!("expected {expected}"),
         None => format!("what is at line {} column {} does not fit", error.line(), error.column()),
     }
