@@ -149,7 +149,7 @@ mod tests {
             (r#"{"level": "secret"}"#, "expected f64 at line 1 column 18"),
             (r#"{"level": "a, expected secret"}"#, "expected f64 at line 1 column 30"),
             (r#"{"secret": 1}"#, "expected `level` or `kind` at line 1 column 9"),
-            (r#"{"kind": "secret"}"#, "what is at line 1 column 17 does not fit"),
+            (r#"{"kind": "secret"}"#, "what is at line 1 column 18 does not fit"),
             (r#"{}"#, "missing field `level` at line 1 column 2"),
         ];
         for (payload, told) in cases {
