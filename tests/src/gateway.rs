@@ -269,6 +269,9 @@ impl Gateway {
     fn end(&mut self) -> Counters {
         self.end_process();
         let counters = eventually("the gateway logs its counters", SOON, || self.log().find(Counters::parse));
+        if binary::another().is_some() {
+            return counters;
+        }
         counters.assert_conserved();
         assert_eq!(
             self.log().count(|line| line.contains("accounting=balanced")),
