@@ -48,7 +48,9 @@ mod trust;
 mod verdict;
 
 pub use abi::Answer;
-pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
+pub use compile::{
+    Job as CompileJob, JobError as CompileError, Settings as CompileSettings, use_program as compile_with,
+};
 pub use component::Component;
 pub use engine::{Engine, EngineError};
 pub use faults::{CallResult, FailureKind, Fault};
