@@ -31,6 +31,36 @@ fn a_mosquitto_that_is_restarted_with_lower_terms_gets_what_was_open_at_those() 
     gateway.stop();
 }
 
+#[test]
+fn the_wrong_ack_is_an_ack_and_many_windows_of_them_stop_nothing() {
+    const EACH: usize = 1_500;
+    for protocol in [4, 5] {
+        let upstream = Upstream::start();
+        upstream.mix_acks();
+        let gateway = Gateway::start(&config("cloud", &upstream.config(protocol), ""));
+        let mut loads = [1, 2].map(|qos| Load::new(&gateway, "cloud", qos));
+        loads.iter_mut().for_each(|load| load.send(EACH));
+        gateway.expect_count("forwarded", 2 * EACH);
+        let arrived = upstream.arrivals().len();
+        assert_eq!(arrived, 2 * EACH, "none is sent again");
+        gateway.stop();
+    }
+}
+
+#[test]
+fn a_first_address_that_lets_us_in_and_acknowledges_nothing_is_left_for_the_second() {
+    let [first, second] = [Upstream::start(), Upstream::start()];
+    first.hold_acks(true);
+    let urls = format!("url = [\"mqtt://{}\", \"mqtt://{}\"]", first.address(), second.address());
+    let more = "failback = \"1h\"\nack_timeout = \"1s\"";
+    let gateway = Gateway::start(&config("cloud", &format!("[upstreams.cloud]\n{urls}\n"), more));
+    let mut loads = [1, 2].map(|qos| Load::new(&gateway, "cloud", qos));
+    loads.iter_mut().for_each(|load| load.send(100));
+    second.wait_for(200);
+    gateway.expect_count("forwarded", 200);
+    gateway.stop();
+}
+
 /// Lets everybody in with these properties in its CONNACK, and then only listens.
 fn welcoming_with(properties: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback interface");

@@ -119,6 +119,11 @@ impl Upstream {
         self.shared.state().stumbles = Some((topic.to_owned(), how));
     }
 
+    /// Answers QoS 2 with PUBACK, as servers do that know no QoS 2, and QoS 1 with PUBREC.
+    pub fn mix_acks(&self) {
+        self.shared.state().mixes_acks = true;
+    }
+
     /// No longer.
     pub fn take_all(&self) {
         self.shared.state().refuses = None;

@@ -20,6 +20,8 @@ pub struct State {
     pub stumbles: Option<(String, Stumble)>,
     /// Packet ids of such messages.
     stumbling: BTreeSet<u16>,
+    /// PUBACK for QoS 2, PUBREC for QoS 1.
+    pub mixes_acks: bool,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -155,6 +157,8 @@ impl State {
         }
         match qos {
             0 => Vec::new(),
+            1 if self.mixes_acks => wire::ack(PUBREC, packet_id),
+            2 if self.mixes_acks => wire::ack(PUBACK, packet_id),
             1 => wire::ack(PUBACK, packet_id),
             _ => wire::ack(PUBREC, packet_id),
         }
