@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
+use super::coverage::count;
 use super::dice::Dice;
 use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
@@ -40,6 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Process {
     pub spool: Spool,
     pub counters: Arc<Counters>,
+    registry: Arc<Registry>,
     gate: Gate,
     tasks: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
@@ -101,7 +103,7 @@ impl Process {
             limits,
             bus,
             dispatcher,
-            registry,
+            registry: registry.clone(),
             counters: counters.clone(),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
@@ -114,6 +116,7 @@ impl Process {
         Ok(Self {
             spool,
             counters,
+            registry,
             gate: around.gate.clone(),
             tasks,
             senders,
@@ -138,6 +141,10 @@ impl Process {
 
     /// Nothing is finished, nothing is said.
     pub async fn kill(mut self) {
+        let counters = &self.counters;
+        count("a message goes to another member of its group", counters.shared_handed_over.get());
+        count("a message is given up for a subscriber", counters.subscriber_given_up.get());
+        count("a message becomes a dead letter of its upstream", counters.undelivered.get());
         let mut connections = self.gate.close();
         connections.abort_all();
         self.tasks.abort_all();
@@ -173,7 +180,12 @@ impl Process {
 
     pub fn is_drained(&self) -> bool {
         let letters = self.spool.dead_letters().map_or(0, |line| self.spool.queue(line).len());
-        self.spool.waiting() == 0 && letters == 0
+        self.spool.waiting() == 0 && letters == 0 && self.queued() == 0
+    }
+
+    /// Bytes that wait for subscribers, or are sent to them and not acknowledged.
+    pub fn queued(&self) -> usize {
+        self.registry.list().iter().map(|session| session.queued_bytes).sum()
     }
 }
 

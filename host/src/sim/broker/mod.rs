@@ -20,6 +20,11 @@ use super::plan::{First, UpstreamPlan};
 /// The padding of a message on which a broker closes that hates it.
 pub const POISON: usize = 666;
 
+/// Whether this is a message on which somebody closes.
+pub fn is_poison(payload: &str) -> bool {
+    payload.ends_with(&"x".repeat(POISON)) && !payload.ends_with(&"x".repeat(POISON + 1))
+}
+
 /// What a broker does wrong for a while.
 #[derive(Clone, Debug, Default)]
 pub struct Mood {

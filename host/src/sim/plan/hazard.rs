@@ -16,6 +16,8 @@ pub enum Hazard {
     Addresses,
     /// Connections of devices are cut.
     Devices,
+    /// Local subscribers: slow ones, groups that lose members, one that closes on a message.
+    Subscribers,
     /// A device that never ends what it begins.
     Rude,
     /// Upstreams forget sessions.
@@ -38,12 +40,13 @@ pub enum Hazard {
     Settings,
 }
 
-pub const ALL: [Hazard; 15] = [
+pub const ALL: [Hazard; 16] = [
     Hazard::Ends,
     Hazard::Disk,
     Hazard::Upstreams,
     Hazard::Addresses,
     Hazard::Devices,
+    Hazard::Subscribers,
     Hazard::Rude,
     Hazard::Forgetting,
     Hazard::LostAcks,
@@ -124,7 +127,7 @@ impl Plan {
                 3 => What::Vanish(upstream),
                 _ => What::Cut(upstream),
             },
-            Hazard::Devices => What::CutDevice(dice.below(self.devices.len() as u64) as usize),
+            Hazard::Devices => What::CutDevice(dice.below((self.devices.len() + self.subscribers.len()) as u64) as usize),
             Hazard::Forgetting => What::Forgets(upstream),
             Hazard::LostAcks => What::LosesAcks(upstream, *dice.pick(&[20, 200, 1_000])),
             Hazard::Refusals => What::Refuses(upstream, *dice.pick(&[50, 500])),
@@ -142,7 +145,7 @@ impl Plan {
                 1 if self.upstreams.len() > 1 => Change::WithoutLast,
                 _ => Change::DropQos0First,
             }),
-            Hazard::Poison | Hazard::Full | Hazard::Addresses | Hazard::Rude => return None,
+            Hazard::Poison | Hazard::Full | Hazard::Addresses | Hazard::Rude | Hazard::Subscribers => return None,
         };
         Some(Trouble { at_ms, lasts_ms, what })
     }

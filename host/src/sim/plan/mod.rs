@@ -3,8 +3,10 @@
 
 mod draw;
 mod hazard;
+mod subscribers;
 
 pub use self::hazard::{ALL, Change, Hazard, Trouble, What};
+pub use self::subscribers::SubscriberPlan;
 use super::dice::Dice;
 
 #[derive(Clone, Debug)]
@@ -14,6 +16,7 @@ pub struct Plan {
     pub receive_maximum: u16,
     pub upstreams: Vec<UpstreamPlan>,
     pub devices: Vec<DevicePlan>,
+    pub subscribers: Vec<SubscriberPlan>,
     /// A device of 3.1.1 that sends QoS 2 and never PUBREL.
     pub has_rude_device: bool,
     /// By time.
@@ -83,6 +86,8 @@ pub enum Route {
     Both,
     /// Over the local bus and a second binding.
     Staged,
+    /// To local subscribers alone.
+    Local,
 }
 
 /// What the plugin makes of it.
@@ -128,9 +133,13 @@ impl Plan {
             receive_maximum: *dice.pick(&[5, 20, 100]),
             upstreams,
             devices,
+            subscribers: Vec::new(),
             has_rude_device,
             troubles: Vec::new(),
         };
+        if has(Hazard::Subscribers) {
+            subscribers::draw(&mut plan, poison);
+        }
         let kinds: Vec<Hazard> = hazards.iter().copied().filter(|_| dice.one_in(2)).collect();
         for _ in 0..if kinds.is_empty() { 0 } else { dice.within(0, 8) } {
             let kind = *dice.pick(&kinds);

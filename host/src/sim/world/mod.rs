@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use self::settings::Settings;
 use super::broker::Broker;
-use super::coverage::{self, Happened};
+use super::coverage::{self, Happened, happened};
 use super::device::{Device, Handle};
 use super::dice::Dice;
 use super::gate::Gate;
@@ -22,6 +22,7 @@ use super::plan::{Change, FAULTS_END_MS, Plan};
 use super::process::{Process, Surroundings};
 use super::rude::Rude;
 use super::story::{self, tell};
+use super::subscriber::Subscriber;
 use crate::base::chance::chosen;
 use crate::base::clock;
 use crate::spool::log::sim::SimDisk;
@@ -156,6 +157,11 @@ impl<'a> World<'a> {
             self.handles.push(device.handle());
             tasks.spawn(device.run());
         }
+        for plan in &self.plan.subscribers {
+            let subscriber = Subscriber::new(plan, self.around.gate.clone(), self.around.oracle.clone());
+            self.handles.push(subscriber.handle());
+            tasks.spawn(subscriber.run());
+        }
         if self.plan.has_rude_device {
             let (gate, oracle) = (self.around.gate.clone(), self.around.oracle.clone());
             tasks.spawn(Rude { gate, oracle, receive_maximum: self.plan.receive_maximum }.run());
@@ -182,6 +188,7 @@ impl<'a> World<'a> {
                     biased;
                     reason = process.ended() => {
                         tell!("process", "ends: {reason}");
+                        happened("the disk fails, and the process ends");
                         if reason.contains("panicked") {
                             self.around.oracle.broken(format!("the gateway: {reason}"));
                         }
@@ -289,9 +296,10 @@ impl<'a> World<'a> {
             .map(|(plan, _)| plan.name.as_str())
             .collect();
         let waiting = self.process.as_ref().map(|process| process.spool.waiting());
+        let queued: usize = self.process.as_ref().map_or(0, Process::queued);
         let open = self.around.oracle.book().open();
         format!(
-            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived"
+            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {queued} bytes for subscribers, {open} acknowledged have not arrived"
         )
     }
 }
