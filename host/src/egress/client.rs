@@ -102,7 +102,7 @@ pub(crate) fn start_with<D: Dial>(
         ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
-        counters,
+        metrics: counters.upstreams.of(&upstream.spec.name),
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
         refused: RateLimit::one_in(WARN_EVERY),

@@ -104,10 +104,10 @@ impl Process {
             bus,
             dispatcher,
             registry: registry.clone(),
-            counters: counters.clone(),
+            metrics: counters.listeners.of("sim"),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
-            complaints: RateLimit::per_second(5),
+            complaints: Arc::new(RateLimit::per_second(5)),
         });
         tasks.spawn(sweep(context.clone()));
         around.gate.open(context, stop_devices.clone());
@@ -141,10 +141,10 @@ impl Process {
 
     /// Nothing is finished, nothing is said.
     pub async fn kill(mut self) {
-        let counters = &self.counters;
-        count("a message goes to another member of its group", counters.shared_handed_over.get());
-        count("a message is given up for a subscriber", counters.subscriber_given_up.get());
-        count("a message becomes a dead letter of its upstream", counters.undelivered.get());
+        let totals = self.counters.totals();
+        count("a message goes to another member of its group", totals.shared_handed_over);
+        count("a message is given up for a subscriber", totals.subscriber_given_up);
+        count("a message becomes a dead letter of its upstream", totals.undelivered);
         let mut connections = self.gate.close();
         connections.abort_all();
         self.tasks.abort_all();

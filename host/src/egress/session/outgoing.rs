@@ -104,7 +104,7 @@ impl Session<'_> {
             let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
             let lowered = u64::from(was_exactly_once && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
-            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
+            self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
         self.pass(entry.position, &Publish { packet_id: 0, dup: false, message });
@@ -131,7 +131,7 @@ impl Session<'_> {
     }
 
     pub(super) fn publish_again(&mut self, repeat: &Repeat) {
-        self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+        self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
             QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),
             _ => self.publish(&repeat.publish),

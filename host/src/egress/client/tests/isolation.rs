@@ -118,7 +118,10 @@ async fn isolates(protocol: Version, qos: QoS, bad_at: &[usize]) {
         assert_eq!(server.arrived.len(), 25, "QoS 2 once");
     }
     let c = &bench.counters;
-    assert_eq!((c.undelivered.get(), c.forwarded.get(), c.possible_duplicates.get()), (bad.len() as u64, 25, 0));
+    assert_eq!(
+        (c.totals().undelivered, c.totals().forwarded, c.totals().possible_duplicates),
+        (bad.len() as u64, 25, 0)
+    );
     assert!(server.connections <= 3 + 12 * bad.len(), "{} connections", server.connections);
     assert!(start.elapsed() < Duration::from_secs(30) * bad.len() as u32, "{:?}", start.elapsed());
 }
@@ -303,7 +306,7 @@ async fn a_suspect_that_is_too_old_expires() {
     bench.commit(QoS::AtLeastOnce, "bad");
     let mut server = Server::new(is_bad);
     server.run(&mut bench).await;
-    assert_eq!((bench.letters.texts(), bench.counters.expired.get()), (vec![], 1));
+    assert_eq!((bench.letters.texts(), bench.counters.totals().expired), (vec![], 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -341,7 +344,7 @@ async fn an_operator_leaves_out_the_oldest_or_one_by_its_number() {
     assert_eq!((skipped.number, skipped.topic.as_str()), (1, "t"));
     let skipped = bench.operator.skip(Some(3), false).await.unwrap();
     assert_eq!(skipped.number, 3);
-    while bench.counters.undelivered.get() == 0 {
+    while bench.counters.totals().undelivered == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(bench.operator.skip(Some(9), true).await.unwrap_err().contains("the oldest is 2"));
@@ -352,7 +355,7 @@ async fn an_operator_leaves_out_the_oldest_or_one_by_its_number() {
     bench.drained().await;
     let c = &bench.counters;
     assert_eq!(
-        (bench.letters.texts(), c.undelivered.get(), c.skipped.get(), c.forwarded.get()),
+        (bench.letters.texts(), c.totals().undelivered, c.totals().skipped, c.totals().forwarded),
         (vec!["a".to_owned()], 1, 1, 1)
     );
 }
