@@ -250,6 +250,7 @@ impl Device {
             Route::Cooked => "cooked",
             Route::Both => "both",
             Route::Staged => "staged",
+            Route::StagedToo => "staged-too",
             Route::Local => "local",
         };
         // As many levels as a topic may have.

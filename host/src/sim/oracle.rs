@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::broker::POISON;
-use super::plan::{Route, Sending};
+use super::plan::{LARGE, Route, Sending};
 
 /// Where a message has to turn up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,8 @@ pub struct Book {
     pub broken: Vec<String>,
     /// A broker forgot its session: QoS 2 may come twice.
     pub forgetful: BTreeSet<String>,
+    /// Where order is not promised.
+    pub unordered: BTreeSet<String>,
     listeners: BTreeMap<String, Listener>,
     /// An upstream that is not configured at the moment.
     absent: Option<String>,
@@ -108,7 +110,8 @@ impl Oracle {
     pub fn listeners(&self, sending: &Sending) -> impl Iterator<Item = Place> + use<> {
         let hears = |(_, listener): &(&String, &Listener)| {
             let is_heard = sending.route == Route::Local || (sending.route == Route::Raw && listener.hears_raw);
-            is_heard && !(listener.hates_poison && sending.padding == POISON)
+            // Packets of that size are not let in where a record has no room for them (`app/ingress`).
+            is_heard && sending.padding < LARGE && !(listener.hates_poison && sending.padding == POISON)
         };
         let book = self.book();
         let places = book.listeners.iter().filter(hears).map(|(name, _)| Place::Subscriber(name.clone()));
@@ -193,7 +196,7 @@ impl Book {
             }
         }
         let mut disordered = Vec::new();
-        for (upstream, ids) in self.arrived.iter().filter(|(name, _)| *name != GROUP) {
+        for (upstream, ids) in self.arrived.iter().filter(|(name, _)| *name != GROUP && !self.unordered.contains(*name)) {
             let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
             for id in ids {
                 let Some((stream, place)) = places.get(id) else { continue };

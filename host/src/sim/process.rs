@@ -42,6 +42,7 @@ pub struct Process {
     pub spool: Spool,
     pub counters: Arc<Counters>,
     registry: Arc<Registry>,
+    most_queued: usize,
     gate: Gate,
     tasks: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
@@ -117,6 +118,7 @@ impl Process {
             spool,
             counters,
             registry,
+            most_queued: config.broker.limits.max_queued_bytes_total,
             gate: around.gate.clone(),
             tasks,
             senders,
@@ -181,6 +183,16 @@ impl Process {
     pub fn is_drained(&self) -> bool {
         let letters = self.spool.dead_letters().map_or(0, |line| self.spool.queue(line).len());
         self.spool.waiting() == 0 && letters == 0 && self.queued() == 0
+    }
+
+    /// What is counted as lost without anybody's decision, or held beyond its limit.
+    pub fn broken(&self) -> Option<String> {
+        let lost = self.counters.totals().acknowledged_lost;
+        if lost > 0 {
+            return Some(format!("the gateway itself says that it has lost {lost} that were acknowledged"));
+        }
+        let (queued, most) = (self.queued(), self.most_queued);
+        (queued > most).then(|| format!("{queued} bytes wait for subscribers, and {most} may"))
     }
 
     /// Bytes that wait for subscribers, or are sent to them and not acknowledged.

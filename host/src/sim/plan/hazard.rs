@@ -114,7 +114,8 @@ pub enum Change {
 
 impl Plan {
     pub(super) fn trouble(&self, kind: Hazard, dice: &mut Dice) -> Option<Trouble> {
-        let at_ms = dice.below(FAULTS_END_MS - 10_000);
+        // Most devices have sent what they have in the first seconds.
+        let at_ms = if dice.one_in(2) { dice.below(3_000) } else { dice.below(FAULTS_END_MS - 10_000) };
         let lasts_ms = *dice.pick(&[10, 100, 1_000, 5_000, 10_000]);
         let upstream = dice.below(self.upstreams.len() as u64) as usize;
         let what = match kind {
@@ -140,6 +141,8 @@ impl Plan {
                 _ => What::PacketSize(upstream, *dice.pick(&[80, 300, 2_000])),
             },
             Hazard::Clock => What::ClockJump(*dice.pick(&[-3_600_000, 3_600_000, -86_400_000, 30 * 86_400_000])),
+            // Devices of 3.1.1 cannot be told that what they send has no room in a smaller spool.
+            Hazard::Settings if self.least_pipe > 0 => return None,
             Hazard::Settings => What::Settings(match dice.below(3) {
                 0 => Change::MaxBytes(256 << 10),
                 1 if self.upstreams.len() > 1 => Change::WithoutLast,

@@ -1,6 +1,7 @@
 //! A run before it runs: who there is, what each does when, and what goes wrong. All of it follows from the seed, and each part can
 //! be left out, which is how a failing run is made smaller.
 
+mod bulk;
 mod draw;
 mod hazard;
 mod subscribers;
@@ -14,6 +15,8 @@ pub struct Plan {
     pub seed: u64,
     pub spool_bytes: u64,
     pub receive_maximum: u16,
+    /// Bytes on their way in a connection, at least.
+    pub least_pipe: usize,
     pub upstreams: Vec<UpstreamPlan>,
     pub devices: Vec<DevicePlan>,
     pub subscribers: Vec<SubscriberPlan>,
@@ -86,6 +89,8 @@ pub enum Route {
     Both,
     /// Over the local bus and a second binding.
     Staged,
+    /// Over another first one, and the same second.
+    StagedToo,
     /// To local subscribers alone.
     Local,
 }
@@ -131,13 +136,15 @@ impl Plan {
             seed,
             spool_bytes: if full { 512 << 10 } else { 4 << 20 },
             receive_maximum: *dice.pick(&[5, 20, 100]),
+            least_pipe: 0,
             upstreams,
             devices,
             subscribers: Vec::new(),
             has_rude_device,
             troubles: Vec::new(),
         };
-        if has(Hazard::Subscribers) {
+        let is_bulk = has(Hazard::Full) && bulk::draw(&mut plan);
+        if has(Hazard::Subscribers) && !is_bulk {
             subscribers::draw(&mut plan, poison);
         }
         let kinds: Vec<Hazard> = hazards.iter().copied().filter(|_| dice.one_in(2)).collect();

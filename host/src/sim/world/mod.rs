@@ -102,8 +102,13 @@ impl<'a> World<'a> {
         let usual = plan.upstreams.iter().map(|upstream| Broker::new(upstream, plan.seed, oracle.clone()));
         // Behind the others, which troubles know by their place.
         let first = plan.upstreams.iter().filter_map(|upstream| Broker::first(upstream, plan.seed, &oracle));
-        let brokers = usual.chain(first).collect();
-        let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed));
+        let brokers = usual.chain(first).map(|broker| broker.with_pipes_of(plan.least_pipe)).collect();
+        if !plan.troubles.is_empty() {
+            // While it looks for a culprit, an innocent one may come late (decision 0019).
+            let hate = plan.upstreams.iter().filter(|upstream| upstream.hates_poison);
+            oracle.book().unordered.extend(hate.map(|upstream| upstream.name.clone()));
+        }
+        let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed, plan.least_pipe));
         let around = Surroundings { disk, gate, brokers, oracle, disk_latency_ms: Arc::default() };
         let (settings, dice) = (Settings::new(plan), Dice::new(plan.seed, "world"));
         Self {
@@ -138,6 +143,7 @@ impl<'a> World<'a> {
         if let Some(missing) = self.process.as_ref().map(Process::missing).filter(|missing| finished && *missing != 0) {
             faults.push(format!("the accounting is off by {missing}"));
         }
+        self.look();
         faults.extend(self.around.gate.panicked());
         let took = begun.elapsed();
         devices.abort_all();
@@ -225,6 +231,7 @@ impl<'a> World<'a> {
 
     /// The next one comes after a while.
     async fn kill(&mut self, with_power: bool) {
+        self.look();
         if let Some(process) = self.process.take() {
             process.kill().await;
         }
@@ -243,7 +250,15 @@ impl<'a> World<'a> {
         }
     }
 
+    /// At what the process says of itself.
+    fn look(&self) {
+        if let Some(broken) = self.process.as_ref().and_then(Process::broken) {
+            self.around.oracle.broken(broken);
+        }
+    }
+
     async fn stop(&mut self) {
+        self.look();
         if let Some(process) = self.process.take() {
             process.stop().await;
             tell!("process", "has stopped");
