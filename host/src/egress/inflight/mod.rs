@@ -293,6 +293,11 @@ impl Inflight {
         self.exchanges.is_empty()
     }
 
+    /// Whether a QoS 2 exchange is open.
+    pub fn has_exactly_once(&self) -> bool {
+        self.exactly_once > 0
+    }
+
     /// Ends an exchange whose PUBLISH cannot be written to this server. Returns its number.
     pub fn abandon(&mut self, id: u16) -> Option<u64> {
         let number = *self.by_id.get(&id)?;
