@@ -162,7 +162,11 @@ impl Book {
             for (place, due) in &sent.due {
                 let there = match place {
                     Place::Upstream(name) if self.uncertain.contains(&(name.clone(), id.clone())) => true,
-                    Place::Upstream(name) | Place::Subscriber(name) if seen.get(name).is_some_and(|ids| ids.contains(due)) => true,
+                    Place::Upstream(name) | Place::Subscriber(name)
+                        if seen.get(name).is_some_and(|ids| ids.contains(due)) =>
+                    {
+                        true
+                    }
                     place => self.is_at(place, due),
                 };
                 if !there {
@@ -196,7 +200,8 @@ impl Book {
             }
         }
         let mut disordered = Vec::new();
-        for (upstream, ids) in self.arrived.iter().filter(|(name, _)| *name != GROUP && !self.unordered.contains(*name)) {
+        for (upstream, ids) in self.arrived.iter().filter(|(name, _)| *name != GROUP && !self.unordered.contains(*name))
+        {
             let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
             for id in ids {
                 let Some((stream, place)) = places.get(id) else { continue };

@@ -156,7 +156,13 @@ impl Subscriber {
             return Err("it closes on a message that it does not like");
         }
         let is_new = message.qos < 2 || self.received.insert(message.packet_id);
-        tell!(self.plan.name, "gets {text} QoS {} id {}{}", message.qos, message.packet_id, if is_new { "" } else { " again" });
+        tell!(
+            self.plan.name,
+            "gets {text} QoS {} id {}{}",
+            message.qos,
+            message.packet_id,
+            if is_new { "" } else { " again" }
+        );
         if is_new {
             self.oracle.arrived(if self.plan.is_member { GROUP } else { &self.plan.name }, &text);
         }

@@ -128,7 +128,9 @@ impl Plan {
                 3 => What::Vanish(upstream),
                 _ => What::Cut(upstream),
             },
-            Hazard::Devices => What::CutDevice(dice.below((self.devices.len() + self.subscribers.len()) as u64) as usize),
+            Hazard::Devices => {
+                What::CutDevice(dice.below((self.devices.len() + self.subscribers.len()) as u64) as usize)
+            }
             Hazard::Forgetting => What::Forgets(upstream),
             Hazard::LostAcks => What::LosesAcks(upstream, *dice.pick(&[20, 200, 1_000])),
             Hazard::Refusals => What::Refuses(upstream, *dice.pick(&[50, 500])),
