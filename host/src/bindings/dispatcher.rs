@@ -15,6 +15,7 @@ use super::places::{Held, Places};
 use super::route::{Inbound, Routed, bounded, route};
 use super::table::{Binding, Table};
 use super::ticks::FinishedTick;
+use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Job, Lane, Outcome};
@@ -78,6 +79,9 @@ impl Pending {
     pub(super) fn give_up(self, counters: &Counters) -> Kept {
         counters.dropped_full.increment();
         self.account.settle();
+        if fault::is_on(Fault::InternalDropped) {
+            self.inbound.receipt.nothing_to_keep();
+        }
         self.kept
     }
 

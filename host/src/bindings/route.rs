@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::MAX_HOPS;
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
 use crate::message::{Message, Origin, Properties};
@@ -190,6 +191,9 @@ impl Router<'_> {
         self.metrics.dead_lettered.increment();
         let topic = topic.filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
+        if topic.is_none() && fault::is_on(Fault::LetterNeedsTopic) {
+            return Routed { failure: Some(failure), ..Routed::default() };
+        }
         let local = topic.map(|topic| self.dead_letter(topic, &failure));
         let local = local.into_iter().collect();
         Routed { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
@@ -150,6 +151,7 @@ impl Session<'_> {
     /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
         match position.turn {
+            0 if fault::is_on(Fault::AnyPacketSizeTaken) => self.sender.queue.complete(position, Fate::NeverSendable),
             0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
             _ => self.sender.queue.complete(position, Fate::Oversize),
         }

@@ -22,6 +22,8 @@ pub(super) struct Server {
     /// In the order of arrival, QoS 2 once.
     pub arrived: Vec<String>,
     pub connections: usize,
+    /// Until a clean start.
+    keeps_session: bool,
 }
 
 impl Server {
@@ -33,18 +35,23 @@ impl Server {
             stored: HashSet::new(),
             arrived: Vec::new(),
             connections: 0,
+            keeps_session: false,
         }
     }
 
     /// Serves until nothing waits any more.
     pub async fn run(&mut self, bench: &mut Bench) {
         while bench.spool.waiting() > 0 {
-            let Ok((mut peer, _)) =
-                tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.connections > 0)).await
+            let Ok((mut peer, clean)) =
+                tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.keeps_session)).await
             else {
                 continue;
             };
             self.connections += 1;
+            self.keeps_session = !clean;
+            if clean {
+                self.stored.clear();
+            }
             tokio::select! {
                 () = self.serve(&mut peer) => {}
                 () = bench.drained() => return,
@@ -178,7 +185,7 @@ async fn a_server_that_closes_on_everything_for_a_while_makes_no_dead_letters() 
         let (mut peer, _) = bench.welcome(n > 0).await;
         crashing.serve(&mut peer).await;
     }
-    let mut server = Server { connections: 1, ..Server::new(|_| false) };
+    let mut server = Server { connections: 1, keeps_session: true, ..Server::new(|_| false) };
     server.run(&mut bench).await;
     assert_eq!((bench.letters.texts(), server.first_arrivals().len()), (vec![], 25));
 }
@@ -190,8 +197,9 @@ async fn a_line_that_flaps_makes_no_dead_letters() {
         let mut bench = Bench::new(V5);
         (0..25).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
         let mut server = Server::new(|_| false);
-        for n in 0..60 {
-            let (mut peer, _) = bench.welcome(n > 0).await;
+        for _ in 0..60 {
+            let (mut peer, clean) = bench.welcome(server.keeps_session).await;
+            server.keeps_session = !clean;
             for _ in 0..packets {
                 match peer.hear().await {
                     Heard::Publish { id, text, .. } => {
@@ -209,7 +217,6 @@ async fn a_line_that_flaps_makes_no_dead_letters() {
                 break;
             }
         }
-        server.connections = 60;
         server.run(&mut bench).await;
         assert_eq!((bench.letters.texts(), server.first_arrivals().len()), (vec![], 25), "{packets} packets each");
     }
@@ -278,8 +285,9 @@ async fn after_a_restart_it_is_found_again() {
     ["a", "bad", "b"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
     let mut server = Server::new(is_bad);
     for _ in 0..3 {
-        let (mut peer, _) = bench.welcome(server.connections > 0).await;
+        let (mut peer, clean) = bench.welcome(server.keeps_session).await;
         server.connections += 1;
+        server.keeps_session = !clean;
         server.serve(&mut peer).await;
     }
     let mut bench = bench.crash("gw").await;
