@@ -28,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::failback::{self, Failback};
-use super::inflight::Inflight;
 use super::isolation::Isolation;
 use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
@@ -37,7 +36,7 @@ use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
 use super::rivals::Rivals;
 use super::round::Round;
-use super::session::{Acks, End, Sender, Session};
+use super::session::{Acks, End, Inflight, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
@@ -101,7 +100,7 @@ pub(crate) fn start_with<D: Dial>(
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
-        inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
+        inflight: Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released),
         counters,
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),

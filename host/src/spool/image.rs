@@ -20,6 +20,7 @@ use super::state::State;
 use super::track::Track;
 use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
+use crate::mqtt::sender::Released;
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
@@ -110,12 +111,12 @@ impl Image {
         self.tracks.iter().filter_map(Track::needed_segment).min()
     }
 
-    /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
-    pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
+    /// The QoS 2 messages that this upstream has received and not completed.
+    pub fn released(&self, upstream: &Arc<str>) -> Vec<Released> {
         let turn = |value: &Value| Fields::new(value).u64().unwrap_or_default();
         let numbered = self.state.entries().range(released(upstream, 0)..=released(upstream, u64::MAX));
         let numbered = numbered.filter_map(|(key, value)| match key {
-            Key::Released { number, .. } => Some((*number, turn(value))),
+            Key::Released { number, .. } => Some(Released { number: *number, turn: turn(value) }),
             _ => None,
         });
         numbered.collect()
@@ -214,7 +215,7 @@ impl Image {
             let name = self.track_mut(upstream).name.clone();
             done.ranges().for_each(|range| self.track_mut(upstream).complete(range));
             let of_upstream = if is_news { self.released(&name) } else { Vec::new() };
-            for (number, _) in of_upstream.into_iter().filter(|(number, _)| done.contains(*number)) {
+            for Released { number, .. } in of_upstream.into_iter().filter(|of| done.contains(of.number)) {
                 self.state.remove(&released(&name, number));
             }
         }
@@ -224,7 +225,7 @@ impl Image {
     fn change(&mut self, change: Change) {
         // With a session goes what was received in it.
         if let (Key::Upstream { name }, None) = (&change.key, &change.value) {
-            for (number, _) in self.released(name) {
+            for Released { number, .. } in self.released(name) {
                 self.state.remove(&released(name, number));
             }
         }

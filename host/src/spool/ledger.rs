@@ -171,7 +171,7 @@ impl Ledger {
     pub fn confirm(&mut self, notes: Notes) {
         for (upstream, (note, confirmed)) in notes.of.into_iter().zip(&mut self.confirmed).enumerate() {
             confirmed.done.extend(&note.done);
-            confirmed.released.extend(note.released.iter().map(|(number, _)| *number));
+            confirmed.released.extend(note.released.iter().map(|released| released.number));
             if let Some(session) = note.session {
                 // A sender that has given up asks again with its next connection.
                 let _ = session.durable.send(());

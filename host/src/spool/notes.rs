@@ -15,6 +15,7 @@ use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::shared::Sharing;
 use super::wire::put_text;
+use crate::mqtt::sender::Released;
 
 /// How long a completion may wait for company. Four syncs a second at most on an idle gateway: flash wears out.
 pub(super) const DELAY: Duration = Duration::from_millis(250);
@@ -32,8 +33,8 @@ pub(super) struct Notes {
 #[derive(Debug, Default)]
 pub(super) struct Note {
     pub done: Intervals,
-    /// Number and turn of each QoS 2 message that was received.
-    pub released: Vec<(u64, u64)>,
+    /// Each QoS 2 message that was received.
+    pub released: Vec<Released>,
     pub session: Option<Session>,
 }
 
@@ -71,8 +72,8 @@ impl Notes {
         }
     }
 
-    pub fn released(&mut self, upstream: usize, number: u64, turn: u64) {
-        self.note(upstream, |note| note.released.push((number, turn)));
+    pub fn released(&mut self, upstream: usize, released: Released) {
+        self.note(upstream, |note| note.released.push(released));
         self.urgent = true;
     }
 
@@ -148,7 +149,7 @@ impl Note {
     }
 }
 
-fn released(upstream: &std::sync::Arc<str>, (number, turn): (u64, u64)) -> Change {
+fn released(upstream: &std::sync::Arc<str>, Released { number, turn }: Released) -> Change {
     let mut value = BytesMut::new();
     value.put_u64_le(turn);
     Change::put(Key::Released { upstream: upstream.clone(), number }, value)

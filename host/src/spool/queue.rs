@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::notes::Confirmed;
 use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
+use crate::mqtt::sender::Released;
 use crate::topic::TopicName;
 
 /// What is there for one upstream. One reader, which keeps its own place: reading removes nothing.
@@ -84,9 +85,9 @@ impl Queue {
         }
     }
 
-    /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`]. `turn` orders releases.
-    pub fn release(&self, number: u64, turn: u64) {
-        self.shared.ledger().notes.released(self.upstream, number, turn);
+    /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`].
+    pub fn release(&self, released: Released) {
+        self.shared.ledger().notes.released(self.upstream, released);
         self.shared.stir();
     }
 

@@ -7,6 +7,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use super::image::Image;
 use super::key::Key;
 use super::wire::{Fields, WireError, put_text};
+use crate::mqtt::sender::Released;
 
 const VERSION: u8 = 2;
 /// Did not say where the session was.
@@ -30,8 +31,8 @@ pub struct Recovered {
     pub session: Option<UpstreamSession>,
     /// Messages below this number may have been sent.
     pub sent_below: u64,
-    /// Number and turn of the QoS 2 messages that the upstream has received, in the order in which it said so.
-    pub released: Vec<(u64, u64)>,
+    /// The QoS 2 messages that the upstream has received, in the order in which it said so.
+    pub released: Vec<Released>,
 }
 
 pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
@@ -41,7 +42,7 @@ pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
     };
     let sent_below = image.track(upstream).map_or(0, |track| track.after_incomplete(session.window.into()));
     let mut released = image.released(upstream);
-    released.sort_unstable_by_key(|(_, turn)| *turn);
+    released.sort_unstable_by_key(|released| released.turn);
     Recovered { session: Some(session), sent_below, released }
 }
 

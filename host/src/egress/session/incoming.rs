@@ -3,10 +3,10 @@
 use super::{Sender, Session};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
-use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
-use crate::message::QoS;
+use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::sender::{Released, Reply, Step};
 use crate::spool::{Fate, Position};
 
 impl Sender {
@@ -39,7 +39,7 @@ impl Session<'_> {
             }
             match packet {
                 Incoming::PubAck(ack) => {
-                    let step = self.sender.inflight.on_puback(ack);
+                    let step = self.sender.inflight.hear(Reply::PubAck(ack));
                     if let Step::Done { message: Some(message), .. } = &step
                         && message.qos == QoS::ExactlyOnce
                     {
@@ -49,7 +49,7 @@ impl Session<'_> {
                     self.step(step)?;
                 }
                 Incoming::PubRec(ack) => {
-                    let step = self.sender.inflight.on_pubrec(ack);
+                    let step = self.sender.inflight.hear(Reply::PubRec(ack));
                     self.witness(&step);
                     self.step(step)?;
                     if self.sender.inflight.take_raised() > 0 {
@@ -57,7 +57,7 @@ impl Session<'_> {
                     }
                 }
                 Incoming::PubComp(ack) => {
-                    let step = self.sender.inflight.on_pubcomp(ack);
+                    let step = self.sender.inflight.hear(Reply::PubComp(ack));
                     self.step(step)?;
                     kill_point::reach(KillPoint::Completed);
                 }
@@ -88,23 +88,23 @@ impl Session<'_> {
     }
 
     /// A PUBACK or PUBREC that is no refusal says that the server takes messages.
-    fn witness(&mut self, step: &Step) {
+    fn witness(&mut self, step: &Step<Message>) {
         match step {
-            Step::Receive { number, .. } => self.sender.isolation.acknowledged(*number),
+            Step::Receive(Released { number, .. }) => self.sender.isolation.acknowledged(*number),
             Step::Done { number, reason, .. } if !reason.is_failure() => self.sender.isolation.acknowledged(*number),
             _ => {}
         }
     }
 
-    fn step(&mut self, step: Step) -> Result<(), LinkError> {
-        if let Step::Done { number, .. } | Step::Receive { number, .. } = step {
+    fn step(&mut self, step: Step<Message>) -> Result<(), LinkError> {
+        if let Step::Done { number, .. } | Step::Receive(Released { number, .. }) = step {
             self.sender.made_progress(number);
         }
         match step {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
-            Step::Receive { number, turn } => self.sender.queue.release(number, turn),
+            Step::Receive(released) => self.sender.queue.release(released),
             Step::Done { number, reason, .. } if reason.is_failure() => self.sender.refused(number, reason),
             Step::Done { number, .. } => {
                 self.sender.refusals.forget(number);

@@ -36,7 +36,6 @@ use self::alone::Alone;
 use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::inflight::{AckKind, Awaited, Inflight};
 use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
@@ -49,11 +48,13 @@ use super::undelivered::Filing;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
-use crate::message::QoS;
+use crate::message::{Message, QoS};
 use crate::metrics::Counters;
 use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
+use crate::mqtt::sender::{self, AckKind, Awaited};
 use crate::spool::{Fate, Position, Queue};
+use crate::topic::TopicName;
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
@@ -64,6 +65,9 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
+
+/// The exchanges with the server. Their numbers are those of the spool.
+pub type Inflight = sender::Sender<Message>;
 
 /// What outlives a connection.
 pub struct Sender {
@@ -132,15 +136,21 @@ struct Leaving {
 impl Sender {
     /// What the spool has made durable. Returns the PUBRELs that may now go.
     fn hear_spool(&mut self) -> Vec<Ack> {
-        self.inflight.confirm(&self.queue.take_confirmed())
+        let confirmed = self.queue.take_confirmed();
+        self.inflight.confirm(confirmed.done.numbers(), confirmed.released)
     }
 
-    fn not_acknowledged(&self, Awaited { number, ack }: Awaited) -> LinkError {
+    /// Of an exchange, when it is still known.
+    fn topic(&self, number: u64) -> Option<TopicName> {
+        self.inflight.message(number).map(|message| message.topic.clone())
+    }
+
+    fn not_acknowledged(&self, Awaited { number, packet_id: id, ack }: Awaited) -> LinkError {
         let ack = match ack {
             AckKind::OfPublish => "PUBACK or PUBREC",
             AckKind::PubComp => "PUBCOMP",
         };
-        let (id, topic) = self.inflight.describe(number);
+        let topic = self.topic(number);
         LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
     }
 }

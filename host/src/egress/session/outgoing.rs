@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use super::Session;
 use crate::base::kill_point::{self, KillPoint};
-use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
+use crate::mqtt::sender::Repeat;
 use crate::spool::{Entry, Fate, Position};
 
 /// Entries taken from the spool at once: enough for one write, few enough not to hold its mutex long.
@@ -141,7 +141,7 @@ impl Session<'_> {
     fn publish(&mut self, publish: &Publish) {
         kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
-            && let Some(number) = self.sender.inflight.abandon(publish.packet_id)
+            && let Some((number, _)) = self.sender.inflight.abandon(publish.packet_id)
         {
             self.give_up(Position::of(number), &publish.message, &error);
         }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::super::log::sim::Fault;
 use super::*;
+use crate::mqtt::sender::Released;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -141,7 +142,10 @@ impl Oracle {
             Act::Release { upstream, nth } => {
                 let entries = bench.entries(*upstream).into_iter().filter(|entry| entry.message.qos == Q2);
                 let Some(entry) = entries.into_iter().nth(*nth) else { return };
-                bench.spool.queue(UpstreamId(*upstream)).release(entry.position.number, self.next);
+                bench
+                    .spool
+                    .queue(UpstreamId(*upstream))
+                    .release(Released { number: entry.position.number, turn: self.next });
             }
             Act::Crash { after_calls, power_cut } => {
                 self.power_cut = *power_cut;
@@ -215,7 +219,7 @@ impl Oracle {
         for number in entries.iter().map(|entry| entry.position.number) {
             assert!(!self.confirmed.contains(&(upstream, number)), "{number} was done, durably");
             let must = self.released.contains(&(upstream, number));
-            let is = recovered.iter().any(|(one, _)| *one == number);
+            let is = recovered.iter().any(|one| one.number == number);
             assert!(is || !must, "{number} was received, durably, and would be published again");
         }
     }
@@ -319,20 +323,21 @@ fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
     assert_eq!(queue.recovered(), Recovered::default());
     let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 3 };
     assert_eq!(poll(queue.remember_session(&session, true)), Some(true));
-    queue.release(3, 1);
-    queue.release(2, 2);
+    queue.release(Released { number: 3, turn: 1 });
+    queue.release(Released { number: 2, turn: 2 });
     queue.complete(Position::of(1), Fate::Forwarded);
     drop(queue);
     let bench = bench.reopen();
     let queue = bench.spool.queue(UpstreamId(0));
-    let expected = Recovered { session: Some(session.clone()), sent_below: 5, released: vec![(3, 1), (2, 2)] };
+    let [two, three] = [(2, 2), (3, 1)].map(|(number, turn)| Released { number, turn });
+    let expected = Recovered { session: Some(session.clone()), sent_below: 5, released: vec![three, two] };
     assert_eq!(queue.recovered(), expected);
     queue.complete(Position::of(2), Fate::Forwarded);
     assert_eq!(poll(queue.remember_session(&UpstreamSession { window: 5, ..session.clone() }, false)), Some(true));
     drop(queue);
     let bench = bench.reopen();
     let recovered = bench.spool.queue(UpstreamId(0)).recovered();
-    assert_eq!((recovered.sent_below, recovered.released), (8, vec![(3, 1)]), "the same session, with another window");
+    assert_eq!((recovered.sent_below, recovered.released), (8, vec![three]), "the same session, with another window");
     assert_eq!(poll(bench.spool.queue(UpstreamId(0)).remember_session(&session, true)), Some(true));
     assert_eq!(bench.reopen().spool.queue(UpstreamId(0)).recovered().released, [], "another session");
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::Sync;
+use crate::mqtt::sender::Released;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -66,7 +67,7 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
             .remember_session(&UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 9 }, true)
             .await
     );
-    queue.release(1, 1);
+    queue.release(Released { number: 1, turn: 1 });
     let mut released = queue.take_confirmed().released;
     while released.is_empty() {
         tokio::time::timeout(PATIENCE, queue.wait_confirmed()).await.unwrap();
