@@ -173,11 +173,13 @@ impl<D: Dial> Client<D> {
         };
         let start = Instant::now();
         self.connected(&endpoint, &link);
-        match self.serve(&endpoint, link, shutdown).await {
+        let wait = match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
             Err(error) => Some(self.broke(&error, start.elapsed())),
-        }
+        };
+        self.sender.inflight.disconnected();
+        wait
     }
 
     async fn serve(&mut self, endpoint: &Endpoint, link: Link, shutdown: &CancellationToken) -> Result<End, LinkError> {
@@ -195,7 +197,6 @@ impl<D: Dial> Client<D> {
         let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
         let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
         let end = session.run(shutdown, &failback).await;
-        self.sender.inflight.disconnected();
         if matches!(end, Err(LinkError::SessionBroken)) {
             self.round.set_home(None);
         }

@@ -8,7 +8,8 @@
 //! ```
 //!
 //! - One task for each upstream owns its socket, its exchanges and its place in the spool: no locks, no hand-over.
-//! - An entry is complete when the upstream has it: written at QoS 0, PUBACK at QoS 1, PUBCOMP at QoS 2. Until then it stays
+//! - An entry is complete when the upstream has it: written at QoS 0, PUBACK at QoS 1, PUBCOMP at QoS 2; what was lowered to QoS 0, when a
+//!   PINGREQ behind it is answered. Until then it stays
 //!   in the spool, and what must survive of an exchange is in there too, so that nothing in here needs to survive anything.
 //! - The connection may end at any moment. With the session kept, exchanges go on where they were (`mqtt::sender`); without it
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.

@@ -30,6 +30,8 @@
 //!   oldest may have been, and are published with DUP = 1.
 //! - **Without the session** everything open is forgotten; the caller still has the messages and they begin again. QoS 2 may then arrive
 //!   twice, and that is counted.
+//! - **QoS 0 to a server that takes no more** has no ack. What was acknowledged by us at more is over when the server has answered a
+//!   packet that was sent behind it ([`Passing`]), and until then it is sent again on the next connection.
 //! - **A failure reason** in PUBACK or PUBREC ends the exchange (section 4.3.3). What becomes of the message is the caller's to decide;
 //!   one that is sent again begins anew, under its own packet id and with DUP = 0.
 //! - **Acks that fit nothing** (duplicates, strangers) change nothing. A strange PUBREC is answered with PUBREL 0x92, so that the
@@ -55,6 +57,7 @@ use self::abandoned::Abandoned;
 pub use self::awaited::{AckKind, Awaited, Progress};
 use self::by_id::ById;
 pub use self::open::{First, packet_id};
+pub use self::passing::Passing;
 pub use self::resend::{Again, Repeat};
 pub use self::rules::{Rules, WrongAck};
 pub use self::step::{Released, Reply, Step, Window};
@@ -88,8 +91,10 @@ pub struct Sender<M> {
     abandoned: BTreeMap<u16, Abandoned>,
     /// Done, and not known to be durable.
     closing: usize,
-    /// QoS 0 that must not be forgotten, on its way into the socket of this connection.
-    passing: BTreeSet<u64>,
+    /// QoS 0 that must not be forgotten, on its way on this connection.
+    passing: BTreeMap<u64, Passing>,
+    /// Of those of earlier connections, the ones that may have arrived. Bounded by the window, in which each had its place.
+    unanswered: BTreeSet<u64>,
     /// Messages below may have been sent in this session, by an earlier process.
     sent_below: u64,
     /// Messages below may have been sent in a session that was lost.
@@ -146,7 +151,8 @@ impl<M: Outgoing> Sender<M> {
             releases: 0,
             abandoned: BTreeMap::new(),
             closing: 0,
-            passing: BTreeSet::new(),
+            passing: BTreeMap::new(),
+            unanswered: BTreeSet::new(),
             sent_below,
             doubtful_below: 0,
             doubtful: 0,
@@ -177,11 +183,6 @@ impl<M: Outgoing> Sender<M> {
         });
     }
 
-    /// The connection is over, and with it what was being written.
-    pub fn disconnected(&mut self) {
-        self.passing.clear();
-    }
-
     /// QoS 2 messages that were sent again after a lost session, since the last time: they may arrive twice.
     pub fn take_doubtful(&mut self) -> u64 {
         std::mem::take(&mut self.doubtful)
@@ -193,7 +194,7 @@ impl<M: Outgoing> Sender<M> {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.exchanges.is_empty()
+        self.exchanges.is_empty() && self.passing.is_empty()
     }
 
     /// The session is over on our side, too: all messages of open exchanges, in their order.
@@ -205,7 +206,7 @@ impl<M: Outgoing> Sender<M> {
     }
 
     fn connect(&mut self, window: Window) {
-        self.passing.clear();
+        self.disconnected();
         self.window = Window { all: self.limit.min(window.all), ..window };
     }
 }

@@ -203,8 +203,7 @@ impl Plan {
             Hazard::LostAcks => What::LosesAcks(upstream, *dice.pick(&[20, 200, 1_000])),
             Hazard::Refusals => What::Refuses(upstream, *dice.pick(&[50, 500])),
             Hazard::WrongAcks => What::WrongAcks(upstream),
-            // Not 0: what goes without an ack is promised to nobody.
-            Hazard::Terms => What::MaxQos(upstream, 1),
+            Hazard::Terms => What::MaxQos(upstream, *dice.pick(&[0, 1])),
             Hazard::Clock => What::ClockJump(*dice.pick(&[-3_600_000, 3_600_000, -86_400_000, 30 * 86_400_000])),
             Hazard::Poison | Hazard::Full => return None,
         };

@@ -228,6 +228,10 @@ impl Ledger {
         self.lines.get(upstream).map(|line| line.read_qos0(after, max)).unwrap_or_default()
     }
 
+    pub fn has_qos0_after(&self, upstream: usize, after: u64) -> bool {
+        self.lines.get(upstream).is_some_and(|line| line.has_qos0_after(after))
+    }
+
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {
         self.lines.get(upstream).is_some_and(|line| line.has_after(after))
     }

@@ -61,9 +61,18 @@ impl Queue {
 
     /// Returns when there is an entry after this position.
     pub async fn wait_after(&self, after: Position) {
+        self.wait_until(|| self.has_after(after)).await;
+    }
+
+    /// Returns when there is one of QoS 0 in memory after a turn.
+    pub async fn wait_qos0_after(&self, after: u64) {
+        self.wait_until(|| self.shared.ledger().has_qos0_after(self.upstream, after)).await;
+    }
+
+    async fn wait_until(&self, is_there: impl Fn() -> bool) {
         let Some(signals) = self.shared.signals.get(self.upstream) else { return std::future::pending().await };
         // `notify_one` leaves a permit behind, so that an arrival between the look and the wait is not missed.
-        while !self.has_after(after) {
+        while !is_there() {
             signals.arrived.notified().await;
         }
     }

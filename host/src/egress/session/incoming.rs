@@ -11,7 +11,7 @@ use crate::spool::{Fate, Position};
 
 impl Sender {
     /// The server has acknowledged something.
-    fn made_progress(&mut self, number: u64) {
+    pub(super) fn made_progress(&mut self, number: u64) {
         self.acks.progress = true;
         self.isolation.forget(number);
         if std::mem::take(&mut self.acks.stalled) {
@@ -63,7 +63,7 @@ impl Session<'_> {
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
                 Incoming::Publish { qos: QoS::AtMostOnce, .. } => {}
-                Incoming::PingResp => self.alone.pong(),
+                Incoming::PingResp => self.answered(),
                 Incoming::Publish { qos: QoS::AtLeastOnce, packet_id } => self.write(Outgoing::PubAck(packet_id)),
                 Incoming::Publish { qos: QoS::ExactlyOnce, packet_id } => self.write(Outgoing::PubRec(packet_id)),
                 Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),

@@ -10,6 +10,8 @@
 //! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
 //! When it does not end within the grace time, we stay.
 //!
+//! A server that takes QoS 0 at most gives no acks: what is lowered for it is over when a PINGREQ behind it is answered (`proof`).
+//!
 //! An ack that does not come ends the connection after the `ack_timeout` of the upstream (`ack_watch`): only on a new one may the
 //! message be sent again (MQTT 5, section 4.4).
 //!
@@ -19,6 +21,7 @@ mod alone;
 mod ended;
 mod incoming;
 mod outgoing;
+mod proof;
 mod refused;
 mod skip;
 mod turns;
@@ -33,6 +36,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::alone::Alone;
+use self::proof::Proofs;
 use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
@@ -108,10 +112,11 @@ pub struct Session<'a> {
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
     /// that was read but not written is met again.
     cursor: Position,
-    /// QoS 0 up to this turn has passed what waits before it.
+    /// QoS 0 up to this turn is sent, in order or past what waits before it.
     passed: u64,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
+    proofs: Proofs,
     alone: Alone,
     leaving: Option<Leaving>,
     turn: Turn,
@@ -140,15 +145,19 @@ impl Sender {
         self.inflight.confirm(confirmed.done.numbers(), confirmed.released)
     }
 
-    /// Of an exchange, when it is still known.
+    /// Of a message that is in flight, when it is still known.
     fn topic(&self, number: u64) -> Option<TopicName> {
-        self.inflight.message(number).map(|message| message.topic.clone())
+        match self.inflight.message(number) {
+            Some(message) => Some(message.topic.clone()),
+            None => self.queue.entry(number).map(|entry| entry.message.topic),
+        }
     }
 
     fn not_acknowledged(&self, Awaited { number, packet_id: id, ack }: Awaited) -> LinkError {
         let ack = match ack {
             AckKind::OfPublish => "PUBACK or PUBREC",
             AckKind::PubComp => "PUBCOMP",
+            AckKind::PingResp => return LinkError::NotProven { topic: self.topic(number), after: self.ack_timeout },
         };
         let topic = self.topic(number);
         LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
@@ -178,6 +187,7 @@ impl<'a> Session<'a> {
             passed: 0,
             keep_alive,
             ack_watch,
+            proofs: Proofs::default(),
             alone,
             leaving: None,
             turn: Turn::default(),
@@ -234,7 +244,7 @@ impl<'a> Session<'a> {
             }
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
-            let hungry = self.is_hungry() && !alone;
+            let (hungry, passes) = (self.is_hungry() && !alone, self.lets_qos0_pass());
             let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
             let (reads, writes) = (!self.out.is_flooded(), !self.out.is_idle());
@@ -255,6 +265,7 @@ impl<'a> Session<'a> {
                 // What these tell of is looked at before anything is waited for.
                 () = queue.wait_confirmed() => {}
                 () = queue.wait_after(self.cursor), if hungry => {}
+                () = queue.wait_qos0_after(self.passed), if passes && !hungry => {}
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
             }
         }
@@ -327,7 +338,7 @@ impl<'a> Session<'a> {
         let now = Instant::now();
         match self.keep_alive.check(now) {
             Due::Nothing => {}
-            Due::Ping => self.write(Outgoing::PingReq),
+            Due::Ping => self.ping(),
             Due::Dead(silence) => return Err(LinkError::Silent(silence)),
         }
         if now >= self.ack_watch.next_look() {

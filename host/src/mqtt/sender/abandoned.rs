@@ -17,8 +17,11 @@ pub(super) struct Abandoned {
 // === impl Sender ===
 
 impl<M: Outgoing> Sender<M> {
-    /// Gives up an exchange whose PUBLISH was sent. `false` when it is not open.
+    /// Gives up a message whose PUBLISH was sent. `false` when it is over already.
     pub fn forsake(&mut self, number: u64) -> bool {
+        if self.passed(number) {
+            return true;
+        }
         let exchange = self.exchanges.get(&number);
         // A refusal has closed the server's side, and at QoS 1 it has none. One that knows no QoS 2 closes on a PUBREL.
         let is_held = |open: &&super::Exchange<M>| open.state == State::Published && open.is_exactly_once();

@@ -1,6 +1,6 @@
 //! What the receiver owes us: the ack that is looked for when none comes.
 
-use super::{Outgoing, Sender, State};
+use super::{Outgoing, Passing, Sender, State};
 
 /// The step that an exchange waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum AckKind {
     /// PUBACK or PUBREC, by its QoS.
     OfPublish,
     PubComp,
+    /// To a PINGREQ behind a message of QoS 0.
+    PingResp,
 }
 
 /// How far a message has come.
@@ -36,14 +38,17 @@ impl<M: Outgoing> Sender<M> {
     /// The oldest exchange that waits for the receiver. Not one that waits for the disk, and not one that this connection has not
     /// repeated yet.
     pub fn oldest_awaited(&self) -> Option<Awaited> {
-        self.exchanges.iter().find_map(|(number, exchange)| {
+        let oldest = self.exchanges.iter().find_map(|(number, exchange)| {
             let ack = match exchange.state {
                 State::Published if self.is_sent(*number) => AckKind::OfPublish,
                 State::Released { .. } => AckKind::PubComp,
                 State::Published | State::Refused | State::Received { .. } | State::Done => return None,
             };
             Some(Awaited { number: *number, packet_id: exchange.packet_id, ack })
-        })
+        });
+        let unanswered = self.oldest_unanswered();
+        let unanswered = unanswered.map(|number| Awaited { number, packet_id: 0, ack: AckKind::PingResp });
+        oldest.into_iter().chain(unanswered).min_by_key(|awaited| awaited.number)
     }
 
     /// The packet id of the oldest message that was sent on this connection and that the receiver has not acknowledged.
@@ -85,7 +90,8 @@ impl<M: Outgoing> Sender<M> {
     /// The newest exchange that is not over.
     pub fn newest(&self) -> u64 {
         let open = self.exchanges.iter().rev().find(|(_, exchange)| exchange.state != State::Done);
-        open.map_or(0, |(number, _)| *number)
+        let passing = self.passing.keys().next_back().copied().unwrap_or(0);
+        open.map_or(0, |(number, _)| *number).max(passing)
     }
 
     /// Whether much of the window is held by what waits for the disk alone.
@@ -95,8 +101,11 @@ impl<M: Outgoing> Sender<M> {
 
     pub fn progress(&self, number: u64) -> Progress {
         match self.exchanges.get(&number).map(|exchange| exchange.state) {
-            None if self.passing.contains(&number) => Progress::Passing,
-            None => Progress::Unsent,
+            None => match self.passing.get(&number) {
+                Some(Passing::Written) => Progress::Passing,
+                Some(Passing::Answered { .. }) => Progress::Sent,
+                None => Progress::Unsent,
+            },
             Some(State::Published | State::Refused) => Progress::Sent,
             Some(State::Received { .. } | State::Released { .. }) => Progress::Received,
             Some(State::Done) => Progress::Over,

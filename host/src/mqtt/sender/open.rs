@@ -72,7 +72,7 @@ impl<M: Outgoing> Sender<M> {
 
     /// Whether it has begun here, with an exchange or without.
     pub fn contains(&self, number: u64) -> bool {
-        self.exchanges.contains_key(&number) || self.passing.contains(&number)
+        self.exchanges.contains_key(&number) || self.passing.contains_key(&number)
     }
 
     /// Exchanges that are open on this connection.

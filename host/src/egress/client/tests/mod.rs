@@ -5,6 +5,7 @@ mod failover;
 mod fates;
 mod hangs;
 mod isolation;
+mod lowered;
 pub(in crate::egress) mod peer;
 mod recovery;
 mod refused;

@@ -356,10 +356,10 @@ fn what_is_repeated_at_qos_0_is_over_when_it_is_written() {
         let repeat = lowered(&mut inflight, QoS::AtMostOnce).unwrap();
         assert_eq!((repeat.number, repeat.publish.packet_id, repeat.publish.dup), (number, 0, false));
         assert_eq!(inflight.take_doubtful(), doubtful);
-        inflight.pass(number);
+        inflight.pass(number, Passing::Written);
     }
-    assert_eq!((inflight.room(), inflight.is_empty()), (8, true), "they hold their places until they are written");
-    (1..=2).for_each(|number| inflight.passed(number));
+    assert_eq!((inflight.room(), inflight.is_empty()), (8, false), "they hold their places until they are written");
+    assert!((1..=2).all(|number| inflight.passed(number)));
     durable(&mut inflight, 1..=2);
     assert_eq!(inflight.room(), 10);
 }
@@ -367,15 +367,34 @@ fn what_is_repeated_at_qos_0_is_over_when_it_is_written() {
 #[test]
 fn what_passes_at_qos_0_takes_one_place_and_gives_it_back() {
     let mut inflight = connected(1);
-    inflight.pass(1);
+    inflight.pass(1, Passing::Written);
     assert_eq!((inflight.progress(1), inflight.room()), (Progress::Passing, 0));
     inflight.leave_out(1);
     inflight.passed(1);
     durable(&mut inflight, [1]);
     assert_eq!((inflight.room(), inflight.is_held_by_disk()), (1, false));
-    inflight.pass(2);
+    inflight.pass(2, Passing::Written);
     inflight.disconnected();
     assert_eq!(inflight.progress(2), Progress::Unsent, "it is sent again on the next connection");
+}
+
+#[test]
+fn what_waits_for_an_answer_at_qos_0_is_awaited_and_doubtful_when_it_is_sent_again() {
+    let mut inflight = connected(10);
+    let passing = Passing::Answered { was_exactly_once: true };
+    inflight.pass(1, passing);
+    let id = publish(&mut inflight, 2, QoS::AtLeastOnce);
+    let awaited = Awaited { number: 1, packet_id: 0, ack: AckKind::PingResp };
+    assert_eq!((inflight.oldest_awaited(), inflight.progress(1)), (Some(awaited), Progress::Sent));
+    inflight.disconnected();
+    inflight.resume(Window::OPEN);
+    assert_eq!((inflight.progress(1), inflight.take_doubtful()), (Progress::Unsent, 0));
+    inflight.pass(1, passing);
+    assert_eq!((inflight.take_doubtful(), inflight.newest()), (1, 2));
+    on_puback(&mut inflight, ok(id));
+    assert!(inflight.forsake(1) && !inflight.forsake(1));
+    durable(&mut inflight, [1, 2]);
+    assert!(inflight.is_empty());
 }
 
 fn abandoned(inflight: &mut Inflight) -> Vec<u16> {
