@@ -36,7 +36,7 @@ use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
 use super::rivals::Rivals;
 use super::round::Round;
-use super::session::{Acks, End, Inflight, Sender, Session};
+use super::session::{Acks, Elsewhere, End, Inflight, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
@@ -109,6 +109,7 @@ pub(crate) fn start_with<D: Dial>(
         acks: Acks::default(),
         isolation: Isolation::default(),
         skips,
+        elsewhere: Elsewhere::default(),
     };
     let client = Client {
         dial,
@@ -176,6 +177,7 @@ impl<D: Dial> Client<D> {
         let wait = match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
+            Ok(End::Elsewhere(at)) => Some(self.go_to(at)),
             Err(error) => Some(self.broke(&error, start.elapsed())),
         };
         self.sender.inflight.disconnected();

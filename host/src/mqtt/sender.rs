@@ -197,6 +197,11 @@ impl<M: Outgoing> Sender<M> {
         self.exchanges.is_empty() && self.passing.is_empty()
     }
 
+    /// Whether nothing is in doubt, at either side: what is left was refused, and begins anew.
+    pub fn is_settled(&self) -> bool {
+        self.passing.is_empty() && self.exchanges.values().all(|exchange| exchange.state == State::Refused)
+    }
+
     /// The session is over on our side, too: all messages of open exchanges, in their order.
     pub fn drain(&mut self) -> impl Iterator<Item = M> {
         self.resend.clear();

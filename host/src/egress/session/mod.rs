@@ -7,7 +7,7 @@
 //! PUBREL waits for the disk without holding up anything else: the ack of the server becomes a note for the spool, and what the
 //! spool confirms comes back as one more thing to wake up for.
 //!
-//! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
+//! Before we go to another address nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
 //! When it does not end within the grace time, we stay.
 //!
 //! A server that takes QoS 0 at most gives no acks: what is lowered for it is over when a PINGREQ behind it is answered (`proof`).
@@ -24,6 +24,7 @@ mod outgoing;
 mod proof;
 mod refused;
 mod skip;
+mod too_large;
 mod turns;
 
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::alone::Alone;
 use self::proof::Proofs;
+pub use self::too_large::Elsewhere;
 use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
@@ -87,6 +89,7 @@ pub struct Sender {
     pub acks: Acks,
     pub isolation: Isolation,
     pub skips: mpsc::Receiver<Skip>,
+    pub elsewhere: Elsewhere,
 }
 
 /// What the server's acks have told so far.
@@ -119,6 +122,8 @@ pub struct Session<'a> {
     proofs: Proofs,
     alone: Alone,
     leaving: Option<Leaving>,
+    /// When it is tried again to go to an address that takes what is too large here.
+    leave_again: Option<Instant>,
     turn: Turn,
 }
 
@@ -128,6 +133,8 @@ pub enum End {
     Shutdown,
     /// The first address answers again.
     Failback,
+    /// This address takes what is too large here.
+    Elsewhere(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -190,6 +197,7 @@ impl<'a> Session<'a> {
             proofs: Proofs::default(),
             alone,
             leaving: None,
+            leave_again: None,
             turn: Turn::default(),
         }
     }
@@ -204,6 +212,8 @@ impl<'a> Session<'a> {
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
         }
+        self.sender.review_held();
+        self.send_held();
     }
 
     /// Begins with a new session.
@@ -211,6 +221,7 @@ impl<'a> Session<'a> {
         self.sender.hear_spool();
         self.sender.acks.lowered = false;
         self.sender.inflight.restart(self.terms.window);
+        self.sender.forget_held();
     }
 
     /// Runs until the connection fails, or until it is ended in good order.
@@ -238,6 +249,7 @@ impl<'a> Session<'a> {
                 if late {
                     // Exchanges do not end here. To leave now would be to send them again elsewhere.
                     self.leaving = None;
+                    self.stays();
                     found.set(failback.found());
                     continue;
                 }
@@ -330,12 +342,13 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
-        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due()];
+        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due(), self.leave_again];
         others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {
         let now = Instant::now();
+        self.leave_when_due(now);
         match self.keep_alive.check(now) {
             Due::Nothing => {}
             Due::Ping => self.ping(),
@@ -365,12 +378,12 @@ impl<'a> Session<'a> {
     /// What waits in the spool waits for the next connection, unless there is none.
     fn is_drained(&self) -> bool {
         let waits = self.sender.queue.has_after(self.cursor) && !self.is_going_back();
-        self.out.is_idle() && self.sender.inflight.is_empty() && !waits
+        self.out.is_idle() && self.sender.inflight.is_settled() && !waits
     }
 
     /// Between the last message here and the first at another address.
     fn is_going_back(&self) -> bool {
-        self.leaving.is_some_and(|leaving| leaving.why == End::Failback)
+        self.leaving.is_some_and(|leaving| leaving.why != End::Shutdown)
     }
 
     async fn close(self) {

@@ -46,6 +46,9 @@ impl Session<'_> {
                     return;
                 }
                 self.cursor = position;
+                if self.is_going_back() {
+                    return;
+                }
             }
         }
     }
@@ -143,6 +146,9 @@ impl Session<'_> {
                 if position.turn == 0 {
                     // Over without being sent; it keeps its place until its letter is durable.
                     self.sender.inflight.leave_out(position.number);
+                    if self.holds_back(position.number, &publish.message, &error) {
+                        return;
+                    }
                 }
                 self.give_up(position, &publish.message, &error);
             }
@@ -166,6 +172,7 @@ impl Session<'_> {
         kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
             && let Some((number, _)) = self.sender.inflight.abandon(publish.packet_id)
+            && !self.holds_back(number, &publish.message, &error)
         {
             self.give_up(Position::of(number), &publish.message, &error);
         }

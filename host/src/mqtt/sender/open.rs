@@ -36,6 +36,11 @@ impl<M: Outgoing> Sender<M> {
         all.min(exactly_once)
     }
 
+    /// How many may be open at once on this connection.
+    pub fn window(&self) -> usize {
+        self.window.all.into()
+    }
+
     /// The next may begin although others wait to be repeated, and nothing else is sent: one at a time.
     pub fn let_pass(&mut self, passes: bool) {
         self.passes = passes;

@@ -15,6 +15,7 @@ mod shutdown;
 mod silence;
 mod skip;
 mod terms;
+mod too_large;
 mod unacknowledged;
 mod witness;
 
