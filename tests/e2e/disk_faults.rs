@@ -3,6 +3,7 @@
 //! The binary is the real one; its system calls are made to fail by `strace`. Where strace or root are missing a test says so and
 //! passes: the machine cannot show it, and `.ci/run` installs what it takes.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tidegate_tests::gateway::Launch;
@@ -40,6 +41,13 @@ pub fn injecting(what: &str) -> Result<Launch, Reason> {
         &format!("inject={what}"),
     ];
     Ok(Launch { under: args.map(str::to_owned).to_vec(), ..Launch::default() })
+}
+
+/// The same for this file or folder alone.
+fn injecting_at(path: &Path, what: &str) -> Result<Launch, Reason> {
+    let Launch { mut under, .. } = injecting(what)?;
+    under.extend(["-P".to_owned(), path.display().to_string()]);
+    Ok(Launch { under, ..Launch::default() })
 }
 
 pub fn skipped(reason: &str) {
@@ -182,4 +190,18 @@ fn a_disk_that_becomes_read_only_is_an_end_and_not_a_loss() {
     disk.power_on().expect("it can be mounted again");
     trial.start(&Launch::default());
     trial.judge().assert_kept(50);
+}
+
+#[test]
+fn a_folder_whose_journal_has_ended_is_not_taken_for_synced() {
+    // What asks for the journal changes nothing, and is refused when there is none any more.
+    let mut trial = Trial::new(&load(&[1], 0));
+    let spool = trial.home.path().join("data/spool");
+    let launch = match injecting_at(&spool, "fremovexattr:error=EROFS") {
+        Ok(launch) => launch,
+        Err(reason) => return skipped(&reason),
+    };
+    trial.start_in_vain(&launch);
+    trial.start(&Launch::default());
+    trial.judge().assert_kept(1);
 }

@@ -9,6 +9,7 @@ use tidegate::bindings::{Binding, Dispatcher, Inbound, Table};
 use tidegate::bus::{Bus, RetainedLimits};
 use tidegate::chain::Workers;
 use tidegate::config::UpstreamId;
+use tidegate::dead_letter::Filed;
 use tidegate::egress::{self, DeadLetters, Prepared, Undelivered};
 use tidegate::message::{Message, Origin, QoS};
 use tidegate::metrics::Counters;
@@ -31,7 +32,7 @@ const MESSAGES: usize = 250 * BATCH;
 struct NoLetters;
 
 impl DeadLetters for NoLetters {
-    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<Filed, String>> + Send>> {
         Box::pin(std::future::ready(Err(format!("{} were not to come", letters.len()))))
     }
 }

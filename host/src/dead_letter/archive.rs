@@ -14,19 +14,40 @@ use super::letter::Letter;
 use crate::config::{DeadLetters, Sync};
 use crate::metrics::Counters;
 use crate::spool::Intervals;
-use crate::spool::log::{AppendError, Frame, Location, Log, OpenError, Options, OsDisk, Shortage};
+use crate::spool::log::{AppendError, Disk, Frame, Location, Log, OpenError, Options, OsDisk, Shortage};
 
-pub struct Archive {
-    log: Log<OsDisk>,
+pub struct Archive<D: Disk = OsDisk> {
+    log: Log<D>,
     fold: Fold,
     max_age_ms: u64,
+    max_bytes: u64,
     counters: Arc<Counters>,
+}
+
+/// What became of letters that were to be filed, from the front on.
+#[derive(Debug, Default)]
+pub struct Filed {
+    /// Of each, whether it is kept. One that is not is larger than this archive has room for, now and later.
+    pub are_kept: Vec<bool>,
+    /// Why those behind have to wait.
+    pub shortage: Option<String>,
 }
 
 /// One of so many segments is the least that can be dropped.
 const SEGMENTS: u64 = 16;
+/// The largest letter in parts of the archive: what is larger than a segment has one of its own. Beside it there is room for another
+/// such, which is still in use when it begins, and for marks.
+const LARGEST: (u64, u64) = (3, 8);
 /// The least that a segment is: a letter with the largest packet of the default limits fits many times.
 const SMALLEST_SEGMENT: u64 = 1 << 20;
+
+// === impl Filed ===
+
+impl Filed {
+    pub fn all(letters: usize) -> Self {
+        Self { are_kept: vec![true; letters], shortage: None }
+    }
+}
 
 // === impl Archive ===
 
@@ -38,8 +59,20 @@ impl Archive {
         spool: Option<u128>,
         counters: Arc<Counters>,
     ) -> Result<Self, OpenError> {
+        Self::open_on(OsDisk, dir, config, spool, counters)
+    }
+}
+
+impl<D: Disk> Archive<D> {
+    pub(super) fn open_on(
+        disk: D,
+        dir: &Path,
+        config: &DeadLetters,
+        spool: Option<u128>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, OpenError> {
         let mut fold = Fold::default();
-        let (log, recovery) = Log::open(OsDisk, dir, options(config), &mut |at, frame| fold.apply(at, frame))?;
+        let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| fold.apply(at, frame))?;
         let damaged = recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted;
         if damaged + fold.unreadable > 0 {
             let unreadable = fold.unreadable;
@@ -49,7 +82,7 @@ impl Archive {
             (fold.spool, fold.through) = (spool, 0);
         }
         let max_age_ms = u64::try_from(config.max_age.as_millis()).unwrap_or(u64::MAX);
-        Ok(Self { log, fold, max_age_ms, counters })
+        Ok(Self { log, fold, max_age_ms, max_bytes: config.max_bytes, counters })
     }
 
     pub fn letters(&self) -> u64 {
@@ -67,37 +100,45 @@ impl Archive {
         let mut refused = Vec::new();
         let through = self.fold.through;
         for (number, letter) in letters.iter().filter(|(number, _)| *number > through) {
-            let body =
-                Written { id: self.fold.next_id, number: *number, archived_ms: now_ms, letter }.encode().to_vec();
-            match self.write((LETTER, body), false) {
-                Err(AppendError::TooLarge { bytes, max }) => {
-                    let advice = "raise `max_bytes` of [dead_letters]";
-                    tracing::error!(bytes, max, "a dead letter is lost, it is too large for its archive: {advice}");
-                    refused.push(*number);
-                }
-                written => written?,
+            if !self.keep(*number, letter, now_ms)? {
+                refused.push(*number);
             }
         }
         self.log.sync_now()?;
         Ok(refused)
     }
 
-    /// Letters that did not come through the spool, where they would have had a number. All of them or, when one is too large,
-    /// none: each is a message that leaves the spool when this succeeds.
-    pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<(), AppendError> {
-        let number = self.fold.through;
-        let mut bodies = Vec::new();
-        for (letter, id) in letters.iter().zip(self.fold.next_id..) {
-            let body = Written { id, number, archived_ms: now_ms, letter: &letter.encode() }.encode().to_vec();
-            self.check_size(&Frame { kind: LETTER, body: &body })?;
-            bodies.push(body);
-        }
-        for body in bodies {
-            self.write((LETTER, body), false)?;
+    /// Letters that did not come through the spool, where they would have had a number. Each is a message that leaves the spool when it
+    /// is kept, so that what was kept before there was no more room is said to be.
+    pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<Filed, AppendError> {
+        let (number, mut filed) = (self.fold.through, Filed::default());
+        for letter in letters {
+            match self.keep(number, &letter.encode(), now_ms) {
+                Ok(is_kept) => filed.are_kept.push(is_kept),
+                Err(AppendError::Full(shortage)) => {
+                    filed.shortage = Some(shortage.to_string());
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         self.log.sync_now()?;
-        self.counters.dead_letters_archived.add(letters.len() as u64);
-        Ok(())
+        let kept = filed.are_kept.iter().filter(|is_kept| **is_kept).count();
+        self.counters.dead_letters_archived.add(kept as u64);
+        Ok(filed)
+    }
+
+    /// Whether it is here now; not, when it is larger than this archive has room for.
+    fn keep(&mut self, number: u64, letter: &[u8], now_ms: u64) -> Result<bool, AppendError> {
+        let body = Written { id: self.fold.next_id, number, archived_ms: now_ms, letter }.encode().to_vec();
+        match self.write((LETTER, body), false) {
+            Err(AppendError::TooLarge { bytes, max }) => {
+                let advice = "raise `max_bytes` of [dead_letters]";
+                tracing::error!(bytes, max, "a dead letter is lost, it is too large for its archive: {advice}");
+                Ok(false)
+            }
+            written => written.map(|()| true),
+        }
     }
 
     /// Has these letters go again. How many they are.
@@ -200,7 +241,7 @@ impl Archive {
 
     /// What it takes in a segment, if one has room for it.
     fn check_size(&self, frame: &Frame<'_>) -> Result<u64, AppendError> {
-        let (bytes, max) = (frame.framed(), self.log.max_append());
+        let (bytes, max) = (frame.framed(), self.log.max_append().max(self.max_bytes / LARGEST.1 * LARGEST.0));
         if bytes > max { Err(AppendError::TooLarge { bytes, max }) } else { Ok(bytes) }
     }
 
@@ -209,7 +250,8 @@ impl Archive {
         loop {
             let snapshot = self.fold.encode_snapshot();
             let snapshot = Frame { kind: SNAPSHOT, body: &snapshot };
-            let rolled = if reserved { self.log.roll_reserved(snapshot, least) } else { self.log.roll(snapshot) };
+            let rolled =
+                if reserved { self.log.roll_reserved(snapshot, least) } else { self.log.roll_for(snapshot, least) };
             match (rolled, self.log.first_segment()) {
                 (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
                     let held = self.fold.segments.get(&first).copied();

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::archive::Archive;
+use super::archive::{Archive, Filed};
 use super::filter::Filter;
 use super::letter::Letter;
 use crate::base::clock;
@@ -36,8 +36,8 @@ impl ArchiveHandle {
         marked
     }
 
-    /// Takes letters that are durable when this returns.
-    pub async fn file(&self, letters: Vec<Letter>) -> Result<(), String> {
+    /// Takes letters. Those that it says are kept are durable when it returns.
+    pub async fn file(&self, letters: Vec<Letter>) -> Result<Filed, String> {
         let filed = self.with(move |archive| archive.file(&letters, clock::unix_ms())).await?;
         filed.map_err(|error| error.to_string())
     }

@@ -28,7 +28,7 @@ mod letter;
 mod tests;
 mod view;
 
-pub use archive::{Archive, ArchiveError};
+pub use archive::{Archive, ArchiveError, Filed};
 pub use filter::Filter;
 pub use handle::ArchiveHandle;
 pub use letter::{Facts, Letter, LetterError};

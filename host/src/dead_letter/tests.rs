@@ -11,14 +11,18 @@ use super::*;
 use crate::config::DeadLetters;
 use crate::metrics::Counters;
 use crate::spool::Intervals;
-use crate::spool::log::AppendError;
+use crate::spool::log::sim::SimDisk;
 
 const MIB: u64 = 1 << 20;
 
 fn open(dir: &Path, spool: u128, max_bytes: u64) -> (Archive, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    let config = DeadLetters { max_bytes, max_age: Duration::from_secs(60), max_message_bytes: 256 << 10 };
+    let config = DeadLetters { max_bytes, ..config() };
     (Archive::open(dir, &config, Some(spool), counters.clone()).unwrap(), counters)
+}
+
+fn config() -> DeadLetters {
+    DeadLetters { max_bytes: 16 * MIB, max_age: Duration::from_secs(60), max_message_bytes: 256 << 10 }
 }
 
 fn numbered(numbers: std::ops::RangeInclusive<u64>, payload: &str) -> Vec<(u64, Bytes)> {
@@ -109,14 +113,50 @@ fn a_letter_that_never_fits_is_given_back_and_holds_up_nothing() {
 }
 
 #[test]
-fn a_letter_that_never_fits_is_not_filed_and_nothing_with_it() {
+fn a_letter_that_never_fits_is_not_filed_and_holds_up_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut archive, counters) = open(dir.path(), 1, 4 * MIB);
-    let letters = [letter("b", "small"), letter("b", &"x".repeat(2 << 20))];
-    assert!(matches!(archive.file(&letters, 0), Err(AppendError::TooLarge { .. })));
-    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (0, 0));
-    archive.file(&letters[..1], 0).unwrap();
-    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (1, 1));
+    let letters = [letter("b", "one"), letter("b", &"x".repeat(2 << 20)), letter("b", "two")];
+    let filed = archive.file(&letters, 0).unwrap();
+    assert_eq!((filed.are_kept, filed.shortage), (vec![true, false, true], None));
+    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (2, 2));
+}
+
+#[test]
+fn a_letter_larger_than_a_segment_has_one_of_its_own_again_and_again_and_the_archive_stays_within_its_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 16 * MIB);
+    for round in 0..8 {
+        let large = letter("b", &"x".repeat(5 << 20));
+        assert_eq!(archive.file(&[large, letter("b", "small")], 0).unwrap().are_kept, [true, true], "round {round}");
+        assert!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.bytes <= 16 * MIB, "round {round}");
+    }
+    let kept = archive.letters();
+    drop(archive);
+    assert_eq!(open(dir.path(), 1, 16 * MIB).0.letters(), kept);
+    assert!(seen(dir.path()).iter().any(|(_, payload)| payload.len() == 5 << 20));
+}
+
+#[test]
+fn a_disk_that_becomes_full_in_the_middle_of_a_batch_makes_no_letter_twice() {
+    let (disk, dir) = (SimDisk::default(), Path::new("/data/dead-letters"));
+    let (config, counters) = (DeadLetters { max_bytes: 16 * MIB, ..config() }, Arc::<Counters>::default());
+    let mut archive = Archive::open_on(disk.clone(), dir, &config, Some(1), counters.clone()).unwrap();
+    disk.set_capacity(Some(3 << 19));
+    let payload = "x".repeat(100_000);
+    let letters: Vec<_> = (0..15).map(|number| letter("b", &format!("{number}-{payload}"))).collect();
+    let mut rest = &letters[..];
+    let filed = archive.file(rest, 0).unwrap();
+    assert!(!filed.are_kept.is_empty() && filed.shortage.is_some(), "{filed:?}");
+    rest = &rest[filed.are_kept.len()..];
+    assert!(archive.file(rest, 0).unwrap().are_kept.is_empty());
+    assert_eq!(archive.letters(), filed.are_kept.len() as u64);
+    disk.set_capacity(None);
+    assert_eq!(archive.file(rest, 0).unwrap().are_kept.len(), rest.len());
+    assert_eq!((archive.letters(), counters.dead_letters_archived.get()), (15, 15));
+    drop(archive);
+    disk.kill();
+    assert_eq!(Archive::open_on(disk, dir, &config, Some(1), counters).unwrap().letters(), 15);
 }
 
 #[test]

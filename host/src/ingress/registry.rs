@@ -24,12 +24,13 @@ pub use list::{DropError, SessionState};
 use super::handshake::Terms;
 use super::session::Session;
 use super::stored::StoredWill;
-use super::wills::Wills;
+use super::wills::{Wills, will_of};
 use crate::base::clock::{self, unix_ms, unix_ms_of};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
+use crate::message::Message;
 use crate::mqtt::{Packet, Reason, Will};
-use crate::spool::{Change, Key, Receipt};
+use crate::spool::{Change, Receipt};
 
 /// How long a new connection waits for the old one of the same client to hand over the session. The old one only has to
 /// notice; when it does not, it hangs, and the device is told to try again.
@@ -214,7 +215,7 @@ impl Registry {
             (will, at)
         });
         if let Some((due, _)) = will.take_if(|(_, at)| *at <= now) {
-            self.wills.publish(session.client(), due.message, Vec::new());
+            self.wills.publish(Wills::due(session.client(), due.message));
         }
         let client = session.client().clone();
         let is_dropped = matches!(self.lock().get(&client), Some(Slot::Connected { kick, .. }) if kick.is_dropped());
@@ -242,12 +243,19 @@ impl Registry {
             }
         }
         for (client, will) in due {
-            self.wills.publish(&client, will.message, vec![Change::delete(will_of(&client))]);
+            self.publish_written(&client, will.message);
         }
         for client in ended {
             self.expire(&client, now);
         }
         self.forget_shed();
+    }
+
+    fn publish_written(&self, client: &Arc<str>, message: Message) {
+        let mut changes = Vec::new();
+        let will = self.wills.take_over(client, message, &mut changes);
+        self.write(changes);
+        self.wills.publish(will);
     }
 
     fn write(&self, changes: Vec<Change>) {
@@ -268,10 +276,6 @@ impl Away {
     fn is_resumed_by(&self, terms: &Terms) -> bool {
         !terms.clean_start && self.ends_at > clock::now()
     }
-}
-
-fn will_of(client: &Arc<str>) -> Key {
-    Key::Will { client: client.clone() }
 }
 
 /// What is written when a device leaves and its session stays.

@@ -23,7 +23,7 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
-use crate::dead_letter::{DEAD_LETTERS, Letter};
+use crate::dead_letter::{DEAD_LETTERS, Filed, Letter};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
@@ -230,12 +230,12 @@ async fn letters(queue: Arc<Queue>, oracle: Oracle) {
 struct Shelf(Oracle);
 
 impl DeadLetters for Shelf {
-    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<Filed, String>> + Send>> {
         for letter in &letters {
             let (id, _) = plugin::read(&letter.message.payload);
             tell!("letters", "{id}: {}", letter.reason);
             self.0.letter(&id);
         }
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(Filed::all(letters.len()))))
     }
 }

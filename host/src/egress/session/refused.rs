@@ -49,10 +49,10 @@ impl Sender {
         self.filing.add(position, Undelivered { upstream, binding, message, reason, attempts, arrived_ms });
     }
 
-    /// These letters are durable.
-    pub fn filed(&mut self, positions: Vec<Position>) {
+    /// These letters are durable, or never will be.
+    pub fn filed(&mut self, over: Vec<(Position, Fate)>) {
         kill_point::reach(KillPoint::LetterFiled);
-        positions.into_iter().for_each(|position| self.queue.complete(position, Fate::Undelivered));
+        over.into_iter().for_each(|(position, fate)| self.queue.complete(position, fate));
     }
 }
 

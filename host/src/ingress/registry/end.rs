@@ -36,22 +36,24 @@ impl Registry {
         self.released.notify_waiters();
     }
 
-    /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2). What is written of the will goes in one
-    /// record with what becomes of it, or a crash between the two would publish it twice, or never. That may take its time, in
-    /// the chain of a binding; the session goes at once, because the next one of this client waits for it.
+    /// The session ends, and with it the delay of its will (MQTT 5, section 3.1.3.2.2). That the will is due is written with the end of
+    /// the session, and that it is published with what becomes of it: a crash publishes it neither twice nor never. That may take its
+    /// time, in the chain of a binding; the session goes at once, because the next one of this client waits for it.
     pub(super) fn end(&self, away: Away, receipt: Receipt) {
         let Away { mut session, will, .. } = away;
         let mailbox = session.mailbox().clone();
-        let Farewell { from_groups, sent, ending, session: gone, left_over } = session.farewell();
+        let Farewell { from_groups, sent, ending, session: mut gone, left_over } = session.farewell();
         session.subscriptions.clear(&self.bus, &mailbox);
         self.bus.counters().shared_dropped.add(sent);
         // Before the session is deleted: a crash in between finds what has not been handed over with it.
         self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
+        let (client, is_durable) = (session.client(), session.is_durable());
+        let will = will.map(|(will, _)| match is_durable {
+            true => self.wills.take_over(client, will.message, &mut gone),
+            false => Wills::due(client, will.message),
+        });
         self.wills.journal().change(gone, receipt);
-        if let Some((will, _)) = will {
-            let written = session.is_durable().then(|| Change::delete(will_of(session.client())));
-            self.wills.publish(session.client(), will.message, written.into_iter().collect());
-        }
+        will.into_iter().for_each(|will| self.wills.publish(will));
         left_over.chunks(FAREWELL_CHUNK).for_each(|chunk| self.write(chunk.to_vec()));
     }
 }

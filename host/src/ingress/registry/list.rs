@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::*;
 use crate::base::clock;
 use crate::bus::Holding;
+use crate::spool::Key;
 
 /// How long the connection of a session that is dropped may take to leave.
 const DROP_TIMEOUT: Duration = Duration::from_secs(5);

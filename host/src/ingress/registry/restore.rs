@@ -6,7 +6,7 @@ use super::*;
 use crate::base::clock::{self, until_unix_ms};
 use crate::ingress::session::Link;
 use crate::mqtt::Version;
-use crate::spool::Value;
+use crate::spool::{Key, Value};
 
 /// How long a session that ended while the gateway was off waits for the other members of its groups, when it has messages for
 /// them: members whose sessions ended with the gateway connect again in this time.
@@ -47,6 +47,7 @@ impl Restored {
 impl Registry {
     /// To be called once, before the first device is let in.
     pub fn restore(&self, state: &[(Key, Value)]) -> Restored {
+        self.wills.restore(state);
         let sorted = Sessions::sort(state);
         self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
         self.write(sorted.stale);
@@ -57,7 +58,7 @@ impl Registry {
             self.lock().insert(client, Slot::Away(Box::new(away)));
         }
         for (client, will) in sorted.wills {
-            self.wills.publish(&client, will.message, vec![Change::delete(will_of(&client))]);
+            self.publish_written(&client, will.message);
         }
         restored
     }

@@ -14,9 +14,14 @@ const SMALLEST_ROOM: u64 = 64 << 10;
 impl<D: Disk> Log<D> {
     /// Begins a segment whose first frame is `snapshot`. `Full` leaves the active segment in use.
     pub fn roll(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
-        let reserve = self.capacity_for(snapshot);
-        let limit = self.options.max_bytes.saturating_sub(reserve);
-        self.roll_within(snapshot, reserve, limit, self.options.free_floor)
+        self.roll_for(snapshot, 0)
+    }
+
+    /// As [`Log::roll`], with room for `least` bytes, which may be more than others have.
+    pub fn roll_for(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
+        let limit = self.options.max_bytes.saturating_sub(self.capacity_for(snapshot));
+        let capacity = HEADER_BYTES + snapshot.framed() + self.options.room().max(least);
+        self.roll_within(snapshot, capacity, limit, self.options.free_floor)
     }
 
     /// As [`Log::roll`], into the reserve: the last segment's worth of `max_bytes`, and below the free floor. For what

@@ -94,10 +94,10 @@ async fn an_answer_that_does_not_come_ends_the_connection_as_an_ack_does() {
     assert_eq!(peer.hear().await, publish(0, false, 0, "a"));
     assert_eq!((peer.hear().await, peer.hear().await), (Heard::PingReq, Heard::Gone));
     assert!((ack_timeout..=ack_timeout.mul_f64(1.26)).contains(&start.elapsed()), "{:?}", start.elapsed());
-    let mut peer = connected(&mut bench, true).await;
-    assert_eq!(peer.hear().await, publish(0, false, 0, "a"));
     let error = bench.status.borrow().last_error.clone().unwrap();
     assert!(error.contains("no PINGRESP") && error.contains("topic `t`"), "{error}");
+    let mut peer = connected(&mut bench, true).await;
+    assert_eq!(peer.hear().await, publish(0, false, 0, "a"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::*;
 use crate::config::{self, UpstreamId};
+use crate::dead_letter::Filed;
 use crate::egress::transport::Transport;
 use crate::egress::undelivered::Undelivered;
 use crate::message::{Message, QoS};
@@ -77,9 +78,10 @@ pub struct Bench {
 pub struct Letters(Arc<Mutex<Vec<Undelivered>>>);
 
 impl DeadLetters for Letters {
-    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> {
+    fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<Filed, String>> + Send>> {
+        let filed = Filed::all(letters.len());
         self.0.lock().unwrap().extend(letters);
-        Box::pin(std::future::ready(Ok(())))
+        Box::pin(std::future::ready(Ok(filed)))
     }
 }
 

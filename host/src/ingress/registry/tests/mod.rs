@@ -3,6 +3,7 @@ mod restart;
 use super::*;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Queues, RetainedLimits};
+use crate::chain::Lane;
 use crate::config;
 use crate::ingress::handshake::negotiate;
 use crate::message::{Message, QoS};
@@ -24,12 +25,16 @@ fn house() -> House {
 }
 
 fn house_on(spool: Spool) -> House {
+    house_with(spool, copying())
+}
+
+fn house_with(spool: Spool, binding: Binding) -> House {
     let counters = Arc::<Counters>::default();
     let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
     // Less than the mailbox holds.
     limits.receive_maximum = 4;
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
-    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![copying()]), bus.clone(), spool, counters);
+    let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![binding]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
     let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Arc::default()));
     listener.attach();
@@ -55,6 +60,10 @@ fn house_on(spool: Spool) -> House {
 
 /// From `from` to `copy`, locally.
 fn copying() -> Binding {
+    copying_in(None)
+}
+
+fn copying_in(lane: Option<Lane>) -> Binding {
     let destination = config::Destination {
         target: config::Target::Local,
         topic: Template::parse("copy").unwrap(),
@@ -73,7 +82,7 @@ fn copying() -> Binding {
             faults: config::FaultPolicy::default(),
             to,
         },
-        None,
+        lane,
     )
 }
 

@@ -2,6 +2,7 @@
 
 mod ends;
 mod groups;
+mod wills;
 
 use super::*;
 use crate::bindings::Inbound;
@@ -9,7 +10,7 @@ use crate::config;
 use crate::ingress::session::Action;
 use crate::message::{Message, Origin, QoS};
 use crate::mqtt::{Ack, Packet, Publish, Subscribe, SubscribeOptions, SubscribeRequest, Unsubscribe};
-use crate::spool::Spool;
+use crate::spool::{Key, Spool};
 use crate::topic::TopicName;
 
 const OK: Reason = Reason::SUCCESS;

@@ -59,7 +59,9 @@ impl Disk for OsDisk {
     }
 
     fn sync_dir(&self, dir: &Path) -> io::Result<()> {
-        File::open(dir)?.sync_all()
+        let dir = File::open(dir)?;
+        dir.sync_all()?;
+        journal_is_alive(&dir)
     }
 
     fn free_bytes(&self, dir: &Path) -> io::Result<u64> {
