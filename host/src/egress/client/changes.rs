@@ -72,7 +72,9 @@ impl<D: Dial> Client<D> {
 
     fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {
         match error {
-            LinkError::NotAcknowledged { .. } | LinkError::NotProven { .. } if !self.sender.acks.progress => Ended::WithoutProgress,
+            LinkError::NotAcknowledged { .. } | LinkError::NotProven { .. } if !self.sender.acks.progress => {
+                Ended::WithoutProgress
+            }
             // However long it lasted: what was sent, and none of it taken, is no good connection.
             _ if !self.sender.acks.progress && !self.sender.inflight.is_empty() => Ended::Early,
             _ if lasted >= STABLE => Ended::Stable,

@@ -342,7 +342,8 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
-        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due(), self.leave_again];
+        let others =
+            [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due(), self.leave_again];
         others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 

@@ -69,7 +69,8 @@ impl Sender {
     pub(super) fn review_held(&mut self) {
         let Elsewhere { limits, held, .. } = &self.elsewhere;
         let fits = |size: usize| limits.iter().flatten().any(|limit| size <= *limit);
-        let hopeless: Vec<_> = held.iter().filter(|(_, size)| !fits(**size)).map(|(number, size)| (*number, *size)).collect();
+        let hopeless: Vec<_> =
+            held.iter().filter(|(_, size)| !fits(**size)).map(|(number, size)| (*number, *size)).collect();
         for (number, size) in hopeless {
             self.elsewhere.held.remove(&number);
             if self.inflight.give_up(number) {
