@@ -259,6 +259,9 @@ impl Gateway {
         let status = self.process.wait();
         assert!(status.success(), "the gateway did not stop in good order: {status}");
         let counters = eventually("the gateway logs its counters", SOON, || self.log().find(Counters::parse));
+        if binary::another().is_some() {
+            return counters;
+        }
         counters.assert_conserved();
         assert_eq!(
             self.log().count(|line| line.contains("accounting=balanced")),

@@ -15,12 +15,13 @@ use super::places::{Held, Places};
 use super::route::{Inbound, Routed, bounded, route};
 use super::table::{Binding, Table};
 use super::ticks::FinishedTick;
+use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Job, Lane, Outcome};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, ListenerMetrics};
 use crate::plugin::FailureKind;
 use crate::spool::{Hold, Output, Place, Receipt, Record, Spool};
 
@@ -78,6 +79,9 @@ impl Pending {
     pub(super) fn give_up(self, counters: &Counters) -> Kept {
         counters.dropped_full.increment();
         self.account.settle();
+        if fault::is_on(Fault::InternalDropped) {
+            self.inbound.receipt.nothing_to_keep();
+        }
         self.kept
     }
 
@@ -99,6 +103,7 @@ impl Dispatcher {
         let (internal, local) = (Internal::new(), std::array::from_fn(|_| Places::local()));
         let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
+        let table = table.counted(&counters);
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
 
@@ -112,8 +117,8 @@ impl Dispatcher {
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
-    pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
-        self.counters.received.increment();
+    pub fn receive(&self, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
+        from.received.increment();
         self.deliver_and_match(inbound)
     }
 
@@ -194,7 +199,9 @@ impl Dispatcher {
             let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
-        self.counters.chain_inputs.add(bindings.len() as u64);
+        for binding in bindings.iter().filter_map(|id| self.table.get(*id)) {
+            binding.metrics.inputs.increment();
+        }
         let lines = self.lines(&bindings);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
@@ -270,16 +277,18 @@ impl Dispatcher {
 
     fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
-        self.counters.fan_out.add(bindings.len().saturating_sub(1) as u64);
         let Kept { changes, parcels } = kept;
         let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
-        for (id, Done { outcome, changes }) in bindings.iter().zip(gathered.outcomes) {
+        for (place, (id, Done { outcome, changes })) in bindings.iter().zip(gathered.outcomes).enumerate() {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*id) else { continue };
+            if place > 0 {
+                binding.metrics.fan_out.increment();
+            }
             let outcome = bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
-            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &self.counters);
+            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &binding.metrics);
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { mut outputs, local, .. } = routed;
             // As usual it is the first and only one, and takes no memory of its own.

@@ -6,10 +6,11 @@ use std::time::Instant;
 
 use super::MAX_HOPS;
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
 use crate::message::{Message, Origin, Properties};
-use crate::metrics::Counters;
+use crate::metrics::BindingMetrics;
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
@@ -43,21 +44,27 @@ struct Router<'a> {
     gateway: &'a str,
     binding: &'a Binding,
     inbound: &'a Inbound,
-    counters: &'a Counters,
+    metrics: &'a BindingMetrics,
 }
 
 /// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
 /// outputs goes, so that the dead letter can be sent again without making any of them twice.
-pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Routed {
-    let router = Router { gateway, binding, inbound, counters };
+pub fn route(
+    gateway: &str,
+    binding: &Binding,
+    inbound: &Inbound,
+    outcome: Outcome,
+    metrics: &BindingMetrics,
+) -> Routed {
+    let router = Router { gateway, binding, inbound, metrics };
     match outcome {
         Outcome::Outputs(messages) => {
-            counters.chain_outputs.add(messages.len() as u64);
-            let routed = router.route(messages).inspect(|_| counters.chain_forwarded.increment());
+            metrics.outputs.add(messages.len() as u64);
+            let routed = router.route(messages).inspect(|_| metrics.forwarded.increment());
             routed.unwrap_or_else(|failure| router.fail(failure))
         }
         Outcome::Filtered => {
-            counters.filtered.increment();
+            metrics.filtered.increment();
             Routed::default()
         }
         Outcome::Failed(failure) => router.fail(failure),
@@ -65,13 +72,13 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
 }
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
-pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Routed {
-    counters.tick_outputs.increment();
-    counters.chain_outputs.increment();
-    let router = Router { gateway, binding, inbound: made, counters };
+pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, metrics: &BindingMetrics) -> Routed {
+    metrics.tick_outputs.increment();
+    metrics.outputs.increment();
+    let router = Router { gateway, binding, inbound: made, metrics };
     router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
         // Counted as an input from here on: it may become a dead letter.
-        counters.chain_inputs.increment();
+        metrics.inputs.increment();
         router.fail(failure)
     })
 }
@@ -121,14 +128,14 @@ impl Router<'_> {
             self.route_one(message, last, &mut routed)?;
         }
         let routes = routed.outputs.len() + routed.local.len();
-        self.counters.fan_out.add(routes.saturating_sub(1) as u64);
-        self.counters.local_outputs.add(routed.local.len() as u64);
+        self.metrics.fan_out.add(routes.saturating_sub(1) as u64);
+        self.metrics.local_outputs.add(routed.local.len() as u64);
         Ok(routed)
     }
 
     fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
         let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
-            self.counters.unroutable.increment();
+            self.metrics.unroutable.increment();
             failure(FailureKind::NoTopic, error.to_string())
         })?;
         let message = Message {
@@ -151,7 +158,7 @@ impl Router<'_> {
         if self.may_go_further() {
             return Ok(message);
         }
-        self.counters.hop_limit_exceeded.increment();
+        self.metrics.hop_limit_exceeded.increment();
         let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
         Err(failure(FailureKind::Looped, detail))
     }
@@ -161,15 +168,15 @@ impl Router<'_> {
     }
 
     fn fail(&self, failure: Failure) -> Routed {
-        self.counters.failed.increment();
+        self.metrics.failed.increment();
         match &self.binding.on_error {
             OnError::Drop => {
-                self.counters.failed_dropped.increment();
+                self.metrics.failed_dropped.increment();
                 Routed { failure: Some(failure), ..Routed::default() }
             }
             OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
                 Ok(routed) => {
-                    self.counters.failed_passed.increment();
+                    self.metrics.failed_passed.increment();
                     Routed { failure: Some(failure), ..routed }
                 }
                 // There is nowhere to pass it on to.
@@ -181,9 +188,12 @@ impl Router<'_> {
 
     /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
     fn bury(&self, failure: Failure, topic: Option<&Template>) -> Routed {
-        self.counters.dead_lettered.increment();
+        self.metrics.dead_lettered.increment();
         let topic = topic.filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
+        if topic.is_none() && fault::is_on(Fault::LetterNeedsTopic) {
+            return Routed { failure: Some(failure), ..Routed::default() };
+        }
         let local = topic.map(|topic| self.dead_letter(topic, &failure));
         let local = local.into_iter().collect();
         Routed { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }

@@ -60,7 +60,7 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else { return };
         let Ok(place) = binding.tick_place() else {
-            self.counters.ticks_skipped.increment();
+            binding.metrics.ticks_skipped.increment();
             return;
         };
         let dispatcher = self.clone();
@@ -79,14 +79,14 @@ impl Dispatcher {
 
     pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
         let Some(binding) = self.table.get(binding) else { return };
-        self.counters.ticks.increment();
+        binding.metrics.ticks.increment();
         self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
         let mut record = Record { hold: smallvec![place.into()], ..Record::changes(result.changes, Receipt::none()) };
         let mut further = Vec::new();
         for message in result.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
-            let routed = route_tick(&self.gateway, &binding.spec, &inbound, &self.counters);
+            let routed = route_tick(&self.gateway, &binding.spec, &inbound, &binding.metrics);
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { outputs, local, .. } = routed;
             record.outputs.extend(outputs);
@@ -102,7 +102,7 @@ impl Dispatcher {
 
     fn report_ticks(&self, binding: &Binding, result: &TickResult) {
         for failure in &result.failures {
-            self.counters.ticks_failed.increment();
+            binding.metrics.ticks_failed.increment();
             if let Some(suppressed) = self.warnings.permit() {
                 tracing::warn!(binding = %binding.spec.name, suppressed, "a tick failed: {failure}");
             }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::fault::{self, Fault};
 use crate::mqtt::sender::Awaited;
 
 /// Looks in one timeout.
@@ -61,7 +62,7 @@ impl AckWatch {
         }
         let late = watched.since.is_some_and(|since| now >= since + self.timeout).then_some(watched.awaited);
         self.watched = Some(watched);
-        late
+        late.filter(|_| !fault::is_on(Fault::NoAckTimeout))
     }
 }
 

@@ -193,6 +193,11 @@ impl<M: Outgoing> Sender<M> {
         std::mem::take(&mut self.raised)
     }
 
+    /// Whether a QoS 2 exchange is open.
+    pub fn has_exactly_once(&self) -> bool {
+        self.exactly_once > 0
+    }
+
     pub fn is_empty(&self) -> bool {
         self.exchanges.is_empty() && self.passing.is_empty()
     }

@@ -12,7 +12,7 @@ use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
 use crate::chain::{Chain, Outcome};
 use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
-use crate::metrics::Counters;
+use crate::metrics::BindingMetrics;
 use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
 
@@ -23,7 +23,7 @@ pub struct Rehearsal<'a> {
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
     /// Of no interest here: every step is told.
-    counters: Counters,
+    metrics: BindingMetrics,
     started_ms: u64,
     passed: Duration,
     /// How often each binding has ticked.
@@ -76,7 +76,7 @@ impl<'a> Rehearsal<'a> {
             config,
             chains,
             client: client.into(),
-            counters: Counters::default(),
+            metrics: BindingMetrics::default(),
             started_ms: unix_ms(),
             passed: Duration::ZERO,
         })
@@ -127,7 +127,7 @@ impl<'a> Rehearsal<'a> {
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
-            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
+            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.metrics);
             let local = further(&routed, &mut made).collect();
             let verdict = verdict_of(&routed).unwrap_or(Verdict::Ticked);
             let sent = self.sent(routed);
@@ -158,7 +158,7 @@ impl<'a> Rehearsal<'a> {
     fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
         let outcome = self.run(id, inbound);
         let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
-        let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
+        let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.metrics);
         (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 

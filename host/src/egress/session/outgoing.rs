@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
@@ -114,7 +115,7 @@ impl Session<'_> {
             let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
             let lowered = u64::from(asked == QoS::ExactlyOnce && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
-            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
+            self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
         let passing = match asked {
@@ -132,7 +133,7 @@ impl Session<'_> {
                 if position.turn == 0 {
                     self.sender.inflight.pass(position.number, passing);
                     // At once: a connection that ends right after it must not forget it.
-                    self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+                    self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
                 }
                 match passing {
                     Passing::Written => self.out.mark_end(position),
@@ -156,7 +157,7 @@ impl Session<'_> {
     }
 
     pub(super) fn publish_again(&mut self, repeat: &Repeat) {
-        self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+        self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
             // What it was has been counted.
             QoS::AtMostOnce => {
@@ -181,6 +182,7 @@ impl Session<'_> {
     /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
         match position.turn {
+            0 if fault::is_on(Fault::AnyPacketSizeTaken) => self.sender.queue.complete(position, Fate::NeverSendable),
             0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
             _ => self.sender.queue.complete(position, Fate::Oversize),
         }

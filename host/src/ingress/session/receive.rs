@@ -4,6 +4,7 @@ use smallvec::smallvec;
 
 use super::outbound::Answer;
 use super::*;
+use crate::base::fault::{self, Fault};
 use crate::message::QoS;
 use crate::mqtt::receiver::Arrival;
 use crate::mqtt::sender::Reply;
@@ -110,6 +111,7 @@ impl Session {
             Version::V5 if self.receiver.outstanding() >= maximum => {
                 Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"))
             }
+            Version::V311 if fault::is_on(Fault::IdentitiesUnbounded) => Ok(()),
             Version::V311 if qos == QoS::ExactlyOnce && self.receiver.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
                 Err(violation(
                     Reason::RECEIVE_MAXIMUM_EXCEEDED,

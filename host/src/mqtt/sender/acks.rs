@@ -1,6 +1,7 @@
 //! What the receiver and the disk say, and what follows from it.
 
 use super::{Ack, Outgoing, Released, Reply, Sender, State, Step, WrongAck};
+use crate::base::fault::{self, Fault};
 use crate::message::QoS;
 use crate::mqtt::Reason;
 
@@ -81,7 +82,8 @@ impl<M: Outgoing> Sender<M> {
     /// Whether the ack of this QoS is one for this exchange.
     fn fits(&self, number: u64, qos: QoS) -> bool {
         let message = self.exchanges.get(&number).and_then(|exchange| exchange.message.as_ref());
-        message.is_some_and(|message| self.rules.wrong_ack == WrongAck::Counts || message.qos() == qos)
+        let counts = self.rules.wrong_ack == WrongAck::Counts && !fault::is_on(Fault::WrongAcksIgnored);
+        message.is_some_and(|message| counts || message.qos() == qos)
     }
 
     fn receive(&mut self, number: u64) -> Step<M> {

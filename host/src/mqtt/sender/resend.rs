@@ -2,6 +2,7 @@
 
 use super::acks::success;
 use super::{Outgoing, Sender, State, Window};
+use crate::base::fault::{self, Fault};
 use crate::message::{Message, QoS};
 use crate::mqtt::Ack;
 use crate::mqtt::client::Publish;
@@ -81,7 +82,8 @@ impl Sender<Message> {
         let Again { packet_id, dup, .. } = self.take_again(number)?;
         let exchange = self.exchanges.get_mut(&number)?;
         let was_exactly_once = exchange.is_exactly_once();
-        let message = fit(exchange.message.take()?);
+        let sent = exchange.message.take()?;
+        let message = if fault::is_on(Fault::ResendsNotFitted) { sent } else { fit(sent) };
         exchange.message = Some(message.clone());
         if was_exactly_once && !exchange.is_exactly_once() {
             self.exactly_once -= 1;

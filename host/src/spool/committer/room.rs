@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Committer;
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::WhenFull;
 use crate::spool::frame::TRACKS;
@@ -143,7 +144,8 @@ impl<D: Disk> Committer<D> {
     /// would be to do nothing else.
     pub(super) fn retry(&self) -> Instant {
         let now = clock::now();
-        self.full.as_ref().map(|full| full.retry).filter(|retry| *retry > now).unwrap_or(now + RETRY)
+        let is_later = |retry: &Instant| *retry > now || fault::is_on(Fault::CommitterSpins);
+        self.full.as_ref().map(|full| full.retry).filter(is_later).unwrap_or(now + RETRY)
     }
 
     /// Records wait, or have no room but what is for notes.

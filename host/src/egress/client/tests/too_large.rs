@@ -87,7 +87,7 @@ async fn it_goes_to_the_address_that_is_known_to_take_it() {
     takes(&mut second, &large()).await;
     takes(&mut second, "b").await;
     bench.drained().await;
-    assert_eq!((bench.letters.texts(), bench.counters.forwarded.get()), (vec![], 3));
+    assert_eq!((bench.letters.texts(), bench.counters.totals().forwarded), (vec![], 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -105,7 +105,7 @@ async fn it_waits_for_the_first_address_when_that_is_known_to_take_it_and_holds_
     let mut first = connected(&mut bench, "first", false, &[]).await;
     takes(&mut first, &large()).await;
     bench.drained().await;
-    assert_eq!((bench.letters.texts(), bench.counters.forwarded.get()), (vec![], 2));
+    assert_eq!((bench.letters.texts(), bench.counters.totals().forwarded), (vec![], 2));
 }
 
 #[tokio::test(start_paused = true)]
