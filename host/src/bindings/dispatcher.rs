@@ -234,7 +234,7 @@ impl Dispatcher {
         // the order may be locked for its ticket.
         for (slot, _) in lanes().filter(|(_, lane)| lane.is_none()) {
             let outcome = Outcome::Outputs(vec![message.clone()]);
-            self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
+            self.finish(&gather, slot, Done::of(outcome));
         }
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
             let (dispatcher, gather) = (self.clone(), gather.clone());
@@ -248,7 +248,7 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
-            return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
+            return self.complete(Gathered::of_one(input, Done::of(outcome)));
         };
         let dispatcher = self.clone();
         let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));
@@ -280,7 +280,7 @@ impl Dispatcher {
         let Kept { changes, parcels } = kept;
         let mut record = Record::changes(changes, Receipt::none());
         let (mut republish, mut remembered) = (Vec::new(), false);
-        for (place, (id, Done { outcome, changes })) in bindings.iter().zip(gathered.outcomes).enumerate() {
+        for (place, (id, Done { outcome, changes, skipped })) in bindings.iter().zip(gathered.outcomes).enumerate() {
             remembered |= !changes.is_empty();
             record.changes.extend(changes);
             let Some(binding) = self.table.get(*id) else { continue };
@@ -289,6 +289,7 @@ impl Dispatcher {
             }
             let outcome = bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
             let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &binding.metrics);
+            let routed = routed.without(skipped, &binding.metrics);
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { mut outputs, local, .. } = routed;
             // As usual it is the first and only one, and takes no memory of its own.

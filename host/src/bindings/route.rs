@@ -8,7 +8,7 @@ use super::MAX_HOPS;
 use crate::base::clock;
 use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
-use crate::config::{Binding, Destination, OnError, Target};
+use crate::config::{Binding, Destination, OnFailure, Target};
 use crate::message::{Message, Origin, Properties};
 use crate::metrics::BindingMetrics;
 use crate::plugin::FailureKind;
@@ -115,6 +115,20 @@ impl Inbound {
     }
 }
 
+// === impl Routed ===
+
+impl Routed {
+    /// With a plugin left out that failed: there is something to say, and that is all.
+    pub fn without(mut self, skipped: Option<Failure>, metrics: &BindingMetrics) -> Self {
+        if let (None, Some(skipped)) = (&self.failure, skipped) {
+            metrics.failed.increment();
+            metrics.failed_passed.increment();
+            self.failure = Some(skipped);
+        }
+        self
+    }
+}
+
 // === impl Router ===
 
 impl Router<'_> {
@@ -169,20 +183,13 @@ impl Router<'_> {
 
     fn fail(&self, failure: Failure) -> Routed {
         self.metrics.failed.increment();
-        match &self.binding.on_error {
-            OnError::Drop => {
+        match failure.then.unwrap_or(self.binding.on_error.of_plugins()) {
+            OnFailure::Drop => {
                 self.metrics.failed_dropped.increment();
                 Routed { failure: Some(failure), ..Routed::default() }
             }
-            OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
-                Ok(routed) => {
-                    self.metrics.failed_passed.increment();
-                    Routed { failure: Some(failure), ..routed }
-                }
-                // There is nowhere to pass it on to.
-                Err(failure) => self.bury(failure, None),
-            },
-            OnError::DeadLetter { topic } => self.bury(failure, Some(topic)),
+            // Where it could go on it has: the chain leaves a plugin out. The input itself never goes on in place of what was made of it.
+            OnFailure::DeadLetter | OnFailure::Pass => self.bury(failure, self.binding.on_error.topic()),
         }
     }
 
@@ -229,7 +236,7 @@ impl Router<'_> {
 
 /// No plugin's.
 fn failure(kind: FailureKind, detail: String) -> Failure {
-    Failure { plugin: String::new(), kind, detail, attempts: 1 }
+    Failure { plugin: String::new(), kind, detail, attempts: 1, then: None }
 }
 
 #[cfg(test)]

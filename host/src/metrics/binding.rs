@@ -23,7 +23,7 @@ metrics! {
         dead_lettered: Counter,
         /// Of the failed: dropped by `on_error = "drop"`.
         failed_dropped: Counter,
-        /// Of the failed: passed on unchanged by `on_error = "pass"`.
+        /// Of the failed: went on without the plugin that failed, by `on_error = "pass"`. They are among the forwarded or filtered, too.
         failed_passed: Counter,
         /// Of the failed: the topic of an output could not be made by its destination's template.
         unroutable: Counter,
