@@ -31,6 +31,7 @@ use super::failback::{self, Failback};
 use super::isolation::Isolation;
 use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
+use super::mqtt::{UpstreamSession, recovered};
 use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
@@ -44,7 +45,7 @@ use super::undelivered::{DeadLetters, Filing};
 use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
-use crate::spool::{Queue, UpstreamSession};
+use crate::spool::Queue;
 
 /// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -94,7 +95,7 @@ pub(crate) fn start_with<D: Dial>(
 ) -> Running {
     let (reporter, status) = Reporter::new();
     let (operator, skips) = Operator::new();
-    let recovered = queue.recovered();
+    let recovered = recovered(&queue);
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
     let sender = Sender {
@@ -227,7 +228,8 @@ impl<D: Dial> Client<D> {
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());
         }
-        let durable = self.sender.queue.remember_session(&session, !kept);
+        let state = session.encode();
+        let durable = self.sender.queue.remember(&state, !kept);
         match tokio::time::timeout(spec.connect_timeout, durable).await {
             Ok(true) => {
                 self.remembered = Some(session);

@@ -4,7 +4,7 @@
 //!  spool::Queue ─ read ─▶ session ─▶ mqtt::sender ─▶ mqtt::client ─▶ outbox ─▶ transport ─▶ upstream
 //!        │                   │       (ids, window,   (rumqttc's    (one write,   (TCP, TLS)
 //!      ▲ └── confirmed ─────▶│        QoS 1 and 2)    codecs)       many packets)
-//!      └─ release, complete ◀┘
+//!      └─ mark, complete ◀───┘
 //! ```
 //!
 //! - One task for each upstream owns its socket, its exchanges and its place in the spool: no locks, no hand-over.
@@ -29,6 +29,7 @@ mod isolation;
 mod keepalive;
 mod link;
 mod link_error;
+mod mqtt;
 mod operator;
 mod outbox;
 mod prepare;

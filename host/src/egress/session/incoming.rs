@@ -107,7 +107,7 @@ impl Session<'_> {
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
             Step::Receive(released) => {
-                self.sender.queue.release(released);
+                self.sender.queue.mark(released.into());
                 if fault::is_on(Fault::ReceivedNotDurable) {
                     let packet_id = sender::packet_id(released.number);
                     self.write(Outgoing::PubRel(Ack { packet_id, reason: Reason::SUCCESS }));

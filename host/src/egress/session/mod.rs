@@ -149,7 +149,7 @@ impl Sender {
     /// What the spool has made durable. Returns the PUBRELs that may now go.
     fn hear_spool(&mut self) -> Vec<Ack> {
         let confirmed = self.queue.take_confirmed();
-        self.inflight.confirm(confirmed.done.numbers(), confirmed.released)
+        self.inflight.confirm(confirmed.done.numbers(), confirmed.marked)
     }
 
     /// Of a message that is in flight, when it is still known.
