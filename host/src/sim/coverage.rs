@@ -62,6 +62,7 @@ pub const EXPECTED: &[&str] = &[
     "a message is given up for a subscriber",
     "a message becomes a dead letter of its upstream",
     "the disk fails, and the process ends",
+    "a write is torn",
     "the wall clock jumps",
     "the spool is made smaller",
     "an upstream is not configured for a while",

@@ -186,9 +186,9 @@ impl Process {
     }
 
     /// What is counted as lost without anybody's decision, or held beyond its limit.
-    pub fn broken(&self) -> Option<String> {
+    pub fn broken(&self, knows_losses: bool) -> Option<String> {
         let lost = self.counters.totals().acknowledged_lost;
-        if lost > 0 {
+        if lost > 0 && knows_losses {
             return Some(format!("the gateway itself says that it has lost {lost} that were acknowledged"));
         }
         let (queued, most) = (self.queued(), self.most_queued);

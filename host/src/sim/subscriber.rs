@@ -51,7 +51,8 @@ impl Subscriber {
             let leaves_at = self.leaves_at.unwrap_or_else(|| Instant::now() + SOME_YEARS);
             match self.gate.connect() {
                 Some(stream) if leaves_at <= Instant::now() => {
-                    if self.leave(stream).await {
+                    let has_left = self.leave(stream).await;
+                    if has_left {
                         happened("a member of a group ends its session");
                         return tell!(name, "has ended its session");
                     }

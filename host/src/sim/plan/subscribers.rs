@@ -1,7 +1,7 @@
 //! Who listens at the gateway itself.
 
 use super::super::dice::Dice;
-use super::{Plan, Route};
+use super::{Plan, Route, Sending};
 
 #[derive(Clone, Debug)]
 pub struct SubscriberPlan {
@@ -37,6 +37,9 @@ pub fn draw(plan: &mut Plan, poison: bool) {
         let but_last = device.sendings.len().saturating_sub(1);
         let chosen = device.sendings.iter_mut().take(but_last).filter(|_| dice.one_in(3));
         chosen.for_each(|sending| sending.route = Route::Local);
+        // Who subscribes again, because the first SUBACK was lost, hears again what is retained.
+        let heard = |sending: &&mut Sending| matches!(sending.route, Route::Local | Route::Raw);
+        device.sendings.iter_mut().filter(heard).for_each(|sending| sending.retain = false);
     }
 }
 

@@ -54,6 +54,8 @@ struct World<'a> {
     handles: Vec<Handle>,
     dice: Dice,
     starts: u64,
+    /// The machine went off in the middle of a write.
+    is_torn: bool,
 }
 
 /// When a trouble begins, and when it ends.
@@ -120,6 +122,7 @@ impl<'a> World<'a> {
             handles: Vec::new(),
             dice,
             starts: 0,
+            is_torn: false,
         }
     }
 
@@ -235,7 +238,7 @@ impl<'a> World<'a> {
         if let Some(process) = self.process.take() {
             process.kill().await;
         }
-        match with_power {
+        match with_power && !self.around.disk.crashed() {
             true => self.around.disk.power_cut(self.dice.next()),
             false => self.forget_crash(),
         }
@@ -245,14 +248,27 @@ impl<'a> World<'a> {
     /// Of the process, or of the whole machine, when that was what went wrong.
     fn forget_crash(&mut self) {
         match self.around.disk.crashed() {
-            true => self.around.disk.power_cut(self.dice.next()),
+            true => {
+                self.tear();
+                self.around.disk.power_cut(self.dice.next());
+            }
             false => self.around.disk.kill(),
         }
     }
 
+    /// What was written and not synced is there in parts, and nobody was promised any of it. A part that is missing comes again from its
+    /// device, behind those that are there; and recovery cannot tell it from a loss.
+    fn tear(&mut self) {
+        self.is_torn = true;
+        happened("a write is torn");
+        let upstreams = self.plan.upstreams.iter().map(|upstream| upstream.name.clone());
+        let all = upstreams.chain(self.plan.subscribers.iter().map(|subscriber| subscriber.name.clone()));
+        self.around.oracle.book().unordered.extend(all);
+    }
+
     /// At what the process says of itself.
     fn look(&self) {
-        if let Some(broken) = self.process.as_ref().and_then(Process::broken) {
+        if let Some(broken) = self.process.as_ref().and_then(|process| process.broken(!self.is_torn)) {
             self.around.oracle.broken(broken);
         }
     }
