@@ -6,11 +6,11 @@ use crate::config::{Grants, Plugin, PluginLimits};
 
 use super::component::Component;
 use super::engine::Engine;
+use super::host_state::HostState;
 use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
-use super::state::HostState;
+use super::state_store::StateStore;
 use super::stats::PluginStats;
-use super::store::StateStore;
 use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.

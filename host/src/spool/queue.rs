@@ -1,10 +1,10 @@
-//! One upstream's side of the spool: read, wait, complete, and hear what is durable.
+//! One sink's side of the spool: read, wait, complete, and hear what is durable. It knows nothing of how the sink sends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::notes::Confirmed;
-use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
+use super::{Entry, Fate, Mark, Position, Recovered, Shared, SinkState};
 use crate::topic::TopicName;
 
 /// What is there for one upstream. One reader, which keeps its own place: reading removes nothing.
@@ -60,9 +60,18 @@ impl Queue {
 
     /// Returns when there is an entry after this position.
     pub async fn wait_after(&self, after: Position) {
+        self.wait_until(|| self.has_after(after)).await;
+    }
+
+    /// Returns when there is one of QoS 0 in memory after a turn.
+    pub async fn wait_qos0_after(&self, after: u64) {
+        self.wait_until(|| self.shared.ledger().has_qos0_after(self.upstream, after)).await;
+    }
+
+    async fn wait_until(&self, is_there: impl Fn() -> bool) {
         let Some(signals) = self.shared.signals.get(self.upstream) else { return std::future::pending().await };
         // `notify_one` leaves a permit behind, so that an arrival between the look and the wait is not missed.
-        while !self.has_after(after) {
+        while !is_there() {
             signals.arrived.notified().await;
         }
     }
@@ -84,9 +93,9 @@ impl Queue {
         }
     }
 
-    /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`]. `turn` orders releases.
-    pub fn release(&self, number: u64, turn: u64) {
-        self.shared.ledger().notes.released(self.upstream, number, turn);
+    /// This message is half way. The sink may go by that when it is [`Confirmed`].
+    pub fn mark(&self, mark: Mark) {
+        self.shared.ledger().notes.marked(self.upstream, mark);
         self.shared.stir();
     }
 
@@ -111,17 +120,17 @@ impl Queue {
         }
     }
 
-    /// Remembers the session at the upstream. Nothing may be sent in it before this is durable, or the next process would
-    /// not know that it was. A new one forgets what was received in the one before. `false` when the spool has ended.
-    pub async fn remember_session(&self, session: &UpstreamSession, is_new: bool) -> bool {
-        let durable = self.shared.ledger().remember_session(self.upstream, session.encode(), is_new);
+    /// Remembers the state of the sink. Nothing may be sent that belongs to it before this is durable, or the next process would
+    /// not know that it was. A new one forgets all marks. `false` when the spool has ended.
+    pub async fn remember(&self, state: &SinkState, is_new: bool) -> bool {
+        let durable = self.shared.ledger().remember(self.upstream, state, is_new);
         self.shared.stir();
         durable.await.is_ok()
     }
 
-    /// What an earlier process has left in flight.
+    /// What an earlier process has left.
     pub fn recovered(&self) -> Recovered {
-        self.shared.sessions.get(self.upstream).cloned().unwrap_or_default()
+        self.shared.recovered.get(self.upstream).cloned().unwrap_or_default()
     }
 
     /// Entries that are admitted and not completed, in memory or not.

@@ -64,6 +64,13 @@ impl Upstream {
         upstream
     }
 
+    /// Takes this QoS at most, as it says in CONNACK. MQTT 5.
+    pub fn taking_qos(maximum: u8) -> Self {
+        let upstream = Self::start();
+        upstream.shared.state().maximum_qos = Some(maximum);
+        upstream
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }

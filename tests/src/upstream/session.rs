@@ -14,6 +14,8 @@ pub struct State {
     pub away: bool,
     /// Topics with this in them, and the reason.
     pub refuses: Option<(String, u8)>,
+    /// The Maximum QoS that CONNACK tells, when it is not 2. MQTT 5.
+    pub maximum_qos: Option<u8>,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -64,8 +66,12 @@ impl State {
         *self.connects.entry(client_id.clone()).or_default() += 1;
         self.next += 1;
         self.connections.insert(self.next, Connection { client_id: client_id.clone(), version, stream });
-        let body: &[u8] = if version == V5 { &[present.into(), 0, 0] } else { &[present.into(), 0] };
-        (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, body))
+        let mut body = vec![present.into(), 0];
+        if version == V5 {
+            let terms = self.maximum_qos.iter().fold(Properties::new(), |terms, qos| terms.byte(id::MAXIMUM_QOS, *qos));
+            body.extend(terms.encode());
+        }
+        (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, &body))
     }
 
     fn take_over(&mut self, client_id: &str) {

@@ -136,8 +136,7 @@ impl Plan {
             Hazard::Refusals => What::Refuses(upstream, *dice.pick(&[50, 500])),
             Hazard::WrongAcks => What::WrongAcks(upstream),
             Hazard::Terms => match dice.below(4) {
-                // Not 0: what goes without an ack is promised to nobody.
-                0 => What::MaxQos(upstream, 1),
+                0 => What::MaxQos(upstream, *dice.pick(&[0, 1])),
                 1 => What::NoRetain(upstream),
                 2 => What::Window(upstream, *dice.pick(&[1, 2, 10])),
                 _ => What::PacketSize(upstream, *dice.pick(&[80, 300, 2_000])),

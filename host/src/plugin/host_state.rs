@@ -8,7 +8,7 @@ use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::deadline::Deadline;
 use super::memory::MemoryCap;
 use super::metrics::PluginMetrics;
-use super::store::StateStore;
+use super::state_store::StateStore;
 
 pub struct HostState {
     pub log: PluginLog,
