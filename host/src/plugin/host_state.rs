@@ -24,14 +24,14 @@ pub struct HostState {
 
 impl HostState {
     pub fn new(
-        plugin: Arc<str>,
+        log: PluginLog,
         limits: &PluginLimits,
         grants: Grants,
         store: StateStore,
         metrics: Arc<PluginMetrics>,
     ) -> Self {
         Self {
-            log: PluginLog::new(plugin, limits.log_per_second, limits.max_log_bytes),
+            log,
             origins: Origins::default(),
             world: EmptyWorld::new(grants),
             memory: MemoryCap::new(limits.memory, limits.max_table_entries),

@@ -188,7 +188,7 @@ impl Spool {
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
     pub fn queue(&self, upstream: UpstreamId) -> Arc<Queue> {
-        Arc::new(Queue::new(self.shared.clone(), upstream.0))
+        Arc::new(Queue::new(self.shared.clone(), upstream))
     }
 
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
