@@ -59,7 +59,7 @@ async fn who_is_closed_before_it_has_said_a_word_does_not_go_on_with_the_session
         peer.pubrec(id).await;
         assert_eq!(peer.hear().await, Heard::PubRel(id));
         drop(peer);
-        for _ in 0..2 {
+        for _ in 0..3 {
             let (mut peer, _) = bench.welcome(true).await;
             let heard = tokio::time::timeout(Duration::from_millis(1500), peer.hear()).await;
             assert!(heard.is_err(), "nothing is said at first");
@@ -77,7 +77,7 @@ async fn who_is_closed_before_it_has_said_a_word_does_not_go_on_with_the_session
 async fn a_session_that_is_found_at_the_first_connection_is_listened_to_before_it_is_cleared() {
     let mut bench = Bench::new(V311);
     bench.commit(QoS::ExactlyOnce, "a");
-    for _ in 0..2 {
+    for _ in 0..3 {
         let (mut peer, _) = bench.welcome(true).await;
         assert!(tokio::time::timeout(Duration::from_millis(1500), peer.hear()).await.is_err());
     }
@@ -105,8 +105,9 @@ async fn a_session_that_was_taken_over_is_not_gone_on_with_by_the_next_process()
         let mut bench = bench.crash("gw").await;
         if protocol == V311 {
             // Nobody knows whether it was a takeover: the other one shows itself.
-            drop(bench.welcome(true).await);
-            drop(bench.welcome(true).await);
+            for _ in 0..3 {
+                drop(bench.welcome(true).await);
+            }
         }
         let mut peer = clear(&mut bench).await;
         assert_eq!(peer.hear().await, publish(id, false, 2, "a"));
@@ -139,7 +140,9 @@ async fn a_server_that_restarts_while_it_is_listened_to_costs_nothing() {
     let (mut peer, _) = bench.welcome(false).await;
     let (id, ..) = peer.publish().await;
     drop(peer);
-    drop(bench.welcome(true).await);
+    for _ in 0..2 {
+        drop(bench.welcome(true).await);
+    }
     let (mut peer, _) = bench.welcome(true).await;
     assert_eq!(peer.hear().await, publish(id, true, 2, "a"));
     assert_eq!((bench.counters.totals().possible_duplicates, bench.status.borrow().taken_over), (0, 0));
