@@ -1,15 +1,15 @@
 //! What an outcome means: destinations for what came out, the binding's `on_error` for what failed, one hop further for what is
-//! local. Pure, but that it counts: the dispatcher, the clock and `tidegate test` share it.
+//! local. Pure: the dispatcher, the clock and `tidegate test` share it, and who takes what it says counts it ([`Counts`]).
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::MAX_HOPS;
+use super::counts::Counts;
 use crate::base::clock;
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnError, Target};
 use crate::message::{Message, Origin, Properties};
-use crate::metrics::Counters;
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
@@ -36,6 +36,8 @@ pub struct Routed {
     pub failure: Option<Failure>,
     /// The input is a dead letter, and the archive is to have it.
     pub is_dead: bool,
+    /// For whoever does what is said here.
+    pub counts: Counts,
 }
 
 /// What every step needs.
@@ -43,37 +45,39 @@ struct Router<'a> {
     gateway: &'a str,
     binding: &'a Binding,
     inbound: &'a Inbound,
-    counters: &'a Counters,
+    counts: Counts,
 }
 
 /// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
 /// outputs goes, so that the dead letter can be sent again without making any of them twice.
-pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome, counters: &Counters) -> Routed {
-    let router = Router { gateway, binding, inbound, counters };
-    match outcome {
+pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome) -> Routed {
+    let mut router = Router { gateway, binding, inbound, counts: Counts::default() };
+    let routed = match outcome {
         Outcome::Outputs(messages) => {
-            counters.chain_outputs.add(messages.len() as u64);
-            let routed = router.route(messages).inspect(|_| counters.chain_forwarded.increment());
+            router.counts.chain_outputs += messages.len() as u64;
+            let routed = router.route(messages);
+            router.counts.chain_forwarded += u64::from(routed.is_ok());
             routed.unwrap_or_else(|failure| router.fail(failure))
         }
         Outcome::Filtered => {
-            counters.filtered.increment();
+            router.counts.filtered += 1;
             Routed::default()
         }
         Outcome::Failed(failure) => router.fail(failure),
-    }
+    };
+    Routed { counts: router.counts, ..routed }
 }
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
-pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, counters: &Counters) -> Routed {
-    counters.tick_outputs.increment();
-    counters.chain_outputs.increment();
-    let router = Router { gateway, binding, inbound: made, counters };
-    router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
+pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
+    let counts = Counts { tick_outputs: 1, chain_outputs: 1, ..Counts::default() };
+    let mut router = Router { gateway, binding, inbound: made, counts };
+    let routed = router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
         // Counted as an input from here on: it may become a dead letter.
-        counters.chain_inputs.increment();
+        router.counts.chain_inputs += 1;
         router.fail(failure)
-    })
+    });
+    Routed { counts: router.counts, ..routed }
 }
 
 /// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
@@ -89,6 +93,12 @@ pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome
     Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
 
+/// All that became of an input is more than one record has room for.
+pub(super) fn too_large() -> Outcome {
+    let detail = "what became of it is larger than a segment of the spool".to_owned();
+    Outcome::Failed(failure(FailureKind::TooLarge, detail))
+}
+
 // === impl Inbound ===
 
 impl Inbound {
@@ -101,19 +111,28 @@ impl Inbound {
     /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. The last hop has no further one:
     /// what would need one has failed.
     pub fn further(&mut self, message: Message) -> Self {
-        let hops = self.origin.hops.saturating_add(1);
-        let origin = Arc::new(Origin { hops, ..(*self.origin).clone() });
         let receipt = self.receipt.split();
-        Self { arrived: self.arrived, receipt, ..Self::internal(message, origin) }
+        Self { arrived: self.arrived, receipt, ..Self::internal(message, self.next_hop()) }
+    }
+
+    pub(super) fn next_hop(&self) -> Arc<Origin> {
+        Arc::new(Origin { hops: self.origin.hops.saturating_add(1), ..(*self.origin).clone() })
+    }
+
+    /// Whether a part of what it comes from may be safe already: it is written down, or was republished. Then its device cannot be told
+    /// any more that nothing was taken over.
+    pub(super) fn is_begun(&self) -> bool {
+        self.origin.hops > 0 || self.changes.iter().any(Change::is_end_of_unfinished)
     }
 }
 
 // === impl Router ===
 
 impl Router<'_> {
-    fn route(&self, messages: Vec<Message>) -> Result<Routed, Failure> {
+    fn route(&mut self, messages: Vec<Message>) -> Result<Routed, Failure> {
         let mut routed = Routed::default();
-        let Some((last, others)) = self.binding.to.split_last() else { return Ok(routed) };
+        let binding = self.binding;
+        let Some((last, others)) = binding.to.split_last() else { return Ok(routed) };
         for message in messages {
             for destination in others {
                 self.route_one(message.clone(), destination, &mut routed)?;
@@ -121,14 +140,14 @@ impl Router<'_> {
             self.route_one(message, last, &mut routed)?;
         }
         let routes = routed.outputs.len() + routed.local.len();
-        self.counters.fan_out.add(routes.saturating_sub(1) as u64);
-        self.counters.local_outputs.add(routed.local.len() as u64);
+        self.counts.fan_out += routes.saturating_sub(1) as u64;
+        self.counts.local_outputs += routed.local.len() as u64;
         Ok(routed)
     }
 
-    fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
+    fn route_one(&mut self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
         let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
-            self.counters.unroutable.increment();
+            self.counts.unroutable += 1;
             failure(FailureKind::NoTopic, error.to_string())
         })?;
         let message = Message {
@@ -147,11 +166,11 @@ impl Router<'_> {
         Ok(())
     }
 
-    fn further(&self, message: Message) -> Result<Message, Failure> {
+    fn further(&mut self, message: Message) -> Result<Message, Failure> {
         if self.may_go_further() {
             return Ok(message);
         }
-        self.counters.hop_limit_exceeded.increment();
+        self.counts.hop_limit_exceeded += 1;
         let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
         Err(failure(FailureKind::Looped, detail))
     }
@@ -160,16 +179,17 @@ impl Router<'_> {
         self.inbound.origin.hops < MAX_HOPS
     }
 
-    fn fail(&self, failure: Failure) -> Routed {
-        self.counters.failed.increment();
-        match &self.binding.on_error {
+    fn fail(&mut self, failure: Failure) -> Routed {
+        self.counts.failed += 1;
+        let binding = self.binding;
+        match &binding.on_error {
             OnError::Drop => {
-                self.counters.failed_dropped.increment();
+                self.counts.failed_dropped += 1;
                 Routed { failure: Some(failure), ..Routed::default() }
             }
             OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
                 Ok(routed) => {
-                    self.counters.failed_passed.increment();
+                    self.counts.failed_passed += 1;
                     Routed { failure: Some(failure), ..routed }
                 }
                 // There is nowhere to pass it on to.
@@ -180,13 +200,13 @@ impl Router<'_> {
     }
 
     /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
-    fn bury(&self, failure: Failure, topic: Option<&Template>) -> Routed {
-        self.counters.dead_lettered.increment();
+    fn bury(&mut self, failure: Failure, topic: Option<&Template>) -> Routed {
+        self.counts.dead_lettered += 1;
         let topic = topic.filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
         let local = topic.map(|topic| self.dead_letter(topic, &failure));
         let local = local.into_iter().collect();
-        Routed { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }
+        Routed { local, failure: Some(failure), is_dead: true, ..Routed::default() }
     }
 
     /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.

@@ -23,10 +23,10 @@ fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
 }
 
-fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counters) {
-    let counters = Counters::default();
-    let routed = route("gw1", binding, &inbound(client), outcome, &counters);
-    (routed, counters)
+fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counts) {
+    let routed = route("gw1", binding, &inbound(client), outcome);
+    let counts = routed.counts;
+    (routed, counts)
 }
 
 fn failure() -> Outcome {
@@ -48,9 +48,9 @@ fn each_output_goes_to_each_destination_in_order() {
         ],
     );
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
-    let (routed, counters) = run(&binding, "dev", Outcome::Outputs(outputs));
+    let (routed, counts) = run(&binding, "dev", Outcome::Outputs(outputs));
     assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
-    assert_eq!((counters.chain_forwarded.get(), counters.chain_outputs.get()), (1, 2));
+    assert_eq!((counts.chain_forwarded, counts.chain_outputs), (1, 2));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
 #[test]
 fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
     let topic = Template::parse("$tidegate/dead-letter/{binding}").unwrap();
-    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
+    let (routed, counts) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
     let [letter] = &routed.local[..] else { panic!("{routed:?}") };
     assert_eq!(letter.topic.as_str(), "$tidegate/dead-letter/temp");
     assert_eq!((&letter.payload[..], letter.qos, letter.retain), (&b"21.5"[..], QoS::ExactlyOnce, false));
@@ -74,7 +74,7 @@ fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
     assert_eq!(value("tidegate-topic"), Some("sensors/7"));
     assert_eq!(value("tidegate-plugin"), Some("threshold"));
     assert_eq!(value("tidegate-detail"), Some("no number"));
-    assert_eq!((counters.failed.get(), counters.dead_lettered.get()), (1, 1));
+    assert_eq!((counts.failed, counts.dead_lettered), (1, 1));
 }
 
 #[test]
@@ -82,15 +82,15 @@ fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}"), to(Target::Upstream(UpstreamId(0)), "by/{client}")];
     let topic = Template::parse("dead/{binding}").unwrap();
     let passed = || Outcome::Outputs(vec![inbound("").message]);
-    let (routed, counters) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
-    assert_eq!((routed.outputs.len(), routed.is_dead, counters.unroutable.get()), (0, true, 1));
+    let (routed, counts) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counts.unroutable), (0, true, 1));
     assert_eq!(routed.failure.map(|failure| failure.kind), Some(FailureKind::NoTopic));
-    assert_eq!((counters.dead_lettered.get(), counters.failed.get(), counters.chain_forwarded.get()), (1, 1, 0));
-    let (routed, counters) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
-    assert_eq!((routed.outputs.len(), routed.is_dead, counters.failed_dropped.get()), (0, false, 1));
-    let (routed, counters) = run(&binding(OnError::Pass, to), "dev/+", failure());
+    assert_eq!((counts.dead_lettered, counts.failed, counts.chain_forwarded), (1, 1, 0));
+    let (routed, counts) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counts.failed_dropped), (0, false, 1));
+    let (routed, counts) = run(&binding(OnError::Pass, to), "dev/+", failure());
     assert_eq!((routed.outputs.len(), routed.is_dead), (0, true), "it cannot be passed on either");
-    assert_eq!((counters.dead_lettered.get(), counters.failed_passed.get()), (1, 0));
+    assert_eq!((counts.dead_lettered, counts.failed_passed), (1, 0));
 }
 
 #[test]
@@ -100,9 +100,8 @@ fn a_dead_letter_whose_topic_cannot_be_made_is_kept_all_the_same() {
     let binding = binding(OnError::DeadLetter { topic }, vec![]);
     let mut input = inbound("dev");
     input.message.topic = deep;
-    let counters = Counters::default();
-    let routed = route("gw1", &binding, &input, failure(), &counters);
-    assert_eq!((routed.local, routed.is_dead, counters.dead_lettered.get()), (vec![], true, 1));
+    let routed = route("gw1", &binding, &input, failure());
+    assert_eq!((routed.local, routed.is_dead, routed.counts.dead_lettered), (vec![], true, 1));
 }
 
 #[test]
@@ -112,10 +111,10 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
     for (hops, expected) in [(MAX_HOPS - 1, (1, false, 0)), (MAX_HOPS, (0, true, 1))] {
         let mut input = inbound("dev");
         input.origin = Arc::new(Origin { hops, ..(*input.origin).clone() });
-        let (counters, outcome) = (Counters::default(), Outcome::Outputs(vec![input.message.clone()]));
-        let routed = route("gw1", &binding, &input, outcome, &counters);
+        let outcome = Outcome::Outputs(vec![input.message.clone()]);
+        let routed = route("gw1", &binding, &input, outcome);
         assert_eq!(
-            (routed.local.len(), routed.is_dead, counters.hop_limit_exceeded.get()),
+            (routed.local.len(), routed.is_dead, routed.counts.hop_limit_exceeded),
             expected,
             "after {hops} hops"
         );
@@ -137,7 +136,7 @@ fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_doe
 #[test]
 fn every_input_is_counted_once() {
     for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
-        let (_, counters) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
-        assert_eq!([counters.filtered.get(), counters.failed.get(), counters.chain_forwarded.get()], counted);
+        let (_, counts) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
+        assert_eq!([counts.filtered, counts.failed, counts.chain_forwarded], counted);
     }
 }

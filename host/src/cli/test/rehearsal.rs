@@ -12,7 +12,6 @@ use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
 use crate::chain::{Chain, Outcome};
 use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
-use crate::metrics::Counters;
 use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
 
@@ -22,8 +21,6 @@ pub struct Rehearsal<'a> {
     /// One for each binding; none where it has no plugins.
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
-    /// Of no interest here: every step is told.
-    counters: Counters,
     started_ms: u64,
     passed: Duration,
     /// How often each binding has ticked.
@@ -70,16 +67,7 @@ impl<'a> Rehearsal<'a> {
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
         let table = Table::new(config.bindings.iter().map(|spec| bindings::Binding::new(spec.clone(), None)).collect());
-        Ok(Self {
-            ticked,
-            table,
-            config,
-            chains,
-            client: client.into(),
-            counters: Counters::default(),
-            started_ms: unix_ms(),
-            passed: Duration::ZERO,
-        })
+        Ok(Self { ticked, table, config, chains, client: client.into(), started_ms: unix_ms(), passed: Duration::ZERO })
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
@@ -127,7 +115,7 @@ impl<'a> Rehearsal<'a> {
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
-            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.counters);
+            let routed = route_tick(&self.config.gateway.id, binding, &made);
             let local = further(&routed, &mut made).collect();
             let verdict = verdict_of(&routed).unwrap_or(Verdict::Ticked);
             let sent = self.sent(routed);
@@ -158,7 +146,7 @@ impl<'a> Rehearsal<'a> {
     fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
         let outcome = self.run(id, inbound);
         let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
-        let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.counters);
+        let routed = route(&self.config.gateway.id, binding, inbound, outcome);
         (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 

@@ -45,6 +45,13 @@ impl Ledger {
         self.give_up(messages, Fate::Oversize);
     }
 
+    /// The same for those that were not committed.
+    pub fn refuse_new(&mut self, outputs: &[Output]) {
+        let messages = outputs.iter().filter(|output| self.is_message(output)).count() as u64;
+        self.counters.committed.add(messages);
+        Fate::Oversize.counter(&self.counters).add(messages);
+    }
+
     /// The same for outputs of a message that may have been acknowledged: nobody has decided that they go.
     pub fn lose_oversize(&mut self, outputs: &[Output]) {
         let messages = outputs.iter().filter(|output| self.is_message(output)).count();
