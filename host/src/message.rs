@@ -87,6 +87,11 @@ impl Message {
             + self.properties.as_ref().map_or(0, |p| p.weight())
     }
 
+    /// A retained message without a payload removes what is retained on its topic (section 3.3.1.3).
+    pub fn is_delete(&self) -> bool {
+        self.retain && self.payload.is_empty()
+    }
+
     pub fn expiry(&self) -> Option<Duration> {
         self.properties.as_ref()?.expiry.map(|seconds| Duration::from_secs(seconds.into()))
     }

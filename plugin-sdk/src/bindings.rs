@@ -4,7 +4,7 @@
 #![allow(missing_docs, unsafe_code, reason = "generated: the canonical ABI is pointers and lengths")]
 
 wit_bindgen::generate!({
-    world: "plugin-batched",
+    world: "plugin-described",
     path: "../wit",
     additional_derives: [Clone, PartialEq],
     additional_type_attributes: {

@@ -25,7 +25,7 @@ macro_rules! export {
 
         #[cfg(target_arch = "wasm32")]
         const _: () = {
-            use $crate::bindings::exports::tidegate::plugin::{batched, lifecycle, single};
+            use $crate::bindings::exports::tidegate::plugin::{batched, lifecycle, manifest, single};
             use $crate::guest::{self, Slot};
 
             // A component has one thread.
@@ -38,6 +38,12 @@ macro_rules! export {
             impl lifecycle::Guest for Component {
                 fn configure(config_json: ::std::string::String) -> ::core::result::Result<(), ::std::string::String> {
                     PLUGIN.with(|plugin| plugin.configure(&config_json))
+                }
+            }
+
+            impl manifest::Guest for Component {
+                fn describe() -> manifest::Traits {
+                    guest::describe::<$plugin>()
                 }
             }
 

@@ -37,6 +37,8 @@
 //! | check the configuration, once | [`Plugin::init`] |
 //! | remember something between messages | a field with `#[serde(skip)]`: see [`Plugin`] |
 //! | remember it for good, over restarts and crashes | [`state`] |
+//! | follow what is deleted | [`Plugin::delete`] |
+//! | never be skipped | [`Plugin::MUST_RUN`] |
 //! | do something now and then | [`Plugin::tick`], `export!(Window, tick)` |
 //! | count something for the operator | [`metrics`] |
 //! | fail | [`bail!`], `?` on any error, [`Error::transient`] |
@@ -44,7 +46,7 @@
 //! | test it, without wasm and without a gateway | [`testing`] |
 //!
 //! # Underneath
-//! [`export!`] makes both exports of the contract from these two functions: `process` for one message and `process-batch`
+//! [`export!`] makes both exports of the contract from these functions: `process` for one message and `process-batch`
 //! for many, where messages are borrowed from the columns they arrived in. A plugin is called by one thread at a time. When
 //! it panics, the gateway throws the instance away, with its state, and starts another.
 

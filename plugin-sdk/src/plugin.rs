@@ -67,6 +67,10 @@ use crate::{Message, Outputs, Result};
 /// }
 /// ```
 pub trait Plugin: DeserializeOwned + 'static {
+    /// Whether no message may go around this plugin, because it removes what must not leave the site or decides who may say what.
+    /// The gateway then refuses `on_error = "pass"` for it.
+    const MUST_RUN: bool = false;
+
     /// Checks the configuration and prepares. The error is a sentence for the person who wrote it; the gateway then does
     /// not start the plugin.
     fn init(&mut self) -> Result<()> {
@@ -81,6 +85,15 @@ pub trait Plugin: DeserializeOwned + 'static {
 
     /// What to make of a message that was kept.
     fn transform(&mut self, message: &Message) -> Result<Outputs> {
+        let _ = message;
+        Ok(Outputs::same())
+    }
+
+    /// What to make of a delete, a retained message without a payload that removes what is retained on its topic
+    /// ([`Message::is_delete`]). `filter` and `transform` do not see it: there is nothing in it to read. As it came is right
+    /// for what looks at payloads; what rewrites topics or leaves out properties does so here as well, and what remembers
+    /// something about the topic may forget it.
+    fn delete(&mut self, message: &Message) -> Result<Outputs> {
         let _ = message;
         Ok(Outputs::same())
     }

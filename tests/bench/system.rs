@@ -40,6 +40,8 @@ pub struct System {
 
 enum Running {
     Tidegate(Gateway),
+    /// `None` once it is stopped.
+    OtherBuild(Option<Gateway>),
     Mosquitto(Mosquitto),
     Nothing,
 }
@@ -51,9 +53,9 @@ impl System {
     pub fn start(kind: Kind) -> Self {
         let upstream = Upstream::start();
         let (devices, running) = match kind {
-            Kind::Tidegate => tidegate(&config(upstream.address(), true), Launch::default()),
-            Kind::Plain => tidegate(&config(upstream.address(), false), Launch::default()),
-            Kind::OtherBuild => tidegate(&config(upstream.address(), true), other_build()),
+            Kind::Tidegate => tidegate(&config(upstream.address(), true)),
+            Kind::Plain => tidegate(&config(upstream.address(), false)),
+            Kind::OtherBuild => started_other_build(&config(upstream.address(), true)),
             Kind::Mosquitto => mosquitto(upstream.address()),
             Kind::Direct => return Self { devices: upstream.address(), upstream, running: Running::Nothing },
         };
@@ -72,9 +74,19 @@ impl System {
 
     fn pid(&self) -> Option<u32> {
         match &self.running {
-            Running::Tidegate(gateway) => Some(gateway.pid()),
+            Running::Tidegate(gateway) | Running::OtherBuild(Some(gateway)) => Some(gateway.pid()),
             Running::Mosquitto(bridge) => bridge.pid(),
-            Running::Nothing => None,
+            Running::OtherBuild(None) | Running::Nothing => None,
+        }
+    }
+}
+
+impl Drop for System {
+    fn drop(&mut self) {
+        if let Running::OtherBuild(gateway) = &mut self.running
+            && !std::thread::panicking()
+        {
+            gateway.take().into_iter().for_each(Gateway::stop_another_version);
         }
     }
 }
@@ -106,13 +118,15 @@ pub fn use_other_build(program: PathBuf) {
     OTHER_BUILD.get_or_init(|| program);
 }
 
-fn other_build() -> Launch {
+fn started_other_build(config: &str) -> (SocketAddr, Running) {
     let program = OTHER_BUILD.get().cloned();
-    Launch { program: Some(program.expect("the other build was named")), ..Launch::default() }
+    let launch = Launch { program: Some(program.expect("the other build was named")), ..Launch::default() };
+    let gateway = Gateway::launch(&Arc::new(Home::new(config)), &launch);
+    (gateway.address(), Running::OtherBuild(Some(gateway)))
 }
 
-fn tidegate(config: &str, launch: Launch) -> (SocketAddr, Running) {
-    let gateway = Gateway::launch(&Arc::new(Home::new(config)), &launch);
+fn tidegate(config: &str) -> (SocketAddr, Running) {
+    let gateway = Gateway::launch(&Arc::new(Home::new(config)), &Launch::default());
     (gateway.address(), Running::Tidegate(gateway))
 }
 

@@ -1,6 +1,6 @@
 //! Which plugins a message meets, in which order, and what becomes of what comes out.
 
-use tidegate_tests::gateway::Gateway;
+use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
@@ -221,6 +221,53 @@ fn a_binding_may_pass_or_drop_what_fails() {
         let counters = gateway.stop();
         assert_eq!((counters["failed"], counters[counter]), (1, 1));
     }
+}
+
+/// `redact`, and behind it `threshold`, which fails on what is no number.
+fn redacting(policies: &str) -> String {
+    format!(
+        r#"
+        [plugins.redact]
+        component = "plugins/redact.wasm"
+        config = {{ remove = ["/who"] }}
+        [plugins.threshold]
+        component = "plugins/threshold.wasm"
+        config = {{ field = "/c", min = 0.0 }}
+        [[bindings]]
+        name = "b"
+        topic = "in/#"
+        plugins = ["redact", "threshold"]
+        {policies}
+        to = [{{ local = true, topic = "out/{{topic}}" }}]
+        "#
+    )
+}
+
+#[test]
+fn what_a_plugin_has_removed_stays_removed_when_the_next_one_is_left_out() {
+    let config = redacting(r#"on_error_of = { threshold = "pass" }"#);
+    let (gateway, mut listener, mut device) = local(&config, "out/#");
+    device.publish("in/x", r#"{"who":"Ada","c":"seven"}"#, 1);
+    assert_eq!(next(&mut listener), said("out/in/x", r#"{"c":"seven"}"#));
+    device.publish("in/x", "who=Ada", 1);
+    listener.expect_quiet();
+    gateway.expect_log(&["WARN", "threshold", "is not the JSON expected"]);
+    let log = gateway.log().clone();
+    let counters = gateway.stop();
+    assert_eq!((counters["failed"], counters["failed_passed"], counters["dead_lettered"]), (2, 1, 1));
+    assert_eq!(log.count(|line| line.contains("seven") || line.contains("Ada")), 0, "no value of a payload is logged");
+}
+
+#[test]
+fn a_plugin_that_must_run_is_not_left_out_and_check_says_what_to_write() {
+    let home = Home::new(&redacting("on_error = \"pass\""));
+    let checked = home.tidegate("check", &[]);
+    assert_eq!(checked.code, Some(78), "{checked:?}");
+    for words in ["plugin `redact` must not be left out", "on_error_of = { redact = \"drop\" }"] {
+        assert!(checked.err.contains(words), "{checked:?}");
+    }
+    let home = Home::new(&redacting("on_error = \"pass\"\non_error_of = { redact = \"drop\" }"));
+    assert_eq!(home.tidegate("check", &[]).code, Some(0));
 }
 
 tidegate_tests::also_on_pulley! {

@@ -46,6 +46,19 @@ impl Site {
         self.device.publish(topic, payload, 1);
         self.listener.expect_delivery()
     }
+
+    /// Of another device.
+    fn send_of(&mut self, client: &str, topic: &str, payload: &str) -> Delivered {
+        Raw::clean(self.gateway.address(), V4, client).publish(topic, payload, 1);
+        self.listener.expect_delivery()
+    }
+
+    /// The plugin fails for as many devices as it takes.
+    fn fail_for_several(&mut self) {
+        for device in ["a", "b", "c"] {
+            assert_eq!(reason(&self.send_of(device, "risky", "trap")), "trapped");
+        }
+    }
 }
 
 fn reason(letter: &Delivered) -> String {
@@ -56,9 +69,7 @@ fn reason(letter: &Delivered) -> String {
 #[test]
 fn after_so_many_faults_the_breaker_opens_in_its_binding_and_in_no_other() {
     let mut site = site("1h");
-    for _ in 0..3 {
-        assert_eq!(reason(&site.send("risky", "trap")), "trapped");
-    }
+    site.fail_for_several();
     site.gateway.expect_log(&["vices", "risky", "circuit breaker opened for 3600s", "unreachable"]);
     let letter = site.send("risky", "echo: I would pass");
     assert_eq!((letter.topic.as_str(), reason(&letter).as_str()), ("out/dead", "has an open circuit breaker"));
@@ -77,13 +88,22 @@ fn after_so_many_faults_the_breaker_opens_in_its_binding_and_in_no_other() {
 #[test]
 fn after_open_for_one_message_is_a_probe_and_its_success_brings_the_plugin_back() {
     let mut site = site("1ms");
-    for _ in 0..3 {
-        site.send("risky", "trap");
-    }
+    site.fail_for_several();
     // It is half-open when it says so; each message until then is a dead letter, and none is lost.
     while site.send("risky", "echo").topic == "out/dead" {}
     site.gateway.expect_log(&["vices", "risky", "works again"]);
     assert_eq!(site.send("risky", "echo").topic, "out/risky");
+    site.gateway.stop();
+}
+
+#[test]
+fn what_one_device_sends_takes_the_plugin_from_no_other() {
+    let mut site = site("1h");
+    for _ in 0..6 {
+        assert_eq!(reason(&site.send("risky", "trap")), "trapped");
+    }
+    assert_eq!(site.send_of("other", "risky", "echo").topic, "out/risky");
+    assert_eq!(site.send("risky", "echo").topic, "out/risky", "nor from what it sends itself");
     site.gateway.stop();
 }
 

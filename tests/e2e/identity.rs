@@ -1,16 +1,22 @@
 //! Several gateways at one broker: from one configuration, from one card, and under one client id by mistake.
 
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::driver::{Driver, payload_of};
-use tidegate_tests::eventually::soon;
+use tidegate_tests::eventually::{eventually, soon};
 use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::oracle::Oracle;
 use tidegate_tests::raw::Raw;
+use tidegate_tests::sink::{Arrival, Sink};
 use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wire::V5;
+
+/// After so long without an arrival, what is missing is lost. Longer than any wait of the two between connections.
+const QUIET: Duration = Duration::from_secs(30);
 
 /// All of `load/#` goes upstream.
 const BINDING: &str = "[[bindings]]\nname = \"all\"\ntopic = \"load/#\"\nto = [{ upstream = \"cloud\" }]\n";
@@ -91,9 +97,52 @@ fn two_gateways_under_one_client_id_say_so_and_lose_nothing() {
 }
 
 #[test]
-fn a_broker_that_closes_without_a_word_lets_the_two_say_what_they_guess() {
+fn at_a_broker_that_closes_without_a_word_the_two_say_what_it_means() {
     let broker = Mosquitto::start();
     let config = format!("{}client_id = \"twin\"\n{BINDING}", broker.upstream("cloud", 4));
     let gateways = [Gateway::start(&config), Gateway::start(&config)];
-    gateways.iter().for_each(|gateway| gateway.expect_log(&["If another client uses our client id", "twin"]));
+    gateways.iter().for_each(|gateway| gateway.expect_log(&["another client uses our client id", "twin"]));
+}
+
+/// Both send QoS 2 all the time, until they have met and long after.
+fn twins_at_a_broker_that_tells_nothing(protocol: u8) {
+    const EACH: usize = 2_000;
+    let broker = Mosquitto::start();
+    let sink = Sink::subscribe(broker.address(), "load/#");
+    let config = format!("{}client_id = \"twin\"\n{BINDING}", broker.upstream("cloud", protocol));
+    let gateways = [Gateway::start(&config), Gateway::start(&config)];
+    let mut oracle = Oracle::new();
+    let mut devices = [device(&gateways[0], "one"), device(&gateways[1], "two")];
+    for _ in 0..EACH / 20 {
+        devices.iter_mut().for_each(|device| device.send(20, &mut oracle));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let missing = || {
+        let arrived: BTreeSet<String> = sink.arrivals().iter().map(Arrival::id).collect();
+        oracle.owed().filter(|id| !arrived.contains(*id)).count()
+    };
+    let (mut left, mut since) = (missing(), Instant::now());
+    eventually("all arrive, or nothing does any more", 20 * QUIET, || {
+        let now = missing();
+        if now < left {
+            (left, since) = (now, Instant::now());
+        }
+        (left == 0 || since.elapsed() > QUIET).then_some(())
+    });
+    assert_eq!((oracle.obligations(), left), (2 * EACH, 0), "acknowledged, and lost");
+    for gateway in &gateways {
+        gateway.expect_log(&["another client uses our client id", "twin"]);
+    }
+    // They count what may have arrived twice, and stop with that in their balance.
+    gateways.into_iter().for_each(|gateway| assert_eq!(gateway.stop()["acknowledged_lost"], 0));
+}
+
+#[test]
+fn two_gateways_under_one_client_id_lose_nothing_at_a_broker_of_3_1_1() {
+    twins_at_a_broker_that_tells_nothing(4);
+}
+
+#[test]
+fn two_gateways_under_one_client_id_lose_nothing_at_a_broker_of_5_that_tells_nothing() {
+    twins_at_a_broker_that_tells_nothing(5);
 }

@@ -15,6 +15,7 @@ mod plugin_state;
 mod process_edges;
 mod qos_kept;
 mod restart;
+mod retained_deletes;
 mod rumqttd;
 mod sandbox;
 mod sessions;

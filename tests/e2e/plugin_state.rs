@@ -213,7 +213,11 @@ dead_letter_topic = "out"
         let users = letter.properties.users();
         let detail =
             users.iter().find(|user| user.0 == "tidegate-detail").map(|user| user.1.as_str()).unwrap_or_default();
-        let expected = if vice == "hoard" { "raise `limits.state`" } else { "after the count" };
+        let expected = match vice {
+            "hoard" => "raise `limits.state`",
+            "panic" => "panicked at",
+            _ => "after the count",
+        };
         assert!(detail.contains(expected), "{vice}: {detail}");
     }
     device.publish("in", "keys", 1);

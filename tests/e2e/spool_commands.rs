@@ -66,12 +66,29 @@ fn look(home: &Home) {
     assert!(good(home.spool("verify", &[])).contains("spool: good"));
 }
 
+/// What the site has counted, by whose it is; and the sums over the gateway.
+fn each_part_counts_for_itself(status: &serde_json::Value) {
+    let families = status["metrics"].as_array().unwrap();
+    let of = |name: &str, label: &str, part: &str| {
+        let family = families.iter().find(|family| family["name"] == name).unwrap();
+        let mut samples = family["samples"].as_array().unwrap().iter();
+        samples.find(|sample| sample["labels"][label] == part).unwrap()["value"].as_f64().unwrap()
+    };
+    let bindings = ["plain", "risky"].map(|name| of("tidegate_binding_inputs_total", "binding", name));
+    assert_eq!(bindings, [3.0, 2.0]);
+    assert_eq!(of("tidegate_binding_dead_lettered_total", "binding", "risky"), 2.0);
+    assert_eq!(of("tidegate_upstream_committed_total", "upstream", "cloud"), 3.0);
+    assert_eq!(of("tidegate_upstream_waiting", "upstream", "cloud"), 3.0);
+    assert_eq!((status["counters"]["received"].as_u64(), status["counters"]["committed"].as_u64()), (Some(5), Some(3)));
+}
+
 #[test]
 fn looking_needs_no_gateway_and_does_not_disturb_one() {
     let gateway = site();
     look(gateway.home());
     let status = json(&good(gateway.home().tidegate("status", &["--format", "json"])));
     assert_eq!((status["waiting"].as_u64(), status["dead_letters"].as_u64()), (Some(3), Some(2)));
+    each_part_counts_for_itself(&status);
     let stopped = gateway.stop_and_keep();
     look(stopped.home());
     let nobody = stopped.home().tidegate("status", &[]);

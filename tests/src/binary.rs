@@ -2,6 +2,9 @@
 //!
 //! Asked for with the same packages and features as `cargo test --workspace`, so that cargo has compiled the dependencies
 //! already; a narrower question (`-p tidegate`) would have other features and compile the larger half of them again.
+//!
+//! `TIDEGATE_BIN=/path/to/another/tidegate` takes that one instead: a version of before, to see which tests fail on it
+//! (`docs/reliability.md`). What it does not know of the last line of the log is then not compared.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +16,12 @@ use crate::process::{Finished, finish};
 /// The `tidegate` program, of the same profile as this test.
 pub fn tidegate() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| build(&[]))
+    BUILT.get_or_init(|| another().unwrap_or_else(|| build(&[])))
+}
+
+/// The one of another version that this run is about, when it is.
+pub fn another() -> Option<PathBuf> {
+    std::env::var_os("TIDEGATE_BIN").map(PathBuf::from)
 }
 
 /// The same with kill points (`host/src/base/kill_point.rs`): of the dependencies nothing is compiled again.
@@ -21,6 +29,7 @@ pub fn tidegate() -> &'static Path {
 /// Cargo has one place for both. So this one is copied away, and the real one put back, before anybody starts either: whoever
 /// uses this asks for it first.
 pub fn with_kill_points() -> &'static Path {
+    assert!(another().is_none(), "the binary of TIDEGATE_BIN has no kill points");
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
         let aside = shared_folder().join("tidegate-with-kill-points");

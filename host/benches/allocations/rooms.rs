@@ -86,13 +86,14 @@ impl Rooms {
     /// As a connection does it, a read's worth at once.
     fn dispatch(&self, message: &Message, runtime: &Runtime) {
         let (acks, client): (_, Arc<str>) = (Resolved::default(), "device".into());
+        let listener = self.dispatcher.counters().listeners.of("bench");
         for _ in 0..MESSAGES / BATCH {
             let origin = Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0, principal: None });
             for ticket in 0..BATCH as u64 {
                 let (message, origin, arrived) = (message.clone(), origin.clone(), Instant::now());
                 let (receipt, changes) = (Receipt::new(ticket, acks.clone()), Vec::new());
                 let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
-                let pending = self.dispatcher.receive(inbound).expect("a binding that matches");
+                let pending = self.dispatcher.receive(inbound, &listener).expect("a binding that matches");
                 assert!(self.dispatcher.try_start(pending).is_ok(), "a place in the lane");
             }
             (0..BATCH).for_each(|_| _ = runtime.block_on(acks.next()));

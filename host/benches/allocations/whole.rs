@@ -38,7 +38,7 @@ fn whole(runtime: &Runtime, qos: u8) -> Row {
     let config = config(folder.path(), upstream::start(), true);
     let gateway = runtime.block_on(Gateway::start(config)).unwrap_or_else(|error| panic!("{error:#}"));
     let mut device = Device::connect(gateway.addresses().first().expect("a listener").1, qos);
-    let forwarded = || gateway.counters().forwarded.get() as usize;
+    let forwarded = || gateway.counters().totals().forwarded as usize;
     let mut pass = |windows: usize| {
         let goal = forwarded() + windows * WINDOW;
         for left in (0..windows).rev() {

@@ -56,21 +56,23 @@ impl Ingress {
         for (binding, every) in dispatcher.intervals() {
             tasks.spawn(ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone()));
         }
-        let context = Arc::new(Context {
-            limits,
-            bus,
-            dispatcher,
-            registry: registry.clone(),
-            counters: counters.clone(),
-            parked_bytes: Arc::new(AtomicUsize::new(0)),
-            drains: Arc::default(),
-            complaints: RateLimit::per_second(COMPLAINTS_PER_SECOND),
-        });
+        let (parked_bytes, drains) = (Arc::new(AtomicUsize::new(0)), Arc::default());
+        let complaints = Arc::new(RateLimit::per_second(COMPLAINTS_PER_SECOND));
         let places = Arc::new(Semaphore::new(config.broker.limits.max_connections));
         for listener in listeners {
-            tasks.spawn(listener.run(context.clone(), places.clone(), stop.clone()));
+            let context = Context {
+                limits: limits.clone(),
+                bus: bus.clone(),
+                dispatcher: dispatcher.clone(),
+                registry: registry.clone(),
+                metrics: counters.listeners.of(listener.name()),
+                parked_bytes: Arc::clone(&parked_bytes),
+                drains: Arc::clone(&drains),
+                complaints: complaints.clone(),
+            };
+            tasks.spawn(listener.run(Arc::new(context), places.clone(), stop.clone()));
         }
-        tasks.spawn(sweep(context, stop.clone()));
+        tasks.spawn(sweep(registry.clone(), stop.clone()));
         Self { addresses, sessions: registry, tasks, stop }
     }
 
@@ -137,9 +139,9 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
     registry
 }
 
-async fn sweep(context: Arc<Context>, stop: CancellationToken) {
+async fn sweep(registry: Arc<Registry>, stop: CancellationToken) {
     let mut every = tokio::time::interval(SWEEP_EVERY);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
-        context.registry.sweep(std::time::Instant::now());
+        registry.sweep(std::time::Instant::now());
     }
 }

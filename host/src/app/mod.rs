@@ -18,14 +18,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
-use tokio::sync::watch;
 
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
 use crate::config::{BrokerLimits, Config};
-use crate::egress::UpstreamStatus;
 use crate::metrics::Counters;
-use crate::plugin::PluginStats;
+use crate::operate::{WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
@@ -114,7 +112,7 @@ impl Gateway {
         let farewell = begun + FAREWELL_BY;
         tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell));
         self.storage.close(begun + CLOSED_BY).await;
-        self.operate.report(&self.storage.spool, &self.counters);
+        self.operate.report();
     }
 
     /// Name and bound address of each listener: useful where the configuration asks the kernel for a port.
@@ -126,12 +124,12 @@ impl Gateway {
         &self.counters
     }
 
-    pub fn plugins(&self) -> &[(String, Arc<PluginStats>)] {
+    pub fn plugins(&self) -> &[WatchedPlugin] {
         self.operate.plugins()
     }
 
-    pub fn upstreams(&self) -> &[(String, watch::Receiver<UpstreamStatus>)] {
-        self.upstreams.statuses()
+    pub fn upstreams(&self) -> &[WatchedUpstream] {
+        self.upstreams.watched()
     }
 
     /// Messages committed and not yet forwarded.

@@ -12,14 +12,13 @@ use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::admin;
-use crate::plugin::{LoadedPlugin, PluginStats};
+use crate::operate::{Observer, WatchedPlugin, admin};
+use crate::plugin::LoadedPlugin;
 use crate::setup::Setup;
-use crate::spool::Spool;
 
 pub struct Operate {
     admin: JoinHandle<()>,
-    plugins: Vec<(String, Arc<PluginStats>)>,
+    observer: Arc<Observer>,
     stop: CancellationToken,
 }
 
@@ -34,23 +33,24 @@ impl Operate {
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
     ) -> anyhow::Result<Self> {
-        let plugins: Vec<_> = plugins.iter().map(|plugin| (plugin.name().to_owned(), plugin.stats().clone())).collect();
-        let state = admin::State {
-            archive: storage.archive.clone(),
-            sessions: ingress.sessions().clone(),
-            spool: storage.spool.clone(),
+        let watched =
+            |plugin: &LoadedPlugin| WatchedPlugin { name: plugin.name().to_owned(), stats: plugin.stats().clone() };
+        let observer = Arc::new(Observer {
             counters: counters.clone(),
-            upstreams: upstreams.statuses().to_vec(),
-            operators: upstreams.operators().to_vec(),
-            plugins: plugins.clone(),
-        };
+            spool: storage.spool.clone(),
+            archive: storage.archive.clone(),
+            upstreams: upstreams.watched().to_vec(),
+            plugins: plugins.iter().map(watched).collect(),
+        });
+        let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
+        let state = admin::State { observer: observer.clone(), archive, sessions };
         let stop = CancellationToken::new();
         let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
-        Ok(Self { admin, plugins, stop })
+        Ok(Self { admin, observer, stop })
     }
 
-    pub fn plugins(&self) -> &[(String, Arc<PluginStats>)] {
-        &self.plugins
+    pub fn plugins(&self) -> &[WatchedPlugin] {
+        &self.observer.plugins
     }
 
     /// Why it ended by itself.
@@ -64,24 +64,25 @@ impl Operate {
     }
 
     /// The last lines of the log: what became of all messages, and whether that is all of them.
-    pub fn report(&self, spool: &Spool, counters: &Counters) {
-        let balance = counters.balance(spool.waiting());
+    pub fn report(&self) {
+        let (totals, waiting) = (self.observer.counters.totals(), self.observer.spool.waiting());
+        let balance = totals.balance(waiting);
         if balance.missing() != 0 {
             tracing::error!(
                 ?balance,
                 "message accounting does not balance: a message is missing or was counted twice; please report this"
             );
         }
-        for (plugin, stats) in &self.plugins {
+        for WatchedPlugin { name: plugin, stats } in self.plugins() {
             for (name, metric) in stats.metrics.snapshot() {
                 tracing::info!(plugin, "metric {name}={metric}");
             }
         }
-        for (plugin, stats) in &self.plugins {
+        for WatchedPlugin { name: plugin, stats } in self.plugins() {
             tracing::info!(plugin, "stopped; {stats}");
         }
-        let counts: Vec<String> = counters.snapshot().iter().map(|(name, n)| format!("{name}={n}")).collect();
-        tracing::info!(waiting = spool.waiting(), accounting = %balance, "stopped; counters {}", counts.join(" "));
+        let counts: Vec<String> = totals.named().iter().map(|(name, n)| format!("{name}={n}")).collect();
+        tracing::info!(waiting, accounting = %balance, "stopped; counters {}", counts.join(" "));
     }
 }
 

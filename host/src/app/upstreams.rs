@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -11,15 +10,15 @@ use tokio_util::sync::CancellationToken;
 use super::storage::Storage;
 use crate::bindings::{Archivist, Dispatcher};
 use crate::config::{Config, UpstreamId};
-use crate::egress::{self, Operator, Prepared, UpstreamStatus};
+use crate::egress::{self, Prepared};
 use crate::metrics::Counters;
+use crate::operate::WatchedUpstream;
 use crate::spool::Spool;
 
 pub struct Upstreams {
     senders: Vec<JoinHandle<()>>,
-    statuses: Vec<(String, watch::Receiver<UpstreamStatus>)>,
     /// In the same order.
-    operators: Vec<Operator>,
+    watched: Vec<WatchedUpstream>,
     archivist: JoinHandle<Result<(), String>>,
     stop: CancellationToken,
 }
@@ -35,28 +34,24 @@ impl Upstreams {
         counters: &Arc<Counters>,
     ) -> Self {
         let stop = CancellationToken::new();
-        let (mut senders, mut statuses, mut operators) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut senders, mut watched) = (Vec::new(), Vec::new());
         for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
             let queue = storage.spool.queue(UpstreamId(index));
             let letters = Arc::new(storage.archive.clone());
-            let running = egress::start(prepared, queue, letters, counters.clone(), stop.clone());
+            let running = egress::start(prepared, queue.clone(), letters, counters.clone(), stop.clone());
             senders.push(running.task);
-            operators.push(running.operator);
-            statuses.push((spec.name.clone(), running.status));
+            let (name, status, operator) = (spec.name.clone(), running.status, running.operator);
+            watched.push(WatchedUpstream { name, status, operator, queue });
         }
-        let names = statuses.iter().map(|(name, _)| name.clone()).collect();
+        let names = watched.iter().map(|upstream| upstream.name.clone()).collect();
         let (archive, spool) = (storage.archive.clone(), storage.spool.clone());
         let archivist = Archivist::new(archive, spool, names, dispatcher.clone(), counters.clone());
         let archivist = tokio::spawn(archivist.run(stop.clone()));
-        Self { senders, statuses, operators, archivist, stop }
+        Self { senders, watched, archivist, stop }
     }
 
-    pub fn statuses(&self) -> &[(String, watch::Receiver<UpstreamStatus>)] {
-        &self.statuses
-    }
-
-    pub fn operators(&self) -> &[Operator] {
-        &self.operators
+    pub fn watched(&self) -> &[WatchedUpstream] {
+        &self.watched
     }
 
     /// Why a part of it ended by itself.
@@ -71,7 +66,7 @@ impl Upstreams {
 
     /// Lets the upstreams that are there take what waits.
     pub async fn drain(&self, spool: &Spool, by: Instant) {
-        let connected = || self.statuses.iter().any(|(_, status)| status.borrow().connected);
+        let connected = || self.watched.iter().any(|upstream| upstream.status.borrow().connected);
         while spool.deliverable() > 0 && connected() && Instant::now() < by {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod fault;
 pub mod kill_point;
 pub mod log_writer;
 pub mod rate_limit;

@@ -14,12 +14,13 @@ use super::places::{Held, Places};
 use super::route::Inbound;
 use super::table::Table;
 use super::ticks::FinishedTick;
+use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
-use crate::metrics::Counters;
+use crate::metrics::{Counters, ListenerMetrics};
 use crate::spool::{Hold, Place, Record, Spool};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
@@ -76,6 +77,9 @@ impl Pending {
     pub(super) fn give_up(self, counters: &Counters) -> Kept {
         counters.dropped_full.increment();
         self.account.settle();
+        if fault::is_on(Fault::InternalDropped) {
+            self.inbound.receipt.nothing_to_keep();
+        }
         self.kept
     }
 
@@ -97,6 +101,7 @@ impl Dispatcher {
         let (internal, local) = (Internal::new(), std::array::from_fn(|_| Places::local()));
         let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
+        let table = table.counted(&counters);
         Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
     }
 
@@ -110,8 +115,8 @@ impl Dispatcher {
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
-    pub fn receive(&self, inbound: Inbound) -> Option<Pending> {
-        self.counters.received.increment();
+    pub fn receive(&self, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
+        from.received.increment();
         self.deliver_and_match(inbound)
     }
 
@@ -192,7 +197,9 @@ impl Dispatcher {
             let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, parcels);
         }
-        self.counters.chain_inputs.add(bindings.len() as u64);
+        for binding in bindings.iter().filter_map(|id| self.table.get(*id)) {
+            binding.metrics.inputs.increment();
+        }
         let lines = self.lines(&bindings);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
@@ -225,7 +232,7 @@ impl Dispatcher {
         // the order may be locked for its ticket.
         for (slot, _) in lanes().filter(|(_, lane)| lane.is_none()) {
             let outcome = Outcome::Outputs(vec![message.clone()]);
-            self.finish(&gather, slot, Done { outcome, changes: Vec::new() });
+            self.finish(&gather, slot, Done::of(outcome));
         }
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
             let (dispatcher, gather) = (self.clone(), gather.clone());
@@ -239,7 +246,7 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
-            return self.complete(Gathered::of_one(input, Done { outcome, changes: Vec::new() }));
+            return self.complete(Gathered::of_one(input, Done::of(outcome)));
         };
         let dispatcher = self.clone();
         let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));

@@ -23,6 +23,7 @@ use tokio::runtime::Handle;
 use super::dispatcher::{Dispatcher, Pending};
 use super::places::Held;
 use super::route::Inbound;
+use crate::base::fault::{self, Fault};
 use crate::bus::Kept;
 use crate::config::BindingId;
 use crate::message::QoS;
@@ -111,7 +112,7 @@ impl Dispatcher {
     /// Gives it back when it may start now.
     fn place_or_file(self: &Arc<Self>, pending: Pending) -> Option<(Pending, Held)> {
         let (mut lines, line) = (self.internal.lock(), pending.line());
-        let may_wait = lines.may_wait(&pending);
+        let may_wait = lines.may_wait(&pending) && !fault::is_on(Fault::InternalDropped);
         // Behind those that wait, or are just being started.
         if may_wait && !lines.waiting.is_empty() && lines.waiting.contains_key(&line) {
             lines.push(line, pending);

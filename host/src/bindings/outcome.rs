@@ -18,7 +18,7 @@ use super::route::{Inbound, Routed, bounded, route, too_large};
 use super::table::Binding;
 use super::unfinished;
 use crate::bus::{Kept, PendingDelivery};
-use crate::chain::{Done, Outcome};
+use crate::chain::{Done, Failure, Outcome};
 use crate::config::BindingId;
 use crate::message::Message;
 use crate::plugin::FailureKind;
@@ -38,13 +38,12 @@ impl Dispatcher {
     pub(super) fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
         let Input { inbound, kept, bindings, held, account, .. } = input;
-        self.counters.fan_out.add(bindings.len().saturating_sub(1) as u64);
         let Kept { mut changes, parcels } = kept;
         let before = changes.len();
         let (mut remembered, mut made) = (Vec::new(), Vec::with_capacity(outcomes.len()));
-        for Done { outcome, changes } in outcomes {
+        for Done { outcome, changes, skipped } in outcomes {
             remembered.extend(changes);
-            made.push(bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()));
+            made.push((bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()), skipped));
         }
         changes.append(&mut remembered);
         let has_memory = changes.len() > before;
@@ -68,11 +67,12 @@ impl Dispatcher {
     }
 
     /// Routes what each binding made.
-    fn settle(&self, bindings: &[BindingId], inbound: &Inbound, made: Vec<Outcome>) -> Settled {
+    fn settle(&self, bindings: &[BindingId], inbound: &Inbound, made: Vec<(Outcome, Option<Failure>)>) -> Settled {
         let mut settled = Settled::default();
-        for (id, outcome) in bindings.iter().zip(made) {
+        for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
             let Some(binding) = self.table.get(*id) else { continue };
-            let mut routed = route(&self.gateway, &binding.spec, inbound, outcome);
+            let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
+            routed.counts.fan_out += u64::from(place > 0);
             settled.outputs.extend(self.letter(binding, inbound, &routed));
             // As usual it is the first and only one, and takes no memory of its own.
             if settled.outputs.is_empty() {
@@ -89,7 +89,7 @@ impl Dispatcher {
     /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost
     /// by the spool, and ends all the same.
     fn fail(&self, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
-        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| too_large()).collect());
+        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| (too_large(), None)).collect());
         record.outputs = std::mem::take(&mut settled.outputs);
         if !self.has_room(record, &settled.local, inbound) {
             settled.local.clear();
@@ -146,8 +146,9 @@ impl Dispatcher {
 
     fn tell(&self, inbound: &Inbound, settled: &Settled) {
         for (id, routed) in &settled.routed {
-            routed.counts.count(&self.counters);
-            self.table.get(*id).into_iter().for_each(|binding| self.report(binding, inbound, routed));
+            let Some(binding) = self.table.get(*id) else { continue };
+            routed.counts.count(&binding.metrics);
+            self.report(binding, inbound, routed);
         }
     }
 

@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::MAX_HOPS;
 use super::counts::Counts;
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
-use crate::config::{Binding, Destination, OnError, Target};
+use crate::config::{Binding, Destination, OnFailure, Target};
 use crate::message::{Message, Origin, Properties};
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
@@ -54,9 +55,9 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
     let mut router = Router { gateway, binding, inbound, counts: Counts::default() };
     let routed = match outcome {
         Outcome::Outputs(messages) => {
-            router.counts.chain_outputs += messages.len() as u64;
+            router.counts.outputs += messages.len() as u64;
             let routed = router.route(messages);
-            router.counts.chain_forwarded += u64::from(routed.is_ok());
+            router.counts.forwarded += u64::from(routed.is_ok());
             routed.unwrap_or_else(|failure| router.fail(failure))
         }
         Outcome::Filtered => {
@@ -70,11 +71,11 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
 pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
-    let counts = Counts { tick_outputs: 1, chain_outputs: 1, ..Counts::default() };
+    let counts = Counts { tick_outputs: 1, outputs: 1, ..Counts::default() };
     let mut router = Router { gateway, binding, inbound: made, counts };
     let routed = router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
         // Counted as an input from here on: it may become a dead letter.
-        router.counts.chain_inputs += 1;
+        router.counts.inputs += 1;
         router.fail(failure)
     });
     Routed { counts: router.counts, ..routed }
@@ -123,6 +124,20 @@ impl Inbound {
     /// any more that nothing was taken over.
     pub(super) fn is_begun(&self) -> bool {
         self.origin.hops > 0 || self.changes.iter().any(Change::is_end_of_unfinished)
+    }
+}
+
+// === impl Routed ===
+
+impl Routed {
+    /// With a plugin left out that failed: there is something to say, and that is all.
+    pub fn without(mut self, skipped: Option<Failure>) -> Self {
+        if let (None, Some(skipped)) = (&self.failure, skipped) {
+            self.counts.failed += 1;
+            self.counts.failed_passed += 1;
+            self.failure = Some(skipped);
+        }
+        self
     }
 }
 
@@ -182,20 +197,13 @@ impl Router<'_> {
     fn fail(&mut self, failure: Failure) -> Routed {
         self.counts.failed += 1;
         let binding = self.binding;
-        match &binding.on_error {
-            OnError::Drop => {
+        match failure.then.unwrap_or(binding.on_error.of_plugins()) {
+            OnFailure::Drop => {
                 self.counts.failed_dropped += 1;
                 Routed { failure: Some(failure), ..Routed::default() }
             }
-            OnError::Pass => match self.route(vec![self.inbound.message.clone()]) {
-                Ok(routed) => {
-                    self.counts.failed_passed += 1;
-                    Routed { failure: Some(failure), ..routed }
-                }
-                // There is nowhere to pass it on to.
-                Err(failure) => self.bury(failure, None),
-            },
-            OnError::DeadLetter { topic } => self.bury(failure, Some(topic)),
+            // Where it could go on it has: the chain leaves a plugin out. The input itself never goes on in place of what was made of it.
+            OnFailure::DeadLetter | OnFailure::Pass => self.bury(failure, binding.on_error.topic()),
         }
     }
 
@@ -204,6 +212,9 @@ impl Router<'_> {
         self.counts.dead_lettered += 1;
         let topic = topic.filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
+        if topic.is_none() && fault::is_on(Fault::LetterNeedsTopic) {
+            return Routed { failure: Some(failure), ..Routed::default() };
+        }
         let local = topic.map(|topic| self.dead_letter(topic, &failure));
         let local = local.into_iter().collect();
         Routed { local, failure: Some(failure), is_dead: true, ..Routed::default() }
@@ -239,7 +250,7 @@ impl Router<'_> {
 
 /// No plugin's.
 fn failure(kind: FailureKind, detail: String) -> Failure {
-    Failure { plugin: String::new(), kind, detail, attempts: 1 }
+    Failure { plugin: String::new(), kind, detail, attempts: 1, then: None }
 }
 
 #[cfg(test)]

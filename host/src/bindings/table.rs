@@ -9,6 +9,7 @@ use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
 use crate::config::{self, BindingId};
+use crate::metrics::{BindingMetrics, Counters};
 use crate::topic::{TopicName, Trie};
 
 pub struct Table {
@@ -21,6 +22,8 @@ pub struct Binding {
     pub spec: config::Binding,
     /// `None` when the binding has no plugins: its output is its input and needs no thread.
     pub lane: Option<Lane>,
+    /// Those that are shown, once the binding is in a table that counts.
+    pub metrics: Arc<BindingMetrics>,
     places: Places,
     /// For messages that were republished, by hop; made when the first one comes.
     further: [OnceLock<Places>; MAX_HOPS as usize],
@@ -39,6 +42,12 @@ impl Table {
             }
         }
         Self { bindings, trie, cache: MatchCache::default() }
+    }
+
+    /// Hands each binding its metrics.
+    pub fn counted(mut self, counters: &Counters) -> Self {
+        self.bindings.iter_mut().for_each(|binding| binding.metrics = counters.bindings.of(&binding.spec.name));
+        self
     }
 
     /// The bindings that match, in file order, each once however many of its filters match.
@@ -68,6 +77,7 @@ impl Binding {
     pub fn new(spec: config::Binding, lane: Option<Lane>) -> Self {
         let places = Places::new(&spec, lane.as_ref());
         Self {
+            metrics: Arc::default(),
             spec,
             lane,
             places,

@@ -60,7 +60,7 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else { return };
         let Ok(place) = binding.tick_place() else {
-            self.counters.ticks_skipped.increment();
+            binding.metrics.ticks_skipped.increment();
             return;
         };
         let dispatcher = self.clone();
@@ -80,7 +80,7 @@ impl Dispatcher {
     pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
         let id = binding;
         let Some(binding) = self.table.get(id) else { return };
-        self.counters.ticks.increment();
+        binding.metrics.ticks.increment();
         self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
         let (hold, bindings) = (smallvec![place.into()], smallvec![id]);
@@ -89,7 +89,7 @@ impl Dispatcher {
         for message in result.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
             let routed = route_tick(&self.gateway, &binding.spec, &inbound);
-            routed.counts.count(&self.counters);
+            routed.counts.count(&binding.metrics);
             self.report(binding, &inbound, &routed);
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { outputs, local, .. } = routed;
@@ -106,7 +106,7 @@ impl Dispatcher {
 
     fn report_ticks(&self, binding: &Binding, result: &TickResult) {
         for failure in &result.failures {
-            self.counters.ticks_failed.increment();
+            binding.metrics.ticks_failed.increment();
             if let Some(suppressed) = self.warnings.permit() {
                 tracing::warn!(binding = %binding.spec.name, suppressed, "a tick failed: {failure}");
             }

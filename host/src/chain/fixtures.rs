@@ -1,6 +1,7 @@
 //! Messages and stages for the tests of this room.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 use crate::message::{Message, Origin, QoS};
@@ -17,12 +18,19 @@ pub fn message(payload: &str) -> Message {
     Message::new(TopicName::parse("t").unwrap(), payload.to_owned(), QoS::AtLeastOnce)
 }
 
+/// Each of another device: what a plugin does to one of them is not that device's doing.
 pub fn envelope(payload: &str) -> Envelope {
-    Envelope { message: message(payload), origin: Arc::new(Origin::gateway(0)) }
+    static DEVICES: AtomicUsize = AtomicUsize::new(0);
+    envelope_of(&format!("device-{}", DEVICES.fetch_add(1, Relaxed)), payload)
+}
+
+pub fn envelope_of(client: &str, payload: &str) -> Envelope {
+    let origin = Arc::new(Origin { client: client.into(), ..Origin::gateway(0) });
+    Envelope { message: message(payload), origin }
 }
 
 pub fn failure(plugin: &str) -> Failure {
-    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into(), attempts: 1 }
+    Failure { plugin: plugin.into(), kind: FailureKind::Trapped, detail: "bad".into(), attempts: 1, then: None }
 }
 
 pub fn payload(envelope: &Envelope) -> &str {

@@ -12,7 +12,7 @@
 use std::time::{Duration, Instant};
 
 use crate::base::clock;
-use crate::config::Retry;
+use crate::config::{OnFailure, Retry};
 use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
 
@@ -51,6 +51,7 @@ struct Input {
     parts: usize,
     bytes: usize,
     changes: Vec<Change>,
+    skipped: Option<Failure>,
 }
 
 // === impl Flow ===
@@ -118,7 +119,8 @@ impl Flow {
             return None;
         }
         if self.attempt >= retry.attempts {
-            self.again.drain(..).for_each(|_| stage.gave_up());
+            let given_up = self.again.drain(..).filter_map(|part| self.parts.get(part));
+            given_up.for_each(|part| stage.gave_up(part));
             return None;
         }
         let wait = retry.backoff.saturating_mul(1 << (self.attempt - 1).min(16)).min(LONGEST_WAIT);
@@ -150,7 +152,7 @@ impl Flow {
     }
 
     /// On to the next stage, with what this one made of the parts.
-    pub(super) fn advance(&mut self, stage: &str) {
+    pub(super) fn advance(&mut self, stage: &StatefulStage) {
         let (parts, owners) = (std::mem::take(&mut self.parts), std::mem::take(&mut self.owners));
         let answers = std::mem::take(&mut self.answers);
         for input in &mut self.inputs {
@@ -163,19 +165,25 @@ impl Flow {
         (self.stage, self.attempt) = (self.stage + 1, 1);
     }
 
-    fn take(&mut self, stage: &str, envelope: Envelope, owner: usize, answer: Answer) {
+    fn take(&mut self, stage: &StatefulStage, envelope: Envelope, owner: usize, answer: Answer) {
         let Some(input) = self.inputs.get_mut(owner) else { return };
         let Envelope { message, origin } = envelope;
-        match answer {
-            _ if input.failure.is_some() => {}
-            Err(failure) => input.failure = Some(failure),
-            Ok(verdict) => verdict.apply(message, |message| {
-                if input.grow(stage, message.weight()) {
-                    self.parts.push(Envelope { message, origin: origin.clone() });
-                    self.owners.push(owner);
-                }
-            }),
-        }
+        let verdict = match answer {
+            _ if input.failure.is_some() => return,
+            Ok(verdict) => verdict,
+            // As the part came here: what plugins before this one did stays done.
+            Err(failure) if stage.policy() == Some(OnFailure::Pass) => {
+                input.skipped.get_or_insert(failure);
+                Verdict::Forward
+            }
+            Err(failure) => return input.failure = Some(Failure { then: stage.policy(), ..failure }),
+        };
+        verdict.apply(message, |message| {
+            if input.grow(stage.name(), message.weight()) {
+                self.parts.push(Envelope { message, origin: origin.clone() });
+                self.owners.push(owner);
+            }
+        });
     }
 
     /// Parts that were kept before their input failed at a later one.
@@ -193,6 +201,7 @@ impl Flow {
         let fate = |input: Input| Done {
             outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
             changes: input.changes,
+            skipped: input.skipped,
         };
         let mut done: Vec<_> = self.inputs.into_iter().map(fate).collect();
         for (Envelope { message, .. }, owner) in self.parts.into_iter().zip(self.owners) {
@@ -227,5 +236,6 @@ fn transient(answer: &Answer) -> bool {
 }
 
 fn invalid(stage: &str, detail: &str) -> Failure {
-    Failure { plugin: stage.to_owned(), kind: FailureKind::Invalid, detail: detail.to_owned(), attempts: 1 }
+    let (plugin, detail) = (stage.to_owned(), detail.to_owned());
+    Failure { plugin, kind: FailureKind::Invalid, detail, attempts: 1, then: None }
 }

@@ -6,7 +6,7 @@ use crate::base::clock;
 use crate::config::BreakerLimits;
 use crate::plugin::{BreakerGauge, BreakerState, FailureKind, Fault, PluginStats};
 
-use super::breaker::{Admission, Breaker};
+use super::breaker::{Admission, Breaker, Source};
 
 pub struct Guard {
     plugin: String,
@@ -43,9 +43,10 @@ impl Guard {
         admission
     }
 
-    pub fn fault(&mut self, fault: impl std::fmt::Display) {
+    /// On a message of this device; of none, where the plugin failed by itself.
+    pub fn fault(&mut self, fault: impl std::fmt::Display, by: Source) {
         self.reason = fault.to_string();
-        self.breaker.fault(clock::now());
+        self.breaker.fault(by, clock::now());
         self.tell();
     }
 

@@ -18,6 +18,7 @@
 mod backoff;
 mod batching;
 mod breaker;
+mod deletes;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod flow;

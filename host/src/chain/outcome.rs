@@ -1,5 +1,6 @@
 //! What a chain makes of one message.
 
+use crate::config::OnFailure;
 use crate::message::Message;
 use crate::plugin::FailureKind;
 use crate::spool::Change;
@@ -10,6 +11,8 @@ pub struct Done {
     pub outcome: Outcome,
     /// In the order in which they were made. Of calls that succeeded, also when the input failed at a later plugin.
     pub changes: Vec<Change>,
+    /// A plugin failed it and was left out, as the configuration has it: the first one that was.
+    pub skipped: Option<Failure>,
 }
 
 /// What the clock made in a chain.
@@ -41,6 +44,17 @@ pub struct Failure {
     pub detail: String,
     /// How often the plugin was asked; more than once only where it said that the failure was transient.
     pub attempts: u32,
+    /// What becomes of the message because of it, where the plugin has a choice of its own; else the binding's.
+    pub then: Option<OnFailure>,
+}
+
+// === impl Done ===
+
+impl Done {
+    /// Of a chain that remembers nothing.
+    pub fn of(outcome: Outcome) -> Self {
+        Self { outcome, changes: Vec::new(), skipped: None }
+    }
 }
 
 // === impl Failure ===

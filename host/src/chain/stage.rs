@@ -17,12 +17,13 @@ use crate::config::FaultPolicy;
 use crate::message::Message;
 use crate::plugin::{
     Answer, CallResult, Envelope, FailureKind, Fault, Instance, LoadedPlugin, PluginStats, StartError, StateStore,
-    Verdict,
+    Traits, Verdict,
 };
 
 use super::backoff::Backoff;
 use super::batching;
-use super::breaker::Admission;
+use super::breaker::{Admission, Source};
+use super::deletes;
 use super::guard::Guard;
 use super::outcome::Failure;
 
@@ -38,8 +39,8 @@ pub trait Stage: Send {
     /// So many messages, which this stage could not handle for the time being, will be asked about again.
     fn try_again(&mut self, _messages: usize) {}
 
-    /// A failure that this stage called transient was tried again, as often as the binding allows, and stays one.
-    fn gave_up(&mut self) {}
+    /// A failure on this message, which this stage called transient, was tried again as often as the binding allows, and stays one.
+    fn gave_up(&mut self, _on: &Envelope) {}
 
     /// What time makes; none, when it exports no `timer`.
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
@@ -51,6 +52,7 @@ pub trait Stage: Send {
 /// What a stage needs of an instance. The outer error is the instance's end, an inner one concerns its message.
 pub trait Guest: Send {
     fn is_batched(&self) -> bool;
+    fn traits(&self) -> Traits;
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault>;
     /// At least one message, none with properties; one answer for each.
     fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault>;
@@ -75,6 +77,8 @@ pub struct PluginStage<G = Instance> {
     alone: usize,
     stats: Arc<PluginStats>,
     has_timer: bool,
+    /// As the first instance said.
+    traits: Traits,
 }
 
 // === impl PluginStage ===
@@ -97,14 +101,30 @@ impl PluginStage {
 }
 
 impl<G: Guest> PluginStage<G> {
+    /// Whether no message may go around it.
+    pub fn must_run(&self) -> bool {
+        self.traits.must_run
+    }
+
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
-        let guest = Some(start()?);
-        let (backoff, reason, alone) = (Backoff::default(), String::new(), 0);
-        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false })
+        let guest = start()?;
+        let traits = guest.traits();
+        let (guest, backoff, reason, alone) = (Some(guest), Backoff::default(), String::new(), 0);
+        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false, traits })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
     fn step(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+        if self.traits.takes_deletes {
+            return self.ask(waiting);
+        }
+        match waiting.split_at(deletes::before_the_next(waiting)) {
+            ([], [delete, ..]) => vec![Ok(deletes::pass_by(&delete.message))],
+            (readings, _) => self.ask(readings),
+        }
+    }
+
+    fn ask(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         let count = match self.guard.admit() {
             Admission::Any => self.together(waiting),
             Admission::One => 1,
@@ -120,12 +140,12 @@ impl<G: Guest> PluginStage<G> {
     fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
         self.alone = self.alone.saturating_sub(1);
         let answer = self.call(|guest| guest.process_one(envelope)).flatten();
-        self.judge(answer)
+        self.judge(answer, envelope)
     }
 
     fn many(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         match self.call(|guest| guest.process_batch(batch)) {
-            Ok(answers) => answers.into_iter().map(|answer| self.judge(answer)).collect(),
+            Ok(answers) => answers.into_iter().zip(batch).map(|(answer, on)| self.judge(answer, on)).collect(),
             Err(fault) => {
                 tracing::debug!(plugin = self.name, "a batch of {} is tried one by one: {fault}", batch.len());
                 self.alone = batch.len();
@@ -172,24 +192,26 @@ impl<G: Guest> PluginStage<G> {
         }
     }
 
-    fn judge(&mut self, answer: Answer) -> Result<Verdict, Failure> {
-        self.learn(&answer);
+    fn judge(&mut self, answer: Answer, on: &Envelope) -> Result<Verdict, Failure> {
+        self.learn(&answer, source(on));
         answer.map_err(|fault| self.failed(fault))
     }
 
     /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
-    fn learn<T>(&mut self, answer: &Result<T, Fault>) {
+    fn learn<T>(&mut self, answer: &Result<T, Fault>, by: Source) {
         match answer {
             Ok(_) | Err(Fault { kind: FailureKind::Refused { transient: false }, .. }) => self.guard.success(),
             Err(Fault { kind: FailureKind::Refused { transient: true }, .. }) => {}
-            Err(fault) => self.guard.fault(fault),
+            // No message was there when it did not start.
+            Err(fault) if fault.kind == FailureKind::Unavailable => self.guard.fault(fault, None),
+            Err(fault) => self.guard.fault(fault, by),
         }
     }
 
     fn failed(&self, fault: Fault) -> Failure {
         self.stats.fault(fault.kind);
         let attempts = u32::from(fault.kind != FailureKind::BreakerOpen);
-        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts }
+        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts, then: None }
     }
 
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.
@@ -226,7 +248,7 @@ impl<G: Guest> Stage for PluginStage<G> {
             Admission::None => Err(self.guard.not_admitted()),
             Admission::Any | Admission::One => {
                 let made = self.call(|guest| guest.tick(now_ms)).flatten();
-                self.learn(&made);
+                self.learn(&made, None);
                 made
             }
         };
@@ -237,9 +259,14 @@ impl<G: Guest> Stage for PluginStage<G> {
         self.stats.retries.add(messages as u64);
     }
 
-    fn gave_up(&mut self) {
-        self.guard.fault("it could not handle a message for the time being, as often as it was asked");
+    fn gave_up(&mut self, on: &Envelope) {
+        self.guard.fault("it could not handle a message for the time being, as often as it was asked", source(on));
     }
+}
+
+/// The device whose message it is.
+fn source(envelope: &Envelope) -> Source {
+    Some(envelope.origin.client.clone())
 }
 
 // === impl Guest ===
@@ -247,6 +274,10 @@ impl<G: Guest> Stage for PluginStage<G> {
 impl Guest for Instance {
     fn is_batched(&self) -> bool {
         self.is_batched()
+    }
+
+    fn traits(&self) -> Traits {
+        self.traits()
     }
 
     fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
@@ -265,7 +296,7 @@ impl Guest for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::fixtures::{envelope, payload};
+    use crate::chain::fixtures::{envelope, envelope_of, payload};
     use crate::config::BreakerLimits;
     use crate::plugin::BreakerState;
     use std::sync::Mutex;
@@ -273,6 +304,7 @@ mod tests {
 
     /// Answers with how many messages it has seen; breaks on "trap", refuses "refuse".
     struct Counting {
+        traits: Traits,
         seen: usize,
         calls: Arc<Mutex<Vec<usize>>>,
     }
@@ -291,6 +323,9 @@ mod tests {
     impl Guest for Counting {
         fn is_batched(&self) -> bool {
             true
+        }
+        fn traits(&self) -> Traits {
+            self.traits
         }
         fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
             self.calls.lock().unwrap().push(1);
@@ -312,12 +347,16 @@ mod tests {
         bench_with(starts, FaultPolicy::NONE.breaker)
     }
 
-    fn bench_with(mut starts: usize, breaker: BreakerLimits) -> Bench {
+    fn bench_with(starts: usize, breaker: BreakerLimits) -> Bench {
+        bench_of(starts, breaker, Traits::default())
+    }
+
+    fn bench_of(mut starts: usize, breaker: BreakerLimits, traits: Traits) -> Bench {
         let calls = Arc::new(Mutex::new(Vec::new()));
         let shared = Arc::clone(&calls);
         let start = move || {
             starts = starts.checked_sub(1).ok_or_else(|| StartError::Config("no more".into()))?;
-            Ok(Counting { seen: 0, calls: Arc::clone(&shared) })
+            Ok(Counting { traits, seen: 0, calls: Arc::clone(&shared) })
         };
         let stats = Arc::<PluginStats>::default();
         let guard = Guard::new("p", "b", breaker, &stats);
@@ -349,6 +388,27 @@ mod tests {
         assert_eq!(bench.send(&["x"; 2]), ["6", "7"]);
         assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1]);
         assert_eq!((bench.stage.stats.calls.get(), bench.stage.stats.messages.get()), (3, 7));
+    }
+
+    #[test]
+    fn a_delete_goes_past_a_plugin_that_has_not_asked_for_it_also_when_that_is_broken() {
+        let delete = || {
+            let envelope = envelope("");
+            Envelope { message: Message { retain: true, ..envelope.message }, ..envelope }
+        };
+        let batch =
+            || [delete(), envelope("x"), envelope("trap"), envelope("trap"), delete(), envelope("x"), envelope("")];
+        let mut bench = bench_with(2, breaker(1, Duration::from_secs(3_600)));
+        let answers = process(&mut bench.stage, &batch());
+        let kinds: Vec<_> = answers.iter().map(|answer| answer.as_ref().map_err(|failure| failure.kind)).collect();
+        let (one, past) = (Verdict::Replace("1".into()), Ok(&Verdict::Forward));
+        let (trapped, open) = (Err(FailureKind::Trapped), Err(FailureKind::BreakerOpen));
+        assert_eq!(kinds, [past, Ok(&one), trapped, trapped, past, open, open]);
+
+        let takes_deletes = Traits { takes_deletes: true, ..Traits::default() };
+        let mut bench = bench_of(2, FaultPolicy::NONE.breaker, takes_deletes);
+        let answers = process(&mut bench.stage, &[delete(), delete()]);
+        assert_eq!(answers, [Ok(Verdict::Replace("1".into())), Ok(Verdict::Replace("2".into()))]);
     }
 
     #[test]
@@ -419,6 +479,17 @@ mod tests {
     }
 
     #[test]
+    fn one_device_that_makes_the_plugin_trap_does_not_take_it_from_others() {
+        let mut bench = bench_with(99, breaker(3, Duration::from_secs(3_600)));
+        for _ in 0..20 {
+            let answers = process(&mut bench.stage, &[envelope_of("bad", "trap"), envelope_of("good", "x")]);
+            assert!(answers[0].is_err() && answers[1].is_ok(), "{answers:?}");
+        }
+        process(&mut bench.stage, &[envelope_of("second", "trap")]);
+        assert_eq!(bench.send(&["x"]), ["BreakerOpen"], "two devices of three faults");
+    }
+
+    #[test]
     fn after_its_rest_one_message_decides_for_all() {
         let mut bench = bench_with(9, breaker(1, Duration::ZERO));
         assert_eq!(bench.send(&["trap", "trap", "x", "x", "x", "x", "x"])[..3], ["Trapped", "Trapped", "1"]);
@@ -431,9 +502,9 @@ mod tests {
     fn a_refusal_is_the_messages_fault_and_a_not_now_only_counts_when_it_is_given_up() {
         let mut bench = bench_with(1, breaker(2, Duration::from_secs(3_600)));
         assert_eq!(bench.send(&["refuse", "refuse", "refuse", "x"]).pop().unwrap(), "4");
-        bench.stage.gave_up();
+        bench.stage.gave_up(&envelope("x"));
         assert_eq!(bench.send(&["x"]), ["5"]);
-        bench.stage.gave_up();
+        bench.stage.gave_up(&envelope("x"));
         assert_eq!(bench.send(&["x"]), ["BreakerOpen"]);
     }
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use crate::base::clock;
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::{FaultPolicy, Retry};
-use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore};
+use crate::plugin::{Envelope, LoadedPlugin, StateStore};
 
 use super::flow::Flow;
 use super::outcome::{Done, TickResult};
 use super::stage::Stage;
-use super::stateful_stage::StatefulStage;
+use super::stateful_stage::{StatefulStage, Unfit};
 
 /// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
 /// messages of an ordinary plugin, a tenth of the default deadline.
@@ -30,7 +30,7 @@ pub struct Chain {
 pub struct ChainError {
     pub binding: String,
     pub plugin: String,
-    pub reason: StartError,
+    pub reason: Unfit,
 }
 
 /// Where a turn left its messages.
@@ -62,14 +62,15 @@ impl Chain {
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
-        let stage = |plugin: &LoadedPlugin| {
-            StatefulStage::load(binding, plugin, faults).map_err(|reason| ChainError {
+        let stage = |(index, plugin): (usize, &LoadedPlugin)| {
+            let policy = faults.on_failure.get(index).copied();
+            StatefulStage::load(binding, plugin, faults, policy).map_err(|reason| ChainError {
                 binding: binding.to_owned(),
                 plugin: plugin.name().to_owned(),
                 reason,
             })
         };
-        let stages = plugins.iter().map(stage).collect::<Result<_, _>>()?;
+        let stages = plugins.iter().enumerate().map(stage).collect::<Result<_, _>>()?;
         Ok(Self { stages, retry: faults.retry })
     }
 
@@ -87,7 +88,7 @@ impl Chain {
             if let Some(wait) = wait {
                 return Progress::Paused(flow, wait);
             }
-            flow.advance(stage.name());
+            flow.advance(stage);
             flow.run_tick(stage);
         }
         Progress::Done(flow.finish())
@@ -119,6 +120,7 @@ mod tests {
     use crate::chain::fixtures::{envelope, failure, message, stage};
     use crate::chain::flow::MAX_PART_BYTES;
     use crate::chain::{Failure, Outcome};
+    use crate::config::OnFailure;
     use crate::plugin::{FailureKind, Verdict};
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
@@ -180,6 +182,39 @@ mod tests {
             let failed = Outcome::Failed(failure("stage"));
             assert_eq!(outcomes, [outputs(&["a1!", "a2!"]), failed, outputs(&["c1!", "c2!"])]);
         }
+    }
+
+    /// Left out when it fails.
+    fn passing(stage: Box<dyn Stage>) -> StatefulStage {
+        StatefulStage::with_policy(stage, OnFailure::Pass)
+    }
+
+    #[test]
+    fn a_plugin_that_is_left_out_undoes_nothing_that_those_before_it_did() {
+        let redact = || StatefulStage::new(stage(|payload| Ok(Verdict::Replace(payload.replace("secret", "").into()))));
+        let mut chain = Chain::of(vec![redact(), passing(fails_on("b")), StatefulStage::new(append("!"))]);
+        let done = chain.run(["secreta", "secretb"].map(envelope).to_vec());
+        assert_eq!(done[0], Done::of(outputs(&["a!"])));
+        assert_eq!(done[1], Done { skipped: Some(failure("stage")), ..Done::of(outputs(&["b!"])) });
+    }
+
+    #[test]
+    fn of_several_parts_only_those_go_around_a_plugin_that_it_fails() {
+        let mark = stage(|payload| match payload {
+            "a2" => Err(failure("stage")),
+            other => Ok(Verdict::Replace(format!("{other}?").into())),
+        });
+        let mut chain = Chain::of(vec![StatefulStage::new(twice()), passing(mark)]);
+        assert_eq!(outcomes(chain.run(vec![envelope("a")])), [outputs(&["a1?", "a2"])]);
+    }
+
+    #[test]
+    fn what_a_later_plugin_makes_of_it_counts_when_an_earlier_one_was_left_out() {
+        let kept = StatefulStage::with_policy(fails_on("a"), OnFailure::Drop);
+        let mut chain = Chain::of(vec![passing(fails_on("a")), kept]);
+        let done = chain.run(vec![envelope("a")]).remove(0);
+        let then = Some(OnFailure::Drop);
+        assert_eq!(done.outcome, Outcome::Failed(Failure { then, ..failure("stage") }));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::config::FaultPolicy;
+use crate::config::{FaultPolicy, OnFailure};
 use crate::message::{Message, Origin};
 use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore, Verdict};
 use crate::spool::Change;
@@ -18,6 +18,19 @@ use super::{Done, Outcome};
 pub struct StatefulStage {
     stage: Box<dyn Stage>,
     store: StateStore,
+    /// What becomes of a message that it fails, where that is not the binding's.
+    policy: Option<OnFailure>,
+}
+
+/// Why a plugin cannot be in this chain.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error(
+        "must not be left out, as \"pass\" would when it fails: write `on_error_of = {{ {0} = \"drop\" }}` or \"dead-letter\""
+    )]
+    MustRun(String),
 }
 
 // === impl StatefulStage ===
@@ -25,12 +38,31 @@ pub struct StatefulStage {
 impl StatefulStage {
     /// Without memory.
     pub fn new(stage: Box<dyn Stage>) -> Self {
-        Self { stage, store: StateStore::default() }
+        Self { stage, store: StateStore::default(), policy: None }
     }
 
-    pub fn load(binding: &str, plugin: &LoadedPlugin, faults: &FaultPolicy) -> Result<Self, StartError> {
+    /// Of a stage that is no plugin, with a choice of its own.
+    #[cfg(test)]
+    pub fn with_policy(stage: Box<dyn Stage>, policy: OnFailure) -> Self {
+        Self { policy: Some(policy), ..Self::new(stage) }
+    }
+
+    pub fn load(
+        binding: &str,
+        plugin: &LoadedPlugin,
+        faults: &FaultPolicy,
+        policy: Option<OnFailure>,
+    ) -> Result<Self, Unfit> {
         let store = plugin.store(binding);
-        Ok(Self { stage: Box::new(PluginStage::start(plugin, binding, faults, &store)?), store })
+        let stage = PluginStage::start(plugin, binding, faults, &store)?;
+        if stage.must_run() && policy == Some(OnFailure::Pass) {
+            return Err(Unfit::MustRun(plugin.name().to_owned()));
+        }
+        Ok(Self { stage: Box::new(stage), store, policy })
+    }
+
+    pub fn policy(&self) -> Option<OnFailure> {
+        self.policy
     }
 
     pub fn store(&self) -> &StateStore {
@@ -56,8 +88,8 @@ impl StatefulStage {
         self.stage.try_again(messages);
     }
 
-    pub fn gave_up(&mut self) {
-        self.stage.gave_up();
+    pub fn gave_up(&mut self, on: &Envelope) {
+        self.stage.gave_up(on);
     }
 
     /// What the clock makes here.
@@ -74,8 +106,9 @@ impl StatefulStage {
 impl FromIterator<Done> for TickResult {
     fn from_iter<I: IntoIterator<Item = Done>>(of_plugins: I) -> Self {
         let mut result = Self::default();
-        for Done { outcome, changes } in of_plugins {
+        for Done { outcome, changes, skipped } in of_plugins {
             result.changes.extend(changes);
+            result.failures.extend(skipped);
             match outcome {
                 Outcome::Outputs(messages) => result.messages.extend(messages),
                 Outcome::Filtered => {}
@@ -104,7 +137,7 @@ mod tests {
     /// The counting plugin, and this behind it.
     fn together(behind: Box<dyn Stage>) -> Chain {
         Chain::of(vec![
-            StatefulStage::load("b", &counting("{}"), &FaultPolicy::NONE).unwrap(),
+            StatefulStage::load("b", &counting("{}"), &FaultPolicy::NONE, None).unwrap(),
             StatefulStage::new(behind),
         ])
     }

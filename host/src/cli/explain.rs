@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use serde::Serialize;
 
 use super::{ConfigFile, Format};
-use crate::config::{Binding, Config, Destination, OnError, PluginId, Target};
+use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
 
 #[derive(Debug, clap::Args)]
@@ -83,13 +83,22 @@ impl Asked<'_> {
             binding: binding.name.to_string(),
             filter: filter.to_string(),
             plugins: binding.plugins.iter().filter_map(plugin).collect(),
-            on_error: match &binding.on_error {
-                OnError::DeadLetter { topic } => format!("dead-letter to {}", self.render(topic, binding)),
-                OnError::Drop => "drop".into(),
-                OnError::Pass => "pass".into(),
-            },
+            on_error: self.on_error(binding),
             to: binding.to.iter().map(|to| self.outlet(to, binding)).collect(),
         })
+    }
+
+    /// The binding's own; and each plugin's that is another.
+    fn on_error(&self, binding: &Binding) -> String {
+        let own = match &binding.on_error {
+            OnError::DeadLetter { topic } => format!("dead-letter to {}", self.render(topic, binding)),
+            other => word(other.of_plugins()).to_owned(),
+        };
+        let differs = |(_, policy): &(&PluginId, &OnFailure)| **policy != binding.on_error.of_plugins();
+        let others = binding.plugins.iter().zip(&binding.faults.on_failure).filter(differs);
+        let others = others
+            .filter_map(|(id, policy)| Some(format!("; of {}: {}", id.of(&self.config.plugins)?.name, word(*policy))));
+        own + &others.collect::<String>()
     }
 
     fn outlet(&self, to: &Destination, binding: &Binding) -> Outlet {
@@ -117,6 +126,14 @@ impl Asked<'_> {
 }
 
 // === impl Explanation ===
+
+fn word(policy: OnFailure) -> &'static str {
+    match policy {
+        OnFailure::DeadLetter => "dead-letter",
+        OnFailure::Drop => "drop",
+        OnFailure::Pass => "pass",
+    }
+}
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

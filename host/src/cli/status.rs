@@ -7,7 +7,8 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::operate::admin::{OldestState, PluginState, Request, Status, client::Admin};
+use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot};
+use crate::operate::admin::{Request, client::Admin};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -30,7 +31,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
+fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
     if status.log_lines_lost > 0 {
@@ -68,8 +69,8 @@ fn write(status: &Status, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-fn write_oldest(upstream: &str, oldest: &OldestState, out: &mut impl Write) -> std::io::Result<()> {
-    let OldestState { number, topic, age_seconds, attempts, suspect } = oldest;
+fn write_oldest(upstream: &str, oldest: &OldestSnapshot, out: &mut impl Write) -> std::io::Result<()> {
+    let OldestSnapshot { number, topic, age_seconds, attempts, suspect } = oldest;
     let topic = super::spool::escape(topic);
     write!(out, "upstream {upstream}, oldest: number {number} on {topic}, {age_seconds} s old")?;
     match (attempts, suspect) {
@@ -79,8 +80,8 @@ fn write_oldest(upstream: &str, oldest: &OldestState, out: &mut impl Write) -> s
     }
 }
 
-fn write_plugin(name: &str, plugin: &PluginState, out: &mut impl Write) -> std::io::Result<()> {
-    let PluginState { messages, faults, retries, breakers, metrics } = plugin;
+fn write_plugin(name: &str, plugin: &PluginSnapshot, out: &mut impl Write) -> std::io::Result<()> {
+    let PluginSnapshot { messages, faults, retries, breakers, metrics } = plugin;
     writeln!(out, "plugin {name}: {messages} messages, {faults} failed, {retries} retries")?;
     for (binding, state) in breakers.iter().filter(|(_, state)| *state != "closed") {
         writeln!(out, "plugin {name} in binding {binding}: its circuit breaker is {state}")?;

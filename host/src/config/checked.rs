@@ -292,8 +292,10 @@ pub struct Binding {
 }
 
 /// What a chain does about faults by itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FaultPolicy {
+    /// For each plugin, in order, what becomes of a message that it fails. What is missing is as the binding says.
+    pub on_failure: Vec<OnFailure>,
     pub retry: Retry,
     pub breaker: BreakerLimits,
 }
@@ -322,7 +324,16 @@ pub enum OnError {
         topic: Template,
     },
     Drop,
-    /// Go on with the original message, as if the chain were empty.
+    /// Go on without the plugin that failed.
+    Pass,
+}
+
+/// What becomes of a message that a plugin fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnFailure {
+    DeadLetter,
+    Drop,
+    /// This plugin is left out for this message, which goes on as it came there.
     Pass,
 }
 
@@ -347,9 +358,31 @@ pub enum Target {
 impl FaultPolicy {
     /// Each message for itself: nothing is tried again and no breaker opens. For rehearsals, where no time passes.
     pub const NONE: Self = Self {
+        on_failure: Vec::new(),
         retry: Retry { attempts: 1, backoff: Duration::ZERO },
         breaker: BreakerLimits { faults: usize::MAX, within: Duration::ZERO, open_for: Duration::ZERO },
     };
+}
+
+// === impl OnError ===
+
+impl OnError {
+    /// For a plugin that has no choice of its own.
+    pub fn of_plugins(&self) -> OnFailure {
+        match self {
+            Self::DeadLetter { .. } => OnFailure::DeadLetter,
+            Self::Drop => OnFailure::Drop,
+            Self::Pass => OnFailure::Pass,
+        }
+    }
+
+    /// Where dead letters are published, beside the archive.
+    pub fn topic(&self) -> Option<&Template> {
+        match self {
+            Self::DeadLetter { topic } => Some(topic),
+            Self::Drop | Self::Pass => None,
+        }
+    }
 }
 
 // === impl Upstream ===

@@ -13,7 +13,7 @@
 //! we come back to an address, what it still keeps of us is older than what we know, and is cleared in the same way.
 //!
 //! **With another client under our id** ([`super::rivals`]) the session is nobody's: what we would resume has the packet ids of two.
-//! It is lost, too, and cleared.
+//! It is lost, too, and cleared. That it is in doubt, or lost, is on disk before the next connection.
 
 mod changes;
 mod rivalry;
@@ -97,12 +97,13 @@ pub(crate) fn start_with<D: Dial>(
     let (operator, skips) = Operator::new();
     let recovered = queue.recovered();
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
+    let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
-        counters,
+        metrics: counters.upstreams.of(&upstream.spec.name),
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
         refused: RateLimit::one_in(WARN_EVERY),
@@ -122,7 +123,7 @@ pub(crate) fn start_with<D: Dial>(
         reporter,
         troubles: Troubles::default(),
         terms: None,
-        rivals: Rivals::default(),
+        rivals,
     };
     Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
@@ -134,7 +135,7 @@ pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<(), LinkE
 
 /// The address where this session is; none when it has gone from the configuration.
 fn home(upstream: &Prepared, session: &UpstreamSession) -> Option<usize> {
-    let is_there = |endpoint: &Endpoint| session.url == endpoint.to_string();
+    let is_there = |endpoint: &Endpoint| rivalry::url_of(session) == endpoint.to_string();
     let home = upstream.endpoints.iter().position(is_there);
     home.filter(|_| session.client_id == upstream.spec.client_id && !upstream.is_session_foreign)
 }
@@ -166,18 +167,30 @@ impl<D: Dial> Client<D> {
             // The configuration has one at least.
             return std::future::pending().await;
         };
+        let listens = self.listens();
         let Self { dial, upstream, round, sender, .. } = self;
-        let opening = sender.meanwhile(open(dial, upstream, round, &endpoint));
+        let opening = sender.meanwhile(open(dial, upstream, round, &endpoint, listens));
         let link = match shutdown.run_until_cancelled(opening).await? {
             Ok(link) => link,
-            Err(error) => return Some(self.not_connected(&error)),
+            Err(error) => {
+                let wait = self.not_connected(&error);
+                self.remember_doubt().await;
+                return Some(wait);
+            }
         };
+        if listens && link.session_present {
+            self.rivals.listened();
+        }
         let start = Instant::now();
         self.connected(&endpoint, &link);
         match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
-            Err(error) => Some(self.broke(&error, start.elapsed())),
+            Err(error) => {
+                let wait = self.broke(&error, start.elapsed());
+                self.remember_doubt().await;
+                Some(wait)
+            }
         }
     }
 
@@ -206,7 +219,7 @@ impl<D: Dial> Client<D> {
     /// The next process must know of this session, and of its window, before anything is sent in it.
     async fn remember_session(&mut self, endpoint: &Endpoint, kept: bool) -> Result<(), LinkError> {
         let spec = &self.upstream.spec;
-        let (client_id, url) = (spec.client_id.clone(), endpoint.to_string());
+        let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint));
         let session = UpstreamSession { client_id, url, window: spec.max_inflight };
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());
@@ -222,8 +235,18 @@ impl<D: Dial> Client<D> {
     }
 }
 
-async fn open(dial: &impl Dial, upstream: &Prepared, round: &Round, endpoint: &Endpoint) -> Result<Link, LinkError> {
-    let link = open_with(dial, upstream, endpoint, false).await?;
+async fn open(
+    dial: &impl Dial,
+    upstream: &Prepared,
+    round: &Round,
+    endpoint: &Endpoint,
+    listens: bool,
+) -> Result<Link, LinkError> {
+    let start = Instant::now();
+    let mut link = open_with(dial, upstream, endpoint, false).await?;
+    if listens && link.session_present {
+        link.listen(rivalry::quiet(start.elapsed(), upstream.spec.keep_alive)).await?;
+    }
     if round.home() == Some(round.at()) || !link.session_present {
         return Ok(link);
     }

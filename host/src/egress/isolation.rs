@@ -29,6 +29,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::fault::{self, Fault};
+
 const ENDS: u32 = 2;
 const ACCUSED: u32 = 2;
 const PROOFS: u32 = 2;
@@ -154,6 +156,9 @@ impl Isolation {
     /// The connection was ended by the other side, with this one as the oldest unacknowledged, and nothing behind `newest` in flight;
     /// it is lone when no other waits. Gives it when that is proof.
     pub fn cut(&mut self, number: u64, newest: u64, is_lone: bool, now: Instant) -> Option<Guilty> {
+        if fault::is_on(Fault::NoIsolation) {
+            return None;
+        }
         let before = self.oldest.filter(|(oldest, _)| *oldest == number).map_or(0, |(_, ends)| ends);
         self.oldest = Some((number, before + 1));
         let Some(until) = self.until else {
@@ -193,6 +198,9 @@ impl Isolation {
 
     /// Its ack did not come in time, with nothing behind `newest` in flight; `others` were acknowledged on this connection.
     pub fn late(&mut self, number: u64, newest: u64, others: bool, now: Instant) -> Option<Guilty> {
+        if fault::is_on(Fault::NoIsolation) {
+            return None;
+        }
         let before = self.stuck.filter(|(stuck, _)| *stuck == number).map_or(0, |(_, ends)| ends);
         self.stuck = (!others).then_some((number, before + 1));
         let is_stuck = !others && before + 1 >= STUCK;

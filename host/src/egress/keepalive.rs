@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::fault::{self, Fault};
+
 /// How often we speak at least, and how long we listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
@@ -38,6 +40,10 @@ pub enum Due {
 impl Pace {
     /// Of our keep-alive, and of the server's when it has set one.
     pub fn new(ours: Duration, servers: Option<Duration>) -> Self {
+        if servers == Some(Duration::ZERO) && fault::is_on(Fault::ServerKeepAliveObeyed) {
+            let never = Duration::from_secs(u32::MAX.into());
+            return Self { every: never, patience: never };
+        }
         let every = servers.filter(|servers| !servers.is_zero()).map_or(ours, |servers| servers.min(ours));
         Self { every, patience: ours.mul_f64(1.5) }
     }

@@ -13,6 +13,7 @@ use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
 use super::secret::Secret;
 use super::transport::{Dial, Transport};
+use crate::base::fault::{self, Fault};
 use crate::config::{Address, Upstream};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
@@ -97,6 +98,30 @@ impl Link {
         Ok(Self { stream, input, session_present: ack.session_present, terms })
     }
 
+    /// Says nothing for so long and keeps what comes. An end of the connection is due to another client then, unless the server says
+    /// that it has another reason.
+    pub async fn listen(&mut self, quiet: Duration) -> Result<(), LinkError> {
+        let until = Instant::now() + quiet;
+        while self.input.len() < client::MAX_INCOMING {
+            match timeout_at(until, self.stream.read_buf(&mut self.input)).await {
+                Ok(Ok(bytes)) if bytes > 0 => {}
+                Ok(_) => return Err(self.why_closed()),
+                Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    fn why_closed(&mut self) -> LinkError {
+        loop {
+            match client::decode(self.terms.protocol, &mut self.input) {
+                Ok(Some(Incoming::Disconnect { reason, text })) => return LinkError::Disconnected { reason, text },
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return LinkError::Contested,
+            }
+        }
+    }
+
     /// Says goodbye: the server keeps the session and does not take us for dead.
     pub async fn close(mut self) {
         let mut goodbye = BytesMut::new();
@@ -166,6 +191,7 @@ fn window(protocol: Version, ack: &ConnAck) -> Result<Window, LinkError> {
 fn maximum_packet_size(ack: &ConnAck) -> Result<usize, LinkError> {
     match ack.maximum_packet_size {
         None => Ok(client::MAX_OUTGOING),
+        Some(size) if fault::is_on(Fault::AnyPacketSizeTaken) => Ok(size as usize),
         Some(0) => Err(LinkError::Terms(
             "a Maximum Packet Size of 0, which is a protocol error (MQTT 5, section 3.2.2.3.6)".into(),
         )),

@@ -41,6 +41,10 @@ pub enum LinkError {
         "the upstream was asked to forget a session that is not ours, and still has it; is another client using our `client_id`?"
     )]
     NotCleared,
+    #[error(
+        "the upstream closed the connection before anything was sent on it; another client that uses our `client_id` may have come"
+    )]
+    Contested,
     #[error("the upstream sent {0} out of turn")]
     OutOfTurn(&'static str),
     #[error("CONNECT does not fit: {0}")]
@@ -93,6 +97,15 @@ impl LinkError {
             // A server that hangs on a message answers no PINGREQ either.
             Self::NotAcknowledged { .. } | Self::Silent(_) => Blame::Ack,
             _ => Blame::Nobody,
+        }
+    }
+
+    /// Whether the other side has ended the connection without a reason, as it also does when another client comes.
+    pub fn is_close(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Io(error) => is_cut(error),
+            _ => false,
         }
     }
 

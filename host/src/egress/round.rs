@@ -9,6 +9,8 @@
 
 use std::collections::VecDeque;
 
+use crate::base::fault::{self, Fault};
+
 /// So many early ends in a row, and another address is tried.
 const SHORT_LIVED: u32 = 3;
 
@@ -77,6 +79,7 @@ impl Round {
         self.short_lived = match ended {
             Ended::Stable => 0,
             Ended::Early => self.short_lived + 1,
+            Ended::WithoutProgress if fault::is_on(Fault::StaysWithoutProgress) => 0,
             Ended::WithoutProgress => SHORT_LIVED,
         };
         if self.short_lived >= SHORT_LIVED

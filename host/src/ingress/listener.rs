@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::{self, Context};
 use crate::config;
+use crate::metrics::OpenConnection;
 
 /// After a failed accept, which is nearly always "no more descriptors": time for some to be closed.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -56,16 +57,17 @@ impl Listener {
                 }
             };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                context.counters.connections_refused.increment();
+                context.metrics.connections_refused.increment();
                 if let Some(suppressed) = context.complaints.permit() {
                     tracing::warn!(%peer, suppressed, "connection refused: broker.limits.max_connections is reached");
                 }
                 continue;
             };
             let (context, shutdown) = (context.clone(), shutdown.clone());
+            let open = OpenConnection::count(context.metrics.clone());
             connections.spawn(async move {
                 serve_tcp(stream, peer, context, shutdown).await;
-                drop(place);
+                drop((open, place));
             });
         }
         connections.close();

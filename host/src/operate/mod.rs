@@ -1,3 +1,8 @@
-//! What steers a gateway that runs: the admin socket.
+//! What steers a gateway that runs, and what is seen of it: the admin socket, the snapshot of all numbers.
 
 pub mod admin;
+mod observer;
+mod parts;
+
+pub use observer::Observer;
+pub use parts::{WatchedPlugin, WatchedUpstream};

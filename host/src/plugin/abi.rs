@@ -1,7 +1,8 @@
 //! A message on its way into a guest and back: our types to the contract's, and checked ones from what a guest gives.
 //!
 //! In, nothing is copied but into the guest's memory. Out, nothing is believed: topics are parsed, text that MQTT cannot
-//! carry is refused, counts and bytes are held against the plugin's limits.
+//! carry is refused, counts and bytes are held against the plugin's limits. What is said about it shows nothing of it: it is made of
+//! a device's payload, and goes into logs.
 
 use std::sync::Arc;
 
@@ -111,10 +112,12 @@ impl Allowance {
         self.spend(message.topic.len())?;
         self.spend(message.payload.len())?;
         let topic = TopicName::parse(&message.topic)
-            .map_err(|error| Fault::invalid(format!("topic `{}`: {error}", message.topic)))?;
+            .map_err(|error| Fault::invalid(format!("the topic of an output: {error}")))?;
         // A plugin that could publish there could forge a dead letter, or the gateway's own state.
         if topic.is_gateways_own() {
-            return Err(Fault::invalid(format!("topic `{topic}`: only the gateway publishes there")));
+            return Err(Fault::invalid(
+                "the topic of an output is the gateway's own: only the gateway publishes there",
+            ));
         }
         let payload = Bytes::from(message.payload);
         let properties = message.properties.map(|properties| self.lift_properties(properties, &payload)).transpose()?;
@@ -142,7 +145,8 @@ impl Allowance {
         }
         if let Some(topic) = &given.response_topic {
             self.spend(topic.len())?;
-            TopicName::parse(topic).map_err(|error| Fault::invalid(format!("response topic `{topic}`: {error}")))?;
+            TopicName::parse(topic)
+                .map_err(|error| Fault::invalid(format!("the response topic of an output: {error}")))?;
         }
         let correlation = given.correlation_data.as_ref().map_or(0, Vec::len);
         self.spend(correlation)?;

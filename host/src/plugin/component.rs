@@ -10,7 +10,7 @@ use wasmtime::component::InstancePre;
 use crate::config::Grants;
 
 use super::capability;
-use super::contract::{batched, lifecycle, single, timer};
+use super::contract::{batched, lifecycle, manifest, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
 use super::inspect::Inspection;
@@ -31,6 +31,7 @@ pub(super) struct Exports {
     pub single: single::GuestIndices,
     pub batched: Option<batched::GuestIndices>,
     pub timer: Option<timer::GuestIndices>,
+    pub manifest: Option<manifest::GuestIndices>,
 }
 
 // === impl Component ===
@@ -64,6 +65,7 @@ impl Exports {
                 .then(|| batched::GuestIndices::new(pre))
                 .transpose()?,
             timer: inspection.timer.then(|| timer::GuestIndices::new(pre)).transpose()?,
+            manifest: inspection.manifest.then(|| manifest::GuestIndices::new(pre)).transpose()?,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! The contract `tidegate:plugin`, as Rust: what `wit/` says, generated.
 //!
-//! Generated from the world that has everything. A component exports `batched` and `timer` or not: the interfaces are looked up one by
+//! Generated from the world that has everything. A component exports `batched`, `timer` and `manifest` or not: the interfaces are looked up one by
 //! one, so the smaller world needs no second set of the same types.
 //!
 //! Types that go both ways exist twice: `…Param` borrows what the host hands in (nothing is copied but into the guest's
@@ -14,7 +14,7 @@ wasmtime::component::bindgen!({
 });
 
 pub use self::tidegate::plugin::{context, log, metrics, state, types};
-pub use exports::tidegate::plugin::{batched, lifecycle, single, timer};
+pub use exports::tidegate::plugin::{batched, lifecycle, manifest, single, timer};
 
 /// The contract of this host. Tested against `wit/`.
 pub const VERSION: &str = "0.1.0";

@@ -62,12 +62,12 @@ impl Fault {
         Self::new(FailureKind::Invalid, &detail.to_string())
     }
 
-    /// Of a call that ended with `error`, by an instance whose stderr ends with `last_words`.
-    pub(super) fn of_call(error: &wasmtime::Error, deadline: Duration, last_words: &str) -> Self {
+    /// Of a call that ended with `error`, and perhaps a panic.
+    pub(super) fn of_call(error: &wasmtime::Error, deadline: Duration, panic: Option<String>) -> Self {
         let kind = kind(error);
         let detail = match kind {
             FailureKind::Deadline => format!("no answer within {deadline:?}"),
-            FailureKind::Trapped => panic_message(last_words).unwrap_or_else(|| error.root_cause().to_string()),
+            FailureKind::Trapped => panic.unwrap_or_else(|| error.root_cause().to_string()),
             _ => error.root_cause().to_string(),
         };
         Self::new(kind, &detail)
@@ -107,11 +107,22 @@ fn kind(error: &wasmtime::Error) -> FailureKind {
     }
 }
 
-/// `panicked at src/lib.rs:7:9: what it said`, of what Rust's standard library prints when a plugin panics.
-fn panic_message(stderr: &str) -> Option<String> {
+/// `panicked at src/lib.rs:7:9: what it said`, of what Rust's standard library prints when a plugin panics. For one that has not seen a
+/// message yet.
+pub(super) fn panic_message(stderr: &str) -> Option<String> {
     let panic = stderr.get(stderr.rfind("panicked at ")?..)?;
     let panic = panic.split("\nnote: ").next().unwrap_or(panic).trim_end();
     Some(panic.replacen(":\n", ": ", 1))
+}
+
+/// The same without what it said: an `unwrap` of what was read of a payload says what was read.
+pub(super) fn panic_place(stderr: &str) -> Option<String> {
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    let place = |line: &str| {
+        let place = line.split_once("panicked at ")?.1.strip_suffix(':')?;
+        place.rsplit(':').take(2).all(is_number).then(|| format!("panicked at {place}"))
+    };
+    stderr.lines().rev().find_map(place)
 }
 
 #[cfg(test)]
@@ -119,10 +130,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_is_told_in_one_line() {
+    fn a_panic_is_told_in_one_line_and_behind_a_message_by_its_place() {
         let stderr = "hello\n\nthread '<unnamed>' (1) panicked at src/lib.rs:7:9:\nindex out of bounds\nnote: run with `RUST_BACKTRACE=1`\n";
+        assert_eq!(panic_place(stderr).unwrap(), "panicked at src/lib.rs:7:9");
+        assert_eq!(panic_place("just words"), None);
         assert_eq!(panic_message(stderr).unwrap(), "panicked at src/lib.rs:7:9: index out of bounds");
-        assert_eq!(panic_message("just words"), None);
     }
 
     #[test]

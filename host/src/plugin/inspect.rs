@@ -23,6 +23,8 @@ pub struct Inspection {
     pub batched: bool,
     /// It exports `timer`: it can be called by the clock.
     pub timer: bool,
+    /// It exports `manifest`: it says more about itself when it has been started.
+    pub manifest: bool,
     /// It keeps state.
     pub stateful: bool,
     pub imports: Vec<Import>,
@@ -69,6 +71,7 @@ impl Inspection {
             contract: contract_of(names),
             batched: exported("batched"),
             timer: exported("timer"),
+            manifest: exported("manifest"),
             stateful: imports.iter().any(|import| interface(&import.name) == Some("state")),
             imports,
             exports,

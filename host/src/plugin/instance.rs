@@ -19,11 +19,11 @@ use crate::plugin::Envelope;
 
 use super::abi::{self, Allowance, Answer};
 use super::columns::{self, Columns};
-use super::component::Component;
-use super::contract::{batched, single, timer};
+use super::component::{Component, Exports};
+use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::{CallResult, Fault};
+use super::faults::{CallResult, Fault, panic_message, panic_place};
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::state::HostState;
 use super::text::printable;
@@ -33,14 +33,26 @@ pub struct Instance {
     single: single::Guest,
     batched: Option<batched::Guest>,
     timer: Option<timer::Guest>,
+    traits: Traits,
     limits: PluginLimits,
     columns: Columns,
+}
+
+/// What a plugin says about itself; one that says nothing has none of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traits {
+    /// It is handed deletes like any other message.
+    pub takes_deletes: bool,
+    /// No message may go around it.
+    pub must_run: bool,
 }
 
 /// What every call goes through.
 struct Guest {
     engine: Engine,
     store: Store<HostState>,
+    /// Whether it may have seen a message.
+    saw_messages: bool,
 }
 
 /// Why an instance did not start.
@@ -66,7 +78,7 @@ impl Instance {
         let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, timer, configured) =
+        let (single, batched, timer, described) =
             guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
                 let instance = component.pre.instantiate(&mut store)?;
                 let single = exports.single.load(&mut store, &instance)?;
@@ -74,10 +86,18 @@ impl Instance {
                     exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
                 let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-                Ok((single, batched, timer, lifecycle.call_configure(&mut store, config)?))
+                let configured = lifecycle.call_configure(&mut store, config)?;
+                let described = configured.map(|()| describe(exports, store, &instance));
+                Ok((single, batched, timer, described))
             })?;
-        configured.map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?;
-        Ok(Self { guest, single, batched, timer, limits: limits.clone(), columns: Columns::default() })
+        let traits = described
+            .map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?
+            .map_err(|error| StartError::Fault(guest.fault(&error, limits.start_deadline)))?;
+        Ok(Self { guest, single, batched, timer, traits, limits: limits.clone(), columns: Columns::default() })
+    }
+
+    pub fn traits(&self) -> Traits {
+        self.traits
     }
 
     pub fn is_batched(&self) -> bool {
@@ -143,10 +163,11 @@ impl Guest {
             let ticks = store.data_mut().deadline.ask(clock::thread_cpu_time(), Instant::now());
             Ok(ticks.map_or(UpdateDeadline::Interrupt, UpdateDeadline::Continue))
         });
-        Self { engine: engine.clone(), store }
+        Self { engine: engine.clone(), store, saw_messages: false }
     }
 
     fn origins<'a>(&mut self, batch: impl IntoIterator<Item = &'a Envelope>) {
+        self.saw_messages = true;
         self.store.data_mut().origins.set(batch.into_iter().map(|envelope| &envelope.origin));
         let state = self.store.data();
         if let Some(arrived) = state.origins.last_arrival() {
@@ -175,12 +196,29 @@ impl Guest {
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
         drop(ticking);
-        result.map_err(|error| {
-            // With the guest's backtrace, for its author.
-            tracing::debug!("a call into a plugin ended: {error:?}");
-            Fault::of_call(&error, deadline, &self.store.data().world.last_words())
-        })
+        result.map_err(|error| self.fault(&error, deadline))
     }
+
+    fn fault(&self, error: &wasmtime::Error, deadline: Duration) -> Fault {
+        let last_words = self.store.data().world.last_words();
+        // With the guest's backtrace and what it said, for its author, who asks for it.
+        tracing::debug!("a call into a plugin ended: {error:?}\nit said: {}", printable(&last_words, MAX_DETAIL_BYTES));
+        match self.saw_messages {
+            true => Fault::of_call(error, deadline, panic_place(&last_words)),
+            false => Fault::of_call(error, deadline, panic_message(&last_words)),
+        }
+    }
+}
+
+fn describe(
+    exports: &Exports,
+    mut store: &mut Store<HostState>,
+    instance: &wasmtime::component::Instance,
+) -> wasmtime::Result<Traits> {
+    let Some(indices) = &exports.manifest else { return Ok(Traits::default()) };
+    let manifest = indices.load(&mut store, instance)?;
+    let manifest::Traits { takes_deletes, must_run } = manifest.call_describe(&mut store)?;
+    Ok(Traits { takes_deletes, must_run })
 }
 
 #[cfg(test)]
@@ -236,6 +274,11 @@ mod tests {
     }
 
     #[test]
+    fn what_the_sdk_makes_takes_deletes_and_need_not_run() {
+        assert_eq!(load("{}").start().unwrap().traits(), Traits { takes_deletes: true, must_run: false });
+    }
+
+    #[test]
     fn properties_survive_the_crossing() {
         let mut input = envelope("two");
         let properties = Properties {
@@ -257,7 +300,6 @@ mod tests {
         let cases = [
             ("trap", FailureKind::Trapped, "unreachable"),
             ("panic", FailureKind::Trapped, "src/lib.rs"),
-            ("panic", FailureKind::Trapped, ": thirteen at the table"),
             ("exit", FailureKind::Trapped, "exit"),
             ("sleep", FailureKind::Trapped, "must not sleep"),
             ("chatter", FailureKind::Deadline, "no answer within 200ms"),
@@ -274,6 +316,7 @@ mod tests {
             let fault = end(vice);
             assert_eq!(fault.kind, kind, "{vice}: {fault}");
             assert!(fault.detail.contains(words), "{vice}: {fault}");
+            assert!(!fault.detail.contains("thirteen"), "what a panic says may have values of the payload: {fault}");
         }
     }
 
@@ -286,7 +329,8 @@ mod tests {
         assert_eq!(answers.remove(2), replaced("3"));
         let fault = answers.remove(1).unwrap_err();
         assert_eq!(fault.kind, FailureKind::Invalid);
-        assert!(fault.detail.contains("`not/a/#/name`: a topic name must not contain the wildcard `#`"), "{fault}");
+        assert!(fault.detail.contains("a topic name must not contain the wildcard `#`"), "{fault}");
+        assert!(!fault.detail.contains("not/a"), "a plugin makes topics of payloads: {fault}");
     }
 
     #[test]

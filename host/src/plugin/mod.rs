@@ -48,12 +48,14 @@ mod trust;
 mod verdict;
 
 pub use abi::Answer;
-pub use compile::{Job as CompileJob, JobError as CompileError, Settings as CompileSettings};
+pub use compile::{
+    Job as CompileJob, JobError as CompileError, Settings as CompileSettings, use_program as compile_with,
+};
 pub use component::Component;
 pub use engine::{Engine, EngineError};
 pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
-pub use instance::{Instance, StartError};
+pub use instance::{Instance, StartError, Traits};
 pub use loaded::LoadedPlugin;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};

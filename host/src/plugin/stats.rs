@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::faults::FailureKind;
-use super::metrics::PluginMetrics;
-use crate::metrics::Counter;
+use super::metrics::{Metric, PluginMetrics};
+use crate::metrics::{Counter, Families};
 
 #[derive(Debug, Default)]
 pub struct PluginStats {
@@ -72,9 +72,55 @@ impl PluginStats {
 
     /// How often this plugin could not handle a message, for whatever reason.
     pub fn faults(&self) -> u64 {
-        let asked = [&self.refused, &self.trapped, &self.deadline, &self.memory, &self.invalid];
-        let not_asked = [&self.unavailable, &self.breaker_open];
-        asked.into_iter().chain(not_asked).map(Counter::get).sum()
+        self.failures().iter().map(|(_, counter)| counter.get()).sum()
+    }
+
+    /// By their reason.
+    fn failures(&self) -> [(&'static str, &Counter); 7] {
+        [
+            ("refused", &self.refused),
+            ("trapped", &self.trapped),
+            ("deadline", &self.deadline),
+            ("memory", &self.memory),
+            ("invalid", &self.invalid),
+            ("unavailable", &self.unavailable),
+            ("breaker_open", &self.breaker_open),
+        ]
+    }
+
+    /// As samples of the plugin with this name.
+    pub fn measure(&self, plugin: &str, to: &mut Families) {
+        let labels = [("plugin", plugin)];
+        let mut count = |name, help, counter: &Counter| to.counter(name, help, &labels, counter.get() as f64);
+        count("tidegate_plugin_calls_total", "Calls into it: a batch of messages is one.", &self.calls);
+        count("tidegate_plugin_messages_total", "Messages handed in.", &self.messages);
+        count(
+            "tidegate_plugin_retries_total",
+            "Messages handed in once more, after it said \"not now\".",
+            &self.retries,
+        );
+        count("tidegate_plugin_restarts_total", "Instances started after a fault.", &self.restarts);
+        let seconds = Duration::from_nanos(self.busy_nanos.get()).as_secs_f64();
+        to.counter("tidegate_plugin_busy_seconds_total", "Time inside calls.", &labels, seconds);
+        for (reason, counter) in self.failures() {
+            let (labels, help) = ([("plugin", plugin), ("reason", reason)], "Messages that it could not handle.");
+            to.counter("tidegate_plugin_failures_total", help, &labels, counter.get() as f64);
+        }
+        for (binding, state) in self.breakers() {
+            let labels = [("plugin", plugin), ("binding", &binding)];
+            let (help, is_open) =
+                ("1 while its circuit breaker in a binding is not closed.", state != BreakerState::Closed);
+            to.gauge("tidegate_plugin_breaker_open", help, &labels, u8::from(is_open).into());
+        }
+        for (name, metric) in self.metrics.snapshot() {
+            let labels = [("plugin", plugin), ("metric", &name)];
+            match metric {
+                Metric::Counter(count) => {
+                    to.counter("tidegate_plugin_own_total", "What it counts itself.", &labels, count as f64);
+                }
+                Metric::Gauge(value) => to.gauge("tidegate_plugin_own", "What it measures itself.", &labels, value),
+            }
+        }
     }
 
     /// A gauge for the breaker in this binding, instead of the one that there was.
@@ -96,22 +142,11 @@ impl PluginStats {
 /// For the log: what is worth knowing of a plugin when all is over.
 impl std::fmt::Display for PluginStats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let numbers = [
-            ("messages", &self.messages),
-            ("refused", &self.refused),
-            ("trapped", &self.trapped),
-            ("deadline", &self.deadline),
-            ("memory", &self.memory),
-            ("invalid", &self.invalid),
-            ("unavailable", &self.unavailable),
-            ("breaker_open", &self.breaker_open),
-            ("retries", &self.retries),
-            ("restarts", &self.restarts),
-        ];
-        let numbers = numbers.map(|(name, counter)| format!("{name}={}", counter.get())).join(" ");
+        let (messages, retries, restarts) = (self.messages.get(), self.retries.get(), self.restarts.get());
+        let failures = self.failures().map(|(name, counter)| format!("{name}={}", counter.get())).join(" ");
         let breakers = self.breakers();
         let breakers = breakers.iter().map(|(binding, state)| format!(" {binding}={state}")).collect::<String>();
-        write!(f, "{numbers}; breakers{breakers}")
+        write!(f, "messages={messages} {failures} retries={retries} restarts={restarts}; breakers{breakers}")
     }
 }
 

@@ -13,10 +13,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::coverage::happened;
 use super::gate::Gate;
 use super::oracle::{Oracle, Place, Sent};
 use super::plan::{DevicePlan, FAULTS_END_MS, Route, Sending, Verb};
 use super::story::tell;
+use crate::topic::MAX_LEVELS;
 
 /// Longer than any run, and than what its clock jumps.
 const SESSION_EXPIRY: u32 = 100_000_000;
@@ -86,7 +88,10 @@ impl Device {
                 let name = self.plan.name.clone();
                 tokio::select! {
                     biased;
-                    () = cut.notified() => tell!(name, "loses its connection"),
+                    () = cut.notified() => {
+                        happened("a device loses its connection");
+                        tell!(name, "loses its connection");
+                    }
                     why = self.talk(stream) => tell!(name, "connection over: {why}"),
                 }
             }
@@ -234,6 +239,7 @@ impl Device {
     fn publish(&self, sending: &Sending, id: &str, packet_id: u16, again: bool) -> Vec<u8> {
         let payload = sending.verb.payload(id, sending.padding);
         let publish = wire::publish(self.version, &self.topic(sending), payload).qos(sending.qos, packet_id);
+        let publish = if sending.retain { publish.retain() } else { publish };
         if again { publish.dup() } else { publish }.encode()
     }
 
@@ -244,7 +250,9 @@ impl Device {
             Route::Both => "both",
             Route::Staged => "staged",
         };
-        format!("{root}/{}", self.plan.name)
+        // As many levels as a topic may have.
+        let below = if sending.deep { "/x".repeat(MAX_LEVELS - 2) } else { String::new() };
+        format!("{root}/{}{below}", self.plan.name)
     }
 
     /// What must become of it.
@@ -263,7 +271,7 @@ impl Device {
 }
 
 /// The next packet; `None` when the other side has closed. Nothing is lost when it is dropped before its end.
-async fn read(stream: &mut DuplexStream, input: &mut Vec<u8>) -> Option<Packet> {
+pub async fn read(stream: &mut DuplexStream, input: &mut Vec<u8>) -> Option<Packet> {
     loop {
         if let Some(packet) = Packet::take(input) {
             return Some(packet);

@@ -82,7 +82,7 @@ impl Gate {
 
 impl Dial for Roads {
     async fn dial(&self, endpoint: &Endpoint) -> io::Result<Transport> {
-        let broker = self.0.iter().find(|broker| broker.plan.name == endpoint.host());
+        let broker = self.0.iter().find(|broker| broker.host == endpoint.host());
         let stream = broker.and_then(Broker::dial).ok_or(io::ErrorKind::ConnectionRefused)?;
         Ok(Box::new(stream))
     }

@@ -15,6 +15,7 @@
 //! `cargo test -p tidegate --lib sim::` runs some seeds; decision 0022 and `docs/reliability.md` say how to run many.
 
 mod broker;
+mod coverage;
 mod device;
 mod dice;
 mod gate;
@@ -22,6 +23,9 @@ mod oracle;
 mod plan;
 mod plugin;
 mod process;
+mod report;
+mod rude;
+mod runner;
 mod shrink;
 mod story;
 mod tests;

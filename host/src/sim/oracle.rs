@@ -31,6 +31,10 @@ pub struct Book {
     pub broken: Vec<String>,
     /// A broker forgot its session: QoS 2 may come twice.
     pub forgetful: BTreeSet<String>,
+    /// An upstream that is not configured at the moment.
+    absent: Option<String>,
+    /// What may have met a configuration without that upstream, and need not be there.
+    uncertain: BTreeSet<(String, String)>,
 }
 
 #[derive(Clone, Default)]
@@ -44,7 +48,11 @@ impl Oracle {
     }
 
     pub fn sent(&self, id: &str, sent: Sent) {
-        self.book().sent.insert(id.to_owned(), sent);
+        let mut book = self.book();
+        if let Some(absent) = book.absent.clone() {
+            book.uncertain.insert((absent, id.to_owned()));
+        }
+        book.sent.insert(id.to_owned(), sent);
     }
 
     pub fn acked(&self, id: &str) {
@@ -59,6 +67,15 @@ impl Oracle {
 
     pub fn letter(&self, id: &str) {
         self.book().letters.insert(id.to_owned());
+    }
+
+    /// From now on an upstream is not configured; none: all are.
+    pub fn absent(&self, upstream: Option<&str>) {
+        let mut book = self.book();
+        book.absent = upstream.map(str::to_owned);
+        let open = book.sent.iter().filter(|(_, sent)| !sent.acked).map(|(id, _)| id.clone());
+        let open: Vec<_> = upstream.into_iter().flat_map(|name| open.clone().map(|id| (name.to_owned(), id))).collect();
+        book.uncertain.extend(open);
     }
 
     pub fn broken(&self, promise: String) {
@@ -103,6 +120,7 @@ impl Book {
         for (id, sent) in self.sent.iter().filter(|(_, sent)| sent.acked && sent.qos > 0) {
             for (place, due) in &sent.due {
                 let there = match place {
+                    Place::Upstream(name) if self.uncertain.contains(&(name.clone(), id.clone())) => true,
                     Place::Upstream(name) if seen.get(name).is_some_and(|ids| ids.contains(due)) => true,
                     place => self.is_at(place, due),
                 };

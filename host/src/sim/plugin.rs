@@ -81,5 +81,5 @@ fn part(message: &Message, id: &str, part: &str) -> Message {
 
 fn failure(transient: bool) -> Failure {
     let kind = FailureKind::Refused { transient };
-    Failure { plugin: "native".into(), kind, detail: "as it was told".into(), attempts: 1 }
+    Failure { plugin: "native".into(), kind, detail: "as it was told".into(), attempts: 1, then: None }
 }

@@ -102,10 +102,10 @@ impl Process {
             bus,
             dispatcher,
             registry,
-            counters: counters.clone(),
+            metrics: counters.listeners.of("sim"),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
-            complaints: RateLimit::per_second(5),
+            complaints: Arc::new(RateLimit::per_second(5)),
         });
         tasks.spawn(sweep(context.clone()));
         around.gate.open(context, stop_devices.clone());

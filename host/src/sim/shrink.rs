@@ -56,7 +56,7 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
     }
     for parts in [2, 4, 8] {
         for (device, part) in (0..plan.devices.len()).flat_map(|device| (0..parts).map(move |part| (device, part))) {
-            let count = plan.devices[device].sendings.len();
+            let count = all_but_last(plan, device);
             let (from, to) = (count * part / parts, count * (part + 1) / parts);
             if count > parts && from < to {
                 plans.push(without(&|plan| drop(plan.devices[device].sendings.drain(from..to))));
@@ -64,10 +64,15 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
         }
     }
     for device in 0..plan.devices.len() {
-        let count = plan.devices[device].sendings.len();
-        for one in (0..count).filter(|_| count <= 8 && count > 1) {
+        let count = all_but_last(plan, device);
+        for one in (0..count).filter(|_| count <= 8) {
             plans.push(without(&|plan| _ = plan.devices[device].sendings.remove(one)));
         }
     }
     plans
+}
+
+/// The last message of a device says that it lives on.
+fn all_but_last(plan: &Plan, device: usize) -> usize {
+    plan.devices[device].sendings.len().saturating_sub(1)
 }

@@ -2,35 +2,47 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use crate::base::clock;
 
+/// Shared, so that another thread can tell how far a run came that does not end.
+pub type Lines = Arc<Mutex<Vec<String>>>;
+
 struct Story {
-    begun: Instant,
-    lines: Vec<String>,
+    begun: Option<Instant>,
+    lines: Lines,
 }
 
 thread_local! {
-    static STORY: RefCell<Option<Story>> = const { RefCell::new(None) };
+    static STORY: RefCell<Story> = RefCell::new(Story { begun: None, lines: Lines::default() });
 }
 
 pub fn begin() {
-    STORY.set(Some(Story { begun: clock::now(), lines: Vec::new() }));
+    STORY.with_borrow_mut(|story| story.begun = Some(clock::now()));
 }
 
 /// One line: who, and what.
 pub fn line(who: &str, what: fmt::Arguments<'_>) {
-    STORY.with_borrow_mut(|story| {
-        if let Some(story) = story {
-            let at = clock::since(story.begun).as_secs_f64();
-            story.lines.push(format!("{at:9.3} {who:8} {what}"));
+    STORY.with_borrow(|story| {
+        if let Some(begun) = story.begun {
+            let at = clock::since(begun).as_secs_f64();
+            story.lines.lock().unwrap_or_else(PoisonError::into_inner).push(format!("{at:9.3} {who:8} {what}"));
         }
     });
 }
 
 pub fn end() -> Vec<String> {
-    STORY.take().map(|story| story.lines).unwrap_or_default()
+    STORY.with_borrow_mut(|story| {
+        story.begun = None;
+        std::mem::take(&mut *story.lines.lock().unwrap_or_else(PoisonError::into_inner))
+    })
+}
+
+/// Of the runs of this thread.
+pub fn lines() -> Lines {
+    STORY.with_borrow(|story| story.lines.clone())
 }
 
 macro_rules! tell {

@@ -168,13 +168,10 @@ impl Image {
     /// A record that was written just now: what it changes is taken from itself, so that a value is in memory once, whoever else
     /// has it.
     pub fn apply_record(&mut self, at: Location, frame: Frame<'_>, changes: Vec<Change>) {
-        match outputs(frame) {
-            Ok((outputs, _)) => self.place(at, outputs),
-            Err(error) => {
-                self.unreadable += 1;
-                let Location { segment, offset } = at;
-                tracing::error!(segment, offset, "a record was not written as it is read: {error}");
-            }
+        if let Err(error) = self.place_written(at, frame) {
+            self.unreadable += 1;
+            let Location { segment, offset } = at;
+            tracing::error!(segment, offset, "a record was not written as it is read: {error}");
         }
         changes.into_iter().for_each(|change| self.change(change));
     }
@@ -182,17 +179,24 @@ impl Image {
     fn apply_input(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
         let (written, outputs) = outputs(frame)?;
         let changes = outputs.changes()?;
-        self.place(at, written);
+        written.iter().for_each(|output| self.place(at, output));
         if at >= self.state_from {
             changes.into_iter().for_each(|change| self.change(change));
         }
         Ok(())
     }
 
-    fn place(&mut self, at: Location, outputs: Vec<Written<'_>>) {
-        for output in outputs {
-            self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
+    /// One by one, without looking at all of them first as a recovery does: they were encoded a moment ago.
+    fn place_written(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
+        let mut outputs = Outputs::read(frame.kind, frame.body)?;
+        while let Some(output) = outputs.next()? {
+            self.place(at, &output);
         }
+        Ok(())
+    }
+
+    fn place(&mut self, at: Location, output: &Written<'_>) {
+        self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
     }
 
     fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {

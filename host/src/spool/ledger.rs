@@ -75,8 +75,7 @@ impl Ledger {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
-        let messages = record.outputs.iter().filter(|output| self.is_message(output)).count();
-        self.counters.committed.add(messages as u64);
+        let messages = self.count_committed(&record.outputs);
         if record.changes.is_empty() && record.outputs.iter().all(Output::is_qos0) {
             self.commit_unawaited(record.outputs.drain(..));
             return Some(record);
@@ -101,7 +100,7 @@ impl Ledger {
             && let Some(oldest) = self.incoming.iter().position(Record::is_unawaited)
             && let Some(oldest) = self.incoming.remove(oldest)
         {
-            self.give_up(oldest.outputs.len(), Fate::Dropped);
+            self.give_up(&oldest.outputs, Fate::Dropped);
             self.unawaited -= 1;
         }
         self.unplaced += outputs.len();
@@ -143,8 +142,10 @@ impl Ledger {
         if let Some(line) = self.lines.get_mut(upstream) {
             let entry = Entry { position: Position::START, binding, message, arrived };
             let dropped = line.ring(entry, self.max_qos0_messages);
-            self.counters.dropped_full.add(dropped as u64);
             self.news.arrived(upstream);
+            if dropped > 0 {
+                self.count(upstream, Fate::Dropped, dropped as u64);
+            }
         }
     }
 
@@ -245,6 +246,12 @@ impl Ledger {
         let lines = self.lines.iter().enumerate();
         let configured = lines.filter(|(line, of)| Some(*line) != self.dead_letters && !of.is_orphan);
         self.unplaced + configured.map(|(_, line)| line.len()).sum::<usize>()
+    }
+
+    /// How many of them are messages for an upstream.
+    fn count_committed(&self, outputs: &[Output]) -> usize {
+        let lines = outputs.iter().filter_map(|output| output.upstream.of(&self.lines)?.metrics.as_ref());
+        lines.inspect(|metrics| metrics.committed.increment()).count()
     }
 
     fn is_message(&self, output: &Output) -> bool {

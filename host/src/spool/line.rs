@@ -9,15 +9,15 @@
 //! in the log alone and is counted; when the shelf is half empty, the refill reads on where the window ends. After a restart
 //! everything is "only in the log", and the same refill brings it back: there is one way into memory for a backlog, not two.
 
-use std::collections::VecDeque;
-
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::log::Location;
 use super::track::Track;
 use super::{Entry, Position};
 use crate::message::QoS;
+use crate::metrics::UpstreamMetrics;
 
 /// What one upstream keeps in memory of its backlog. About a second of a fast upstream, so that the refill is never late.
 pub(super) const SHELF_BYTES: usize = 16 << 20;
@@ -49,6 +49,8 @@ pub(super) struct Line {
     handed: u64,
     /// Of an upstream that is not configured: nobody reads it.
     pub is_orphan: bool,
+    /// None for the dead letters, which are no messages of an upstream.
+    pub metrics: Option<Arc<UpstreamMetrics>>,
 }
 
 #[derive(Debug)]
@@ -111,6 +113,7 @@ impl Line {
             edition: 0,
             handed: 0,
             is_orphan: false,
+            metrics: None,
         };
         line.go_home();
         line

@@ -43,11 +43,12 @@ pub(super) fn open<D: Disk>(
     names.extend(report.orphaned.iter().map(|orphan| Arc::from(&*orphan.upstream)));
     let mut lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
     lines.iter_mut().skip(upstreams.len()).for_each(|line| line.is_orphan = true);
-    counters
-        .recovered
-        .add(report.waiting + report.orphaned.iter().map(|orphan| orphan.messages).sum::<u64>() + image.lost);
+    for (line, name) in lines.iter_mut().zip(&names).filter(|(_, name)| ***name != *DEAD_LETTERS) {
+        let metrics = counters.upstreams.of(name);
+        metrics.recovered.add(image.track_mut(name).incomplete());
+        line.metrics = Some(metrics);
+    }
     counters.corrupt.add(image.lost);
-    counters.acknowledged_lost.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
     let state = image.state().entries().iter().filter(|(key, _)| !is_ours(key));
     let restored =

@@ -9,7 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::{Change, Receipt};
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
-use crate::metrics::{Counter, Counters};
+use crate::metrics::{Counter, UpstreamMetrics};
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
 #[derive(Debug, Default)]
@@ -167,18 +167,19 @@ impl Fate {
         }
     }
 
-    pub(super) fn counter(self, counters: &Counters) -> &Counter {
-        match self {
-            Self::Forwarded => &counters.forwarded,
-            Self::Refused => &counters.upstream_refused,
-            Self::Undelivered => &counters.undelivered,
-            Self::Skipped => &counters.skipped,
-            Self::Expired => &counters.expired,
-            Self::Oversize => &counters.oversize,
-            Self::NeverSendable => &counters.never_sendable,
-            Self::Dropped => &counters.dropped_full,
-            Self::Corrupt => &counters.corrupt,
-            Self::Archived => &counters.dead_letters_archived,
-        }
+    /// Of what was in the line of an upstream: none for what happens to dead letters alone.
+    pub(super) fn counter(self, metrics: &UpstreamMetrics) -> Option<&Counter> {
+        Some(match self {
+            Self::Forwarded => &metrics.forwarded,
+            Self::Refused => &metrics.refused,
+            Self::Undelivered => &metrics.undelivered,
+            Self::Skipped => &metrics.skipped,
+            Self::Expired => &metrics.expired,
+            Self::Oversize => &metrics.oversize,
+            Self::NeverSendable => &metrics.never_sendable,
+            Self::Dropped => &metrics.dropped_full,
+            Self::Corrupt => &metrics.corrupt,
+            Self::Archived => return None,
+        })
     }
 }

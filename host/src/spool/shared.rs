@@ -160,7 +160,8 @@ impl<'a> Parts<'a> {
             return Err(WireError::Unknown { what: "flag of a message", tag: flags });
         }
         let topic = match flags & TOPIC_BEFORE {
-            0 => self.shown(fields.text()?.as_bytes()),
+            // Whether it is a topic is asked when a message is made of it.
+            0 => self.shown(fields.text_bytes()?),
             _ => self.before(&mut fields)?,
         };
         let properties = match (flags & PROPERTIES, flags & PROPERTIES_BEFORE) {

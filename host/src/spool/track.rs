@@ -188,8 +188,12 @@ impl Track {
     /// Nobody can deliver the numbers from `next` on up to `number`: they are done, and counted when they were not.
     fn skip_to(&mut self, number: u64) -> u64 {
         let missing = self.next..number;
-        let lost = if self.known { number - self.next - self.done.count_in(missing.clone()) } else { 0 };
-        self.known = true;
+        let was_known = std::mem::replace(&mut self.known, true);
+        // As always, but where the log is damaged: nothing to look for.
+        if missing.is_empty() {
+            return 0;
+        }
+        let lost = if was_known { number - self.next - self.done.count_in(missing.clone()) } else { 0 };
         self.complete(missing);
         lost
     }

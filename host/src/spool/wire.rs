@@ -47,8 +47,13 @@ impl<'a> Fields<'a> {
 
     /// With a length of two bytes.
     pub fn text(&mut self) -> Result<&'a str, WireError> {
+        std::str::from_utf8(self.text_bytes()?).map_err(|_| WireError::NotUtf8)
+    }
+
+    /// The same, for who looks at them later or never.
+    pub fn text_bytes(&mut self) -> Result<&'a [u8], WireError> {
         let length = self.u16()?.into();
-        std::str::from_utf8(self.take(length)?).map_err(|_| WireError::NotUtf8)
+        self.take(length)
     }
 
     /// With a length of four bytes.

@@ -1,4 +1,4 @@
-//! The guest's side of the crossing: from the contract's types to the author's two functions and back.
+//! The guest's side of the crossing: from the contract's types to the author's functions and back.
 //!
 //! One and many messages go through the same [`decide`], and tests do too.
 
@@ -9,6 +9,7 @@ use std::cell::RefCell;
 use std::time::Duration;
 
 use crate::bindings::exports::tidegate::plugin::batched::{Batch, BatchResult};
+use crate::bindings::exports::tidegate::plugin::manifest::Traits;
 use crate::bindings::tidegate::plugin::types as wit;
 use crate::{Error, Message, Plugin, Result};
 
@@ -63,7 +64,8 @@ pub fn configure<P: Plugin>(config_json: &str) -> Result<P> {
 
 /// Says where in the table the error is: "`fields[2].from`: unknown unit".
 fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
-    let (path, reason) = (error.path().to_string(), Error::from(error.into_inner()));
+    // With the value: it is the operator's own, in the operator's own file.
+    let (path, reason) = (error.path().to_string(), Error::new(error.into_inner()));
     let place = match reason.to_string().starts_with("unknown field") {
         // That sentence names the last step itself.
         true => path.rsplit_once('.').map_or(".", |(place, _)| place),
@@ -72,8 +74,16 @@ fn placed(error: serde_path_to_error::Error<serde_json::Error>) -> Error {
     if place == "." { reason } else { reason.context(format!("`{place}`")) }
 }
 
+/// What the host may know before the first message.
+pub fn describe<P: Plugin>() -> Traits {
+    Traits { takes_deletes: true, must_run: P::MUST_RUN }
+}
+
 /// What the plugin makes of one message.
 pub fn decide<P: Plugin>(plugin: &mut P, message: &Message) -> Result<wit::Verdict> {
+    if message.is_delete() {
+        return Ok(plugin.delete(message)?.verdict(message));
+    }
     if !plugin.filter(message)? {
         return Ok(wit::Verdict::Drop);
     }

@@ -73,6 +73,11 @@ impl Message<'_> {
         self.retain
     }
 
+    /// Does it delete? A retained message without a payload removes what is retained on its topic (MQTT 5, section 3.3.1.3).
+    pub fn is_delete(&self) -> bool {
+        self.retain && self.payload.is_empty()
+    }
+
     /// The MQTT 5 properties, when it has any.
     pub fn properties(&self) -> Option<&Properties> {
         self.properties.as_deref()

@@ -39,7 +39,7 @@ impl Conversion {
         }
         match serde_json::Number::from_f64(converted) {
             Some(number) => Ok(Value::Number(number)),
-            None => bail!("{number} is too large to be converted"),
+            None => bail!("the number is too large to be converted"),
         }
     }
 

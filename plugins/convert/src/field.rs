@@ -43,7 +43,7 @@ impl Field {
             }
             bail!("the payload has nothing at {}", self.path);
         };
-        let Some(number) = place.as_f64() else { bail!("what is at {} is no number: {place}", self.path) };
+        let Some(number) = place.as_f64() else { bail!("what is at {} is no number", self.path) };
         let converted = self.conversion.apply(number)?;
         match &self.to_path {
             None => *place = converted,

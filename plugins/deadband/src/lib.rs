@@ -27,9 +27,15 @@ struct Deadband {
     /// How many topics are remembered at most.
     #[serde(default = "ten_thousand")]
     max_topics: usize,
+    /// How many bytes their names and what is known of them may have together.
+    #[serde(default = "four_mebibytes")]
+    max_bytes: usize,
     #[serde(skip)]
     forwarded: Memory<Report>,
 }
+
+/// Two topics of 65,535 bytes, and what is known of them.
+const LEAST_BYTES: usize = 132_000;
 
 /// What was last forwarded of a topic.
 #[derive(Clone, Copy, Debug)]
@@ -52,7 +58,10 @@ impl Plugin for Deadband {
         if self.max_topics < 2 {
             bail!("`max_topics` must be at least 2");
         }
-        self.forwarded = Memory::of(self.max_topics);
+        if self.max_bytes < LEAST_BYTES {
+            bail!("`max_bytes` must be at least {LEAST_BYTES}: two topics of the longest that there are");
+        }
+        self.forwarded = Memory::of(self.max_topics, self.max_bytes);
         Ok(())
     }
 
@@ -65,6 +74,12 @@ impl Plugin for Deadband {
         }
         self.forwarded.put(message.topic(), Report { reading, arrived });
         Ok(true)
+    }
+
+    /// Nobody knows a reading of this topic any more: the next one is news.
+    fn delete(&mut self, message: &Message) -> Result<Outputs> {
+        self.forwarded.forget(message.topic());
+        Ok(Outputs::same())
     }
 }
 
@@ -82,6 +97,11 @@ impl Deadband {
 
 fn ten_thousand() -> usize {
     10_000
+}
+
+/// Ten thousand topics of 280 bytes each; a quarter of the memory that a plugin has by default.
+fn four_mebibytes() -> usize {
+    4 << 20
 }
 
 export!(Deadband);
@@ -136,11 +156,31 @@ mod tests {
     }
 
     #[test]
+    fn after_a_delete_the_next_reading_is_news() {
+        let mut deadband = Tester::configured(json!({ "absolute": 1 })).unwrap();
+        assert_eq!(forwarded(&mut deadband, "a", &[7.0, 7.0]), [7.0]);
+        let delete = Message::new("a", "").with_retain(true);
+        assert_eq!(deadband.handle(&delete).unwrap(), [delete]);
+        assert_eq!(forwarded(&mut deadband, "a", &[7.0, 7.0]), [7.0]);
+    }
+
+    #[test]
     fn a_topic_forgotten_is_forwarded_again_and_never_lost() {
         let mut deadband = Tester::configured(json!({ "absolute": 1, "max_topics": 2 })).unwrap();
         for topic in ["a", "b", "c", "a"] {
             assert_eq!(forwarded(&mut deadband, topic, &[1.0]), [1.0], "{topic}");
         }
+    }
+
+    #[test]
+    fn long_topics_take_the_place_of_several_and_are_forwarded_all_the_same() {
+        let mut deadband = Tester::configured(json!({ "absolute": 1, "max_bytes": 132_000 })).unwrap();
+        let long = |n: usize| format!("{n}/{}", "x".repeat(65_000));
+        for n in 0..100 {
+            assert_eq!(forwarded(&mut deadband, &long(n), &[1.0, 1.0]), [1.0], "{n}");
+        }
+        assert!(forwarded(&mut deadband, &long(98), &[1.0]).is_empty(), "the last two are remembered");
+        assert_eq!(forwarded(&mut deadband, &long(97), &[1.0]), [1.0]);
     }
 
     #[test]
@@ -150,6 +190,10 @@ mod tests {
             (json!({ "absolute": -1 }), "`absolute` must not be negative"),
             (json!({ "percent": 1, "max_silence": -1 }), "`max_silence` must not be negative"),
             (json!({ "percent": 1, "max_topics": 1 }), "`max_topics` must be at least 2"),
+            (
+                json!({ "percent": 1, "max_bytes": 131_999 }),
+                "`max_bytes` must be at least 132000: two topics of the longest that there are",
+            ),
         ];
         for (config, reason) in cases {
             assert_eq!(Tester::<Deadband>::configured(config).unwrap_err().to_string(), reason);

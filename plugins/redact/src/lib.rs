@@ -27,6 +27,8 @@ struct Redact {
 }
 
 impl Plugin for Redact {
+    const MUST_RUN: bool = true;
+
     fn init(&mut self) -> Result<()> {
         if self.remove.is_empty() && self.hash.is_empty() && self.user_properties.is_empty() {
             bail!("nothing to do: name fields to `remove` or `hash`, or `user_properties`");
@@ -48,10 +50,12 @@ impl Plugin for Redact {
             // Also when nothing was found: of a name that occurs twice JSON readers see one, and only what was looked at may leave.
             output = output.json(&document)?;
         }
-        if let Some(properties) = message.properties() {
-            output = output.properties(self.without_names(properties));
-        }
-        Ok(output.into())
+        Ok(self.redact_properties(message, output).into())
+    }
+
+    /// There is no payload to look at.
+    fn delete(&mut self, message: &Message) -> Result<Outputs> {
+        Ok(self.redact_properties(message, Output::new()).into())
     }
 }
 
@@ -69,6 +73,13 @@ impl Redact {
         }
         for place in &self.remove {
             place.remove(document);
+        }
+    }
+
+    fn redact_properties(&self, message: &Message, output: Output) -> Output {
+        match message.properties() {
+            Some(properties) => output.properties(self.without_names(properties)),
+            None => output,
         }
     }
 
@@ -123,6 +134,18 @@ mod tests {
         let message = Message::new("a", [0xff]).with_qos(QoS::ExactlyOnce);
         let with = message.keep().with_properties(properties(&["token", "site", "token"]));
         assert_eq!(redact.handle(&with).unwrap(), [message.with_properties(properties(&["site"]))]);
+    }
+
+    #[test]
+    fn a_delete_passes_without_what_must_not_leave() {
+        let user = |names: &[&str]| names.iter().map(|name| (name.to_string(), "1".to_string())).collect();
+        let properties = |names: &[&str]| Properties { user: user(names), ..Properties::default() };
+        let config = json!({ "remove": ["/operator"], "user_properties": ["token"] });
+        let mut redact = Tester::<Redact>::configured(config).unwrap();
+        let delete = Message::new("a", "").with_retain(true);
+        let with = delete.keep().with_properties(properties(&["token", "site"]));
+        assert_eq!(redact.handle(&with).unwrap(), [delete.with_properties(properties(&["site"]))]);
+        assert!(redact.send("a", "").is_err(), "not retained it deletes nothing, and cannot be read");
     }
 
     #[test]

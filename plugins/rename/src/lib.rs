@@ -51,6 +51,11 @@ impl Plugin for Rename {
         Ok(())
     }
 
+    /// What is retained there is retained under the new topic.
+    fn delete(&mut self, message: &Message) -> Result<Outputs> {
+        self.transform(message)
+    }
+
     fn transform(&mut self, message: &Message) -> Result<Outputs> {
         for rule in &self.rules {
             if let Some(captures) = rule.from.captures(message.topic()) {
@@ -92,6 +97,13 @@ mod tests {
         let message = Message::new("sensors/plant7/temp/hall/3", "21.5").with_qos(QoS::ExactlyOnce).with_retain(true);
         let renamed = Message::new("plant7/by-kind/temp/hall/3", "21.5").with_qos(QoS::ExactlyOnce).with_retain(true);
         assert_eq!(rename.handle(&message).unwrap(), [renamed]);
+    }
+
+    #[test]
+    fn a_delete_goes_to_the_new_topic() {
+        let mut rename = Tester::<Rename>::configured(json!({ "rules": [{ "from": "a", "to": "b" }] })).unwrap();
+        let delete = |topic| Message::new(topic, "").with_retain(true);
+        assert_eq!(rename.handle(&delete("a")).unwrap(), [delete("b")]);
     }
 
     #[test]

@@ -80,12 +80,19 @@ mod tests {
         let cases = [
             ("warm", "the payload is not JSON: "),
             (r#"{"val": 1}"#, "the payload has nothing at `/value`"),
-            (r#"{"value": "1"}"#, "the payload is not the JSON expected: invalid type: string \"1\", expected f64"),
+            (r#"{"value": "1"}"#, "the payload is not the JSON expected: expected f64"),
         ];
         for (payload, reason) in cases {
             let error = threshold.send("cellar", payload).unwrap_err().to_string();
             assert!(error.starts_with(reason), "{error}");
         }
+    }
+
+    #[test]
+    fn a_delete_passes_whatever_the_range() {
+        let mut threshold = Tester::<Threshold>::configured(json!({ "min": 0 })).unwrap();
+        let delete = Message::new("cellar", "").with_retain(true);
+        assert_eq!(threshold.handle(&delete).unwrap(), [delete]);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //!
 //! Each reading goes into what is remembered of its topic, and is dropped; the binding's `tick` puts out one summary for each
 //! topic that had readings, and forgets them. Both are as durable as the messages: a reading that was acknowledged is in a summary.
+//!
+//! A topic keeps its place for two windows after its last reading. So a device that makes up topics takes the places that are free,
+//! and not those of sensors that are known.
 
 #![forbid(unsafe_code)]
 
@@ -12,7 +15,7 @@ use std::time::Duration;
 
 use tidegate_plugin::prelude::*;
 
-use summary::Summary;
+use summary::{Place, Summary};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,7 +29,7 @@ struct Window {
     /// The quality of service of the summaries.
     #[serde(default = "one")]
     qos: u8,
-    /// How many topics there may be in one window.
+    /// How many topics may have a place.
     #[serde(default = "hundred")]
     max_topics: usize,
 }
@@ -44,38 +47,52 @@ impl Plugin for Window {
 
     fn filter(&mut self, message: &Message) -> Result<bool> {
         let (topic, reading) = (message.topic(), message.number(&self.field)?);
-        let summary = match state::get::<Summary>(topic)? {
-            Some(summary) => summary.with(reading, message.arrived()),
+        let place = match state::get::<Place>(topic)? {
+            Some(place) => place.with(reading, message.arrived()),
             None => self.first(reading, message.arrived())?,
         };
-        state::set(topic, &summary)?;
+        state::set(topic, &place)?;
         Ok(false)
     }
 
+    /// The topic has no place any more. What was read until now is reported first: it was acknowledged.
+    fn delete(&mut self, message: &Message) -> Result<Outputs> {
+        let Some(place) = state::get::<Place>(message.topic())? else { return Ok(Outputs::same()) };
+        state::delete(message.topic());
+        let report = self.report(message.topic(), &place, message.arrived())?;
+        Ok(report.iter().map(Output::of).chain([Output::new()]).collect())
+    }
+
     fn tick(&mut self, now: Duration) -> Result<Vec<Message<'static>>> {
-        let topics = state::keys("");
-        metrics::gauge("topics", topics.len() as f64);
+        let (mut reports, mut places) = (Vec::new(), 0);
+        for topic in state::keys("") {
+            let Some(place) = state::get::<Place>(&topic)? else { continue };
+            reports.extend(self.report(&topic, &place, now)?);
+            match place.after_window() {
+                Some(empty) => state::set(&topic, &empty)?,
+                None => state::delete(&topic),
+            }
+            places += 1;
+        }
+        metrics::gauge("topics", f64::from(places));
         metrics::count("windows", 1);
-        topics.iter().filter_map(|topic| self.close(topic, now).transpose()).collect()
+        Ok(reports)
     }
 }
 
 // === impl Window ===
 
 impl Window {
-    fn first(&self, reading: f64, arrived: Duration) -> Result<Summary> {
+    fn first(&self, reading: f64, arrived: Duration) -> Result<Place> {
         if state::keys("").len() >= self.max_topics {
-            bail!(
-                "more than {} topics in one window: raise `max_topics`, and `limits.max_outputs` with it",
-                self.max_topics
-            );
+            bail!("more than {} topics: raise `max_topics`, and `limits.max_outputs` with it", self.max_topics);
         }
-        Ok(Summary::of(reading, arrived))
+        Ok(Place::of(Summary::of(reading, arrived)))
     }
 
-    fn close(&self, topic: &str, now: Duration) -> Result<Option<Message<'static>>> {
-        let Some(summary) = state::get::<Summary>(topic)? else { return Ok(None) };
-        state::delete(topic);
+    /// None, when there was no reading.
+    fn report(&self, topic: &str, place: &Place, now: Duration) -> Result<Option<Message<'static>>> {
+        let Some(summary) = place.summary() else { return Ok(None) };
         let payload = summary.report(now)?;
         Ok(Some(Message::new(format!("{topic}/{}", self.suffix), payload).with_qos(self.qos())))
     }
@@ -163,6 +180,33 @@ mod tests {
         let error = window.send("b", "1").unwrap_err().to_string();
         assert!(error.contains("`max_topics`") && error.contains("`limits.max_outputs`"), "{error}");
         window.send("a", "2").unwrap();
+    }
+
+    #[test]
+    fn known_topics_keep_their_places_for_two_windows_while_others_ask_for_them() {
+        let mut window = Tester::<Window>::configured(json!({ "max_topics": 3 })).unwrap();
+        window.send("sensor", "1").unwrap();
+        for second in 1..=2 {
+            tick(&mut window, second);
+            let taken = (0..9).filter(|n| window.send(&format!("made-up/{second}/{n}"), "1").is_ok()).count();
+            assert!(taken <= 2, "in window {second}");
+        }
+        window.send("sensor", "1").unwrap();
+        (3..=6).for_each(|second| drop(tick(&mut window, second)));
+        (0..3).for_each(|n| drop(window.send(&format!("new/{n}"), "1").unwrap()));
+    }
+
+    #[test]
+    fn a_delete_reports_what_was_read_gives_the_place_back_and_passes() {
+        let mut window = Tester::<Window>::configured(json!({ "max_topics": 1 })).unwrap();
+        window.send("a", "1").unwrap();
+        let delete = |topic| Message::new(topic, "").with_retain(true);
+        let out = window.at(at(5)).handle(&delete("a")).unwrap();
+        assert_eq!(out.iter().map(Message::topic).collect::<Vec<_>>(), ["a/window", "a"]);
+        assert_eq!(out[1], delete("a"));
+        window.send("b", "1").unwrap();
+        assert_eq!(window.handle(&delete("c")).unwrap(), [delete("c")], "of a topic that nobody knows");
+        assert_eq!(tick(&mut window, 10).len(), 1);
     }
 
     #[test]

@@ -5,6 +5,18 @@ use std::time::Duration;
 use serde_json::json;
 use tidegate_plugin::prelude::*;
 
+/// Windows without a reading for which a topic keeps its place: a sensor that speaks once in a window is late now and then.
+const KEPT: u8 = 2;
+
+/// A topic's place: what was read in this window, or for how many windows nothing was. A place without readings is written at each of
+/// those few ticks and then gone.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(untagged)]
+pub enum Place {
+    Readings(Summary),
+    Empty { empty: u8 },
+}
+
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 pub struct Summary {
     count: u64,
@@ -13,6 +25,38 @@ pub struct Summary {
     min: f64,
     max: f64,
     from_ms: u64,
+}
+
+// === impl Place ===
+
+impl Place {
+    pub fn of(summary: Summary) -> Self {
+        Self::Readings(summary)
+    }
+
+    /// With one more reading.
+    pub fn with(self, reading: f64, arrived: Duration) -> Self {
+        Self::Readings(match self {
+            Self::Readings(summary) => summary.with(reading, arrived),
+            Self::Empty { .. } => Summary::of(reading, arrived),
+        })
+    }
+
+    pub fn summary(&self) -> Option<&Summary> {
+        match self {
+            Self::Readings(summary) => Some(summary),
+            Self::Empty { .. } => None,
+        }
+    }
+
+    /// What is left of it when a window ends; none, when it was empty for long enough.
+    pub fn after_window(self) -> Option<Self> {
+        let empty = match self {
+            Self::Readings(_) => 0,
+            Self::Empty { empty } => empty + 1,
+        };
+        (empty < KEPT).then_some(Self::Empty { empty })
+    }
 }
 
 // === impl Summary ===

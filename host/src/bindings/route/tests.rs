@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{FaultPolicy, UpstreamId};
+use crate::config::{FaultPolicy, OnError, UpstreamId};
 use crate::message::QoS;
 use crate::plugin::FailureKind;
 use crate::topic::TopicFilter;
@@ -31,7 +31,7 @@ fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counts) {
 
 fn failure() -> Outcome {
     let kind = FailureKind::Refused { transient: false };
-    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1 })
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1, then: None })
 }
 
 fn upstream_topics(routed: &Routed) -> Vec<&str> {
@@ -50,14 +50,15 @@ fn each_output_goes_to_each_destination_in_order() {
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
     let (routed, counts) = run(&binding, "dev", Outcome::Outputs(outputs));
     assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
-    assert_eq!((counts.chain_forwarded, counts.chain_outputs), (1, 2));
+    assert_eq!((counts.forwarded, counts.outputs), (1, 2));
 }
 
 #[test]
 fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
     let plain = to(Target::Upstream(UpstreamId(0)), "{topic}");
     let changed = Destination { qos: Some(QoS::AtMostOnce), retain: Some(false), ..plain.clone() };
-    let (routed, _) = run(&binding(OnError::Pass, vec![plain, changed]), "dev", failure());
+    let passed = Outcome::Outputs(vec![inbound("dev").message]);
+    let (routed, _) = run(&binding(OnError::Drop, vec![plain, changed]), "dev", passed);
     let kept: Vec<_> = routed.outputs.iter().map(|output| (output.message.qos, output.message.retain)).collect();
     assert_eq!(kept, [(QoS::ExactlyOnce, true), (QoS::AtMostOnce, false)]);
 }
@@ -85,12 +86,48 @@ fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
     let (routed, counts) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
     assert_eq!((routed.outputs.len(), routed.is_dead, counts.unroutable), (0, true, 1));
     assert_eq!(routed.failure.map(|failure| failure.kind), Some(FailureKind::NoTopic));
-    assert_eq!((counts.dead_lettered, counts.failed, counts.chain_forwarded), (1, 1, 0));
+    assert_eq!((counts.dead_lettered, counts.failed, counts.forwarded), (1, 1, 0));
     let (routed, counts) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
     assert_eq!((routed.outputs.len(), routed.is_dead, counts.failed_dropped), (0, false, 1));
     let (routed, counts) = run(&binding(OnError::Pass, to), "dev/+", failure());
-    assert_eq!((routed.outputs.len(), routed.is_dead), (0, true), "it cannot be passed on either");
+    assert_eq!(
+        (routed.outputs.len(), routed.is_dead),
+        (0, true),
+        "the input never goes on in place of what was made of it"
+    );
     assert_eq!((counts.dead_lettered, counts.failed_passed), (1, 0));
+}
+
+#[test]
+fn a_plugin_says_for_itself_what_becomes_of_what_it_fails() {
+    let failed = |then| {
+        let Outcome::Failed(failure) = failure() else { panic!() };
+        Outcome::Failed(Failure { then, ..failure })
+    };
+    let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
+    for (binds, then, is_dead) in [
+        (OnError::Drop, Some(OnFailure::DeadLetter), true),
+        (OnError::Pass, Some(OnFailure::Drop), false),
+        (OnError::Drop, None, false),
+    ] {
+        let (routed, _) = run(&binding(binds, to.clone()), "dev", failed(then));
+        assert_eq!((routed.outputs.len(), routed.is_dead), (0, is_dead), "{then:?}");
+    }
+}
+
+#[test]
+fn a_plugin_that_was_left_out_is_counted_once_for_an_input_and_told() {
+    let Outcome::Failed(skipped) = failure() else { panic!() };
+    let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
+    let binding = binding(OnError::Drop, to);
+    let (routed, _) = run(&binding, "dev", Outcome::Outputs(vec![inbound("dev").message]));
+    let routed = routed.without(Some(skipped.clone()));
+    assert_eq!((routed.outputs.len(), routed.failure.as_ref()), (1, Some(&skipped)));
+    let counts = routed.counts;
+    assert_eq!((counts.failed, counts.failed_passed), (1, 1));
+    let (routed, _) = run(&binding, "dev", failure());
+    let counts = routed.without(Some(skipped)).counts;
+    assert_eq!((counts.failed, counts.failed_passed, counts.failed_dropped), (1, 0, 1));
 }
 
 #[test]
@@ -137,6 +174,6 @@ fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_doe
 fn every_input_is_counted_once() {
     for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
         let (_, counts) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
-        assert_eq!([counts.filtered, counts.failed, counts.chain_forwarded], counted);
+        assert_eq!([counts.filtered, counts.failed, counts.forwarded], counted);
     }
 }

@@ -62,7 +62,7 @@ impl Full {
     fn send(&mut self, numbers: impl Iterator<Item = u64>) -> Vec<Pending> {
         let mut held = Vec::new();
         for number in numbers {
-            let pending = self.house.dispatcher.receive(self.message(number, QoS::AtLeastOnce)).unwrap();
+            let pending = self.house.dispatcher.arrive(self.message(number, QoS::AtLeastOnce)).unwrap();
             held.extend(self.house.dispatcher.try_start(pending).err().map(|pending| *pending));
         }
         self.look();
@@ -108,7 +108,7 @@ async fn all_arrives(bindings: Vec<Binding>) {
     }
     full.look();
     assert_eq!(full.acked, full.arrived);
-    assert_eq!(full.house.counters.dropped_full.get(), 0);
+    assert_eq!(full.house.counters.totals().dropped_full, 0);
     assert_eq!(full.house.counters.balance(full.spool.waiting()).missing(), 0);
 }
 
@@ -141,7 +141,7 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
         tokio::task::yield_now().await;
         full.look();
     }
-    assert_eq!((full.house.counters.hop_limit_exceeded.get(), full.house.counters.dropped_full.get()), (20, 0));
+    assert_eq!((full.house.counters.totals().hop_limit_exceeded, full.house.counters.totals().dropped_full), (20, 0));
     assert!(forwarded >= 20 * u64::from(MAX_HOPS) / 2, "{forwarded}");
 }
 
@@ -155,7 +155,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
     assert!(full.acked.len() < 150, "the share of the first is full");
     let ticket = 1 << 40;
     let other = inbound("q0/x", Receipt::new(ticket, full.acks.clone()));
-    assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(other).unwrap()).is_ok());
+    assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(other).unwrap()).is_ok());
     full.look();
     assert!(full.acked.contains(&ticket));
     assert_eq!(full.spool.queue(UpstreamId(1)).len(), 1);
@@ -165,7 +165,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
 fn retained(full: &Full) -> Pending {
     let Inbound { message, origin, .. } = inbound("s0/x", Receipt::none());
     let message = Message { retain: true, qos: QoS::AtMostOnce, ..message };
-    full.house.dispatcher.receive(Inbound::internal(message, origin)).unwrap()
+    full.house.dispatcher.arrive(Inbound::internal(message, origin)).unwrap()
 }
 
 #[tokio::test]
@@ -200,14 +200,14 @@ async fn what_is_also_republished_keeps_its_order_when_its_upstream_has_no_room_
         let fill = full.message(number, QoS::AtLeastOnce);
         let topic = TopicName::parse("fill/x").unwrap();
         let fill = Inbound { message: Message { topic, ..fill.message.clone() }, ..fill };
-        assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(fill).unwrap()).is_ok());
+        assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(fill).unwrap()).is_ok());
         full.look();
         if !full.acked.contains(&number) {
             break;
         }
     }
     for inbound in [full.message(1, QoS::AtLeastOnce), inbound("s0/x", Receipt::none())] {
-        assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(inbound).unwrap()).is_ok());
+        assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(inbound).unwrap()).is_ok());
     }
     let queue = full.spool.queue(UpstreamId(0));
     let mut sizes = Vec::new();
@@ -240,21 +240,21 @@ async fn a_retained_message_that_a_plugin_raises_keeps_its_order_when_its_upstre
         for number in 0.. {
             let message = Message::new(TopicName::parse(topic).unwrap(), vec![0; bytes], QoS::AtLeastOnce);
             let fill = Inbound { message, ..full.message(number, QoS::AtLeastOnce) };
-            assert!(full.house.dispatcher.try_start(full.house.dispatcher.receive(fill).unwrap()).is_ok());
+            assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(fill).unwrap()).is_ok());
             if full.acks.try_next().is_none() {
                 break;
             }
         }
     }
-    let committed = full.house.counters.committed.get();
+    let committed = full.house.counters.totals().committed;
     let bytes = 700;
     for (payload, retain) in [("y".repeat(bytes), true), ("x".into(), false)] {
         let message = Message::new(TopicName::parse("s0/x").unwrap(), payload, QoS::AtMostOnce);
         let inbound = Inbound { message: Message { retain, ..message }, ..inbound("s0/x", Receipt::none()) };
-        let pending = full.house.dispatcher.receive(inbound).unwrap();
+        let pending = full.house.dispatcher.arrive(inbound).unwrap();
         assert!(full.house.dispatcher.try_start(pending).is_ok());
     }
-    until("both are in the spool", || full.house.counters.committed.get() == committed + 2);
+    until("both are in the spool", || full.house.counters.totals().committed == committed + 2);
     let queue = full.spool.queue(UpstreamId(0));
     let mut sizes = Vec::new();
     while let Some(entry) = queue.read(Position::START, 1, usize::MAX).pop() {
@@ -274,6 +274,6 @@ async fn what_was_promised_to_nobody_goes_when_there_is_no_place_and_is_counted(
         let will = Inbound { receipt: Receipt::none(), ..full.message(0, QoS::AtLeastOnce) };
         full.house.dispatcher.publish_internal(will);
     }
-    assert!(full.house.counters.dropped_full.get() > 0, "wills of sessions that are gone are bounded");
+    assert!(full.house.counters.totals().dropped_full > 0, "wills of sessions that are gone are bounded");
     assert_eq!(full.house.counters.balance(full.spool.waiting()).missing(), 0);
 }

@@ -71,7 +71,7 @@ impl Gateway {
         let (origin, receipt) = (Arc::new(Origin::gateway(0)), Receipt::new(1, self.acks.clone()));
         let changes = vec![Change::put(identity(), "generation")];
         let inbound = Inbound { receipt, changes, ..Inbound::internal(message, origin) };
-        let pending = self.house.dispatcher.receive(inbound).unwrap();
+        let pending = self.house.dispatcher.arrive(inbound).unwrap();
         self.house.dispatcher.try_start(pending).unwrap();
     }
 
@@ -113,7 +113,7 @@ async fn a_part_that_has_no_room_fails_alone_when_an_earlier_one_is_safe() {
         gateway.send("first");
         assert_eq!(gateway.answer(), Some(false), "its device is not told to send it again");
         assert_eq!((gateway.line(0), gateway.line(1)), (1, letters));
-        assert_eq!(gateway.house.counters.failed_dropped.get(), 1 - letters as u64);
+        assert_eq!(gateway.house.counters.totals().failed_dropped, 1 - letters as u64);
         gateway.assert_accounts();
         let gateway = gateway.restart(stages(on_error, None));
         assert_eq!(gateway.keys(), [&identity()], "nothing of it is unfinished");

@@ -29,7 +29,7 @@ async fn a_letter_that_waits_for_its_binding_is_not_in_the_way_of_those_that_are
     let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
     let spool = Spool::by_hand(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
     let house = house_with(workers, vec![Binding::new(spec("t"), lanes.pop())], spool.clone(), counters.clone());
-    let one = || house.dispatcher.receive(inbound("t", Receipt::none())).unwrap();
+    let one = || house.dispatcher.arrive(inbound("t", Receipt::none())).unwrap();
     while house.dispatcher.try_start(one()).is_ok() {}
 
     let handle = archive(dir.path(), &counters);

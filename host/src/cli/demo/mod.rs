@@ -125,12 +125,12 @@ async fn finished(mut devices: JoinSet<anyhow::Result<()>>, plan: &Plan, tracker
 
 fn conclude(table: &Table, took: Duration, incident: Option<anyhow::Error>) -> Report {
     let (arrivals, strays) = table.tracker.arrived();
-    let counters = &table.counters;
+    let totals = table.counters.totals();
     let counts = Counts {
         completed: table.tracker.progress().0,
-        received: counters.received.get(),
-        filtered: counters.filtered.get(),
-        forwarded: counters.forwarded.get(),
+        received: totals.received,
+        filtered: totals.filtered,
+        forwarded: totals.forwarded,
     };
     let incident = incident.map(|error| format!("{error:#}"));
     let evidence = Evidence { plan: &table.plan, arrivals: &arrivals, strays: &strays, counts, incident };

@@ -11,6 +11,7 @@ use super::table::{Table, micros_per_message};
 use super::tracker::{Arrival, Tracker};
 use super::verdict::Check;
 use crate::message::QoS;
+use crate::operate::WatchedPlugin;
 
 #[derive(Debug, Serialize)]
 pub struct Report {
@@ -50,9 +51,9 @@ impl Report {
     pub fn new(table: &Table, took: Duration, arrivals: &[Arrival], checks: Vec<Check>) -> Self {
         let mut latencies: Vec<_> = arrivals.iter().map(|arrival| arrival.latency).collect();
         let mut percent = |percent| percentile(&mut latencies, percent).as_secs_f64() * 1e3;
-        let messages = table.counters.received.get();
+        let messages = table.counters.totals().received;
         let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-        let plugins = table.plugins.iter().map(|(name, stats)| PluginTime {
+        let plugins = table.plugins.iter().map(|WatchedPlugin { name, stats }| PluginTime {
             name: name.clone(),
             messages: stats.messages.get(),
             calls: stats.calls.get(),

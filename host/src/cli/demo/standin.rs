@@ -5,15 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
 use crate::config::Config;
-use crate::egress::UpstreamStatus;
 use crate::metrics::Counters;
-use crate::plugin::PluginStats;
+use crate::operate::{WatchedPlugin, WatchedUpstream};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -21,8 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Running {
     pub address: SocketAddr,
     pub counters: Arc<Counters>,
-    pub plugins: Vec<(String, Arc<PluginStats>)>,
-    upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
+    pub plugins: Vec<WatchedPlugin>,
+    upstreams: Vec<WatchedUpstream>,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
 }
@@ -43,7 +41,7 @@ impl Running {
 
     /// Returns when every upstream is connected.
     pub async fn connected(&mut self) -> anyhow::Result<()> {
-        for (name, status) in &mut self.upstreams {
+        for WatchedUpstream { name, status, .. } in &mut self.upstreams {
             let connected = tokio::time::timeout(PATIENCE, status.wait_for(|status| status.connected)).await;
             connected.with_context(|| format!("upstream `{name}` was not reached within {PATIENCE:?}"))??;
         }

@@ -8,8 +8,9 @@ use std::time::Duration;
 use super::figures::{grouped, milliseconds, percentile};
 use super::plan::Plan;
 use super::tracker::Tracker;
-use crate::metrics::Counters;
+use crate::metrics::{Counters, Totals};
 use crate::mqtt::Version;
+use crate::operate::WatchedPlugin;
 use crate::plugin::PluginStats;
 
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
@@ -19,7 +20,7 @@ pub struct Table {
     pub plan: Arc<Plan>,
     pub tracker: Arc<Tracker>,
     pub counters: Arc<Counters>,
-    pub plugins: Vec<(String, Arc<PluginStats>)>,
+    pub plugins: Vec<WatchedPlugin>,
     terminal: bool,
     /// Lines on the screen, to be drawn over.
     drawn: usize,
@@ -28,12 +29,7 @@ pub struct Table {
 // === impl Table ===
 
 impl Table {
-    pub fn new(
-        plan: Arc<Plan>,
-        tracker: Arc<Tracker>,
-        counters: Arc<Counters>,
-        plugins: Vec<(String, Arc<PluginStats>)>,
-    ) -> Self {
+    pub fn new(plan: Arc<Plan>, tracker: Arc<Tracker>, counters: Arc<Counters>, plugins: Vec<WatchedPlugin>) -> Self {
         Self { plan, tracker, counters, plugins, terminal: io::stderr().is_terminal(), drawn: 0 }
     }
 
@@ -75,14 +71,14 @@ impl Table {
     }
 
     fn line(&self) -> String {
-        let Counters { received, filtered, forwarded, .. } = &*self.counters;
+        let Totals { received, filtered, forwarded, .. } = self.counters.totals();
         let mut latencies = self.tracker.latencies();
-        let rate = received.get() as f64 / self.tracker.elapsed().as_secs_f64().max(0.001);
+        let rate = received as f64 / self.tracker.elapsed().as_secs_f64().max(0.001);
         format!(
             "{} in, {} filtered, {} out, {} per second; latency p50 {}, p99 {}\n",
-            grouped(received.get()),
-            grouped(filtered.get()),
-            grouped(forwarded.get()),
+            grouped(received),
+            grouped(filtered),
+            grouped(forwarded),
             grouped(rate as u64),
             milliseconds(percentile(&mut latencies, 50)),
             milliseconds(percentile(&mut latencies, 99)),
@@ -90,7 +86,10 @@ impl Table {
     }
 
     fn plugin_times(&self) -> String {
-        let times = self.plugins.iter().map(|(name, stats)| format!("{name} {:.1} µs", micros_per_message(stats)));
+        let times = self
+            .plugins
+            .iter()
+            .map(|WatchedPlugin { name, stats }| format!("{name} {:.1} µs", micros_per_message(stats)));
         format!("plugins, per message: {}", times.collect::<Vec<_>>().join(", "))
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
-use crate::chain::{Chain, Outcome};
+use crate::chain::{Chain, Done, Outcome};
 use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
@@ -61,7 +61,10 @@ impl<'a> Rehearsal<'a> {
     pub fn new(config: &'a Config, client: &str) -> Result<Self, Refusals> {
         // A file of bad lines is a test of the plugin and not its retirement.
         let mut patient = config.clone();
-        patient.bindings.iter_mut().for_each(|binding| binding.faults = FaultPolicy::NONE);
+        for binding in &mut patient.bindings {
+            let on_failure = std::mem::take(&mut binding.faults.on_failure);
+            binding.faults = FaultPolicy { on_failure, ..FaultPolicy::NONE };
+        }
         let mut chains = setup::prepare(&patient, None)?.chains.into_iter();
         let chain = |binding: &Binding| if binding.plugins.is_empty() { None } else { chains.next() };
         let chains = config.bindings.iter().map(chain).collect();
@@ -144,20 +147,22 @@ impl<'a> Rehearsal<'a> {
     }
 
     fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
-        let outcome = self.run(id, inbound);
+        let Done { outcome, skipped, .. } = self.run(id, inbound);
         let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
         let routed = route(&self.config.gateway.id, binding, inbound, outcome);
+        let routed = routed.without(skipped);
         (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 
     /// What plugins remember is in their stores already; there is no disk to carry it to.
-    fn run(&mut self, id: BindingId, inbound: &Inbound) -> Outcome {
+    fn run(&mut self, id: BindingId, inbound: &Inbound) -> Done {
         let (message, origin) = (inbound.message.clone(), inbound.origin.clone());
         match id.of_mut(&mut self.chains).and_then(Option::as_mut) {
             Some(chain) => {
-                chain.run(vec![Envelope { message, origin }]).pop().map_or(Outcome::Filtered, |done| done.outcome)
+                let done = chain.run(vec![Envelope { message, origin }]).pop();
+                done.unwrap_or_else(|| Done::of(Outcome::Filtered))
             }
-            None => Outcome::Outputs(vec![message]),
+            None => Done::of(Outcome::Outputs(vec![message])),
         }
     }
 

@@ -3,8 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{destination, faults, name};
-use crate::config::checked::{Binding, Destination, OnError, Target};
+use super::{destination, faults, name, policies};
+use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
 use crate::config::ids::PluginId;
 use crate::config::problem::Problem;
@@ -55,7 +55,8 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let plugins = plugins(table, names);
     let tick = tick(table, &plugins);
     let (on_error, dead_letters) = on_error(table);
-    let faults = faults::check(table);
+    let on_failure = policies::check(table, names, &plugins, on_error.of_plugins());
+    let faults = FaultPolicy { on_failure, ..faults::check(table) };
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
@@ -132,7 +133,6 @@ fn tick(table: &Table<'_>, plugins: &[PluginId]) -> Option<Duration> {
 
 /// The policy, and the exit that it opens.
 fn on_error(table: &Table<'_>) -> (OnError, Option<Exit>) {
-    const CHOICES: [&str; 3] = ["dead-letter", "drop", "pass"];
     let (typed, topic) = (table.text("on_error"), destination::template(table, "dead_letter_topic"));
     let choice = typed.as_ref().map_or("dead-letter", |typed| typed.get_ref());
     let place = table.value("dead_letter_topic").map(|(_, span)| span);
@@ -145,7 +145,7 @@ fn on_error(table: &Table<'_>) -> (OnError, Option<Exit>) {
         ("pass", _) => (OnError::Pass, None),
         (other, Some(typed)) if other != "dead-letter" => {
             let sentence = format!("`on_error` cannot be \"{other}\"");
-            table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &CHOICES, "")));
+            table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &policies::CHOICES, "")));
             (OnError::Drop, None)
         }
         (_, typed) => {

@@ -16,7 +16,11 @@ const MOST_ATTEMPTS: u32 = 10;
 const MOST_FAULTS: usize = 10_000;
 
 pub fn check(binding: &Table<'_>) -> FaultPolicy {
-    FaultPolicy { retry: retry(&binding.table("retry")), breaker: breaker(&binding.table("breaker")) }
+    FaultPolicy {
+        retry: retry(&binding.table("retry")),
+        breaker: breaker(&binding.table("breaker")),
+        ..FaultPolicy::default()
+    }
 }
 
 fn retry(table: &Table<'_>) -> Retry {

@@ -18,6 +18,7 @@ mod limits;
 mod loops;
 mod name;
 mod plugin;
+mod policies;
 mod spool;
 mod trust;
 mod unused;

@@ -43,6 +43,11 @@ impl<D: Dial> Client<D> {
     /// The next address is tried at once; a wait comes when all were.
     pub(super) fn not_connected(&mut self, error: &LinkError) -> Duration {
         self.failed(error);
+        if self.has_met_rival(error) {
+            // Soon: so the other one meets us, too, before it goes on.
+            self.backoff.reset();
+            return self.backoff.wait();
+        }
         self.rivals.other_end();
         if self.round.failed() { Duration::ZERO } else { self.wait(error) }
     }
@@ -52,6 +57,7 @@ impl<D: Dial> Client<D> {
         if ended == Ended::Stable {
             // The next trouble is news, whatever the last one was.
             self.troubles.over();
+            self.rivals.lasted();
             self.forget_failback();
             self.backoff.reset();
         }

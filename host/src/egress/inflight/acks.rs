@@ -1,6 +1,7 @@
 //! What the server and the disk say, and what follows from it.
 
 use super::{Ack, Inflight, State, Step, packet_id};
+use crate::base::fault::{self, Fault};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::spool::Confirmed;
@@ -12,6 +13,7 @@ impl Inflight {
     /// Also for a QoS 2 PUBLISH: a server that knows no QoS 2 answers so, and nothing more will come.
     pub fn on_puback(&mut self, ack: Ack) -> Step {
         match self.find(ack.packet_id) {
+            Some((_, Some(QoS::ExactlyOnce), _)) if fault::is_on(Fault::WrongAcksIgnored) => Step::Nothing,
             Some((number, Some(_), State::Published)) => self.finish(number, ack.reason),
             _ => Step::Nothing,
         }
@@ -19,6 +21,7 @@ impl Inflight {
 
     pub fn on_pubrec(&mut self, ack: Ack) -> Step {
         match self.find(ack.packet_id) {
+            Some((_, Some(QoS::AtLeastOnce), _)) if fault::is_on(Fault::WrongAcksIgnored) => Step::Nothing,
             Some((number, Some(_), State::Published)) if ack.reason.is_failure() => self.finish(number, ack.reason),
             Some((number, Some(_), State::Published)) => self.receive(number),
             Some((_, _, State::Received { .. })) => Step::Nothing,

@@ -45,6 +45,7 @@ use self::abandoned::Abandoned;
 use self::acks::success;
 pub use self::awaited::{AckKind, Awaited, Standing};
 pub use self::step::{Repeat, Step, Window};
+use crate::base::fault::{self, Fault};
 use crate::message::{Message, QoS};
 use crate::mqtt::Ack;
 use crate::mqtt::client::Publish;
@@ -204,7 +205,7 @@ impl Inflight {
         let (sent, was_exactly_once) = (exchange.message.clone()?, exchange.is_exactly_once());
         // After a refusal the exchange is a new one.
         let dup = std::mem::replace(&mut exchange.state, State::Published) == State::Published;
-        let message = fit(sent);
+        let message = if fault::is_on(Fault::ResendsNotFitted) { sent } else { fit(sent) };
         exchange.message = Some(message.clone());
         if was_exactly_once && !exchange.is_exactly_once() {
             self.exactly_once -= 1;
@@ -290,6 +291,11 @@ impl Inflight {
 
     pub fn is_empty(&self) -> bool {
         self.exchanges.is_empty()
+    }
+
+    /// Whether a QoS 2 exchange is open.
+    pub fn has_exactly_once(&self) -> bool {
+        self.exactly_once > 0
     }
 
     /// Ends an exchange whose PUBLISH cannot be written to this server. Returns its number.

@@ -1,12 +1,14 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
 use super::{Sender, Session};
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
 use crate::message::QoS;
 use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position};
 
 impl Sender {
@@ -104,7 +106,13 @@ impl Session<'_> {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
-            Step::Receive { number, turn } => self.sender.queue.release(number, turn),
+            Step::Receive { number, turn } => {
+                self.sender.queue.release(number, turn);
+                if fault::is_on(Fault::ReceivedNotDurable) {
+                    let packet_id = crate::egress::inflight::packet_id(number);
+                    self.write(Outgoing::PubRel(Ack { packet_id, reason: Reason::SUCCESS }));
+                }
+            }
             Step::Done { number, reason, .. } if reason.is_failure() => self.sender.refused(number, reason),
             Step::Done { number, .. } => {
                 self.sender.refusals.forget(number);

@@ -50,7 +50,7 @@ use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
 use crate::message::QoS;
-use crate::metrics::Counters;
+use crate::metrics::UpstreamMetrics;
 use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
 use crate::spool::{Fate, Position, Queue};
@@ -71,7 +71,7 @@ pub struct Sender {
     pub ack_timeout: Duration,
     pub queue: Arc<Queue>,
     pub inflight: Inflight,
-    pub counters: Arc<Counters>,
+    pub metrics: Arc<UpstreamMetrics>,
     pub refusals: Refusals,
     pub filing: Filing,
     pub refused: RateLimit,

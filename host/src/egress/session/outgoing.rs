@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
@@ -103,7 +104,7 @@ impl Session<'_> {
             let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
             let lowered = u64::from(was_exactly_once && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
-            self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
+            self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
         self.pass(entry.position, &Publish { packet_id: 0, dup: false, message });
@@ -130,7 +131,7 @@ impl Session<'_> {
     }
 
     pub(super) fn publish_again(&mut self, repeat: &Repeat) {
-        self.sender.counters.possible_duplicates.add(self.sender.inflight.take_doubtful());
+        self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
             QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),
             _ => self.publish(&repeat.publish),
@@ -150,6 +151,7 @@ impl Session<'_> {
     /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
         match position.turn {
+            0 if fault::is_on(Fault::AnyPacketSizeTaken) => self.sender.queue.complete(position, Fate::NeverSendable),
             0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
             _ => self.sender.queue.complete(position, Fate::Oversize),
         }

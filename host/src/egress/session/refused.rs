@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::{Sender, Session};
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::egress::refusals::Verdict;
 use crate::egress::undelivered::Undelivered;
@@ -15,7 +16,10 @@ use crate::spool::{Entry, Fate, Position};
 impl Sender {
     /// The server has ended this exchange by a failure reason.
     pub(super) fn refused(&mut self, number: u64, reason: Reason) {
-        let verdict = self.refusals.judge(number, reason, Instant::now());
+        let mut verdict = self.refusals.judge(number, reason, Instant::now());
+        if fault::is_on(Fault::RefusedGone) {
+            verdict = Verdict::Drop;
+        }
         let what = match verdict {
             Verdict::Retry { .. } => "it is tried again",
             Verdict::DeadLetter { .. } => "it is kept as a dead letter",

@@ -16,7 +16,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         if expected.contains(&violation.reason) {
             return tracing::info!(%peer, ?client, "connection ended: {violation}");
         }
-        self.context.counters.connections_refused.increment();
+        self.context.metrics.connections_refused.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
             tracing::warn!(%peer, ?client, suppressed, "connection ended: {violation}");
         }
@@ -25,7 +25,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     /// The device has closed: is it one message that it closes on?
     pub(super) fn blame(&mut self) {
         let Some(given_up) = self.session.ended_abruptly(Instant::now()) else { return };
-        self.context.counters.subscriber_given_up.increment();
+        self.context.bus.counters().subscriber_given_up.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
             let (client, Message { topic, qos, payload, .. }) = (self.session.client(), &given_up.message);
             tracing::warn!(

@@ -25,7 +25,7 @@ where
         Ok(Ok(None)) => return None,
         Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail, LARGEST_PACKET).await,
         Err(_) => {
-            context.counters.connections_refused.increment();
+            context.metrics.connections_refused.increment();
             tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
             return None;
         }
@@ -130,7 +130,7 @@ async fn refuse<R, W>(
 where
     W: AsyncWrite + Unpin,
 {
-    context.counters.connections_refused.increment();
+    context.metrics.connections_refused.increment();
     if let Some(suppressed) = context.complaints.permit() {
         tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
     }

@@ -60,8 +60,8 @@ impl<R, W> Connection<R, W> {
             Action::Accept { message, receipt, identity } => self.accept(message, receipt, identity),
             Action::Store(change, receipt) => self.context.dispatcher.journal().change(vec![change], receipt),
             Action::Denied(topic) => {
-                self.context.counters.received.increment();
-                self.context.counters.acl_denied.increment();
+                self.context.metrics.received.increment();
+                self.context.metrics.acl_denied.increment();
                 tracing::debug!(client = ?self.session.client(), ?topic, "denied: the topic belongs to the gateway");
             }
             Action::Subscribe(packet) => {
@@ -106,7 +106,7 @@ impl<R, W> Connection<R, W> {
         let origin = self.origin();
         let (arrived, changes) = (clock::now(), identity.into_iter().collect());
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
-        if let Some(pending) = self.context.dispatcher.receive(inbound) {
+        if let Some(pending) = self.context.dispatcher.receive(inbound, &self.context.metrics) {
             self.parked.submit(pending);
         }
     }

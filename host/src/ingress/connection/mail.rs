@@ -29,7 +29,7 @@ impl<R, W> Connection<R, W> {
         while self.wants_mail() {
             let Some(delivery) = self.session.next_delivery() else { return };
             if delivery.message.aged(clock::since(delivery.arrived)).is_none() {
-                self.context.counters.subscriber_expired.increment();
+                self.context.bus.counters().subscriber_expired.increment();
                 self.session.finish(delivery.number);
                 continue;
             }
@@ -43,7 +43,7 @@ impl<R, W> Connection<R, W> {
     }
 
     fn skip_given_up(&mut self, delivery: &Delivery) {
-        self.context.counters.subscriber_given_up.increment();
+        self.context.bus.counters().subscriber_given_up.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
             let (client, topic) = (self.session.client(), &delivery.message.topic);
             tracing::warn!(
@@ -63,7 +63,7 @@ impl<R, W> Connection<R, W> {
     /// What the device could not take counts as delivered [MQTT-3.1.2-25].
     fn deliver(&mut self, packet: &Packet) {
         if self.wire.codec.size(packet) > self.peer_maximum_packet_size {
-            self.context.counters.subscriber_dropped.increment();
+            self.context.bus.counters().subscriber_dropped.increment();
             return self.session.abandon(packet);
         }
         self.wire.send(packet);

@@ -36,22 +36,22 @@ use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Bus;
 use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
-use crate::metrics::Counters;
+use crate::metrics::ListenerMetrics;
 use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;
 
-/// What every connection shares.
+/// What every connection of a listener shares.
 pub struct Context {
     pub limits: BrokerLimits,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
     pub registry: Arc<Registry>,
-    pub counters: Arc<Counters>,
+    pub metrics: Arc<ListenerMetrics>,
     pub parked_bytes: Arc<AtomicUsize>,
     pub drains: Arc<Drains>,
-    pub complaints: RateLimit,
+    pub complaints: Arc<RateLimit>,
 }
 
 struct Connection<R, W> {

@@ -1,6 +1,7 @@
 //! The end of a session: written before the next one of the same client is.
 
 use super::*;
+use crate::base::fault::{self, Fault};
 use crate::ingress::session::Farewell;
 
 /// The session of a device that is away. Its slot stays and says that it ends, until [`Registry::finish`].
@@ -46,7 +47,9 @@ impl Registry {
         session.subscriptions.clear(&self.bus, &mailbox);
         self.bus.counters().shared_dropped.add(sent);
         // Before the session is deleted: a crash in between finds what has not been handed over with it.
-        self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
+        if !fault::is_on(Fault::GroupEndsWithMember) {
+            self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
+        }
         let (client, is_durable) = (session.client(), session.is_durable());
         let will = will.map(|(will, _)| match is_durable {
             true => self.wills.take_over(client, will.message, &mut gone),

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::base::fault::{self, Fault};
 use crate::message::Message;
 
 const SUSPECT_AFTER: u32 = 3;
@@ -87,6 +88,9 @@ impl Isolation {
     /// The device has closed the connection, or vanished. `oldest` is the first message that it was sent and has not
     /// acknowledged. Gives the one that is to be given up, and after how many ends.
     pub fn ended(&mut self, oldest: Option<u16>, now: Instant) -> Option<u16> {
+        if fault::is_on(Fault::NoSubscriberIsolation) {
+            return None;
+        }
         match self.stage {
             Stage::Usual(count) => {
                 let count = oldest.map(|packet_id| Count::again(count, packet_id));

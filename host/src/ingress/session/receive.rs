@@ -5,6 +5,7 @@ use smallvec::smallvec;
 use super::exchanges::Arrival;
 use super::outbound::Received;
 use super::*;
+use crate::base::fault::{self, Fault};
 use crate::message::QoS;
 use crate::mqtt::{Ack, Publish};
 
@@ -117,6 +118,7 @@ impl Session {
             Version::V5 if self.exchanges.outstanding() >= maximum => {
                 Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"))
             }
+            Version::V311 if fault::is_on(Fault::IdentitiesUnbounded) => Ok(()),
             Version::V311 if qos == QoS::ExactlyOnce && self.exchanges.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
                 Err(violation(
                     Reason::RECEIVE_MAXIMUM_EXCEEDED,

@@ -15,5 +15,5 @@ mod request;
 mod server;
 mod socket;
 
-pub use request::{HeldState, OldestState, PluginState, Request, Response, Status, UpstreamState};
+pub use request::{Request, Response};
 pub use server::{State, start};

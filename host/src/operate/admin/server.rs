@@ -10,21 +10,16 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::request::{HeldState, OldestState, PluginState, Request, Response, Status, UpstreamState};
+use super::request::{Request, Response};
 use super::socket::with_path;
-use crate::base::log_writer;
-use crate::config::UpstreamId;
 use crate::dead_letter::ArchiveHandle;
-use crate::egress::{Operator, UpstreamStatus};
 use crate::ingress::registry::Registry;
-use crate::metrics::Counters;
-use crate::plugin::{Metric, PluginStats};
-use crate::spool::{Held, Spool};
+use crate::operate::Observer;
 
 /// An operator and a script or two.
 const MAX_CONNECTIONS: usize = 8;
@@ -40,14 +35,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What the socket shows and asks.
 #[derive(Clone)]
 pub struct State {
+    pub observer: Arc<Observer>,
     pub archive: ArchiveHandle,
     pub sessions: Arc<Registry>,
-    pub spool: Spool,
-    pub counters: Arc<Counters>,
-    pub upstreams: Vec<(String, watch::Receiver<UpstreamStatus>)>,
-    /// In the same order.
-    pub operators: Vec<Operator>,
-    pub plugins: Vec<(String, Arc<PluginStats>)>,
 }
 
 /// Listens until it is stopped. Whoever calls this holds the lock of the spool: a socket that is there is a dead one's.
@@ -126,38 +116,12 @@ async fn answer(line: &[u8], state: &State) -> Response {
     }
 }
 
-// === impl HeldState ===
-
-impl From<Held> for HeldState {
-    fn from(Held { upstream, reason, advice }: Held) -> Self {
-        Self { upstream, reason, advice }
-    }
-}
-
-// === impl PluginState ===
-
-impl PluginState {
-    fn of(stats: &PluginStats) -> Self {
-        let value = |metric| match metric {
-            Metric::Counter(count) => count as f64,
-            Metric::Gauge(value) => value,
-        };
-        Self {
-            messages: stats.messages.get(),
-            faults: stats.faults(),
-            retries: stats.retries.get(),
-            breakers: stats.breakers().into_iter().map(|(binding, state)| (binding, state.to_string())).collect(),
-            metrics: stats.metrics.snapshot().into_iter().map(|(name, metric)| (name, value(metric))).collect(),
-        }
-    }
-}
-
 // === impl State ===
 
 impl State {
     async fn carry_out(&self, request: Request) -> Response {
         let letters = match request {
-            Request::Status => return self.status().await,
+            Request::Status => return respond(&self.observer.snapshot().await),
             Request::Sessions => return respond(&self.sessions.list()),
             Request::DropSession { client } => {
                 let dropped = self.sessions.drop_session(&client).await;
@@ -173,49 +137,13 @@ impl State {
     }
 
     async fn skip(&self, upstream: &str, number: Option<u64>, drop: bool) -> Response {
-        let operator = self.upstreams.iter().zip(&self.operators).find(|((name, _), _)| name == upstream);
-        let Some((_, operator)) = operator else {
+        let Some(upstream) = self.observer.upstream(upstream) else {
             return Response::Error(format!("there is no upstream `{upstream}`"));
         };
-        let skipped = operator.skip(number, !drop).await;
+        let skipped = upstream.operator.skip(number, !drop).await;
         skipped.map_or_else(Response::Error, |skipped| {
             Response::Ok(json!({ "number": skipped.number, "topic": skipped.topic, "kept": !drop }))
         })
-    }
-
-    fn oldest(&self, upstream: usize, status: &UpstreamStatus) -> Option<OldestState> {
-        let entry = self.spool.queue(UpstreamId(upstream)).oldest()?;
-        let number = entry.position.number;
-        let trouble = status.trouble.as_ref().filter(|trouble| trouble.number == number);
-        Some(OldestState {
-            number,
-            topic: entry.message.topic.to_string(),
-            age_seconds: entry.arrived.elapsed().as_secs(),
-            attempts: trouble.map_or(0, |trouble| trouble.attempts),
-            suspect: trouble.is_some_and(|trouble| trouble.is_suspect),
-        })
-    }
-
-    async fn status(&self) -> Response {
-        let upstream = |(index, (name, status)): (usize, &(String, watch::Receiver<UpstreamStatus>))| {
-            let status = status.borrow().clone();
-            let oldest = self.oldest(index, &status);
-            let UpstreamStatus { connected, url, attempts, taken_over, last_error, .. } = status;
-            UpstreamState { name: name.clone(), connected, url, attempts, taken_over, last_error, oldest }
-        };
-        let plugin = |(name, stats): &(String, Arc<PluginStats>)| (name.clone(), PluginState::of(stats));
-        let status = Status {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            pid: std::process::id(),
-            waiting: self.spool.waiting(),
-            held: self.spool.held().into_iter().map(HeldState::from).collect(),
-            dead_letters: self.archive.letters().await,
-            log_lines_lost: log_writer::lost(),
-            upstreams: self.upstreams.iter().enumerate().map(upstream).collect(),
-            plugins: self.plugins.iter().map(plugin).collect(),
-            counters: self.counters.snapshot().into_iter().map(|(name, count)| (name.to_owned(), count)).collect(),
-        };
-        respond(&status)
     }
 }
 

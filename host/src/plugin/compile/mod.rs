@@ -35,6 +35,7 @@ use cache::Cache;
 use census::Census;
 
 pub use child::{Job, JobError};
+pub use process::use_program;
 pub use settings::Settings;
 
 pub struct Compiler {

@@ -2,7 +2,9 @@
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 
@@ -15,15 +17,23 @@ use crate::plugin::text::printable;
 /// This program, also after its file was replaced by a newer one: the code must be of this version.
 const SELF: &str = "/proc/self/exe";
 
+/// For a program that runs under an instrument, which has its own file behind [`SELF`].
+static OTHER_PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+
 /// mimalloc sets a GiB of address space aside before it is asked for the first byte: all that this process may have.
 const ALLOCATOR: (&str, &str) = ("MIMALLOC_ARENA_RESERVE", "0");
 
 /// Of a reason, when it is shown.
 const MAX_REASON: usize = 512;
 
+/// Before the first component is compiled.
+pub fn use_program(file: PathBuf) {
+    OTHER_PROGRAM.get_or_init(|| file);
+}
+
 pub fn compile(settings: Settings, limits: &CompileLimits, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
     let job = Job { settings, memory: limits.memory as u64, seconds: limits.time.as_secs() };
-    let mut command = Command::new(SELF);
+    let mut command = Command::new(OTHER_PROGRAM.get().map_or(Path::new(SELF), PathBuf::as_path));
     command
         .args(job.args())
         .env_clear()

@@ -52,7 +52,7 @@ impl<D: Disk> Committer<D> {
                 usage.add(&record);
                 self.ready.push_back(record);
             } else if record.is_unawaited() {
-                shared.ledger().give_up(record.outputs.len(), Fate::Dropped);
+                shared.ledger().give_up(&record.outputs, Fate::Dropped);
             } else {
                 behind.add(&record);
                 waiting.push_back(record);
@@ -96,11 +96,10 @@ impl<D: Disk> Committer<D> {
         {
             return;
         }
-        let (before, most) = (record.outputs.len(), self.portion() / 4);
-        record
-            .outputs
-            .retain(|output| !output.is_qos0() || usage.qos0.get(output.upstream.0).is_none_or(|used| *used < most));
-        shared.ledger().give_up(before - record.outputs.len(), Fate::Dropped);
+        let most = self.portion() / 4;
+        let has_share = |output: &Output| usage.qos0.get(output.upstream.0).is_none_or(|used| *used < most);
+        let shed: Vec<_> = record.outputs.extract_if(.., |output| output.is_qos0() && !has_share(output)).collect();
+        shared.ledger().give_up(&shed, Fate::Dropped);
     }
 
     /// Each time that it begins.

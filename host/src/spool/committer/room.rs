@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Committer;
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::WhenFull;
 use crate::spool::frame::TRACKS;
@@ -102,7 +103,7 @@ impl<D: Disk> Committer<D> {
     /// Notes alone may pass every limit, in the smallest segments there are: their messages go for them.
     pub(super) fn roll_for_notes(&mut self, least: u64) -> Result<(), AppendError> {
         match self.roll_reserved(least, self.reserve_limit()) {
-            Err(AppendError::Full(Shortage::Limit { .. })) => {
+            Err(AppendError::Full(Shortage::Limit { .. })) if !fault::is_on(Fault::LoweredLimitHolds) => {
                 let tracks = self.image.encode_tracks();
                 self.log.roll_smallest(Frame { kind: TRACKS, body: &tracks }, least)?;
                 self.reserve_begins();
@@ -139,7 +140,8 @@ impl<D: Disk> Committer<D> {
         let (max, segment) = (self.policy.max_bytes, self.segment());
         let wanted: u64 = self.image.tracks().iter().map(|track| track.bytes().0).sum();
         // A full log leaves one whole segment.
-        if wanted + segment / 2 > max { wanted + 2 * segment } else { max }
+        let is_over = wanted + segment / 2 > max && !fault::is_on(Fault::LoweredLimitHolds);
+        if is_over { wanted + 2 * segment } else { max }
     }
 
     /// Bytes of a whole one.
@@ -179,7 +181,8 @@ impl<D: Disk> Committer<D> {
     /// would be to do nothing else.
     pub(super) fn retry(&self) -> Instant {
         let now = clock::now();
-        self.full.as_ref().map(|full| full.retry).filter(|retry| *retry > now).unwrap_or(now + RETRY)
+        let is_later = |retry: &Instant| *retry > now || fault::is_on(Fault::CommitterSpins);
+        self.full.as_ref().map(|full| full.retry).filter(is_later).unwrap_or(now + RETRY)
     }
 
     /// Records wait, or have no room but what is for notes.

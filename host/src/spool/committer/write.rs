@@ -2,6 +2,7 @@
 
 use super::Committer;
 use super::room::Room;
+use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::spool::Shared;
@@ -25,6 +26,9 @@ impl<D: Disk> Committer<D> {
         }
         if was_short && !self.is_short_of_room() {
             self.publish_held(shared, None);
+        }
+        if fault::is_on(Fault::AckBeforeWrite) {
+            self.ready.iter_mut().take(count).for_each(|record| std::mem::take(&mut record.receipt).resolve());
         }
         let frames = self.batch.frames();
         let locations = self.log.append(&frames)?;

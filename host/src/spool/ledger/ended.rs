@@ -5,9 +5,11 @@ use super::{Fate, Ledger, Output};
 
 impl Ledger {
     /// Outputs that will not come into the log.
-    pub fn give_up(&mut self, outputs: usize, fate: Fate) {
-        self.unplaced = self.unplaced.saturating_sub(outputs);
-        fate.counter(&self.counters).add(outputs as u64);
+    pub fn give_up(&mut self, outputs: &[Output], fate: Fate) {
+        for output in outputs {
+            self.unplaced = self.unplaced.saturating_sub(self.is_message(output).into());
+            self.count(output.upstream.0, fate, 1);
+        }
     }
 
     /// Takes the oldest of an upstream away unsent, below a number. Returns how many they were.
@@ -41,15 +43,18 @@ impl Ledger {
 
     /// Outputs that no segment has room for. A dead letter among them is none: its message was not taken over.
     pub fn refuse(&mut self, outputs: &[Output]) {
-        let messages = outputs.iter().filter(|output| self.is_message(output)).count();
-        self.give_up(messages, Fate::Oversize);
+        for output in outputs {
+            if self.is_message(output) {
+                self.unplaced = self.unplaced.saturating_sub(1);
+                self.count(output.upstream.0, Fate::Oversize, 1);
+            }
+        }
     }
 
     /// The same for those that were not committed.
     pub fn refuse_new(&mut self, outputs: &[Output]) {
-        let messages = outputs.iter().filter(|output| self.is_message(output)).count() as u64;
-        self.counters.committed.add(messages);
-        Fate::Oversize.counter(&self.counters).add(messages);
+        self.unplaced += self.count_committed(outputs);
+        self.refuse(outputs);
     }
 
     /// The same for outputs of a message that may have been acknowledged: nobody has decided that they go.
@@ -62,19 +67,24 @@ impl Ledger {
         }
     }
 
-    /// Each end once; and what was acknowledged and ends by nobody's decision as that.
+    /// Each end once, by the line that it was in.
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
-        let is_letter = Some(upstream) == self.dead_letters && fate != Fate::Archived;
-        if is_letter {
-            self.counters.dead_letters_dropped.add(count);
-        } else {
-            fate.counter(&self.counters).add(count);
+        match self.lines.get(upstream).map(|line| &line.metrics) {
+            Some(Some(metrics)) => fate.counter(metrics).into_iter().for_each(|counter| counter.add(count)),
+            Some(None) => self.count_dead_letters(fate, count),
+            // What was committed has a line.
+            None => {}
         }
+    }
+
+    fn count_dead_letters(&self, fate: Fate, count: u64) {
+        if fate == Fate::Archived {
+            return self.counters.dead_letters_archived.add(count);
+        }
+        self.counters.dead_letters_dropped.add(count);
         if fate.is_loss() {
             self.counters.acknowledged_lost.add(count);
-            if is_letter {
-                self.counters.dead_letters_lost.add(count);
-            }
+            self.counters.dead_letters_lost.add(count);
         }
     }
 }

@@ -30,7 +30,7 @@ fn a_damaged_record_is_counted_and_the_others_are_delivered_under_their_own_numb
     assert_eq!(bench.read(0), ["alpha", "gamma"]);
     assert_eq!(bench.entries(0)[1].position.number, 3);
     assert_eq!(
-        (bench.restored.recovery.lost, bench.restored.recovery.quarantined, bench.counters.corrupt.get()),
+        (bench.restored.recovery.lost, bench.restored.recovery.quarantined, bench.counters.totals().corrupt),
         (1, 1, 1)
     );
     bench.commit(4, &[(0, Q1, "delta")]);
@@ -52,7 +52,7 @@ fn damage_that_appears_while_running_is_counted_when_the_backlog_comes_to_it() {
     while bench.complete_first(0) {
         seen += 1;
     }
-    assert_eq!((seen, bench.counters.corrupt.get(), bench.spool.waiting()), (2999, 1, 0));
+    assert_eq!((seen, bench.counters.totals().corrupt, bench.spool.waiting()), (2999, 1, 0));
     bench.balance();
 }
 

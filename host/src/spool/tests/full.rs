@@ -121,7 +121,7 @@ fn a_record_larger_than_a_segment_is_refused_whole_and_counted() {
     let refused: Vec<_> = acks.iter().filter(|ticket| bench.acks.take_refused(**ticket)).collect();
     assert_eq!((&acks[..], refused), (&[1, 2][..], vec![&1]));
     assert_eq!((bench.read(0), bench.held()), (vec!["next".to_string()], 0));
-    assert_eq!((bench.counters.oversize.get(), bench.counters.acknowledged_lost.get()), (2, 0));
+    assert_eq!((bench.counters.totals().oversize, bench.counters.totals().acknowledged_lost), (2, 0));
     bench.balance();
     assert_eq!(bench.reopen().restored.state.len(), 0, "its identity would take the next one for a repetition");
 }
@@ -132,7 +132,7 @@ fn of_a_record_that_is_too_large_and_that_nobody_waits_for_the_changes_are_kept(
     let changes = vec![Change::put(key(1), "kept")];
     let outputs = vec![output(&(0, Q1, &"x".repeat(2 << 20))), output(&(0, Q0, "q"))];
     bench.spool.commit(Record { outputs, changes, ..Record::default() });
-    assert_eq!((bench.read(0), bench.counters.oversize.get()), (vec!["q".to_string()], 1));
+    assert_eq!((bench.read(0), bench.counters.totals().oversize), (vec!["q".to_string()], 1));
     bench.balance();
     assert_eq!(bench.reopen().restored.state.len(), 1);
 }
@@ -145,7 +145,10 @@ fn what_was_written_down_and_has_no_room_any_more_is_a_loss_and_said_to_be_one()
     let outputs = vec![output(&(0, Q1, &"x".repeat(2 << 20)))];
     bench.spool.commit(Record { outputs, changes: vec![Change::delete(unfinished)], ..Record::default() });
     let counters = &bench.counters;
-    assert_eq!((counters.acknowledged_lost.get(), counters.never_sendable.get(), counters.oversize.get()), (1, 1, 0));
+    assert_eq!(
+        (counters.totals().acknowledged_lost, counters.totals().never_sendable, counters.totals().oversize),
+        (1, 1, 0)
+    );
     bench.balance();
     assert_eq!(bench.reopen().restored.state.len(), 0);
 }
@@ -208,7 +211,7 @@ fn messages_that_share_their_payload_are_moved_whole_when_their_segment_goes() {
     bench.balance();
     bench = bench.reopen();
     assert_eq!((bench.read(0), bench.read(1)), (vec![], vec![text]));
-    assert_eq!(bench.counters.corrupt.get(), 0);
+    assert_eq!(bench.counters.totals().corrupt, 0);
 }
 
 #[test]

@@ -126,19 +126,19 @@ impl Bench {
     }
 
     fn balance(&self) {
-        let c = &self.counters;
+        let c = self.counters.totals();
         let ended = [
-            &c.forwarded,
-            &c.upstream_refused,
-            &c.undelivered,
-            &c.skipped,
-            &c.expired,
-            &c.oversize,
-            &c.never_sendable,
-            &c.corrupt,
-            &c.dropped_full,
+            c.forwarded,
+            c.upstream_refused,
+            c.undelivered,
+            c.skipped,
+            c.expired,
+            c.oversize,
+            c.never_sendable,
+            c.corrupt,
+            c.dropped_full,
         ];
-        let ended: u64 = ended.iter().map(|counter| counter.get()).sum();
-        assert_eq!(c.committed.get() + c.recovered.get(), self.spool.waiting() as u64 + ended);
+        let ended: u64 = ended.iter().copied().sum();
+        assert_eq!(c.committed + c.recovered, self.spool.waiting() as u64 + ended);
     }
 }

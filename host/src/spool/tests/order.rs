@@ -50,7 +50,7 @@ fn qos_0_drops_its_oldest_and_never_waits() {
         bench.commit(ticket, &[(0, Q0, text)]);
     }
     assert_eq!((bench.read(0), bench.acks()), (vec!["a".into(), "q2".into(), "q3".to_string()], vec![1, 3, 4, 5]));
-    assert_eq!((bench.counters.dropped_full.get(), bench.disk.syncs()), (1, syncs));
+    assert_eq!((bench.counters.totals().dropped_full, bench.disk.syncs()), (1, syncs));
     bench.balance();
 }
 
@@ -67,7 +67,7 @@ fn an_entry_stays_until_it_is_completed_and_is_counted_once() {
     for _ in 0..2 {
         entries.iter().for_each(|entry| queue.complete(entry.position, Fate::Forwarded));
     }
-    assert_eq!((bench.counters.forwarded.get(), bench.counters.upstream_refused.get()), (2, 1));
+    assert_eq!((bench.counters.totals().forwarded, bench.counters.totals().upstream_refused), (2, 1));
     assert!(queue.is_empty() && !queue.has_after(Position::START));
     bench.balance();
 }

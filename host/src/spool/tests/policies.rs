@@ -145,7 +145,7 @@ fn dead_letters_have_no_share_and_are_never_dropped_for_messages() {
         bench.commit(ticket, &[(0, Q1, &heavy(ticket))]);
     }
     assert_eq!(bench.acks(), (1..=200).collect::<Vec<_>>());
-    assert!(bench.counters.dropped_full.get() > 0);
+    assert!(bench.counters.totals().dropped_full > 0);
     bench.balance();
     bench.config = policy;
     let bench = bench.reopen();
@@ -167,7 +167,7 @@ fn the_oldest_go_in_whole_segments_and_only_what_was_not_sent() {
         }
         assert_eq!(bench.acks().len(), 400, "nobody waits");
         bench.balance();
-        let dropped = bench.counters.dropped_full.get();
+        let dropped = bench.counters.totals().dropped_full;
         let left: Vec<u64> = [1, 2].into_iter().chain(dropped + 3..=400).collect();
         assert!(dropped > 300 && dropped < 396, "{dropped} dropped");
         assert_eq!(numbers(&bench, 0), left);
@@ -205,7 +205,7 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
     }
     bench = bench.reopen();
     bench.spool.shared.stir();
-    let expired = bench.counters.expired.get();
+    let expired = bench.counters.totals().expired;
     assert!(expired > 300 && expired <= 350, "{expired} of 350: the rest shares a segment with younger ones");
     assert_eq!(numbers(&bench, 0), (expired..400).collect::<Vec<_>>());
     bench.balance();
@@ -245,7 +245,7 @@ fn qos_0_in_the_spool_never_crowds_out_the_others() {
         }
         assert_eq!(bench.acks().len(), 200);
         bench.balance();
-        let dropped = bench.counters.dropped_full.get();
+        let dropped = bench.counters.totals().dropped_full;
         assert!(dropped > 100, "{dropped} of 10 MB dropped, {when_full:?}");
         for ticket in 1001..=1015 {
             bench.commit(ticket, &[(0, Q1, &heavy(ticket))]);

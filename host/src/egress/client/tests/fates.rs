@@ -23,7 +23,7 @@ async fn a_message_that_expires_in_the_spool_is_counted_and_not_sent() {
     tokio::time::advance(Duration::from_secs(3)).await;
     let (mut peer, _) = bench.welcome(false).await;
     assert_eq!(peer.publish().await.2, "in time");
-    assert_eq!(bench.counters.expired.get(), 1);
+    assert_eq!(bench.counters.totals().expired, 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -38,7 +38,7 @@ async fn a_message_does_not_expire_once_it_was_sent() {
     assert_eq!(peer.publish().await, (id, true, "sent".into()));
     peer.puback(id).await;
     bench.drained().await;
-    assert_eq!((bench.counters.expired.get(), bench.counters.forwarded.get()), (0, 1));
+    assert_eq!((bench.counters.totals().expired, bench.counters.totals().forwarded), (0, 1));
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,17 +48,17 @@ async fn qos_0_is_forwarded_when_it_is_written_and_stays_when_it_is_not() {
         bench.commit(QoS::AtMostOnce, &text.repeat(30));
     }
     let (peer, _) = bench.welcome(false).await;
-    while bench.counters.forwarded.get() == 0 {
+    while bench.counters.totals().forwarded == 0 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     drop(peer);
     let (mut peer, _) = bench.welcome(true).await;
-    let written = bench.counters.forwarded.get();
+    let written = bench.counters.totals().forwarded;
     assert!(written < 3, "the pipe is too small for all");
     let mut heard = Vec::new();
     while bench.spool.waiting() > 0 || heard.len() < 3 - written as usize {
         heard.push(peer.publish().await.2);
     }
     assert_eq!(heard.last(), Some(&"c".repeat(30)));
-    assert_eq!(bench.counters.forwarded.get(), 3);
+    assert_eq!(bench.counters.totals().forwarded, 3);
 }

@@ -17,7 +17,7 @@ async fn a_shutdown_sends_what_is_left_waits_for_the_acks_and_says_goodbye() {
     }
     assert_eq!(peer.hear().await, Heard::Disconnect);
     bench.task.await.unwrap();
-    assert_eq!(bench.counters.forwarded.get(), 15);
+    assert_eq!(bench.counters.totals().forwarded, 15);
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,7 +51,7 @@ impl House {
     }
 
     fn accept(&self, inbound: Inbound) {
-        if let Some(pending) = self.dispatcher.receive(inbound) {
+        if let Some(pending) = self.dispatcher.arrive(inbound) {
             self.dispatcher.try_start(pending).unwrap();
         }
     }

@@ -1,7 +1,9 @@
 //! One run of a plan: everything in it happens in one thread and in virtual time.
 
+mod settings;
+mod troubles;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,18 +11,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::broker::{Broker, Mood};
+use self::settings::Settings;
+use super::broker::Broker;
+use super::coverage::{self, Happened};
 use super::device::{Device, Handle};
 use super::dice::Dice;
 use super::gate::Gate;
 use super::oracle::Oracle;
-use super::plan::{FAULTS_END_MS, Plan, What};
+use super::plan::{Change, FAULTS_END_MS, Plan};
 use super::process::{Process, Surroundings};
+use super::rude::Rude;
 use super::story::{self, tell};
 use crate::base::chance::chosen;
 use crate::base::clock;
-use crate::config::{self, Config};
-use crate::spool::log::sim::{Fault, SimDisk};
+use crate::spool::log::sim::SimDisk;
 
 /// When all faults are over, everything has to be where it belongs within this time.
 const DRAINED_WITHIN: Duration = Duration::from_secs(300);
@@ -34,13 +38,15 @@ pub struct Report {
     pub faults: Vec<String>,
     pub story: Vec<String>,
     pub obligations: usize,
+    /// What really went wrong.
+    pub happened: Happened,
     /// Of the run.
     pub took: Duration,
 }
 
 struct World<'a> {
     plan: &'a Plan,
-    config: Config,
+    settings: Settings,
     around: Surroundings,
     process: Option<Process>,
     restart_at: Option<Instant>,
@@ -75,14 +81,14 @@ pub fn run(plan: &Plan) -> Report {
     drop(runtime);
     clock::simulated::set(None);
     chosen::seed(None);
-    let story = story::end();
+    let (story, happened) = (story::end(), coverage::take());
     match lived {
-        Ok((faults, obligations, took)) => Report { faults, story, obligations, took },
+        Ok((faults, obligations, took)) => Report { faults, story, obligations, happened, took },
         Err(panic) => {
             let words = panic.downcast_ref::<String>().cloned();
             let words = words.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
             let faults = vec![format!("panicked: {}", words.unwrap_or_default())];
-            Report { faults, story, obligations: 0, took: Duration::ZERO }
+            Report { faults, story, obligations: 0, happened, took: Duration::ZERO }
         }
     }
 }
@@ -92,13 +98,16 @@ pub fn run(plan: &Plan) -> Report {
 impl<'a> World<'a> {
     fn new(plan: &'a Plan) -> Self {
         let oracle = Oracle::default();
-        let brokers = plan.upstreams.iter().map(|upstream| Broker::new(upstream, plan.seed, oracle.clone())).collect();
+        let usual = plan.upstreams.iter().map(|upstream| Broker::new(upstream, plan.seed, oracle.clone()));
+        // Behind the others, which troubles know by their place.
+        let first = plan.upstreams.iter().filter_map(|upstream| Broker::first(upstream, plan.seed, &oracle));
+        let brokers = usual.chain(first).collect();
         let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed));
         let around = Surroundings { disk, gate, brokers, oracle, disk_latency_ms: Arc::default() };
-        let (config, dice) = (config_of(plan), Dice::new(plan.seed, "world"));
+        let (settings, dice) = (Settings::new(plan), Dice::new(plan.seed, "world"));
         Self {
             plan,
-            config,
+            settings,
             around,
             process: None,
             restart_at: Some(Instant::now()),
@@ -115,11 +124,11 @@ impl<'a> World<'a> {
             self.until(begun + Duration::from_millis(at)).await;
             match act {
                 Act::Begins(index) => self.begin(index).await,
-                Act::Ends(index) => self.end(index),
+                Act::Ends(index) => self.end(index).await,
             }
         }
         self.until(begun + Duration::from_millis(FAULTS_END_MS)).await;
-        self.heal();
+        self.heal().await;
         let mut faults = Vec::new();
         let finished = self.drain().await;
         if !finished {
@@ -146,6 +155,10 @@ impl<'a> World<'a> {
             let device = Device::new(plan, names.clone(), self.around.gate.clone(), self.around.oracle.clone());
             self.handles.push(device.handle());
             tasks.spawn(device.run());
+        }
+        if self.plan.has_rude_device {
+            let (gate, oracle) = (self.around.gate.clone(), self.around.oracle.clone());
+            tasks.spawn(Rude { gate, oracle, receive_maximum: self.plan.receive_maximum }.run());
         }
         tasks
     }
@@ -193,7 +206,7 @@ impl<'a> World<'a> {
     fn start(&mut self) {
         self.starts += 1;
         let dice = Dice::new(self.plan.seed, &format!("process{}", self.starts));
-        match Process::start(&self.config, &self.around, dice) {
+        match Process::start(&self.settings.config(self.plan), &self.around, dice) {
             Ok(process) => (self.process, self.restart_at) = (Some(process), None),
             Err(error) => {
                 tell!("process", "does not start: {error}");
@@ -223,61 +236,6 @@ impl<'a> World<'a> {
         }
     }
 
-    async fn begin(&mut self, index: usize) {
-        let what = self.plan.troubles[index].what.clone();
-        tell!("trouble", "{what:?}");
-        let disk = self.around.disk.clone();
-        match what {
-            What::Kill => self.kill(false).await,
-            What::PowerCut => self.kill(true).await,
-            What::Stop => self.stop().await,
-            What::DiskFull => disk.fill(),
-            What::DiskSlow(ms) => self.around.disk_latency_ms.store(ms, Ordering::Relaxed),
-            What::DiskFails(calls) => disk.fail_at(calls, Fault::Eio),
-            What::DiskCrash(calls) => disk.fail_at(calls, Fault::Crash),
-            What::Cut(upstream) => self.around.brokers[upstream].cut(),
-            What::Forgets(upstream) => self.around.brokers[upstream].forget(),
-            What::CutDevice(device) => self.handles[device].cut.notify_waiters(),
-            What::ClockJump(ms) => clock::simulated::set(Some(clock::unix_ms().saturating_add_signed(ms))),
-            what => self.mood(&what, true),
-        }
-    }
-
-    fn end(&mut self, index: usize) {
-        let what = &self.plan.troubles[index].what;
-        tell!("trouble", "{what:?} is over");
-        match what {
-            What::DiskFull => self.around.disk.set_capacity(None),
-            What::DiskSlow(_) => self.around.disk_latency_ms.store(0, Ordering::Relaxed),
-            What::DiskFails(_) | What::DiskCrash(_) => self.around.disk.no_fault(),
-            what => self.mood(what, false),
-        }
-    }
-
-    /// What a broker does wrong from now on, or no more.
-    fn mood(&self, what: &What, on: bool) {
-        // Where QoS 2 is not to be had, a message goes at less, and less is what is promised.
-        if let What::MaxQos(upstream, _) | What::WrongAcks(upstream) = *what {
-            let name = self.around.brokers[upstream].plan.name.clone();
-            self.around.oracle.book().forgetful.insert(name);
-        }
-        let set = |upstream: usize, change: &dyn Fn(&mut Mood)| self.around.brokers[upstream].mood(|mood| change(mood));
-        match *what {
-            What::Away(upstream) => set(upstream, &|mood| mood.away = on),
-            What::Deaf(upstream) => set(upstream, &|mood| mood.deaf = on),
-            What::Slow(upstream, ms) => set(upstream, &|mood| mood.slow_ms = if on { ms } else { 0 }),
-            What::LosesAcks(upstream, chance) => set(upstream, &|mood| mood.loses_acks = if on { chance } else { 0 }),
-            What::Refuses(upstream, chance) => set(upstream, &|mood| mood.refuses = if on { chance } else { 0 }),
-            What::WrongAcks(upstream) => set(upstream, &|mood| mood.wrong_acks = on),
-            // Terms that have fallen stay where they are.
-            What::MaxQos(upstream, qos) if on => {
-                set(upstream, &|mood| mood.max_qos = Some(qos));
-                self.around.brokers[upstream].cut();
-            }
-            _ => {}
-        }
-    }
-
     async fn stop(&mut self) {
         if let Some(process) = self.process.take() {
             process.stop().await;
@@ -287,17 +245,17 @@ impl<'a> World<'a> {
         self.restart_at = Some(Instant::now() + Duration::from_millis(self.dice.within(1, 3_000)));
     }
 
-    fn heal(&mut self) {
+    async fn heal(&mut self) {
         tell!("trouble", "all faults are over");
         self.around.disk.no_fault();
         self.around.disk.set_capacity(None);
         self.around.disk_latency_ms.store(0, Ordering::Relaxed);
-        self.around
-            .brokers
-            .iter()
-            .for_each(|broker| broker.mood(|mood| *mood = Mood { max_qos: mood.max_qos, ..Mood::default() }));
+        self.around.brokers.iter().for_each(Broker::calm);
         if self.around.disk.crashed() && self.process.is_none() {
             self.forget_crash();
+        }
+        if self.settings.without_last {
+            self.change(Change::WithoutLast, false).await;
         }
     }
 
@@ -336,60 +294,4 @@ impl<'a> World<'a> {
             "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived"
         )
     }
-}
-
-/// The configuration of a plan, as a person would write it.
-fn config_of(plan: &Plan) -> Config {
-    let upstream = |upstream: &super::plan::UpstreamPlan| {
-        let super::plan::UpstreamPlan { name, version, max_inflight, .. } = upstream;
-        format!(
-            "[upstreams.{name}]\nurl = \"mqtt://{name}\"\nprotocol = {version}\nmax_inflight = {max_inflight}\nkeep_alive = \"20s\"\n"
-        )
-    };
-    let to_all: Vec<String> = plan
-        .upstreams
-        .iter()
-        .map(|upstream| format!(r#"{{ upstream = "{}", topic = "{{topic}}" }}"#, upstream.name))
-        .collect();
-    let text = format!(
-        r#"
-        [gateway]
-        id = "gw"
-        [broker.limits]
-        receive_maximum = {}
-        {}
-        [plugins.native]
-        component = "Cargo.toml"
-        [[bindings]]
-        name = "raw"
-        topic = "raw/#"
-        to = [{first}]
-        [[bindings]]
-        name = "cooked"
-        topic = "cooked/#"
-        plugins = ["native"]
-        to = [{first}]
-        [[bindings]]
-        name = "both"
-        topic = "both/#"
-        to = [{}]
-        [[bindings]]
-        name = "staged"
-        topic = "staged/#"
-        to = [{{ local = true, topic = "second/{{topic}}" }}]
-        [[bindings]]
-        name = "second"
-        topic = "second/#"
-        to = [{first}]
-        "#,
-        plan.receive_maximum,
-        plan.upstreams.iter().map(upstream).collect::<String>(),
-        to_all.join(", "),
-        first = to_all[0],
-    );
-    let mut config = config::parse(&text, "simulated", Path::new(env!("CARGO_MANIFEST_DIR")))
-        .unwrap_or_else(|problems| panic!("{problems}"));
-    config.spool.max_bytes = plan.spool_bytes;
-    config.spool.free_floor = 0;
-    config
 }

@@ -1,0 +1,75 @@
+//! The gateway at one moment, for whoever looks at it from outside: the admin socket and `tidegate status`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Family;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Snapshot {
+    pub version: String,
+    pub pid: u32,
+    /// Messages in the spool.
+    pub waiting: usize,
+    /// Why devices are held back by the spool, and what to do; empty when they are not.
+    #[serde(default)]
+    pub held: Vec<HeldSnapshot>,
+    /// In the archive.
+    pub dead_letters: u64,
+    /// Of the gateway's log: nobody read them, or they could not be written.
+    #[serde(default)]
+    pub log_lines_lost: u64,
+    pub upstreams: Vec<UpstreamSnapshot>,
+    pub plugins: BTreeMap<String, PluginSnapshot>,
+    /// Sums over the gateway: the terms of its message accounting, and more.
+    pub counters: BTreeMap<String, u64>,
+    /// What each part counts, with its labels.
+    #[serde(default)]
+    pub metrics: Vec<Family>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct HeldSnapshot {
+    /// Whose share of the spool is full; none when all of it is.
+    pub upstream: Option<String>,
+    pub reason: String,
+    pub advice: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PluginSnapshot {
+    pub messages: u64,
+    pub faults: u64,
+    pub retries: u64,
+    /// Binding to "closed", "open" (the plugin is not asked there) or "half-open" (it is being tried again).
+    pub breakers: BTreeMap<String, String>,
+    /// What the plugin counts itself.
+    pub metrics: BTreeMap<String, f64>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct UpstreamSnapshot {
+    pub name: String,
+    pub connected: bool,
+    /// The address in use.
+    pub url: Option<String>,
+    pub attempts: u64,
+    /// How often another client with our client id has taken the session over.
+    #[serde(default)]
+    pub taken_over: u64,
+    pub last_error: Option<String>,
+    /// What is next for it, or is sent and not acknowledged.
+    pub oldest: Option<OldestSnapshot>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct OldestSnapshot {
+    pub number: u64,
+    pub topic: String,
+    pub age_seconds: u64,
+    /// Connections that ended with it unacknowledged, and refusals.
+    pub attempts: u32,
+    /// Messages are sent one by one to find out whether the upstream ends the connection on this one.
+    pub suspect: bool,
+}

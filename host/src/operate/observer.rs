@@ -1,0 +1,62 @@
+//! Looks at all parts of a gateway that runs, and says what it has seen as one [`Snapshot`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::parts::{WatchedPlugin, WatchedUpstream};
+use crate::base::log_writer;
+use crate::dead_letter::ArchiveHandle;
+use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
+use crate::spool::{Held, Spool};
+
+pub struct Observer {
+    pub counters: Arc<Counters>,
+    pub spool: Spool,
+    pub archive: ArchiveHandle,
+    /// In the order of the configuration, as are plugins.
+    pub upstreams: Vec<WatchedUpstream>,
+    pub plugins: Vec<WatchedPlugin>,
+}
+
+// === impl Observer ===
+
+impl Observer {
+    pub async fn snapshot(&self) -> Snapshot {
+        let dead_letters = self.archive.letters().await;
+        let totals = self.counters.totals();
+        Snapshot {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            waiting: self.spool.waiting(),
+            held: self.spool.held().into_iter().map(held).collect(),
+            dead_letters,
+            log_lines_lost: log_writer::lost(),
+            upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
+            plugins: self.plugins.iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
+            counters: totals
+                .named()
+                .into_iter()
+                .map(|(name, count)| (name.to_owned(), count))
+                .collect::<BTreeMap<_, _>>(),
+            metrics: self.families(dead_letters).into_vec(),
+        }
+    }
+
+    pub fn upstream(&self, name: &str) -> Option<&WatchedUpstream> {
+        self.upstreams.iter().find(|upstream| upstream.name == name)
+    }
+
+    fn families(&self, dead_letters: u64) -> Families {
+        let mut families = Families::of(&self.counters);
+        self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
+        self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
+        families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
+        let lost = log_writer::lost() as f64;
+        families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
+        families
+    }
+}
+
+fn held(Held { upstream, reason, advice }: Held) -> HeldSnapshot {
+    HeldSnapshot { upstream, reason, advice }
+}
