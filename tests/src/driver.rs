@@ -25,6 +25,7 @@ pub struct Driver {
     qos: u8,
     expect: Expect,
     padding: String,
+    window: usize,
     sent: usize,
     next_id: u16,
     /// By packet identifier, which rises with the order of sending: no driver sends more than there are.
@@ -48,8 +49,26 @@ impl Driver {
     pub fn new(raw: Raw, name: &str, topic: &str, qos: u8, expect: Expect) -> Self {
         let (name, topic) = (name.to_owned(), topic.to_owned());
         let inflight = BTreeMap::new();
-        let padding = String::new();
-        Self { raw, name, topic, qos, expect, padding, sent: 0, next_id: 1, inflight, acknowledged: 0, pongs: 0 }
+        let (padding, window) = (String::new(), WINDOW);
+        Self {
+            raw,
+            name,
+            topic,
+            qos,
+            expect,
+            padding,
+            window,
+            sent: 0,
+            next_id: 1,
+            inflight,
+            acknowledged: 0,
+            pongs: 0,
+        }
+    }
+
+    /// So many unacknowledged messages at a time.
+    pub fn window(self, window: usize) -> Self {
+        Self { window, ..self }
     }
 
     /// Makes each message so many bytes larger: `{"id":"NAME-NUMBER","n":NUMBER,"pad":"..."}`.
@@ -66,7 +85,7 @@ impl Driver {
 
     /// Sends one more, when the window has room.
     pub fn try_send(&mut self, oracle: &mut Oracle) -> bool {
-        if self.inflight.len() >= WINDOW {
+        if self.inflight.len() >= self.window {
             return false;
         }
         let id = format!("{}-{}", self.name, self.sent);

@@ -34,7 +34,8 @@ const COMPLAINTS_PER_SECOND: u32 = 5;
 pub struct Ingress {
     addresses: Vec<(String, SocketAddr)>,
     sessions: Arc<Registry>,
-    tasks: JoinSet<()>,
+    /// Each gives its name when it ends.
+    tasks: JoinSet<String>,
     stop: CancellationToken,
 }
 
@@ -54,7 +55,8 @@ impl Ingress {
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
         let registry = sessions(&limits, &bus, &dispatcher, restored);
         for (binding, every) in dispatcher.intervals() {
-            tasks.spawn(ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone()));
+            let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
+            tasks.spawn(named(format!("timer of a binding, every {every:?}"), ticks));
         }
         let (parked_bytes, drains) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let complaints = Arc::new(RateLimit::per_second(COMPLAINTS_PER_SECOND));
@@ -70,9 +72,10 @@ impl Ingress {
                 drains: Arc::clone(&drains),
                 complaints: complaints.clone(),
             };
-            tasks.spawn(listener.run(Arc::new(context), places.clone(), stop.clone()));
+            let name = format!("listener `{}`", listener.name());
+            tasks.spawn(named(name, listener.run(Arc::new(context), places.clone(), stop.clone())));
         }
-        tasks.spawn(sweep(registry.clone(), stop.clone()));
+        tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
         Self { addresses, sessions: registry, tasks, stop }
     }
 
@@ -86,7 +89,10 @@ impl Ingress {
 
     /// Why a part of it ended by itself.
     pub async fn ended(&mut self) -> String {
-        format!("a listener ended by itself: {:?}", self.tasks.join_next().await)
+        match self.tasks.join_next().await {
+            Some(Ok(name)) => format!("the {name} ended by itself"),
+            ended => format!("a listener, a timer or the sweep of sessions ended by itself: {ended:?}"),
+        }
     }
 
     pub async fn stop(mut self, by: Instant) {
@@ -96,6 +102,11 @@ impl Ingress {
             tracing::warn!("some devices did not leave in time");
         }
     }
+}
+
+async fn named(name: String, task: impl Future<Output = ()>) -> String {
+    task.await;
+    name
 }
 
 pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {

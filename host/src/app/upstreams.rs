@@ -60,7 +60,10 @@ impl Upstreams {
             ended = &mut self.archivist => {
                 format!("the archive of dead letters ended: {ended:?}; they are kept in the spool")
             }
-            ended = first_ended(&mut self.senders) => format!("the sender of upstream {ended} ended by itself"),
+            ended = first_ended(&mut self.senders) => {
+                let name = self.watched.get(ended).map_or("?", |upstream| &upstream.name);
+                format!("the sender of upstream `{name}` ended by itself")
+            }
         }
     }
 

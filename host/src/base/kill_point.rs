@@ -56,6 +56,8 @@ kill_points! {
     Released = "egress.pubrel",
     /// PUBCOMP of the upstream has come, "done" is not durable.
     Completed = "egress.pubcomp",
+    /// PINGRESP has come, which says that what went at QoS 0 has arrived; "done" is not durable.
+    Proven = "egress.proven",
     /// A message that the upstream refused is a durable dead letter, and still in the spool.
     LetterFiled = "egress.letter_filed",
     /// A new segment has its name, which is not durable.

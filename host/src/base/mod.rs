@@ -4,6 +4,7 @@ pub mod chance;
 pub mod clock;
 pub mod fault;
 pub mod kill_point;
+pub mod log_limit;
 pub mod log_writer;
 pub mod rate_limit;
 pub mod wake;

@@ -12,6 +12,7 @@ pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failur
         binding: binding.spec.name.to_string(),
         plugin: failure.plugin.clone(),
         upstream: String::new(),
+        subscriber: String::new(),
         sha256: binding.digest_of(&failure.plugin).to_owned(),
         reason: failure.kind.to_string(),
         detail: failure.detail.clone(),

@@ -129,6 +129,11 @@ impl Archivist {
         if !letter.facts.upstream.is_empty() {
             return self.send_to_upstream(id, letter).await;
         }
+        if !letter.facts.subscriber.is_empty() {
+            let subscriber = &letter.facts.subscriber;
+            tracing::error!(id, ?subscriber, "this dead letter was for one subscriber, which closes on it; it stays");
+            return self.leave(id).await;
+        }
         let Letter { message, facts } = letter;
         let origin =
             Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };

@@ -16,6 +16,7 @@
 //! Not here: what an outcome leads to (`on_error`, destinations), which is the dispatcher's. This room knows no sockets.
 
 mod backoff;
+mod batches;
 mod batching;
 mod breaker;
 mod deletes;

@@ -5,6 +5,8 @@
 //! 2. After a fault of the instance it is dropped, and the next message meets a fresh one.
 //! 3. A batch that breaks the instance is tried again one by one, so that only the culprit fails. Its innocent neighbours
 //!    are seen twice by the plugin, but never by the same instance: the state that saw them first is gone.
+//!    A batch that breaks it although none of its messages does alone is the plugin's own fault. It is counted and told, and when it
+//!    happens again and again there are no batches any more.
 //! 4. When no instance can be started, messages fail as unavailable, and starting is tried again on later messages, with
 //!    growing distance.
 //! 5. After too many faults the plugin is not asked at all for a while, and then about one message (`breaker`).
@@ -21,6 +23,7 @@ use crate::plugin::{
 };
 
 use super::backoff::Backoff;
+use super::batches::Batches;
 use super::batching;
 use super::breaker::{Admission, Source};
 use super::deletes;
@@ -73,8 +76,7 @@ pub struct PluginStage<G = Instance> {
     backoff: Backoff,
     /// Why the last attempt to start failed.
     reason: String,
-    /// Messages that cross alone, because together they broke the instance.
-    alone: usize,
+    batches: Batches,
     stats: Arc<PluginStats>,
     has_timer: bool,
     /// As the first instance said.
@@ -109,8 +111,8 @@ impl<G: Guest> PluginStage<G> {
     fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
         let guest = start()?;
         let traits = guest.traits();
-        let (guest, backoff, reason, alone) = (Some(guest), Backoff::default(), String::new(), 0);
-        Ok(Self { name, start, guest, guard, backoff, reason, alone, stats, has_timer: false, traits })
+        let (guest, backoff, reason, batches) = (Some(guest), Backoff::default(), String::new(), Batches::default());
+        Ok(Self { name, start, guest, guard, backoff, reason, batches, stats, has_timer: false, traits })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
@@ -138,8 +140,11 @@ impl<G: Guest> PluginStage<G> {
     }
 
     fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
-        self.alone = self.alone.saturating_sub(1);
-        let answer = self.call(|guest| guest.process_one(envelope)).flatten();
+        let answer = self.call(|guest| guest.process_one(envelope));
+        if self.batches.alone(answer.is_err()) {
+            tracing::error!(plugin = self.name, "its batches fail and their messages alone do not: no more batches");
+        }
+        let answer = answer.flatten();
         self.judge(answer, envelope)
     }
 
@@ -147,8 +152,9 @@ impl<G: Guest> PluginStage<G> {
         match self.call(|guest| guest.process_batch(batch)) {
             Ok(answers) => answers.into_iter().zip(batch).map(|(answer, on)| self.judge(answer, on)).collect(),
             Err(fault) => {
-                tracing::debug!(plugin = self.name, "a batch of {} is tried one by one: {fault}", batch.len());
-                self.alone = batch.len();
+                self.stats.batch_faults.increment();
+                tracing::warn!(plugin = self.name, "a batch of {} is tried one by one: {fault}", batch.len());
+                self.batches.broke(batch.len());
                 Vec::new()
             }
         }
@@ -217,7 +223,7 @@ impl<G: Guest> PluginStage<G> {
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.
     fn together(&self, waiting: &[Envelope]) -> usize {
         match &self.guest {
-            Some(guest) if guest.is_batched() && self.alone == 0 => batching::together(waiting),
+            Some(guest) if guest.is_batched() && self.batches.are_good() => batching::together(waiting),
             _ => waiting.len().min(1),
         }
     }
@@ -302,7 +308,7 @@ mod tests {
     use std::sync::Mutex;
     use std::time::Duration;
 
-    /// Answers with how many messages it has seen; breaks on "trap", refuses "refuse".
+    /// Answers with how many messages it has seen; breaks on "trap", refuses "refuse", and breaks on "together" in a batch only.
     struct Counting {
         traits: Traits,
         seen: usize,
@@ -333,6 +339,9 @@ mod tests {
         }
         fn process_batch(&mut self, batch: &[Envelope]) -> Result<Vec<Answer>, Fault> {
             self.calls.lock().unwrap().push(batch.len());
+            if batch.iter().any(|envelope| payload(envelope) == "together") {
+                return Err(Fault::new(FailureKind::Deadline, ""));
+            }
             batch.iter().map(|envelope| self.answer(envelope)).collect()
         }
     }
@@ -433,6 +442,16 @@ mod tests {
         assert_eq!(bench.send(&["x", "x", "trap", "x", "x"]), ["1", "2", "Trapped", "1", "2"]);
         assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1, 1, 1, 1]);
         assert_eq!(bench.stage.stats.trapped.get(), 1);
+    }
+
+    #[test]
+    fn a_plugin_that_breaks_in_batches_only_is_counted_and_then_gets_none() {
+        let mut bench = bench(9);
+        for _ in 0..9 {
+            assert!(bench.send(&["together"; 5]).iter().all(|answer| answer.parse::<u32>().is_ok()));
+        }
+        assert_eq!((bench.stage.stats.batch_faults.get(), bench.stage.stats.faults()), (3, 0));
+        assert_eq!(bench.calls.lock().unwrap().iter().filter(|count| **count > 1).count(), 3);
     }
 
     #[test]

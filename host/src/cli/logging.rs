@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::base::log_limit::LogLimit;
 use crate::base::log_writer::LogWriter;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
@@ -43,9 +44,10 @@ impl LogFormat {
             Err(error) => (Targets::new().with_default(level), Some(error)),
         };
         let log = tracing_subscriber::fmt::layer().with_writer(delivery.writer());
+        let (limit, ansi) = (LogLimit::default(), io::stderr().is_terminal());
         _ = match self {
-            Self::Text => registry().with(log.with_ansi(io::stderr().is_terminal())).with(filter).try_init(),
-            Self::Json => registry().with(log.json()).with(filter).try_init(),
+            Self::Text => registry().with(log.with_ansi(ansi)).with(limit).with(filter).try_init(),
+            Self::Json => registry().with(log.json()).with(limit).with(filter).try_init(),
         };
         if let Some(error) = error {
             tracing::warn!(

@@ -81,11 +81,11 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, told: &mut impl 
     let binding = step.binding.as_ref().map(|name| format!("{name}: ")).unwrap_or_default();
     let became = match &step.verdict {
         Verdict::Forwarded => "to ".to_owned(),
-        Verdict::Ticked => "by its timer, to ".to_owned(),
+        Verdict::Tick => "by its timer, to ".to_owned(),
         Verdict::Filtered => "filtered".to_owned(),
         Verdict::Failed(reason) if step.sent.is_empty() => format!("failed and dropped: {reason}"),
         Verdict::Failed(reason) => format!("failed: {reason}; to "),
-        Verdict::Unbound => "no binding matches: it stays local".to_owned(),
+        Verdict::Unmatched => "no binding matches: it stays local".to_owned(),
     };
     let places: Vec<_> = step.sent.iter().map(|sent| sent.to.as_str()).collect();
     writeln!(told, "line {number}: {binding}{became}{}", places.join(", "))?;
@@ -95,10 +95,10 @@ fn write_text(number: usize, step: &Step, out: &mut impl Write, told: &mut impl 
 fn as_json(number: usize, step: &Step) -> Value {
     let (verdict, reason) = match &step.verdict {
         Verdict::Forwarded => ("forwarded", None),
-        Verdict::Ticked => ("ticked", None),
+        Verdict::Tick => ("tick", None),
         Verdict::Filtered => ("filtered", None),
         Verdict::Failed(reason) => ("failed", Some(reason)),
-        Verdict::Unbound => ("unbound", None),
+        Verdict::Unmatched => ("unmatched", None),
     };
     let sent: Vec<_> = step.sent.iter().map(sent_as_json).collect();
     json!({ "line": number, "binding": step.binding, "verdict": verdict, "reason": reason, "sent": sent })

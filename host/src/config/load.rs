@@ -37,5 +37,5 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Config, Pro
 fn syntax(mistake: &toml::de::Error, text: &str) -> Problem {
     let span = mistake.span().unwrap_or(text.len()..text.len());
     let sentence = format!("this is not TOML: {}", mistake.message().lines().next().unwrap_or("syntax error"));
-    Problem::error(span, sentence).advice("mend this first; what the file means is looked at afterwards")
+    Problem::error(span, sentence).advice("fix this first; what the file means is looked at afterwards")
 }

@@ -1,4 +1,4 @@
-//! A dead letter: a message that a plugin failed on or an upstream does not take, and what there is to know about it.
+//! A dead letter: a message that a plugin failed on, or an upstream or a subscriber does not take, and what there is to know about it.
 //!
 //! ```text
 //! struct Letter {
@@ -36,6 +36,8 @@ pub struct Facts {
     pub detail: String,
     /// Of a message that was for an upstream, which does not take it. Then there is no plugin, and it goes to that upstream again.
     pub upstream: String,
+    /// The client identifier of the subscriber that closes on it. Then there is neither plugin nor upstream.
+    pub subscriber: String,
     /// How often it has been tried, requeues included.
     pub attempts: u32,
     /// Milliseconds since the Unix epoch.

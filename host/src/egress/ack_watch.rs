@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::inflight::Awaited;
 use crate::base::fault::{self, Fault};
+use crate::mqtt::sender::Awaited;
 
 /// Looks in one timeout.
 const LOOKS: u32 = 8;
@@ -69,13 +69,13 @@ impl AckWatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::egress::inflight::AckKind;
+    use crate::mqtt::sender::AckKind;
 
     const TIMEOUT: Duration = Duration::from_secs(8);
     const ALL: Sent = Sent { queued: 100, written: 100 };
 
     fn of(number: u64) -> Option<Awaited> {
-        Some(Awaited { number, ack: AckKind::OfPublish })
+        Some(Awaited { number, packet_id: 1, ack: AckKind::OfPublish })
     }
 
     /// Looks each second; the second at which something was late.
@@ -108,7 +108,8 @@ mod tests {
 
     #[test]
     fn each_step_of_an_exchange_has_its_own_time() {
-        let step = |second| Awaited { number: 1, ack: if second < 6 { AckKind::OfPublish } else { AckKind::PubComp } };
+        let kind = |second| if second < 6 { AckKind::OfPublish } else { AckKind::PubComp };
+        let step = |second| Awaited { number: 1, packet_id: 1, ack: kind(second) };
         assert_eq!(late(|second| (Some(step(second)), ALL)), Some(14));
     }
 }

@@ -28,16 +28,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::backoff::Backoff;
 use super::failback::{self, Failback};
-use super::inflight::Inflight;
 use super::isolation::Isolation;
 use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
+use super::mqtt::{UpstreamSession, recovered};
 use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
 use super::rivals::Rivals;
 use super::round::Round;
-use super::session::{Acks, End, Sender, Session};
+use super::session::{Acks, Elsewhere, End, Inflight, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
@@ -45,7 +45,7 @@ use super::undelivered::{DeadLetters, Filing};
 use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
-use crate::spool::{Queue, UpstreamSession};
+use crate::spool::Queue;
 
 /// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
 const WARN_EVERY: Duration = Duration::from_secs(10);
@@ -95,14 +95,14 @@ pub(crate) fn start_with<D: Dial>(
 ) -> Running {
     let (reporter, status) = Reporter::new();
     let (operator, skips) = Operator::new();
-    let recovered = queue.recovered();
+    let recovered = recovered(&queue);
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
     let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
-        inflight: Inflight::new(upstream.spec.max_inflight, &recovered),
+        inflight: Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released),
         metrics: counters.upstreams.of(&upstream.spec.name),
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
@@ -111,6 +111,7 @@ pub(crate) fn start_with<D: Dial>(
         acks: Acks::default(),
         isolation: Isolation::default(),
         skips,
+        elsewhere: Elsewhere::default(),
     };
     let client = Client {
         dial,
@@ -183,15 +184,19 @@ impl<D: Dial> Client<D> {
         }
         let start = Instant::now();
         self.connected(&endpoint, &link);
-        match self.serve(&endpoint, link, shutdown).await {
+        let wait = match self.serve(&endpoint, link, shutdown).await {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
+            Ok(End::Elsewhere(at)) => Some(self.go_to(at)),
             Err(error) => {
                 let wait = self.broke(&error, start.elapsed());
+                self.sender.inflight.disconnected();
                 self.remember_doubt().await;
                 Some(wait)
             }
-        }
+        };
+        self.sender.inflight.disconnected();
+        wait
     }
 
     async fn serve(&mut self, endpoint: &Endpoint, link: Link, shutdown: &CancellationToken) -> Result<End, LinkError> {
@@ -209,7 +214,6 @@ impl<D: Dial> Client<D> {
         let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
         let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
         let end = session.run(shutdown, &failback).await;
-        self.sender.inflight.disconnected();
         if matches!(end, Err(LinkError::SessionBroken)) {
             self.round.set_home(None);
         }
@@ -224,7 +228,8 @@ impl<D: Dial> Client<D> {
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());
         }
-        let durable = self.sender.queue.remember_session(&session, !kept);
+        let state = session.encode();
+        let durable = self.sender.queue.remember(&state, !kept);
         match tokio::time::timeout(spec.connect_timeout, durable).await {
             Ok(true) => {
                 self.remembered = Some(session);

@@ -7,7 +7,6 @@ use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::inflight::Window;
 use super::keepalive::Pace;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
@@ -18,6 +17,7 @@ use crate::config::{Address, Upstream};
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::sender::Window;
 use crate::mqtt::{ConnAck, Connect, Version};
 
 /// How long a goodbye may take.

@@ -33,6 +33,11 @@ pub enum LinkError {
     Silent(Duration),
     #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
     NotAcknowledged { ack: &'static str, id: u16, topic: Option<TopicName>, after: Duration },
+    #[error(
+        "no PINGRESP within {after:?}, which would say that a message lowered to QoS 0 ({}) was read; it is sent again on the next connection",
+        topic_of(.topic)
+    )]
+    NotProven { topic: Option<TopicName>, after: Duration },
     #[error("the upstream broke the protocol with {0}")]
     Protocol(#[from] DecodeError),
     #[error("the upstream's CONNACK sets terms that nobody can keep: {0}; check its limits, or give another address")]
@@ -95,7 +100,7 @@ impl LinkError {
             Self::Io(error) if is_cut(error) => Blame::Message,
             Self::Disconnected { reason, .. } if !is_of_the_server(*reason) => Blame::Message,
             // A server that hangs on a message answers no PINGREQ either.
-            Self::NotAcknowledged { .. } | Self::Silent(_) => Blame::Ack,
+            Self::NotAcknowledged { .. } | Self::NotProven { .. } | Self::Silent(_) => Blame::Ack,
             _ => Blame::Nobody,
         }
     }

@@ -1,16 +1,17 @@
 //! From the spool to the upstream broker, with the QoS that the device chose.
 //!
 //! ```text
-//!  spool::Queue ─ read ─▶ session ─▶ inflight ─▶ mqtt::client ─▶ outbox ─▶ transport ─▶ upstream
-//!        │                   │       (ids, window, (rumqttc's    (one write,   (TCP, TLS)
-//!      ▲ └── confirmed ─────▶│        QoS 1 and 2)  codecs)       many packets)
-//!      └─ release, complete ◀┘
+//!  spool::Queue ─ read ─▶ session ─▶ mqtt::sender ─▶ mqtt::client ─▶ outbox ─▶ transport ─▶ upstream
+//!        │                   │       (ids, window,   (rumqttc's    (one write,   (TCP, TLS)
+//!      ▲ └── confirmed ─────▶│        QoS 1 and 2)    codecs)       many packets)
+//!      └─ mark, complete ◀───┘
 //! ```
 //!
 //! - One task for each upstream owns its socket, its exchanges and its place in the spool: no locks, no hand-over.
-//! - An entry is complete when the upstream has it: written at QoS 0, PUBACK at QoS 1, PUBCOMP at QoS 2. Until then it stays
+//! - An entry is complete when the upstream has it: written at QoS 0, PUBACK at QoS 1, PUBCOMP at QoS 2; what was lowered to QoS 0, when a
+//!   PINGREQ behind it is answered. Until then it stays
 //!   in the spool, and what must survive of an exchange is in there too, so that nothing in here needs to survive anything.
-//! - The connection may end at any moment. With the session kept, exchanges go on where they were (`inflight`); without it
+//! - The connection may end at any moment. With the session kept, exchanges go on where they were (`mqtt::sender`); without it
 //!   they begin again from the spool, and QoS 2 that may now arrive twice is counted.
 //! - An upstream may have several addresses: the next one is tried when one fails (`round`), and the first is gone back to when it
 //!   answers again (`failback`). There is one connection at a time, and one session: that of the last address that let us in.
@@ -24,11 +25,11 @@ mod ack_watch;
 mod backoff;
 mod client;
 mod failback;
-mod inflight;
 mod isolation;
 mod keepalive;
 mod link;
 mod link_error;
+mod mqtt;
 mod operator;
 mod outbox;
 mod prepare;

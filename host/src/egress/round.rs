@@ -91,9 +91,9 @@ impl Round {
         }
     }
 
-    /// The first address answers again.
-    pub fn go_back(&mut self) {
-        self.begin(0);
+    /// This one is next, and home after it: nothing is lost by looking.
+    pub fn go_to(&mut self, at: usize) {
+        self.begin(at);
     }
 
     fn begin(&mut self, first: usize) {
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn going_back_begins_at_the_first_and_returns_home_when_it_was_in_vain() {
         let mut round = Round::new(3, Some(2));
-        round.go_back();
+        round.go_to(0);
         assert_eq!(tried(&mut round), [0, 2, 1]);
     }
 }

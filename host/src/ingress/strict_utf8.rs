@@ -1,8 +1,19 @@
-//! Text that MQTT allows and discourages (section 1.5.4): control characters and non-characters. A server may end the connection on
-//! them, and some upstreams do; with `strict_utf8` this one does, too.
+//! What MQTT lets a server close on, and some upstreams do; with `strict_utf8` this one does, too: text with control characters or
+//! non-characters (section 1.5.4), and a payload that is said to be UTF-8 and is not (sections 3.1.3.2.3 and 3.3.2.3.2). In what others will
+//! read, so also in a will; a payload may have line breaks, and what else it likes.
 
-use crate::message::Properties;
-use crate::mqtt::Packet;
+use crate::message::{Message, Properties};
+use crate::mqtt::{Connect, Packet, Publish, Reason};
+
+/// What to say to whom sends it.
+pub type Complaint = (Reason, &'static str);
+
+const TEXT: Complaint = (
+    Reason::MALFORMED_PACKET,
+    "a control character or a non-character in a topic, property or name, which `strict_utf8` forbids",
+);
+const PAYLOAD: Complaint =
+    (Reason::PAYLOAD_FORMAT_INVALID, "a payload that is said to be UTF-8 and is not, which `strict_utf8` forbids");
 
 /// U+0001 to U+001F, U+007F to U+009F, U+FDD0 to U+FDEF, and the last two of each plane.
 fn is_discouraged(c: char) -> bool {
@@ -24,11 +35,28 @@ fn properties_have(properties: &Properties) -> bool {
         || properties.user.iter().any(|(name, value)| has_discouraged(name) || has_discouraged(value))
 }
 
-/// Whether a PUBLISH has such text in what others will read: its topic, its properties. The payload is the application's.
-pub fn is_violated(packet: &Packet) -> bool {
-    let Packet::Publish(publish) = packet else { return false };
-    publish.topic.as_ref().is_some_and(|topic| has_discouraged(topic.as_str()))
-        || publish.properties.as_deref().is_some_and(properties_have)
+pub fn violated(packet: &Packet) -> Option<Complaint> {
+    let Packet::Publish(Publish { topic, properties, payload, .. }) = packet else { return None };
+    of_message(topic.as_ref().map_or("", |topic| topic.as_str()), properties.as_deref(), payload)
+}
+
+/// In its names, its user properties, its will.
+pub fn violated_by(connect: &Connect) -> Option<Complaint> {
+    let user = connect.user_properties.iter().flat_map(|(name, value)| [name, value]);
+    let texts = user.chain([&connect.client_id]).chain(&connect.username);
+    if texts.into_iter().any(|text| has_discouraged(text)) {
+        return Some(TEXT);
+    }
+    let Message { topic, properties, payload, .. } = &connect.will.as_ref()?.message;
+    of_message(topic.as_str(), properties.as_deref(), payload)
+}
+
+fn of_message(topic: &str, properties: Option<&Properties>, payload: &[u8]) -> Option<Complaint> {
+    if has_discouraged(topic) || properties.is_some_and(properties_have) {
+        return Some(TEXT);
+    }
+    let is_said = properties.is_some_and(|properties| properties.payload_is_utf8);
+    (is_said && std::str::from_utf8(payload).is_err()).then_some(PAYLOAD)
 }
 
 #[cfg(test)]

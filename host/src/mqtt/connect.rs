@@ -82,6 +82,7 @@ impl Connect {
                 self.topic_alias_maximum = u16::try_from(most).unwrap_or_default();
             }
             (id::AUTHENTICATION_METHOD, Value::Text(method)) => self.authentication_method = Some(method.into()),
+            (id::USER_PROPERTY, Value::Pair(name, value)) => self.user_properties.push((name.into(), value.into())),
             // Response information is never sent, and reason strings only where they always may be [MQTT-3.1.2-29].
             _ => {}
         }

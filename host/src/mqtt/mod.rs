@@ -1,4 +1,4 @@
-//! From bytes to packets and back, for MQTT 3.1.1 and 5, as a server.
+//! MQTT 3.1.1 and 5: from bytes to packets and back, as a server, and the two halves of QoS 1 and 2.
 //!
 //! ```text
 //!            frame             walk, properties      connect, publish, ...
@@ -6,7 +6,7 @@
 //!            length, cap     field by field         read and written there
 //! ```
 //!
-//! [`client`] is the other side, towards an upstream.
+//! [`client`] is the other side, towards an upstream. [`sender`] and [`receiver`] are what a session does with acks, whichever side it is.
 //!
 //! # What is promised
 //! - No input makes it panic, and no length that a client claims makes it reserve memory.
@@ -19,8 +19,8 @@
 //! the rule that it has to keep is cited.
 //!
 //! # What it is not
-//! It knows one packet at a time. What depends on the session (aliases, receive maximum, which identifiers are in
-//! use, whether a filter is well-formed) is the session's to judge.
+//! The codec knows one packet at a time. What depends on the session (aliases, receive maximum, whether a filter is well-formed) is the
+//! session's to judge.
 
 mod ack;
 pub mod client;
@@ -33,6 +33,8 @@ mod packet;
 mod properties;
 mod publish;
 mod reason;
+pub mod receiver;
+pub mod sender;
 mod suback;
 mod subscribe;
 mod topic;

@@ -57,6 +57,7 @@ pub struct Connect {
     pub topic_alias_maximum: u16,
     /// Extended authentication is not offered: a method is answered with `BAD_AUTHENTICATION_METHOD`.
     pub authentication_method: Option<String>,
+    pub user_properties: Vec<(String, String)>,
 }
 
 /// Any bytes (MQTT 5, section 3.1.3.6). Not drawn: a packet may get into a log, and this must not.
@@ -181,6 +182,7 @@ impl Connect {
             maximum_packet_size: None,
             topic_alias_maximum: 0,
             authentication_method: None,
+            user_properties: Vec::new(),
         }
     }
 }

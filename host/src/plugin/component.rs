@@ -13,9 +13,9 @@ use super::capability;
 use super::contract::{batched, lifecycle, manifest, single, timer};
 use super::engine::Engine;
 use super::file::ComponentFile;
+use super::host_state::HostState;
 use super::inspect::Inspection;
 use super::refusal::Problem;
-use super::state::HostState;
 
 /// Compiled and linked; instances are made from it in some 25 µs.
 pub struct Component {

@@ -11,8 +11,8 @@ use super::capability;
 use super::compile::{Compiler, Settings};
 use super::epoch::EpochTicker;
 use super::file::ComponentFile;
+use super::host_state::HostState;
 use super::refusal::Problem;
-use super::state::HostState;
 
 /// Cheap to clone. The last clone takes the epoch thread with it.
 #[derive(Clone)]

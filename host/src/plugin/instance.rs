@@ -24,8 +24,8 @@ use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
 use super::faults::{CallResult, Fault, panic_message, panic_place};
+use super::host_state::HostState;
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
-use super::state::HostState;
 use super::text::printable;
 
 pub struct Instance {

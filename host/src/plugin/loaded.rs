@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use crate::config::{Grants, Plugin, PluginLimits};
 
+use super::capability::PluginLog;
 use super::component::Component;
 use super::engine::Engine;
+use super::host_state::HostState;
 use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
-use super::state::HostState;
+use super::state_store::StateStore;
 use super::stats::PluginStats;
-use super::store::StateStore;
 use super::trust::{Provenance, Trust};
 
 /// Cheap to clone.
@@ -23,6 +24,7 @@ pub struct LoadedPlugin {
     grants: Grants,
     config: Arc<str>,
     stats: Arc<PluginStats>,
+    log: PluginLog,
 }
 
 // === impl LoadedPlugin ===
@@ -36,8 +38,11 @@ impl LoadedPlugin {
     fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, Problem> {
         let file = engine.read(&plugin.component)?;
         let provenance = trust.examine(plugin, &file)?;
+        let name = Arc::<str>::from(plugin.name.as_str());
+        let log = PluginLog::new(name.clone(), plugin.limits.log_per_second, plugin.limits.max_log_bytes);
         Ok(Self {
-            name: plugin.name.as_str().into(),
+            name,
+            log,
             component: Arc::new(Component::link(engine, &file, plugin.grants)?),
             provenance,
             limits: plugin.limits.clone(),
@@ -86,7 +91,7 @@ impl LoadedPlugin {
 
     pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
         let metrics = Arc::clone(&self.stats.metrics);
-        let state = HostState::new(Arc::clone(&self.name), &self.limits, self.grants, store.clone(), metrics);
+        let state = HostState::new(self.log.clone(), &self.limits, self.grants, store.clone(), metrics);
         Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

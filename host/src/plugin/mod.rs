@@ -30,6 +30,7 @@ mod faults;
 mod file;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod host_state;
 mod inspect;
 mod instance;
 pub mod limits;
@@ -38,9 +39,8 @@ mod memory;
 mod metrics;
 mod refusal;
 mod restore;
-mod state;
+mod state_store;
 mod stats;
-mod store;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -60,7 +60,7 @@ pub use loaded::LoadedPlugin;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};
+pub use state_store::StateStore;
 pub use stats::{BreakerGauge, BreakerState, PluginStats};
-pub use store::StateStore;
 pub use trust::{LedgerError, Provenance, Trust};
 pub use verdict::{Envelope, Verdict};

@@ -4,7 +4,7 @@
 //! with it. Only when all state together would be more than a spool should carry is it dropped, so that renaming cannot fill it
 //! for ever. Both are said in the log.
 
-use super::store::{StateStore, cost};
+use super::state_store::{StateStore, cost};
 use crate::spool::{Change, Key, Value};
 
 /// State that belongs to nobody in this configuration.

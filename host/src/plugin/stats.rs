@@ -22,6 +22,8 @@ pub struct PluginStats {
     pub memory: Counter,
     pub invalid: Counter,
     pub unavailable: Counter,
+    /// Batches that broke the instance or whose answer was none: their messages were handed in once more, one by one.
+    pub batch_faults: Counter,
     /// What the plugin counts itself.
     pub metrics: Arc<PluginMetrics>,
     /// Messages that were not handed in, because the circuit breaker is open.
@@ -99,6 +101,11 @@ impl PluginStats {
             "Messages handed in once more, after it said \"not now\".",
             &self.retries,
         );
+        count(
+            "tidegate_plugin_batch_faults_total",
+            "Batches that it could not handle: their messages were handed in once more, one by one.",
+            &self.batch_faults,
+        );
         count("tidegate_plugin_restarts_total", "Instances started after a fault.", &self.restarts);
         let seconds = Duration::from_nanos(self.busy_nanos.get()).as_secs_f64();
         to.counter("tidegate_plugin_busy_seconds_total", "Time inside calls.", &labels, seconds);
@@ -143,10 +150,14 @@ impl PluginStats {
 impl std::fmt::Display for PluginStats {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (messages, retries, restarts) = (self.messages.get(), self.retries.get(), self.restarts.get());
+        let batch_faults = self.batch_faults.get();
         let failures = self.failures().map(|(name, counter)| format!("{name}={}", counter.get())).join(" ");
         let breakers = self.breakers();
         let breakers = breakers.iter().map(|(binding, state)| format!(" {binding}={state}")).collect::<String>();
-        write!(f, "messages={messages} {failures} retries={retries} restarts={restarts}; breakers{breakers}")
+        write!(
+            f,
+            "messages={messages} {failures} retries={retries} restarts={restarts} batch_faults={batch_faults}; breakers{breakers}"
+        )
     }
 }
 

@@ -6,11 +6,11 @@ use crate::chain::Chain;
 use crate::config::{Binding, Config, MAX_STATE_TOTAL};
 use crate::plugin::{LoadedPlugin, StateStore};
 
-/// A share of the spool: what a small one may spend on it. From the time when each segment began with a copy of the state; kept, because
-/// a larger one would accept configurations that the version before refuses.
+/// Half of a segment of a small spool, which is a quarter of it: what one message changes in the state of plugins is in one record with the
+/// rest that it causes, and a record has to fit into a segment. What is more could be remembered and never be written.
 const SHARE_OF_SPOOL: u64 = 8;
 
-/// The state of all plugins together. Each checkpoint of the spool has a copy of it.
+/// The state of all plugins together.
 pub fn state_limit(config: &Config) -> usize {
     usize::try_from(config.spool.max_bytes / SHARE_OF_SPOOL).unwrap_or(MAX_STATE_TOTAL).min(MAX_STATE_TOTAL)
 }

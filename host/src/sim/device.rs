@@ -21,7 +21,7 @@ use super::story::tell;
 use crate::topic::MAX_LEVELS;
 
 /// Longer than any run, and than what its clock jumps.
-const SESSION_EXPIRY: u32 = 100_000_000;
+pub const SESSION_EXPIRY: u32 = 100_000_000;
 
 pub struct Device {
     plan: DevicePlan,
@@ -165,7 +165,8 @@ impl Device {
         self.next += 1;
         let id = format!("{}-{}", self.plan.name, sending.number);
         let stream = format!("{}/{}", self.plan.name, self.topic(&sending));
-        let due = self.due(&id, &sending);
+        let mut due = self.due(&id, &sending);
+        due.extend(self.oracle.listeners(&sending).map(|place| (place, id.clone())));
         self.oracle.sent(&id, Sent { stream, number: sending.number, qos: sending.qos, due, acked: false });
         tell!(
             self.plan.name,
@@ -249,6 +250,8 @@ impl Device {
             Route::Cooked => "cooked",
             Route::Both => "both",
             Route::Staged => "staged",
+            Route::StagedToo => "staged-too",
+            Route::Local => "local",
         };
         // As many levels as a topic may have.
         let below = if sending.deep { "/x".repeat(MAX_LEVELS - 2) } else { String::new() };
@@ -262,7 +265,7 @@ impl Device {
             (Route::Both, _) => {
                 self.upstreams.iter().map(|name| (Place::Upstream(name.clone()), id.to_owned())).collect()
             }
-            (Route::Cooked, Verb::Drop) => Vec::new(),
+            (Route::Cooked, Verb::Drop) | (Route::Local, _) => Vec::new(),
             (Route::Cooked, Verb::Fail) => vec![(Place::DeadLetters, id.to_owned())],
             (Route::Cooked, Verb::Two) => vec![(first(), format!("{id}.a")), (first(), format!("{id}.b"))],
             _ => vec![(first(), id.to_owned())],

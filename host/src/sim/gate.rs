@@ -20,6 +20,7 @@ pub struct Gate(Arc<Mutex<State>>);
 struct State {
     open: Option<Open>,
     dice: Dice,
+    least_pipe: usize,
 }
 
 /// A process that lets devices in.
@@ -35,8 +36,8 @@ pub struct Roads(pub Vec<Broker>);
 // === impl Gate ===
 
 impl Gate {
-    pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State { open: None, dice: Dice::new(seed, "gate") })))
+    pub fn new(seed: u64, least_pipe: usize) -> Self {
+        Self(Arc::new(Mutex::new(State { open: None, dice: Dice::new(seed, "gate"), least_pipe })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -54,7 +55,7 @@ impl Gate {
 
     pub fn connect(&self) -> Option<DuplexStream> {
         let mut state = self.state();
-        let capacity = *state.dice.pick(&[64, 1_000, 16_000, 64_000]);
+        let capacity = (*state.dice.pick(&[64, 1_000, 16_000, 64_000])).max(state.least_pipe);
         let open = state.open.as_mut()?;
         let (near, far) = tokio::io::duplex(capacity);
         let (reader, writer) = tokio::io::split(far);

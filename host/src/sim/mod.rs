@@ -28,5 +28,6 @@ mod rude;
 mod runner;
 mod shrink;
 mod story;
+mod subscriber;
 mod tests;
 mod world;

@@ -3,11 +3,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use super::broker::POISON;
+use super::plan::{LARGE, Route, Sending};
+
 /// Where a message has to turn up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     Upstream(String),
     DeadLetters,
+    /// A local one, or the group.
+    Subscriber(String),
+}
+
+/// The name of the group among the subscribers.
+pub const GROUP: &str = "group";
+
+/// Somebody who has subscribed.
+#[derive(Clone, Copy, Debug)]
+pub struct Listener {
+    pub qos: u8,
+    pub hears_raw: bool,
+    pub hates_poison: bool,
 }
 
 #[derive(Debug)]
@@ -31,6 +47,9 @@ pub struct Book {
     pub broken: Vec<String>,
     /// A broker forgot its session: QoS 2 may come twice.
     pub forgetful: BTreeSet<String>,
+    /// Where order is not promised.
+    pub unordered: BTreeSet<String>,
+    listeners: BTreeMap<String, Listener>,
     /// An upstream that is not configured at the moment.
     absent: Option<String>,
     /// What may have met a configuration without that upstream, and need not be there.
@@ -78,6 +97,27 @@ impl Oracle {
         book.uncertain.extend(open);
     }
 
+    /// From now on it is owed what it has subscribed to.
+    pub fn listens(&self, name: &str, listener: Listener) {
+        let mut book = self.book();
+        if listener.qos < 2 {
+            book.forgetful.insert(name.to_owned());
+        }
+        book.listeners.insert(name.to_owned(), listener);
+    }
+
+    /// Who is owed this one.
+    pub fn listeners(&self, sending: &Sending) -> impl Iterator<Item = Place> + use<> {
+        let hears = |(_, listener): &(&String, &Listener)| {
+            let is_heard = sending.route == Route::Local || (sending.route == Route::Raw && listener.hears_raw);
+            // Packets of that size are not let in where a record has no room for them (`app/ingress`).
+            is_heard && sending.padding < LARGE && !(listener.hates_poison && sending.padding == POISON)
+        };
+        let book = self.book();
+        let places = book.listeners.iter().filter(hears).map(|(name, _)| Place::Subscriber(name.clone()));
+        places.collect::<Vec<_>>().into_iter()
+    }
+
     pub fn broken(&self, promise: String) {
         self.book().broken.push(promise);
     }
@@ -107,6 +147,7 @@ impl Book {
         let in_letters = self.letters.contains(id);
         match place {
             Place::DeadLetters => in_letters,
+            Place::Subscriber(_) => false,
             Place::Upstream(name) => {
                 in_letters || self.arrived.get(name).is_some_and(|ids| ids.iter().any(|one| one == id))
             }
@@ -121,7 +162,11 @@ impl Book {
             for (place, due) in &sent.due {
                 let there = match place {
                     Place::Upstream(name) if self.uncertain.contains(&(name.clone(), id.clone())) => true,
-                    Place::Upstream(name) if seen.get(name).is_some_and(|ids| ids.contains(due)) => true,
+                    Place::Upstream(name) | Place::Subscriber(name)
+                        if seen.get(name).is_some_and(|ids| ids.contains(due)) =>
+                    {
+                        true
+                    }
                     place => self.is_at(place, due),
                 };
                 if !there {
@@ -155,7 +200,8 @@ impl Book {
             }
         }
         let mut disordered = Vec::new();
-        for (upstream, ids) in &self.arrived {
+        for (upstream, ids) in self.arrived.iter().filter(|(name, _)| *name != GROUP && !self.unordered.contains(*name))
+        {
             let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
             for id in ids {
                 let Some((stream, place)) = places.get(id) else { continue };

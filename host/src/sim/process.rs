@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
+use super::coverage::count;
 use super::dice::Dice;
 use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
@@ -40,6 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub struct Process {
     pub spool: Spool,
     pub counters: Arc<Counters>,
+    registry: Arc<Registry>,
+    most_queued: usize,
     gate: Gate,
     tasks: JoinSet<()>,
     senders: Vec<JoinHandle<()>>,
@@ -101,7 +104,7 @@ impl Process {
             limits,
             bus,
             dispatcher,
-            registry,
+            registry: registry.clone(),
             metrics: counters.listeners.of("sim"),
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
@@ -114,6 +117,8 @@ impl Process {
         Ok(Self {
             spool,
             counters,
+            registry,
+            most_queued: config.broker.limits.max_queued_bytes_total,
             gate: around.gate.clone(),
             tasks,
             senders,
@@ -138,6 +143,10 @@ impl Process {
 
     /// Nothing is finished, nothing is said.
     pub async fn kill(mut self) {
+        let totals = self.counters.totals();
+        count("a message goes to another member of its group", totals.shared_handed_over);
+        count("a message is given up for a subscriber", totals.subscriber_given_up);
+        count("a message becomes a dead letter of its upstream", totals.undelivered);
         let mut connections = self.gate.close();
         connections.abort_all();
         self.tasks.abort_all();
@@ -173,7 +182,22 @@ impl Process {
 
     pub fn is_drained(&self) -> bool {
         let letters = self.spool.dead_letters().map_or(0, |line| self.spool.queue(line).len());
-        self.spool.waiting() == 0 && letters == 0
+        self.spool.waiting() == 0 && letters == 0 && self.queued() == 0
+    }
+
+    /// What is counted as lost without anybody's decision, or held beyond its limit.
+    pub fn broken(&self, knows_losses: bool) -> Option<String> {
+        let lost = self.counters.totals().acknowledged_lost;
+        if lost > 0 && knows_losses {
+            return Some(format!("the gateway itself says that it has lost {lost} that were acknowledged"));
+        }
+        let (queued, most) = (self.queued(), self.most_queued);
+        (queued > most).then(|| format!("{queued} bytes wait for subscribers, and {most} may"))
+    }
+
+    /// Bytes that wait for subscribers, or are sent to them and not acknowledged.
+    pub fn queued(&self) -> usize {
+        self.registry.list().iter().map(|session| session.queued_bytes).sum()
     }
 }
 

@@ -51,6 +51,12 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
             plan.troubles.retain(|trouble| !trouble.what.is_of_device());
         }));
     }
+    for subscriber in 0..plan.subscribers.len() {
+        plans.push(without(&|plan| {
+            plan.subscribers.remove(subscriber);
+            plan.troubles.retain(|trouble| !trouble.what.is_of_device());
+        }));
+    }
     for trouble in 0..plan.troubles.len() {
         plans.push(without(&|plan| _ = plan.troubles.remove(trouble)));
     }

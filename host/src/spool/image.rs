@@ -16,6 +16,7 @@ use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::log::{CHECKPOINT, Frame, Location, decode_place};
 use super::shared::Parts;
+use super::sink::Mark;
 use super::state::State;
 use super::track::Track;
 use super::value::Value;
@@ -110,12 +111,12 @@ impl Image {
         self.tracks.iter().filter_map(Track::needed_segment).min()
     }
 
-    /// The QoS 2 messages that this upstream has received and not completed: number, and the turn of the release.
-    pub fn released(&self, upstream: &Arc<str>) -> Vec<(u64, u64)> {
-        let turn = |value: &Value| Fields::new(value).u64().unwrap_or_default();
+    /// The messages of this upstream that are half way.
+    pub fn marks(&self, upstream: &Arc<str>) -> Vec<Mark> {
+        let of = |value: &Value| Fields::new(value).u64().unwrap_or_default();
         let numbered = self.state.entries().range(released(upstream, 0)..=released(upstream, u64::MAX));
         let numbered = numbered.filter_map(|(key, value)| match key {
-            Key::Released { number, .. } => Some((*number, turn(value))),
+            Key::Released { number, .. } => Some(Mark { number: *number, value: of(value) }),
             _ => None,
         });
         numbered.collect()
@@ -217,8 +218,8 @@ impl Image {
         for (upstream, done) in done {
             let name = self.track_mut(upstream).name.clone();
             done.ranges().for_each(|range| self.track_mut(upstream).complete(range));
-            let of_upstream = if is_news { self.released(&name) } else { Vec::new() };
-            for (number, _) in of_upstream.into_iter().filter(|(number, _)| done.contains(*number)) {
+            let of_upstream = if is_news { self.marks(&name) } else { Vec::new() };
+            for Mark { number, .. } in of_upstream.into_iter().filter(|of| done.contains(of.number)) {
                 self.state.remove(&released(&name, number));
             }
         }
@@ -226,9 +227,9 @@ impl Image {
     }
 
     fn change(&mut self, change: Change) {
-        // With a session goes what was received in it.
+        // With a state go the marks that belong to it.
         if let (Key::Upstream { name }, None) = (&change.key, &change.value) {
-            for (number, _) in self.released(name) {
+            for Mark { number, .. } in self.marks(name) {
                 self.state.remove(&released(name, number));
             }
         }

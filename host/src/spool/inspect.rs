@@ -75,7 +75,7 @@ impl View {
         let mut backlogs: BTreeMap<String, Backlog> = BTreeMap::new();
         for track in self.image.tracks().iter().filter(|track| *track.name != *DEAD_LETTERS) {
             let session = self.image.state().entries().contains_key(&Key::Upstream { name: track.name.clone() });
-            let released = self.image.released(&track.name).len() as u64;
+            let released = self.image.marks(&track.name).len() as u64;
             let upstream = track.name.to_string();
             backlogs.insert(upstream.clone(), Backlog { upstream, released, session, ..Backlog::default() });
         }

@@ -6,16 +6,15 @@ mod ended;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::intervals::Intervals;
 use super::line::{Line, Loaded, Want};
 use super::log::Location;
 use super::news::News;
-use super::notes::{Confirmed, Notes, Session};
+use super::notes::{Confirmed, Notes, Remembered};
 use super::track::Track;
-use super::{Entry, Fate, Held, Output, Position, Record};
+use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
 use crate::topic::TopicName;
@@ -162,9 +161,9 @@ impl Ledger {
         is_first && position.turn == 0
     }
 
-    pub fn remember_session(&mut self, upstream: usize, value: Bytes, is_new: bool) -> oneshot::Receiver<()> {
+    pub fn remember(&mut self, upstream: usize, state: &SinkState, is_new: bool) -> oneshot::Receiver<()> {
         let (durable, heard) = oneshot::channel();
-        self.notes.session(upstream, Session { value, is_new, durable });
+        self.notes.remember(upstream, Remembered { value: state.encode(), is_new, durable });
         heard
     }
 
@@ -172,10 +171,10 @@ impl Ledger {
     pub fn confirm(&mut self, notes: Notes) {
         for (upstream, (note, confirmed)) in notes.of.into_iter().zip(&mut self.confirmed).enumerate() {
             confirmed.done.extend(&note.done);
-            confirmed.released.extend(note.released.iter().map(|(number, _)| *number));
-            if let Some(session) = note.session {
+            confirmed.marked.extend(note.marks.iter().map(|mark| mark.number));
+            if let Some(state) = note.state {
                 // A sender that has given up asks again with its next connection.
-                let _ = session.durable.send(());
+                let _ = state.durable.send(());
             }
             self.news.confirmed(upstream);
         }
@@ -227,6 +226,10 @@ impl Ledger {
 
     pub fn read_qos0(&self, upstream: usize, after: u64, max: usize) -> Vec<Entry> {
         self.lines.get(upstream).map(|line| line.read_qos0(after, max)).unwrap_or_default()
+    }
+
+    pub fn has_qos0_after(&self, upstream: usize, after: u64) -> bool {
+        self.lines.get(upstream).is_some_and(|line| line.has_qos0_after(after))
     }
 
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {

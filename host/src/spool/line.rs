@@ -271,6 +271,10 @@ impl Line {
         self.ring.range(start..).take(max).cloned().collect()
     }
 
+    pub fn has_qos0_after(&self, after: u64) -> bool {
+        self.ring.back().is_some_and(|entry| entry.position.turn > after)
+    }
+
     pub fn has_after(&self, after: Position) -> bool {
         self.after(after).next().is_some()
     }

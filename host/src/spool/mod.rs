@@ -6,7 +6,7 @@
 //!     ack ◀── receipt ◀── place, confirm ◀──────┘         refill
 //!                                               ▼            ▼
 //!                     line of upstream 0: what is next in memory, the backlog in the log ── read / complete ──▶ egress
-//!                     line of upstream 1: ...                                      ◀── release, session, confirmed ──
+//!                     line of upstream 1: ...                                      ◀── mark, remember, confirmed ──
 //! ```
 //!
 //! - **One place for durability.** A record is safe when its frame is in the log; only then are its outputs seen by egress
@@ -56,8 +56,8 @@ mod refill;
 mod resolved;
 mod restored;
 mod runs;
-mod session;
 mod shared;
+mod sink;
 mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
@@ -87,7 +87,7 @@ pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Hold, Output, Place, Position, Record};
 pub use self::resolved::Resolved;
 pub use self::restored::{OpenError, Orphan, Report, Restored};
-pub use self::session::{Recovered, UpstreamSession};
+pub use self::sink::{Mark, Recovered, SinkState};
 use self::threads::Life;
 pub use self::value::Value;
 pub use self::wire::WireError;
@@ -124,7 +124,7 @@ struct Shared {
     wants: Condvar,
     life: watch::Sender<Life>,
     signals: Vec<Signals>,
-    sessions: Vec<Recovered>,
+    recovered: Vec<Recovered>,
     max_age: Option<Duration>,
     room: Room,
     dead_letters: Option<usize>,
@@ -203,7 +203,7 @@ impl Spool {
 
     /// The reading side for one upstream. It has one reader: the task that owns the connection.
     pub fn queue(&self, upstream: UpstreamId) -> Arc<Queue> {
-        Arc::new(Queue::new(self.shared.clone(), upstream.0))
+        Arc::new(Queue::new(self.shared.clone(), upstream))
     }
 
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.

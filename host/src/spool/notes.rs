@@ -1,7 +1,7 @@
 //! What egress has to say, on its way to the log and back.
 //!
 //! A note is not urgent in itself: that a message is done only spares a repeat after a crash. So notes wait for company, the
-//! next record or [`DELAY`], unless somebody waits for them: a release, a session, a window that fills up.
+//! next record or [`DELAY`], unless somebody waits for them: a mark, a state, a window that fills up.
 
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use super::frame::{put_change, put_list, put_ranges};
 use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::shared::Sharing;
+use super::sink::Mark;
 use super::wire::put_text;
 
 /// How long a completion may wait for company. Four syncs a second at most on an idle gateway: flash wears out.
@@ -28,20 +29,19 @@ pub(super) struct Notes {
     urgent: bool,
 }
 
-/// Of one upstream. Bounded: ranges by disorder, releases by the window, and a session begins once for each connection.
+/// Of one upstream. Bounded: ranges by disorder, marks by what its sink has under way, and a state is remembered once for each connection.
 #[derive(Debug, Default)]
 pub(super) struct Note {
     pub done: Intervals,
-    /// Number and turn of each QoS 2 message that was received.
-    pub released: Vec<(u64, u64)>,
-    pub session: Option<Session>,
+    pub marks: Vec<Mark>,
+    pub state: Option<Remembered>,
 }
 
-/// The session at the upstream, and who waits for it to be durable.
+/// The state of a sink, and who waits for it to be durable.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct Remembered {
     pub value: Bytes,
-    /// Another one than before: what that had received is forgotten.
+    /// Another one than before: what was marked under that is forgotten.
     pub is_new: bool,
     pub durable: oneshot::Sender<()>,
 }
@@ -50,8 +50,8 @@ pub(super) struct Session {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Confirmed {
     pub done: Intervals,
-    /// In the order of the releases.
-    pub released: Vec<u64>,
+    /// In the order in which they were marked.
+    pub marked: Vec<u64>,
 }
 
 // === impl Notes ===
@@ -71,13 +71,13 @@ impl Notes {
         }
     }
 
-    pub fn released(&mut self, upstream: usize, number: u64, turn: u64) {
-        self.note(upstream, |note| note.released.push((number, turn)));
+    pub fn marked(&mut self, upstream: usize, mark: Mark) {
+        self.note(upstream, |note| note.marks.push(mark));
         self.urgent = true;
     }
 
-    pub fn session(&mut self, upstream: usize, session: Session) {
-        self.note(upstream, |note| note.replace_session(session));
+    pub fn remember(&mut self, upstream: usize, state: Remembered) {
+        self.note(upstream, |note| note.replace(state));
         self.urgent = true;
     }
 
@@ -104,13 +104,13 @@ impl Notes {
         self.urgent |= std::mem::take(&mut newer.urgent);
         for (note, newer) in self.of.iter_mut().zip(&mut newer.of) {
             note.done.extend(&std::mem::take(&mut newer.done));
-            note.released.append(&mut newer.released);
-            newer.session.take().into_iter().for_each(|session| note.replace_session(session));
+            note.marks.append(&mut newer.marks);
+            newer.state.take().into_iter().for_each(|state| note.replace(state));
         }
         newer.since = None;
     }
 
-    /// The body of a frame. Releases stand before sessions: a new session forgets them.
+    /// The body of a frame. Marks stand before states: a new state forgets them.
     pub fn encode(&self, names: &[std::sync::Arc<str>], out: &mut BytesMut) {
         let named = || names.iter().zip(&self.of);
         let done = named().filter(|(_, note)| !note.done.is_empty());
@@ -118,16 +118,16 @@ impl Notes {
             put_text(out, name);
             put_ranges(out, &note.done);
         });
-        let released = named().flat_map(|(name, note)| note.released.iter().map(move |one| released(name, *one)));
-        let sessions = named().flat_map(|(name, note)| {
+        let marks = named().flat_map(|(name, note)| note.marks.iter().map(move |mark| marked(name, *mark)));
+        let states = named().flat_map(|(name, note)| {
             let key = || Key::Upstream { name: name.clone() };
-            let begins = note.session.as_ref().is_some_and(|session| session.is_new);
+            let begins = note.state.as_ref().is_some_and(|state| state.is_new);
             let end = begins.then(|| Change::delete(key()));
-            end.into_iter().chain(note.session.iter().map(move |session| Change::put(key(), session.value.clone())))
+            end.into_iter().chain(note.state.iter().map(move |state| Change::put(key(), state.value.clone())))
         });
         // None of them has a message.
         let mut sharing = Sharing::default();
-        put_list(out, released.chain(sessions), |out, change| put_change(out, &change, &mut sharing));
+        put_list(out, marks.chain(states), |out, change| put_change(out, &change, &mut sharing));
     }
 
     fn note(&mut self, upstream: usize, note: impl FnOnce(&mut Note)) {
@@ -142,14 +142,14 @@ impl Notes {
 
 impl Note {
     /// One that replaces a new one is new as well.
-    fn replace_session(&mut self, mut session: Session) {
-        session.is_new |= self.session.as_ref().is_some_and(|before| before.is_new);
-        self.session = Some(session);
+    fn replace(&mut self, mut state: Remembered) {
+        state.is_new |= self.state.as_ref().is_some_and(|before| before.is_new);
+        self.state = Some(state);
     }
 }
 
-fn released(upstream: &std::sync::Arc<str>, (number, turn): (u64, u64)) -> Change {
+fn marked(upstream: &std::sync::Arc<str>, mark: Mark) -> Change {
     let mut value = BytesMut::new();
-    value.put_u64_le(turn);
-    Change::put(Key::Released { upstream: upstream.clone(), number }, value)
+    value.put_u64_le(mark.value);
+    Change::put(Key::Released { upstream: upstream.clone(), number: mark.number }, value)
 }

@@ -78,9 +78,9 @@ fn is_ours(key: &Key) -> bool {
 
 fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
     let names = &room.names;
-    let sessions: Vec<_> = names.iter().map(|name| super::session::restore(image, name)).collect();
-    for (line, session) in lines.iter_mut().zip(&sessions) {
-        line.hand(session.sent_below);
+    let recovered: Vec<_> = names.iter().map(|name| super::sink::restore(image, name)).collect();
+    for (line, recovered) in lines.iter_mut().zip(&recovered) {
+        line.hand(recovered.sent_below);
     }
     let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
     let ledger = Ledger::new(lines, dead_letters, config, counters);
@@ -90,7 +90,7 @@ fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spoo
         wants: std::sync::Condvar::new(),
         life: watch::Sender::new(Life::Open),
         signals: room.names.iter().map(|_| Signals::default()).collect(),
-        sessions,
+        recovered,
         room,
         max_age: config.max_age,
         dead_letters,

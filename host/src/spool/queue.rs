@@ -1,44 +1,45 @@
-//! One upstream's side of the spool: read, wait, complete, and hear what is durable.
+//! One sink's side of the spool: read, wait, complete, and hear what is durable. It knows nothing of how the sink sends.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::notes::Confirmed;
-use super::{Entry, Fate, Position, Recovered, Shared, UpstreamSession};
+use super::{Entry, Fate, Mark, Position, Recovered, Shared, SinkState};
+use crate::config::UpstreamId;
 use crate::topic::TopicName;
 
 /// What is there for one upstream. One reader, which keeps its own place: reading removes nothing.
 pub struct Queue {
     shared: Arc<Shared>,
-    upstream: usize,
+    upstream: UpstreamId,
 }
 
 // === impl Queue ===
 
 impl Queue {
-    pub(super) fn new(shared: Arc<Shared>, upstream: usize) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, upstream: UpstreamId) -> Self {
         Self { shared, upstream }
     }
 
     /// At most `max` entries after a position, QoS 0 and QoS 1/2 merged; at least one if there is one, then no more than
     /// `max_bytes`. [`Position::START`] reads again everything that is not completed.
     pub fn read(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.shared.ledger().read(self.upstream, after, max, max_bytes)
+        self.shared.ledger().read(self.upstream.0, after, max, max_bytes)
     }
 
     /// As [`Queue::read`], by somebody who will not send it.
     pub fn peek(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.shared.ledger().peek(self.upstream, after, max, max_bytes)
+        self.shared.ledger().peek(self.upstream.0, after, max, max_bytes)
     }
 
     /// The first `max` of QoS 1 and 2 in memory that are wanted, however much lies between them: their numbers and topics.
     pub fn find(&self, max: usize, wanted: impl Fn(u64) -> bool) -> Vec<(u64, TopicName)> {
-        self.shared.ledger().find(self.upstream, max, wanted)
+        self.shared.ledger().find(self.upstream.0, max, wanted)
     }
 
     /// At most `max` entries of QoS 0 that are in memory alone, after a turn: past QoS 1 and 2, which wait.
     pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
-        self.shared.ledger().read_qos0(self.upstream, after, max)
+        self.shared.ledger().read_qos0(self.upstream.0, after, max)
     }
 
     /// The oldest that is in memory and not completed.
@@ -60,23 +61,32 @@ impl Queue {
 
     /// Returns when there is an entry after this position.
     pub async fn wait_after(&self, after: Position) {
-        let Some(signals) = self.shared.signals.get(self.upstream) else { return std::future::pending().await };
+        self.wait_until(|| self.has_after(after)).await;
+    }
+
+    /// Returns when there is one of QoS 0 in memory after a turn.
+    pub async fn wait_qos0_after(&self, after: u64) {
+        self.wait_until(|| self.shared.ledger().has_qos0_after(self.upstream.0, after)).await;
+    }
+
+    async fn wait_until(&self, is_there: impl Fn() -> bool) {
+        let Some(signals) = self.upstream.of(&self.shared.signals) else { return std::future::pending().await };
         // `notify_one` leaves a permit behind, so that an arrival between the look and the wait is not missed.
-        while !self.has_after(after) {
+        while !is_there() {
             signals.arrived.notified().await;
         }
     }
 
     /// Whether an entry after this position is in memory.
     pub fn has_after(&self, after: Position) -> bool {
-        self.shared.ledger().has_after(self.upstream, after)
+        self.shared.ledger().has_after(self.upstream.0, after)
     }
 
     /// The entry has met its fate: it leaves, and is counted once. Saying it twice changes nothing. That it is durable is
     /// [`Confirmed`] later; for QoS 0 there is nothing to make durable.
     pub fn complete(&self, position: Position, fate: Fate) {
         let mut ledger = self.shared.ledger();
-        let first_note = ledger.complete(self.upstream, position, fate);
+        let first_note = ledger.complete(self.upstream.0, position, fate);
         let wanted = ledger.has_want();
         drop(ledger);
         if first_note || wanted {
@@ -84,20 +94,20 @@ impl Queue {
         }
     }
 
-    /// The upstream has received this QoS 2 message: PUBREL may be sent when that is [`Confirmed`]. `turn` orders releases.
-    pub fn release(&self, number: u64, turn: u64) {
-        self.shared.ledger().notes.released(self.upstream, number, turn);
+    /// This message is half way. The sink may go by that when it is [`Confirmed`].
+    pub fn mark(&self, mark: Mark) {
+        self.shared.ledger().notes.marked(self.upstream.0, mark);
         self.shared.stir();
     }
 
     /// What has become durable since the last time.
     pub fn take_confirmed(&self) -> Confirmed {
-        self.shared.ledger().take_confirmed(self.upstream)
+        self.shared.ledger().take_confirmed(self.upstream.0)
     }
 
     /// Returns when something may have become durable.
     pub async fn wait_confirmed(&self) {
-        match self.shared.signals.get(self.upstream) {
+        match self.upstream.of(&self.shared.signals) {
             Some(signals) => signals.confirmed.notified().await,
             None => std::future::pending().await,
         }
@@ -111,22 +121,22 @@ impl Queue {
         }
     }
 
-    /// Remembers the session at the upstream. Nothing may be sent in it before this is durable, or the next process would
-    /// not know that it was. A new one forgets what was received in the one before. `false` when the spool has ended.
-    pub async fn remember_session(&self, session: &UpstreamSession, is_new: bool) -> bool {
-        let durable = self.shared.ledger().remember_session(self.upstream, session.encode(), is_new);
+    /// Remembers the state of the sink. Nothing may be sent that belongs to it before this is durable, or the next process would
+    /// not know that it was. A new one forgets all marks. `false` when the spool has ended.
+    pub async fn remember(&self, state: &SinkState, is_new: bool) -> bool {
+        let durable = self.shared.ledger().remember(self.upstream.0, state, is_new);
         self.shared.stir();
         durable.await.is_ok()
     }
 
-    /// What an earlier process has left in flight.
+    /// What an earlier process has left.
     pub fn recovered(&self) -> Recovered {
-        self.shared.sessions.get(self.upstream).cloned().unwrap_or_default()
+        self.upstream.of(&self.shared.recovered).cloned().unwrap_or_default()
     }
 
     /// Entries that are admitted and not completed, in memory or not.
     pub fn len(&self) -> usize {
-        self.shared.ledger().len(self.upstream)
+        self.shared.ledger().len(self.upstream.0)
     }
 
     pub fn is_empty(&self) -> bool {

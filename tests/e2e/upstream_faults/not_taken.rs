@@ -9,7 +9,7 @@ use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wire::{self, DISCONNECT, Properties, V4, V5, id, publish};
+use tidegate_tests::wire::{self, Connect, DISCONNECT, Properties, V4, V5, Will, id, publish};
 
 const NOT_AUTHORIZED: u8 = 0x87;
 
@@ -99,7 +99,15 @@ fn a_full_spool_of_refused_messages_drains_into_the_dead_letters() {
 
 /// Twenty good messages with a bad one among them, which is published by `bad`.
 fn mosquitto_closes_on(protocol: u8, bad: impl FnOnce(&mut Raw)) -> (Gateway, Value) {
-    let upstream = Mosquitto::start();
+    mosquitto_does_not_take("", protocol, bad)
+}
+
+/// The same with more in the configuration of mosquitto.
+fn mosquitto_does_not_take(settings: &str, protocol: u8, bad: impl FnOnce(&mut Raw)) -> (Gateway, Value) {
+    let mut upstream = Mosquitto::start();
+    if !settings.is_empty() {
+        upstream.restart_with(settings);
+    }
     let sink = Sink::subscribe(upstream.address(), "good/#");
     let gateway = Gateway::start(&config(&upstream.upstream("cloud", protocol)));
     let mut device = Raw::clean(gateway.address(), V5, "device");
@@ -149,6 +157,59 @@ fn a_property_on_which_mosquitto_closes_is_found_as_well() {
     });
     assert_eq!(letter["message"]["properties"]["content_type"].as_str(), Some("text/\u{1}"));
     gateway.stop();
+}
+
+type Bad = fn(&mut Raw);
+
+/// 3.1.1 has no words for the limits of a server: mosquitto closes. In MQTT 5 it says them in CONNACK, or refuses.
+#[test]
+fn what_is_beyond_the_limits_of_a_mosquitto_is_a_dead_letter_and_the_rest_goes_on() {
+    let large: Bad = |device| device.publish("large/1", &"x".repeat(2_000), 1);
+    let exactly_once: Bad = |device| device.publish("exactly/1", "bad", 2);
+    let retained: Bad = |device| {
+        device.send(&publish(V5, "retained/1", "bad").qos(1, 999).retain().encode());
+        device.finish_publish(1, 999);
+    };
+    let cases: [(&str, u8, Bad, &str, &str); 5] = [
+        ("max_packet_size 1000\n", 4, large, "large/1", "does not take it"),
+        ("max_packet_size 1000\n", 5, large, "large/1", "takes at most 1000"),
+        ("message_size_limit 1000\n", 5, large, "large/1", "Packet too large (0x95)"),
+        ("max_qos 1\n", 4, exactly_once, "exactly/1", "does not take it"),
+        ("retain_available false\n", 4, retained, "retained/1", "does not take it"),
+    ];
+    for (settings, protocol, bad, topic, says) in cases {
+        let (gateway, letter) = mosquitto_does_not_take(settings, protocol, bad);
+        let (at, reason) = (letter["message"]["topic"].as_str(), letter["facts"]["reason"].as_str());
+        assert!(at == Some(topic) && reason.is_some_and(|reason| reason.contains(says)), "{settings} {letter}");
+        let counters = gateway.stop();
+        assert_eq!((counters["undelivered"], counters["forwarded"]), (1, 20), "{settings}");
+    }
+}
+
+/// Twenty good messages of QoS 1 and 2 by turns, and a bad one after the fifth.
+fn with_a_bad_one_among_them(device: &mut Raw, bad: &str, qos: u8) {
+    for n in 0..20 {
+        if n == 5 {
+            device.publish(bad, "bad", qos);
+        }
+        device.publish(&format!("good/{}", n % 3), &n.to_string(), 1 + n % 2);
+    }
+}
+
+#[test]
+fn a_disconnect_with_a_reason_for_one_topic_is_a_dead_letter_with_that_reason() {
+    for (reason, words) in [(0x87, "Not authorized (0x87)"), (0x95, "Packet too large (0x95)")] {
+        let upstream = Upstream::start();
+        upstream.end_on("secret", &[DISCONNECT << 4, 1, reason]);
+        let gateway = Gateway::start(&config(&upstream.config(5)));
+        with_a_bad_one_among_them(&mut Raw::clean(gateway.address(), V5, "device"), "secret/1", 1);
+        gateway.expect_letters(1);
+        let letter = letters(&gateway).remove(0);
+        assert_eq!(letter["message"]["topic"].as_str(), Some("secret/1"));
+        assert!(letter["facts"]["reason"].as_str().is_some_and(|said| said.contains(words)), "{letter}");
+        gateway.expect_count("forwarded", 20);
+        assert_eq!(gateway.stop()["undelivered"], 1);
+    }
 }
 
 #[test]
@@ -201,5 +262,30 @@ fn by_choice_a_device_that_sends_control_characters_is_ended() {
         let reasons: Vec<_> = said.iter().filter(|one| one.kind() == DISCONNECT).map(wire::Packet::reason).collect();
         assert_eq!(reasons, if version == V5 { vec![0x81] } else { vec![] });
     }
+    gateway.stop();
+}
+
+#[test]
+fn by_choice_a_device_is_refused_whose_will_or_names_have_what_mqtt_discourages() {
+    let gateway = Gateway::start("[broker]\nstrict_utf8 = true\n");
+    let with = |will| Connect::new(V5, "device").will(will);
+    let refused = [
+        with(Will::new(CONTROL, "x")),
+        with(Will::new("t", "x").with(Properties::new().user("a", "\u{1}"))),
+        Connect::new(V5, "device").with(|properties| properties.user("a\u{7f}", "b")),
+        Connect::new(V5, "dev\u{1}ice"),
+    ];
+    for connect in refused {
+        let mut device = Raw::open(gateway.address(), V5);
+        device.send(&connect.encode());
+        let said = device.expect_close();
+        assert_eq!(said.iter().map(wire::Packet::reason).collect::<Vec<_>>(), [0x81], "{said:?}");
+    }
+    // Text is what a payload is said to be, and text has line breaks.
+    let is_text = Properties::new().byte(id::PAYLOAD_FORMAT, 1);
+    let (mut device, _) = Raw::connect(gateway.address(), &with(Will::new("t", "line\nbreak").with(is_text.clone())));
+    device.send(&publish(V5, "t", b"\xFF\xFE").with(is_text).encode());
+    let said = device.expect_close();
+    assert_eq!(said.iter().map(wire::Packet::reason).collect::<Vec<_>>(), [0x99], "{said:?}");
     gateway.stop();
 }

@@ -18,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use self::session::State;
+pub use self::session::Stumble;
 use crate::eventually::{eventually, soon};
 use crate::oracle::{Expected, Oracle, Seen};
 use crate::wire::Delivered;
@@ -64,6 +65,13 @@ impl Upstream {
         upstream
     }
 
+    /// Takes this QoS at most, as it says in CONNACK. MQTT 5.
+    pub fn taking_qos(maximum: u8) -> Self {
+        let upstream = Self::start();
+        upstream.shared.state().maximum_qos = Some(maximum);
+        upstream
+    }
+
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -106,6 +114,21 @@ impl Upstream {
     /// Answers what is published on topics with this in them by a failure reason, and does not take it. MQTT 5.
     pub fn refuse(&self, topic: &str, reason: u8) {
         self.shared.state().refuses = Some((topic.to_owned(), reason));
+    }
+
+    /// Ends the connection with these bytes on what is published on topics with this in them.
+    pub fn end_on(&self, topic: &str, last_words: &[u8]) {
+        self.shared.state().ends = Some((topic.to_owned(), last_words.to_vec()));
+    }
+
+    /// Takes QoS 2 messages on topics with this in them, and fails at their PUBREL.
+    pub fn stumble_on(&self, topic: &str, how: Stumble) {
+        self.shared.state().stumbles = Some((topic.to_owned(), how));
+    }
+
+    /// Answers QoS 2 with PUBACK, as servers do that know no QoS 2, and QoS 1 with PUBREC.
+    pub fn mix_acks(&self) {
+        self.shared.state().mixes_acks = true;
     }
 
     /// No longer.

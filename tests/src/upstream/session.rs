@@ -14,6 +14,16 @@ pub struct State {
     pub away: bool,
     /// Topics with this in them, and the reason.
     pub refuses: Option<(String, u8)>,
+    /// Topics with this in them, and the last words: a PUBLISH on one of them ends the connection.
+    pub ends: Option<(String, Vec<u8>)>,
+    /// Topics with this in them, and what comes of the PUBREL of a message on one of them.
+    pub stumbles: Option<(String, Stumble)>,
+    /// Packet ids of such messages.
+    stumbling: BTreeSet<u16>,
+    /// PUBACK for QoS 2, PUBREC for QoS 1.
+    pub mixes_acks: bool,
+    /// The Maximum QoS that CONNACK tells, when it is not 2. MQTT 5.
+    pub maximum_qos: Option<u8>,
     holds_acks: bool,
     /// Acks that wait, with the connection that they are for.
     held: Vec<(u64, Vec<u8>)>,
@@ -30,6 +40,13 @@ struct Connection {
     client_id: String,
     version: Version,
     stream: TcpStream,
+}
+
+/// What a server does instead of a PUBCOMP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stumble {
+    Closes,
+    SaysNothing,
 }
 
 /// A client that was let in.
@@ -64,8 +81,12 @@ impl State {
         *self.connects.entry(client_id.clone()).or_default() += 1;
         self.next += 1;
         self.connections.insert(self.next, Connection { client_id: client_id.clone(), version, stream });
-        let body: &[u8] = if version == V5 { &[present.into(), 0, 0] } else { &[present.into(), 0] };
-        (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, body))
+        let mut body = vec![present.into(), 0];
+        if version == V5 {
+            let terms = self.maximum_qos.iter().fold(Properties::new(), |terms, qos| terms.byte(id::MAXIMUM_QOS, *qos));
+            body.extend(terms.encode());
+        }
+        (Client { number: self.next, version, client_id, keeps }, wire::packet(0x20, &body))
     }
 
     fn take_over(&mut self, client_id: &str) {
@@ -87,7 +108,15 @@ impl State {
     pub fn answer(&mut self, client: &Client, packet: &Packet) -> Option<Vec<u8>> {
         self.connections.get(&client.number).filter(|_| !self.away)?;
         let answer = match packet.kind() {
+            PUBLISH if self.ends_on(client, packet) => return None,
             PUBLISH => self.publish(client, packet.delivered(client.version)),
+            PUBREL if self.stumbling.contains(&packet.packet_id()) => {
+                let says_nothing = self.stumbles.as_ref().is_some_and(|(_, how)| *how == Stumble::SaysNothing);
+                if !says_nothing {
+                    self.close(client, &[]);
+                }
+                return says_nothing.then(Vec::new);
+            }
             PUBREL => {
                 self.session(client).remove(&packet.packet_id());
                 wire::ack(PUBCOMP, packet.packet_id())
@@ -105,6 +134,20 @@ impl State {
         Some(answer)
     }
 
+    fn ends_on(&mut self, client: &Client, packet: &Packet) -> bool {
+        let topic = packet.delivered(client.version).topic;
+        let Some((_, last_words)) = self.ends.clone().filter(|(part, _)| topic.contains(part)) else { return false };
+        self.close(client, &last_words);
+        true
+    }
+
+    fn close(&mut self, client: &Client, last_words: &[u8]) {
+        if let Some(connection) = self.connections.get_mut(&client.number) {
+            let _ = connection.stream.write_all(last_words);
+            let _ = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+
     fn publish(&mut self, client: &Client, delivered: Delivered) -> Vec<u8> {
         let (qos, packet_id) = (delivered.qos, delivered.packet_id);
         if let Some((_, reason)) = self.refuses.as_ref().filter(|(part, _)| qos > 0 && delivered.topic.contains(part)) {
@@ -112,11 +155,16 @@ impl State {
             let [high, low] = packet_id.to_be_bytes();
             return wire::packet(kind << 4, &[high, low, *reason]);
         }
+        if qos == 2 && self.stumbles.as_ref().is_some_and(|(part, _)| delivered.topic.contains(part)) {
+            self.stumbling.insert(packet_id);
+        }
         if qos < 2 || self.session(client).insert(packet_id) {
             self.arrivals.push(delivered);
         }
         match qos {
             0 => Vec::new(),
+            1 if self.mixes_acks => wire::ack(PUBREC, packet_id),
+            2 if self.mixes_acks => wire::ack(PUBACK, packet_id),
             1 => wire::ack(PUBACK, packet_id),
             _ => wire::ack(PUBREC, packet_id),
         }

@@ -40,11 +40,11 @@ pub enum Verdict {
     Forwarded,
     Filtered,
     /// Made by a timer.
-    Ticked,
+    Tick,
     /// With the plugin and its reason; what `on_error` made of it is in `sent`.
     Failed(String),
     /// No binding matches: the message stays local.
-    Unbound,
+    Unmatched,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl<'a> Rehearsal<'a> {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
             let routed = route_tick(&self.config.gateway.id, binding, &made);
             let local = further(&routed, &mut made).collect();
-            let verdict = verdict_of(&routed).unwrap_or(Verdict::Ticked);
+            let verdict = verdict_of(&routed).unwrap_or(Verdict::Tick);
             let sent = self.sent(routed);
             steps.push(Step { binding: Some(binding.name.to_string()), verdict, sent });
             steps.extend(self.follow(local));
@@ -134,7 +134,7 @@ impl<'a> Rehearsal<'a> {
         while let Some(mut inbound) = waiting.pop_front() {
             let matching = self.table.matching(&inbound.message.topic);
             if matching.is_empty() && inbound.origin.hops == 0 {
-                steps.push(Step { binding: None, verdict: Verdict::Unbound, sent: Vec::new() });
+                steps.push(Step { binding: None, verdict: Verdict::Unmatched, sent: Vec::new() });
             }
             for id in matching.iter().copied() {
                 let Some(binding) = id.of(&config.bindings) else { continue };
@@ -238,6 +238,6 @@ mod tests {
 
     #[test]
     fn a_message_without_a_binding_is_told_as_such() {
-        assert_eq!(told("[other] x"), [r#""" Unbound: "#]);
+        assert_eq!(told("[other] x"), [r#""" Unmatched: "#]);
     }
 }

@@ -26,6 +26,7 @@ impl<D: Dial> Client<D> {
         } else {
             tracing::debug!(upstream, url = %endpoint, session, "connected");
         }
+        self.sender.elsewhere.connected(self.round.at(), link.terms.maximum_packet_size);
         if self.terms.as_ref() != Some(&link.terms) {
             link.terms.warn(upstream);
             self.terms = Some(link.terms.clone());
@@ -43,6 +44,7 @@ impl<D: Dial> Client<D> {
     /// The next address is tried at once; a wait comes when all were.
     pub(super) fn not_connected(&mut self, error: &LinkError) -> Duration {
         self.failed(error);
+        self.sender.elsewhere.not_connected(self.round.at());
         if self.has_met_rival(error) {
             // Soon: so the other one meets us, too, before it goes on.
             self.backoff.reset();
@@ -76,7 +78,9 @@ impl<D: Dial> Client<D> {
 
     fn ended(&self, error: &LinkError, lasted: Duration) -> Ended {
         match error {
-            LinkError::NotAcknowledged { .. } if !self.sender.acks.progress => Ended::WithoutProgress,
+            LinkError::NotAcknowledged { .. } | LinkError::NotProven { .. } if !self.sender.acks.progress => {
+                Ended::WithoutProgress
+            }
             // However long it lasted: what was sent, and none of it taken, is no good connection.
             _ if !self.sender.acks.progress && !self.sender.inflight.is_empty() => Ended::Early,
             _ if lasted >= STABLE => Ended::Stable,
@@ -87,9 +91,18 @@ impl<D: Dial> Client<D> {
     pub(super) fn go_back(&mut self) -> Duration {
         tracing::info!(upstream = self.sender.upstream, "the first address answers again: going back to it");
         self.reporter.disconnected(None);
-        self.round.go_back();
+        self.round.go_to(0);
         // Until it has proved good: one that lets us in and takes nothing is asked less and less often.
         self.failback = failback::longer(self.failback);
+        Duration::ZERO
+    }
+
+    /// Where a message is taken that is too large here.
+    pub(super) fn go_to(&mut self, at: usize) -> Duration {
+        let url = self.upstream.endpoints.get(at).map(tracing::field::display);
+        tracing::info!(upstream = self.sender.upstream, url, "going to an address that takes what is too large here");
+        self.reporter.disconnected(None);
+        self.round.go_to(at);
         Duration::ZERO
     }
 

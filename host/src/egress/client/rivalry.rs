@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::Client;
 use crate::egress::link_error::LinkError;
+use crate::egress::mqtt::UpstreamSession;
 use crate::egress::prepare::Endpoint;
 use crate::egress::rivals::Sign;
 use crate::egress::transport::Dial;
 use crate::mqtt::Reason;
-use crate::spool::UpstreamSession;
 
 /// A connection that the server closes sooner than this may have met another one.
 const SOON: Duration = Duration::from_secs(10);
@@ -82,7 +82,8 @@ impl<D: Dial> Client<D> {
         };
         let doubtful = UpstreamSession { url, ..session };
         if self.remembered.as_ref() != Some(&doubtful) {
-            let durable = self.sender.queue.remember_session(&doubtful, false);
+            let state = doubtful.encode();
+            let durable = self.sender.queue.remember(&state, false);
             if tokio::time::timeout(DISK, durable).await == Ok(true) {
                 self.remembered = Some(doubtful);
             }

@@ -2,8 +2,6 @@
 //! flight at a time, and the accused go behind a witness.
 
 use super::{Sender, Session};
-use crate::message::QoS;
-use crate::mqtt::client::Outgoing;
 use crate::spool::{Entry, Position};
 use crate::topic::TopicName;
 
@@ -62,7 +60,7 @@ impl Session<'_> {
 
     /// The answer says that all before it was read, and that the server had nothing against it.
     fn probe(&mut self) {
-        self.write(Outgoing::PingReq);
+        self.ping();
         (self.alone.was_probed, self.alone.waits_for_pong) = (true, true);
     }
 
@@ -127,9 +125,6 @@ impl Session<'_> {
     /// Of the spool: the first that were not sent yet. Those on which a connection ended are not among them, or a row of culprits that is
     /// longer than this would have no witness, ever.
     fn fresh_witnesses(&self) -> Vec<(u64, TopicName)> {
-        if self.terms.maximum_qos == QoS::AtMostOnce {
-            return Vec::new();
-        }
         let Sender { inflight, isolation, queue, .. } = &*self.sender;
         let fresh = queue.find(CANDIDATES, |number| !inflight.contains(number) && isolation.ends(number) == 0);
         if !fresh.is_empty() {

@@ -3,9 +3,9 @@
 use tokio::time::Instant;
 
 use super::Sender;
-use crate::egress::inflight::{AckKind, Awaited};
 use crate::egress::isolation::Guilty;
 use crate::egress::link_error::{Blame, LinkError};
+use crate::mqtt::sender::{AckKind, Awaited, packet_id};
 use crate::spool::{Entry, Fate, Position};
 
 impl Sender {
@@ -20,11 +20,11 @@ impl Sender {
             Blame::Ack => self.isolation.late(awaited.number, newest, self.acks.progress, now),
         };
         if self.isolation.is_alone() && !was_alone {
-            let (id, topic) = self.inflight.describe(awaited.number);
+            let topic = self.topic(awaited.number);
             tracing::warn!(
                 upstream = self.upstream,
                 ?topic,
-                packet_id = id,
+                packet_id = awaited.packet_id,
                 "the connection ends again with this message unacknowledged; messages are sent one by one to find out on which it ends"
             );
         }
@@ -37,7 +37,7 @@ impl Sender {
     }
 
     fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {
-        let (packet_id, _) = self.inflight.describe(number);
+        let packet_id = packet_id(number);
         let entry = self.queue.entry(number);
         let (upstream, topic) = (&self.upstream, entry.map(|entry| entry.message.topic));
         if !self.inflight.forsake(number) {

@@ -4,16 +4,16 @@ use super::{Sender, Session};
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
-use crate::egress::inflight::Step;
 use crate::egress::link_error::LinkError;
-use crate::message::QoS;
+use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::sender::{self, Released, Reply, Step};
 use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position};
 
 impl Sender {
     /// The server has acknowledged something.
-    fn made_progress(&mut self, number: u64) {
+    pub(super) fn made_progress(&mut self, number: u64) {
         self.acks.progress = true;
         self.isolation.forget(number);
         if std::mem::take(&mut self.acks.stalled) {
@@ -41,7 +41,7 @@ impl Session<'_> {
             }
             match packet {
                 Incoming::PubAck(ack) => {
-                    let step = self.sender.inflight.on_puback(ack);
+                    let step = self.sender.inflight.hear(Reply::PubAck(ack));
                     if let Step::Done { message: Some(message), .. } = &step
                         && message.qos == QoS::ExactlyOnce
                     {
@@ -51,7 +51,7 @@ impl Session<'_> {
                     self.step(step)?;
                 }
                 Incoming::PubRec(ack) => {
-                    let step = self.sender.inflight.on_pubrec(ack);
+                    let step = self.sender.inflight.hear(Reply::PubRec(ack));
                     self.witness(&step);
                     self.step(step)?;
                     if self.sender.inflight.take_raised() > 0 {
@@ -59,13 +59,13 @@ impl Session<'_> {
                     }
                 }
                 Incoming::PubComp(ack) => {
-                    let step = self.sender.inflight.on_pubcomp(ack);
+                    let step = self.sender.inflight.hear(Reply::PubComp(ack));
                     self.step(step)?;
                     kill_point::reach(KillPoint::Completed);
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
                 Incoming::Publish { qos: QoS::AtMostOnce, .. } => {}
-                Incoming::PingResp => self.alone.pong(),
+                Incoming::PingResp => self.answered(),
                 Incoming::Publish { qos: QoS::AtLeastOnce, packet_id } => self.write(Outgoing::PubAck(packet_id)),
                 Incoming::Publish { qos: QoS::ExactlyOnce, packet_id } => self.write(Outgoing::PubRec(packet_id)),
                 Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
@@ -90,26 +90,26 @@ impl Session<'_> {
     }
 
     /// A PUBACK or PUBREC that is no refusal says that the server takes messages.
-    fn witness(&mut self, step: &Step) {
+    fn witness(&mut self, step: &Step<Message>) {
         match step {
-            Step::Receive { number, .. } => self.sender.isolation.acknowledged(*number),
+            Step::Receive(Released { number, .. }) => self.sender.isolation.acknowledged(*number),
             Step::Done { number, reason, .. } if !reason.is_failure() => self.sender.isolation.acknowledged(*number),
             _ => {}
         }
     }
 
-    fn step(&mut self, step: Step) -> Result<(), LinkError> {
-        if let Step::Done { number, .. } | Step::Receive { number, .. } = step {
+    fn step(&mut self, step: Step<Message>) -> Result<(), LinkError> {
+        if let Step::Done { number, .. } | Step::Receive(Released { number, .. }) = step {
             self.sender.made_progress(number);
         }
         match step {
             Step::Nothing => {}
             Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
             Step::Reset => return Err(LinkError::SessionBroken),
-            Step::Receive { number, turn } => {
-                self.sender.queue.release(number, turn);
+            Step::Receive(released) => {
+                self.sender.queue.mark(released.into());
                 if fault::is_on(Fault::ReceivedNotDurable) {
-                    let packet_id = crate::egress::inflight::packet_id(number);
+                    let packet_id = sender::packet_id(released.number);
                     self.write(Outgoing::PubRel(Ack { packet_id, reason: Reason::SUCCESS }));
                 }
             }

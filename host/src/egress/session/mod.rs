@@ -7,8 +7,10 @@
 //! PUBREL waits for the disk without holding up anything else: the ack of the server becomes a note for the spool, and what the
 //! spool confirms comes back as one more thing to wake up for.
 //!
-//! Before a failback nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
+//! Before we go to another address nothing new is sent, and what is in flight comes to its end: so nothing is in doubt at the other address.
 //! When it does not end within the grace time, we stay.
+//!
+//! A server that takes QoS 0 at most gives no acks: what is lowered for it is over when a PINGREQ behind it is answered (`proof`).
 //!
 //! An ack that does not come ends the connection after the `ack_timeout` of the upstream (`ack_watch`): only on a new one may the
 //! message be sent again (MQTT 5, section 4.4).
@@ -19,8 +21,10 @@ mod alone;
 mod ended;
 mod incoming;
 mod outgoing;
+mod proof;
 mod refused;
 mod skip;
+mod too_large;
 mod turns;
 
 use std::sync::Arc;
@@ -33,10 +37,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::alone::Alone;
+use self::proof::Proofs;
+pub use self::too_large::Elsewhere;
 use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::inflight::{AckKind, Awaited, Inflight};
 use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
@@ -49,11 +54,13 @@ use super::undelivered::Filing;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
-use crate::message::QoS;
+use crate::message::{Message, QoS};
 use crate::metrics::UpstreamMetrics;
 use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
+use crate::mqtt::sender::{self, AckKind, Awaited};
 use crate::spool::{Fate, Position, Queue};
+use crate::topic::TopicName;
 
 /// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
 /// what waits *before* it stops them.
@@ -64,6 +71,9 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
+
+/// The exchanges with the server. Their numbers are those of the spool.
+pub type Inflight = sender::Sender<Message>;
 
 /// What outlives a connection.
 pub struct Sender {
@@ -79,6 +89,7 @@ pub struct Sender {
     pub acks: Acks,
     pub isolation: Isolation,
     pub skips: mpsc::Receiver<Skip>,
+    pub elsewhere: Elsewhere,
 }
 
 /// What the server's acks have told so far.
@@ -104,12 +115,15 @@ pub struct Session<'a> {
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
     /// that was read but not written is met again.
     cursor: Position,
-    /// QoS 0 up to this turn has passed what waits before it.
+    /// QoS 0 up to this turn is sent, in order or past what waits before it.
     passed: u64,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
+    proofs: Proofs,
     alone: Alone,
     leaving: Option<Leaving>,
+    /// When it is tried again to go to an address that takes what is too large here.
+    leave_again: Option<Instant>,
     turn: Turn,
 }
 
@@ -119,6 +133,8 @@ pub enum End {
     Shutdown,
     /// The first address answers again.
     Failback,
+    /// This address takes what is too large here.
+    Elsewhere(usize),
 }
 
 #[derive(Clone, Copy)]
@@ -132,15 +148,25 @@ struct Leaving {
 impl Sender {
     /// What the spool has made durable. Returns the PUBRELs that may now go.
     fn hear_spool(&mut self) -> Vec<Ack> {
-        self.inflight.confirm(&self.queue.take_confirmed())
+        let confirmed = self.queue.take_confirmed();
+        self.inflight.confirm(confirmed.done.numbers(), confirmed.marked)
     }
 
-    fn not_acknowledged(&self, Awaited { number, ack }: Awaited) -> LinkError {
+    /// Of a message that is in flight, when it is still known.
+    fn topic(&self, number: u64) -> Option<TopicName> {
+        match self.inflight.message(number) {
+            Some(message) => Some(message.topic.clone()),
+            None => self.queue.entry(number).map(|entry| entry.message.topic),
+        }
+    }
+
+    fn not_acknowledged(&self, Awaited { number, packet_id: id, ack }: Awaited) -> LinkError {
         let ack = match ack {
             AckKind::OfPublish => "PUBACK or PUBREC",
             AckKind::PubComp => "PUBCOMP",
+            AckKind::PingResp => return LinkError::NotProven { topic: self.topic(number), after: self.ack_timeout },
         };
-        let (id, topic) = self.inflight.describe(number);
+        let topic = self.topic(number);
         LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
     }
 }
@@ -168,8 +194,10 @@ impl<'a> Session<'a> {
             passed: 0,
             keep_alive,
             ack_watch,
+            proofs: Proofs::default(),
             alone,
             leaving: None,
+            leave_again: None,
             turn: Turn::default(),
         }
     }
@@ -184,6 +212,8 @@ impl<'a> Session<'a> {
         for release in self.sender.inflight.resume(self.terms.window) {
             self.write(Outgoing::PubRel(release));
         }
+        self.sender.review_held();
+        self.send_held();
     }
 
     /// Begins with a new session.
@@ -191,6 +221,7 @@ impl<'a> Session<'a> {
         self.sender.hear_spool();
         self.sender.acks.lowered = false;
         self.sender.inflight.restart(self.terms.window);
+        self.sender.forget_held();
     }
 
     /// Runs until the connection fails, or until it is ended in good order.
@@ -218,13 +249,14 @@ impl<'a> Session<'a> {
                 if late {
                     // Exchanges do not end here. To leave now would be to send them again elsewhere.
                     self.leaving = None;
+                    self.stays();
                     found.set(failback.found());
                     continue;
                 }
             }
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
-            let hungry = self.is_hungry() && !alone;
+            let (hungry, passes) = (self.is_hungry() && !alone, self.lets_qos0_pass());
             let deadline = self.deadline();
             self.input.reserve(READ_SIZE);
             let (reads, writes) = (!self.out.is_flooded(), !self.out.is_idle());
@@ -245,6 +277,7 @@ impl<'a> Session<'a> {
                 // What these tell of is looked at before anything is waited for.
                 () = queue.wait_confirmed() => {}
                 () = queue.wait_after(self.cursor), if hungry => {}
+                () = queue.wait_qos0_after(self.passed), if passes && !hungry => {}
                 () = &mut found, if self.leaving.is_none() => self.leave(End::Failback),
             }
         }
@@ -309,15 +342,17 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
-        let others = [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due()];
+        let others =
+            [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due(), self.leave_again];
         others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {
         let now = Instant::now();
+        self.leave_when_due(now);
         match self.keep_alive.check(now) {
             Due::Nothing => {}
-            Due::Ping => self.write(Outgoing::PingReq),
+            Due::Ping => self.ping(),
             Due::Dead(silence) => return Err(LinkError::Silent(silence)),
         }
         if now >= self.ack_watch.next_look() {
@@ -344,12 +379,12 @@ impl<'a> Session<'a> {
     /// What waits in the spool waits for the next connection, unless there is none.
     fn is_drained(&self) -> bool {
         let waits = self.sender.queue.has_after(self.cursor) && !self.is_going_back();
-        self.out.is_idle() && self.sender.inflight.is_empty() && !waits
+        self.out.is_idle() && self.sender.inflight.is_settled() && !waits
     }
 
     /// Between the last message here and the first at another address.
     fn is_going_back(&self) -> bool {
-        self.leaving.is_some_and(|leaving| leaving.why == End::Failback)
+        self.leaving.is_some_and(|leaving| leaving.why != End::Shutdown)
     }
 
     async fn close(self) {

@@ -5,9 +5,9 @@ use tokio::time::Instant;
 use super::Session;
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
-use crate::egress::inflight::Repeat;
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, EncodeError, Outgoing, Publish};
+use crate::mqtt::sender::{Passing, Repeat};
 use crate::spool::{Entry, Fate, Position};
 
 /// Entries taken from the spool at once: enough for one write, few enough not to hold its mutex long.
@@ -16,6 +16,11 @@ const BATCH: usize = 256;
 impl Session<'_> {
     /// Puts everything that may go now into the outbox.
     pub(super) fn fill(&mut self) {
+        self.fill_all();
+        self.ask_for_proof();
+    }
+
+    fn fill_all(&mut self) {
         self.retry_refused();
         if self.sender.isolation.is_alone() {
             self.fill_alone();
@@ -42,6 +47,9 @@ impl Session<'_> {
                     return;
                 }
                 self.cursor = position;
+                if self.is_going_back() {
+                    return;
+                }
             }
         }
     }
@@ -49,11 +57,7 @@ impl Session<'_> {
     /// A server that acknowledges nothing keeps the window full for ever. It takes QoS 0 all the same, which does not have to wait
     /// for it then: it overtakes what is not sent yet, of its own topic, too.
     fn pass_qos0(&mut self) {
-        let is_held = self.sender.isolation.is_alone() || self.sender.inflight.room() == 0;
-        if !self.sender.acks.stalled || !is_held || self.is_going_back() {
-            return;
-        }
-        while self.out.room() > 0 {
+        while self.lets_qos0_pass() {
             let entries = self.sender.queue.read_qos0(self.passed, BATCH);
             if entries.is_empty() {
                 return;
@@ -68,11 +72,18 @@ impl Session<'_> {
         }
     }
 
+    /// Whether QoS 0 may be taken from the spool past what is held.
+    pub(super) fn lets_qos0_pass(&self) -> bool {
+        let is_held = self.sender.isolation.is_alone() || self.sender.inflight.room() == 0;
+        self.sender.acks.stalled && is_held && self.out.room() > 0 && !self.is_going_back()
+    }
+
     /// `false` when it has to be offered again later.
     pub(super) fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
         if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
             if entry.position.turn > self.passed {
+                self.passed = entry.position.turn;
                 self.send(entry, None);
             }
             return true;
@@ -96,34 +107,49 @@ impl Session<'_> {
             number.into_iter().for_each(|number| self.sender.inflight.leave_out(number));
             return self.sender.queue.complete(entry.position, Fate::Expired);
         };
-        let was_exactly_once = message.qos == QoS::ExactlyOnce;
+        let asked = message.qos;
         let message = self.terms.fit(message);
         if let Some(number) = number.filter(|_| message.qos > QoS::AtMostOnce) {
             let begun = self.sender.inflight.publish(number, message);
             // Sent by an earlier process, in this session and at QoS 2.
             let is_lowered = |publish: &Publish| publish.dup && publish.message.qos < QoS::ExactlyOnce;
-            let lowered = u64::from(was_exactly_once && begun.as_ref().is_some_and(is_lowered));
+            let lowered = u64::from(asked == QoS::ExactlyOnce && begun.as_ref().is_some_and(is_lowered));
             // At once: a connection that ends right after it must not forget it.
             self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful() + lowered);
             return begun.into_iter().for_each(|publish| self.publish(&publish));
         }
-        self.pass(entry.position, &Publish { packet_id: 0, dup: false, message });
+        let passing = match asked {
+            QoS::AtMostOnce => Passing::Written,
+            asked => Passing::Answered { was_exactly_once: asked == QoS::ExactlyOnce },
+        };
+        self.pass(entry.position, passing, &Publish { packet_id: 0, dup: false, message });
     }
 
-    /// At QoS 0: over when it is written.
-    fn pass(&mut self, position: Position, publish: &Publish) {
+    /// At QoS 0.
+    fn pass(&mut self, position: Position, passing: Passing, publish: &Publish) {
         match self.encode(Outgoing::Publish(publish)) {
             Ok(()) => {
                 // With a turn, it is in memory only: nothing in the spool waits for its end.
                 if position.turn == 0 {
-                    self.sender.inflight.pass(position.number);
+                    self.sender.inflight.pass(position.number, passing);
+                    // At once: a connection that ends right after it must not forget it.
+                    self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
                 }
-                self.out.mark_end(position);
+                match passing {
+                    Passing::Written => self.out.mark_end(position),
+                    Passing::Answered { .. } => {
+                        kill_point::expect(KillPoint::Published);
+                        self.proofs.needs(position.number);
+                    }
+                }
             }
             Err(error) => {
                 if position.turn == 0 {
                     // Over without being sent; it keeps its place until its letter is durable.
                     self.sender.inflight.leave_out(position.number);
+                    if self.holds_back(position.number, &publish.message, &error) {
+                        return;
+                    }
                 }
                 self.give_up(position, &publish.message, &error);
             }
@@ -133,7 +159,11 @@ impl Session<'_> {
     pub(super) fn publish_again(&mut self, repeat: &Repeat) {
         self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
-            QoS::AtMostOnce => self.pass(Position::of(repeat.number), &repeat.publish),
+            // What it was has been counted.
+            QoS::AtMostOnce => {
+                let passing = Passing::Answered { was_exactly_once: false };
+                self.pass(Position::of(repeat.number), passing, &repeat.publish);
+            }
             _ => self.publish(&repeat.publish),
         }
     }
@@ -142,7 +172,8 @@ impl Session<'_> {
     fn publish(&mut self, publish: &Publish) {
         kill_point::expect(KillPoint::Published);
         if let Err(error) = self.encode(Outgoing::Publish(publish))
-            && let Some(number) = self.sender.inflight.abandon(publish.packet_id)
+            && let Some((number, _)) = self.sender.inflight.abandon(publish.packet_id)
+            && !self.holds_back(number, &publish.message, &error)
         {
             self.give_up(Position::of(number), &publish.message, &error);
         }

@@ -1,9 +1,9 @@
 //! One message is left out, because an operator says so.
 
 use super::Sender;
-use crate::egress::inflight::Standing;
 use crate::egress::operator::{Skip, Skipped};
 use crate::egress::status::Trouble;
+use crate::mqtt::sender::Progress;
 use crate::spool::{Entry, Fate};
 
 impl Sender {
@@ -33,17 +33,17 @@ impl Sender {
         let Entry { position, message, .. } = entry;
         let number = position.number;
         if position.turn == 0 {
-            match self.inflight.standing(number) {
-                Standing::Sent => {
+            match self.inflight.progress(number) {
+                Progress::Sent => {
                     self.inflight.forsake(number);
                 }
-                Standing::Received => {
+                Progress::Received => {
                     return Err(format!("number {number}: the upstream has it, only PUBCOMP is missing"));
                 }
                 // Its bytes cannot be taken back, and when they leave it is forwarded.
-                Standing::Passing => return Err(format!("number {number} is being written to the upstream")),
-                Standing::Over => return Err(format!("number {number} is being completed")),
-                Standing::Unsent => self.inflight.leave_out(number),
+                Progress::Passing => return Err(format!("number {number} is being written to the upstream")),
+                Progress::Over => return Err(format!("number {number} is being completed")),
+                Progress::Unsent => self.inflight.leave_out(number),
             }
         }
         let attempts = self.isolation.attempts(number) + self.refusals.attempts(number);

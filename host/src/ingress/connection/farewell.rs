@@ -1,6 +1,10 @@
-//! The end of a connection that we end: what is logged, what the device is told.
+//! The end of a connection: what is logged, what the device is told, what is kept of a message on which it closes.
 
 use super::*;
+use crate::base::clock;
+use crate::dead_letter::{Facts, Letter};
+use crate::ingress::session::ATTEMPTS;
+use crate::spool::{Output, Record};
 
 /// For the last words on a connection that ends.
 pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
@@ -34,8 +38,29 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 ?qos,
                 bytes = payload.len(),
                 suppressed,
-                "a message is given up for this subscriber: each time that it was sent, the subscriber closed the connection"
+                "a message is given up for this subscriber, and kept as a dead letter: each time that it was sent, the subscriber closed the connection"
             );
+        }
+        self.keep(given_up.message);
+    }
+
+    /// As a dead letter, before the end of its delivery is written: a crash between the two makes two letters and never none.
+    fn keep(&self, message: Message) {
+        let journal = self.context.dispatcher.journal();
+        let now = clock::unix_ms();
+        let facts = Facts {
+            subscriber: self.session.client().to_string(),
+            reason: "the subscriber closes the connection on it".into(),
+            attempts: ATTEMPTS,
+            arrived_ms: now,
+            failed_ms: now,
+            ..Facts::default()
+        };
+        let letter = Letter { message, facts };
+        let output = journal.dead_letters().and_then(|line| letter.output(line, clock::now()).ok());
+        if let Some(output) = output {
+            let outputs = vec![Output { binding: None, ..output }];
+            journal.commit(Record { outputs, ..Record::default() }, Vec::new());
         }
     }
 

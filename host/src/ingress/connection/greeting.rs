@@ -4,6 +4,7 @@ use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
+use crate::ingress::strict_utf8;
 use crate::mqtt::{ConnAck, Connect, DecodeError};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
@@ -32,6 +33,10 @@ where
     };
     let version = connect.version;
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
+    let complaint = if context.limits.strict_utf8 { strict_utf8::violated_by(&connect) } else { None };
+    if let Some((reason, detail)) = complaint {
+        return refuse(wire, peer, context, reason, detail, largest).await;
+    }
     let terms = match negotiate(connect, &context.limits, new_client_id) {
         Ok(terms) => terms,
         Err(reason) => {

@@ -41,9 +41,10 @@ impl<R, W> Connection<R, W> {
     fn process_next(&mut self) -> Result<bool, End> {
         let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
         let Some(packet) = packet else { return Ok(false) };
-        if self.context.limits.strict_utf8 && strict_utf8::is_violated(&packet) {
-            let detail = "a control character or a non-character in a topic or property, which `strict_utf8` forbids";
-            return Err(because(Reason::MALFORMED_PACKET, detail));
+        if self.context.limits.strict_utf8
+            && let Some((reason, detail)) = strict_utf8::violated(&packet)
+        {
+            return Err(because(reason, detail));
         }
         if let Packet::PubRel(_) = packet {
             kill_point::reach(KillPoint::ReleaseRead);

@@ -54,7 +54,7 @@ impl Session {
         let received = |packet_id| Key::Qos2 { source: Source::Devices, client: client(), packet_id };
         let left_over = (numbers.into_iter())
             .map(|number| Key::Queued { client: client(), number })
-            .chain(self.exchanges.received().map(received));
+            .chain(self.receiver.received().map(received));
         Farewell {
             from_groups,
             sent,
@@ -66,7 +66,7 @@ impl Session {
 
     /// Whether something is kept for the device that it has not got, or of it that it has not finished.
     pub fn owes(&self) -> bool {
-        self.mailbox.holding().messages > 0 || !self.outbound.is_empty() || self.exchanges.open_qos_2() > 0
+        self.mailbox.holding().messages > 0 || !self.outbound.is_empty() || self.receiver.open_qos_2() > 0
     }
 
     /// Writes what the device has confirmed: one record for all of it.
@@ -82,7 +82,7 @@ impl Session {
     }
 
     pub fn restore_exchange(&mut self, packet_id: u16) {
-        self.exchanges.restore(packet_id);
+        self.receiver.restore(packet_id);
     }
 
     /// By rising numbers. The first ones may have been sent, as many as the device took at once: they are sent again, as what

@@ -24,6 +24,9 @@ use crate::message::Message;
 const SUSPECT_AFTER: u32 = 3;
 const GIVE_UP_AFTER: u32 = 2;
 
+/// How often a message was tried that is given up.
+pub const ATTEMPTS: u32 = SUSPECT_AFTER + GIVE_UP_AFTER;
+
 /// A device that closes on what it has read does so at once; this is for slow networks.
 const QUIET: Duration = Duration::from_secs(2);
 

@@ -6,18 +6,15 @@
 //! | question | file |
 //! |---|---|
 //! | what does each packet of the device ask for | [`receive`] |
-//! | where is QoS 2 deduplicated, who acks and in which order | [`exchanges`] |
-//! | what is sent to the device again after a reconnect | [`outbound`] |
+//! | where is QoS 2 deduplicated, who acks and in which order | [`crate::mqtt::receiver`] |
+//! | what is sent to the device again after a reconnect | [`outbound`], over [`crate::mqtt::sender`] |
 //! | on which message does the device close | [`isolation`], [`suspects`] |
-//! | which packets wait until something is written | [`held`] |
 //! | what SUBSCRIBE and UNSUBSCRIBE change, and their answers | [`subscriptions`] |
 //! | what does a topic alias stand for | [`alias`] |
 //! | what of it survives a restart | [`durable`] |
 
 mod alias;
 mod durable;
-mod exchanges;
-mod held;
 mod isolation;
 mod outbound;
 mod receive;
@@ -31,7 +28,7 @@ use smallvec::SmallVec;
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
-use exchanges::Exchanges;
+pub use isolation::ATTEMPTS;
 use isolation::Isolation;
 use outbound::Outbound;
 pub use receive::is_gateways_own;
@@ -40,6 +37,8 @@ pub use suspects::GivenUp;
 
 use crate::bus::{Delivery, Mailbox};
 use crate::message::Message;
+pub use crate::mqtt::receiver::Packets;
+use crate::mqtt::receiver::Receiver;
 use crate::mqtt::{Packet, Reason, Subscribe, Unsubscribe, Version};
 use crate::spool::{Change, Receipt, Resolved};
 use crate::topic::TopicName;
@@ -49,7 +48,7 @@ pub struct Session {
     client: Arc<str>,
     mailbox: Arc<Mailbox>,
     pub subscriptions: Subscriptions,
-    exchanges: Exchanges,
+    receiver: Receiver,
     outbound: Outbound,
     isolation: Isolation,
     resolved: Resolved,
@@ -71,9 +70,6 @@ pub struct Link {
 
 /// Usually one, or none.
 pub type Actions = SmallVec<[Action; 1]>;
-
-/// Those that may leave now: usually one.
-pub type Packets = SmallVec<[Packet; 1]>;
 
 /// What the connection has to do.
 #[derive(Debug)]
@@ -113,29 +109,26 @@ pub struct Violation {
 
 impl Session {
     pub fn new(client: Arc<str>, mailbox: Arc<Mailbox>, link: Link) -> Self {
-        let mut session = Self {
+        Self {
             client,
             mailbox,
             subscriptions: Subscriptions::default(),
-            exchanges: Exchanges::default(),
-            outbound: Outbound::default(),
+            receiver: Receiver::default(),
+            outbound: Outbound::new(link.peer_receive_maximum),
             isolation: Isolation::new(tokio::time::Instant::now()),
             resolved: Resolved::default(),
             finished: Vec::new(),
             link,
-        };
-        session.outbound.set_window(session.link.peer_receive_maximum);
-        session
+        }
     }
 
     /// The device is back: a new link. The PUBRELs of unfinished deliveries, to be sent at once; their PUBLISHes come from
     /// [`Session::next_resend`].
     pub fn resume(&mut self, link: Link) -> Vec<Packet> {
-        self.outbound.set_window(link.peer_receive_maximum);
         self.link = link;
-        self.exchanges.reconnect();
+        self.receiver.reconnect();
         self.isolation.connected(tokio::time::Instant::now());
-        self.outbound.resume()
+        self.outbound.resume(self.link.peer_receive_maximum)
     }
 
     pub fn client(&self) -> &Arc<str> {
@@ -160,10 +153,10 @@ impl Session {
     /// connection.
     pub fn acknowledge(&mut self, ticket: u64) -> Result<Packets, Violation> {
         let is_refused = self.resolved.take_refused(ticket);
-        if is_refused && self.exchanges.holds(ticket) {
+        if is_refused && self.receiver.holds(ticket) {
             return Err(too_large());
         }
-        let packets = self.exchanges.done(ticket, if is_refused { Reason::QUOTA_EXCEEDED } else { Reason::SUCCESS });
+        let packets = self.receiver.done(ticket, if is_refused { Reason::QUOTA_EXCEEDED } else { Reason::SUCCESS });
         let is_failure = |packet: &Packet| match packet {
             Packet::PubAck(ack) | Packet::PubRec(ack) => ack.reason == Reason::QUOTA_EXCEEDED,
             _ => false,
@@ -181,12 +174,12 @@ impl Session {
 
     /// A packet that leaves when what the receipt is given to is safe.
     pub fn hold(&mut self, packet: Packet) -> Receipt {
-        Receipt::new(self.exchanges.hold(packet), self.resolved.clone())
+        Receipt::new(self.receiver.hold(packet), self.resolved.clone())
     }
 
     /// Whether so many packets wait for what is being written that reading should pause.
     pub fn holds_too_much(&self) -> bool {
-        self.exchanges.holds_too_much()
+        self.receiver.holds_too_much()
     }
 
     /// Whether the device has room for another delivery.
@@ -226,8 +219,8 @@ impl Session {
     /// The device cannot take this packet: too large for it. It counts as delivered [MQTT-3.1.2-25].
     pub fn abandon(&mut self, packet: &Packet) {
         if let Packet::Publish(publish) = packet {
-            let ended = self.outbound.abandon(publish.packet_id);
-            self.finish(ended.flatten());
+            let number = self.outbound.abandon(publish.packet_id);
+            self.finish(number);
         }
     }
 }

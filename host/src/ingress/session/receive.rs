@@ -2,11 +2,12 @@
 
 use smallvec::smallvec;
 
-use super::exchanges::Arrival;
-use super::outbound::Received;
+use super::outbound::Answer;
 use super::*;
 use crate::base::fault::{self, Fault};
 use crate::message::QoS;
+use crate::mqtt::receiver::Arrival;
+use crate::mqtt::sender::Reply;
 use crate::mqtt::{Ack, Publish};
 
 /// A device of MQTT 3.1.1 cannot be told our Receive Maximum, and some send all that they have before they read an ack. So they
@@ -19,17 +20,9 @@ impl Session {
     pub fn receive(&mut self, packet: Packet) -> Result<Actions, Violation> {
         Ok(match packet {
             Packet::Publish(publish) => return self.publish(publish),
-            Packet::PubAck(ack) => {
-                let ended = self.outbound.puback(ack.packet_id);
-                self.finish(ended.flatten());
-                Actions::new()
-            }
-            Packet::PubRec(ack) => self.pubrec(ack).into_iter().collect(),
-            Packet::PubComp(ack) => {
-                let ended = self.outbound.pubcomp(ack.packet_id);
-                self.finish(ended.flatten());
-                Actions::new()
-            }
+            Packet::PubAck(ack) => self.replied(Reply::PubAck(ack)),
+            Packet::PubRec(ack) => self.replied(Reply::PubRec(ack)),
+            Packet::PubComp(ack) => self.replied(Reply::PubComp(ack)),
             Packet::PubRel(ack) => smallvec![self.pubrel(ack)],
             Packet::Subscribe(subscribe) => smallvec![Action::Subscribe(subscribe)],
             Packet::Unsubscribe(unsubscribe) => smallvec![Action::Unsubscribe(unsubscribe)],
@@ -63,16 +56,16 @@ impl Session {
             return Ok(smallvec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
         }
         // Before it is filed: an identifier that is refused has to be a new one when the device sends it again.
-        if !refused && self.exchanges.is_new(qos, packet_id) {
+        if !refused && self.receiver.is_new(qos, packet_id) {
             self.check_quota(qos)?;
         }
-        match self.exchanges.arrive(qos, packet_id) {
+        match self.receiver.arrive(qos, packet_id) {
             Arrival::InProgress => Ok(smallvec![]),
             Arrival::Repeated => {
                 Ok(smallvec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))])
             }
             Arrival::New { ticket } if refused => {
-                let acks = self.exchanges.done(ticket, self.refusal());
+                let acks = self.receiver.done(ticket, self.refusal());
                 Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
             }
             Arrival::New { ticket } => {
@@ -83,23 +76,23 @@ impl Session {
         }
     }
 
-    fn pubrec(&mut self, ack: Ack) -> Option<Action> {
-        match self.outbound.pubrec(ack) {
-            Received::Answer(packet) => Some(Action::Send(packet)),
-            Received::Release(number, packet) => {
+    fn replied(&mut self, reply: Reply) -> Actions {
+        match self.outbound.hear(reply) {
+            Answer::Send(packet) => smallvec![Action::Send(packet)],
+            Answer::Release(number, packet) => {
                 let receipt = self.hold(packet);
-                Some(Action::Store(self.delivered(number), receipt))
+                smallvec![Action::Store(self.delivered(number), receipt)]
             }
-            Received::Ended(number) => {
+            Answer::Ended(number) => {
                 self.finish(number);
-                None
+                Actions::new()
             }
-            Received::Nothing => None,
+            Answer::Nothing => Actions::new(),
         }
     }
 
     fn pubrel(&mut self, ack: Ack) -> Action {
-        let answer = Packet::PubComp(self.exchanges.release(ack.packet_id));
+        let answer = Packet::PubComp(self.receiver.release(ack.packet_id));
         match self.is_durable() {
             false => Action::Send(answer),
             true => Action::Store(self.released(ack.packet_id), self.hold(answer)),
@@ -115,11 +108,11 @@ impl Session {
     fn check_quota(&self, qos: QoS) -> Result<(), Violation> {
         let maximum = usize::from(self.link.receive_maximum);
         match self.link.version {
-            Version::V5 if self.exchanges.outstanding() >= maximum => {
+            Version::V5 if self.receiver.outstanding() >= maximum => {
                 Err(violation(Reason::RECEIVE_MAXIMUM_EXCEEDED, "more unacknowledged messages than CONNACK allows"))
             }
             Version::V311 if fault::is_on(Fault::IdentitiesUnbounded) => Ok(()),
-            Version::V311 if qos == QoS::ExactlyOnce && self.exchanges.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
+            Version::V311 if qos == QoS::ExactlyOnce && self.receiver.open_qos_2() >= maximum * OPEN_QOS_2_OF_V311 => {
                 Err(violation(
                     Reason::RECEIVE_MAXIMUM_EXCEEDED,
                     "more QoS 2 messages without PUBREL than ten times broker.limits.receive_maximum",

@@ -17,7 +17,7 @@ impl Session {
         let packet_id = self.isolation.ended(oldest, now)?;
         let message = self.outbound.message(packet_id)?.clone();
         let number = self.outbound.abandon(packet_id);
-        self.finish(number.flatten());
+        self.finish(number);
         self.isolation.give_up(message.clone());
         Some(GivenUp { message })
     }

@@ -67,6 +67,7 @@ impl Block for OwnProperties<'_> {
         if let Some(method) = &connect.authentication_method {
             properties::write_field(id::AUTHENTICATION_METHOD, method.as_bytes(), out);
         }
+        properties::write_user(&connect.user_properties, out);
     }
 }
 

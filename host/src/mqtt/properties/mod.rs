@@ -6,7 +6,7 @@ mod write;
 
 pub(super) use message::keep;
 pub(super) use read::{Place, Value, each, skip};
-pub(super) use write::{write_field, write_message, write_number, write_publish};
+pub(super) use write::{write_field, write_message, write_number, write_publish, write_user};
 
 /// Identifiers (section 2.2.2.2). Those that only a CONNACK carries, and not ours, are missing.
 pub(super) mod id {

@@ -47,7 +47,11 @@ pub(in crate::mqtt) fn write_message(properties: &Properties, out: &mut impl Sin
             write_field(id, field, out);
         }
     }
-    for (name, value) in &properties.user {
+    write_user(&properties.user, out);
+}
+
+pub(in crate::mqtt) fn write_user(user: &[(String, String)], out: &mut impl Sink) {
+    for (name, value) in user {
         out.bytes(&[id::USER_PROPERTY]);
         out.field(name.as_bytes());
         out.field(value.as_bytes());

@@ -43,6 +43,7 @@ fn a_connect_of_5_with_everything() {
     assert_eq!((connect.session_expiry, connect.receive_maximum), (Some(10), Some(5)));
     assert_eq!((connect.maximum_packet_size, connect.topic_alias_maximum), (Some(4096), 7));
     assert_eq!(connect.authentication_method.as_deref(), Some("m"));
+    assert_eq!(connect.user_properties, [(String::new(), String::new())]);
     assert_eq!((connect.username.as_deref(), connect.password), (Some("u"), Some(Password(Bytes::new()))));
     let will = connect.will.unwrap();
     assert_eq!((will.delay, will.message.topic), (9, topic("t")));

@@ -78,6 +78,7 @@ fn connect(version: Version) -> impl Strategy<Value = Packet> {
                 receive_maximum: limits.1.filter(|_| v5),
                 maximum_packet_size: limits.2.filter(|_| v5),
                 topic_alias_maximum: if v5 { limits.3 } else { 0 },
+                user_properties: Vec::new(),
                 authentication_method: limits.4.filter(|_| v5),
             }))
         },

@@ -3,19 +3,28 @@
 //! What a plugin says is untrusted text at an untrusted rate: it is escaped, cut, and metered by a token bucket. What does
 //! not pass the bucket is counted, and the next line that passes says how many there were.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::plugin::contract::log::{self, Level};
 use crate::plugin::limits::LOG_BURST_SECONDS;
 use crate::plugin::text::printable;
 
-/// The log of one instance. A plugin that is restarted gets a full bucket again; restarts are themselves limited by faults.
-pub struct PluginLog {
+/// The log of one plugin, shared by all of its instances: one that is restarted does not begin again with a full bucket, and one that is
+/// in many bindings says no more than one that is in a single one.
+#[derive(Clone)]
+pub struct PluginLog(Arc<Shared>);
+
+struct Shared {
     plugin: Arc<str>,
+    max_bytes: usize,
+    /// Held for a look only, never for a line.
+    meter: Mutex<Meter>,
+}
+
+struct Meter {
     bucket: Bucket,
     suppressed: u64,
-    max_bytes: usize,
 }
 
 /// Tokens come back with time, up to a burst.
@@ -29,29 +38,40 @@ struct Bucket {
 
 impl PluginLog {
     pub fn new(plugin: Arc<str>, per_second: u32, max_bytes: usize) -> Self {
-        Self { plugin, bucket: Bucket::full(per_second, Instant::now()), suppressed: 0, max_bytes }
+        let meter = Mutex::new(Meter { bucket: Bucket::full(per_second, Instant::now()), suppressed: 0 });
+        Self(Arc::new(Shared { plugin, max_bytes, meter }))
     }
 
-    fn line(&mut self, level: Level, text: &str, now: Instant) {
+    fn line(&self, level: Level, text: &str, now: Instant) {
         if !enabled(level) {
             return;
         }
-        if !self.bucket.take(now) {
-            self.suppressed += 1;
-            return;
+        let Some(suppressed) = self.0.permit(now) else { return };
+        let plugin = &*self.0.plugin;
+        if suppressed > 0 {
+            tracing::warn!(plugin, "{suppressed} lines of this plugin were suppressed: it logs too often");
         }
-        let plugin = &*self.plugin;
-        if self.suppressed > 0 {
-            tracing::warn!(plugin, "{} lines of this plugin were suppressed: it logs too often", self.suppressed);
-            self.suppressed = 0;
-        }
-        let text = printable(text, self.max_bytes);
+        let text = printable(text, self.0.max_bytes);
         match level {
             Level::Debug => tracing::debug!(plugin, "{text}"),
             Level::Info => tracing::info!(plugin, "{text}"),
             Level::Warn => tracing::warn!(plugin, "{text}"),
             Level::Error => tracing::error!(plugin, "{text}"),
         }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    /// `Some(lines suppressed since the last one)` when a line may be written now.
+    fn permit(&self, now: Instant) -> Option<u64> {
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        if meter.bucket.take(now) {
+            return Some(std::mem::take(&mut meter.suppressed));
+        }
+        meter.suppressed += 1;
+        None
     }
 }
 
@@ -102,6 +122,16 @@ fn burst(per_second: u32) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_instances_of_a_plugin_share_one_bucket() {
+        let log = PluginLog::new("p".into(), 10, 100);
+        let instances = [log.clone(), log.clone()];
+        let now = Instant::now();
+        let permitted = (0..200).filter_map(|n| instances[n % 2].0.permit(now)).count();
+        assert_eq!(permitted, 50, "five seconds' worth, whoever speaks");
+        assert_eq!(instances[0].0.permit(now + Duration::from_secs(1)), Some(150));
+    }
 
     #[test]
     fn a_burst_passes_and_then_so_many_lines_per_second() {

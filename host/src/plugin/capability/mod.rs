@@ -19,7 +19,7 @@ pub use log::PluginLog;
 pub use wasi::{EmptyWorld, Waited};
 
 use super::contract;
-use super::state::HostState;
+use super::host_state::HostState;
 
 /// Interfaces of our own contract, by name. `types` has no functions and is imported for its types.
 const OWN: [&str; 5] = [

@@ -1,7 +1,7 @@
-//! `state`: what a plugin remembers, as durable as its messages. The store behind it is the binding's (`plugin/store.rs`).
+//! `state`: what a plugin remembers, as durable as its messages. The store behind it is the binding's (`plugin/state_store.rs`).
 
 use crate::plugin::contract::state::{self, Refusal};
-use crate::plugin::store::{self, StateStore};
+use crate::plugin::state_store::{self, StateStore};
 
 impl state::Host for StateStore {
     fn get(&mut self, key: String) -> wasmtime::Result<Option<Vec<u8>>> {
@@ -10,8 +10,8 @@ impl state::Host for StateStore {
 
     fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), Refusal>> {
         Ok(StateStore::set(self, &key, value)?.map_err(|refusal| match refusal {
-            store::Refusal::Full => Refusal::Full,
-            store::Refusal::BadKey => Refusal::BadKey,
+            state_store::Refusal::Full => Refusal::Full,
+            state_store::Refusal::BadKey => Refusal::BadKey,
         }))
     }
 

@@ -29,8 +29,8 @@ use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, WasiCtx, WasiCtxView, WasiView, async_trait};
 
 use crate::config::Grants;
+use crate::plugin::host_state::HostState;
 use crate::plugin::limits::{MAX_HANDLES, MAX_LAST_WORDS, MAX_RANDOM_BYTES};
-use crate::plugin::state::HostState;
 
 /// The present WASI 0.2: a guest built for any 0.2.x finds it.
 const POLL: &str = "wasi:io/poll@0.2.12";

@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use super::super::coverage::happened;
 use super::super::plugin;
 use super::super::story::tell;
-use super::{Broker, Mood, POISON, Terms};
+use super::{Broker, Mood, Terms, is_poison};
 
 /// Properties of CONNACK.
 const SERVER_KEEP_ALIVE: u8 = 0x13;
@@ -171,7 +171,7 @@ impl Connection {
             tell!(self.broker.host, "does not answer {text}");
             return None;
         }
-        if self.hates(&message.payload) {
+        if self.broker.plan.hates_poison && is_poison(&message.payload) {
             happened("an upstream closes on a message");
             return Some("it closes on a message that it does not like");
         }
@@ -181,12 +181,6 @@ impl Connection {
         }
         self.take(&message, &text, mood).await;
         None
-    }
-
-    fn hates(&self, payload: &str) -> bool {
-        self.broker.plan.hates_poison
-            && payload.ends_with(&"x".repeat(POISON))
-            && !payload.ends_with(&"x".repeat(POISON + 1))
     }
 
     async fn take(&mut self, message: &Delivered, text: &str, mood: &Mood) {

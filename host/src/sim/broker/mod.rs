@@ -20,6 +20,11 @@ use super::plan::{First, UpstreamPlan};
 /// The padding of a message on which a broker closes that hates it.
 pub const POISON: usize = 666;
 
+/// Whether this is a message on which somebody closes.
+pub fn is_poison(payload: &str) -> bool {
+    payload.ends_with(&"x".repeat(POISON)) && !payload.ends_with(&"x".repeat(POISON + 1))
+}
+
 /// What a broker does wrong for a while.
 #[derive(Clone, Debug, Default)]
 pub struct Mood {
@@ -54,6 +59,7 @@ pub struct Broker {
     /// Where it is found.
     pub host: String,
     is_mute: bool,
+    least_pipe: usize,
     state: Arc<Mutex<State>>,
     /// All connections end.
     cut: Arc<Notify>,
@@ -82,6 +88,10 @@ impl Broker {
         Some(first)
     }
 
+    pub fn with_pipes_of(self, least_pipe: usize) -> Self {
+        Self { least_pipe, ..self }
+    }
+
     fn at(plan: &UpstreamPlan, host: String, seed: u64, oracle: Oracle) -> Self {
         let terms = Terms { max_qos: 2, retain: true, receive_maximum: plan.receive_maximum, packet_size: None };
         let mood = Mood { wrong_acks: plan.acks_wrong, ..Mood::default() };
@@ -93,6 +103,7 @@ impl Broker {
             plan: plan.clone(),
             host,
             is_mute: false,
+            least_pipe: 0,
             state: Arc::new(Mutex::new(state)),
             cut: Arc::default(),
             vanish: Arc::default(),
@@ -147,7 +158,7 @@ impl Broker {
             happened("an upstream is away");
             return None;
         }
-        let capacity = *self.state().dice.pick(&[64, 1_000, 16_000, 64_000]);
+        let capacity = (*self.state().dice.pick(&[64, 1_000, 16_000, 64_000])).max(self.least_pipe);
         let (near, stream) = tokio::io::duplex(capacity);
         let version = if self.plan.version == 5 { V5 } else { V4 };
         let terms = self.state().terms.clone();

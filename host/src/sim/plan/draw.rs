@@ -58,7 +58,8 @@ fn sending(dice: &mut Dice, (number, pace): (usize, u64), qos: &[u8], full: bool
         qos: *dice.pick(qos),
         verb: if poisoned { Verb::Pass } else { verb },
         padding: if poisoned { POISON } else { padding },
-        retain: dice.one_in(30),
+        // Not through two stages: what is kept on the way is written before what waits at its end (a resend after a crash comes behind it).
+        retain: dice.one_in(30) && route != Route::Staged,
         deep: dice.one_in(60),
     }
 }

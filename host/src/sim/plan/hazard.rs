@@ -16,6 +16,8 @@ pub enum Hazard {
     Addresses,
     /// Connections of devices are cut.
     Devices,
+    /// Local subscribers: slow ones, groups that lose members, one that closes on a message.
+    Subscribers,
     /// A device that never ends what it begins.
     Rude,
     /// Upstreams forget sessions.
@@ -38,12 +40,13 @@ pub enum Hazard {
     Settings,
 }
 
-pub const ALL: [Hazard; 15] = [
+pub const ALL: [Hazard; 16] = [
     Hazard::Ends,
     Hazard::Disk,
     Hazard::Upstreams,
     Hazard::Addresses,
     Hazard::Devices,
+    Hazard::Subscribers,
     Hazard::Rude,
     Hazard::Forgetting,
     Hazard::LostAcks,
@@ -111,7 +114,8 @@ pub enum Change {
 
 impl Plan {
     pub(super) fn trouble(&self, kind: Hazard, dice: &mut Dice) -> Option<Trouble> {
-        let at_ms = dice.below(FAULTS_END_MS - 10_000);
+        // Most devices have sent what they have in the first seconds.
+        let at_ms = if dice.one_in(2) { dice.below(3_000) } else { dice.below(FAULTS_END_MS - 10_000) };
         let lasts_ms = *dice.pick(&[10, 100, 1_000, 5_000, 10_000]);
         let upstream = dice.below(self.upstreams.len() as u64) as usize;
         let what = match kind {
@@ -124,25 +128,28 @@ impl Plan {
                 3 => What::Vanish(upstream),
                 _ => What::Cut(upstream),
             },
-            Hazard::Devices => What::CutDevice(dice.below(self.devices.len() as u64) as usize),
+            Hazard::Devices => {
+                What::CutDevice(dice.below((self.devices.len() + self.subscribers.len()) as u64) as usize)
+            }
             Hazard::Forgetting => What::Forgets(upstream),
             Hazard::LostAcks => What::LosesAcks(upstream, *dice.pick(&[20, 200, 1_000])),
             Hazard::Refusals => What::Refuses(upstream, *dice.pick(&[50, 500])),
             Hazard::WrongAcks => What::WrongAcks(upstream),
             Hazard::Terms => match dice.below(4) {
-                // Not 0: what goes without an ack is promised to nobody.
-                0 => What::MaxQos(upstream, 1),
+                0 => What::MaxQos(upstream, *dice.pick(&[0, 1])),
                 1 => What::NoRetain(upstream),
                 2 => What::Window(upstream, *dice.pick(&[1, 2, 10])),
                 _ => What::PacketSize(upstream, *dice.pick(&[80, 300, 2_000])),
             },
             Hazard::Clock => What::ClockJump(*dice.pick(&[-3_600_000, 3_600_000, -86_400_000, 30 * 86_400_000])),
+            // Devices of 3.1.1 cannot be told that what they send has no room in a smaller spool.
+            Hazard::Settings if self.least_pipe > 0 => return None,
             Hazard::Settings => What::Settings(match dice.below(3) {
                 0 => Change::MaxBytes(256 << 10),
                 1 if self.upstreams.len() > 1 => Change::WithoutLast,
                 _ => Change::DropQos0First,
             }),
-            Hazard::Poison | Hazard::Full | Hazard::Addresses | Hazard::Rude => return None,
+            Hazard::Poison | Hazard::Full | Hazard::Addresses | Hazard::Rude | Hazard::Subscribers => return None,
         };
         Some(Trouble { at_ms, lasts_ms, what })
     }
@@ -160,6 +167,23 @@ fn disk(dice: &mut Dice) -> What {
 // === impl What ===
 
 impl What {
+    /// What ends its connections, or may.
+    pub fn is_of_upstream(&self) -> bool {
+        use What::*;
+        matches!(
+            self,
+            Away(_)
+                | Cut(_)
+                | Vanish(_)
+                | Forgets(_)
+                | LosesAcks(..)
+                | MaxQos(..)
+                | NoRetain(_)
+                | Window(..)
+                | PacketSize(..)
+        )
+    }
+
     pub fn is_of_device(&self) -> bool {
         matches!(self, Self::CutDevice(_))
     }

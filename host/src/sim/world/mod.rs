@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use self::settings::Settings;
 use super::broker::Broker;
-use super::coverage::{self, Happened};
+use super::coverage::{self, Happened, happened};
 use super::device::{Device, Handle};
 use super::dice::Dice;
 use super::gate::Gate;
@@ -22,6 +22,7 @@ use super::plan::{Change, FAULTS_END_MS, Plan};
 use super::process::{Process, Surroundings};
 use super::rude::Rude;
 use super::story::{self, tell};
+use super::subscriber::Subscriber;
 use crate::base::chance::chosen;
 use crate::base::clock;
 use crate::spool::log::sim::SimDisk;
@@ -53,6 +54,8 @@ struct World<'a> {
     handles: Vec<Handle>,
     dice: Dice,
     starts: u64,
+    /// The machine went off in the middle of a write.
+    is_torn: bool,
 }
 
 /// When a trouble begins, and when it ends.
@@ -101,8 +104,13 @@ impl<'a> World<'a> {
         let usual = plan.upstreams.iter().map(|upstream| Broker::new(upstream, plan.seed, oracle.clone()));
         // Behind the others, which troubles know by their place.
         let first = plan.upstreams.iter().filter_map(|upstream| Broker::first(upstream, plan.seed, &oracle));
-        let brokers = usual.chain(first).collect();
-        let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed));
+        let brokers = usual.chain(first).map(|broker| broker.with_pipes_of(plan.least_pipe)).collect();
+        if !plan.troubles.is_empty() {
+            // While it looks for a culprit, an innocent one may come late (decision 0019).
+            let hate = plan.upstreams.iter().filter(|upstream| upstream.hates_poison);
+            oracle.book().unordered.extend(hate.map(|upstream| upstream.name.clone()));
+        }
+        let (disk, gate) = (SimDisk::default(), Gate::new(plan.seed, plan.least_pipe));
         let around = Surroundings { disk, gate, brokers, oracle, disk_latency_ms: Arc::default() };
         let (settings, dice) = (Settings::new(plan), Dice::new(plan.seed, "world"));
         Self {
@@ -114,6 +122,7 @@ impl<'a> World<'a> {
             handles: Vec::new(),
             dice,
             starts: 0,
+            is_torn: false,
         }
     }
 
@@ -137,6 +146,7 @@ impl<'a> World<'a> {
         if let Some(missing) = self.process.as_ref().map(Process::missing).filter(|missing| finished && *missing != 0) {
             faults.push(format!("the accounting is off by {missing}"));
         }
+        self.look();
         faults.extend(self.around.gate.panicked());
         let took = begun.elapsed();
         devices.abort_all();
@@ -155,6 +165,11 @@ impl<'a> World<'a> {
             let device = Device::new(plan, names.clone(), self.around.gate.clone(), self.around.oracle.clone());
             self.handles.push(device.handle());
             tasks.spawn(device.run());
+        }
+        for plan in &self.plan.subscribers {
+            let subscriber = Subscriber::new(plan, self.around.gate.clone(), self.around.oracle.clone());
+            self.handles.push(subscriber.handle());
+            tasks.spawn(subscriber.run());
         }
         if self.plan.has_rude_device {
             let (gate, oracle) = (self.around.gate.clone(), self.around.oracle.clone());
@@ -182,6 +197,7 @@ impl<'a> World<'a> {
                     biased;
                     reason = process.ended() => {
                         tell!("process", "ends: {reason}");
+                        happened("the disk fails, and the process ends");
                         if reason.contains("panicked") {
                             self.around.oracle.broken(format!("the gateway: {reason}"));
                         }
@@ -218,10 +234,11 @@ impl<'a> World<'a> {
 
     /// The next one comes after a while.
     async fn kill(&mut self, with_power: bool) {
+        self.look();
         if let Some(process) = self.process.take() {
             process.kill().await;
         }
-        match with_power {
+        match with_power && !self.around.disk.crashed() {
             true => self.around.disk.power_cut(self.dice.next()),
             false => self.forget_crash(),
         }
@@ -231,12 +248,33 @@ impl<'a> World<'a> {
     /// Of the process, or of the whole machine, when that was what went wrong.
     fn forget_crash(&mut self) {
         match self.around.disk.crashed() {
-            true => self.around.disk.power_cut(self.dice.next()),
+            true => {
+                self.tear();
+                self.around.disk.power_cut(self.dice.next());
+            }
             false => self.around.disk.kill(),
         }
     }
 
+    /// What was written and not synced is there in parts, and nobody was promised any of it. A part that is missing comes again from its
+    /// device, behind those that are there; and recovery cannot tell it from a loss.
+    fn tear(&mut self) {
+        self.is_torn = true;
+        happened("a write is torn");
+        let upstreams = self.plan.upstreams.iter().map(|upstream| upstream.name.clone());
+        let all = upstreams.chain(self.plan.subscribers.iter().map(|subscriber| subscriber.name.clone()));
+        self.around.oracle.book().unordered.extend(all);
+    }
+
+    /// At what the process says of itself.
+    fn look(&self) {
+        if let Some(broken) = self.process.as_ref().and_then(|process| process.broken(!self.is_torn)) {
+            self.around.oracle.broken(broken);
+        }
+    }
+
     async fn stop(&mut self) {
+        self.look();
         if let Some(process) = self.process.take() {
             process.stop().await;
             tell!("process", "has stopped");
@@ -289,9 +327,10 @@ impl<'a> World<'a> {
             .map(|(plan, _)| plan.name.as_str())
             .collect();
         let waiting = self.process.as_ref().map(|process| process.spool.waiting());
+        let queued: usize = self.process.as_ref().map_or(0, Process::queued);
         let open = self.around.oracle.book().open();
         format!(
-            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {open} acknowledged have not arrived"
+            "stands still {DRAINED_WITHIN:?} after the last fault: devices {devices:?} are not done, {waiting:?} wait in the spool, {queued} bytes for subscribers, {open} acknowledged have not arrived"
         )
     }
 }

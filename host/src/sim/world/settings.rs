@@ -77,6 +77,10 @@ fn text(receive_maximum: u16, upstreams: &[UpstreamPlan]) -> String {
         topic = "staged/#"
         to = [{{ local = true, topic = "second/{{topic}}" }}]
         [[bindings]]
+        name = "staged-too"
+        topic = "staged-too/#"
+        to = [{{ local = true, topic = "second/{{topic}}" }}]
+        [[bindings]]
         name = "second"
         topic = "second/#"
         to = [{first}]

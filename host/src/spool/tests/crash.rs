@@ -141,7 +141,7 @@ impl Oracle {
             Act::Release { upstream, nth } => {
                 let entries = bench.entries(*upstream).into_iter().filter(|entry| entry.message.qos == Q2);
                 let Some(entry) = entries.into_iter().nth(*nth) else { return };
-                bench.spool.queue(UpstreamId(*upstream)).release(entry.position.number, self.next);
+                bench.spool.queue(UpstreamId(*upstream)).mark(Mark { number: entry.position.number, value: self.next });
             }
             Act::Crash { after_calls, power_cut } => {
                 self.power_cut = *power_cut;
@@ -156,7 +156,7 @@ impl Oracle {
         for upstream in 0..2 {
             let confirmed = bench.spool.queue(UpstreamId(upstream)).take_confirmed();
             self.confirmed.extend(confirmed.done.numbers().map(|number| (upstream, number)));
-            self.released.extend(confirmed.released.into_iter().map(|number| (upstream, number)));
+            self.released.extend(confirmed.marked.into_iter().map(|number| (upstream, number)));
         }
     }
 
@@ -211,11 +211,11 @@ impl Oracle {
             assert!(found == expected, "of {} there are {}", expected.len(), found.len());
         }
         assert!(entries.windows(2).all(|pair| pair[0].position < pair[1].position));
-        let recovered = bench.spool.queue(UpstreamId(upstream)).recovered().released;
+        let recovered = bench.spool.queue(UpstreamId(upstream)).recovered().marks;
         for number in entries.iter().map(|entry| entry.position.number) {
             assert!(!self.confirmed.contains(&(upstream, number)), "{number} was done, durably");
             let must = self.released.contains(&(upstream, number));
-            let is = recovered.iter().any(|(one, _)| *one == number);
+            let is = recovered.iter().any(|one| one.number == number);
             assert!(is || !must, "{number} was received, durably, and would be published again");
         }
     }
@@ -268,10 +268,10 @@ proptest! {
 
 fn live(mut oracle: Oracle, config: config::Spool, acts: &[Act], last: Option<u64>) {
     let mut bench = Bench::open(SimDisk::default(), vec!["one", "two"], config).unwrap();
-    // What was received is remembered for a session, which comes first.
+    // Marks belong to a state, which comes first.
     for upstream in 0..2 {
-        let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 10 };
-        assert_eq!(poll(bench.spool.queue(UpstreamId(upstream)).remember_session(&session, true)), Some(true));
+        let state = SinkState { bytes: "state".into(), under_way: 10 };
+        assert_eq!(poll(bench.spool.queue(UpstreamId(upstream)).remember(&state, true)), Some(true));
     }
     for act in acts {
         oracle.act(&mut bench, act);
@@ -312,29 +312,30 @@ fn a_process_that_dies_while_it_recovers_recovers_the_next_time() {
 }
 
 #[test]
-fn a_session_its_window_and_its_releases_are_found_by_the_next_process() {
+fn a_state_what_it_has_under_way_and_its_marks_are_found_by_the_next_process() {
     let bench = Bench::new(1);
     (1..=9).for_each(|ticket| bench.commit(ticket, &[(0, Q2, &ticket.to_string())]));
     let queue = bench.spool.queue(UpstreamId(0));
     assert_eq!(queue.recovered(), Recovered::default());
-    let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 3 };
-    assert_eq!(poll(queue.remember_session(&session, true)), Some(true));
-    queue.release(3, 1);
-    queue.release(2, 2);
+    let state = SinkState { bytes: "state".into(), under_way: 3 };
+    assert_eq!(poll(queue.remember(&state, true)), Some(true));
+    queue.mark(Mark { number: 3, value: 1 });
+    queue.mark(Mark { number: 2, value: 2 });
     queue.complete(Position::of(1), Fate::Forwarded);
     drop(queue);
     let bench = bench.reopen();
     let queue = bench.spool.queue(UpstreamId(0));
-    let expected = Recovered { session: Some(session.clone()), sent_below: 5, released: vec![(3, 1), (2, 2)] };
+    let [two, three] = [(2, 2), (3, 1)].map(|(number, value)| Mark { number, value });
+    let expected = Recovered { state: Some(state.clone()), sent_below: 5, marks: vec![three, two] };
     assert_eq!(queue.recovered(), expected);
     queue.complete(Position::of(2), Fate::Forwarded);
-    assert_eq!(poll(queue.remember_session(&UpstreamSession { window: 5, ..session.clone() }, false)), Some(true));
+    assert_eq!(poll(queue.remember(&SinkState { under_way: 5, ..state.clone() }, false)), Some(true));
     drop(queue);
     let bench = bench.reopen();
     let recovered = bench.spool.queue(UpstreamId(0)).recovered();
-    assert_eq!((recovered.sent_below, recovered.released), (8, vec![(3, 1)]), "the same session, with another window");
-    assert_eq!(poll(bench.spool.queue(UpstreamId(0)).remember_session(&session, true)), Some(true));
-    assert_eq!(bench.reopen().spool.queue(UpstreamId(0)).recovered().released, [], "another session");
+    assert_eq!((recovered.sent_below, recovered.marks), (8, vec![three]), "the same state, with more under way");
+    assert_eq!(poll(bench.spool.queue(UpstreamId(0)).remember(&state, true)), Some(true));
+    assert_eq!(bench.reopen().spool.queue(UpstreamId(0)).recovered().marks, [], "another state");
 }
 
 #[test]

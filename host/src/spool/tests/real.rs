@@ -56,18 +56,14 @@ async fn a_release_is_confirmed_without_waiting_for_company() {
     spool.commit(Record { outputs: vec![output(&(0, Q2, "a"))], ..Record::default() });
     let queue = spool.queue(UpstreamId(0));
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
-    assert!(
-        queue
-            .remember_session(&UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 9 }, true)
-            .await
-    );
-    queue.release(1, 1);
-    let mut released = queue.take_confirmed().released;
-    while released.is_empty() {
+    assert!(queue.remember(&SinkState { bytes: "state".into(), under_way: 9 }, true).await);
+    queue.mark(Mark { number: 1, value: 1 });
+    let mut marked = queue.take_confirmed().marked;
+    while marked.is_empty() {
         tokio::time::timeout(PATIENCE, queue.wait_confirmed()).await.unwrap();
-        released = queue.take_confirmed().released;
+        marked = queue.take_confirmed().marked;
     }
-    assert_eq!(released, [1]);
+    assert_eq!(marked, [1]);
     tokio::time::timeout(PATIENCE, spool.close()).await.unwrap();
 }
 

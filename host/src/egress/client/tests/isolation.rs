@@ -14,6 +14,8 @@ use crate::topic::TopicName;
 /// A correct server but for one thing: it closes without a word on some messages.
 pub(super) struct Server {
     closes_on: fn(&str) -> bool,
+    /// Properties of its CONNACK.
+    terms: &'static [u8],
     /// Before it closes.
     says: &'static [u8],
     /// With quota exceeded.
@@ -30,6 +32,7 @@ impl Server {
     pub fn new(closes_on: fn(&str) -> bool) -> Self {
         Self {
             closes_on,
+            terms: &[],
             says: &[],
             refuses_others: false,
             stored: HashSet::new(),
@@ -39,14 +42,19 @@ impl Server {
         }
     }
 
+    /// Of MQTT 5.
+    pub fn with_terms(self, terms: &'static [u8]) -> Self {
+        Self { terms, ..self }
+    }
+
     /// Serves until nothing waits any more.
     pub async fn run(&mut self, bench: &mut Bench) {
         while bench.spool.waiting() > 0 {
-            let Ok((mut peer, clean)) =
-                tokio::time::timeout(Duration::from_secs(60), bench.welcome(self.keeps_session)).await
-            else {
+            let Ok(mut peer) = tokio::time::timeout(Duration::from_secs(60), bench.accept()).await else {
                 continue;
             };
+            let Heard::Connect { clean } = peer.hear().await else { panic!("CONNECT comes first") };
+            peer.connack_with(self.keeps_session, self.terms).await;
             self.connections += 1;
             self.keeps_session = !clean;
             if clean {

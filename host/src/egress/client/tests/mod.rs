@@ -5,6 +5,7 @@ mod failover;
 mod fates;
 mod hangs;
 mod isolation;
+mod lowered;
 pub(in crate::egress) mod peer;
 mod recovery;
 mod refused;
@@ -14,6 +15,7 @@ mod shutdown;
 mod silence;
 mod skip;
 mod terms;
+mod too_large;
 mod unacknowledged;
 mod witness;
 

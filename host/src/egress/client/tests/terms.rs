@@ -69,7 +69,8 @@ async fn a_message_beyond_the_servers_packet_size_is_counted_and_holds_up_nobody
 
 /// Properties of a CONNACK: Maximum QoS, no retained messages.
 const QOS_1: &[u8] = &[0x24, 1, 0x25, 0];
-const QOS_0: &[u8] = &[0x24, 0, 0x25, 0];
+pub(super) const QOS_0: &[u8] = &[0x24, 0, 0x25, 0];
+pub(super) const PINGRESP: &[u8] = &[0xD0, 0];
 
 /// A retained QoS 2 message "a" is published and not answered; the next connection has its CONNECT read.
 async fn cut_after_publish() -> (Bench, Peer, u16) {
@@ -101,12 +102,14 @@ async fn what_is_sent_again_keeps_to_terms_that_were_lowered_while_the_session_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_sent_again_to_a_server_of_qos_0_is_over_when_it_is_written() {
+async fn what_is_sent_again_to_a_server_of_qos_0_is_over_when_it_has_arrived() {
     let (bench, mut peer, _) = cut_after_publish().await;
     peer.connack_with(true, QOS_0).await;
     assert_eq!(peer.hear().await, publish(0, false, 0, "a"));
+    assert_eq!((peer.hear().await, bench.spool.waiting()), (Heard::PingReq, 1));
+    peer.send(PINGRESP).await;
     bench.drained().await;
-    assert_eq!(bench.counters.totals().forwarded, 1);
+    assert_eq!((bench.counters.totals().forwarded, bench.counters.totals().possible_duplicates), (1, 1));
 }
 
 #[tokio::test(start_paused = true)]

@@ -73,6 +73,31 @@ async fn a_pubrec_or_a_pubcomp_that_does_not_come_ends_the_connection_as_well() 
     }
 }
 
+/// The window is full and nothing of it is acknowledged, on a second connection.
+async fn stalled(bench: &mut Bench) -> Peer {
+    (0..10).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
+    let (mut peer, _) = bench.welcome(false).await;
+    serve(&mut peer, |_| Vec::new()).await;
+    let (mut peer, _) = bench.welcome(true).await;
+    for n in 0..10 {
+        assert_eq!(peer.publish().await.2, n.to_string());
+    }
+    peer
+}
+
+#[tokio::test(start_paused = true)]
+async fn qos_0_does_not_wait_for_a_window_that_nothing_leaves() {
+    let mut bench = Bench::new(V5);
+    let mut peer = stalled(&mut bench).await;
+    for n in 0..20 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let start = Instant::now();
+        bench.commit(QoS::AtMostOnce, &n.to_string());
+        assert_eq!(peer.hear().await, publish(0, false, 0, &n.to_string()), "once, and at once");
+        assert!(start.elapsed() < Duration::from_millis(10), "{:?}", start.elapsed());
+    }
+}
+
 /// More than fills the window of ten, when one in ten is not acknowledged.
 #[tokio::test(start_paused = true)]
 async fn a_server_that_leaves_out_one_ack_in_ten_gets_everything_qos_0_too() {

@@ -1,33 +1,36 @@
-//! Packet ids of QoS 2 messages that were given up in the middle of an exchange. The server may hold them, and would take the next
+//! Packet ids of QoS 2 messages that were given up in the middle of an exchange. The receiver may hold them, and would take the next
 //! message with such an id for a repetition: PUBREL tells it that they are free.
 
-use super::{Inflight, State, packet_id};
+use super::{Outgoing, Sender, State};
 use crate::mqtt::{Ack, Reason};
 
 /// Connections on which the server is told when it does not answer. Few: it may be one that closes on that PUBREL.
 const TELLINGS: u8 = 2;
 
+#[derive(Debug)]
 pub(super) struct Abandoned {
     left: u8,
     /// To be told on this connection.
     due: bool,
 }
 
-// === impl Inflight ===
+// === impl Sender ===
 
-impl Inflight {
-    /// Gives up an exchange whose PUBLISH was sent. `false` when it is not open.
+impl<M: Outgoing> Sender<M> {
+    /// Gives up a message whose PUBLISH was sent. `false` when it is over already.
     pub fn forsake(&mut self, number: u64) -> bool {
+        if self.passed(number) {
+            return true;
+        }
         let exchange = self.exchanges.get(&number);
         // A refusal has closed the server's side, and at QoS 1 it has none. One that knows no QoS 2 closes on a PUBREL.
-        let is_held = exchange.is_some_and(|open| open.state == State::Published && open.is_exactly_once());
-        if self.end(number).is_none() {
-            return false;
+        let is_held = |open: &&super::Exchange<M>| open.state == State::Published && open.is_exactly_once();
+        let held = exchange.filter(is_held).map(|exchange| exchange.packet_id);
+        let is_ended = self.end(number).is_some();
+        if let Some(packet_id) = held.filter(|_| is_ended) {
+            self.abandoned.insert(packet_id, Abandoned { left: TELLINGS, due: true });
         }
-        if is_held {
-            self.abandoned.insert(packet_id(number), Abandoned { left: TELLINGS, due: true });
-        }
-        true
+        is_ended
     }
 
     /// The PUBRELs that are to be sent before anything new, each once on a connection.

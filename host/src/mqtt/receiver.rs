@@ -1,26 +1,40 @@
-//! QoS 1 and 2 from the device to us: deduplication by packet identifier, and acks in the order of arrival.
+//! The receiver's half of QoS 1 and 2 (MQTT 5, sections 4.3, 4.4, 4.6): deduplication by packet identifier, and acks in the order of
+//! arrival. Without I/O.
 //!
 //! ```text
 //! QoS 1:  PUBLISH ─▶ accepted, ticket ─▶ … outcome safe … ─▶ done(ticket) ─▶ PUBACK
 //! QoS 2:  PUBLISH ─▶ accepted, ticket ─▶ … outcome safe … ─▶ done(ticket) ─▶ PUBREC ─▶ PUBREL ─▶ PUBCOMP
 //! ```
 //!
+//! # How it is driven
+//! 1. Each PUBLISH of QoS 1 or 2 goes into [`Receiver::arrive`], which says whether it is new and gives it a ticket.
+//! 2. When what it causes is safe, or is refused, its ticket goes into [`Receiver::done`], and the acks that may leave come out.
+//! 3. Each PUBREL goes into [`Receiver::release`], and the PUBCOMP comes out, to be sent at once or held until it is safe.
+//! 4. [`Receiver::reconnect`] at the beginning of each further connection of the session.
+//!
+//! # What it keeps to
 //! A QoS 2 identifier is remembered from its first PUBLISH to its PUBREL, across connections: a PUBLISH that repeats it is
-//! never accepted again [MQTT-4.3.3-10]. The DUP flag decides nothing: a first delivery may carry it, when the device sent
+//! never accepted again [MQTT-4.3.3-10]. The DUP flag decides nothing: a first delivery may carry it, when the sender sent
 //! the message into a connection that died before we saw it.
 //!
 //! For a session that survives a restart the identifier is written in the record of its message, and PUBCOMP is held until
 //! its removal is safe: see [`Held`].
 
+mod held;
+
 use std::collections::{HashMap, VecDeque};
 
-use super::Packets;
-use super::held::Held;
+use smallvec::SmallVec;
+
+use self::held::Held;
+use super::{Ack, Packet, Reason};
 use crate::message::QoS;
-use crate::mqtt::{Ack, Packet, Reason};
+
+/// Those that may leave now: usually one.
+pub type Packets = SmallVec<[Packet; 1]>;
 
 #[derive(Debug)]
-pub struct Exchanges {
+pub struct Receiver {
     next_ticket: u64,
     /// Each in order of arrival: acks of one QoS leave in that order [MQTT-4.6.0-2, MQTT-4.6.0-3].
     pubacks: VecDeque<Waiting>,
@@ -57,16 +71,16 @@ pub enum Arrival {
     Repeated,
 }
 
-// === impl Exchanges ===
+// === impl Receiver ===
 
-impl Default for Exchanges {
+impl Default for Receiver {
     fn default() -> Self {
         let (pubacks, pubrecs, received) = (VecDeque::new(), VecDeque::new(), HashMap::new());
         Self { next_ticket: 1, pubacks, pubrecs, held: Held::default(), received }
     }
 }
 
-impl Exchanges {
+impl Receiver {
     /// Files a PUBLISH. `qos` is 1 or 2; QoS 0 has no exchange.
     pub fn arrive(&mut self, qos: QoS, packet_id: u16) -> Arrival {
         if qos == QoS::ExactlyOnce {
@@ -103,12 +117,12 @@ impl Exchanges {
         acks
     }
 
-    /// Whether a PUBLISH would be a new message: what [`Exchanges::arrive`] decides, before it is filed.
+    /// Whether a PUBLISH would be a new message: what [`Receiver::arrive`] decides, before it is filed.
     pub fn is_new(&self, qos: QoS, packet_id: u16) -> bool {
         qos != QoS::ExactlyOnce || !self.received.contains_key(&packet_id)
     }
 
-    /// QoS 2 exchanges that the device has begun and not ended.
+    /// QoS 2 exchanges that the sender has begun and not ended.
     pub fn open_qos_2(&self) -> usize {
         self.received.len()
     }
@@ -152,7 +166,7 @@ impl Exchanges {
         self.pubacks.len() + self.received.len()
     }
 
-    /// A new connection of the same session. The device sends its unacknowledged QoS 1 messages again, as new ones; a
+    /// A new connection of the same session. The sender sends its unacknowledged QoS 1 messages again, as new ones; a
     /// PUBACK for the old ones would acknowledge identifiers that it has not sent on this connection.
     pub fn reconnect(&mut self) {
         self.pubacks.clear();
@@ -183,8 +197,8 @@ fn leave(queue: &mut VecDeque<Waiting>) -> impl Iterator<Item = Ack> {
 mod tests {
     use super::*;
 
-    fn new(exchanges: &mut Exchanges, qos: QoS, packet_id: u16) -> u64 {
-        match exchanges.arrive(qos, packet_id) {
+    fn new(receiver: &mut Receiver, qos: QoS, packet_id: u16) -> u64 {
+        match receiver.arrive(qos, packet_id) {
             Arrival::New { ticket } => ticket,
             other => panic!("{other:?}"),
         }
@@ -196,59 +210,59 @@ mod tests {
 
     #[test]
     fn acks_leave_in_the_order_of_arrival_whatever_finishes_first() {
-        let mut exchanges = Exchanges::default();
-        let tickets = [5, 3, 9].map(|packet_id| new(&mut exchanges, QoS::AtLeastOnce, packet_id));
-        assert!(exchanges.done(tickets[2], Reason::SUCCESS).is_empty());
-        assert!(exchanges.done(tickets[1], Reason::SUCCESS).is_empty());
-        let acks = exchanges.done(tickets[0], Reason::SUCCESS);
+        let mut receiver = Receiver::default();
+        let tickets = [5, 3, 9].map(|packet_id| new(&mut receiver, QoS::AtLeastOnce, packet_id));
+        assert!(receiver.done(tickets[2], Reason::SUCCESS).is_empty());
+        assert!(receiver.done(tickets[1], Reason::SUCCESS).is_empty());
+        let acks = receiver.done(tickets[0], Reason::SUCCESS);
         assert_eq!(acks.into_vec(), [5, 3, 9].map(|packet_id| Packet::PubAck(ok(packet_id))));
     }
 
     #[test]
     fn qos_1_and_qos_2_do_not_wait_for_each_other() {
-        let mut exchanges = Exchanges::default();
-        let _slow = new(&mut exchanges, QoS::ExactlyOnce, 1);
-        let quick = new(&mut exchanges, QoS::AtLeastOnce, 1);
-        assert_eq!(exchanges.done(quick, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(1))]);
+        let mut receiver = Receiver::default();
+        let _slow = new(&mut receiver, QoS::ExactlyOnce, 1);
+        let quick = new(&mut receiver, QoS::AtLeastOnce, 1);
+        assert_eq!(receiver.done(quick, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(1))]);
     }
 
     #[test]
     fn a_qos_2_identifier_is_accepted_once_until_it_is_released() {
-        let mut exchanges = Exchanges::default();
-        let ticket = new(&mut exchanges, QoS::ExactlyOnce, 7);
-        assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
-        assert_eq!(exchanges.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
-        assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::Repeated);
-        assert_eq!(exchanges.release(7), ok(7));
-        assert_eq!(exchanges.release(7).reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
-        assert!(matches!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::New { .. }));
+        let mut receiver = Receiver::default();
+        let ticket = new(&mut receiver, QoS::ExactlyOnce, 7);
+        assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
+        assert_eq!(receiver.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
+        assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::Repeated);
+        assert_eq!(receiver.release(7), ok(7));
+        assert_eq!(receiver.release(7).reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
+        assert!(matches!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::New { .. }));
     }
 
     #[test]
     fn a_qos_2_message_in_the_chain_survives_a_reconnect_and_is_not_accepted_twice() {
-        let mut exchanges = Exchanges::default();
-        let ticket = new(&mut exchanges, QoS::ExactlyOnce, 7);
-        exchanges.reconnect();
-        assert_eq!(exchanges.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
-        assert_eq!(exchanges.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
+        let mut receiver = Receiver::default();
+        let ticket = new(&mut receiver, QoS::ExactlyOnce, 7);
+        receiver.reconnect();
+        assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
+        assert_eq!(receiver.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
     }
 
     #[test]
     fn an_old_qos_1_ticket_says_nothing_on_the_next_connection() {
-        let mut exchanges = Exchanges::default();
-        let old = new(&mut exchanges, QoS::AtLeastOnce, 7);
-        exchanges.reconnect();
-        let again = new(&mut exchanges, QoS::AtLeastOnce, 7);
-        assert!(exchanges.done(old, Reason::SUCCESS).is_empty());
-        assert_eq!(exchanges.done(again, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(7))]);
+        let mut receiver = Receiver::default();
+        let old = new(&mut receiver, QoS::AtLeastOnce, 7);
+        receiver.reconnect();
+        let again = new(&mut receiver, QoS::AtLeastOnce, 7);
+        assert!(receiver.done(old, Reason::SUCCESS).is_empty());
+        assert_eq!(receiver.done(again, Reason::SUCCESS).into_vec(), [Packet::PubAck(ok(7))]);
     }
 
     #[test]
     fn a_refused_qos_2_message_frees_its_identifier() {
-        let mut exchanges = Exchanges::default();
-        let ticket = new(&mut exchanges, QoS::ExactlyOnce, 7);
-        let [Packet::PubRec(ack)] = exchanges.done(ticket, Reason::NOT_AUTHORIZED)[..] else { panic!() };
+        let mut receiver = Receiver::default();
+        let ticket = new(&mut receiver, QoS::ExactlyOnce, 7);
+        let [Packet::PubRec(ack)] = receiver.done(ticket, Reason::NOT_AUTHORIZED)[..] else { panic!() };
         assert_eq!(ack.reason, Reason::NOT_AUTHORIZED);
-        assert_eq!(exchanges.outstanding(), 0);
+        assert_eq!(receiver.outstanding(), 0);
     }
 }

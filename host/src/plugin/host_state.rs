@@ -8,7 +8,7 @@ use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::deadline::Deadline;
 use super::memory::MemoryCap;
 use super::metrics::PluginMetrics;
-use super::store::StateStore;
+use super::state_store::StateStore;
 
 pub struct HostState {
     pub log: PluginLog,
@@ -24,14 +24,14 @@ pub struct HostState {
 
 impl HostState {
     pub fn new(
-        plugin: Arc<str>,
+        log: PluginLog,
         limits: &PluginLimits,
         grants: Grants,
         store: StateStore,
         metrics: Arc<PluginMetrics>,
     ) -> Self {
         Self {
-            log: PluginLog::new(plugin, limits.log_per_second, limits.max_log_bytes),
+            log,
             origins: Origins::default(),
             world: EmptyWorld::new(grants),
             memory: MemoryCap::new(limits.memory, limits.max_table_entries),

@@ -1,12 +1,10 @@
-//! What an upstream's sender finds of the session that an earlier process had there.
+//! What the spool keeps for us: the session at the upstream, and which QoS 2 messages the server has received in it.
 
-use std::sync::Arc;
+use bytes::{BufMut, BytesMut};
 
-use bytes::{BufMut, Bytes, BytesMut};
-
-use super::image::Image;
-use super::key::Key;
-use super::wire::{Fields, WireError, put_text};
+use crate::mqtt::sender::Released;
+use crate::spool::wire::{Fields, put_text};
+use crate::spool::{Mark, Queue, SinkState, WireError};
 
 const VERSION: u8 = 2;
 /// Did not say where the session was.
@@ -30,61 +28,77 @@ pub struct Recovered {
     pub session: Option<UpstreamSession>,
     /// Messages below this number may have been sent.
     pub sent_below: u64,
-    /// Number and turn of the QoS 2 messages that the upstream has received, in the order in which it said so.
-    pub released: Vec<(u64, u64)>,
+    /// The QoS 2 messages that the upstream has received, in the order in which it said so.
+    pub released: Vec<Released>,
 }
 
-pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
-    let value = image.state().entries().get(&Key::Upstream { name: upstream.clone() });
-    let Some(session) = value.and_then(|value| UpstreamSession::decode(value).ok()) else {
+/// Nothing, when what is there cannot be read: then the session is begun anew.
+pub fn recovered(queue: &Queue) -> Recovered {
+    let found = queue.recovered();
+    let Some(session) = found.state.and_then(|state| UpstreamSession::decode(&state).ok()) else {
         return Recovered::default();
     };
-    let sent_below = image.track(upstream).map_or(0, |track| track.after_incomplete(session.window.into()));
-    let mut released = image.released(upstream);
-    released.sort_unstable_by_key(|(_, turn)| *turn);
-    Recovered { session: Some(session), sent_below, released }
+    let released = found.marks.into_iter().map(Released::from).collect();
+    Recovered { session: Some(session), sent_below: found.sent_below, released }
 }
 
 // === impl UpstreamSession ===
 
 impl UpstreamSession {
-    pub(super) fn encode(&self) -> Bytes {
+    pub fn encode(&self) -> SinkState {
         let mut out = BytesMut::new();
         out.put_u8(VERSION);
         put_text(&mut out, &self.client_id);
         put_text(&mut out, &self.url);
-        out.put_u16_le(self.window);
-        out.freeze()
+        SinkState { bytes: out.freeze(), under_way: self.window }
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut fields = Fields::new(bytes);
+    fn decode(state: &SinkState) -> Result<Self, WireError> {
+        let mut fields = Fields::new(&state.bytes);
         let version = fields.u8()?;
         if ![WITHOUT_URL, VERSION].contains(&version) {
             return Err(WireError::Unknown { what: "version of an upstream's session", tag: version });
         }
         let client_id = fields.text()?.to_owned();
         let url = if version == VERSION { fields.text()?.to_owned() } else { String::new() };
-        Ok(Self { client_id, url, window: fields.u16()? })
+        Ok(Self { client_id, url, window: state.under_way })
+    }
+}
+
+// === impl Released ===
+
+/// Its turn is the value of the mark.
+impl From<Mark> for Released {
+    fn from(Mark { number, value }: Mark) -> Self {
+        Self { number, turn: value }
+    }
+}
+
+impl From<Released> for Mark {
+    fn from(Released { number, turn }: Released) -> Self {
+        Self { number, value: turn }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     #[test]
     fn a_session_reads_as_it_was_written_and_another_version_is_no_session() {
         let session = UpstreamSession { client_id: "gw".into(), url: "mqtt://a:1883".into(), window: 100 };
-        let mut bytes = session.encode().to_vec();
-        assert_eq!(UpstreamSession::decode(&bytes), Ok(session));
-        bytes[0] = 9;
-        assert!(UpstreamSession::decode(&bytes).is_err());
+        let mut state = session.encode();
+        assert_eq!(UpstreamSession::decode(&state), Ok(session));
+        state.bytes = [&[9], &state.bytes[1..]].concat().into();
+        assert!(UpstreamSession::decode(&state).is_err());
     }
 
     #[test]
     fn a_session_of_the_first_version_is_read_and_is_at_no_known_place() {
-        let read = UpstreamSession::decode(&[1, 2, 0, b'g', b'w', 100, 0]).unwrap();
+        let state = SinkState { bytes: Bytes::from_static(&[1, 2, 0, b'g', b'w']), under_way: 100 };
+        let read = UpstreamSession::decode(&state).unwrap();
         assert_eq!(read, UpstreamSession { client_id: "gw".into(), url: String::new(), window: 100 });
     }
 }

@@ -9,9 +9,6 @@ use std::collections::{HashSet, VecDeque};
 use proptest::prelude::*;
 
 use super::*;
-use crate::mqtt::Reason;
-use crate::spool::Confirmed;
-use crate::topic::TopicName;
 
 #[derive(Clone, Debug)]
 enum Act {
@@ -30,7 +27,7 @@ enum Act {
 /// What the spool has been told.
 enum Note {
     Done(u64),
-    Received(u64, u64),
+    Received(Released),
 }
 
 enum ToServer {
@@ -51,7 +48,7 @@ struct World {
     complete: HashSet<u64>,
     notes: Vec<Note>,
     durable: HashSet<u64>,
-    received: Vec<(u64, u64)>,
+    received: Vec<Released>,
     inflight: Inflight,
     up: VecDeque<ToServer>,
     down: VecDeque<ToClient>,
@@ -73,7 +70,7 @@ impl World {
     fn new(qos: Vec<QoS>) -> Self {
         let message =
             |(index, qos): (usize, QoS)| Message::new(TopicName::parse("t").unwrap(), (index + 1).to_string(), qos);
-        let mut inflight = Inflight::new(WINDOW, &Recovered::default());
+        let mut inflight = Inflight::recover(WINDOW, 0, &[]);
         inflight.restart(Window::OPEN);
         Self {
             messages: qos.into_iter().enumerate().map(message).collect(),
@@ -153,9 +150,9 @@ impl World {
 
     fn client_reads(&mut self) {
         let step = match self.down.pop_front() {
-            Some(ToClient::Acknowledged(ack)) => self.inflight.on_puback(ack),
-            Some(ToClient::Received(ack)) => self.inflight.on_pubrec(ack),
-            Some(ToClient::Completed(ack)) => self.inflight.on_pubcomp(ack),
+            Some(ToClient::Acknowledged(ack)) => self.inflight.hear(Reply::PubAck(ack)),
+            Some(ToClient::Received(ack)) => self.inflight.hear(Reply::PubRec(ack)),
+            Some(ToClient::Completed(ack)) => self.inflight.hear(Reply::PubComp(ack)),
             None => return,
         };
         match step {
@@ -163,7 +160,7 @@ impl World {
                 assert!(self.complete.insert(number), "completed twice");
                 self.notes.push(Note::Done(number));
             }
-            Step::Receive { number, turn } => self.notes.push(Note::Received(number, turn)),
+            Step::Receive(released) => self.notes.push(Note::Received(released)),
             Step::Release(ack) => {
                 assert_eq!(ack.reason, Reason::SUCCESS, "the server only acks what we sent");
                 self.up.push_back(ToServer::Release(ack));
@@ -173,21 +170,21 @@ impl World {
     }
 
     fn sync(&mut self) {
-        let mut confirmed = Confirmed::default();
+        let (mut done, mut received) = (Vec::new(), Vec::new());
         for note in std::mem::take(&mut self.notes) {
             match note {
-                Note::Received(number, turn) => {
-                    self.received.push((number, turn));
-                    confirmed.released.push(number);
+                Note::Received(released) => {
+                    self.received.push(released);
+                    received.push(released.number);
                 }
                 Note::Done(number) => {
                     self.durable.insert(number);
-                    confirmed.done.insert(number);
+                    done.push(number);
                 }
             }
         }
-        self.received.retain(|(number, _)| !self.durable.contains(number));
-        self.up.extend(self.inflight.confirm(&confirmed).into_iter().map(ToServer::Release));
+        self.received.retain(|received| !self.durable.contains(&received.number));
+        self.up.extend(self.inflight.confirm(done, received).into_iter().map(ToServer::Release));
     }
 
     fn cut(&mut self, crash: bool, keep_session: bool, receive_maximum: u16) {
@@ -222,9 +219,8 @@ impl World {
         self.cursor = 0;
         let incomplete = (1..).filter(|number| !self.durable.contains(number));
         let sent_below = incomplete.take(WINDOW.into()).last().unwrap() + 1;
-        self.received.sort_unstable_by_key(|(_, turn)| *turn);
-        self.inflight =
-            Inflight::new(WINDOW, &Recovered { session: None, sent_below, released: self.received.clone() });
+        self.received.sort_unstable_by_key(|received| received.turn);
+        self.inflight = Inflight::recover(WINDOW, sent_below, &self.received);
     }
 
     /// The network heals: everything must come to its end.

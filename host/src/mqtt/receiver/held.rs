@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::mqtt::Packet;
 
-/// With so many, reading pauses. A device that subscribes faster than the disk writes has nothing else to slow it down.
+/// With so many, reading pauses. A sender that subscribes faster than the disk writes has nothing else to slow it down.
 pub const MAX_HELD: usize = 256;
 
 #[derive(Debug, Default)]

@@ -1,0 +1,5 @@
+//! What of an upstream is MQTT alone, and would be another folder for another kind of sink.
+
+mod state;
+
+pub use state::{UpstreamSession, recovered};
