@@ -102,7 +102,7 @@ impl Gateway {
     fn assert_accounts(&self) {
         let counters = &self.house.counters;
         assert_eq!(counters.balance(self.spool.waiting()).missing(), 0);
-        assert_eq!(counters.acknowledged_lost.get(), 0);
+        assert_eq!(counters.totals().acknowledged_lost, 0);
     }
 }
 
@@ -138,7 +138,7 @@ async fn a_process_that_dies_before_the_later_part_comes_to_the_same_end() {
     let gateway = gateway.restart(stages(dead_letters(), None));
     assert_eq!(gateway.state.len(), 2, "its identity, and what is unfinished");
     assert_eq!((gateway.line(0), gateway.line(1)), (1, 1));
-    assert_eq!(gateway.house.counters.acknowledged_lost.get(), 0);
+    assert_eq!(gateway.house.counters.totals().acknowledged_lost, 0);
     let gateway = gateway.restart(stages(dead_letters(), None));
     assert_eq!(gateway.keys(), [&identity()]);
     assert_eq!((gateway.line(0), gateway.line(1)), (1, 1));
@@ -155,7 +155,7 @@ async fn of_an_input_that_is_refused_nothing_is_republished() {
     assert_eq!(gateway.answer(), Some(true), "its device is told");
     assert_eq!((gateway.line(0), gateway.house.counters.internal.get()), (0, 0));
     gateway.assert_accounts();
-    assert_eq!(gateway.restart(bindings()).keys(), [&identity(); 0]);
+    assert!(gateway.restart(bindings()).keys().is_empty());
 }
 
 /// What was written down by a process that made records which do not fit.
@@ -170,6 +170,6 @@ async fn what_ends_something_unfinished_is_never_refused() {
     let record = Record { outputs: vec![output], ..Record::changes(vec![Change::delete(unfinished())], receipt) };
     gateway.spool.commit(record);
     assert_eq!(gateway.answer(), Some(false));
-    assert_eq!(gateway.house.counters.acknowledged_lost.get(), 1, "and it is said");
-    assert_eq!(gateway.restart(vec![]).keys(), [&identity(); 0]);
+    assert_eq!(gateway.house.counters.totals().acknowledged_lost, 1, "and it is said");
+    assert!(gateway.restart(vec![]).keys().is_empty());
 }
