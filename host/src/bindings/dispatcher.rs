@@ -9,21 +9,19 @@ use super::MAX_HOPS;
 use super::account::Account;
 use super::gather::{Gather, Gathered, Input};
 use super::internal::Internal;
-use super::letter::dead_letter;
 use super::order::Order;
 use super::places::{Held, Places};
-use super::route::{Inbound, Routed, bounded, route};
-use super::table::{Binding, Table};
+use super::route::Inbound;
+use super::table::Table;
 use super::ticks::FinishedTick;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
-use crate::bus::{Bus, Journal, Kept, PendingDelivery};
-use crate::chain::{Done, Failure, Job, Lane, Outcome};
+use crate::bus::{Bus, Journal, Kept};
+use crate::chain::{Done, Job, Lane, Outcome};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
-use crate::plugin::FailureKind;
-use crate::spool::{Hold, Output, Place, Receipt, Record, Spool};
+use crate::spool::{Hold, Place, Record, Spool};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
@@ -273,82 +271,6 @@ impl Dispatcher {
             Leaving::Input(gathered) => self.conclude(*gathered),
             Leaving::Tick(finished) => self.finish_tick(finished),
         }
-    }
-
-    fn conclude(self: &Arc<Self>, gathered: Gathered) {
-        let Input { mut inbound, kept, bindings, held, account, .. } = gathered.input;
-        let Kept { changes, parcels } = kept;
-        let mut record = Record::changes(changes, Receipt::none());
-        let (mut republish, mut remembered) = (Vec::new(), false);
-        for (place, (id, Done { outcome, changes, skipped })) in bindings.iter().zip(gathered.outcomes).enumerate() {
-            remembered |= !changes.is_empty();
-            record.changes.extend(changes);
-            let Some(binding) = self.table.get(*id) else { continue };
-            if place > 0 {
-                binding.metrics.fan_out.increment();
-            }
-            let outcome = bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len());
-            let routed = route(&self.gateway, &binding.spec, &inbound, outcome, &binding.metrics);
-            let routed = routed.without(skipped, &binding.metrics);
-            record.outputs.extend(self.letter(binding, &inbound, &routed));
-            let Routed { mut outputs, local, .. } = routed;
-            // As usual it is the first and only one, and takes no memory of its own.
-            if record.outputs.is_empty() {
-                record.outputs = outputs
-            } else {
-                record.outputs.append(&mut outputs)
-            }
-            republish.extend(local);
-        }
-        let mut further: Vec<Inbound> =
-            republish.into_iter().map(|message| self.further(message, &mut inbound)).collect();
-        let is_all = record.outputs.is_empty() && parcels.is_empty() && record.changes.len() == inbound.changes.len();
-        match &mut further[..] {
-            // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
-            [only] if is_all && !remembered => only.changes = std::mem::take(&mut record.changes),
-            // What would not be made again in the same way, when the gateway dies before it is written.
-            further if remembered || !inbound.changes.is_empty() => {
-                record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
-            }
-            _ => {}
-        }
-        self.commit(record, parcels, further, (inbound.receipt, held));
-        account.settle();
-    }
-
-    fn commit(
-        self: &Arc<Self>,
-        mut record: Record,
-        parcels: Vec<PendingDelivery>,
-        further: Vec<Inbound>,
-        of: (Receipt, Held),
-    ) {
-        let (receipt, held) = of;
-        let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
-        record.hold = held.for_record(keeps_something);
-        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
-        record.receipt = receipt;
-        self.journal.commit(record, parcels);
-        // After their cause: what they delete is written by then.
-        further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
-    }
-
-    /// Says what failed; and, when it is one, the dead letter for the archive. In the same record as everything else: what becomes of
-    /// the message is safe as a whole.
-    pub(super) fn letter(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) -> Option<Output> {
-        let failure = routed.failure.as_ref()?;
-        self.report(binding, inbound, failure);
-        let line = self.journal.dead_letters().filter(|_| routed.is_dead)?;
-        dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
-    }
-
-    fn report(&self, binding: &Binding, inbound: &Inbound, failure: &Failure) {
-        let Some(suppressed) = self.warnings.permit() else { return };
-        let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
-        if failure.kind == FailureKind::Looped {
-            return tracing::error!(%binding, ?topic, ?client, suppressed, "{failure}");
-        }
-        tracing::warn!(%binding, ?topic, ?client, suppressed, "{failure}");
     }
 }
 

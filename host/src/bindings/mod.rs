@@ -15,11 +15,13 @@
 
 mod account;
 mod cache;
+mod counts;
 mod dispatcher;
 mod gather;
 mod internal;
 mod letter;
 mod order;
+mod outcome;
 mod places;
 mod republish;
 mod requeue;

@@ -1,16 +1,16 @@
 //! What an outcome means: destinations for what came out, the binding's `on_error` for what failed, one hop further for what is
-//! local. Pure, but that it counts: the dispatcher, the clock and `tidegate test` share it.
+//! local. Pure: the dispatcher, the clock and `tidegate test` share it, and who takes what it says counts it ([`Counts`]).
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::MAX_HOPS;
+use super::counts::Counts;
 use crate::base::clock;
 use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnFailure, Target};
 use crate::message::{Message, Origin, Properties};
-use crate::metrics::BindingMetrics;
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
 use crate::topic::{NameError, Template, TemplateValues, TopicName};
@@ -37,6 +37,8 @@ pub struct Routed {
     pub failure: Option<Failure>,
     /// The input is a dead letter, and the archive is to have it.
     pub is_dead: bool,
+    /// For whoever does what is said here.
+    pub counts: Counts,
 }
 
 /// What every step needs.
@@ -44,43 +46,39 @@ struct Router<'a> {
     gateway: &'a str,
     binding: &'a Binding,
     inbound: &'a Inbound,
-    metrics: &'a BindingMetrics,
+    counts: Counts,
 }
 
 /// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
 /// outputs goes, so that the dead letter can be sent again without making any of them twice.
-pub fn route(
-    gateway: &str,
-    binding: &Binding,
-    inbound: &Inbound,
-    outcome: Outcome,
-    metrics: &BindingMetrics,
-) -> Routed {
-    let router = Router { gateway, binding, inbound, metrics };
-    match outcome {
+pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome) -> Routed {
+    let mut router = Router { gateway, binding, inbound, counts: Counts::default() };
+    let routed = match outcome {
         Outcome::Outputs(messages) => {
-            metrics.outputs.add(messages.len() as u64);
-            let routed = router.route(messages).inspect(|_| metrics.forwarded.increment());
+            router.counts.outputs += messages.len() as u64;
+            let routed = router.route(messages);
+            router.counts.forwarded += u64::from(routed.is_ok());
             routed.unwrap_or_else(|failure| router.fail(failure))
         }
         Outcome::Filtered => {
-            metrics.filtered.increment();
+            router.counts.filtered += 1;
             Routed::default()
         }
         Outcome::Failed(failure) => router.fail(failure),
-    }
+    };
+    Routed { counts: router.counts, ..routed }
 }
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
-pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound, metrics: &BindingMetrics) -> Routed {
-    metrics.tick_outputs.increment();
-    metrics.outputs.increment();
-    let router = Router { gateway, binding, inbound: made, metrics };
-    router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
+pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
+    let counts = Counts { tick_outputs: 1, outputs: 1, ..Counts::default() };
+    let mut router = Router { gateway, binding, inbound: made, counts };
+    let routed = router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
         // Counted as an input from here on: it may become a dead letter.
-        metrics.inputs.increment();
+        router.counts.inputs += 1;
         router.fail(failure)
-    })
+    });
+    Routed { counts: router.counts, ..routed }
 }
 
 /// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
@@ -96,6 +94,12 @@ pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome
     Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
 
+/// All that became of an input is more than one record has room for.
+pub(super) fn too_large() -> Outcome {
+    let detail = "what became of it is larger than a segment of the spool".to_owned();
+    Outcome::Failed(failure(FailureKind::TooLarge, detail))
+}
+
 // === impl Inbound ===
 
 impl Inbound {
@@ -108,10 +112,18 @@ impl Inbound {
     /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. The last hop has no further one:
     /// what would need one has failed.
     pub fn further(&mut self, message: Message) -> Self {
-        let hops = self.origin.hops.saturating_add(1);
-        let origin = Arc::new(Origin { hops, ..(*self.origin).clone() });
         let receipt = self.receipt.split();
-        Self { arrived: self.arrived, receipt, ..Self::internal(message, origin) }
+        Self { arrived: self.arrived, receipt, ..Self::internal(message, self.next_hop()) }
+    }
+
+    pub(super) fn next_hop(&self) -> Arc<Origin> {
+        Arc::new(Origin { hops: self.origin.hops.saturating_add(1), ..(*self.origin).clone() })
+    }
+
+    /// Whether a part of what it comes from may be safe already: it is written down, or was republished. Then its device cannot be told
+    /// any more that nothing was taken over.
+    pub(super) fn is_begun(&self) -> bool {
+        self.origin.hops > 0 || self.changes.iter().any(Change::is_end_of_unfinished)
     }
 }
 
@@ -119,10 +131,10 @@ impl Inbound {
 
 impl Routed {
     /// With a plugin left out that failed: there is something to say, and that is all.
-    pub fn without(mut self, skipped: Option<Failure>, metrics: &BindingMetrics) -> Self {
+    pub fn without(mut self, skipped: Option<Failure>) -> Self {
         if let (None, Some(skipped)) = (&self.failure, skipped) {
-            metrics.failed.increment();
-            metrics.failed_passed.increment();
+            self.counts.failed += 1;
+            self.counts.failed_passed += 1;
             self.failure = Some(skipped);
         }
         self
@@ -132,9 +144,10 @@ impl Routed {
 // === impl Router ===
 
 impl Router<'_> {
-    fn route(&self, messages: Vec<Message>) -> Result<Routed, Failure> {
+    fn route(&mut self, messages: Vec<Message>) -> Result<Routed, Failure> {
         let mut routed = Routed::default();
-        let Some((last, others)) = self.binding.to.split_last() else { return Ok(routed) };
+        let binding = self.binding;
+        let Some((last, others)) = binding.to.split_last() else { return Ok(routed) };
         for message in messages {
             for destination in others {
                 self.route_one(message.clone(), destination, &mut routed)?;
@@ -142,14 +155,14 @@ impl Router<'_> {
             self.route_one(message, last, &mut routed)?;
         }
         let routes = routed.outputs.len() + routed.local.len();
-        self.metrics.fan_out.add(routes.saturating_sub(1) as u64);
-        self.metrics.local_outputs.add(routed.local.len() as u64);
+        self.counts.fan_out += routes.saturating_sub(1) as u64;
+        self.counts.local_outputs += routed.local.len() as u64;
         Ok(routed)
     }
 
-    fn route_one(&self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
+    fn route_one(&mut self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
         let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
-            self.metrics.unroutable.increment();
+            self.counts.unroutable += 1;
             failure(FailureKind::NoTopic, error.to_string())
         })?;
         let message = Message {
@@ -168,11 +181,11 @@ impl Router<'_> {
         Ok(())
     }
 
-    fn further(&self, message: Message) -> Result<Message, Failure> {
+    fn further(&mut self, message: Message) -> Result<Message, Failure> {
         if self.may_go_further() {
             return Ok(message);
         }
-        self.metrics.hop_limit_exceeded.increment();
+        self.counts.hop_limit_exceeded += 1;
         let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
         Err(failure(FailureKind::Looped, detail))
     }
@@ -181,21 +194,22 @@ impl Router<'_> {
         self.inbound.origin.hops < MAX_HOPS
     }
 
-    fn fail(&self, failure: Failure) -> Routed {
-        self.metrics.failed.increment();
-        match failure.then.unwrap_or(self.binding.on_error.of_plugins()) {
+    fn fail(&mut self, failure: Failure) -> Routed {
+        self.counts.failed += 1;
+        let binding = self.binding;
+        match failure.then.unwrap_or(binding.on_error.of_plugins()) {
             OnFailure::Drop => {
-                self.metrics.failed_dropped.increment();
+                self.counts.failed_dropped += 1;
                 Routed { failure: Some(failure), ..Routed::default() }
             }
             // Where it could go on it has: the chain leaves a plugin out. The input itself never goes on in place of what was made of it.
-            OnFailure::DeadLetter | OnFailure::Pass => self.bury(failure, self.binding.on_error.topic()),
+            OnFailure::DeadLetter | OnFailure::Pass => self.bury(failure, binding.on_error.topic()),
         }
     }
 
     /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
-    fn bury(&self, failure: Failure, topic: Option<&Template>) -> Routed {
-        self.metrics.dead_lettered.increment();
+    fn bury(&mut self, failure: Failure, topic: Option<&Template>) -> Routed {
+        self.counts.dead_lettered += 1;
         let topic = topic.filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
         if topic.is_none() && fault::is_on(Fault::LetterNeedsTopic) {
@@ -203,7 +217,7 @@ impl Router<'_> {
         }
         let local = topic.map(|topic| self.dead_letter(topic, &failure));
         let local = local.into_iter().collect();
-        Routed { outputs: Vec::new(), local, failure: Some(failure), is_dead: true }
+        Routed { local, failure: Some(failure), is_dead: true, ..Routed::default() }
     }
 
     /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.

@@ -168,4 +168,5 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
 
 mod full;
 mod letters;
+mod partly;
 mod requeue;

@@ -78,15 +78,19 @@ impl Dispatcher {
     }
 
     pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
-        let Some(binding) = self.table.get(binding) else { return };
+        let id = binding;
+        let Some(binding) = self.table.get(id) else { return };
         binding.metrics.ticks.increment();
         self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));
-        let mut record = Record { hold: smallvec![place.into()], ..Record::changes(result.changes, Receipt::none()) };
+        let (hold, bindings) = (smallvec![place.into()], smallvec![id]);
+        let mut record = Record { hold, bindings, ..Record::changes(result.changes, Receipt::none()) };
         let mut further = Vec::new();
         for message in result.messages {
             let mut inbound = Inbound::internal(message, origin.clone());
-            let routed = route_tick(&self.gateway, &binding.spec, &inbound, &binding.metrics);
+            let routed = route_tick(&self.gateway, &binding.spec, &inbound);
+            routed.counts.count(&binding.metrics);
+            self.report(binding, &inbound, &routed);
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { outputs, local, .. } = routed;
             record.outputs.extend(outputs);

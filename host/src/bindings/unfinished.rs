@@ -22,6 +22,14 @@ use crate::spool::{Change, Key, Value};
 const VERSION: u8 = 2;
 const WITHOUT_PRINCIPAL: u8 = 1;
 
+/// At most so many bytes beside client, principal and message.
+pub(super) const MAX_FIELDS: usize = 64;
+
+/// Written down.
+pub(super) fn put(inbound: &Inbound, number: u64) -> Change {
+    Change::put(key(inbound, number), encode(inbound))
+}
+
 pub(super) fn key(inbound: &Inbound, number: u64) -> Key {
     Key::Unfinished { client: inbound.origin.client.clone(), number }
 }

@@ -59,6 +59,16 @@ impl Journal {
         self.spool.max_record()
     }
 
+    /// Whether a record goes into a segment, with so many bytes more.
+    pub fn fits_beside(&self, record: &Record, more: usize) -> bool {
+        self.spool.fits_beside(record, more)
+    }
+
+    /// Nothing of this record is kept, and whoever waits for it is told.
+    pub fn refuse(&self, record: Record) {
+        self.spool.refuse(record);
+    }
+
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut parcels: Vec<PendingDelivery>) {
         let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));

@@ -250,8 +250,11 @@ impl<D: Disk> Archive<D> {
         loop {
             let snapshot = self.fold.encode_snapshot();
             let snapshot = Frame { kind: SNAPSHOT, body: &snapshot };
-            let rolled =
-                if reserved { self.log.roll_reserved(snapshot, least) } else { self.log.roll_for(snapshot, least) };
+            let rolled = if reserved {
+                self.log.roll_reserved(snapshot, least, self.max_bytes)
+            } else {
+                self.log.roll_for(snapshot, least)
+            };
             match (rolled, self.log.first_segment()) {
                 (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
                     let held = self.fold.segments.get(&first).copied();

@@ -84,7 +84,7 @@ impl Change {
     }
 
     /// Of a message that was written down before all that becomes of it was safe: now it is.
-    pub(super) fn is_end_of_unfinished(&self) -> bool {
+    pub fn is_end_of_unfinished(&self) -> bool {
         self.value.is_none() && matches!(self.key, Key::Unfinished { .. })
     }
 

@@ -33,8 +33,6 @@
 //! is known as decides what may overtake what when the log is full (`committer/bypass.rs`, `committer/barrier.rs`).
 
 mod batch;
-#[cfg(test)]
-mod by_hand;
 mod committer;
 mod frame;
 mod held;
@@ -93,6 +91,7 @@ pub use self::sink::{Mark, Recovered, SinkState};
 use self::threads::Life;
 pub use self::value::Value;
 pub use self::wire::WireError;
+use crate::base::fault::{self, Fault};
 use crate::config::{self, UpstreamId};
 use crate::metrics::Counters;
 
@@ -130,7 +129,7 @@ struct Shared {
     room: Room,
     dead_letters: Option<usize>,
     #[cfg(test)]
-    by_hand: std::sync::OnceLock<Mutex<Box<dyn by_hand::Hand>>>,
+    by_hand: std::sync::OnceLock<Mutex<Box<dyn tests::by_hand::Hand>>>,
 }
 
 // === impl Spool ===
@@ -179,6 +178,22 @@ impl Spool {
     pub fn fits(&self, record: &Record) -> bool {
         let Room { names, qos0, max_record } = &self.shared.room;
         batch::fits(record, names, *qos0, *max_record)
+    }
+
+    /// The same with so many bytes more, which stand for themselves.
+    pub fn fits_beside(&self, record: &Record, more: usize) -> bool {
+        let Room { names, qos0, max_record } = &self.shared.room;
+        batch::fits(record, names, *qos0, max_record.saturating_sub(more))
+    }
+
+    /// Takes nothing over of an input, and tells whoever waits for it.
+    pub fn refuse(&self, record: Record) {
+        committer::tell_oversize(&record);
+        self.shared.ledger().refuse_new(&record.outputs);
+        if fault::is_on(Fault::OversizeAcked) {
+            return record.receipt.resolve();
+        }
+        record.receipt.refuse();
     }
 
     /// Bytes of the largest record.

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
-use crate::config::{Qos0, UpstreamId};
+use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, UpstreamMetrics};
 
@@ -21,6 +21,8 @@ pub struct Record {
     pub receipt: Receipt,
     /// The places that the input holds in its lanes, given back when the record is admitted.
     pub hold: Hold,
+    /// What it has met, when it waits for its turn: messages of one binding stay in order.
+    pub bindings: SmallVec<[BindingId; 1]>,
 }
 
 /// Usually one.
@@ -101,6 +103,11 @@ impl Record {
         Self { changes, receipt, ..Self::default() }
     }
 
+    /// Whether it ends what was written down before all that becomes of it was safe.
+    pub(super) fn ends_unfinished(&self) -> bool {
+        self.changes.iter().any(Change::is_end_of_unfinished)
+    }
+
     /// Nobody waits for it: QoS 0 alone.
     pub(super) fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
@@ -113,24 +120,6 @@ impl Place {
     /// Whether it belongs to this message, and not to what caused it.
     pub fn is_own(&self) -> bool {
         !matches!(self, Self::Cause(_))
-    }
-
-    /// Which of the bounds it is a part of, when it is its own.
-    fn bound(&self) -> Option<usize> {
-        match self {
-            Self::Own(permit) => Some(Arc::as_ptr(permit.semaphore()) as usize),
-            // Places are shared once.
-            Self::Shared(_) | Self::Cause(_) => None,
-        }
-    }
-
-    /// The same for all that it stands for.
-    pub(super) fn bounds(&self) -> impl Iterator<Item = usize> {
-        let places = match self {
-            Self::Shared(hold) => hold,
-            other => std::slice::from_ref(other),
-        };
-        places.iter().filter_map(Self::bound)
     }
 }
 

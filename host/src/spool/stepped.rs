@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use tokio::time::{sleep, timeout_at};
 
-use super::by_hand::Hand;
 use super::committer::{Committer, RETRY, Turn};
 use super::log::{AppendError, Disk};
 use super::open::{Parts, open};
 use super::refill::{Refill, Refilled};
+use super::tests::by_hand::Hand;
 use super::threads::Life;
 use super::*;
 use crate::base::clock;

@@ -23,10 +23,10 @@ fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
 }
 
-fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, BindingMetrics) {
-    let metrics = BindingMetrics::default();
-    let routed = route("gw1", binding, &inbound(client), outcome, &metrics);
-    (routed, metrics)
+fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counts) {
+    let routed = route("gw1", binding, &inbound(client), outcome);
+    let counts = routed.counts;
+    (routed, counts)
 }
 
 fn failure() -> Outcome {
@@ -48,9 +48,9 @@ fn each_output_goes_to_each_destination_in_order() {
         ],
     );
     let outputs = ["a", "b"].map(|topic| Message::new(name(topic), "x", QoS::AtLeastOnce)).to_vec();
-    let (routed, metrics) = run(&binding, "dev", Outcome::Outputs(outputs));
+    let (routed, counts) = run(&binding, "dev", Outcome::Outputs(outputs));
     assert_eq!(upstream_topics(&routed), ["plants/gw1/a", "a", "plants/gw1/b", "b"]);
-    assert_eq!((metrics.forwarded.get(), metrics.outputs.get()), (1, 2));
+    assert_eq!((counts.forwarded, counts.outputs), (1, 2));
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn qos_and_retain_are_preserved_unless_the_destination_says_otherwise() {
 #[test]
 fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
     let topic = Template::parse("$tidegate/dead-letter/{binding}").unwrap();
-    let (routed, metrics) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
+    let (routed, counts) = run(&binding(OnError::DeadLetter { topic }, vec![]), "dev", failure());
     let [letter] = &routed.local[..] else { panic!("{routed:?}") };
     assert_eq!(letter.topic.as_str(), "$tidegate/dead-letter/temp");
     assert_eq!((&letter.payload[..], letter.qos, letter.retain), (&b"21.5"[..], QoS::ExactlyOnce, false));
@@ -75,7 +75,7 @@ fn a_dead_letter_is_the_original_with_the_reason_beside_it() {
     assert_eq!(value("tidegate-topic"), Some("sensors/7"));
     assert_eq!(value("tidegate-plugin"), Some("threshold"));
     assert_eq!(value("tidegate-detail"), Some("no number"));
-    assert_eq!((metrics.failed.get(), metrics.dead_lettered.get()), (1, 1));
+    assert_eq!((counts.failed, counts.dead_lettered), (1, 1));
 }
 
 #[test]
@@ -83,19 +83,19 @@ fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}"), to(Target::Upstream(UpstreamId(0)), "by/{client}")];
     let topic = Template::parse("dead/{binding}").unwrap();
     let passed = || Outcome::Outputs(vec![inbound("").message]);
-    let (routed, metrics) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
-    assert_eq!((routed.outputs.len(), routed.is_dead, metrics.unroutable.get()), (0, true, 1));
+    let (routed, counts) = run(&binding(OnError::DeadLetter { topic }, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counts.unroutable), (0, true, 1));
     assert_eq!(routed.failure.map(|failure| failure.kind), Some(FailureKind::NoTopic));
-    assert_eq!((metrics.dead_lettered.get(), metrics.failed.get(), metrics.forwarded.get()), (1, 1, 0));
-    let (routed, metrics) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
-    assert_eq!((routed.outputs.len(), routed.is_dead, metrics.failed_dropped.get()), (0, false, 1));
-    let (routed, metrics) = run(&binding(OnError::Pass, to), "dev/+", failure());
+    assert_eq!((counts.dead_lettered, counts.failed, counts.forwarded), (1, 1, 0));
+    let (routed, counts) = run(&binding(OnError::Drop, to.clone()), "dev/+", passed());
+    assert_eq!((routed.outputs.len(), routed.is_dead, counts.failed_dropped), (0, false, 1));
+    let (routed, counts) = run(&binding(OnError::Pass, to), "dev/+", failure());
     assert_eq!(
         (routed.outputs.len(), routed.is_dead),
         (0, true),
         "the input never goes on in place of what was made of it"
     );
-    assert_eq!((metrics.dead_lettered.get(), metrics.failed_passed.get()), (1, 0));
+    assert_eq!((counts.dead_lettered, counts.failed_passed), (1, 0));
 }
 
 #[test]
@@ -120,13 +120,14 @@ fn a_plugin_that_was_left_out_is_counted_once_for_an_input_and_told() {
     let Outcome::Failed(skipped) = failure() else { panic!() };
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
     let binding = binding(OnError::Drop, to);
-    let (routed, metrics) = run(&binding, "dev", Outcome::Outputs(vec![inbound("dev").message]));
-    let routed = routed.without(Some(skipped.clone()), &metrics);
+    let (routed, _) = run(&binding, "dev", Outcome::Outputs(vec![inbound("dev").message]));
+    let routed = routed.without(Some(skipped.clone()));
     assert_eq!((routed.outputs.len(), routed.failure.as_ref()), (1, Some(&skipped)));
-    assert_eq!((metrics.failed.get(), metrics.failed_passed.get()), (1, 1));
-    let (routed, metrics) = run(&binding, "dev", failure());
-    routed.without(Some(skipped), &metrics);
-    assert_eq!((metrics.failed.get(), metrics.failed_passed.get(), metrics.failed_dropped.get()), (1, 0, 1));
+    let counts = routed.counts;
+    assert_eq!((counts.failed, counts.failed_passed), (1, 1));
+    let (routed, _) = run(&binding, "dev", failure());
+    let counts = routed.without(Some(skipped)).counts;
+    assert_eq!((counts.failed, counts.failed_passed, counts.failed_dropped), (1, 0, 1));
 }
 
 #[test]
@@ -136,9 +137,8 @@ fn a_dead_letter_whose_topic_cannot_be_made_is_kept_all_the_same() {
     let binding = binding(OnError::DeadLetter { topic }, vec![]);
     let mut input = inbound("dev");
     input.message.topic = deep;
-    let metrics = BindingMetrics::default();
-    let routed = route("gw1", &binding, &input, failure(), &metrics);
-    assert_eq!((routed.local, routed.is_dead, metrics.dead_lettered.get()), (vec![], true, 1));
+    let routed = route("gw1", &binding, &input, failure());
+    assert_eq!((routed.local, routed.is_dead, routed.counts.dead_lettered), (vec![], true, 1));
 }
 
 #[test]
@@ -148,10 +148,10 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
     for (hops, expected) in [(MAX_HOPS - 1, (1, false, 0)), (MAX_HOPS, (0, true, 1))] {
         let mut input = inbound("dev");
         input.origin = Arc::new(Origin { hops, ..(*input.origin).clone() });
-        let (metrics, outcome) = (BindingMetrics::default(), Outcome::Outputs(vec![input.message.clone()]));
-        let routed = route("gw1", &binding, &input, outcome, &metrics);
+        let outcome = Outcome::Outputs(vec![input.message.clone()]);
+        let routed = route("gw1", &binding, &input, outcome);
         assert_eq!(
-            (routed.local.len(), routed.is_dead, metrics.hop_limit_exceeded.get()),
+            (routed.local.len(), routed.is_dead, routed.counts.hop_limit_exceeded),
             expected,
             "after {hops} hops"
         );
@@ -173,7 +173,7 @@ fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_doe
 #[test]
 fn every_input_is_counted_once() {
     for (outcome, counted) in [(Outcome::Filtered, [1, 0, 0]), (failure(), [0, 1, 0])] {
-        let (_, metrics) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
-        assert_eq!([metrics.filtered.get(), metrics.failed.get(), metrics.forwarded.get()], counted);
+        let (_, counts) = run(&binding(OnError::Drop, vec![]), "dev", outcome);
+        assert_eq!([counts.filtered, counts.failed, counts.forwarded], counted);
     }
 }

@@ -221,6 +221,52 @@ async fn what_is_also_republished_keeps_its_order_when_its_upstream_has_no_room_
 }
 
 #[tokio::test]
+async fn a_retained_message_that_a_plugin_raises_keeps_its_order_when_its_upstream_has_no_room() {
+    let raise = stage(|payload| {
+        let topic = TopicName::parse("raised").unwrap();
+        Ok(Verdict::Emit(vec![Message::new(topic, payload.to_owned(), QoS::AtLeastOnce)]))
+    });
+    let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![raise])]).unwrap();
+    let cloud = vec![destination(Target::Upstream(UpstreamId(0)), "{topic}")];
+    let raising = config::Binding { tick: None, to: cloud.clone(), ..spec("s0/#") };
+    let mut full = Full::new(vec![
+        Binding::new(raising, lanes.into_iter().next()),
+        stage_of("fill/#", cloud.clone()),
+        stage_of("fine/#", cloud),
+    ]);
+    full.house._workers = workers;
+    // First in large steps and then in small ones, until what is left is less than the larger of the two.
+    for (bytes, topic) in [(PAYLOAD, "fill/x"), (500, "fine/x")] {
+        for number in 0.. {
+            let message = Message::new(TopicName::parse(topic).unwrap(), vec![0; bytes], QoS::AtLeastOnce);
+            let fill = Inbound { message, ..full.message(number, QoS::AtLeastOnce) };
+            assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(fill).unwrap()).is_ok());
+            if full.acks.try_next().is_none() {
+                break;
+            }
+        }
+    }
+    let committed = full.house.counters.totals().committed;
+    let bytes = 700;
+    for (payload, retain) in [("y".repeat(bytes), true), ("x".into(), false)] {
+        let message = Message::new(TopicName::parse("s0/x").unwrap(), payload, QoS::AtMostOnce);
+        let inbound = Inbound { message: Message { retain, ..message }, ..inbound("s0/x", Receipt::none()) };
+        let pending = full.house.dispatcher.arrive(inbound).unwrap();
+        assert!(full.house.dispatcher.try_start(pending).is_ok());
+    }
+    until("both are in the spool", || full.house.counters.totals().committed == committed + 2);
+    let queue = full.spool.queue(UpstreamId(0));
+    let mut sizes = Vec::new();
+    while let Some(entry) = queue.read(Position::START, 1, usize::MAX).pop() {
+        queue.complete(entry.position, Fate::Forwarded);
+        if entry.message.topic.as_str() == "raised" {
+            sizes.push(entry.message.payload.len());
+        }
+    }
+    assert_eq!(sizes, [bytes, 1]);
+}
+
+#[tokio::test]
 async fn what_was_promised_to_nobody_goes_when_there_is_no_place_and_is_counted() {
     let mut full = Full::new(stages(1));
     full.send(0..150);

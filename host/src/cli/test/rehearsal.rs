@@ -12,7 +12,6 @@ use crate::bindings::{self, Inbound, Routed, Table, route, route_tick};
 use crate::chain::{Chain, Done, Outcome};
 use crate::config::{Binding, BindingId, Config, FaultPolicy, UpstreamId};
 use crate::message::{Message, Origin};
-use crate::metrics::BindingMetrics;
 use crate::plugin::Envelope;
 use crate::setup::{self, Refusals};
 
@@ -22,8 +21,6 @@ pub struct Rehearsal<'a> {
     /// One for each binding; none where it has no plugins.
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
-    /// Of no interest here: every step is told.
-    metrics: BindingMetrics,
     started_ms: u64,
     passed: Duration,
     /// How often each binding has ticked.
@@ -73,16 +70,7 @@ impl<'a> Rehearsal<'a> {
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
         let table = Table::new(config.bindings.iter().map(|spec| bindings::Binding::new(spec.clone(), None)).collect());
-        Ok(Self {
-            ticked,
-            table,
-            config,
-            chains,
-            client: client.into(),
-            metrics: BindingMetrics::default(),
-            started_ms: unix_ms(),
-            passed: Duration::ZERO,
-        })
+        Ok(Self { ticked, table, config, chains, client: client.into(), started_ms: unix_ms(), passed: Duration::ZERO })
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
@@ -130,7 +118,7 @@ impl<'a> Rehearsal<'a> {
         let mut steps: Vec<_> = failed.collect();
         for message in ticked.messages {
             let mut made = Inbound::internal(message, Arc::new(Origin::gateway(now_ms)));
-            let routed = route_tick(&self.config.gateway.id, binding, &made, &self.metrics);
+            let routed = route_tick(&self.config.gateway.id, binding, &made);
             let local = further(&routed, &mut made).collect();
             let verdict = verdict_of(&routed).unwrap_or(Verdict::Tick);
             let sent = self.sent(routed);
@@ -161,8 +149,8 @@ impl<'a> Rehearsal<'a> {
     fn step(&mut self, id: BindingId, binding: &Binding, inbound: &Inbound) -> (Verdict, Routed) {
         let Done { outcome, skipped, .. } = self.run(id, inbound);
         let otherwise = if outcome == Outcome::Filtered { Verdict::Filtered } else { Verdict::Forwarded };
-        let routed = route(&self.config.gateway.id, binding, inbound, outcome, &self.metrics);
-        let routed = routed.without(skipped, &self.metrics);
+        let routed = route(&self.config.gateway.id, binding, inbound, outcome);
+        let routed = routed.without(skipped);
         (verdict_of(&routed).unwrap_or(otherwise), routed)
     }
 

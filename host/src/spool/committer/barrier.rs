@@ -2,7 +2,7 @@
 //!
 //! The state at the end, and the order in which it comes about, are as if nobody had passed anybody:
 //!
-//! - **A binding is whole**, known by the semaphores of its places: messages of one client and topic meet the same bindings.
+//! - **A binding is whole**, through all hops: messages of one client and topic meet the same bindings.
 //! - **A key is whole.** The end of a session deletes what a held message is still about to put; were it written first, a
 //!   restart would find the identity of a message that nobody knows, and take the next one with it for a repetition.
 //! - **A client is whole** in what changes without a message: its session, and then its subscriptions.
@@ -14,20 +14,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::spool::{Change, Key, Place, Record};
+use crate::config::BindingId;
+use crate::spool::{Change, Key, Record};
 
 #[derive(Default)]
 pub(super) struct Barrier {
-    bindings: HashSet<usize>,
+    bindings: HashSet<BindingId>,
     keys: HashSet<Key>,
     clients: HashSet<Arc<str>>,
     mailboxes: HashSet<Arc<str>>,
     memories: HashSet<Arc<str>>,
-}
-
-/// Its bindings, by the semaphores of their places: a binding has its own.
-fn bindings(record: &Record) -> impl Iterator<Item = usize> {
-    record.hold.iter().flat_map(Place::bounds)
 }
 
 /// Whose mailbox it goes into.
@@ -51,7 +47,7 @@ impl Barrier {
     /// Whether this one has to wait.
     pub fn holds(&self, record: &Record) -> bool {
         let is_in = |set: &HashSet<Arc<str>>, name: Option<&Arc<str>>| name.is_some_and(|name| set.contains(name));
-        bindings(record).any(|binding| self.bindings.contains(&binding))
+        record.bindings.iter().any(|binding| self.bindings.contains(binding))
             || record.changes.iter().any(|change| {
                 self.keys.contains(&change.key)
                     || is_in(&self.clients, change.key.client())
@@ -62,7 +58,7 @@ impl Barrier {
 
     /// It waits.
     pub fn add(&mut self, record: &Record) {
-        self.bindings.extend(bindings(record));
+        self.bindings.extend(record.bindings.iter().copied());
         self.keys.extend(record.changes.iter().map(|change| change.key.clone()));
         self.mailboxes.extend(record.changes.iter().filter_map(mailbox).cloned());
         self.memories.extend(record.changes.iter().filter_map(memory).cloned());
@@ -74,29 +70,12 @@ impl Barrier {
 
 #[cfg(test)]
 mod tests {
-    use tokio::sync::Semaphore;
-
     use super::*;
-    use crate::config::UpstreamId;
-    use crate::message::{Message, QoS};
-    use crate::spool::{Hold, Output, Receipt, Source};
-    use crate::topic::TopicName;
+    use crate::spool::tests::records::with_message;
+    use crate::spool::{Receipt, Source};
 
     fn changes(changes: &[Change]) -> Record {
         Record::changes(changes.to_vec(), Receipt::none())
-    }
-
-    fn message(of: &[Change]) -> Record {
-        let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record {
-            outputs: vec![Output {
-                upstream: UpstreamId(0),
-                binding: None,
-                message,
-                arrived: std::time::Instant::now(),
-            }],
-            ..changes(of)
-        }
     }
 
     fn received(client: &str, packet_id: u16) -> Change {
@@ -125,39 +104,38 @@ mod tests {
     #[test]
     fn what_ends_the_exchange_of_a_held_message_is_written_after_it() {
         let end = changes(&[Change::delete(received("a", 1).key)]);
-        assert!(waits(&message(&[received("a", 1)]), &end));
-        assert!(!waits(&message(&[received("a", 2)]), &end));
+        assert!(waits(&with_message(&[received("a", 1)]), &end));
+        assert!(!waits(&with_message(&[received("a", 2)]), &end));
     }
 
     #[test]
-    fn a_message_belongs_to_its_bindings_also_when_what_it_causes_holds_their_places() {
-        let binding = Arc::new(Semaphore::new(9));
-        let own = || Hold::from_iter([binding.clone().try_acquire_owned().unwrap().into()]);
-        let shared = Record { hold: Hold::from_iter([Place::Shared(Arc::new(own()))]), ..message(&[]) };
-        let caused = Record { hold: Hold::from_iter([Place::Cause(Arc::new(own()))]), ..message(&[]) };
-        let next = Record { hold: own(), ..message(&[]) };
-        assert!(waits(&shared, &next) && waits(&next, &shared));
-        assert!(!waits(&caused, &next), "it is in another stage");
+    fn messages_of_one_binding_wait_for_each_other_and_those_of_others_pass() {
+        let of = |bindings: &[usize]| {
+            let bindings = bindings.iter().copied().map(BindingId).collect();
+            Record { bindings, ..with_message(&[]) }
+        };
+        assert!(waits(&of(&[1, 2]), &of(&[2])) && waits(&of(&[2]), &of(&[2, 3])));
+        assert!(!waits(&of(&[1]), &of(&[2])) && !waits(&of(&[1]), &of(&[])));
     }
 
     #[test]
     fn another_message_of_a_client_passes_and_its_small_changes_keep_their_order() {
-        assert!(!waits(&message(&[received("a", 1)]), &message(&[received("a", 2)])));
+        assert!(!waits(&with_message(&[received("a", 1)]), &with_message(&[received("a", 2)])));
         assert!(waits(&changes(&[session("a")]), &changes(&[received("a", 2)])));
-        assert!(waits(&changes(&[session("a")]), &message(&[received("a", 2)])));
+        assert!(waits(&changes(&[session("a")]), &with_message(&[received("a", 2)])));
         assert!(!waits(&changes(&[session("a")]), &changes(&[session("b")])));
     }
 
     #[test]
     fn deliveries_to_one_mailbox_are_written_in_the_order_of_their_numbers() {
-        assert!(waits(&message(&[queued("s", 5)]), &message(&[queued("s", 6)])));
-        assert!(!waits(&message(&[queued("s", 5)]), &message(&[queued("r", 6)])));
+        assert!(waits(&with_message(&[queued("s", 5)]), &with_message(&[queued("s", 6)])));
+        assert!(!waits(&with_message(&[queued("s", 5)]), &with_message(&[queued("r", 6)])));
         let confirmed = changes(&[Change::delete(queued("s", 4).key)]);
-        assert!(!waits(&message(&[queued("s", 5)]), &confirmed), "a device is not kept waiting for what it has");
+        assert!(!waits(&with_message(&[queued("s", 5)]), &confirmed), "a device is not kept waiting for what it has");
     }
 
     #[test]
     fn what_a_plugin_remembers_is_written_after_what_it_remembered_before() {
-        assert!(waits(&message(&[state("one")]), &changes(&[state("two")])));
+        assert!(waits(&with_message(&[state("one")]), &changes(&[state("two")])));
     }
 }

@@ -62,10 +62,8 @@ fn is_small(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::UpstreamId;
-    use crate::message::{Message, QoS};
-    use crate::spool::{Output, Receipt, Source};
-    use crate::topic::TopicName;
+    use crate::spool::tests::records::with_message;
+    use crate::spool::{Receipt, Source};
 
     fn session(client: &str) -> Change {
         Change::put(Key::Session { client: client.into() }, "s")
@@ -81,19 +79,6 @@ mod tests {
 
     fn small(changes: &[Change]) -> Record {
         Record::changes(changes.to_vec(), Receipt::none())
-    }
-
-    fn with_message(changes: &[Change]) -> Record {
-        let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::ExactlyOnce);
-        Record {
-            outputs: vec![Output {
-                upstream: UpstreamId(0),
-                binding: None,
-                message,
-                arrived: std::time::Instant::now(),
-            }],
-            ..small(changes)
-        }
     }
 
     /// The places that the records had before, of those that overtake.

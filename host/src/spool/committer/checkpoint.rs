@@ -178,16 +178,28 @@ impl<D: Disk> Committer<D> {
         let kept = self.kept_for_state(self.newest().segment);
         let is_enough = kept >= state.max(room / 2).min(self.policy.max_bytes / 8)
             || self.checkpoint.grown >= GROWTH * state
-            || self.is_compacted();
-        let is_needed = self.is_short_of_room() && kept > 0 && is_enough;
+            || self.is_worthwhile();
+        let is_needed = self.is_short_of_room() && self.waits_for_checkpoint() && is_enough;
         let is_damaged = self.log.first_segment() <= self.suspect
             && self.suspect < self.done_below()
             && self.newest().segment <= self.suspect;
         is_worthwhile || are_many || is_needed || is_damaged
     }
 
+    /// More is kept for the state alone than its budget has room for.
+    pub(super) fn waits_for_checkpoint(&self) -> bool {
+        let spared = if self.is_short_of_disk() { 0 } else { self.log.spared() };
+        self.kept_for_state(self.newest().segment) > spared
+    }
+
+    /// What the log may keep for the state alone, beside `max_bytes`.
+    pub(super) fn state_allowance(&self) -> u64 {
+        let state = self.image.state().bytes();
+        (GROWTH * state).min(self.policy.max_state_bytes).min(self.policy.max_bytes)
+    }
+
     /// Bytes of segments that hold nothing of any upstream, from this one on.
-    fn kept_for_state(&self, from: u64) -> u64 {
+    pub(super) fn kept_for_state(&self, from: u64) -> u64 {
         self.log.bytes_in(from..self.done_below())
     }
 

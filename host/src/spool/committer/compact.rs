@@ -45,9 +45,10 @@ struct Piece {
 impl<D: Disk> Committer<D> {
     /// One piece. `false` when there is nothing to gain, or no room to do it in.
     pub(super) fn compact(&mut self, shared: &Shared) -> Result<bool, AppendError> {
-        let oldest = self.log.first_segment();
+        // What stands before it is kept for the state alone.
+        let oldest = self.done_below();
         if self.compact.as_ref().is_none_or(|compact| compact.segment != oldest) {
-            if oldest >= self.log.active_segment() || !self.is_worthwhile() {
+            if oldest >= self.log.active_segment() || !self.is_worthwhile() || self.waits_for_checkpoint() {
                 return Ok(false);
             }
             let reader = self.log.reader(Location { segment: oldest, offset: 0 });
@@ -71,18 +72,12 @@ impl<D: Disk> Committer<D> {
         Ok(true)
     }
 
-    /// All that is wanted of the oldest segment stands elsewhere.
-    pub(super) fn is_compacted(&self) -> bool {
-        let oldest = self.log.first_segment();
-        self.compact.as_ref().is_some_and(|compact| compact.is_read && compact.segment == oldest)
-    }
-
     /// Half a segment and an eighth of the log: below that, the log is full of what is wanted.
-    fn is_worthwhile(&self) -> bool {
+    pub(super) fn is_worthwhile(&self) -> bool {
         let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
         let wanted = |(bytes, qos0): (u64, u64)| if first_to_go { bytes - qos0 } else { bytes };
         let wanted: u64 = self.image.tracks().iter().map(|track| wanted(track.bytes())).sum();
-        let used = self.log.bytes();
+        let used = self.log.bytes().saturating_sub(self.log.spared());
         used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8
     }
 
@@ -150,7 +145,9 @@ impl<D: Disk> Committer<D> {
         self.batch.moved(piece.count, &piece.bytes);
         let wanted = self.room_for_moved(self.batch.framed() as u64);
         if self.log.must_roll(wanted as usize) {
-            match self.roll_reserved(wanted) {
+            // Beside all that there is: the oldest segment goes for it, and the next is not begun before.
+            let limit = self.log.used() + self.segment() + wanted;
+            match self.roll_reserved(wanted, limit) {
                 Err(AppendError::Full(_)) => return Ok(false),
                 rolled => rolled?,
             }

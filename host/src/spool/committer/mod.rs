@@ -110,7 +110,7 @@ impl<D: Disk> Committer<D> {
         self.trim();
         match self.roll() {
             Err(AppendError::Full(shortage)) => {
-                let rolled = self.roll_reserved(0);
+                let rolled = self.roll_for_notes(0);
                 self.begin_full(shared, Room::Any, shortage);
                 match rolled {
                     Err(AppendError::Full(_)) | Ok(()) => Ok(()),
@@ -188,7 +188,9 @@ impl<D: Disk> Committer<D> {
         for record in incoming {
             match record {
                 record if fits(&record) => self.records.push_back(record),
-                record if record.receipt.is_none() => self.records.push_back(reduced(record, qos0, fits, shared)),
+                record if record.receipt.is_none() || record.ends_unfinished() => {
+                    self.records.push_back(reduced(record, qos0, fits, shared));
+                }
                 record => refuse(record, shared),
             }
         }
@@ -205,12 +207,12 @@ fn refuse(record: Record, shared: &Shared) {
     record.receipt.refuse();
 }
 
-/// Nobody waits for it: what fits of it is kept.
+/// Nobody waits for it, or a part of what it belongs to is safe already and must not be refused any more: what fits of it is kept.
 fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, shared: &Shared) -> Record {
     tell_oversize(&record);
     let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
     // Written down before it was done: its device may have been told that it is safe.
-    if record.changes.iter().any(Change::is_end_of_unfinished) {
+    if record.ends_unfinished() {
         shared.ledger().lose_oversize(&kept);
     } else {
         shared.ledger().refuse(&kept);
@@ -222,7 +224,7 @@ fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, share
     record
 }
 
-fn tell_oversize(record: &Record) {
+pub(super) fn tell_oversize(record: &Record) {
     let topic = record.outputs.first().map(|output| &output.message.topic);
     let (outputs, changes) = (record.outputs.len(), record.changes.len());
     tracing::error!(?topic, outputs, changes, "a record is larger than a segment of the spool, and cannot be kept");

@@ -28,6 +28,8 @@ pub(super) struct Full {
     spare: Instant,
     /// The active segment is the reserve: it is not for records, whatever its room.
     reserve: bool,
+    /// Of the file system, not of the limit.
+    by_disk: bool,
     /// When a person was told last.
     told: Option<Instant>,
 }
@@ -90,8 +92,23 @@ impl<D: Disk> Committer<D> {
         if !self.log.must_roll(wanted as usize) {
             return Ok(());
         }
+        let least = wanted.min(self.log.max_append());
         match self.roll() {
-            Err(AppendError::Full(_)) => self.roll_reserved(wanted.min(self.log.max_append())),
+            Err(AppendError::Full(_)) if left == 0 => self.roll_for_notes(least),
+            Err(AppendError::Full(_)) => self.roll_reserved(least, self.reserve_limit()),
+            rolled => rolled,
+        }
+    }
+
+    /// Notes alone may pass every limit, in the smallest segments there are: their messages go for them.
+    pub(super) fn roll_for_notes(&mut self, least: u64) -> Result<(), AppendError> {
+        match self.roll_reserved(least, self.reserve_limit()) {
+            Err(AppendError::Full(Shortage::Limit { .. })) if !fault::is_on(Fault::LoweredLimitHolds) => {
+                let tracks = self.image.encode_tracks();
+                self.log.roll_smallest(Frame { kind: TRACKS, body: &tracks }, least)?;
+                self.reserve_begins();
+                Ok(())
+            }
             rolled => rolled,
         }
     }
@@ -104,13 +121,32 @@ impl<D: Disk> Committer<D> {
     }
 
     /// With room for `least` bytes.
-    pub(super) fn roll_reserved(&mut self, least: u64) -> Result<(), AppendError> {
+    pub(super) fn roll_reserved(&mut self, least: u64, limit: u64) -> Result<(), AppendError> {
         let tracks = self.image.encode_tracks();
-        self.log.roll_reserved(Frame { kind: TRACKS, body: &tracks }, least)?;
-        let now = clock::now();
-        self.full =
-            Some(Full { retry: now, spare: now, reserve: true, told: self.full.as_ref().and_then(|full| full.told) });
+        self.log.roll_reserved(Frame { kind: TRACKS, body: &tracks }, least, limit)?;
+        self.reserve_begins();
         Ok(())
+    }
+
+    fn reserve_begins(&mut self) {
+        let (now, before) = (clock::now(), self.full.take());
+        let (told, by_disk) = before.map_or((None, false), |full| (full.told, full.by_disk));
+        self.full = Some(Full { retry: now, spare: now, reserve: true, told, by_disk });
+    }
+
+    /// How far the log goes for what is not a message. The messages that wait may take more than `max_bytes`, when that was lowered:
+    /// then there are two segments beside them. What else there is already, of earlier processes too, is no reason for more.
+    pub(super) fn reserve_limit(&self) -> u64 {
+        let (max, segment) = (self.policy.max_bytes, self.segment());
+        let wanted: u64 = self.image.tracks().iter().map(|track| track.bytes().0).sum();
+        // A full log leaves one whole segment.
+        let is_over = wanted + segment / 2 > max && !fault::is_on(Fault::LoweredLimitHolds);
+        if is_over { wanted + 2 * segment } else { max }
+    }
+
+    /// Bytes of a whole one.
+    pub(super) fn segment(&self) -> u64 {
+        self.log.segment_for(Frame { kind: TRACKS, body: &self.image.encode_tracks() })
     }
 
     /// There is no room. Told when it begins, and again from time to time while it lasts.
@@ -128,7 +164,8 @@ impl<D: Disk> Committer<D> {
         let told = before.as_ref().and_then(|full| full.told).filter(|told| now < *told + TELL_AGAIN).unwrap_or(now);
         let spare = if room == Room::Any { before.as_ref().map_or(now, |full| full.spare) } else { now + RETRY };
         let reserve = before.is_some_and(|full| full.reserve);
-        self.full = Some(Full { retry: now + RETRY, spare, reserve, told: Some(told) });
+        let by_disk = !matches!(shortage, Shortage::Limit { .. });
+        self.full = Some(Full { retry: now + RETRY, spare, reserve, told: Some(told), by_disk });
         self.publish_held(shared, Some(Held::by_shortage(shortage)));
     }
 
@@ -153,20 +190,35 @@ impl<D: Disk> Committer<D> {
         self.full.is_some()
     }
 
+    /// The file system has no room, so that what is spared counts as well.
+    pub(super) fn is_short_of_disk(&self) -> bool {
+        self.full.as_ref().is_some_and(|full| full.by_disk)
+    }
+
+    /// Segments that are kept for the state alone count against the budget of the state, and not against that of the log.
+    fn spare_state(&mut self) {
+        let before = self.log.spared();
+        let spared = self.kept_for_state(self.newest().segment).min(self.state_allowance());
+        self.log.spare(spared);
+        if spared > before {
+            self.has_more_room();
+        }
+    }
+
     /// Deletes the segments that hold nothing any more: no message that is wanted, and no state that is not in a checkpoint. While
     /// there is room, in two.
     pub(super) fn trim(&mut self) {
         let kept = if self.is_short_of_room() { self.newest() } else { self.fallback() };
         let needed = self.done_below().min(kept.segment);
-        if needed <= self.log.first_segment() {
-            return;
+        if needed > self.log.first_segment() {
+            kill_point::reach(KillPoint::SegmentDone);
+            match self.log.remove_below(needed) {
+                Ok(()) => self.has_more_room(),
+                // They cost space only, and the next turn tries again.
+                Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
+            }
         }
-        kill_point::reach(KillPoint::SegmentDone);
-        match self.log.remove_below(needed) {
-            Ok(()) => self.has_more_room(),
-            // They cost space only, and the next turn tries again.
-            Err(error) => tracing::warn!("a segment of the spool that is done cannot be removed: {error}"),
-        }
+        self.spare_state();
     }
 
     /// A segment is gone: records are tried again, and the reserve may be whole again.

@@ -51,6 +51,12 @@ impl Ledger {
         }
     }
 
+    /// The same for those that were not committed.
+    pub fn refuse_new(&mut self, outputs: &[Output]) {
+        self.unplaced += self.count_committed(outputs);
+        self.refuse(outputs);
+    }
+
     /// The same for outputs of a message that may have been acknowledged: nobody has decided that they go.
     pub fn lose_oversize(&mut self, outputs: &[Output]) {
         let messages = outputs.iter().filter(|output| self.is_message(output)).count();

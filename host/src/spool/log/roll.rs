@@ -5,7 +5,6 @@ use super::error::{AppendError, Shortage};
 use super::format::{Frame, HEADER_BYTES, Header, Location, MAX_BODY_BYTES, Salt};
 use super::quarantine::is_full;
 use super::writer::{Active, Log};
-use crate::base::fault::{self, Fault};
 
 /// The least that a segment of the reserve has room for: some thousands of completions.
 const SMALLEST_ROOM: u64 = 64 << 10;
@@ -20,45 +19,54 @@ impl<D: Disk> Log<D> {
 
     /// As [`Log::roll`], with room for `least` bytes, which may be more than others have.
     pub fn roll_for(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
-        let limit = self.options.max_bytes.saturating_sub(self.capacity_for(snapshot));
+        let limit = self.options.max_bytes.saturating_sub(self.segment_for(snapshot));
         let capacity = HEADER_BYTES + snapshot.framed() + self.options.room().max(least);
         self.roll_within(snapshot, capacity, limit, self.options.free_floor)
     }
 
-    /// As [`Log::roll`], into the reserve: the last segment's worth of `max_bytes`, and below the free floor. For what
-    /// lets a full log drain (who has what, what may be removed), never for a new message.
+    /// As [`Log::roll`], into the reserve: what of `limit` others have left, which is one segment's worth of `max_bytes`, and below the
+    /// free floor. For what lets a full log drain (who has what, what may be removed), never for a new message.
     ///
-    /// A log that was larger than its limit when it was opened has two segments beyond what it was, and a file system with little
-    /// space gives smaller ones, with room for `least` bytes at least: a log that cannot write what is done never drains.
-    /// A `least` beyond what any segment has room for is that of a frame from before the limit was lowered: it may pass the limit,
-    /// because the segment that it stands in goes for it.
-    pub fn roll_reserved(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
-        let (room, whole) = (self.options.room().max(least), self.capacity_for(snapshot));
-        let was_over = self.found_bytes.saturating_add(whole) > self.options.max_bytes;
-        let was_over = was_over && !fault::is_on(Fault::LoweredLimitHolds);
-        let limit = if was_over { self.found_bytes.saturating_add(2 * whole) } else { self.options.max_bytes };
-        let limit = if least > self.options.room() { limit.saturating_add(least) } else { limit };
+    /// What is left may be less than a segment, and so may be what a file system with little space gives: it is as large as it can be,
+    /// with room for `least` bytes at least.
+    pub fn roll_reserved(&mut self, snapshot: Frame<'_>, least: u64, limit: u64) -> Result<Location, AppendError> {
+        let head = HEADER_BYTES + snapshot.framed();
+        let left = limit.saturating_sub(self.used()).saturating_sub(head);
+        let room = self.options.room().max(least);
         let smallest = least.max(SMALLEST_ROOM).min(room);
-        let sizes = std::iter::successors(Some(room), |size| Some(size / 4).filter(|size| *size > smallest));
+        let largest = room.min(left).max(smallest);
+        let sizes = std::iter::successors(Some(largest), |size| Some(size / 4).filter(|size| *size > smallest));
         let mut shortage = Shortage::Disk;
         for size in sizes.chain([smallest]) {
-            match self.roll_within(snapshot, HEADER_BYTES + snapshot.framed() + size, limit, 0) {
+            match self.roll_within(snapshot, head + size, limit, 0) {
                 Err(AppendError::Full(one)) => shortage = one,
                 rolled => return rolled,
             }
         }
         if !matches!(shortage, Shortage::Limit { .. }) && self.release_reserve() {
-            return self.roll_within(snapshot, HEADER_BYTES + snapshot.framed() + smallest, limit, 0);
+            return self.roll_within(snapshot, head + smallest, limit, 0);
         }
         Err(AppendError::Full(shortage))
     }
 
+    /// The smallest that there is, whatever the limit: a log that cannot write what is done never drains.
+    pub fn roll_smallest(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
+        let smallest = least.max(SMALLEST_ROOM).min(self.options.room().max(least));
+        let limit = self.used().saturating_add(HEADER_BYTES + snapshot.framed() + smallest);
+        self.roll_reserved(snapshot, least, limit)
+    }
+
     /// Whether [`Log::roll_reserved`] could begin one more segment, above the free floor.
     pub fn has_reserve(&self, snapshot: Frame<'_>) -> bool {
-        let reserve = self.capacity_for(snapshot);
+        let reserve = self.segment_for(snapshot);
         let free = self.folder.disk.free_bytes(self.folder.dir()).unwrap_or(0);
-        self.bytes().saturating_add(reserve) <= self.options.max_bytes
+        self.bytes().saturating_sub(self.spared()).saturating_add(reserve) <= self.options.max_bytes
             && free >= self.options.free_floor.saturating_add(reserve)
+    }
+
+    /// Bytes of a segment that begins with this.
+    pub fn segment_for(&self, snapshot: Frame<'_>) -> u64 {
+        HEADER_BYTES + snapshot.framed() + self.options.room()
     }
 
     fn roll_within(
@@ -85,12 +93,8 @@ impl<D: Disk> Log<D> {
         Ok(location)
     }
 
-    fn capacity_for(&self, snapshot: Frame<'_>) -> u64 {
-        HEADER_BYTES + snapshot.framed() + self.options.room()
-    }
-
     fn check_room(&mut self, wanted: u64, limit: u64, floor: u64) -> Result<(), AppendError> {
-        let used = self.bytes();
+        let used = self.used();
         if used.saturating_add(wanted) > limit {
             return Err(AppendError::Full(Shortage::Limit { used, wanted, limit }));
         }

@@ -34,8 +34,8 @@ pub struct Log<D: Disk> {
     pub(super) sizes: BTreeMap<u64, u64>,
     /// Those that are whole, newest first; then those that are not.
     pub(super) checkpoints: Vec<Checkpoint>,
-    /// Of all segments together when it was opened, which may be more than the limit of today.
-    pub(super) found_bytes: u64,
+    /// Of all segments together, those bytes that do not count: see [`Log::spare`].
+    spared: u64,
     pub(super) keeps_reserve: bool,
     pub(super) extents: Arc<Extents>,
     buffer: Vec<u8>,
@@ -73,7 +73,7 @@ impl<D: Disk> Log<D> {
             id,
             active: None,
             recovered: last,
-            found_bytes: sizes.values().sum(),
+            spared: 0,
             keeps_reserve: false,
             sizes,
             checkpoints,
@@ -157,6 +157,21 @@ impl<D: Disk> Log<D> {
     /// Of all segments together, as preallocated.
     pub fn bytes(&self) -> u64 {
         self.sizes.values().sum()
+    }
+
+    /// The same as they count: without what is spared, and the last one as long as its frames, because the next one trims it.
+    pub fn used(&self) -> u64 {
+        let last = self.sizes.last_key_value().map_or(0, |(_, size)| *size);
+        self.bytes().saturating_sub(last.saturating_sub(self.end().offset)).saturating_sub(self.spared)
+    }
+
+    /// So many bytes have a budget of their own, and do not count.
+    pub fn spare(&mut self, bytes: u64) {
+        self.spared = bytes;
+    }
+
+    pub fn spared(&self) -> u64 {
+        self.spared
     }
 
     /// The last segment; 0 when there is none yet.

@@ -167,7 +167,7 @@ fn for_subscribers(bench: &Bench, ticket: u64, subscribers: u64) {
     let output = Output { upstream: UpstreamId(0), binding: None, message: elsewhere, arrived: Instant::now() };
     let changes = (0..subscribers).map(queued).collect();
     let receipt = Receipt::new(ticket, bench.acks.clone());
-    bench.spool.commit(Record { outputs: vec![output], changes, receipt, hold: Hold::default() });
+    bench.spool.commit(Record { outputs: vec![output], ..Record::changes(changes, receipt) });
 }
 
 #[test]
@@ -344,6 +344,6 @@ fn a_spool_over_its_limit_can_be_purged() {
     let Bench { disk, spool, .. } = bench;
     drop(spool);
     disk.kill();
-    let purged = super::super::purge::purge_on(disk, Path::new(super::super::by_hand::DIR), "one", &small());
+    let purged = super::super::purge::purge_on(disk, Path::new(by_hand::DIR), "one", &small());
     assert_eq!(purged.unwrap(), 400);
 }

@@ -6,10 +6,12 @@ use tokio::sync::Semaphore;
 
 use super::log::sim::SimDisk;
 use super::*;
+use crate::config::BindingId;
 use crate::message::{Message, QoS};
 use crate::topic::TopicName;
 
 mod backlog;
+pub(super) mod by_hand;
 mod crash;
 mod damage;
 mod formats;
@@ -17,6 +19,8 @@ mod full;
 mod order;
 mod policies;
 mod real;
+pub mod records;
+mod room;
 mod state;
 
 use QoS::{AtLeastOnce as Q1, AtMostOnce as Q0, ExactlyOnce as Q2};
@@ -86,7 +90,7 @@ impl Bench {
         let outputs = outputs.iter().map(output).collect();
         let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap().into()]);
         let receipt = Receipt::new(ticket, self.acks.clone());
-        self.spool.commit(Record { outputs, changes, receipt, hold });
+        self.spool.commit(Record { outputs, changes, receipt, hold, bindings: [BindingId(0)].into_iter().collect() });
     }
 
     fn entries(&self, upstream: usize) -> Vec<Entry> {

@@ -22,14 +22,13 @@ fn numbers(bench: &Bench, upstream: usize) -> Vec<u64> {
 
 /// Of a binding of its own.
 fn commit_alone(bench: &Bench, ticket: u64, outputs: &[(usize, QoS, &str)]) {
-    commit_in(bench, &Arc::new(Semaphore::new(1)), ticket, outputs);
+    commit_in(bench, BindingId(1_000 + ticket as usize), ticket, outputs);
 }
 
-fn commit_in(bench: &Bench, binding: &Arc<Semaphore>, ticket: u64, outputs: &[(usize, QoS, &str)]) {
+fn commit_in(bench: &Bench, binding: BindingId, ticket: u64, outputs: &[(usize, QoS, &str)]) {
     let outputs = outputs.iter().map(output).collect();
-    let hold = Hold::from_iter([binding.clone().try_acquire_owned().unwrap().into()]);
     let receipt = Receipt::new(ticket, bench.acks.clone());
-    bench.spool.commit(Record { outputs, changes: vec![], receipt, hold });
+    bench.spool.commit(Record { outputs, receipt, bindings: [binding].into_iter().collect(), ..Record::default() });
 }
 
 /// Commits until one is not acknowledged. Returns its ticket.
@@ -96,10 +95,10 @@ fn segments_that_were_compacted_one_by_one_go_also_beside_a_large_state() {
 fn a_record_for_two_upstreams_waits_for_both_and_what_follows_in_its_binding_waits_behind_it() {
     let mut bench = open(2, small());
     let held = fill(&mut bench, 0, 1);
-    let (fan_out, other) = (Arc::new(Semaphore::new(9)), Arc::new(Semaphore::new(9)));
-    commit_in(&bench, &fan_out, 5001, &[(0, Q1, &heavy(5001)), (1, Q1, "a")]);
-    commit_in(&bench, &fan_out, 5002, &[(1, Q1, "b")]);
-    commit_in(&bench, &other, 5003, &[(1, Q1, "c")]);
+    let (fan_out, other) = (BindingId(1), BindingId(2));
+    commit_in(&bench, fan_out, 5001, &[(0, Q1, &heavy(5001)), (1, Q1, "a")]);
+    commit_in(&bench, fan_out, 5002, &[(1, Q1, "b")]);
+    commit_in(&bench, other, 5003, &[(1, Q1, "c")]);
     assert_eq!((bench.acks(), bench.read(1)), (vec![5003], vec!["c".into()]));
     while bench.acks.is_empty() {
         assert!(bench.complete_first(0));
@@ -202,12 +201,7 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
             message: message(Q1, &format!("{number:0>50000}")),
             arrived,
         };
-        bench.spool.commit(Record {
-            outputs: vec![output],
-            changes: vec![],
-            receipt: Receipt::none(),
-            hold: Default::default(),
-        });
+        bench.spool.commit(Record { outputs: vec![output], ..Record::default() });
     }
     bench = bench.reopen();
     bench.spool.shared.stir();

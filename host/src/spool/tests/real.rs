@@ -26,7 +26,7 @@ async fn a_crowd_is_acknowledged_and_found_again() {
                 for n in 0..500 {
                     let outputs = vec![output(&(0, Q1, &format!("{thread} {n}")))];
                     let receipt = Receipt::new(thread * 1000 + n, acks.clone());
-                    spool.commit(Record { outputs, changes: vec![], receipt, hold: Default::default() });
+                    spool.commit(Record { outputs, receipt, ..Record::default() });
                 }
             })
         })
@@ -53,12 +53,7 @@ async fn a_crowd_is_acknowledged_and_found_again() {
 async fn a_release_is_confirmed_without_waiting_for_company() {
     let dir = tempfile::tempdir().unwrap();
     let (spool, ..) = open(dir.path());
-    spool.commit(Record {
-        outputs: vec![output(&(0, Q2, "a"))],
-        changes: vec![],
-        receipt: Receipt::none(),
-        hold: Default::default(),
-    });
+    spool.commit(Record { outputs: vec![output(&(0, Q2, "a"))], ..Record::default() });
     let queue = spool.queue(UpstreamId(0));
     tokio::time::timeout(PATIENCE, queue.wait_after(Position::START)).await.unwrap();
     assert!(queue.remember(&SinkState { bytes: "state".into(), under_way: 9 }, true).await);
@@ -95,12 +90,7 @@ async fn whoever_watches_hears_of_the_death_and_nobody_is_acknowledged() {
     let died = spool.died();
     for ticket in 0..2 {
         let receipt = Receipt::new(ticket, acks.clone());
-        spool.commit(Record {
-            outputs: vec![output(&(0, Q1, "a"))],
-            changes: vec![],
-            receipt,
-            hold: Default::default(),
-        });
+        spool.commit(Record { outputs: vec![output(&(0, Q1, "a"))], receipt, ..Record::default() });
     }
     let reason = tokio::time::timeout(PATIENCE, died).await.unwrap();
     assert!(reason.contains("cannot be written"), "{reason}");

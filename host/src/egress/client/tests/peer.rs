@@ -19,7 +19,7 @@ use crate::egress::undelivered::Undelivered;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version;
 use crate::spool::log::sim::SimDisk;
-use crate::spool::{Output, Receipt, Record, Spool};
+use crate::spool::{Output, Record, Spool};
 use crate::topic::TopicName;
 
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -185,12 +185,7 @@ impl Bench {
 
     pub fn commit_message(&self, message: Message) {
         let output = Output { upstream: UpstreamId(0), binding: None, message, arrived: Instant::now().into_std() };
-        self.spool.commit(Record {
-            outputs: vec![output],
-            changes: Vec::new(),
-            receipt: Receipt::none(),
-            hold: Default::default(),
-        });
+        self.spool.commit(Record { outputs: vec![output], ..Record::default() });
     }
 
     /// The next connection, before its CONNECT is read.

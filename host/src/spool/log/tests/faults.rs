@@ -110,10 +110,15 @@ fn the_limit_leaves_a_reserve_that_only_bookkeeping_takes() {
         }
     };
     assert!(matches!(full, AppendError::Full(Shortage::Limit { .. })), "{full}");
-    log.roll_reserved(snapshot, 0).unwrap();
-    append(&mut log, &[b"who has what"]);
-    assert!(log.bytes() <= 5 * 4096);
-    assert!(matches!(log.roll_reserved(snapshot, 0), Err(AppendError::Full(_))));
+    log.roll_reserved(snapshot, 0, 5 * 4096).unwrap();
+    let mut rolls = 0;
+    while log.roll_reserved(snapshot, 0, 5 * 4096).is_ok() {
+        append(&mut log, &[&fill]);
+        assert!(log.bytes() <= 5 * 4096);
+        rolls += 1;
+    }
+    assert!((1..=2).contains(&rolls), "{rolls}");
+    log.roll_smallest(snapshot, 0).unwrap();
     log.remove_below(log.active_segment()).unwrap();
     log.roll(snapshot).unwrap();
 }
@@ -125,7 +130,7 @@ fn what_is_free_stays_free_down_to_the_floor() {
     let mut log = open_with(&disk, Options { free_floor: 16_000, ..small() }).unwrap().0;
     let full = log.roll(record(b"")).unwrap_err();
     assert!(matches!(full, AppendError::Full(Shortage::Floor { floor: 16_000, .. })), "{full}");
-    log.roll_reserved(record(b""), 0).unwrap();
+    log.roll_reserved(record(b""), 0, 1 << 20).unwrap();
 }
 
 #[test]

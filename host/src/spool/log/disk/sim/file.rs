@@ -22,7 +22,9 @@ impl DiskFile for SimFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.disk.call()?.inodes[self.inode].change(Change::Write(offset, bytes.to_vec()));
+        let mut state = self.disk.call()?;
+        state.written += bytes.len() as u64;
+        state.inodes[self.inode].change(Change::Write(offset, bytes.to_vec()));
         Ok(())
     }
 

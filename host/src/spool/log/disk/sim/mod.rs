@@ -66,6 +66,11 @@ impl SimDisk {
         self.state().syncs
     }
 
+    /// Bytes that were ever written, allocation aside.
+    pub fn written(&self) -> u64 {
+        self.state().written
+    }
+
     /// The process dies; the kernel lives, with all that is in its cache.
     pub fn kill(&self) {
         let mut state = self.state();

@@ -17,6 +17,8 @@ pub struct State {
     pub locks: BTreeSet<PathBuf>,
     pub calls: u64,
     pub syncs: u64,
+    /// Bytes that were ever written, allocation aside.
+    pub written: u64,
     pub fault: Option<(u64, Fault)>,
     pub crashed: bool,
     /// None: without end.

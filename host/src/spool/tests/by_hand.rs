@@ -3,18 +3,18 @@
 use std::path::Path;
 use std::sync::Mutex;
 
-use super::committer::{Committer, Turn};
-use super::log::Disk;
-use super::open::{Parts, open};
-use super::refill::{Refill, Refilled};
-use super::threads::Life;
-use super::*;
+use super::super::committer::{Committer, Turn};
+use super::super::log::Disk;
+use super::super::open::{Parts, open};
+use super::super::refill::{Refill, Refilled};
+use super::super::threads::Life;
+use super::super::*;
 
 /// On a simulated disk.
-pub(super) const DIR: &str = "/data/spool";
+pub(in crate::spool) const DIR: &str = "/data/spool";
 
 /// The working parts behind one call.
-pub(super) trait Hand: Send {
+pub(in crate::spool) trait Hand: Send {
     fn turn(&mut self, shared: &Shared);
 }
 

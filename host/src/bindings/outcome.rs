@@ -1,0 +1,173 @@
+//! From the outcomes of an input to its record.
+//!
+//! **An input is taken over whole or not at all.** What it causes stands in its record, and in the records of what is republished, which
+//! come later. So that no later part is refused when an earlier one is safe, each record is made to fit before it is committed:
+//!
+//! - **Nothing of it is safe yet**: the input is refused, with all that it would have caused, and its device is told.
+//! - **It has begun**, because it was republished, or written down as unfinished: its device may have been told that it is safe, and
+//!   what came before it may be on its way. Then it has failed, like one whose plugin makes too much, and takes the `on_error`
+//!   of its bindings. A process that dies in between finds it unfinished, and comes to the same end.
+
+use std::sync::Arc;
+
+use super::dispatcher::{Dispatcher, share};
+use super::gather::{Gathered, Input};
+use super::letter::dead_letter;
+use super::places::Held;
+use super::route::{Inbound, Routed, bounded, route, too_large};
+use super::table::Binding;
+use super::unfinished;
+use crate::bus::{Kept, PendingDelivery};
+use crate::chain::{Done, Failure, Outcome};
+use crate::config::BindingId;
+use crate::message::Message;
+use crate::plugin::FailureKind;
+use crate::spool::{Output, Receipt, Record};
+
+/// What all bindings together made of an input.
+#[derive(Default)]
+struct Settled {
+    outputs: Vec<Output>,
+    /// For the local bus, one hop further.
+    local: Vec<Message>,
+    /// Each with its binding, for what is counted and told.
+    routed: Vec<(BindingId, Routed)>,
+}
+
+impl Dispatcher {
+    pub(super) fn conclude(self: &Arc<Self>, gathered: Gathered) {
+        let Gathered { input, outcomes } = gathered;
+        let Input { inbound, kept, bindings, held, account, .. } = input;
+        let Kept { mut changes, parcels } = kept;
+        let before = changes.len();
+        let (mut remembered, mut made) = (Vec::new(), Vec::with_capacity(outcomes.len()));
+        for Done { outcome, changes, skipped } in outcomes {
+            remembered.extend(changes);
+            made.push((bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()), skipped));
+        }
+        changes.append(&mut remembered);
+        let has_memory = changes.len() > before;
+        let mut settled = self.settle(&bindings, &inbound, made);
+        let mut record =
+            Record { outputs: std::mem::take(&mut settled.outputs), ..Record::changes(changes, Receipt::none()) };
+        if !self.has_room(&record, &settled.local, &inbound) {
+            if !inbound.is_begun() && !inbound.receipt.is_none() {
+                self.tell(&inbound, &settled);
+                self.journal.refuse(Record { receipt: inbound.receipt, ..record });
+                return account.settle();
+            }
+            if inbound.is_begun() {
+                settled = self.fail(&bindings, &inbound, &mut record);
+            }
+        }
+        self.tell(&inbound, &settled);
+        record.bindings = bindings.iter().copied().collect();
+        self.commit(record, parcels, settled.local, inbound, (held, has_memory));
+        account.settle();
+    }
+
+    /// Routes what each binding made.
+    fn settle(&self, bindings: &[BindingId], inbound: &Inbound, made: Vec<(Outcome, Option<Failure>)>) -> Settled {
+        let mut settled = Settled::default();
+        for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
+            let Some(binding) = self.table.get(*id) else { continue };
+            let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
+            routed.counts.fan_out += u64::from(place > 0);
+            settled.outputs.extend(self.letter(binding, inbound, &routed));
+            // As usual it is the first and only one, and takes no memory of its own.
+            if settled.outputs.is_empty() {
+                settled.outputs = std::mem::take(&mut routed.outputs)
+            } else {
+                settled.outputs.append(&mut routed.outputs)
+            }
+            settled.local.append(&mut routed.local);
+            settled.routed.push((*id, routed));
+        }
+        settled
+    }
+
+    /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost
+    /// by the spool, and ends all the same.
+    fn fail(&self, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
+        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| (too_large(), None)).collect());
+        record.outputs = std::mem::take(&mut settled.outputs);
+        if !self.has_room(record, &settled.local, inbound) {
+            settled.local.clear();
+        }
+        settled
+    }
+
+    /// Whether the record goes into a segment, with what is to be republished written down in it.
+    fn has_room(&self, record: &Record, local: &[Message], inbound: &Inbound) -> bool {
+        let names = inbound.origin.client.len() + inbound.origin.principal.as_ref().map_or(0, |name| name.len());
+        let further: usize = local.iter().map(|message| message.weight() + names + unfinished::MAX_FIELDS).sum();
+        if self.journal.fits_beside(record, further) {
+            return true;
+        }
+        let origin = inbound.next_hop();
+        let written =
+            |message: &Message| unfinished::put(&Inbound::internal(message.clone(), origin.clone()), u64::MAX);
+        let (outputs, mut changes) = (record.outputs.clone(), record.changes.clone());
+        changes.extend(local.iter().map(written));
+        self.journal.fits_beside(&Record { outputs, ..Record::changes(changes, Receipt::none()) }, 0)
+    }
+
+    fn commit(
+        self: &Arc<Self>,
+        mut record: Record,
+        parcels: Vec<PendingDelivery>,
+        local: Vec<Message>,
+        mut inbound: Inbound,
+        (held, has_memory): (Held, bool),
+    ) {
+        let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, &mut inbound)).collect();
+        let is_all = record.outputs.is_empty() && parcels.is_empty() && record.changes.len() == inbound.changes.len();
+        match &mut further[..] {
+            // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
+            [only] if is_all && !has_memory => only.changes = std::mem::take(&mut record.changes),
+            // What would not be made again in the same way, when the gateway dies before it is written.
+            further if has_memory || !inbound.changes.is_empty() => {
+                record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
+            }
+            _ => {}
+        }
+        let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
+        if !keeps_something {
+            // QoS 0 waits for nobody.
+            record.bindings.clear();
+        }
+        record.hold = held.for_record(keeps_something);
+        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
+        record.receipt = inbound.receipt;
+        self.journal.commit(record, parcels);
+        // After their cause: what they delete is written by then.
+        further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
+    }
+
+    fn tell(&self, inbound: &Inbound, settled: &Settled) {
+        for (id, routed) in &settled.routed {
+            let Some(binding) = self.table.get(*id) else { continue };
+            routed.counts.count(&binding.metrics);
+            self.report(binding, inbound, routed);
+        }
+    }
+
+    /// The dead letter for the archive, when it is one. In the same record as everything else: what becomes of the message is safe as a
+    /// whole.
+    pub(super) fn letter(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) -> Option<Output> {
+        let failure = routed.failure.as_ref()?;
+        let line = self.journal.dead_letters().filter(|_| routed.is_dead)?;
+        dead_letter(binding, inbound, failure).output(line, inbound.arrived).ok()
+    }
+
+    /// Says what failed.
+    pub(super) fn report(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) {
+        let Some(failure) = &routed.failure else { return };
+        let Some(suppressed) = self.warnings.permit() else { return };
+        let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
+        if failure.kind == FailureKind::Looped {
+            return tracing::error!(%binding, ?topic, ?client, suppressed, "{failure}");
+        }
+        tracing::warn!(%binding, ?topic, ?client, suppressed, "{failure}");
+    }
+}
