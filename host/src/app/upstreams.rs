@@ -1,4 +1,4 @@
-//! What takes messages out of the spool: a sender for each upstream, and the archivist of dead letters.
+//! What takes messages out of the spool: a sender for each upstream, and the archiver of dead letters.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::storage::Storage;
-use crate::bindings::{Archivist, Dispatcher};
+use crate::bindings::{Archiver, Dispatcher};
 use crate::config::{Config, UpstreamId};
 use crate::egress::{self, Prepared};
 use crate::metrics::Counters;
@@ -19,7 +19,7 @@ pub struct Upstreams {
     senders: Vec<JoinHandle<()>>,
     /// In the same order.
     watched: Vec<WatchedUpstream>,
-    archivist: JoinHandle<Result<(), String>>,
+    archiver: JoinHandle<Result<(), String>>,
     stop: CancellationToken,
 }
 
@@ -45,9 +45,9 @@ impl Upstreams {
         }
         let names = watched.iter().map(|upstream| upstream.name.clone()).collect();
         let (archive, spool) = (storage.archive.clone(), storage.spool.clone());
-        let archivist = Archivist::new(archive, spool, names, dispatcher.clone(), counters.clone());
-        let archivist = tokio::spawn(archivist.run(stop.clone()));
-        Self { senders, watched, archivist, stop }
+        let archiver = Archiver::new(archive, spool, names, dispatcher.clone(), counters.clone());
+        let archiver = tokio::spawn(archiver.run(stop.clone()));
+        Self { senders, watched, archiver, stop }
     }
 
     pub fn watched(&self) -> &[WatchedUpstream] {
@@ -57,7 +57,7 @@ impl Upstreams {
     /// Why a part of it ended by itself.
     pub async fn ended(&mut self) -> String {
         tokio::select! {
-            ended = &mut self.archivist => {
+            ended = &mut self.archiver => {
                 format!("the archive of dead letters ended: {ended:?}; they are kept in the spool")
             }
             ended = first_ended(&mut self.senders) => {
@@ -81,7 +81,7 @@ impl Upstreams {
             // The sender bounds its own farewell; this is for one that hangs.
             let _ = tokio::time::timeout_at(by, sender).await;
         }
-        let _ = tokio::time::timeout_at(by, self.archivist).await;
+        let _ = tokio::time::timeout_at(by, self.archiver).await;
     }
 }
 

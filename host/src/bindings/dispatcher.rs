@@ -193,9 +193,9 @@ impl Dispatcher {
         if bindings.is_empty() {
             self.counters.unmatched.increment();
             account.settle();
-            let Kept { changes, parcels } = kept;
+            let Kept { changes, pending_deliveries } = kept;
             let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
-            return self.journal.commit(record, parcels);
+            return self.journal.commit(record, pending_deliveries);
         }
         for binding in bindings.iter().filter_map(|id| self.table.get(*id)) {
             binding.metrics.inputs.increment();

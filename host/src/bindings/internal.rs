@@ -151,7 +151,7 @@ impl Dispatcher {
                 "dropped: its binding has no place for it, and nobody was promised anything"
             );
         }
-        let Kept { changes, parcels } = pending.give_up(&self.counters);
-        self.journal.commit(Record { changes, ..Record::default() }, parcels);
+        let Kept { changes, pending_deliveries } = pending.give_up(&self.counters);
+        self.journal.commit(Record { changes, ..Record::default() }, pending_deliveries);
     }
 }

@@ -4,10 +4,10 @@ use super::route::Inbound;
 use super::table::Binding;
 use crate::base::clock;
 use crate::chain::Failure;
-use crate::dead_letter::{Facts, Letter};
+use crate::dead_letter::{Metadata, DeadLetter};
 
-pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> Letter {
-    let facts = Facts {
+pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> DeadLetter {
+    let metadata = Metadata {
         client: inbound.origin.client.to_string(),
         binding: binding.spec.name.to_string(),
         plugin: failure.plugin.clone(),
@@ -20,5 +20,5 @@ pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failur
         arrived_ms: inbound.origin.arrived_ms,
         failed_ms: clock::unix_ms(),
     };
-    Letter { message: inbound.message.clone(), facts }
+    DeadLetter { message: inbound.message.clone(), metadata }
 }

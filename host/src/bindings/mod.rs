@@ -33,7 +33,7 @@ pub mod ticks;
 mod unfinished;
 
 pub use dispatcher::{Dispatcher, Pending};
-pub use requeue::Archivist;
+pub use requeue::Archiver;
 pub use route::{Inbound, Routed, route, route_tick};
 pub use table::{Binding, Table};
 

@@ -38,7 +38,7 @@ impl Dispatcher {
     pub(super) fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
         let Input { inbound, kept, bindings, held, account, .. } = input;
-        let Kept { mut changes, parcels } = kept;
+        let Kept { mut changes, pending_deliveries } = kept;
         let before = changes.len();
         let (mut remembered, mut made) = (Vec::new(), Vec::with_capacity(outcomes.len()));
         for Done { outcome, changes, skipped } in outcomes {
@@ -62,7 +62,7 @@ impl Dispatcher {
         }
         self.tell(&inbound, &settled);
         record.bindings = bindings.iter().copied().collect();
-        self.commit(record, parcels, settled.local, inbound, (held, has_memory));
+        self.commit(record, pending_deliveries, settled.local, inbound, (held, has_memory));
         account.settle();
     }
 
@@ -115,13 +115,13 @@ impl Dispatcher {
     fn commit(
         self: &Arc<Self>,
         mut record: Record,
-        parcels: Vec<PendingDelivery>,
+        pending_deliveries: Vec<PendingDelivery>,
         local: Vec<Message>,
         mut inbound: Inbound,
         (held, has_memory): (Held, bool),
     ) {
         let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, &mut inbound)).collect();
-        let is_all = record.outputs.is_empty() && parcels.is_empty() && record.changes.len() == inbound.changes.len();
+        let is_all = record.outputs.is_empty() && pending_deliveries.is_empty() && record.changes.len() == inbound.changes.len();
         match &mut further[..] {
             // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
             [only] if is_all && !has_memory => only.changes = std::mem::take(&mut record.changes),
@@ -139,7 +139,7 @@ impl Dispatcher {
         record.hold = held.for_record(keeps_something);
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };
         record.receipt = inbound.receipt;
-        self.journal.commit(record, parcels);
+        self.journal.commit(record, pending_deliveries);
         // After their cause: what they delete is written by then.
         further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
     }

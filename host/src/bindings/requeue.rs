@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Dispatcher, Inbound};
 use crate::base::clock;
 use crate::config::UpstreamId;
-use crate::dead_letter::{Archive, ArchiveHandle, Letter};
+use crate::dead_letter::{Archive, ArchiveHandle, DeadLetter};
 use crate::message::Origin;
 use crate::metrics::Counters;
 use crate::spool::log::AppendError;
@@ -29,7 +29,7 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 
 type Starting = Pin<Box<dyn Future<Output = Result<(), AcquireError>> + Send>>;
 
-pub struct Archivist {
+pub struct Archiver {
     handle: ArchiveHandle,
     queue: Arc<Queue>,
     spool: Spool,
@@ -47,9 +47,9 @@ pub struct Archivist {
     safe: Resolved,
 }
 
-// === impl Archivist ===
+// === impl Archiver ===
 
-impl Archivist {
+impl Archiver {
     pub fn new(
         handle: ArchiveHandle,
         spool: Spool,
@@ -125,23 +125,23 @@ impl Archivist {
         Ok(())
     }
 
-    async fn send(&mut self, id: u64, letter: Letter) -> Result<(), String> {
-        if !letter.facts.upstream.is_empty() {
+    async fn send(&mut self, id: u64, letter: DeadLetter) -> Result<(), String> {
+        if !letter.metadata.upstream.is_empty() {
             return self.send_to_upstream(id, letter).await;
         }
-        if !letter.facts.subscriber.is_empty() {
-            let subscriber = &letter.facts.subscriber;
+        if !letter.metadata.subscriber.is_empty() {
+            let subscriber = &letter.metadata.subscriber;
             tracing::error!(id, ?subscriber, "this dead letter was for one subscriber, which closes on it; it stays");
             return self.leave(id).await;
         }
-        let Letter { message, facts } = letter;
+        let DeadLetter { message, metadata } = letter;
         let origin =
-            Origin { client: facts.client.as_str().into(), arrived_ms: facts.arrived_ms, hops: 0, principal: None };
+            Origin { client: metadata.client.as_str().into(), arrived_ms: metadata.arrived_ms, hops: 0, principal: None };
         let receipt = Receipt::new(id, self.safe.clone());
-        let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), facts.attempts);
+        let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
-        let Some(pending) = self.dispatcher.again(inbound, &facts.binding) else {
-            tracing::error!(id, binding = facts.binding, "this dead letter has no binding any more; it stays");
+        let Some(pending) = self.dispatcher.again(inbound, &metadata.binding) else {
+            tracing::error!(id, binding = metadata.binding, "this dead letter has no binding any more; it stays");
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
@@ -152,13 +152,13 @@ impl Archivist {
     }
 
     /// An output of a chain, which is not for the chain again.
-    async fn send_to_upstream(&mut self, id: u64, Letter { message, facts }: Letter) -> Result<(), String> {
-        let Some(upstream) = self.upstreams.iter().position(|name| *name == facts.upstream) else {
-            tracing::error!(id, upstream = facts.upstream, "this dead letter has no upstream any more; it stays");
+    async fn send_to_upstream(&mut self, id: u64, DeadLetter { message, metadata }: DeadLetter) -> Result<(), String> {
+        let Some(upstream) = self.upstreams.iter().position(|name| *name == metadata.upstream) else {
+            tracing::error!(id, upstream = metadata.upstream, "this dead letter has no upstream any more; it stays");
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
-        let binding = Some(facts.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        let binding = Some(metadata.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
         let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: clock::now() };
         let receipt = Receipt::new(id, self.safe.clone());
         self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });

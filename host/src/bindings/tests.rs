@@ -19,7 +19,7 @@ use crate::topic::{TopicFilter, TopicName};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-struct House {
+struct Fixture {
     dispatcher: Arc<Dispatcher>,
     counters: Arc<Counters>,
     _workers: Workers,
@@ -32,21 +32,21 @@ impl Dispatcher {
     }
 }
 
-fn house(bindings: Vec<(&str, Chain)>) -> House {
+fn fixture(bindings: Vec<(&str, Chain)>) -> Fixture {
     let (specs, chains): (Vec<_>, Vec<_>) = bindings.into_iter().map(|(filter, chain)| (spec(filter), chain)).unzip();
     let (workers, lanes) = Workers::start(4, chains).unwrap();
-    house_of(workers, specs.into_iter().zip(lanes).map(|(spec, lane)| Binding::new(spec, Some(lane))).collect())
+    fixture_of(workers, specs.into_iter().zip(lanes).map(|(spec, lane)| Binding::new(spec, Some(lane))).collect())
 }
 
-fn house_of(workers: Workers, bindings: Vec<Binding>) -> House {
+fn fixture_of(workers: Workers, bindings: Vec<Binding>) -> Fixture {
     let counters = Arc::<Counters>::default();
-    house_with(workers, bindings, Spool::in_memory(1, counters.clone()), counters)
+    fixture_with(workers, bindings, Spool::in_memory(1, counters.clone()), counters)
 }
 
-fn house_with(workers: Workers, bindings: Vec<Binding>, spool: Spool, counters: Arc<Counters>) -> House {
+fn fixture_with(workers: Workers, bindings: Vec<Binding>, spool: Spool, counters: Arc<Counters>) -> Fixture {
     let table = Table::new(bindings);
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
-    House { dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()), counters, _workers: workers }
+    Fixture { dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()), counters, _workers: workers }
 }
 
 fn spec(filter: &str) -> config::Binding {
@@ -97,11 +97,11 @@ fn what_a_plugin_counted_later_is_not_safe_before_what_it_counted_earlier() {
         Ok(Verdict::Forward)
     });
     let plugin = counting("{}");
-    let house = house(vec![("t/#", remembering(&plugin)), ("t/slow", Chain::new(vec![slow]))]);
+    let fixture = fixture(vec![("t/#", remembering(&plugin)), ("t/slow", Chain::new(vec![slow]))]);
     let acks = Resolved::default();
     for (ticket, topic) in [(1, "t/slow"), (2, "t/quick"), (3, "t/quick")] {
-        let pending = house.dispatcher.arrive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
-        house.dispatcher.try_start(pending).unwrap();
+        let pending = fixture.dispatcher.arrive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
+        fixture.dispatcher.try_start(pending).unwrap();
     }
     until("the plugin counts all three", || {
         plugin.stats().metrics.snapshot().iter().any(|(_, n)| n.to_string() == "3")
@@ -117,11 +117,11 @@ fn bindings_without_plugins_behind_one_that_remembers_never_leave_where_the_orde
     let (workers, lanes) = Workers::start(2, vec![remembering(&counting("{}"))]).unwrap();
     // So many that the plugin is done before the last of them is looked at.
     let lanes = lanes.into_iter().map(Some).chain((0..2_000).map(|_| None));
-    let house = house_of(workers, lanes.map(|lane| Binding::new(spec("t"), lane)).collect());
+    let fixture = fixture_of(workers, lanes.map(|lane| Binding::new(spec("t"), lane)).collect());
     let acks = Resolved::default();
     for ticket in 0..20 {
-        let pending = house.dispatcher.arrive(inbound("t", Receipt::new(ticket, acks.clone()))).unwrap();
-        house.dispatcher.try_start(pending).unwrap();
+        let pending = fixture.dispatcher.arrive(inbound("t", Receipt::new(ticket, acks.clone()))).unwrap();
+        fixture.dispatcher.try_start(pending).unwrap();
         assert_eq!(next(&acks), ticket);
     }
 }
@@ -134,11 +134,11 @@ fn a_lane_without_memory_waits_for_nobody() {
         Ok(Verdict::Forward)
     });
     let quick = Chain::new(vec![stage(|_| Ok(Verdict::Forward))]);
-    let house = house(vec![("t/#", quick), ("t/slow", Chain::new(vec![slow]))]);
+    let fixture = fixture(vec![("t/#", quick), ("t/slow", Chain::new(vec![slow]))]);
     let acks = Resolved::default();
     for (ticket, topic) in [(1, "t/slow"), (2, "t/quick")] {
-        let pending = house.dispatcher.arrive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
-        house.dispatcher.try_start(pending).unwrap();
+        let pending = fixture.dispatcher.arrive(inbound(topic, Receipt::new(ticket, acks.clone()))).unwrap();
+        fixture.dispatcher.try_start(pending).unwrap();
     }
     assert_eq!(next(&acks), 2);
     go.send(()).unwrap();
@@ -147,13 +147,13 @@ fn a_lane_without_memory_waits_for_nobody() {
 
 #[tokio::test(start_paused = true)]
 async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_not_made_up_for() {
-    let house = house(vec![("t", remembering(&counting("{}")))]);
+    let fixture = fixture(vec![("t", remembering(&counting("{}")))]);
     let (stop, every) = (CancellationToken::new(), Duration::from_secs(10));
-    assert_eq!(house.dispatcher.intervals(), [(BindingId(0), every)]);
-    let clock = tokio::spawn(ticks::run(house.dispatcher.clone(), BindingId(0), every, || 7, stop.clone()));
+    assert_eq!(fixture.dispatcher.intervals(), [(BindingId(0), every)]);
+    let clock = tokio::spawn(ticks::run(fixture.dispatcher.clone(), BindingId(0), every, || 7, stop.clone()));
     tokio::task::yield_now().await;
     // One that comes before the last has finished is skipped: how many that are is for the scheduler of this machine.
-    let due = || house.counters.totals().ticks + house.counters.totals().ticks_skipped;
+    let due = || fixture.counters.totals().ticks + fixture.counters.totals().ticks_skipped;
     for (seconds, expected) in [(9, 0), (1, 1), (35, 2), (4, 2), (1, 3)] {
         tokio::time::advance(Duration::from_secs(seconds)).await;
         tokio::task::yield_now().await;
@@ -162,8 +162,8 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     }
     stop.cancel();
     clock.await.unwrap();
-    until("what they made", || house.counters.totals().chain_outputs == house.counters.totals().ticks);
-    assert!(house.counters.totals().ticks > 0);
+    until("what they made", || fixture.counters.totals().chain_outputs == fixture.counters.totals().ticks);
+    assert!(fixture.counters.totals().ticks > 0);
 }
 
 mod full;

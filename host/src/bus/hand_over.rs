@@ -20,9 +20,9 @@ use crate::spool::{Change, Key, Record};
 impl Bus {
     /// To another member of its group; counted, whatever becomes of it.
     pub(super) fn pass_on(&self, delivery: &Delivery, now: Instant) -> Option<PendingDelivery> {
-        let (parcel, counter) = self.another_member(delivery, now);
+        let (pending_delivery, counter) = self.another_member(delivery, now);
         counter.increment();
-        parcel
+        pending_delivery
     }
 
     fn another_member(&self, delivery: &Delivery, now: Instant) -> (Option<PendingDelivery>, &Counter) {
@@ -33,7 +33,7 @@ impl Bus {
         let message = Message { qos: from.qos, retain: from.retain, ..delivery.message.clone() };
         match self.share_among(&from.subscription, &message, delivery.arrived) {
             Shared::Given => (None, &self.counters.shared_handed_over),
-            Shared::Waiting(parcel) => (Some(parcel), &self.counters.shared_handed_over),
+            Shared::Waiting(pending_delivery) => (Some(pending_delivery), &self.counters.shared_handed_over),
             Shared::Nobody { .. } => (None, &self.counters.shared_dropped),
         }
     }
@@ -55,14 +55,14 @@ impl Journal {
     /// The session must have left its groups.
     pub fn hand_over(&self, deliveries: Vec<Delivery>, client: &Arc<str>, ending: Option<&Change>) {
         for delivery in deliveries {
-            let parcels: Vec<PendingDelivery> = self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
+            let pending_deliveries: Vec<PendingDelivery> = self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
             let mut record = Record::default();
             if let (Some(number), Some(ending)) = (delivery.number, ending) {
                 let taken = Change::delete(Key::Queued { client: client.clone(), number });
                 record.changes.extend([ending.clone(), taken]);
             }
-            if !(record.changes.is_empty() && parcels.is_empty()) {
-                self.commit(record, parcels);
+            if !(record.changes.is_empty() && pending_deliveries.is_empty()) {
+                self.commit(record, pending_deliveries);
             }
         }
     }

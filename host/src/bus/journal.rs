@@ -1,6 +1,6 @@
 //! Everything that the device side writes down goes through here, in one order.
 //!
-//! A record may carry parcels. They get their numbers here, and they are released into their mailboxes when the record is
+//! A record may carry pending deliveries. They get their numbers here, and they are released into their mailboxes when the record is
 //! safe. Numbering and committing are one step under one lock: the order of numbers is the order in the log and the order in
 //! the mailbox, before a restart and after it.
 
@@ -70,18 +70,18 @@ impl Journal {
     }
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
-    pub fn commit(&self, mut record: Record, mut parcels: Vec<PendingDelivery>) {
-        let _order = (!parcels.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn commit(&self, mut record: Record, mut pending_deliveries: Vec<PendingDelivery>) {
+        let _order = (!pending_deliveries.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let own = record.changes.len();
-        record.changes.extend(parcels.iter_mut().filter_map(|parcel| self.seal(parcel)));
-        if !parcels.is_empty() && !self.spool.fits(&record) {
+        record.changes.extend(pending_deliveries.iter_mut().filter_map(|pending_delivery| self.seal(pending_delivery)));
+        if !pending_deliveries.is_empty() && !self.spool.fits(&record) {
             record.changes.truncate(own);
-            self.drop_for_subscribers(std::mem::take(&mut parcels));
+            self.drop_for_subscribers(std::mem::take(&mut pending_deliveries));
         }
         #[cfg(test)]
         self.remember(&record.changes);
-        if !parcels.is_empty() {
-            record.receipt = record.receipt.after(move || parcels.into_iter().for_each(PendingDelivery::release));
+        if !pending_deliveries.is_empty() {
+            record.receipt = record.receipt.after(move || pending_deliveries.into_iter().for_each(PendingDelivery::release));
         }
         #[cfg(test)]
         if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
@@ -91,20 +91,20 @@ impl Journal {
     }
 
     /// So many subscribers, or with such names, that the record would be larger than a segment: as with a mailbox that is full.
-    fn drop_for_subscribers(&self, parcels: Vec<PendingDelivery>) {
-        let subscribers = parcels.len();
+    fn drop_for_subscribers(&self, pending_deliveries: Vec<PendingDelivery>) {
+        let subscribers = pending_deliveries.len();
         self.bus.counters().subscriber_dropped.add(subscribers as u64);
         let detail = "what waits for all of them does not fit into one record of the spool";
         tracing::error!(subscribers, "dropped for them: {detail}");
     }
 
     /// Its number and what is to be written; of another member of its group, when the session of this one has ended.
-    fn seal(&self, parcel: &mut PendingDelivery) -> Option<Change> {
+    fn seal(&self, pending_delivery: &mut PendingDelivery) -> Option<Change> {
         loop {
-            if let Some(change) = parcel.seal() {
+            if let Some(change) = pending_delivery.seal() {
                 return Some(change);
             }
-            *parcel = self.bus.pass_on(&parcel.orphan()?, clock::now())?;
+            *pending_delivery = self.bus.pass_on(&pending_delivery.orphan()?, clock::now())?;
         }
     }
 
@@ -117,9 +117,9 @@ impl Journal {
     }
 
     /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
-    pub fn deliver(&self, parcels: Vec<PendingDelivery>) {
-        for parcel in parcels {
-            self.commit(Record::default(), vec![parcel]);
+    pub fn deliver(&self, pending_deliveries: Vec<PendingDelivery>) {
+        for pending_delivery in pending_deliveries {
+            self.commit(Record::default(), vec![pending_delivery]);
         }
     }
 }

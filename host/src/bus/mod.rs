@@ -55,12 +55,12 @@ pub struct Bus {
 #[derive(Debug, Default)]
 pub struct Kept {
     pub changes: Vec<Change>,
-    pub parcels: Vec<PendingDelivery>,
+    pub pending_deliveries: Vec<PendingDelivery>,
 }
 
 impl Kept {
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.parcels.is_empty()
+        self.changes.is_empty() && self.pending_deliveries.is_empty()
     }
 }
 
@@ -104,10 +104,10 @@ impl Bus {
             Entry::Own(_) => {}
             Entry::Group(group) => groups.push(group),
         });
-        kept.parcels.extend(self.deliver_merged(message, wanted, now));
+        kept.pending_deliveries.extend(self.deliver_merged(message, wanted, now));
         for group in groups {
             match self.share(group, message, now) {
-                Shared::Waiting(parcel) => kept.parcels.push(parcel),
+                Shared::Waiting(pending_delivery) => kept.pending_deliveries.push(pending_delivery),
                 Shared::Nobody { is_full: true } => self.counters.subscriber_dropped.increment(),
                 Shared::Given | Shared::Nobody { is_full: false } => {}
             }
@@ -156,12 +156,12 @@ impl Bus {
         now: Instant,
     ) -> Vec<PendingDelivery> {
         let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
-        let mut parcels = Vec::new();
+        let mut pending_deliveries = Vec::new();
         retained.visit(filter, now, |message, arrived| {
             let delivery = Merged::of(subscription).retained(message, arrived);
-            parcels.extend(self.parcel(subscription.mailbox.put_retained(delivery)));
+            pending_deliveries.extend(self.pending_delivery(subscription.mailbox.put_retained(delivery)));
         });
-        parcels
+        pending_deliveries
     }
 
     fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
@@ -208,7 +208,7 @@ impl Bus {
             let delivery = Delivery { from_group, ..Merged::of(&member).delivery(message, arrived) };
             match member.mailbox.put(delivery) {
                 Put::Done => return Shared::Given,
-                Put::ToStore(parcel) => return Shared::Waiting(parcel),
+                Put::ToStore(pending_delivery) => return Shared::Waiting(pending_delivery),
                 put => {
                     is_full |= matches!(put, Put::Full);
                     failed.push(member.mailbox);
@@ -219,13 +219,13 @@ impl Bus {
     }
 
     fn put(&self, mailbox: &Arc<Mailbox>, delivery: Delivery) -> Option<PendingDelivery> {
-        self.parcel(mailbox.put(delivery))
+        self.pending_delivery(mailbox.put(delivery))
     }
 
-    fn parcel(&self, put: Put) -> Option<PendingDelivery> {
+    fn pending_delivery(&self, put: Put) -> Option<PendingDelivery> {
         match put {
             Put::Done | Put::Closed => None,
-            Put::ToStore(parcel) => Some(parcel),
+            Put::ToStore(pending_delivery) => Some(pending_delivery),
             Put::Full => {
                 self.counters.subscriber_dropped.increment();
                 None

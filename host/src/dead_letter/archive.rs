@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::filter::Filter;
 use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use crate::config::{DeadLetters, Sync};
 use crate::metrics::Counters;
 use crate::spool::Intervals;
@@ -110,7 +110,7 @@ impl<D: Disk> Archive<D> {
 
     /// Letters that did not come through the spool, where they would have had a number. Each is a message that leaves the spool when it
     /// is kept, so that what was kept before there was no more room is said to be.
-    pub fn file(&mut self, letters: &[Letter], now_ms: u64) -> Result<Filed, AppendError> {
+    pub fn file(&mut self, letters: &[DeadLetter], now_ms: u64) -> Result<Filed, AppendError> {
         let (number, mut filed) = (self.fold.through, Filed::default());
         for letter in letters {
             match self.keep(number, &letter.encode(), now_ms) {
@@ -167,7 +167,7 @@ impl<D: Disk> Archive<D> {
     }
 
     /// Letters that are marked, from this id on: at most `max` of them.
-    pub fn next_marked(&self, from: u64, max: usize) -> std::io::Result<Vec<(u64, Letter)>> {
+    pub fn next_marked(&self, from: u64, max: usize) -> std::io::Result<Vec<(u64, DeadLetter)>> {
         let Some(from) = self.fold.marked.numbers().find(|id| *id >= from) else { return Ok(Vec::new()) };
         let holds = |held: &Held| held.end_id > from;
         let segment = self.fold.segments.iter().find(|(_, held)| holds(held)).map_or(u64::MAX, |(segment, _)| *segment);
@@ -198,7 +198,7 @@ impl<D: Disk> Archive<D> {
     fn select(&self, filter: &Filter) -> std::io::Result<Intervals> {
         let mut found = Intervals::default();
         self.visit(Location::START, &mut |id, letter| {
-            if self.fold.is_there(id) && filter.fits(id, &letter.facts) {
+            if self.fold.is_there(id) && filter.fits(id, &letter.metadata) {
                 found.insert(id);
             }
             true
@@ -207,12 +207,12 @@ impl<D: Disk> Archive<D> {
     }
 
     /// Shows letters until `visit` has enough.
-    fn visit(&self, from: Location, visit: &mut dyn FnMut(u64, Letter) -> bool) -> std::io::Result<()> {
+    fn visit(&self, from: Location, visit: &mut dyn FnMut(u64, DeadLetter) -> bool) -> std::io::Result<()> {
         let mut reader = self.log.reader(from);
         while let Some((_, kind, body)) = reader.next()? {
             let written = Written::decode(&body).filter(|_| kind == LETTER);
             if let Some(written) = written
-                && let Ok(letter) = Letter::decode(written.letter)
+                && let Ok(letter) = DeadLetter::decode(written.letter)
                 && !visit(written.id, letter)
             {
                 break;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::letter::Facts;
+use super::letter::Metadata;
 
 /// All that is given must fit; nothing given means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,12 +23,12 @@ impl Filter {
         *self == Self::default()
     }
 
-    pub fn fits(&self, id: u64, facts: &Facts) -> bool {
+    pub fn fits(&self, id: u64, metadata: &Metadata) -> bool {
         let equal = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
         (self.ids.is_empty() || self.ids.contains(&id))
-            && equal(&self.binding, &facts.binding)
-            && equal(&self.plugin, &facts.plugin)
-            && self.reason.as_ref().is_none_or(|part| facts.reason.contains(part.as_str()))
+            && equal(&self.binding, &metadata.binding)
+            && equal(&self.plugin, &metadata.plugin)
+            && self.reason.as_ref().is_none_or(|part| metadata.reason.contains(part.as_str()))
     }
 }
 
@@ -38,10 +38,10 @@ mod tests {
 
     #[test]
     fn everything_that_is_given_must_fit() {
-        let facts = Facts { binding: "b".into(), reason: "passed its deadline".into(), ..Facts::default() };
+        let metadata = Metadata { binding: "b".into(), reason: "passed its deadline".into(), ..Metadata::default() };
         let filter = Filter { ids: vec![3], reason: Some("deadline".into()), ..Filter::default() };
-        assert!(Filter::default().fits(9, &facts) && filter.fits(3, &facts));
-        assert!(!filter.fits(4, &facts));
-        assert!(!Filter { binding: Some("c".into()), ..filter }.fits(3, &facts));
+        assert!(Filter::default().fits(9, &metadata) && filter.fits(3, &metadata));
+        assert!(!filter.fits(4, &metadata));
+        assert!(!Filter { binding: Some("c".into()), ..filter }.fits(3, &metadata));
     }
 }

@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::archive::{Archive, Filed};
 use super::filter::Filter;
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use crate::base::clock;
 
 #[derive(Clone)]
@@ -37,7 +37,7 @@ impl ArchiveHandle {
     }
 
     /// Takes letters. Those that it says are kept are durable when it returns.
-    pub async fn file(&self, letters: Vec<Letter>) -> Result<Filed, String> {
+    pub async fn file(&self, letters: Vec<DeadLetter>) -> Result<Filed, String> {
         let filed = self.with(move |archive| archive.file(&letters, clock::unix_ms())).await?;
         filed.map_err(|error| error.to_string())
     }

@@ -1,8 +1,8 @@
 //! A dead letter: a message that a plugin failed on, or an upstream or a subscriber does not take, and what there is to know about it.
 //!
 //! ```text
-//! struct Letter {
-//!     facts: u32 length, JSON,          // everything but the message: grows without a new version
+//! struct DeadLetter {
+//!     metadata: u32 length, JSON,          // everything but the message: grows without a new version
 //!     message: the rest,                // as `spool::encode_message` writes it
 //! }
 //! ```
@@ -18,15 +18,15 @@ use crate::spool::{Output, decode_message, encode_message};
 use crate::topic::{NameError, TopicName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Letter {
+pub struct DeadLetter {
     /// The original, untouched.
     pub message: Message,
-    pub facts: Facts,
+    pub metadata: Metadata,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Facts {
+pub struct Metadata {
     pub client: String,
     pub binding: String,
     pub plugin: String,
@@ -46,11 +46,11 @@ pub struct Facts {
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum LetterError {
+pub enum DeadLetterError {
     #[error("it is cut off")]
     Short,
     #[error("its facts: {0}")]
-    Facts(#[from] serde_json::Error),
+    Metadata(#[from] serde_json::Error),
     #[error("its message: {0}")]
     Message(#[from] crate::spool::WireError),
 }
@@ -58,45 +58,45 @@ pub enum LetterError {
 /// What the spool calls it on its way to the archive; nobody subscribes to that.
 const TOPIC: &str = "$tidegate/dead-letter";
 
-// === impl Letter ===
+// === impl DeadLetter ===
 
-impl Letter {
+impl DeadLetter {
     pub fn encode(&self) -> Bytes {
         // Texts and numbers: nothing in them that JSON cannot say.
-        let facts = serde_json::to_vec(&self.facts).unwrap_or_default();
+        let metadata = serde_json::to_vec(&self.metadata).unwrap_or_default();
         let mut out = BytesMut::new();
-        out.put_u32_le(facts.len() as u32);
-        out.put_slice(&facts);
+        out.put_u32_le(metadata.len() as u32);
+        out.put_slice(&metadata);
         encode_message(&self.message, &mut out);
         out.freeze()
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, LetterError> {
-        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(LetterError::Short)?;
+    pub fn decode(bytes: &[u8]) -> Result<Self, DeadLetterError> {
+        let (length, rest) = bytes.split_first_chunk::<4>().ok_or(DeadLetterError::Short)?;
         let length = u32::from_le_bytes(*length) as usize;
-        let (facts, message) = rest.split_at_checked(length).ok_or(LetterError::Short)?;
-        Ok(Self { facts: serde_json::from_slice(facts)?, message: decode_message(message)? })
+        let (metadata, message) = rest.split_at_checked(length).ok_or(DeadLetterError::Short)?;
+        Ok(Self { metadata: serde_json::from_slice(metadata)?, message: decode_message(message)? })
     }
 
     /// What goes into the record of its input. QoS 1, whatever the QoS of the original: a letter is kept or it is none.
     pub fn output(&self, line: UpstreamId, arrived: Instant) -> Result<Output, NameError> {
         let message = Message::new(TopicName::parse(TOPIC)?, self.encode(), QoS::AtLeastOnce);
-        Ok(Output { upstream: line, binding: Some(self.facts.binding.as_str().into()), message, arrived })
+        Ok(Output { upstream: line, binding: Some(self.metadata.binding.as_str().into()), message, arrived })
     }
 }
 
 #[cfg(test)]
-pub(super) fn letter(binding: &str, payload: &str) -> Letter {
+pub(super) fn letter(binding: &str, payload: &str) -> DeadLetter {
     let message = Message::new(TopicName::parse("sensors/7").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
-    let facts = Facts {
+    let metadata = Metadata {
         client: "dev".into(),
         binding: binding.into(),
         plugin: "threshold".into(),
         reason: "trapped".into(),
         attempts: 1,
-        ..Facts::default()
+        ..Metadata::default()
     };
-    Letter { message, facts }
+    DeadLetter { message, metadata }
 }
 
 #[cfg(test)]
@@ -106,24 +106,24 @@ mod tests {
     #[test]
     fn a_letter_reads_as_it_was_written() {
         let letter = letter("b", "21.5");
-        assert_eq!(Letter::decode(&letter.encode()).unwrap(), letter);
+        assert_eq!(DeadLetter::decode(&letter.encode()).unwrap(), letter);
     }
 
     #[test]
     fn a_letter_that_is_cut_anywhere_before_its_payload_is_an_error() {
         let bytes = letter("b", "").encode();
         for end in 0..bytes.len() {
-            assert!(Letter::decode(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
+            assert!(DeadLetter::decode(&bytes[..end]).is_err(), "{end} of {}", bytes.len());
         }
     }
 
     #[test]
     fn facts_of_a_later_version_are_ignored() {
         let mut out = BytesMut::new();
-        let facts = br#"{"binding":"b","mood":"bad"}"#;
-        out.put_u32_le(facts.len() as u32);
-        out.put_slice(facts);
+        let metadata = br#"{"binding":"b","mood":"bad"}"#;
+        out.put_u32_le(metadata.len() as u32);
+        out.put_slice(metadata);
         encode_message(&letter("b", "x").message, &mut out);
-        assert_eq!(Letter::decode(&out).unwrap().facts.binding, "b");
+        assert_eq!(DeadLetter::decode(&out).unwrap().metadata.binding, "b");
     }
 }

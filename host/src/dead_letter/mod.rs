@@ -3,13 +3,13 @@
 //! ```text
 //!  route ─── one record with everything else that the input caused ──▶ spool, line `$dead-letters`
 //!                                                                        │
-//!       operator ── requeue, purge ──▶ archive ◀── append, sync ── archivist
+//!       operator ── requeue, purge ──▶ archive ◀── append, sync ── archiver
 //!                                        │                             ▲
-//!                                        └── marked ──▶ archivist ─────┘ through its binding once more
+//!                                        └── marked ──▶ archiver ─────┘ through its binding once more
 //! ```
 //!
 //! - **As safe as the ack.** A letter is an output of its input's record: either both are durable or neither is.
-//! - **Pins nothing.** The archivist moves letters out of the spool at once, into a log of their own with bounds of its own;
+//! - **Pins nothing.** The archiver moves letters out of the spool at once, into a log of their own with bounds of its own;
 //!   a thousand bad readings must not hold up the good ones.
 //! - **Once.** The archive knows the number in the spool of the last letter that it took. A crash between "archived" and
 //!   "done in the spool" makes no second copy.
@@ -31,7 +31,7 @@ mod view;
 pub use archive::{Archive, ArchiveError, Filed};
 pub use filter::Filter;
 pub use handle::ArchiveHandle;
-pub use letter::{Facts, Letter, LetterError};
+pub use letter::{Metadata, DeadLetter, DeadLetterError};
 pub use view::View;
 
 /// The name under which the spool knows the archive. Not a name that the configuration allows for an upstream.

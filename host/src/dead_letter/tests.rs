@@ -33,7 +33,7 @@ fn numbered(numbers: std::ops::RangeInclusive<u64>, payload: &str) -> Vec<(u64, 
 fn seen(dir: &Path) -> Vec<(u64, String)> {
     let view = View::read(dir, &mut |_, _| {}).unwrap();
     let mut seen = Vec::new();
-    let mut visit = |id, letter: Letter| {
+    let mut visit = |id, letter: DeadLetter| {
         seen.push((id, String::from_utf8(letter.message.payload.to_vec()).unwrap()));
         true
     };
@@ -167,7 +167,7 @@ fn the_largest_message_has_room_with_all_that_there_is_to_say_about_it() {
     let config = DeadLetters { max_bytes, max_age, max_message_bytes };
     let mut archive = Archive::open(dir.path(), &config, Some(1), Arc::default()).unwrap();
     let mut largest = letter("b", &"x".repeat(8 << 20));
-    largest.facts.client = "c".repeat(u16::MAX.into());
+    largest.metadata.client = "c".repeat(u16::MAX.into());
     archive.file(&[largest.clone(), largest], 0).unwrap();
     assert!(archive.letters() > 0);
 }

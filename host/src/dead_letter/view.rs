@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::fold::{Fold, LETTER, Written};
-use super::letter::Letter;
+use super::letter::DeadLetter;
 use crate::spool::log::{Found, OpenError, inspect};
 
 pub struct View {
@@ -35,13 +35,13 @@ impl View {
         &self,
         dir: &Path,
         progress: &mut dyn FnMut(u64, u64),
-        visit: &mut dyn FnMut(u64, Letter) -> bool,
+        visit: &mut dyn FnMut(u64, DeadLetter) -> bool,
     ) -> Result<(), OpenError> {
         let mut more = true;
         inspect(dir, progress, &mut |_, frame| {
             let written = Written::decode(frame.body).filter(|_| more && frame.kind == LETTER);
             if let Some(written) = written.filter(|written| self.fold.is_there(written.id))
-                && let Ok(letter) = Letter::decode(written.letter)
+                && let Ok(letter) = DeadLetter::decode(written.letter)
             {
                 more = visit(written.id, letter);
             }

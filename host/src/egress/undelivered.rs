@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::base::clock;
-use crate::dead_letter::{ArchiveHandle, Facts, Filed, Letter};
+use crate::dead_letter::{ArchiveHandle, Metadata, Filed, DeadLetter};
 use crate::message::Message;
 use crate::spool::{Fate, Position};
 
@@ -112,11 +112,11 @@ async fn attempt(archive: Arc<dyn DeadLetters>, mut waiting: Vec<Waiting>, told:
 // === impl Undelivered ===
 
 impl Undelivered {
-    fn into_letter(self) -> Letter {
+    fn into_letter(self) -> DeadLetter {
         let Self { upstream, binding, message, reason, attempts, arrived_ms } = self;
         let (binding, failed_ms) = (binding.unwrap_or_default().to_string(), clock::unix_ms());
-        let facts = Facts { upstream, binding, reason, attempts, arrived_ms, failed_ms, ..Facts::default() };
-        Letter { message, facts }
+        let metadata = Metadata { upstream, binding, reason, attempts, arrived_ms, failed_ms, ..Metadata::default() };
+        DeadLetter { message, metadata }
     }
 }
 

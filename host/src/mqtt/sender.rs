@@ -125,11 +125,11 @@ enum State {
     Refused,
     /// PUBREC has come, and is on its way to the disk.
     Received {
-        turn: u64,
+        sequence: u64,
     },
     /// PUBRELs are repeated in the order of their PUBRECs [MQTT-4.6.0-4].
     Released {
-        turn: u64,
+        sequence: u64,
     },
     /// Over, but for the disk. Holds its place in the window and its packet id.
     Done,

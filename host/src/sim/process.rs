@@ -24,7 +24,7 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
-use crate::dead_letter::{DEAD_LETTERS, Filed, Letter};
+use crate::dead_letter::{DEAD_LETTERS, Filed, DeadLetter};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
@@ -240,9 +240,9 @@ async fn letters(queue: Arc<Queue>, oracle: Oracle) {
     loop {
         queue.wait_after(Position::START).await;
         for entry in queue.read(Position::START, 256, 1 << 20) {
-            if let Ok(letter) = Letter::decode(&entry.message.payload) {
+            if let Ok(letter) = DeadLetter::decode(&entry.message.payload) {
                 let (id, _) = plugin::read(&letter.message.payload);
-                tell!("letters", "{id}: {}", letter.facts.reason);
+                tell!("letters", "{id}: {}", letter.metadata.reason);
                 oracle.letter(&id);
             }
             queue.complete(entry.position, Fate::Archived);

@@ -1,4 +1,4 @@
-//! What goes to the log in one write: some records, and the notes that have gathered.
+//! What goes to the log in one write: some records, and the completions that have gathered.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -7,12 +7,12 @@ use std::time::Instant;
 use bytes::{BufMut, BytesMut};
 
 use super::Record;
-use super::frame::{Head, INPUT, MOVED, NOTES, put_change, put_list, put_output};
+use super::frame::{Head, INPUT, MOVED, COMPLETIONS, put_change, put_list, put_output};
 use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
-use super::notes::Notes;
+use super::completions::Completions;
 use super::shared::Sharing;
-use super::track::{FIRST, Track};
+use super::offsets::{FIRST, Offsets};
 use crate::base::clock;
 use crate::config::Qos0;
 
@@ -26,8 +26,8 @@ const MAX_BYTES: usize = 4 << 20;
 pub(super) struct Batch {
     bytes: BytesMut,
     bodies: Vec<(u8, Range<usize>)>,
-    /// Of the bodies, those at the front that are notes.
-    notes: usize,
+    /// Of the bodies, those at the front that are completions.
+    completions: usize,
     /// By upstream of the configuration: the first number of this batch, and the next.
     first: Vec<u64>,
     next: Vec<u64>,
@@ -53,17 +53,17 @@ impl Batch {
     pub fn clear(&mut self, image: &Image, names: &[Arc<str>]) {
         self.bytes.clear();
         self.bodies.clear();
-        self.notes = 0;
-        let next = |name: &Arc<str>| image.track(name).map_or(FIRST, Track::next);
+        self.completions = 0;
+        let next = |name: &Arc<str>| image.offsets(name).map_or(FIRST, Offsets::next);
         self.first = names.iter().map(next).collect();
         self.next.clone_from(&self.first);
     }
 
     /// Before the records.
-    pub fn notes(&mut self, notes: &Notes, names: &[Arc<str>]) {
-        if !notes.is_empty() {
-            self.body(NOTES, |out| notes.encode(names, out));
-            self.notes = self.bodies.len();
+    pub fn completions(&mut self, completions: &Completions, names: &[Arc<str>]) {
+        if !completions.is_empty() {
+            self.body(COMPLETIONS, |out| completions.encode(names, out));
+            self.completions = self.bodies.len();
         }
     }
 
@@ -83,7 +83,7 @@ impl Batch {
 
     /// Where the records are, when this is where the bodies are.
     pub fn of_records<'a>(&self, locations: &'a [Location]) -> &'a [Location] {
-        locations.get(self.notes..).unwrap_or_default()
+        locations.get(self.completions..).unwrap_or_default()
     }
 
     /// Messages of the oldest segment, written again. Alone in their batch.

@@ -1,8 +1,8 @@
 //! What the frames of the log mean.
 //!
 //! ```text
-//! struct Tracks {                   // kind 5, the first frame of each segment: which messages there were, and which are done
-//!     tracks: u32 count, then (upstream: text, next: u64, done: Ranges)*,
+//! struct Offsets {                  // kind 5, the first frame of each segment: which messages there were, and which are done
+//!     offsets: u32 count, then (upstream: text, next: u64, done: Ranges)*,
 //! }
 //! struct State {                    // kind 6, in a checkpoint only, many: all small state, as it was at the checkpoint's place or later
 //!     state: u32 count, then (Key, Value)*,
@@ -14,7 +14,7 @@
 //! struct Moved {                    // kind 6: outputs as they stand in the oldest segment, written again so that it can go
 //!     outputs: as in Input, under the numbers that they have,
 //! }
-//! struct Notes {                    // kind 3: what happened to messages, many in one frame
+//! struct Completions {              // kind 3: what happened to messages, many in one frame
 //!     done: u32 count, then (upstream: text, done: Ranges)*,
 //!     changes: Changes,
 //! }
@@ -27,11 +27,11 @@
 //! - So do bindings, for the same reason; a text without characters is no binding.
 //! - Messages of one frame share what they have in common ([`super::shared`]). So the payload of a message is once in its record, whatever
 //!   the number of subscribers that it is kept for, and of destinations that it goes to.
-//! - Kind 1 is a Snapshot, Tracks and then State, which began each segment up to format 2; 2 and 4 are Input and Moved as these wrote
+//! - Kind 1 is a Snapshot, Offsets and then State, which began each segment up to format 2; 2 and 4 are Input and Moved as these wrote
 //!   them: without bindings, and with values that were bytes alone. They are read for ever and not written any more.
 //! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
 //! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
-//! - Tracks repeat which numbers are done, so that a damaged note does not bring back more than a segment's worth.
+//! - Offsets repeat which numbers are done, so that a damaged completion does not bring back more than a segment's worth.
 //! - A checkpoint is written while the state changes. What it says of a key is of its place or later; every later change of
 //!   that key stands in a frame from the place on, and puts or deletes it whatever it was: read in order, all keys come out right.
 
@@ -49,7 +49,7 @@ use crate::message::{Message, QoS};
 
 pub(super) const SNAPSHOT_BEFORE_3: u8 = 1;
 pub(super) const INPUT_BEFORE_3: u8 = 2;
-pub(super) const NOTES: u8 = 3;
+pub(super) const COMPLETIONS: u8 = 3;
 pub(super) const MOVED_BEFORE_3: u8 = 4;
 pub(super) const TRACKS: u8 = 5;
 pub(super) const STATE: u8 = 6;

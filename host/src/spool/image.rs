@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::frame::{
-    INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, NOTES, Outputs, SNAPSHOT_BEFORE_3, STATE, TRACKS, Written, put_list,
+    INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, COMPLETIONS, Outputs, SNAPSHOT_BEFORE_3, STATE, TRACKS, Written, put_list,
     put_ranges,
 };
 use super::intervals::Intervals;
@@ -18,13 +18,13 @@ use super::log::{CHECKPOINT, Frame, Location, decode_place};
 use super::shared::Parts;
 use super::sink::Mark;
 use super::state::State;
-use super::track::Track;
+use super::offsets::Offsets;
 use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
-    tracks: Vec<Track>,
+    all_offsets: Vec<Offsets>,
     state: State,
     /// The state is that of a checkpoint, as it was here: frames below change nothing in it.
     state_from: Location,
@@ -49,7 +49,7 @@ impl Image {
             TRACKS => self.apply_tracks(Fields::new(frame.body)),
             INPUT | INPUT_BEFORE_3 => self.apply_input(at, frame),
             MOVED | MOVED_BEFORE_3 => self.apply_moved(at, frame),
-            NOTES => self.apply_notes(at, Fields::new(frame.body)),
+            COMPLETIONS => self.apply_notes(at, Fields::new(frame.body)),
             tag => Err(WireError::Unknown { what: "kind of frame", tag }),
         };
         if let Err(error) = applied {
@@ -61,35 +61,35 @@ impl Image {
     /// The first frame of a segment.
     pub fn encode_tracks(&self) -> BytesMut {
         let mut out = BytesMut::new();
-        put_list(&mut out, &self.tracks, |out, track| {
-            put_text(out, &track.name);
-            out.put_u64_le(track.next());
-            put_ranges(out, track.done());
+        put_list(&mut out, &self.all_offsets, |out, offsets| {
+            put_text(out, &offsets.name);
+            out.put_u64_le(offsets.next());
+            put_ranges(out, offsets.done());
         });
         out
     }
 
-    pub fn track(&self, name: &str) -> Option<&Track> {
-        self.tracks.iter().find(|track| &*track.name == name)
+    pub fn offsets(&self, name: &str) -> Option<&Offsets> {
+        self.all_offsets.iter().find(|offsets| &*offsets.name == name)
     }
 
-    pub fn tracks(&self) -> &[Track] {
-        &self.tracks
+    pub fn all_offsets(&self) -> &[Offsets] {
+        &self.all_offsets
     }
 
     /// The upstream of this name, made when it is new.
-    pub fn track_mut(&mut self, name: &str) -> &mut Track {
-        let index = self.tracks.iter().position(|track| &*track.name == name).unwrap_or_else(|| {
-            self.tracks.push(if self.anchored { Track::new(name) } else { Track::unknown(name) });
-            self.tracks.len() - 1
+    pub fn offsets_mut(&mut self, name: &str) -> &mut Offsets {
+        let index = self.all_offsets.iter().position(|offsets| &*offsets.name == name).unwrap_or_else(|| {
+            self.all_offsets.push(if self.anchored { Offsets::new(name) } else { Offsets::unknown(name) });
+            self.all_offsets.len() - 1
         });
-        &mut self.tracks[index]
+        &mut self.all_offsets[index]
     }
 
     /// From here on nothing unknown comes: the log has been read to its end.
     pub fn anchor(&mut self) {
         self.anchored = true;
-        self.lost += self.tracks.iter_mut().map(Track::finish).sum::<u64>();
+        self.lost += self.all_offsets.iter_mut().map(Offsets::finish).sum::<u64>();
     }
 
     pub fn state(&self) -> &State {
@@ -108,7 +108,7 @@ impl Image {
 
     /// Segments below this one hold nothing that is still wanted; none when no output waits.
     pub fn needed_segment(&self) -> Option<u64> {
-        self.tracks.iter().filter_map(Track::needed_segment).min()
+        self.all_offsets.iter().filter_map(Offsets::needed_segment).min()
     }
 
     /// The messages of this upstream that are half way.
@@ -136,10 +136,10 @@ impl Image {
     }
 
     fn apply_snapshot(&mut self, at: Location, mut fields: Fields<'_>) -> Result<(), WireError> {
-        let tracks = tracks(&mut fields)?;
+        let all_offsets = all_offsets(&mut fields)?;
         let state = fields.list(Fields::entry_before_3)?;
         fields.end()?;
-        self.learn(tracks);
+        self.learn(all_offsets);
         if at >= self.state_from {
             self.state = State::default();
             state.into_iter().for_each(|(key, value)| self.state.put(key, value));
@@ -149,18 +149,18 @@ impl Image {
     }
 
     fn apply_tracks(&mut self, mut fields: Fields<'_>) -> Result<(), WireError> {
-        let tracks = tracks(&mut fields)?;
+        let all_offsets = all_offsets(&mut fields)?;
         fields.end()?;
-        self.learn(tracks);
+        self.learn(all_offsets);
         Ok(())
     }
 
-    fn learn(&mut self, tracks: Vec<(&str, u64, Intervals)>) {
-        for (name, next, done) in tracks {
-            if self.anchored || self.track(name).is_some() {
-                self.lost += self.track_mut(name).snapshot(next, &done);
+    fn learn(&mut self, all_offsets: Vec<(&str, u64, Intervals)>) {
+        for (name, next, done) in all_offsets {
+            if self.anchored || self.offsets(name).is_some() {
+                self.lost += self.offsets_mut(name).snapshot(next, &done);
             } else {
-                self.track_mut(name).begin_at(next, &done);
+                self.offsets_mut(name).begin_at(next, &done);
             }
         }
         self.anchored = true;
@@ -197,14 +197,14 @@ impl Image {
     }
 
     fn place(&mut self, at: Location, output: &Written<'_>) {
-        self.lost += self.track_mut(output.upstream).output(output.number, at.segment, output.weight());
+        self.lost += self.offsets_mut(output.upstream).output(output.number, at.segment, output.weight());
     }
 
     fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
         let (written, outputs) = outputs(frame)?;
         outputs.end()?;
         for output in written {
-            self.track_mut(output.upstream).moved(output.number, at.segment, output.weight());
+            self.offsets_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())
     }
@@ -216,8 +216,8 @@ impl Image {
         let is_news = at >= self.state_from;
         changes.into_iter().filter(|_| is_news).for_each(|change| self.change(change));
         for (upstream, done) in done {
-            let name = self.track_mut(upstream).name.clone();
-            done.ranges().for_each(|range| self.track_mut(upstream).complete(range));
+            let name = self.offsets_mut(upstream).name.clone();
+            done.ranges().for_each(|range| self.offsets_mut(upstream).complete(range));
             let of_upstream = if is_news { self.marks(&name) } else { Vec::new() };
             for Mark { number, .. } in of_upstream.into_iter().filter(|of| done.contains(of.number)) {
                 self.state.remove(&released(&name, number));
@@ -250,7 +250,7 @@ fn outputs(frame: Frame<'_>) -> Result<(Vec<Written<'_>>, Outputs<'_>), WireErro
 }
 
 /// Of each upstream its name, its next number, and what is done.
-fn tracks<'a>(fields: &mut Fields<'a>) -> Result<Vec<(&'a str, u64, Intervals)>, WireError> {
+fn all_offsets<'a>(fields: &mut Fields<'a>) -> Result<Vec<(&'a str, u64, Intervals)>, WireError> {
     fields.list(|fields| Ok((fields.text()?, fields.u64()?, fields.ranges()?)))
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::frame::{Outputs, has_outputs};
 use super::image::Image;
 use super::log::{self, Found, Frame, Location, OpenError};
-use super::track::Track;
+use super::offsets::Offsets;
 use super::wire::WireError;
 use super::{DEAD_LETTERS, Key};
 use crate::message::Message;
@@ -73,10 +73,10 @@ impl View {
     /// Reads the messages: by upstream, also those that are done, so that a quiet one is listed.
     pub fn backlogs(&self, dir: &Path, progress: &mut dyn FnMut(u64, u64)) -> Result<Vec<Backlog>, OpenError> {
         let mut backlogs: BTreeMap<String, Backlog> = BTreeMap::new();
-        for track in self.image.tracks().iter().filter(|track| *track.name != *DEAD_LETTERS) {
-            let session = self.image.state().entries().contains_key(&Key::Upstream { name: track.name.clone() });
-            let released = self.image.marks(&track.name).len() as u64;
-            let upstream = track.name.to_string();
+        for offsets in self.image.all_offsets().iter().filter(|offsets| *offsets.name != *DEAD_LETTERS) {
+            let session = self.image.state().entries().contains_key(&Key::Upstream { name: offsets.name.clone() });
+            let released = self.image.marks(&offsets.name).len() as u64;
+            let upstream = offsets.name.to_string();
             backlogs.insert(upstream.clone(), Backlog { upstream, released, session, ..Backlog::default() });
         }
         self.waiting(dir, progress, &mut |waiting| {
@@ -117,8 +117,8 @@ impl View {
         while let Some(written) = outputs.next()? {
             // A number that the first look did not see came later; it waits as well. What was written again is shown once.
             let is_elsewhere =
-                |track: &Track| written.number < track.next() && !track.lives_in(written.number, at.segment);
-            if self.image.track(written.upstream).is_some_and(is_elsewhere) {
+                |offsets: &Offsets| written.number < offsets.next() && !offsets.lives_in(written.number, at.segment);
+            if self.image.offsets(written.upstream).is_some_and(is_elsewhere) {
                 continue;
             }
             let message = outputs.message(&written)?;

@@ -25,8 +25,8 @@
 //!   `committed + recovered = waiting + forwarded + refused + expired + oversize + never_sendable + corrupt + dropped_full`.
 //! - **Dead is dead.** After an error of the disk nothing is acknowledged, [`Spool::died`] resolves, and the process must end.
 //!
-//! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`ledger`] and [`line`] are the
-//! books in memory; [`refill`] reads a backlog back. One log for all upstreams, because a record for several of them must be
+//! The rooms: [`log`] is bytes on a disk; [`image`] is what they mean, folded; [`committer`] writes; [`queue_state`] and [`upstream_queue`] are the
+//! queue state in memory; [`refill`] reads a backlog back. One log for all upstreams, because a record for several of them must be
 //! one frame.
 //!
 //! Not here: expiry is judged by the reader, which knows the time; what a value of the durable state means. Of the keys only so much
@@ -40,13 +40,13 @@ mod image;
 mod inspect;
 mod intervals;
 mod key;
-mod ledger;
-mod line;
+mod queue_state;
+mod upstream_queue;
 pub mod log;
 mod message;
 mod names;
-mod news;
-mod notes;
+mod wake_ups;
+mod completions;
 mod open;
 mod purge;
 mod queue;
@@ -62,7 +62,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod threads;
-mod track;
+mod offsets;
 mod value;
 pub(crate) mod wire;
 
@@ -76,10 +76,10 @@ pub use self::held::Held;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key, Source};
-use self::ledger::Ledger;
+use self::queue_state::QueueState;
 pub use self::message::{decode_message, encode_message};
-use self::news::Signals;
-pub use self::notes::Confirmed;
+use self::wake_ups::Signals;
+pub use self::completions::Confirmed;
 use self::open::Parts;
 pub use self::purge::purge;
 pub use self::queue::Queue;
@@ -118,7 +118,7 @@ struct Owner(Arc<Shared>);
 /// One mutex for all upstreams, because a record is placed for several of them in one step. It is a std mutex: nobody
 /// awaits or touches the disk while holding it, and chain threads are not async.
 struct Shared {
-    ledger: Mutex<Ledger>,
+    queue_state: Mutex<QueueState>,
     /// For the committer and for the refill: there is something to do.
     work: Condvar,
     wants: Condvar,
@@ -129,7 +129,7 @@ struct Shared {
     room: Room,
     dead_letters: Option<usize>,
     #[cfg(test)]
-    by_hand: std::sync::OnceLock<Mutex<Box<dyn tests::by_hand::Hand>>>,
+    manual_driver: std::sync::OnceLock<Mutex<Box<dyn tests::manual_driver::Driver>>>,
 }
 
 // === impl Spool ===
@@ -154,7 +154,7 @@ impl Spool {
     pub fn in_memory(upstreams: usize, counters: Arc<Counters>) -> Self {
         let names: Vec<String> = (0..upstreams).map(|index| format!("upstream{index}")).collect();
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let opened = Self::by_hand(log::sim::SimDisk::default(), &names, &config::Spool::default(), counters);
+        let opened = Self::manually_driven(log::sim::SimDisk::default(), &names, &config::Spool::default(), counters);
         opened.unwrap_or_else(|error| panic!("{error}")).0
     }
 
@@ -167,7 +167,7 @@ impl Spool {
     /// Outputs name their upstream by its index in the configuration; an index that does not exist is a bug of the
     /// caller, and the record is neither kept nor acknowledged.
     pub fn commit(&self, record: Record) {
-        let settled = self.shared.ledger().commit(record);
+        let settled = self.shared.queue_state().commit(record);
         self.shared.tell();
         if let Some(record) = settled {
             record.receipt.resolve();
@@ -189,7 +189,7 @@ impl Spool {
     /// Takes nothing over of an input, and tells whoever waits for it.
     pub fn refuse(&self, record: Record) {
         committer::tell_oversize(&record);
-        self.shared.ledger().refuse_new(&record.outputs);
+        self.shared.queue_state().refuse_new(&record.outputs);
         if fault::is_on(Fault::OversizeAcked) {
             return record.receipt.resolve();
         }
@@ -213,17 +213,17 @@ impl Spool {
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].
     pub fn waiting(&self) -> usize {
-        self.shared.ledger().waiting()
+        self.shared.queue_state().waiting()
     }
 
     /// Of them, those for an upstream of the configuration: what a stop may hope to get rid of.
     pub fn deliverable(&self) -> usize {
-        self.shared.ledger().deliverable()
+        self.shared.queue_state().deliverable()
     }
 
     /// Why devices are held back, if they are.
     pub fn held(&self) -> Vec<Held> {
-        self.shared.ledger().held.clone()
+        self.shared.queue_state().held.clone()
     }
 
     /// Resolves, with the reason, when nothing can be made safe any more: the process must end, and soon.
@@ -259,14 +259,14 @@ impl Drop for Owner {
 // === impl Shared ===
 
 impl Shared {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        // A panic elsewhere ends the process; until then the books are still the best there is.
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    fn queue_state(&self) -> MutexGuard<'_, QueueState> {
+        // A panic elsewhere ends the process; until then the queue state is still the best there is.
+        self.queue_state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn close(self: &Arc<Self>) {
-        self.ledger().closing = true;
-        self.stir();
+        self.queue_state().closing = true;
+        self.notify();
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a folder to a spool: read the log into an image, make the books from it, set the threads to work.
+//! From a folder to a spool: read the log into an image, make the queue state from it, set the threads to work.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use tokio::sync::watch;
 
 use super::committer::{Committer, max_record};
 use super::image::Image;
-use super::ledger::Ledger;
-use super::line::Line;
+use super::queue_state::QueueState;
+use super::upstream_queue::UpstreamQueue;
 use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
-use super::news::Signals;
+use super::wake_ups::Signals;
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
-use super::track::Track;
+use super::offsets::Offsets;
 use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Room, Shared};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config;
@@ -41,12 +41,12 @@ pub(super) fn open<D: Disk>(
     let mut names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     let report = report(&recovery, &image, &names);
     names.extend(report.orphaned.iter().map(|orphan| Arc::from(&*orphan.upstream)));
-    let mut lines: Vec<Line> = names.iter().map(|name| Line::restored(image.track_mut(name))).collect();
-    lines.iter_mut().skip(upstreams.len()).for_each(|line| line.is_orphan = true);
-    for (line, name) in lines.iter_mut().zip(&names).filter(|(_, name)| ***name != *DEAD_LETTERS) {
+    let mut queues: Vec<UpstreamQueue> = names.iter().map(|name| UpstreamQueue::restored(image.offsets_mut(name))).collect();
+    queues.iter_mut().skip(upstreams.len()).for_each(|queue| queue.is_orphan = true);
+    for (queue, name) in queues.iter_mut().zip(&names).filter(|(_, name)| ***name != *DEAD_LETTERS) {
         let metrics = counters.upstreams.of(name);
-        metrics.recovered.add(image.track_mut(name).incomplete());
-        line.metrics = Some(metrics);
+        metrics.recovered.add(image.offsets_mut(name).incomplete());
+        queue.metrics = Some(metrics);
     }
     counters.corrupt.add(image.lost);
     let refill = Refill::new(log.reader(Location::START), names.clone());
@@ -55,7 +55,7 @@ pub(super) fn open<D: Disk>(
         Restored { state: state.map(|(key, value)| (key.clone(), value.clone())).collect(), recovery: report };
     let max_record = usize::try_from(max_record(log.max_append())).unwrap_or(usize::MAX);
     let room = Room { names: names.clone(), qos0: config.qos0, max_record };
-    let shared = Arc::new(shared(&image, room, lines, config, counters));
+    let shared = Arc::new(shared(&image, room, queues, config, counters));
     let is_suspect = restored.recovery.is_damaged() || image.has_old_state();
     let mut committer = Committer::new(log, image, names, upstreams.len(), config.clone());
     if is_suspect {
@@ -76,16 +76,16 @@ fn is_ours(key: &Key) -> bool {
     matches!(key, Key::Upstream { .. } | Key::Released { .. })
 }
 
-fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
+fn shared(image: &Image, room: Room, mut queues: Vec<UpstreamQueue>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
     let names = &room.names;
     let recovered: Vec<_> = names.iter().map(|name| super::sink::restore(image, name)).collect();
-    for (line, recovered) in lines.iter_mut().zip(&recovered) {
-        line.hand(recovered.sent_below);
+    for (queue, recovered) in queues.iter_mut().zip(&recovered) {
+        queue.mark_possibly_sent(recovered.sent_below);
     }
     let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
-    let ledger = Ledger::new(lines, dead_letters, config, counters);
+    let queue_state = QueueState::new(queues, dead_letters, config, counters);
     Shared {
-        ledger: std::sync::Mutex::new(ledger),
+        queue_state: std::sync::Mutex::new(queue_state),
         work: std::sync::Condvar::new(),
         wants: std::sync::Condvar::new(),
         life: watch::Sender::new(Life::Open),
@@ -95,22 +95,22 @@ fn shared(image: &Image, room: Room, mut lines: Vec<Line>, config: &config::Spoo
         max_age: config.max_age,
         dead_letters,
         #[cfg(test)]
-        by_hand: std::sync::OnceLock::new(),
+        manual_driver: std::sync::OnceLock::new(),
     }
 }
 
-fn orphan(track: &Track) -> Orphan {
-    Orphan { upstream: track.name.to_string(), messages: track.incomplete(), bytes: track.bytes().0 }
+fn orphan(offsets: &Offsets) -> Orphan {
+    Orphan { upstream: offsets.name.to_string(), messages: offsets.incomplete(), bytes: offsets.bytes().0 }
 }
 
 fn report(recovery: &Recovery, image: &Image, names: &[Arc<str>]) -> Report {
-    let is_letters = |track: &Track| *track.name == *DEAD_LETTERS;
-    let is_known = |track: &Track| names.contains(&track.name) && !is_letters(track);
-    let is_orphan = |track: &Track| !names.contains(&track.name) && !is_letters(track);
-    let orphaned = image.tracks().iter().filter(|track| is_orphan(track) && track.incomplete() > 0);
+    let is_letters = |offsets: &Offsets| *offsets.name == *DEAD_LETTERS;
+    let is_known = |offsets: &Offsets| names.contains(&offsets.name) && !is_letters(offsets);
+    let is_orphan = |offsets: &Offsets| !names.contains(&offsets.name) && !is_letters(offsets);
+    let orphaned = image.all_offsets().iter().filter(|offsets| is_orphan(offsets) && offsets.incomplete() > 0);
     Report {
         frames: recovery.frames,
-        waiting: image.tracks().iter().filter(|track| is_known(track)).map(Track::incomplete).sum(),
+        waiting: image.all_offsets().iter().filter(|offsets| is_known(offsets)).map(Offsets::incomplete).sum(),
         lost: image.lost,
         quarantined: recovery.quarantined.iter().filter(|one| !one.known).count() as u64 + recovery.unlisted,
         missing_segments: recovery.missing.iter().map(|gap| gap.end - gap.start).sum(),

@@ -17,7 +17,7 @@ pub(super) fn purge_on<D: Disk>(disk: D, dir: &Path, upstream: &str, config: &co
     let mut parts = open::open(disk, dir, &[upstream], config, Default::default())?;
     let numbers = parts.committer.incomplete(upstream);
     let count = numbers.numbers().count() as u64;
-    parts.shared.ledger().notes.all_done(0, &numbers);
+    parts.shared.queue_state().completions.all_done(0, &numbers);
     loop {
         match parts.committer.turn(&parts.shared).map_err(failed)? {
             Turn::Worked => {}

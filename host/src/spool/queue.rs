@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::notes::Confirmed;
+use super::completions::Confirmed;
 use super::{Entry, Fate, Mark, Position, Recovered, Shared, SinkState};
 use crate::config::UpstreamId;
 use crate::topic::TopicName;
@@ -24,22 +24,22 @@ impl Queue {
     /// At most `max` entries after a position, QoS 0 and QoS 1/2 merged; at least one if there is one, then no more than
     /// `max_bytes`. [`Position::START`] reads again everything that is not completed.
     pub fn read(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.shared.ledger().read(self.upstream.0, after, max, max_bytes)
+        self.shared.queue_state().read(self.upstream.0, after, max, max_bytes)
     }
 
     /// As [`Queue::read`], by somebody who will not send it.
     pub fn peek(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.shared.ledger().peek(self.upstream.0, after, max, max_bytes)
+        self.shared.queue_state().peek(self.upstream.0, after, max, max_bytes)
     }
 
     /// The first `max` of QoS 1 and 2 in memory that are wanted, however much lies between them: their numbers and topics.
     pub fn find(&self, max: usize, wanted: impl Fn(u64) -> bool) -> Vec<(u64, TopicName)> {
-        self.shared.ledger().find(self.upstream.0, max, wanted)
+        self.shared.queue_state().find(self.upstream.0, max, wanted)
     }
 
-    /// At most `max` entries of QoS 0 that are in memory alone, after a turn: past QoS 1 and 2, which wait.
+    /// At most `max` entries of QoS 0 that are in memory alone, after a sequence: past QoS 1 and 2, which wait.
     pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
-        self.shared.ledger().read_qos0(self.upstream.0, after, max)
+        self.shared.queue_state().read_qos0(self.upstream.0, after, max)
     }
 
     /// The oldest that is in memory and not completed.
@@ -49,7 +49,7 @@ impl Queue {
 
     /// One that is in memory and not completed.
     pub fn entry(&self, number: u64) -> Option<Entry> {
-        let before = Position { number: number.checked_sub(1)?, turn: u64::MAX };
+        let before = Position { number: number.checked_sub(1)?, sequence: u64::MAX };
         let found = self.peek(before, 1, usize::MAX).pop()?;
         (found.position == Position::of(number)).then_some(found)
     }
@@ -66,7 +66,7 @@ impl Queue {
 
     /// Returns when there is one of QoS 0 in memory after a turn.
     pub async fn wait_qos0_after(&self, after: u64) {
-        self.wait_until(|| self.shared.ledger().has_qos0_after(self.upstream.0, after)).await;
+        self.wait_until(|| self.shared.queue_state().has_qos0_after(self.upstream.0, after)).await;
     }
 
     async fn wait_until(&self, is_there: impl Fn() -> bool) {
@@ -79,30 +79,30 @@ impl Queue {
 
     /// Whether an entry after this position is in memory.
     pub fn has_after(&self, after: Position) -> bool {
-        self.shared.ledger().has_after(self.upstream.0, after)
+        self.shared.queue_state().has_after(self.upstream.0, after)
     }
 
     /// The entry has met its fate: it leaves, and is counted once. Saying it twice changes nothing. That it is durable is
     /// [`Confirmed`] later; for QoS 0 there is nothing to make durable.
     pub fn complete(&self, position: Position, fate: Fate) {
-        let mut ledger = self.shared.ledger();
-        let first_note = ledger.complete(self.upstream.0, position, fate);
-        let wanted = ledger.has_want();
-        drop(ledger);
+        let mut queue_state = self.shared.queue_state();
+        let first_note = queue_state.complete(self.upstream.0, position, fate);
+        let wanted = queue_state.has_want();
+        drop(queue_state);
         if first_note || wanted {
-            self.shared.stir();
+            self.shared.notify();
         }
     }
 
     /// This message is half way. The sink may go by that when it is [`Confirmed`].
     pub fn mark(&self, mark: Mark) {
-        self.shared.ledger().notes.marked(self.upstream.0, mark);
-        self.shared.stir();
+        self.shared.queue_state().completions.marked(self.upstream.0, mark);
+        self.shared.notify();
     }
 
     /// What has become durable since the last time.
     pub fn take_confirmed(&self) -> Confirmed {
-        self.shared.ledger().take_confirmed(self.upstream.0)
+        self.shared.queue_state().take_confirmed(self.upstream.0)
     }
 
     /// Returns when something may have become durable.
@@ -115,17 +115,17 @@ impl Queue {
 
     /// Somebody waits for completions to be durable: they are written now, not when it suits.
     pub fn hurry(&self) {
-        let is_news = self.shared.ledger().notes.hurry();
+        let is_news = self.shared.queue_state().completions.hurry();
         if is_news {
-            self.shared.stir();
+            self.shared.notify();
         }
     }
 
     /// Remembers the state of the sink. Nothing may be sent that belongs to it before this is durable, or the next process would
     /// not know that it was. A new one forgets all marks. `false` when the spool has ended.
     pub async fn remember(&self, state: &SinkState, is_new: bool) -> bool {
-        let durable = self.shared.ledger().remember(self.upstream.0, state, is_new);
-        self.shared.stir();
+        let durable = self.shared.queue_state().remember(self.upstream.0, state, is_new);
+        self.shared.notify();
         durable.await.is_ok()
     }
 
@@ -136,7 +136,7 @@ impl Queue {
 
     /// Entries that are admitted and not completed, in memory or not.
     pub fn len(&self) -> usize {
-        self.shared.ledger().len(self.upstream.0)
+        self.shared.queue_state().len(self.upstream.0)
     }
 
     pub fn is_empty(&self) -> bool {

@@ -52,12 +52,12 @@ pub struct Output {
 /// Where an entry stands in the order of its upstream, so that "after this one" is a question about a number.
 ///
 /// QoS 1 and 2 have a number of their own, contiguous for each upstream and for ever: the packet id follows from it. QoS 0
-/// stands in a turn behind the number that was the last when it came.
+/// has a sequence behind the number that was the last when it came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     pub number: u64,
     /// 0 for QoS 1 and 2.
-    pub turn: u64,
+    pub sequence: u64,
 }
 
 /// A message that waits to be forwarded.
@@ -147,11 +147,11 @@ impl Output {
 
 impl Position {
     /// Before the first entry: numbers begin at 1.
-    pub const START: Self = Self { number: 0, turn: 0 };
+    pub const START: Self = Self { number: 0, sequence: 0 };
 
     /// Of the QoS 1 or 2 entry with this number.
     pub fn of(number: u64) -> Self {
-        Self { number, turn: 0 }
+        Self { number, sequence: 0 }
     }
 }
 

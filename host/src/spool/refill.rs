@@ -1,19 +1,19 @@
 //! Brings a backlog back into memory, a piece at a time, behind the senders' backs.
 //!
 //! It reads the log on a thread of its own: the committer must not be late for a new message because an old one is fetched,
-//! and a sender must not wait for a disk. What it reads is durable and placed, because the books say how far it may go.
+//! and a sender must not wait for a disk. What it reads is durable and placed, because the queue state says how far it may go.
 
 use std::sync::Arc;
 
 use super::frame::{Outputs, has_outputs};
-use super::line::{Loaded, Want};
+use super::upstream_queue::{Loaded, Want};
 use super::log::{Disk, Frame, Location, Reader};
 use super::names::Names;
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
 use crate::base::clock;
 
-/// Read before the books are told: small enough that the first message of a backlog does not wait for the last.
+/// Read before the queue state is told: small enough that the first message of a backlog does not wait for the last.
 const PIECE: usize = 1 << 20;
 
 pub(super) struct Refill<D: Disk> {
@@ -50,11 +50,11 @@ impl<D: Disk> Refill<D> {
 
     /// Reads one piece, if a line wants one.
     pub fn turn(&mut self, shared: &Shared) -> std::io::Result<Refilled> {
-        let Some(want) = shared.ledger().want() else { return Ok(Refilled::Idle) };
+        let Some(want) = shared.queue_state().want() else { return Ok(Refilled::Idle) };
         let piece = self.read(&want)?;
         let progress = piece.next > want.from;
         let is_over = piece.is_over;
-        shared.ledger().load(&want, piece.into());
+        shared.queue_state().load(&want, piece.into());
         shared.announce();
         Ok(if progress || is_over { Refilled::Some } else { Refilled::Stuck })
     }

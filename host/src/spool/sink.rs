@@ -49,7 +49,7 @@ pub(super) fn restore(image: &Image, upstream: &Arc<str>) -> Recovered {
     let Some(state) = value.and_then(|value| SinkState::decode(value)) else {
         return Recovered::default();
     };
-    let sent_below = image.track(upstream).map_or(0, |track| track.after_incomplete(state.under_way.into()));
+    let sent_below = image.offsets(upstream).map_or(0, |offsets| offsets.after_incomplete(state.under_way.into()));
     let mut marks = image.marks(upstream);
     marks.sort_unstable_by_key(|mark| mark.value);
     Recovered { state: Some(state), sent_below, marks }

@@ -11,7 +11,7 @@ use super::committer::{Committer, RETRY, Turn};
 use super::log::{AppendError, Disk};
 use super::open::{Parts, open};
 use super::refill::{Refill, Refilled};
-use super::tests::by_hand::Hand;
+use super::tests::manual_driver::Driver;
 use super::threads::Life;
 use super::*;
 use crate::base::clock;
@@ -21,13 +21,13 @@ pub(crate) struct Stepper<D: Disk> {
     shared: Arc<Shared>,
     committer: Committer<D>,
     refill: Refill<D>,
-    stirred: Arc<Notify>,
+    notified: Arc<Notify>,
 }
 
 /// Who commits wakes the task, instead of a thread.
 struct Waker(Arc<Notify>);
 
-impl Hand for Waker {
+impl Driver for Waker {
     fn turn(&mut self, _: &Shared) {
         self.0.notify_one();
     }
@@ -42,10 +42,10 @@ impl Spool {
         counters: Arc<Counters>,
     ) -> Result<(Self, Restored, Stepper<D>), OpenError> {
         let Parts { shared, committer, refill, restored } = open(disk, dir, upstreams, config, counters)?;
-        let stirred = Arc::new(Notify::new());
-        let hand: Box<dyn Hand> = Box::new(Waker(stirred.clone()));
-        assert!(shared.by_hand.set(Mutex::new(hand)).is_ok());
-        let stepper = Stepper { shared: shared.clone(), committer, refill, stirred };
+        let notified = Arc::new(Notify::new());
+        let hand: Box<dyn Driver> = Box::new(Waker(notified.clone()));
+        assert!(shared.manual_driver.set(Mutex::new(hand)).is_ok());
+        let stepper = Stepper { shared: shared.clone(), committer, refill, notified };
         Ok((Self::new(shared), restored, stepper))
     }
 }
@@ -71,7 +71,7 @@ impl<D: Disk> Stepper<D> {
             if !took.is_zero() {
                 sleep(took).await;
             }
-            let closing = self.shared.ledger().closing;
+            let closing = self.shared.queue_state().closing;
             let wait = match self.committer.turn(&self.shared)? {
                 Turn::Worked => {
                     self.fetch();
@@ -87,7 +87,7 @@ impl<D: Disk> Stepper<D> {
             };
             let again = self.fetch();
             let due = [wait, again, self.committer.checkpoint_due()].into_iter().flatten().min();
-            pause(&self.shared, &self.stirred, due).await;
+            pause(&self.shared, &self.notified, due).await;
         }
     }
 
@@ -104,20 +104,20 @@ impl<D: Disk> Stepper<D> {
 }
 
 /// Until there is something to do, or a moment.
-async fn pause(shared: &Shared, stirred: &Notify, until: Option<Instant>) {
+async fn pause(shared: &Shared, notified: &Notify, until: Option<Instant>) {
     loop {
         let due = {
-            let ledger = shared.ledger();
-            let has_work = !ledger.incoming.is_empty() || ledger.closing || (ledger.has_want() && until.is_none());
+            let queue_state = shared.queue_state();
+            let has_work = !queue_state.incoming.is_empty() || queue_state.closing || (queue_state.has_want() && until.is_none());
             if has_work {
                 return;
             }
-            [until, ledger.notes.due()].into_iter().flatten().min()
+            [until, queue_state.completions.due()].into_iter().flatten().min()
         };
         match due {
-            None => stirred.notified().await,
+            None => notified.notified().await,
             Some(due) if due <= clock::now() => return,
-            Some(due) => drop(timeout_at(due.into(), stirred.notified()).await),
+            Some(due) => drop(timeout_at(due.into(), notified.notified()).await),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Two threads turn the spool: the committer and the refill. Their owner is the [`Spool`]; what they cannot go on with, it tells.
 //!
-//! Plain threads, because both block on a disk. They sleep on a condition variable beside the books and wake when there is
-//! something to do, when a note has waited long enough, when a full log is to be tried again, or when a sync is due.
+//! Plain threads, because both block on a disk. They sleep on a condition variable beside the queue state and wake when there is
+//! something to do, when a completion has waited long enough, when a full log is to be tried again, or when a sync is due.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -12,7 +12,7 @@ use crate::base::clock;
 
 use super::Shared;
 use super::committer::{Committer, RETRY, Turn};
-use super::ledger::Ledger;
+use super::queue_state::QueueState;
 use super::log::{AppendError, Disk};
 use super::refill::{Refill, Refilled};
 use crate::config::Sync;
@@ -60,7 +60,7 @@ fn commit<D: Disk>(shared: &Shared, mut committer: Committer<D>, sync: Sync) {
 fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, sync: Sync) -> Result<(), AppendError> {
     let mut sync_due = None;
     loop {
-        let closing = shared.ledger().closing;
+        let closing = shared.queue_state().closing;
         let turn = committer.turn(shared)?;
         if let Sync::Interval(every) = sync
             && turn == Turn::Worked
@@ -93,7 +93,7 @@ fn read<D: Disk>(shared: &Shared, mut refill: Refill<D>) {
         match refill.turn(shared) {
             Ok(Refilled::Some) => {}
             Ok(Refilled::Idle) => shared.sleep_until_want(),
-            // With the weaker levels of sync a message may be in the books before it is readable.
+            // With the weaker levels of sync a message may be in the queue state before it is readable.
             Ok(Refilled::Stuck) => shared.pause(),
             Err(error) => {
                 tracing::error!("the spool cannot be read: {error}; trying again");
@@ -116,49 +116,49 @@ impl Drop for Witness<'_> {
 // === impl Shared ===
 
 impl Shared {
-    /// Until records wait, notes are due, the spool closes, or a moment.
+    /// Until records wait, completions are due, the spool closes, or a moment.
     fn sleep_until_work(&self, until: Option<Instant>) {
-        let mut ledger = self.ledger();
-        while ledger.incoming.is_empty() && !ledger.closing {
+        let mut queue_state = self.queue_state();
+        while queue_state.incoming.is_empty() && !queue_state.closing {
             let now = clock::now();
-            let due = [until, ledger.notes.due()].into_iter().flatten().min();
+            let due = [until, queue_state.completions.due()].into_iter().flatten().min();
             let Some(due) = due else {
-                ledger.news.is_committer_asleep = true;
-                ledger = self.work.wait(ledger).unwrap_or_else(PoisonError::into_inner);
+                queue_state.wake_ups.is_committer_asleep = true;
+                queue_state = self.work.wait(queue_state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let Some(left) = due.checked_duration_since(now).filter(|left| !left.is_zero()) else { return };
-            ledger.news.is_committer_asleep = true;
-            (ledger, _) = self.work.wait_timeout(ledger, left).unwrap_or_else(PoisonError::into_inner);
+            queue_state.wake_ups.is_committer_asleep = true;
+            (queue_state, _) = self.work.wait_timeout(queue_state, left).unwrap_or_else(PoisonError::into_inner);
         }
-        ledger.news.is_committer_asleep = false;
+        queue_state.wake_ups.is_committer_asleep = false;
     }
 
     /// Until a backlog wants to be read on.
     fn sleep_until_want(&self) {
-        let idle = |ledger: &mut Ledger| {
-            let is_idle = !ledger.dead && !ledger.has_want();
-            ledger.news.is_refill_asleep = is_idle;
+        let idle = |queue_state: &mut QueueState| {
+            let is_idle = !queue_state.dead && !queue_state.has_want();
+            queue_state.wake_ups.is_refill_asleep = is_idle;
             is_idle
         };
-        drop(self.wants.wait_while(self.ledger(), idle));
+        drop(self.wants.wait_while(self.queue_state(), idle));
     }
 
     /// Before the same thing is tried again.
     fn pause(&self) {
-        drop(self.wants.wait_timeout_while(self.ledger(), RETRY, |ledger| !ledger.dead));
+        drop(self.wants.wait_timeout_while(self.queue_state(), RETRY, |queue_state| !queue_state.dead));
     }
 
     fn has_ended(&self) -> bool {
-        self.ledger().dead
+        self.queue_state().dead
     }
 
     /// Nothing more is taken; what waits is dropped without an ack.
     pub fn end(&self) {
-        let mut ledger = self.ledger();
-        ledger.dead = true;
-        let dropped = std::mem::take(&mut ledger.incoming);
-        drop(ledger);
+        let mut queue_state = self.queue_state();
+        queue_state.dead = true;
+        let dropped = std::mem::take(&mut queue_state.incoming);
+        drop(queue_state);
         drop(dropped);
         self.wants.notify_all();
     }

@@ -32,7 +32,7 @@ fn stages(count: usize) -> Vec<Binding> {
 }
 
 struct Full {
-    house: House,
+    fixture: Fixture,
     spool: Spool,
     acks: Resolved,
     arrived: BTreeSet<u64>,
@@ -44,10 +44,10 @@ impl Full {
     fn new(bindings: Vec<Binding>) -> Self {
         let counters = Arc::<Counters>::default();
         let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
-        let spool = Spool::by_hand(SimDisk::default(), &["cloud", "other"], &small, counters.clone()).unwrap().0;
+        let spool = Spool::manually_driven(SimDisk::default(), &["cloud", "other"], &small, counters.clone()).unwrap().0;
         let (workers, _) = Workers::start(1, vec![]).unwrap();
-        let house = house_with(workers, bindings, spool.clone(), counters);
-        Self { house, spool, acks: Resolved::default(), arrived: BTreeSet::new(), acked: BTreeSet::new() }
+        let fixture = fixture_with(workers, bindings, spool.clone(), counters);
+        Self { fixture, spool, acks: Resolved::default(), arrived: BTreeSet::new(), acked: BTreeSet::new() }
     }
 
     fn message(&self, number: u64, qos: QoS) -> Inbound {
@@ -62,8 +62,8 @@ impl Full {
     fn send(&mut self, numbers: impl Iterator<Item = u64>) -> Vec<Pending> {
         let mut held = Vec::new();
         for number in numbers {
-            let pending = self.house.dispatcher.arrive(self.message(number, QoS::AtLeastOnce)).unwrap();
-            held.extend(self.house.dispatcher.try_start(pending).err().map(|pending| *pending));
+            let pending = self.fixture.dispatcher.arrive(self.message(number, QoS::AtLeastOnce)).unwrap();
+            held.extend(self.fixture.dispatcher.try_start(pending).err().map(|pending| *pending));
         }
         self.look();
         held
@@ -103,13 +103,13 @@ async fn all_arrives(bindings: Vec<Binding>) {
         full.drain().await;
         let waiting = std::mem::take(&mut held);
         for pending in waiting {
-            held.extend(full.house.dispatcher.try_start(pending).err().map(|pending| *pending));
+            held.extend(full.fixture.dispatcher.try_start(pending).err().map(|pending| *pending));
         }
     }
     full.look();
     assert_eq!(full.acked, full.arrived);
-    assert_eq!(full.house.counters.totals().dropped_full, 0);
-    assert_eq!(full.house.counters.balance(full.spool.waiting()).missing(), 0);
+    assert_eq!(full.fixture.counters.totals().dropped_full, 0);
+    assert_eq!(full.fixture.counters.balance(full.spool.waiting()).missing(), 0);
 }
 
 #[tokio::test]
@@ -141,7 +141,7 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
         tokio::task::yield_now().await;
         full.look();
     }
-    assert_eq!((full.house.counters.totals().hop_limit_exceeded, full.house.counters.totals().dropped_full), (20, 0));
+    assert_eq!((full.fixture.counters.totals().hop_limit_exceeded, full.fixture.counters.totals().dropped_full), (20, 0));
     assert!(forwarded >= 20 * u64::from(MAX_HOPS) / 2, "{forwarded}");
 }
 
@@ -155,7 +155,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
     assert!(full.acked.len() < 150, "the share of the first is full");
     let ticket = 1 << 40;
     let other = inbound("q0/x", Receipt::new(ticket, full.acks.clone()));
-    assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(other).unwrap()).is_ok());
+    assert!(full.fixture.dispatcher.try_start(full.fixture.dispatcher.arrive(other).unwrap()).is_ok());
     full.look();
     assert!(full.acked.contains(&ticket));
     assert_eq!(full.spool.queue(UpstreamId(1)).len(), 1);
@@ -165,7 +165,7 @@ async fn the_full_share_of_one_upstream_holds_back_its_own_internal_messages_alo
 fn retained(full: &Full) -> Pending {
     let Inbound { message, origin, .. } = inbound("s0/x", Receipt::none());
     let message = Message { retain: true, qos: QoS::AtMostOnce, ..message };
-    full.house.dispatcher.arrive(Inbound::internal(message, origin)).unwrap()
+    full.fixture.dispatcher.arrive(Inbound::internal(message, origin)).unwrap()
 }
 
 #[tokio::test]
@@ -181,11 +181,11 @@ async fn retained_messages_that_are_republished_do_not_wait_for_places_that_they
     let spec = config::Binding { tick: None, to, ..spec("s0/#") };
     let lane = lanes.into_iter().next();
     let mut full = Full::new(vec![Binding::new(spec, lane)]);
-    full.house._workers = workers;
-    while full.house.dispatcher.try_start(retained(&full)).is_ok() {}
+    full.fixture._workers = workers;
+    while full.fixture.dispatcher.try_start(retained(&full)).is_ok() {}
     drop(go);
     let end = Instant::now() + PATIENCE / 4;
-    while full.house.dispatcher.try_start(retained(&full)).is_err() {
+    while full.fixture.dispatcher.try_start(retained(&full)).is_err() {
         assert!(Instant::now() < end, "they wait for each other");
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -200,14 +200,14 @@ async fn what_is_also_republished_keeps_its_order_when_its_upstream_has_no_room_
         let fill = full.message(number, QoS::AtLeastOnce);
         let topic = TopicName::parse("fill/x").unwrap();
         let fill = Inbound { message: Message { topic, ..fill.message.clone() }, ..fill };
-        assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(fill).unwrap()).is_ok());
+        assert!(full.fixture.dispatcher.try_start(full.fixture.dispatcher.arrive(fill).unwrap()).is_ok());
         full.look();
         if !full.acked.contains(&number) {
             break;
         }
     }
     for inbound in [full.message(1, QoS::AtLeastOnce), inbound("s0/x", Receipt::none())] {
-        assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(inbound).unwrap()).is_ok());
+        assert!(full.fixture.dispatcher.try_start(full.fixture.dispatcher.arrive(inbound).unwrap()).is_ok());
     }
     let queue = full.spool.queue(UpstreamId(0));
     let mut sizes = Vec::new();
@@ -234,27 +234,27 @@ async fn a_retained_message_that_a_plugin_raises_keeps_its_order_when_its_upstre
         stage_of("fill/#", cloud.clone()),
         stage_of("fine/#", cloud),
     ]);
-    full.house._workers = workers;
+    full.fixture._workers = workers;
     // First in large steps and then in small ones, until what is left is less than the larger of the two.
     for (bytes, topic) in [(PAYLOAD, "fill/x"), (500, "fine/x")] {
         for number in 0.. {
             let message = Message::new(TopicName::parse(topic).unwrap(), vec![0; bytes], QoS::AtLeastOnce);
             let fill = Inbound { message, ..full.message(number, QoS::AtLeastOnce) };
-            assert!(full.house.dispatcher.try_start(full.house.dispatcher.arrive(fill).unwrap()).is_ok());
+            assert!(full.fixture.dispatcher.try_start(full.fixture.dispatcher.arrive(fill).unwrap()).is_ok());
             if full.acks.try_next().is_none() {
                 break;
             }
         }
     }
-    let committed = full.house.counters.totals().committed;
+    let committed = full.fixture.counters.totals().committed;
     let bytes = 700;
     for (payload, retain) in [("y".repeat(bytes), true), ("x".into(), false)] {
         let message = Message::new(TopicName::parse("s0/x").unwrap(), payload, QoS::AtMostOnce);
         let inbound = Inbound { message: Message { retain, ..message }, ..inbound("s0/x", Receipt::none()) };
-        let pending = full.house.dispatcher.arrive(inbound).unwrap();
-        assert!(full.house.dispatcher.try_start(pending).is_ok());
+        let pending = full.fixture.dispatcher.arrive(inbound).unwrap();
+        assert!(full.fixture.dispatcher.try_start(pending).is_ok());
     }
-    until("both are in the spool", || full.house.counters.totals().committed == committed + 2);
+    until("both are in the spool", || full.fixture.counters.totals().committed == committed + 2);
     let queue = full.spool.queue(UpstreamId(0));
     let mut sizes = Vec::new();
     while let Some(entry) = queue.read(Position::START, 1, usize::MAX).pop() {
@@ -272,8 +272,8 @@ async fn what_was_promised_to_nobody_goes_when_there_is_no_place_and_is_counted(
     full.send(0..150);
     for _ in 0..2 * MESSAGES {
         let will = Inbound { receipt: Receipt::none(), ..full.message(0, QoS::AtLeastOnce) };
-        full.house.dispatcher.publish_internal(will);
+        full.fixture.dispatcher.publish_internal(will);
     }
-    assert!(full.house.counters.totals().dropped_full > 0, "wills of sessions that are gone are bounded");
-    assert_eq!(full.house.counters.balance(full.spool.waiting()).missing(), 0);
+    assert!(full.fixture.counters.totals().dropped_full > 0, "wills of sessions that are gone are bounded");
+    assert_eq!(full.fixture.counters.balance(full.spool.waiting()).missing(), 0);
 }

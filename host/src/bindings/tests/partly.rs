@@ -12,7 +12,7 @@ const LONG: usize = 60_000;
 
 struct Gateway {
     disk: SimDisk,
-    house: House,
+    fixture: Fixture,
     spool: Spool,
     acks: Resolved,
     state: Vec<(Key, Value)>,
@@ -56,9 +56,9 @@ impl Gateway {
         let counters = Arc::<Counters>::default();
         let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
         let names = ["cloud", DEAD_LETTERS];
-        let (spool, restored) = Spool::by_hand(disk.clone(), &names, &small, counters.clone()).unwrap();
-        let house = house_with(workers, bindings, spool.clone(), counters);
-        Self { disk, house, spool, acks: Resolved::default(), state: restored.state }
+        let (spool, restored) = Spool::manually_driven(disk.clone(), &names, &small, counters.clone()).unwrap();
+        let fixture = fixture_with(workers, bindings, spool.clone(), counters);
+        Self { disk, fixture, spool, acks: Resolved::default(), state: restored.state }
     }
 
     fn new(bindings: Vec<Binding>) -> Self {
@@ -71,8 +71,8 @@ impl Gateway {
         let (origin, receipt) = (Arc::new(Origin::gateway(0)), Receipt::new(1, self.acks.clone()));
         let changes = vec![Change::put(identity(), "generation")];
         let inbound = Inbound { receipt, changes, ..Inbound::internal(message, origin) };
-        let pending = self.house.dispatcher.arrive(inbound).unwrap();
-        self.house.dispatcher.try_start(pending).unwrap();
+        let pending = self.fixture.dispatcher.arrive(inbound).unwrap();
+        self.fixture.dispatcher.try_start(pending).unwrap();
     }
 
     /// The ack, and whether it is a refusal.
@@ -87,11 +87,11 @@ impl Gateway {
 
     /// Killed, and started again.
     fn restart(self, bindings: Vec<Binding>) -> Self {
-        let Self { disk, house, spool, .. } = self;
-        drop((house, spool));
+        let Self { disk, fixture, spool, .. } = self;
+        drop((fixture, spool));
         disk.kill();
         let again = Self::open(disk, bindings, Workers::start(1, vec![]).unwrap().0);
-        again.house.dispatcher.restore(&again.state);
+        again.fixture.dispatcher.restore(&again.state);
         again
     }
 
@@ -100,7 +100,7 @@ impl Gateway {
     }
 
     fn assert_accounts(&self) {
-        let counters = &self.house.counters;
+        let counters = &self.fixture.counters;
         assert_eq!(counters.balance(self.spool.waiting()).missing(), 0);
         assert_eq!(counters.totals().acknowledged_lost, 0);
     }
@@ -113,7 +113,7 @@ async fn a_part_that_has_no_room_fails_alone_when_an_earlier_one_is_safe() {
         gateway.send("first");
         assert_eq!(gateway.answer(), Some(false), "its device is not told to send it again");
         assert_eq!((gateway.line(0), gateway.line(1)), (1, letters));
-        assert_eq!(gateway.house.counters.totals().failed_dropped, 1 - letters as u64);
+        assert_eq!(gateway.fixture.counters.totals().failed_dropped, 1 - letters as u64);
         gateway.assert_accounts();
         let gateway = gateway.restart(stages(on_error, None));
         assert_eq!(gateway.keys(), [&identity()], "nothing of it is unfinished");
@@ -138,7 +138,7 @@ async fn a_process_that_dies_before_the_later_part_comes_to_the_same_end() {
     let gateway = gateway.restart(stages(dead_letters(), None));
     assert_eq!(gateway.state.len(), 2, "its identity, and what is unfinished");
     assert_eq!((gateway.line(0), gateway.line(1)), (1, 1));
-    assert_eq!(gateway.house.counters.totals().acknowledged_lost, 0);
+    assert_eq!(gateway.fixture.counters.totals().acknowledged_lost, 0);
     let gateway = gateway.restart(stages(dead_letters(), None));
     assert_eq!(gateway.keys(), [&identity()]);
     assert_eq!((gateway.line(0), gateway.line(1)), (1, 1));
@@ -153,7 +153,7 @@ async fn of_an_input_that_is_refused_nothing_is_republished() {
     let gateway = Gateway::new(bindings().into_iter().chain([first]).collect());
     gateway.send("first");
     assert_eq!(gateway.answer(), Some(true), "its device is told");
-    assert_eq!((gateway.line(0), gateway.house.counters.internal.get()), (0, 0));
+    assert_eq!((gateway.line(0), gateway.fixture.counters.internal.get()), (0, 0));
     gateway.assert_accounts();
     assert!(gateway.restart(bindings()).keys().is_empty());
 }
@@ -170,6 +170,6 @@ async fn what_ends_something_unfinished_is_never_refused() {
     let record = Record { outputs: vec![output], ..Record::changes(vec![Change::delete(unfinished())], receipt) };
     gateway.spool.commit(record);
     assert_eq!(gateway.answer(), Some(false));
-    assert_eq!(gateway.house.counters.totals().acknowledged_lost, 1, "and it is said");
+    assert_eq!(gateway.fixture.counters.totals().acknowledged_lost, 1, "and it is said");
     assert!(gateway.restart(vec![]).keys().is_empty());
 }

@@ -1,14 +1,14 @@
-//! The archivist beside bindings that have no places left.
+//! The archiver beside bindings that have no places left.
 
 use super::*;
-use crate::bindings::requeue::Archivist;
-use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, Facts, Filter, Letter};
+use crate::bindings::requeue::Archiver;
+use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, Metadata, Filter, DeadLetter};
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Output, Record};
 
-fn letter() -> Letter {
+fn letter() -> DeadLetter {
     let message = Message::new(TopicName::parse("t").unwrap(), "x", QoS::AtLeastOnce);
-    Letter { message, facts: Facts { binding: "t".into(), ..Facts::default() } }
+    DeadLetter { message, metadata: Metadata { binding: "t".into(), ..Metadata::default() } }
 }
 
 fn archive(dir: &std::path::Path, counters: &Arc<Counters>) -> ArchiveHandle {
@@ -27,18 +27,18 @@ async fn a_letter_that_waits_for_its_binding_is_not_in_the_way_of_those_that_are
     let (workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
     let (counters, dir) = (Arc::<Counters>::default(), tempfile::tempdir().unwrap());
     let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
-    let spool = Spool::by_hand(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
-    let house = house_with(workers, vec![Binding::new(spec("t"), lanes.pop())], spool.clone(), counters.clone());
-    let one = || house.dispatcher.arrive(inbound("t", Receipt::none())).unwrap();
-    while house.dispatcher.try_start(one()).is_ok() {}
+    let spool = Spool::manually_driven(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
+    let fixture = fixture_with(workers, vec![Binding::new(spec("t"), lanes.pop())], spool.clone(), counters.clone());
+    let one = || fixture.dispatcher.arrive(inbound("t", Receipt::none())).unwrap();
+    while fixture.dispatcher.try_start(one()).is_ok() {}
 
     let handle = archive(dir.path(), &counters);
     handle.file(vec![letter(), letter()]).await.unwrap();
     assert_eq!(handle.requeue(Filter::default()).await.unwrap(), 2);
-    let archivist =
-        Archivist::new(handle.clone(), spool.clone(), vec!["cloud".into()], house.dispatcher.clone(), counters);
+    let archiver =
+        Archiver::new(handle.clone(), spool.clone(), vec!["cloud".into()], fixture.dispatcher.clone(), counters);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(archivist.run(stop.clone()));
+    let running = tokio::spawn(archiver.run(stop.clone()));
     let message = Message { payload: letter().encode(), ..letter().message };
     let output = Output { upstream: spool.dead_letters().unwrap(), binding: None, message, arrived: Instant::now() };
     spool.commit(Record { outputs: vec![output], ..Record::default() });

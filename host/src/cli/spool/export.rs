@@ -13,7 +13,7 @@ use super::place::{Place, Where};
 use super::progress::progress;
 use super::text;
 use crate::cli::Format;
-use crate::dead_letter::{self, DEAD_LETTERS, Letter};
+use crate::dead_letter::{self, DEAD_LETTERS, DeadLetter};
 use crate::spool::{View, Waiting};
 
 #[derive(Debug, clap::Args)]
@@ -85,7 +85,7 @@ impl What {
     fn show(&self, place: &Place, mut sink: Sink<'_>) -> anyhow::Result<ExitCode> {
         if self.dead_letters {
             let view = dead_letter::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
-            let mut visit = |id, letter: Letter| sink.letter(id, &letter);
+            let mut visit = |id, letter: DeadLetter| sink.letter(id, &letter);
             view.letters(&place.letters(), &mut progress("writing"), &mut visit)?;
         } else {
             let view = View::read(&place.spool(), &mut progress("reading the spool"))?;
@@ -116,13 +116,13 @@ impl Sink<'_> {
         self.put(&line)
     }
 
-    fn letter(&mut self, id: u64, letter: &Letter) -> bool {
+    fn letter(&mut self, id: u64, letter: &DeadLetter) -> bool {
         let line = match self.format {
             Format::Text => {
-                let facts = &letter.facts;
-                let by = if facts.upstream.is_empty() { &facts.plugin } else { &facts.upstream };
-                let reason = format!("{}/{by} {}: {}", facts.binding, facts.reason, facts.detail);
-                format!("{id} {} ({}, tried {})", text::line(&letter.message), text::escape(&reason), facts.attempts)
+                let metadata = &letter.metadata;
+                let by = if metadata.upstream.is_empty() { &metadata.plugin } else { &metadata.upstream };
+                let reason = format!("{}/{by} {}: {}", metadata.binding, metadata.reason, metadata.detail);
+                format!("{id} {} ({}, tried {})", text::line(&letter.message), text::escape(&reason), metadata.attempts)
             }
             Format::Json => text::letter(Some(id), letter).to_string(),
         };

@@ -158,14 +158,14 @@ impl State {
 // === impl Letters ===
 
 impl Letters {
-    fn add(&mut self, letter: &dead_letter::Letter) {
-        let facts = &letter.facts;
+    fn add(&mut self, letter: &dead_letter::DeadLetter) {
+        let metadata = &letter.metadata;
         self.messages += 1;
         self.letters = self.messages;
         self.payload_bytes += letter.message.payload.len() as u64;
-        *self.by_reason.entry(facts.reason.clone()).or_default() += 1;
-        *self.by_binding.entry(facts.binding.clone()).or_default() += 1;
-        *self.by_plugin.entry(facts.plugin.clone()).or_default() += 1;
+        *self.by_reason.entry(metadata.reason.clone()).or_default() += 1;
+        *self.by_binding.entry(metadata.binding.clone()).or_default() += 1;
+        *self.by_plugin.entry(metadata.plugin.clone()).or_default() += 1;
     }
 }
 

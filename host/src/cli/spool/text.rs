@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::dead_letter::Letter;
+use crate::dead_letter::DeadLetter;
 use crate::message::Message;
 
 /// Of a payload, in a line for people.
@@ -32,8 +32,8 @@ pub fn message(message: &Message) -> Value {
     value
 }
 
-pub fn letter(id: Option<u64>, letter: &Letter) -> Value {
-    json!({ "id": id, "facts": letter.facts, "message": message(&letter.message) })
+pub fn letter(id: Option<u64>, letter: &DeadLetter) -> Value {
+    json!({ "id": id, "facts": letter.metadata, "message": message(&letter.message) })
 }
 
 /// `topic qos payload`, escaped and cut.

@@ -67,16 +67,16 @@ impl UpstreamSession {
 
 // === impl Released ===
 
-/// Its turn is the value of the mark.
+/// Its sequence is the value of the mark.
 impl From<Mark> for Released {
     fn from(Mark { number, value }: Mark) -> Self {
-        Self { number, turn: value }
+        Self { number, sequence: value }
     }
 }
 
 impl From<Released> for Mark {
-    fn from(Released { number, turn }: Released) -> Self {
-        Self { number, value: turn }
+    fn from(Released { number, sequence }: Released) -> Self {
+        Self { number, value: sequence }
     }
 }
 

@@ -137,7 +137,7 @@ impl Session<'_> {
     /// Before what is in front of it.
     fn send_early(&mut self, number: u64) {
         // From here on it may have been sent.
-        let before = Position { number: number.saturating_sub(1), turn: u64::MAX };
+        let before = Position { number: number.saturating_sub(1), sequence: u64::MAX };
         let read = self.sender.queue.read(before, 1, 1).pop();
         read.into_iter().for_each(|entry| self.send(entry, Some(number)));
     }

@@ -115,7 +115,7 @@ pub struct Session<'a> {
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
     /// that was read but not written is met again.
     cursor: Position,
-    /// QoS 0 up to this turn is sent, in order or past what waits before it.
+    /// QoS 0 up to this sequence is sent, in order or past what waits before it.
     passed: u64,
     keep_alive: KeepAlive,
     ack_watch: AckWatch,
@@ -333,7 +333,7 @@ impl<'a> Session<'a> {
         }
         let _turn = batch_wakes();
         while let Some(position) = self.out.next_written() {
-            if position.turn == 0 {
+            if position.sequence == 0 {
                 self.sender.inflight.passed(position.number);
             }
             self.sender.queue.complete(position, Fate::Forwarded);

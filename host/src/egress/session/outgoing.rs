@@ -66,7 +66,7 @@ impl Session<'_> {
                 if self.out.room() == 0 {
                     return;
                 }
-                self.passed = entry.position.turn;
+                self.passed = entry.position.sequence;
                 self.send(entry, None);
             }
         }
@@ -81,9 +81,9 @@ impl Session<'_> {
     /// `false` when it has to be offered again later.
     pub(super) fn offer(&mut self, entry: Entry) -> bool {
         let number = entry.position.number;
-        if entry.message.qos == QoS::AtMostOnce && entry.position.turn > 0 {
-            if entry.position.turn > self.passed {
-                self.passed = entry.position.turn;
+        if entry.message.qos == QoS::AtMostOnce && entry.position.sequence > 0 {
+            if entry.position.sequence > self.passed {
+                self.passed = entry.position.sequence;
                 self.send(entry, None);
             }
             return true;
@@ -92,7 +92,7 @@ impl Session<'_> {
         if self.sender.inflight.contains(number) {
             return true;
         }
-        let admitted = self.sender.inflight.admits(number);
+        let admitted = self.sender.inflight.admit(number);
         if admitted {
             self.send(entry, Some(number));
         }
@@ -129,8 +129,8 @@ impl Session<'_> {
     fn pass(&mut self, position: Position, passing: Passing, publish: &Publish) {
         match self.encode(Outgoing::Publish(publish)) {
             Ok(()) => {
-                // With a turn, it is in memory only: nothing in the spool waits for its end.
-                if position.turn == 0 {
+                // With a sequence, it is in memory only: nothing in the spool waits for its end.
+                if position.sequence == 0 {
                     self.sender.inflight.pass(position.number, passing);
                     // At once: a connection that ends right after it must not forget it.
                     self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
@@ -144,7 +144,7 @@ impl Session<'_> {
                 }
             }
             Err(error) => {
-                if position.turn == 0 {
+                if position.sequence == 0 {
                     // Over without being sent; it keeps its place until its letter is durable.
                     self.sender.inflight.leave_out(position.number);
                     if self.holds_back(position.number, &publish.message, &error) {
@@ -181,7 +181,7 @@ impl Session<'_> {
 
     /// Too large for this server, or for the protocol. What the spool keeps may be acknowledged: it becomes a dead letter.
     fn give_up(&mut self, position: Position, message: &Message, error: &EncodeError) {
-        match position.turn {
+        match position.sequence {
             0 if fault::is_on(Fault::AnyPacketSizeTaken) => self.sender.queue.complete(position, Fate::NeverSendable),
             0 => self.sender.dead_letter(position.number, format!("the upstream cannot be sent it: {error}"), 0),
             _ => self.sender.queue.complete(position, Fate::Oversize),

@@ -32,7 +32,7 @@ impl Sender {
         };
         let Entry { position, message, .. } = entry;
         let number = position.number;
-        if position.turn == 0 {
+        if position.sequence == 0 {
             match self.inflight.progress(number) {
                 Progress::Sent => {
                     self.inflight.forsake(number);
@@ -51,7 +51,7 @@ impl Sender {
         self.refusals.forget(number);
         let topic = message.topic.to_string();
         tracing::warn!(upstream = self.upstream, number, topic, keep, "this message is left out by an operator");
-        if keep && position.turn == 0 {
+        if keep && position.sequence == 0 {
             self.dead_letter(number, "left out by an operator".into(), attempts);
         } else {
             self.queue.complete(position, Fate::Skipped);

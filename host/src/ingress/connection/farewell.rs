@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::clock;
-use crate::dead_letter::{Facts, Letter};
+use crate::dead_letter::{Facts, DeadLetter};
 use crate::ingress::session::ATTEMPTS;
 use crate::spool::{Output, Record};
 
@@ -56,7 +56,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             failed_ms: now,
             ..Facts::default()
         };
-        let letter = Letter { message, facts };
+        let letter = DeadLetter { message, facts };
         let output = journal.dead_letters().and_then(|line| letter.output(line, clock::now()).ok());
         if let Some(output) = output {
             let outputs = vec![Output { binding: None, ..output }];

@@ -3,7 +3,7 @@
 //! The session decides, this file carries out. Reading pauses when the lanes are full or the device does not read what it
 //! is sent; acks and deliveries go on meanwhile. Whatever is ready leaves in one write.
 
-mod clock;
+mod deadlines;
 mod drains;
 mod farewell;
 mod greeting;

@@ -108,7 +108,7 @@ impl Outbound {
     pub fn restore_released(&mut self, number: u64) {
         let at = self.next();
         let message = InFlight { number: Some(number), qos: QoS::ExactlyOnce, delivery: None };
-        self.sender.restore_released(Released { number: at, turn: at }, packet_id(number), Some(message));
+        self.sender.restore_released(Released { number: at, sequence: at }, packet_id(number), Some(message));
     }
 
     /// The session ends: what it leaves. What is for a group and was sent at QoS 2 goes to nobody else [MQTT-4.8.2-5]; how many

@@ -26,7 +26,7 @@ pub struct Changed {
     /// To be written before it is acknowledged, when the session survives a restart.
     pub changes: Vec<Change>,
     /// Retained messages that are to be written before they are delivered.
-    pub parcels: Vec<PendingDelivery>,
+    pub pending_deliveries: Vec<PendingDelivery>,
 }
 
 impl Subscriptions {
@@ -106,7 +106,7 @@ impl Subscriptions {
             RetainHandling::DoNotSend => false,
         };
         if replay {
-            changed.parcels.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
+            changed.pending_deliveries.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
         }
         if mailbox.generation().is_some() {
             let value = StoredSubscription { options: request.options, id }.encode();

@@ -69,8 +69,8 @@ impl<M: Outgoing> Sender<M> {
     /// It is durable that the receiver has this one: its PUBREL, when it waited for that.
     pub fn release(&mut self, number: u64) -> Option<Ack> {
         let exchange = self.exchanges.get_mut(&number)?;
-        let State::Received { turn } = exchange.state else { return None };
-        exchange.state = State::Released { turn };
+        let State::Received { sequence } = exchange.state else { return None };
+        exchange.state = State::Released { sequence };
         Some(success(exchange.packet_id))
     }
 
@@ -88,17 +88,17 @@ impl<M: Outgoing> Sender<M> {
 
     fn receive(&mut self, number: u64) -> Step<M> {
         self.releases += 1;
-        let turn = self.releases;
+        let sequence = self.releases;
         if let Some(exchange) = self.exchanges.get_mut(&number) {
             // At QoS 1 it was not among them, and is now: the receiver goes by QoS 2.
             let is_raised = !exchange.is_exactly_once();
             self.exactly_once += usize::from(is_raised);
             self.raised += u64::from(is_raised);
-            exchange.state = State::Received { turn };
+            exchange.state = State::Received { sequence };
             exchange.message.iter_mut().for_each(M::received);
         }
         self.resend.retain(|waiting| *waiting != number);
-        Step::Receive(Released { number, turn })
+        Step::Receive(Released { number, sequence })
     }
 
     fn finish(&mut self, number: u64, reason: Reason) -> Step<M> {

@@ -53,7 +53,7 @@ impl<M: Outgoing> Sender<M> {
 
     /// Whether an exchange with this number can begin now, under the id that follows from it: there is room, it has not begun, and its
     /// id is free.
-    pub fn admits(&mut self, number: u64) -> bool {
+    pub fn admit(&mut self, number: u64) -> bool {
         let is_begun = self.contains(number);
         self.blocked |= !is_begun && !self.is_free(packet_id(number));
         !is_begun && self.room() > 0
@@ -70,9 +70,9 @@ impl<M: Outgoing> Sender<M> {
     }
 
     /// An exchange of an earlier process that the receiver had answered with PUBREC.
-    pub fn restore_released(&mut self, Released { number, turn }: Released, packet_id: u16, message: Option<M>) {
-        self.releases = self.releases.max(turn);
-        self.open(number, Exchange { packet_id, message, state: State::Released { turn } });
+    pub fn restore_released(&mut self, Released { number, sequence }: Released, packet_id: u16, message: Option<M>) {
+        self.releases = self.releases.max(sequence);
+        self.open(number, Exchange { packet_id, message, state: State::Released { sequence } });
     }
 
     /// Whether it has begun here, with an exchange or without.
@@ -104,7 +104,7 @@ impl Sender<Message> {
 
     /// Begins an exchange that [`Sender::admits`]. `None` when it does not.
     pub fn publish(&mut self, number: u64, message: Message) -> Option<Publish> {
-        if !self.admits(number) {
+        if !self.admit(number) {
             return None;
         }
         let packet_id = packet_id(number);

@@ -36,7 +36,7 @@ impl<M: Outgoing> Sender<M> {
             match exchange.state {
                 State::Published => self.resend.push_back(*number),
                 State::Refused if exchange.message.is_some() => self.resend.push_back(*number),
-                State::Released { turn } => released.push((turn, exchange.packet_id)),
+                State::Released { sequence } => released.push((sequence, exchange.packet_id)),
                 State::Received { .. } | State::Refused | State::Done => {}
             }
         }

@@ -24,7 +24,7 @@ pub enum Reply {
 pub struct Released {
     pub number: u64,
     /// PUBRELs go in the order of their PUBRECs.
-    pub turn: u64,
+    pub sequence: u64,
 }
 
 /// What a reply leads to.

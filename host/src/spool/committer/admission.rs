@@ -17,7 +17,7 @@ use super::Committer;
 use super::barrier::Barrier;
 use crate::config::WhenFull;
 use crate::spool::log::Disk;
-use crate::spool::track::Track;
+use crate::spool::offsets::Offsets;
 use crate::spool::{Fate, Held, Output, Record, Shared};
 
 /// What each upstream has in the log, or is about to have, by upstream.
@@ -52,7 +52,7 @@ impl<D: Disk> Committer<D> {
                 usage.add(&record);
                 self.ready.push_back(record);
             } else if record.is_unawaited() {
-                shared.ledger().give_up(&record.outputs, Fate::Dropped);
+                shared.queue_state().give_up(&record.outputs, Fate::Dropped);
             } else {
                 behind.add(&record);
                 waiting.push_back(record);
@@ -71,7 +71,7 @@ impl<D: Disk> Committer<D> {
     }
 
     fn holders(&self) -> u64 {
-        let waits = |name: &Arc<str>| self.image.track(name).is_some_and(|track| track.incomplete() > 0);
+        let waits = |name: &Arc<str>| self.image.offsets(name).is_some_and(|offsets| offsets.incomplete() > 0);
         let names = self.names.iter().enumerate().filter(|(upstream, _)| !self.is_archive(*upstream));
         names.filter(|(upstream, name)| *upstream < self.configured || waits(name)).count() as u64
     }
@@ -83,7 +83,7 @@ impl<D: Disk> Committer<D> {
     }
 
     fn usage(&self) -> Usage {
-        let of = |name: &Arc<str>| self.image.track(name).map_or((0, 0), Track::bytes);
+        let of = |name: &Arc<str>| self.image.offsets(name).map_or((0, 0), Offsets::bytes);
         let (bytes, qos0) = self.names.iter().map(of).unzip();
         let mut usage = Usage { bytes, qos0 };
         self.ready.iter().for_each(|record| usage.add(record));
@@ -99,7 +99,7 @@ impl<D: Disk> Committer<D> {
         let most = self.portion() / 4;
         let has_share = |output: &Output| usage.qos0.get(output.upstream.0).is_none_or(|used| *used < most);
         let shed: Vec<_> = record.outputs.extract_if(.., |output| output.is_qos0() && !has_share(output)).collect();
-        shared.ledger().give_up(&shed, Fate::Dropped);
+        shared.queue_state().give_up(&shed, Fate::Dropped);
     }
 
     /// Each time that it begins.
@@ -123,7 +123,7 @@ impl<D: Disk> Committer<D> {
             }
         }
         self.is_held = full;
-        let whole = shared.ledger().held.iter().find(|held| held.upstream.is_none()).cloned();
+        let whole = shared.queue_state().held.iter().find(|held| held.upstream.is_none()).cloned();
         self.publish_held(shared, whole);
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A full log holds records in commit order. A release, a subscription, the end of a session would wait among them, and with
 //! each the ack of a device that asks for no room at all. A record of small changes alone therefore overtakes those with
-//! messages, and is written into what the log keeps free for notes, as long as enough of that is left.
+//! messages, and is written into what the log keeps free for completions, as long as enough of that is left.
 //!
 //! Not what a plugin remembers, however small: it knows of all messages before its own.
 //!

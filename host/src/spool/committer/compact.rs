@@ -6,7 +6,7 @@
 //! where to look ([`super::super::runs`]).
 //!
 //! What is too old to be sent and, if it is the first to go, QoS 0 is left out. A crash at any moment leaves the message in both
-//! places or in one; numbers say that it is the same. One piece for each turn, so that notes and acks go on beside it; it writes
+//! places or in one; numbers say that it is the same. One piece for each turn, so that completions and acks go on beside it; it writes
 //! into the reserve, which it gives back with the segment.
 
 use bytes::BytesMut;
@@ -76,7 +76,7 @@ impl<D: Disk> Committer<D> {
     pub(super) fn is_worthwhile(&self) -> bool {
         let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
         let wanted = |(bytes, qos0): (u64, u64)| if first_to_go { bytes - qos0 } else { bytes };
-        let wanted: u64 = self.image.tracks().iter().map(|track| wanted(track.bytes())).sum();
+        let wanted: u64 = self.image.all_offsets().iter().map(|offsets| wanted(offsets.bytes())).sum();
         let used = self.log.bytes().saturating_sub(self.log.spared());
         used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8
     }
@@ -115,14 +115,14 @@ impl<D: Disk> Committer<D> {
         let mut outputs = Outputs::read(frame.kind, frame.body)?;
         let mut wanted = Vec::new();
         while let Some(written) = outputs.next()? {
-            if !self.image.track(written.upstream).is_some_and(|track| track.lives_in(written.number, segment)) {
+            if !self.image.offsets(written.upstream).is_some_and(|offsets| offsets.lives_in(written.number, segment)) {
                 continue;
             }
             let upstream = self.names.iter().position(|name| **name == *written.upstream);
             let upstream = upstream.filter(|upstream| !self.is_archive(*upstream));
             let reason = upstream.zip(self.reason_to_go(&written.weight()));
             // What may have been sent is kept: only its upstream can say what became of it.
-            if !reason.is_some_and(|(upstream, fate)| shared.ledger().drop_unsent(upstream, written.number, fate)) {
+            if !reason.is_some_and(|(upstream, fate)| shared.queue_state().drop_unsent(upstream, written.number, fate)) {
                 wanted.push(written);
             }
         }
@@ -159,26 +159,26 @@ impl<D: Disk> Committer<D> {
         for (at, frame) in locations.iter().zip(&frames) {
             self.image.apply(*at, *frame);
         }
-        let mut ledger = shared.ledger();
+        let mut queue_state = shared.queue_state();
         for (upstream, name) in self.names.iter().enumerate() {
-            self.image.track(name).into_iter().for_each(|track| ledger.rehome(upstream, track));
+            self.image.offsets(name).into_iter().for_each(|offsets| queue_state.relocate(upstream, offsets));
         }
         Ok(true)
     }
 
-    /// With what notes take: a segment goes only when it is noted what became of the messages that are left out. A message may be
+    /// With what completions take: a segment goes only when it is noted what became of the messages that are left out. A message may be
     /// larger than a segment, when the limit was lowered: its segment is then as large as it needs.
     fn room_for_moved(&self, framed: u64) -> u64 {
-        let (most, notes) = (self.log.max_append(), self.note_share());
-        if framed > most { framed + notes } else { (framed + notes).min(most) }
+        let (most, completions) = (self.log.max_append(), self.completion_share());
+        if framed > most { framed + completions } else { (framed + completions).min(most) }
     }
 
     /// All has been read, and these should have been met: damaged since the start.
     fn give_up_missing(&self, shared: &Shared) {
         let Some(compact) = self.compact.as_ref().filter(|compact| compact.is_read) else { return };
         for (upstream, name) in self.names.iter().enumerate() {
-            let missing = self.image.track(name).map(|track| track.numbers_in(compact.segment)).unwrap_or_default();
-            shared.ledger().lose(upstream, &missing);
+            let missing = self.image.offsets(name).map(|offsets| offsets.numbers_in(compact.segment)).unwrap_or_default();
+            shared.queue_state().lose(upstream, &missing);
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Both take whole runs, a segment's worth of one upstream, so that nothing has to be read for it and space comes back in
 //! segments. What may have been sent stays: only the upstream can say what became of it [MQTT-4.3.3-7], and its packet id must
-//! not meet another message. The books are told first, the log by a note; a segment goes when that note is durable.
+//! not meet another message. The queue state is told first, the log by a completion; a segment goes when that completion is durable.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use crate::base::clock;
 use crate::config::WhenFull;
 use crate::spool::log::{AppendError, Disk};
 use crate::spool::runs::Run;
-use crate::spool::track::Track;
+use crate::spool::offsets::Offsets;
 use crate::spool::{Fate, Shared};
 
 /// How often runs are looked at for their age. What is sent is judged to the moment; this is about the room of what is not.
@@ -27,10 +27,10 @@ impl<D: Disk> Committer<D> {
         self.next_sweep = now + SWEEP;
         let (now_ms, active) = (clock::unix_ms(), self.log.active_segment());
         for (upstream, name) in self.names.iter().enumerate() {
-            let Some(track) = self.image.track(name).filter(|_| !self.is_archive(upstream)) else { continue };
+            let Some(offsets) = self.image.offsets(name).filter(|_| !self.is_archive(upstream)) else { continue };
             let is_over = |run: &Run| run.segment != active && run.is_dead(now_ms, self.max_age_ms());
-            let dead = track.parts().take_while(|(_, run)| is_over(run)).last();
-            let dropped = dead.map_or(0, |(end, _)| shared.ledger().drop_below(upstream, end, Fate::Expired));
+            let dead = offsets.parts().take_while(|(_, run)| is_over(run)).last();
+            let dropped = dead.map_or(0, |(end, _)| shared.queue_state().drop_below(upstream, end, Fate::Expired));
             if dropped > 0 {
                 tracing::info!(upstream = &**name, dropped, "too old: dropped from the spool, unsent");
                 self.is_dropping = true;
@@ -40,7 +40,7 @@ impl<D: Disk> Committer<D> {
 
     /// When to look again; none while nothing can grow too old.
     pub fn sweep_due(&self) -> Option<Instant> {
-        let runs = || self.image.tracks().iter().flat_map(|track| track.runs().iter());
+        let runs = || self.image.all_offsets().iter().flat_map(|offsets| offsets.runs().iter());
         let may_die = runs().any(|(_, run)| run.live > 0 && (self.policy.max_age.is_some() || run.dies_ms < u64::MAX));
         may_die.then_some(self.next_sweep)
     }
@@ -59,7 +59,7 @@ impl<D: Disk> Committer<D> {
             return Ok(false);
         }
         let largest =
-            |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.track(name)).map(Track::bytes);
+            |upstream: &usize| self.names.get(*upstream).and_then(|name| self.image.offsets(name)).map(Offsets::bytes);
         let victim = (0..self.names.len()).filter(|upstream| !self.is_archive(*upstream)).max_by_key(largest);
         Ok(self.policy.when_full == WhenFull::DropOldest
             && victim.is_some_and(|upstream| self.drop_oldest(upstream, shared)))
@@ -71,10 +71,10 @@ impl<D: Disk> Committer<D> {
             return false;
         }
         let Some(name) = self.names.get(upstream) else { return false };
-        let Some(track) = self.image.track(name) else { return false };
+        let Some(offsets) = self.image.offsets(name) else { return false };
         // The first part of which anything may go: what was sent stays, and may be a run of its own.
-        let drop_to = |(end, _)| shared.ledger().drop_below(upstream, end, Fate::Dropped);
-        let dropped = track.parts().map(drop_to).find(|dropped| *dropped > 0).unwrap_or(0);
+        let drop_to = |(end, _)| shared.queue_state().drop_below(upstream, end, Fate::Dropped);
+        let dropped = offsets.parts().map(drop_to).find(|dropped| *dropped > 0).unwrap_or(0);
         self.is_dropping = dropped > 0;
         if dropped > 0
             && let Some(suppressed) = self.warnings.permit()

@@ -35,8 +35,8 @@ pub(in crate::spool) use self::room::{RETRY, max_record};
 use super::batch::{Batch, fits};
 use super::image::Image;
 use super::log::{AppendError, Disk, Log};
-use super::notes::Notes;
-use super::track::Track;
+use super::completions::Completions;
+use super::offsets::Offsets;
 use super::{Change, DEAD_LETTERS, Intervals, Record, Shared};
 use crate::base::clock;
 use crate::base::fault::{self, Fault};
@@ -56,12 +56,12 @@ pub(super) struct Committer<D: Disk> {
     records: VecDeque<Record>,
     /// Admitted, next to be written.
     ready: VecDeque<Record>,
-    notes: Notes,
+    completions: Completions,
     batch: Batch,
     full: Option<Full>,
     compact: Option<Compact<D>>,
     next_sweep: Instant,
-    /// What was dropped is in the books, and not in the log yet: what would be dropped next is not known before.
+    /// What was dropped is in the queue state, and not in the log yet: what would be dropped next is not known before.
     is_dropping: bool,
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
@@ -84,7 +84,7 @@ pub(super) enum Turn {
 impl<D: Disk> Committer<D> {
     pub fn new(log: Log<D>, image: Image, names: Vec<Arc<str>>, configured: usize, policy: config::Spool) -> Self {
         Self {
-            notes: Notes::new(names.len()),
+            completions: Completions::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
             checkpoint: Checkpointing::new(),
@@ -130,7 +130,7 @@ impl<D: Disk> Committer<D> {
 
     /// What an upstream has not completed.
     pub fn incomplete(&self, upstream: &str) -> Intervals {
-        self.image.track(upstream).map(Track::incomplete_numbers).unwrap_or_default()
+        self.image.offsets(upstream).map(Offsets::incomplete_numbers).unwrap_or_default()
     }
 
     pub fn log_mut(&mut self) -> &mut Log<D> {
@@ -152,13 +152,13 @@ impl<D: Disk> Committer<D> {
         if small > 0 && self.write(shared, small, Room::Spare)? {
             return Ok(Turn::Worked);
         }
-        if !self.notes.is_empty() && self.write(shared, 0, Room::Reserved)? {
+        if !self.completions.is_empty() && self.write(shared, 0, Room::Reserved)? {
             return Ok(Turn::Worked);
         }
         if has_copied || has_dropped || (!self.ready.is_empty() && self.make_space(shared)?) {
             return Ok(Turn::Worked);
         }
-        let waits = !self.records.is_empty() || !self.ready.is_empty() || !self.notes.is_empty();
+        let waits = !self.records.is_empty() || !self.ready.is_empty() || !self.completions.is_empty();
         Ok(if waits { Turn::Full(self.retry()) } else { Turn::Idle })
     }
 
@@ -169,11 +169,11 @@ impl<D: Disk> Committer<D> {
 
     /// Whether the spool is closing.
     fn collect(&mut self, shared: &Shared) -> bool {
-        let mut ledger = shared.ledger();
-        let incoming = ledger.take_incoming();
-        self.notes.absorb(&mut ledger.notes);
-        let is_closing = ledger.closing;
-        drop(ledger);
+        let mut queue_state = shared.queue_state();
+        let incoming = queue_state.take_incoming();
+        self.completions.absorb(&mut queue_state.completions);
+        let is_closing = queue_state.closing;
+        drop(queue_state);
         self.take(incoming, shared);
         is_closing
     }
@@ -200,7 +200,7 @@ impl<D: Disk> Committer<D> {
 /// Somebody waits for it, and is told that it never will be safe.
 fn refuse(record: Record, shared: &Shared) {
     tell_oversize(&record);
-    shared.ledger().refuse(&record.outputs);
+    shared.queue_state().refuse(&record.outputs);
     if fault::is_on(Fault::OversizeAcked) {
         return record.receipt.resolve();
     }
@@ -213,9 +213,9 @@ fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, share
     let (kept, rest): (Vec<_>, Vec<_>) = record.outputs.drain(..).partition(|output| output.is_kept(qos0));
     // Written down before it was done: its device may have been told that it is safe.
     if record.ends_unfinished() {
-        shared.ledger().lose_oversize(&kept);
+        shared.queue_state().lose_oversize(&kept);
     } else {
-        shared.ledger().refuse(&kept);
+        shared.queue_state().refuse(&kept);
     }
     record.outputs = rest;
     if !fits(&record) {

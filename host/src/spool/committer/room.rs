@@ -17,7 +17,7 @@ pub(in crate::spool) const RETRY: Duration = Duration::from_millis(500);
 /// How often a person is told that devices are still held back.
 const TELL_AGAIN: Duration = Duration::from_secs(600);
 
-/// One in so many bytes of a segment is for notes alone: enough for those that complete a segment's worth of messages, when
+/// One in so many bytes of a segment is for completions alone: enough for those that complete a segment's worth of messages, when
 /// the disk has no room for the reserve.
 const NOTE_SHARE: u64 = 64;
 
@@ -37,11 +37,11 @@ pub(super) struct Full {
 /// Which room a write may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// Records, and notes beside them.
+    /// Records, and completions beside them.
     Any,
-    /// Small records: what notes can spare.
+    /// Small records: what completions can spare.
     Spare,
-    /// Notes alone.
+    /// Completions alone.
     Reserved,
 }
 
@@ -64,11 +64,11 @@ impl<D: Disk> Committer<D> {
 
     /// Bytes of records in one write.
     pub(super) fn most(&self, room: Room) -> u64 {
-        if room == Room::Any { self.max_record() } else { self.note_share() / 2 }
+        if room == Room::Any { self.max_record() } else { self.completion_share() / 2 }
     }
 
     fn make_room(&mut self) -> Result<(), AppendError> {
-        let wanted = self.batch.framed() + self.note_share() as usize;
+        let wanted = self.batch.framed() + self.completion_share() as usize;
         let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
         if in_reserve || self.log.must_roll(wanted) {
             self.roll()?;
@@ -79,11 +79,11 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
-    /// What small records leave free: half of the notes' share of a segment. Half of the reserve, which is the last, and in which
+    /// What small records leave free: half of the completions' share of a segment. Half of the reserve, which is the last, and in which
     /// the log is compacted.
     fn kept_for_notes(&self) -> u64 {
         let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
-        if in_reserve { self.log.max_append() / 2 } else { self.note_share() / 2 }
+        if in_reserve { self.log.max_append() / 2 } else { self.completion_share() / 2 }
     }
 
     /// As far as the reserve goes, but for what is to be left of it.
@@ -100,12 +100,12 @@ impl<D: Disk> Committer<D> {
         }
     }
 
-    /// Notes alone may pass every limit, in the smallest segments there are: their messages go for them.
+    /// Completions alone may pass every limit, in the smallest segments there are: their messages go for them.
     pub(super) fn roll_for_notes(&mut self, least: u64) -> Result<(), AppendError> {
         match self.roll_reserved(least, self.reserve_limit()) {
             Err(AppendError::Full(Shortage::Limit { .. })) if !fault::is_on(Fault::LoweredLimitHolds) => {
-                let tracks = self.image.encode_tracks();
-                self.log.roll_smallest(Frame { kind: TRACKS, body: &tracks }, least)?;
+                let all_offsets = self.image.encode_tracks();
+                self.log.roll_smallest(Frame { kind: TRACKS, body: &all_offsets }, least)?;
                 self.reserve_begins();
                 Ok(())
             }
@@ -114,16 +114,16 @@ impl<D: Disk> Committer<D> {
     }
 
     pub(super) fn roll(&mut self) -> Result<(), AppendError> {
-        let tracks = self.image.encode_tracks();
-        self.log.roll(Frame { kind: TRACKS, body: &tracks })?;
+        let all_offsets = self.image.encode_tracks();
+        self.log.roll(Frame { kind: TRACKS, body: &all_offsets })?;
         self.log.keep_reserve();
         Ok(())
     }
 
     /// With room for `least` bytes.
     pub(super) fn roll_reserved(&mut self, least: u64, limit: u64) -> Result<(), AppendError> {
-        let tracks = self.image.encode_tracks();
-        self.log.roll_reserved(Frame { kind: TRACKS, body: &tracks }, least, limit)?;
+        let all_offsets = self.image.encode_tracks();
+        self.log.roll_reserved(Frame { kind: TRACKS, body: &all_offsets }, least, limit)?;
         self.reserve_begins();
         Ok(())
     }
@@ -138,7 +138,7 @@ impl<D: Disk> Committer<D> {
     /// then there are two segments beside them. What else there is already, of earlier processes too, is no reason for more.
     pub(super) fn reserve_limit(&self) -> u64 {
         let (max, segment) = (self.policy.max_bytes, self.segment());
-        let wanted: u64 = self.image.tracks().iter().map(|track| track.bytes().0).sum();
+        let wanted: u64 = self.image.all_offsets().iter().map(|offsets| offsets.bytes().0).sum();
         // A full log leaves one whole segment.
         let is_over = wanted + segment / 2 > max && !fault::is_on(Fault::LoweredLimitHolds);
         if is_over { wanted + 2 * segment } else { max }
@@ -174,7 +174,7 @@ impl<D: Disk> Committer<D> {
         let share = self.share();
         let of_shares = self.names.iter().zip(&self.is_held).filter(|(_, is_held)| **is_held);
         let of_shares = of_shares.map(|(name, _)| Held::by_share(name, share));
-        shared.ledger().held = whole.into_iter().chain(of_shares).collect();
+        shared.queue_state().held = whole.into_iter().chain(of_shares).collect();
     }
 
     /// One that has passed was for records that are in the log by now: those that wait are held by a share, and to look again at once
@@ -185,7 +185,7 @@ impl<D: Disk> Committer<D> {
         self.full.as_ref().map(|full| full.retry).filter(is_later).unwrap_or(now + RETRY)
     }
 
-    /// Records wait, or have no room but what is for notes.
+    /// Records wait, or have no room but what is for completions.
     pub(super) fn is_short_of_room(&self) -> bool {
         self.full.is_some()
     }
@@ -223,8 +223,8 @@ impl<D: Disk> Committer<D> {
 
     /// A segment is gone: records are tried again, and the reserve may be whole again.
     fn has_more_room(&mut self) {
-        let tracks = self.image.encode_tracks();
-        let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &tracks });
+        let all_offsets = self.image.encode_tracks();
+        let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &all_offsets });
         if let Some(full) = &mut self.full {
             (full.retry, full.spare) = (clock::now(), clock::now());
             full.reserve &= !has_reserve;
@@ -236,7 +236,7 @@ impl<D: Disk> Committer<D> {
         max_record(self.log.max_append())
     }
 
-    pub(super) fn note_share(&self) -> u64 {
+    pub(super) fn completion_share(&self) -> u64 {
         self.log.max_append() / NOTE_SHARE
     }
 }

@@ -7,13 +7,13 @@ use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::spool::Shared;
 use crate::spool::log::{AppendError, Disk, Location};
-use crate::spool::notes::Notes;
+use crate::spool::completions::Completions;
 
 impl<D: Disk> Committer<D> {
-    /// Writes the notes and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
+    /// Writes the completions and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
     pub(super) fn write(&mut self, shared: &Shared, ready: usize, room: Room) -> Result<bool, AppendError> {
         self.batch.clear(&self.image, &self.names);
-        self.batch.notes(&self.notes, &self.names);
+        self.batch.completions(&self.completions, &self.names);
         let most = self.most(room) as usize;
         let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
         let was_short = self.is_short_of_room();
@@ -49,24 +49,24 @@ impl<D: Disk> Committer<D> {
     /// Everything of this write is durable: now it may be seen, and acknowledged.
     fn publish(&mut self, shared: &Shared, count: usize, locations: &[Location]) {
         let mut settled = Vec::with_capacity(count);
-        let notes = std::mem::replace(&mut self.notes, Notes::new(self.names.len()));
+        let completions = std::mem::replace(&mut self.completions, Completions::new(self.names.len()));
         self.is_dropping = false;
-        let mut ledger = shared.ledger();
+        let mut queue_state = shared.queue_state();
         let mut numbers = self.batch.first_numbers().to_vec();
         for (record, at) in self.ready.drain(..count).zip(locations) {
             for output in record.outputs {
                 match numbers.get_mut(output.upstream.0).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
-                        ledger.place(*number, output, *at);
+                        queue_state.place(*number, output, *at);
                         *number += 1;
                     }
-                    None => ledger.place_qos0(output),
+                    None => queue_state.place_qos0(output),
                 }
             }
             settled.push((record.receipt, record.hold));
         }
-        ledger.confirm(notes);
-        drop(ledger);
+        queue_state.confirm(completions);
+        drop(queue_state);
         shared.announce();
         // One wake for each device, however many acks it has.
         let _turn = batch_wakes();

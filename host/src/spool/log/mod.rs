@@ -67,7 +67,7 @@
 //! where it is. Bit rot in the last frames of all cannot be told from a tear; it is reported as one.
 //!
 //! # Not here
-//! No index, no compaction, no key: the ledger above knows what a record is, which are done, and what a snapshot holds.
+//! No index, no compaction, no key: the queue state above knows what a record is, which are done, and what a snapshot holds.
 //! A medium that answers a read with an error ends `open` with the file's name: skipping what may be readable tomorrow
 //! would be the loss that this room is there to prevent.
 

@@ -1,6 +1,6 @@
 //! A backlog larger than memory: the log has it, memory has its head, and nobody can tell from the order.
 
-use super::super::line::SHELF_BYTES;
+use super::super::upstream_queue::SHELF_BYTES;
 use super::*;
 
 const PAYLOAD: usize = 16 << 10;

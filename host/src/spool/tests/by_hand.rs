@@ -14,7 +14,7 @@ use super::super::*;
 pub(in crate::spool) const DIR: &str = "/data/spool";
 
 /// The working parts behind one call.
-pub(in crate::spool) trait Hand: Send {
+pub(in crate::spool) trait Driver: Send {
     fn turn(&mut self, shared: &Shared);
 }
 
@@ -24,7 +24,7 @@ struct Both<D: Disk> {
     refill: Refill<D>,
 }
 
-impl<D: Disk> Hand for Both<D> {
+impl<D: Disk> Driver for Both<D> {
     fn turn(&mut self, shared: &Shared) {
         while let Some(committer) = &mut self.committer {
             match committer.turn(shared) {
@@ -42,15 +42,15 @@ impl<D: Disk> Hand for Both<D> {
 }
 
 impl Spool {
-    pub(crate) fn by_hand<D: Disk>(
+    pub(crate) fn manually_driven<D: Disk>(
         disk: D,
         upstreams: &[&str],
         config: &config::Spool,
         counters: Arc<Counters>,
     ) -> Result<(Self, Restored), OpenError> {
         let Parts { shared, committer, refill, restored } = open(disk, Path::new(DIR), upstreams, config, counters)?;
-        let hand: Box<dyn Hand> = Box::new(Both { committer: Some(committer), refill });
-        assert!(shared.by_hand.set(Mutex::new(hand)).is_ok());
+        let hand: Box<dyn Driver> = Box::new(Both { committer: Some(committer), refill });
+        assert!(shared.manual_driver.set(Mutex::new(hand)).is_ok());
         Ok((Self::new(shared), restored))
     }
 }

@@ -88,12 +88,12 @@ fn an_entry_says_which_binding_made_it_also_after_a_restart_and_when_it_was_writ
     bench = bench.reopen();
     assert_eq!(bindings(&bench), expected);
     // Many times the log for the other upstream: what waits for the first one is moved out of the way.
-    let before = bench.spool.shared.ledger().waiting();
+    let before = bench.spool.shared.queue_state().waiting();
     for ticket in 0..400 {
         bench.commit(ticket, &[(1, Q1, &"x".repeat(50_000))]);
         assert!(bench.complete_first(1));
     }
-    assert_eq!(bench.spool.shared.ledger().waiting(), before);
+    assert_eq!(bench.spool.shared.queue_state().waiting(), before);
     bench = bench.reopen();
     assert_eq!(bindings(&bench), expected);
 }

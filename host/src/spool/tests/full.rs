@@ -22,7 +22,7 @@ fn fill(bench: &mut Bench) -> u64 {
 /// Waits as long as a full log does before it is tried again, and turns it.
 fn retry(bench: &Bench) {
     std::thread::sleep(RETRY + Duration::from_millis(1));
-    bench.spool.shared.stir();
+    bench.spool.shared.notify();
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn qos_0_and_records_without_outputs_pass_by_a_full_log() {
 fn small_changes_pass_by_a_full_log_and_leave_it_room_to_drain() {
     let mut bench = Bench::new(1);
     fill(&mut bench);
-    // More than the notes' share of a segment: what they have taken comes back with a checkpoint.
+    // More than the completions' share of a segment: what they have taken comes back with a checkpoint.
     let passed = 20_000;
     for number in 0..passed {
         bench.commit_with(100_000 + number, &[], vec![Change::put(key(number), "kept")]);
@@ -344,6 +344,6 @@ fn a_spool_over_its_limit_can_be_purged() {
     let Bench { disk, spool, .. } = bench;
     drop(spool);
     disk.kill();
-    let purged = super::super::purge::purge_on(disk, Path::new(by_hand::DIR), "one", &small());
+    let purged = super::super::purge::purge_on(disk, Path::new(manual_driver::DIR), "one", &small());
     assert_eq!(purged.unwrap(), 400);
 }

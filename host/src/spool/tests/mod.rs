@@ -11,7 +11,7 @@ use crate::message::{Message, QoS};
 use crate::topic::TopicName;
 
 mod backlog;
-pub(super) mod by_hand;
+pub(super) mod manual_driver;
 mod crash;
 mod damage;
 mod formats;
@@ -68,7 +68,7 @@ impl Bench {
     fn open(disk: SimDisk, names: Vec<&'static str>, config: config::Spool) -> Result<Self, OpenError> {
         let counters = Arc::new(Counters::default());
         let acks = Resolved::default();
-        let (spool, restored) = Spool::by_hand(disk.clone(), &names, &config, counters.clone())?;
+        let (spool, restored) = Spool::manually_driven(disk.clone(), &names, &config, counters.clone())?;
         let lane = Arc::new(Semaphore::new(PLACES));
         Ok(Self { disk, config, names, spool, restored, counters, lane, acks })
     }
@@ -122,7 +122,7 @@ impl Bench {
     }
 
     fn weight(&self, upstream: usize) -> usize {
-        self.spool.shared.ledger().weight(upstream)
+        self.spool.shared.queue_state().weight(upstream)
     }
 
     fn balance(&self) {

@@ -1,4 +1,4 @@
-//! Order, atomic placing, QoS 0, and books that balance.
+//! Order, atomic placing, QoS 0, and accounts that balance.
 
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn numbers_are_contiguous_for_each_upstream() {
     bench.commit(1, &[(0, Q1, "a"), (1, Q1, "b"), (0, Q2, "c"), (0, Q0, "q")]);
     bench.commit(2, &[(1, Q1, "d")]);
     let numbers = |upstream| bench.entries(upstream).iter().map(|entry| entry.position).collect::<Vec<_>>();
-    assert_eq!(numbers(0), [Position::of(1), Position::of(2), Position { number: 2, turn: 1 }]);
+    assert_eq!(numbers(0), [Position::of(1), Position::of(2), Position { number: 2, sequence: 1 }]);
     assert_eq!(numbers(1), [Position::of(1), Position::of(2)]);
 }
 

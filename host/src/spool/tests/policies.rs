@@ -1,4 +1,4 @@
-//! Too much of it: shares, what is compacted, what goes, and that the books say so.
+//! Too much of it: shares, what is compacted, what goes, and that the queue state says so.
 
 use std::time::Duration;
 
@@ -204,7 +204,7 @@ fn what_is_too_old_goes_with_its_segment_and_is_counted() {
         bench.spool.commit(Record { outputs: vec![output], ..Record::default() });
     }
     bench = bench.reopen();
-    bench.spool.shared.stir();
+    bench.spool.shared.notify();
     let expired = bench.counters.totals().expired;
     assert!(expired > 300 && expired <= 350, "{expired} of 350: the rest shares a segment with younger ones");
     assert_eq!(numbers(&bench, 0), (expired..400).collect::<Vec<_>>());
@@ -272,7 +272,7 @@ fn an_upstream_that_is_not_configured_has_a_share_and_can_be_purged() {
     drop(spool);
     for expected in [orphan.messages, 0] {
         disk.kill();
-        assert_eq!(purge::purge_on(disk.clone(), by_hand::DIR.as_ref(), "two", &config).unwrap(), expected);
+        assert_eq!(purge::purge_on(disk.clone(), manual_driver::DIR.as_ref(), "two", &config).unwrap(), expected);
     }
     disk.kill();
     let mut bench = Bench::open(disk, vec!["one"], config).unwrap();

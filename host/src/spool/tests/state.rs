@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::super::log::Disk;
 use super::super::log::sim::Fault;
-use super::by_hand::DIR;
+use super::manual_driver::DIR;
 use super::*;
 
 const VALUE: usize = 10_000;
@@ -59,7 +59,7 @@ fn state_as_large_as_the_log_leaves_it_its_room() {
     let fill = |bench: &mut Bench| {
         let before = bench.spool.waiting();
         (0..1_000).for_each(|number| bench.commit(10_000 + number, &[(0, Q1, &text)]));
-        bench.spool.shared.stir();
+        bench.spool.shared.notify();
         let acked = bench.acks().len();
         assert!(acked < 1_000 && before == 0, "4 MiB are full at some time");
         acked
@@ -139,7 +139,7 @@ fn with_no_checkpoint_that_is_whole_what_the_log_says_is_taken_and_the_rest_told
     assert!(bench.restored.state == expected, "{} keys", bench.restored.state.len());
     assert!(bench.restored.recovery.is_state_lost, "nobody can say that this is all");
     assert_eq!(bench.restored.recovery.damaged_checkpoints, 2);
-    bench.spool.shared.stir();
+    bench.spool.shared.notify();
     assert_state(&bench.reopen(), 20, 59);
 }
 

@@ -145,7 +145,7 @@ impl Bench {
     fn start(spec: config::Upstream, capacity: usize, disk: SimDisk, max_age: Option<Duration>) -> Self {
         let counters = Arc::new(Counters::default());
         let limits = config::Spool { max_qos0_messages: 1000, max_age, ..config::Spool::default() };
-        let opened = Spool::by_hand(disk.clone(), &["cloud"], &limits, counters.clone());
+        let opened = Spool::manually_driven(disk.clone(), &["cloud"], &limits, counters.clone());
         let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();

@@ -12,7 +12,7 @@ use crate::mqtt::{Connect, SubscribeOptions, Version};
 use crate::spool::Spool;
 use crate::topic::{SharedFilter, Template, TopicFilter, TopicName};
 
-struct House {
+struct Fixture {
     pub registry: Arc<Registry>,
     pub dispatcher: Arc<Dispatcher>,
     /// Hears everything.
@@ -20,15 +20,15 @@ struct House {
     pub limits: config::BrokerLimits,
 }
 
-fn house() -> House {
-    house_on(Spool::in_memory(0, Arc::default()))
+fn fixture() -> Fixture {
+    fixture_on(Spool::in_memory(0, Arc::default()))
 }
 
-fn house_on(spool: Spool) -> House {
-    house_with(spool, copying())
+fn fixture_on(spool: Spool) -> Fixture {
+    fixture_with(spool, copying())
 }
 
-fn house_with(spool: Spool, binding: Binding) -> House {
+fn fixture_with(spool: Spool, binding: Binding) -> Fixture {
     let counters = Arc::<Counters>::default();
     let mut limits = config::parse("", "test.toml", std::path::Path::new("")).unwrap().broker.limits;
     // Less than the mailbox holds.
@@ -44,7 +44,7 @@ fn house_with(spool: Spool, binding: Binding) -> House {
         id: None,
     };
     bus.subscribe(&SharedFilter::parse("#").unwrap(), subscription);
-    House {
+    Fixture {
         registry: Arc::new(Registry::new(
             bus,
             Wills::new(dispatcher.clone()),
@@ -86,7 +86,7 @@ fn copying_in(lane: Option<Lane>) -> Binding {
     )
 }
 
-impl House {
+impl Fixture {
     fn terms(&self, client: &str, clean_start: bool, expiry: u32) -> Terms {
         let connect = Connect { clean_start, session_expiry: Some(expiry), ..Connect::new(Version::V5, client) };
         negotiate(connect, &self.limits, || "x".into()).unwrap()
@@ -116,107 +116,107 @@ fn later(seconds: u64) -> Instant {
 
 #[tokio::test]
 async fn a_session_is_found_again_until_it_expires() {
-    let house = house();
-    let opened = house.open("dev", false, 100).await.unwrap();
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 100).await.unwrap();
     assert!(!opened.present);
-    house.registry.close(opened.session, ending(100, None));
-    house.registry.sweep(later(99));
-    let opened = house.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, None));
+    fixture.registry.sweep(later(99));
+    let opened = fixture.open("dev", false, 100).await.unwrap();
     assert!(opened.present);
-    house.registry.close(opened.session, ending(100, None));
-    house.registry.sweep(later(101));
-    assert!(!house.open("dev", false, 100).await.unwrap().present);
+    fixture.registry.close(opened.session, ending(100, None));
+    fixture.registry.sweep(later(101));
+    assert!(!fixture.open("dev", false, 100).await.unwrap().present);
 }
 
 #[tokio::test]
 async fn a_clean_start_begins_anew() {
-    let house = house();
-    let opened = house.open("dev", false, 100).await.unwrap();
-    house.registry.close(opened.session, ending(100, None));
-    assert!(!house.open("dev", true, 100).await.unwrap().present);
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, None));
+    assert!(!fixture.open("dev", true, 100).await.unwrap().present);
 }
 
 #[tokio::test]
 async fn a_takeover_asks_the_old_connection_to_leave_and_gets_its_session() {
-    let house = Arc::new(house());
-    let old = house.open("dev", false, 100).await.unwrap();
+    let fixture = Arc::new(fixture());
+    let old = fixture.open("dev", false, 100).await.unwrap();
     let new = tokio::spawn({
-        let house = house.clone();
-        async move { house.open("dev", false, 100).await }
+        let fixture = fixture.clone();
+        async move { fixture.open("dev", false, 100).await }
     });
     old.kicked.notified().await;
-    house.registry.close(old.session, ending(100, None));
+    fixture.registry.close(old.session, ending(100, None));
     assert!(new.await.unwrap().unwrap().present);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_does_not_leave_makes_the_new_one_try_later() {
-    let house = house();
-    let _stuck = house.open("dev", false, 100).await.unwrap();
-    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+    let fixture = fixture();
+    let _stuck = fixture.open("dev", false, 100).await.unwrap();
+    assert_eq!(fixture.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_session_that_cannot_be_written_is_refused_in_time_and_leaves_nothing_behind() {
-    let house = house();
-    house.dispatcher.journal().stall();
+    let fixture = fixture();
+    fixture.dispatcher.journal().stall();
     let begun = tokio::time::Instant::now();
-    assert_eq!(house.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
-    assert_eq!(begun.elapsed(), house.limits.handshake_timeout);
-    assert_eq!(house.dispatcher.journal().state(), []);
-    assert!(!house.open("dev", true, 0).await.unwrap().present, "a session that is not written needs no disk");
+    assert_eq!(fixture.open("dev", false, 100).await.err(), Some(Reason::SERVER_BUSY));
+    assert_eq!(begun.elapsed(), fixture.limits.handshake_timeout);
+    assert_eq!(fixture.dispatcher.journal().state(), []);
+    assert!(!fixture.open("dev", true, 0).await.unwrap().present, "a session that is not written needs no disk");
 }
 
 #[tokio::test]
 async fn a_will_without_delay_is_published_at_once() {
-    let house = house();
-    let opened = house.open("dev", false, 100).await.unwrap();
-    house.registry.close(opened.session, ending(100, Some(0)));
-    assert_eq!(house.heard(), 1);
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, Some(0)));
+    assert_eq!(fixture.heard(), 1);
 }
 
 #[tokio::test]
 async fn a_delayed_will_is_published_when_due_and_once() {
-    let house = house();
-    let opened = house.open("dev", false, 100).await.unwrap();
-    house.registry.close(opened.session, ending(100, Some(10)));
-    house.registry.sweep(later(9));
-    assert_eq!(house.heard(), 0);
-    house.registry.sweep(later(11));
-    house.registry.sweep(later(12));
-    assert_eq!(house.heard(), 1);
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, Some(10)));
+    fixture.registry.sweep(later(9));
+    assert_eq!(fixture.heard(), 0);
+    fixture.registry.sweep(later(11));
+    fixture.registry.sweep(later(12));
+    assert_eq!(fixture.heard(), 1);
 }
 
 #[tokio::test]
 async fn a_device_that_comes_back_in_time_has_no_will_published() {
-    let house = house();
-    let opened = house.open("dev", false, 100).await.unwrap();
-    house.registry.close(opened.session, ending(100, Some(10)));
-    let back = house.open("dev", false, 100).await.unwrap();
-    house.registry.sweep(later(20));
-    house.registry.close(back.session, ending(100, None));
-    house.registry.sweep(later(20));
-    assert_eq!(house.heard(), 0);
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, Some(10)));
+    let back = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.sweep(later(20));
+    fixture.registry.close(back.session, ending(100, None));
+    fixture.registry.sweep(later(20));
+    assert_eq!(fixture.heard(), 0);
 }
 
 #[tokio::test]
 async fn a_will_waits_no_longer_than_its_session_lasts() {
-    let house = house();
-    let opened = house.open("dev", false, 0).await.unwrap();
-    house.registry.close(opened.session, ending(0, Some(10)));
-    assert_eq!(house.heard(), 1);
-    let opened = house.open("dev", false, 100).await.unwrap();
-    house.registry.close(opened.session, ending(100, Some(10)));
-    let _clean = house.open("dev", true, 100).await.unwrap();
-    assert_eq!(house.heard(), 1);
+    let fixture = fixture();
+    let opened = fixture.open("dev", false, 0).await.unwrap();
+    fixture.registry.close(opened.session, ending(0, Some(10)));
+    assert_eq!(fixture.heard(), 1);
+    let opened = fixture.open("dev", false, 100).await.unwrap();
+    fixture.registry.close(opened.session, ending(100, Some(10)));
+    let _clean = fixture.open("dev", true, 100).await.unwrap();
+    assert_eq!(fixture.heard(), 1);
 }
 
 #[tokio::test]
 async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room() {
-    let house = house();
-    let first = house.open("1", false, 100).await.unwrap();
-    let _second = house.open("2", false, 100).await.unwrap();
-    assert_eq!(house.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));
-    house.registry.close(first.session, ending(0, None));
-    assert!(house.open("3", false, 100).await.is_ok());
+    let fixture = fixture();
+    let first = fixture.open("1", false, 100).await.unwrap();
+    let _second = fixture.open("2", false, 100).await.unwrap();
+    assert_eq!(fixture.open("3", false, 100).await.err(), Some(Reason::QUOTA_EXCEEDED));
+    fixture.registry.close(first.session, ending(0, None));
+    assert!(fixture.open("3", false, 100).await.is_ok());
 }

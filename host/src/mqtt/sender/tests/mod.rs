@@ -81,7 +81,7 @@ fn qos_1_ends_with_its_puback_and_qos_2_with_its_pubcomp() {
 fn pubrel_waits_for_the_disk() {
     let mut inflight = connected(10);
     let id = publish(&mut inflight, 1, QoS::ExactlyOnce);
-    assert_eq!(on_pubrec(&mut inflight, ok(id)), Step::Receive(Released { number: 1, turn: 1 }));
+    assert_eq!(on_pubrec(&mut inflight, ok(id)), Step::Receive(Released { number: 1, sequence: 1 }));
     assert_eq!(on_pubrec(&mut inflight, ok(id)), Step::Nothing, "a second PUBREC hurries nothing");
     assert_eq!(on_pubcomp(&mut inflight, ok(id)), Step::Nothing, "nobody has asked for it");
     assert_eq!(inflight.resume(Window::OPEN), [], "not on a new connection either");
@@ -232,9 +232,9 @@ fn an_id_is_not_reused_while_its_exchange_is_open() {
         durable(&mut inflight, [number]);
     }
     assert_eq!(packet_id(65_536), first);
-    assert_eq!((inflight.admits(65_536), inflight.room()), (false, 0), "all ids are used up: nothing new begins");
+    assert_eq!((inflight.admit(65_536), inflight.room()), (false, 0), "all ids are used up: nothing new begins");
     on_puback(&mut inflight, ok(first));
-    assert!(!inflight.admits(65_536), "not before that is durable");
+    assert!(!inflight.admit(65_536), "not before that is durable");
     durable(&mut inflight, [1]);
     assert_eq!(publish(&mut inflight, 65_536, QoS::AtLeastOnce), first);
 }
@@ -255,7 +255,7 @@ fn a_kept_session_repeats_pubrels_and_then_publishes_with_dup_and_the_same_ids()
 
 #[test]
 fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
-    let released = [(7, 3), (5, 4)].map(|(number, turn)| Released { number, turn });
+    let released = [(7, 3), (5, 4)].map(|(number, sequence)| Released { number, sequence });
     let mut inflight = Inflight::recover(10, 9, &released);
     let (five, seven) = (packet_id(5), packet_id(7));
     assert_eq!(inflight.resume(Window::OPEN), [ok(seven), ok(five)]);
@@ -265,7 +265,7 @@ fn a_new_process_goes_on_with_the_same_ids_dup_and_pubrels() {
     assert_eq!(sent, [(packet_id(6), true), (packet_id(8), true), (packet_id(9), false)]);
     assert_eq!(
         on_pubrec(&mut inflight, ok(packet_id(6))),
-        Step::Receive(Released { number: 6, turn: 5 }),
+        Step::Receive(Released { number: 6, sequence: 5 }),
         "turns go on"
     );
     assert_eq!(done(&on_pubcomp(&mut inflight, ok(five))), Some((5, Reason::SUCCESS)));
@@ -299,7 +299,7 @@ fn a_lost_session_forgets_everything_and_counts_what_may_arrive_twice() {
 
 #[test]
 fn a_session_that_a_new_process_does_not_find_makes_its_messages_doubtful() {
-    let mut inflight = Inflight::recover(10, 3, &[Released { number: 1, turn: 1 }]);
+    let mut inflight = Inflight::recover(10, 3, &[Released { number: 1, sequence: 1 }]);
     inflight.restart(Window::OPEN);
     for number in 1..=4 {
         assert!(!inflight.publish(number, message(QoS::ExactlyOnce)).unwrap().dup);

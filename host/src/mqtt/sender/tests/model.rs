@@ -219,7 +219,7 @@ impl World {
         self.cursor = 0;
         let incomplete = (1..).filter(|number| !self.durable.contains(number));
         let sent_below = incomplete.take(WINDOW.into()).last().unwrap() + 1;
-        self.received.sort_unstable_by_key(|received| received.turn);
+        self.received.sort_unstable_by_key(|received| received.sequence);
         self.inflight = Inflight::recover(WINDOW, sent_below, &self.received);
     }
 

@@ -8,58 +8,58 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// The device comes back while the disk holds up the end of its session, and the gateway is killed after that.
-fn comes_back_while_it_ends(how: &str, is_connected: bool, end: impl FnOnce(&House, Option<Session>) + Send) {
-    let house = &house();
-    let mut old = block_on(house.connect("dev"));
-    house.subscribe(&mut old, "old", QoS::AtLeastOnce);
+fn comes_back_while_it_ends(how: &str, is_connected: bool, end: impl FnOnce(&Fixture, Option<Session>) + Send) {
+    let fixture = &fixture();
+    let mut old = block_on(fixture.connect("dev"));
+    fixture.subscribe(&mut old, "old", QoS::AtLeastOnce);
     let mut session = Some(old.session);
     if !is_connected {
-        house.registry.close(session.take().unwrap(), ending(100, None));
+        fixture.registry.close(session.take().unwrap(), ending(100, None));
     }
     // Gives way to this device, when another one takes its place.
-    let mut other = block_on(house.connect("other"));
-    house.subscribe(&mut other, "other", QoS::AtLeastOnce);
-    house.registry.close(other.session, ending(1_000, None));
-    let held = house.dispatcher.journal().hold();
+    let mut other = block_on(fixture.connect("other"));
+    fixture.subscribe(&mut other, "other", QoS::AtLeastOnce);
+    fixture.registry.close(other.session, ending(1_000, None));
+    let held = fixture.dispatcher.journal().hold();
     std::thread::scope(|scope| {
-        let ends = scope.spawn(|| end(house, session));
+        let ends = scope.spawn(|| end(fixture, session));
         let begun = Instant::now();
-        let is_there = || matches!(house.registry.lock().get("dev"), Some(Slot::Away(_) | Slot::Connected { .. }));
+        let is_there = || matches!(fixture.registry.lock().get("dev"), Some(Slot::Away(_) | Slot::Connected { .. }));
         while is_there() {
             assert!(begun.elapsed() < Duration::from_secs(20), "{how}: it does not end");
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(matches!(house.registry.lock().get("dev"), Some(Slot::Ending)), "{how}: the next one would not wait");
-        let back = scope.spawn(|| block_on(house.connect("dev")));
+        assert!(matches!(fixture.registry.lock().get("dev"), Some(Slot::Ending)), "{how}: the next one would not wait");
+        let back = scope.spawn(|| block_on(fixture.connect("dev")));
         drop(held);
         ends.join().unwrap();
         let mut back = back.join().unwrap();
         assert!(!back.present, "{how}");
-        house.subscribe(&mut back, "new", QoS::AtLeastOnce);
+        fixture.subscribe(&mut back, "new", QoS::AtLeastOnce);
     });
-    let back = block_on(house.restart().connect("dev"));
+    let back = block_on(fixture.restart().connect("dev"));
     assert!(back.present && back.session.mailbox().subscriptions() == 1, "{how}: the new session is lost");
 }
 
 #[test]
 fn a_session_that_begins_while_the_last_one_expires_is_there_after_a_restart() {
-    comes_back_while_it_ends("expiry", false, |house, _| house.registry.sweep(later(101)));
+    comes_back_while_it_ends("expiry", false, |fixture, _| fixture.registry.sweep(later(101)));
 }
 
 #[test]
 fn a_session_that_begins_while_the_last_one_is_dropped_is_there_after_a_restart() {
-    comes_back_while_it_ends("drop", false, |house, _| block_on(house.registry.drop_session("dev")).unwrap());
+    comes_back_while_it_ends("drop", false, |fixture, _| block_on(fixture.registry.drop_session("dev")).unwrap());
 }
 
 #[test]
 fn a_session_that_begins_while_the_last_one_ends_with_its_connection_is_there_after_a_restart() {
-    comes_back_while_it_ends("close", true, |house, session| house.registry.close(session.unwrap(), ending(0, None)));
+    comes_back_while_it_ends("close", true, |fixture, session| fixture.registry.close(session.unwrap(), ending(0, None)));
 }
 
 #[test]
 fn a_session_that_begins_while_the_last_one_gives_way_is_there_after_a_restart() {
-    comes_back_while_it_ends("eviction", false, |house, _| {
-        let opened = block_on(house.open("third", false, 100)).unwrap();
-        house.registry.close(opened.session, ending(0, None));
+    comes_back_while_it_ends("eviction", false, |fixture, _| {
+        let opened = block_on(fixture.open("third", false, 100)).unwrap();
+        fixture.registry.close(opened.session, ending(0, None));
     });
 }

@@ -8,17 +8,17 @@ use crate::chain::{Chain, Workers};
 use crate::plugin::Verdict;
 
 /// A session of the same client each time, whose device is gone and has left a will.
-async fn leave(house: &House, will: &str) {
-    let opened = house.open("dev", true, 100).await.unwrap();
+async fn leave(fixture: &Fixture, will: &str) {
+    let opened = fixture.open("dev", true, 100).await.unwrap();
     let message = message("from", will, QoS::AtLeastOnce);
     let ending = Ending { will: Some(Will { message, delay: 50 }), ..ending(100, None) };
-    house.registry.close(opened.session, ending);
+    fixture.registry.close(opened.session, ending);
 }
 
 /// All that is heard of what was copied.
-fn copies(house: &House) -> Vec<String> {
+fn copies(fixture: &Fixture) -> Vec<String> {
     let text = |message: Message| String::from_utf8_lossy(&message.payload).into_owned();
-    let heard = std::iter::from_fn(|| house.listener.take()).map(|delivery| delivery.message);
+    let heard = std::iter::from_fn(|| fixture.listener.take()).map(|delivery| delivery.message);
     heard.filter(|message| message.topic.as_str() == "copy").map(text).collect()
 }
 
@@ -31,30 +31,30 @@ fn until(mut condition: impl FnMut() -> bool, what: &str) {
 }
 
 /// The chain of the first will is done when the second one is written; how the first comes to be due is not always the same.
-async fn the_second_will_stays(due: impl AsyncFnOnce(&House)) {
+async fn the_second_will_stays(due: impl AsyncFnOnce(&Fixture)) {
     let (go, gate) = mpsc::channel::<()>();
     let slow = stage(move |_| {
         let _ = gate.recv();
         Ok(Verdict::Forward)
     });
     let (_workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
-    let house = house_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
-    leave(&house, "first").await;
-    due(&house).await;
-    leave(&house, "second").await;
+    let fixture = fixture_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
+    leave(&fixture, "first").await;
+    due(&fixture).await;
+    leave(&fixture, "second").await;
     drop(go);
     let mut heard = Vec::new();
     until(
         || {
-            heard.extend(copies(&house));
+            heard.extend(copies(&fixture));
             !heard.is_empty()
         },
         "the first will is published",
     );
     assert_eq!(heard, ["first"]);
-    let house = house.restart();
-    house.registry.sweep(later(60));
-    assert_eq!(copies(&house), ["second"]);
+    let fixture = fixture.restart();
+    fixture.registry.sweep(later(60));
+    assert_eq!(copies(&fixture), ["second"]);
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn a_will_of_an_ended_session_takes_nothing_of_the_next_session() {
 
 #[tokio::test]
 async fn a_will_that_was_due_takes_nothing_of_the_next_one() {
-    the_second_will_stays(async |house| house.registry.sweep(later(60))).await;
+    the_second_will_stays(async |fixture| fixture.registry.sweep(later(60))).await;
 }
 
 #[tokio::test]
@@ -76,10 +76,10 @@ async fn a_will_that_is_due_and_in_its_chain_when_the_gateway_dies_is_published_
         Ok(Verdict::Forward)
     });
     let (_workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
-    let house = house_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
-    leave(&house, "first").await;
-    house.registry.sweep(later(101));
-    let again = house.restart();
+    let fixture = fixture_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
+    leave(&fixture, "first").await;
+    fixture.registry.sweep(later(101));
+    let again = fixture.restart();
     drop(go);
     assert_eq!(copies(&again), ["first"]);
     let again = again.restart();

@@ -1,6 +1,6 @@
-//! Who sleeps beside the books, and for whom there is news.
+//! Who sleeps beside the queue state, and for whom there is news.
 //!
-//! A wake is a system call, or a task on its way to another thread: much dearer than an entry in a book. So the books only note for
+//! A wake is a system call, or a task on its way to another thread: much dearer than an entry in a table. So the queue state only records for
 //! whom there is something, whoever changed them tells once, when its turn is over ([`wake`]), and who does not sleep is not woken.
 
 use std::sync::Arc;
@@ -19,14 +19,14 @@ pub(super) struct Signals {
 
 /// Behind the spool's mutex.
 #[derive(Default)]
-pub(super) struct News {
+pub(super) struct WakeUps {
     /// By upstream.
     of: Vec<New>,
     /// The threads of the spool, each until somebody wakes it.
     pub is_committer_asleep: bool,
     pub is_refill_asleep: bool,
     /// There may be something for them.
-    stirred: bool,
+    notified: bool,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -37,7 +37,7 @@ struct New {
 
 // === impl News ===
 
-impl News {
+impl WakeUps {
     pub fn new(upstreams: usize) -> Self {
         Self { of: vec![New::default(); upstreams], ..Self::default() }
     }
@@ -53,8 +53,8 @@ impl News {
     }
 
     /// Something is to be written, or to be read.
-    pub fn stir(&mut self) {
-        self.stirred = true;
+    pub fn notify(&mut self) {
+        self.notified = true;
     }
 }
 
@@ -62,20 +62,20 @@ impl News {
 
 impl Shared {
     /// There is something for the committer or the refill.
-    pub(super) fn stir(self: &Arc<Self>) {
-        self.ledger().news.stir();
+    pub(super) fn notify(self: &Arc<Self>) {
+        self.queue_state().wake_ups.notify();
         self.tell();
     }
 
-    /// The books have changed: whom that concerns hears of it when the turn is over.
+    /// The queue state has changed: whom that concerns hears of it when the turn is over.
     pub(super) fn tell(self: &Arc<Self>) {
         wake::wake_once(self);
     }
 
     /// To the senders, at once.
     pub(super) fn announce(&self) {
-        let mut ledger = self.ledger();
-        for (new, signals) in ledger.news.of.iter_mut().zip(&self.signals) {
+        let mut queue_state = self.queue_state();
+        for (new, signals) in queue_state.wake_ups.of.iter_mut().zip(&self.signals) {
             let New { arrived, confirmed } = std::mem::take(new);
             // Each has one waiter, and leaves a permit behind when it does not wait.
             if arrived {
@@ -90,13 +90,13 @@ impl Shared {
 
 impl Wake for Shared {
     fn wake(&self) {
-        let mut ledger = self.ledger();
-        let is_stirred = std::mem::take(&mut ledger.news.stirred);
-        let wakes_committer = is_stirred && std::mem::take(&mut ledger.news.is_committer_asleep);
-        let wakes_refill = is_stirred && ledger.has_want() && std::mem::take(&mut ledger.news.is_refill_asleep);
-        drop(ledger);
+        let mut queue_state = self.queue_state();
+        let is_notified = std::mem::take(&mut queue_state.wake_ups.notified);
+        let wakes_committer = is_notified && std::mem::take(&mut queue_state.wake_ups.is_committer_asleep);
+        let wakes_refill = is_notified && queue_state.has_want() && std::mem::take(&mut queue_state.wake_ups.is_refill_asleep);
+        drop(queue_state);
         #[cfg(test)]
-        if let Some(hand) = self.by_hand.get().filter(|_| is_stirred) {
+        if let Some(hand) = self.manual_driver.get().filter(|_| is_notified) {
             hand.lock().unwrap_or_else(std::sync::PoisonError::into_inner).turn(self);
         }
         if wakes_committer {

@@ -1,6 +1,6 @@
 //! What egress has to say, on its way to the log and back.
 //!
-//! A note is not urgent in itself: that a message is done only spares a repeat after a crash. So notes wait for company, the
+//! A completion is not urgent in itself: that a message is done only spares a repeat after a crash. So completions wait for company, the
 //! next record or [`DELAY`], unless somebody waits for them: a mark, a state, a window that fills up.
 
 use std::time::{Duration, Instant};
@@ -22,8 +22,8 @@ pub(super) const DELAY: Duration = Duration::from_millis(250);
 
 /// By upstream, in the order of the configuration.
 #[derive(Debug, Default)]
-pub(super) struct Notes {
-    pub of: Vec<Note>,
+pub(super) struct Completions {
+    pub of: Vec<Completion>,
     /// When the first of them came.
     since: Option<Instant>,
     urgent: bool,
@@ -31,7 +31,7 @@ pub(super) struct Notes {
 
 /// Of one upstream. Bounded: ranges by disorder, marks by what its sink has under way, and a state is remembered once for each connection.
 #[derive(Debug, Default)]
-pub(super) struct Note {
+pub(super) struct Completion {
     pub done: Intervals,
     pub marks: Vec<Mark>,
     pub state: Option<Remembered>,
@@ -54,30 +54,30 @@ pub struct Confirmed {
     pub marked: Vec<u64>,
 }
 
-// === impl Notes ===
+// === impl Completions ===
 
-impl Notes {
+impl Completions {
     pub fn new(upstreams: usize) -> Self {
-        Self { of: (0..upstreams).map(|_| Note::default()).collect(), ..Self::default() }
+        Self { of: (0..upstreams).map(|_| Completion::default()).collect(), ..Self::default() }
     }
 
     pub fn done(&mut self, upstream: usize, number: u64) {
-        self.note(upstream, |note| note.done.insert(number));
+        self.completion(upstream, |completion| completion.done.insert(number));
     }
 
     pub fn all_done(&mut self, upstream: usize, numbers: &Intervals) {
         if !numbers.is_empty() {
-            self.note(upstream, |note| note.done.extend(numbers));
+            self.completion(upstream, |completion| completion.done.extend(numbers));
         }
     }
 
     pub fn marked(&mut self, upstream: usize, mark: Mark) {
-        self.note(upstream, |note| note.marks.push(mark));
+        self.completion(upstream, |completion| completion.marks.push(mark));
         self.urgent = true;
     }
 
     pub fn remember(&mut self, upstream: usize, state: Remembered) {
-        self.note(upstream, |note| note.replace(state));
+        self.completion(upstream, |completion| completion.replace(state));
         self.urgent = true;
     }
 
@@ -102,10 +102,10 @@ impl Notes {
     pub fn absorb(&mut self, newer: &mut Self) {
         self.since = self.since.or(newer.since.take());
         self.urgent |= std::mem::take(&mut newer.urgent);
-        for (note, newer) in self.of.iter_mut().zip(&mut newer.of) {
-            note.done.extend(&std::mem::take(&mut newer.done));
-            note.marks.append(&mut newer.marks);
-            newer.state.take().into_iter().for_each(|state| note.replace(state));
+        for (completion, newer) in self.of.iter_mut().zip(&mut newer.of) {
+            completion.done.extend(&std::mem::take(&mut newer.done));
+            completion.marks.append(&mut newer.marks);
+            newer.state.take().into_iter().for_each(|state| completion.replace(state));
         }
         newer.since = None;
     }
@@ -113,34 +113,34 @@ impl Notes {
     /// The body of a frame. Marks stand before states: a new state forgets them.
     pub fn encode(&self, names: &[std::sync::Arc<str>], out: &mut BytesMut) {
         let named = || names.iter().zip(&self.of);
-        let done = named().filter(|(_, note)| !note.done.is_empty());
-        put_list(out, done, |out, (name, note)| {
+        let done = named().filter(|(_, completion)| !completion.done.is_empty());
+        put_list(out, done, |out, (name, completion)| {
             put_text(out, name);
-            put_ranges(out, &note.done);
+            put_ranges(out, &completion.done);
         });
-        let marks = named().flat_map(|(name, note)| note.marks.iter().map(move |mark| marked(name, *mark)));
-        let states = named().flat_map(|(name, note)| {
+        let marks = named().flat_map(|(name, completion)| completion.marks.iter().map(move |mark| marked(name, *mark)));
+        let states = named().flat_map(|(name, completion)| {
             let key = || Key::Upstream { name: name.clone() };
-            let begins = note.state.as_ref().is_some_and(|state| state.is_new);
+            let begins = completion.state.as_ref().is_some_and(|state| state.is_new);
             let end = begins.then(|| Change::delete(key()));
-            end.into_iter().chain(note.state.iter().map(move |state| Change::put(key(), state.value.clone())))
+            end.into_iter().chain(completion.state.iter().map(move |state| Change::put(key(), state.value.clone())))
         });
         // None of them has a message.
         let mut sharing = Sharing::default();
         put_list(out, marks.chain(states), |out, change| put_change(out, &change, &mut sharing));
     }
 
-    fn note(&mut self, upstream: usize, note: impl FnOnce(&mut Note)) {
+    fn completion(&mut self, upstream: usize, completion: impl FnOnce(&mut Completion)) {
         if let Some(of) = self.of.get_mut(upstream) {
-            note(of);
+            completion(of);
             self.since.get_or_insert_with(clock::now);
         }
     }
 }
 
-// === impl Note ===
+// === impl Completion ===
 
-impl Note {
+impl Completion {
     /// One that replaces a new one is new as well.
     fn replace(&mut self, mut state: Remembered) {
         state.is_new |= self.state.as_ref().is_some_and(|before| before.is_new);

@@ -1,4 +1,4 @@
-//! The books: what was committed and waits for the log, and what each upstream has to send. Plain data behind the spool's
+//! The queue state: what was committed and waits for the log, and what each upstream has to send. Plain data behind the spool's
 //! mutex, between the threads that commit, the committer, the refill and the senders.
 
 mod ended;
@@ -9,30 +9,30 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::intervals::Intervals;
-use super::line::{Line, Loaded, Want};
+use super::upstream_queue::{UpstreamQueue, Loaded, Want};
 use super::log::Location;
-use super::news::News;
-use super::notes::{Confirmed, Notes, Remembered};
-use super::track::Track;
+use super::wake_ups::WakeUps;
+use super::completions::{Confirmed, Completions, Remembered};
+use super::offsets::Offsets;
 use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
 use crate::topic::TopicName;
 
-pub(super) struct Ledger {
-    lines: Vec<Line>,
+pub(super) struct QueueState {
+    queues: Vec<UpstreamQueue>,
     /// For whom there is news, and who sleeps.
-    pub news: News,
+    pub wake_ups: WakeUps,
     /// Committed and not taken by the committer yet. Bounded by who commits: a record with messages holds places in its lanes, one with
     /// small state alone is one of the packets that a session may have unanswered.
     pub incoming: VecDeque<Record>,
-    pub notes: Notes,
+    pub completions: Completions,
     /// Why records wait with the committer.
     pub held: Vec<Held>,
     confirmed: Vec<Confirmed>,
     /// Outputs of records that are not in the log yet: in `incoming` or with the committer.
     unplaced: usize,
-    /// The line whose entries are no messages for an upstream, and are not counted with them.
+    /// The queue whose entries are no messages for an upstream, and are not counted with them.
     dead_letters: Option<usize>,
     /// Asked to finish, or dead: nothing more is taken.
     pub closing: bool,
@@ -44,17 +44,17 @@ pub(super) struct Ledger {
     counters: Arc<Counters>,
 }
 
-// === impl Ledger ===
+// === impl QueueState ===
 
-impl Ledger {
-    pub fn new(lines: Vec<Line>, dead_letters: Option<usize>, config: &config::Spool, counters: Arc<Counters>) -> Self {
-        let confirmed = lines.iter().map(|_| Confirmed::default()).collect();
-        let notes = Notes::new(lines.len());
+impl QueueState {
+    pub fn new(queues: Vec<UpstreamQueue>, dead_letters: Option<usize>, config: &config::Spool, counters: Arc<Counters>) -> Self {
+        let confirmed = queues.iter().map(|_| Confirmed::default()).collect();
+        let completions = Completions::new(queues.len());
         Self {
-            news: News::new(lines.len()),
-            lines,
+            wake_ups: WakeUps::new(queues.len()),
+            queues,
             incoming: VecDeque::new(),
-            notes,
+            completions,
             held: Vec::new(),
             confirmed,
             unplaced: 0,
@@ -70,7 +70,7 @@ impl Ledger {
 
     /// Gives the record back when it has nothing for the log: it is as safe as it will ever be.
     pub fn commit(&mut self, mut record: Record) -> Option<Record> {
-        if record.outputs.iter().any(|output| output.upstream.of(&self.lines).is_none_or(|line| line.is_orphan)) {
+        if record.outputs.iter().any(|output| output.upstream.of(&self.queues).is_none_or(|queue| queue.is_orphan)) {
             tracing::error!("an output names an upstream that does not exist; its message is not acknowledged");
             return None;
         }
@@ -82,7 +82,7 @@ impl Ledger {
         if !self.dead {
             self.unplaced += messages;
             self.incoming.push_back(record);
-            self.news.stir();
+            self.wake_ups.notify();
         }
         None
     }
@@ -105,7 +105,7 @@ impl Ledger {
         self.unplaced += outputs.len();
         self.unawaited += 1;
         self.incoming.push_back(Record { outputs: outputs.collect(), ..Record::default() });
-        self.news.stir();
+        self.wake_ups.notify();
     }
 
     /// Everything that waits for the log.
@@ -115,9 +115,9 @@ impl Ledger {
     }
 
     /// Some of it stands elsewhere in the log now.
-    pub fn rehome(&mut self, upstream: usize, track: &Track) {
-        if let Some(line) = self.lines.get_mut(upstream) {
-            line.rehome(track);
+    pub fn relocate(&mut self, upstream: usize, offsets: &Offsets) {
+        if let Some(queue) = self.queues.get_mut(upstream) {
+            queue.relocate(offsets);
         }
     }
 
@@ -125,9 +125,9 @@ impl Ledger {
     pub fn place(&mut self, number: u64, output: Output, at: Location) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
         let Output { upstream: UpstreamId(upstream), binding, message, arrived } = output;
-        if let Some(line) = self.lines.get_mut(upstream) {
-            line.place(Entry { position: Position::of(number), binding, message, arrived }, at);
-            self.news.arrived(upstream);
+        if let Some(queue) = self.queues.get_mut(upstream) {
+            queue.place(Entry { position: Position::of(number), binding, message, arrived }, at);
+            self.wake_ups.arrived(upstream);
         }
     }
 
@@ -138,45 +138,45 @@ impl Ledger {
     }
 
     fn ring(&mut self, Output { upstream: UpstreamId(upstream), binding, message, arrived }: Output) {
-        if let Some(line) = self.lines.get_mut(upstream) {
+        if let Some(queue) = self.queues.get_mut(upstream) {
             let entry = Entry { position: Position::START, binding, message, arrived };
-            let dropped = line.ring(entry, self.max_qos0_messages);
-            self.news.arrived(upstream);
+            let dropped = queue.ring(entry, self.max_qos0_messages);
+            self.wake_ups.arrived(upstream);
             if dropped > 0 {
                 self.count(upstream, Fate::Dropped, dropped as u64);
             }
         }
     }
 
-    /// Takes an entry out under its fate. Whether that is the first of some notes, so that the committer has to wake.
+    /// Takes an entry out under its fate. Whether that is the first of some completions, so that the committer has to wake.
     pub fn complete(&mut self, upstream: usize, position: Position, fate: Fate) -> bool {
-        if !self.lines.get_mut(upstream).is_some_and(|line| line.complete(position)) {
+        if !self.queues.get_mut(upstream).is_some_and(|queue| queue.complete(position)) {
             return false;
         }
         self.count(upstream, fate, 1);
-        let is_first = self.notes.is_empty();
-        if position.turn == 0 {
-            self.notes.done(upstream, position.number);
+        let is_first = self.completions.is_empty();
+        if position.sequence == 0 {
+            self.completions.done(upstream, position.number);
         }
-        is_first && position.turn == 0
+        is_first && position.sequence == 0
     }
 
     pub fn remember(&mut self, upstream: usize, state: &SinkState, is_new: bool) -> oneshot::Receiver<()> {
         let (durable, heard) = oneshot::channel();
-        self.notes.remember(upstream, Remembered { value: state.encode(), is_new, durable });
+        self.completions.remember(upstream, Remembered { value: state.encode(), is_new, durable });
         heard
     }
 
-    /// These notes are durable.
-    pub fn confirm(&mut self, notes: Notes) {
-        for (upstream, (note, confirmed)) in notes.of.into_iter().zip(&mut self.confirmed).enumerate() {
-            confirmed.done.extend(&note.done);
-            confirmed.marked.extend(note.marks.iter().map(|mark| mark.number));
-            if let Some(state) = note.state {
+    /// These completions are durable.
+    pub fn confirm(&mut self, completions: Completions) {
+        for (upstream, (completion, confirmed)) in completions.of.into_iter().zip(&mut self.confirmed).enumerate() {
+            confirmed.done.extend(&completion.done);
+            confirmed.marked.extend(completion.marks.iter().map(|mark| mark.number));
+            if let Some(state) = completion.state {
                 // A sender that has given up asks again with its next connection.
                 let _ = state.durable.send(());
             }
-            self.news.confirmed(upstream);
+            self.wake_ups.confirmed(upstream);
         }
     }
 
@@ -186,75 +186,75 @@ impl Ledger {
 
     /// The first backlog that wants to be read on.
     pub fn want(&self) -> Option<Want> {
-        self.lines.iter().enumerate().find_map(|(upstream, line)| line.want(upstream))
+        self.queues.iter().enumerate().find_map(|(upstream, queue)| queue.want(upstream))
     }
 
     pub fn has_want(&self) -> bool {
-        self.lines.iter().any(Line::is_hungry)
+        self.queues.iter().any(UpstreamQueue::is_hungry)
     }
 
     /// What the refill has read.
     pub fn load(&mut self, want: &Want, loaded: Loaded) {
         let upstream = want.upstream;
-        let Some(line) = self.lines.get_mut(upstream) else { return };
-        let lost: Intervals = line.load(want, loaded);
+        let Some(queue) = self.queues.get_mut(upstream) else { return };
+        let lost: Intervals = queue.load(want, loaded);
         self.count(upstream, Fate::Corrupt, lost.count_in(0..u64::MAX));
-        self.notes.all_done(upstream, &lost);
-        self.news.arrived(upstream);
+        self.completions.all_done(upstream, &lost);
+        self.wake_ups.arrived(upstream);
     }
 
     pub fn read(&mut self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        let Some(line) = self.lines.get_mut(upstream) else { return Vec::new() };
-        let entries = line.read(after, max, max_bytes);
+        let Some(queue) = self.queues.get_mut(upstream) else { return Vec::new() };
+        let entries = queue.read(after, max, max_bytes);
         if let Some(last) = entries.last() {
-            line.hand(last.position.number.saturating_add(1));
+            queue.mark_possibly_sent(last.position.number.saturating_add(1));
         }
         entries
     }
 
     /// The same for somebody who only looks.
     pub fn peek(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.lines.get(upstream).map(|line| line.read(after, max, max_bytes)).unwrap_or_default()
+        self.queues.get(upstream).map(|queue| queue.read(after, max, max_bytes)).unwrap_or_default()
     }
 
     /// The first `max` of QoS 1 and 2 that are wanted: their numbers and topics.
     pub fn find(&self, upstream: usize, max: usize, wanted: impl Fn(u64) -> bool) -> Vec<(u64, TopicName)> {
-        let entries = self.lines.get(upstream).into_iter().flat_map(Line::acknowledged);
+        let entries = self.queues.get(upstream).into_iter().flat_map(UpstreamQueue::acknowledged);
         let wanted = entries.filter(|entry| wanted(entry.position.number));
         wanted.take(max).map(|entry| (entry.position.number, entry.message.topic.clone())).collect()
     }
 
     pub fn read_qos0(&self, upstream: usize, after: u64, max: usize) -> Vec<Entry> {
-        self.lines.get(upstream).map(|line| line.read_qos0(after, max)).unwrap_or_default()
+        self.queues.get(upstream).map(|queue| queue.read_qos0(after, max)).unwrap_or_default()
     }
 
     pub fn has_qos0_after(&self, upstream: usize, after: u64) -> bool {
-        self.lines.get(upstream).is_some_and(|line| line.has_qos0_after(after))
+        self.queues.get(upstream).is_some_and(|queue| queue.has_qos0_after(after))
     }
 
     pub fn has_after(&self, upstream: usize, after: Position) -> bool {
-        self.lines.get(upstream).is_some_and(|line| line.has_after(after))
+        self.queues.get(upstream).is_some_and(|queue| queue.has_after(after))
     }
 
     pub fn len(&self, upstream: usize) -> usize {
-        self.lines.get(upstream).map_or(0, Line::len)
+        self.queues.get(upstream).map_or(0, UpstreamQueue::len)
     }
 
     pub fn waiting(&self) -> usize {
-        let messages = self.lines.iter().enumerate().filter(|(line, _)| Some(*line) != self.dead_letters);
-        self.unplaced + messages.map(|(_, line)| line.len()).sum::<usize>()
+        let messages = self.queues.iter().enumerate().filter(|(queue, _)| Some(*queue) != self.dead_letters);
+        self.unplaced + messages.map(|(_, queue)| queue.len()).sum::<usize>()
     }
 
     pub fn deliverable(&self) -> usize {
-        let lines = self.lines.iter().enumerate();
-        let configured = lines.filter(|(line, of)| Some(*line) != self.dead_letters && !of.is_orphan);
-        self.unplaced + configured.map(|(_, line)| line.len()).sum::<usize>()
+        let queues = self.queues.iter().enumerate();
+        let configured = queues.filter(|(queue, of)| Some(*queue) != self.dead_letters && !of.is_orphan);
+        self.unplaced + configured.map(|(_, queue)| queue.len()).sum::<usize>()
     }
 
     /// How many of them are messages for an upstream.
     fn count_committed(&self, outputs: &[Output]) -> usize {
-        let lines = outputs.iter().filter_map(|output| output.upstream.of(&self.lines)?.metrics.as_ref());
-        lines.inspect(|metrics| metrics.committed.increment()).count()
+        let queues = outputs.iter().filter_map(|output| output.upstream.of(&self.queues)?.metrics.as_ref());
+        queues.inspect(|metrics| metrics.committed.increment()).count()
     }
 
     fn is_message(&self, output: &Output) -> bool {
@@ -264,6 +264,6 @@ impl Ledger {
     /// Bytes in memory.
     #[cfg(test)]
     pub fn weight(&self, upstream: usize) -> usize {
-        self.lines.get(upstream).map_or(0, Line::weight)
+        self.queues.get(upstream).map_or(0, UpstreamQueue::weight)
     }
 }

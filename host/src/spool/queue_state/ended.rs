@@ -1,9 +1,9 @@
 //! What ends without an upstream: given up before the log, dropped from it, lost in it. Each end is counted once; a dead letter is
 //! no message, and has a counter of its own for all of them.
 
-use super::{Fate, Ledger, Output};
+use super::{Fate, QueueState, Output};
 
-impl Ledger {
+impl QueueState {
     /// Outputs that will not come into the log.
     pub fn give_up(&mut self, outputs: &[Output], fate: Fate) {
         for output in outputs {
@@ -14,9 +14,9 @@ impl Ledger {
 
     /// Takes the oldest of an upstream away unsent, below a number. Returns how many they were.
     pub fn drop_below(&mut self, upstream: usize, below: u64, fate: Fate) -> u64 {
-        let Some(line) = self.lines.get_mut(upstream) else { return 0 };
-        let dropped = line.drop_below(below);
-        self.notes.all_done(upstream, &dropped);
+        let Some(queue) = self.queues.get_mut(upstream) else { return 0 };
+        let dropped = queue.drop_below(below);
+        self.completions.all_done(upstream, &dropped);
         let count = dropped.count_in(0..u64::MAX);
         self.count(upstream, fate, count);
         count
@@ -24,10 +24,10 @@ impl Ledger {
 
     /// Takes one away, unless it may have been sent.
     pub fn drop_unsent(&mut self, upstream: usize, number: u64, fate: Fate) -> bool {
-        let is_dropped = self.lines.get_mut(upstream).is_some_and(|line| line.drop_unsent(number));
+        let is_dropped = self.queues.get_mut(upstream).is_some_and(|queue| queue.drop_unsent(number));
         if is_dropped {
             self.count(upstream, fate, 1);
-            self.notes.done(upstream, number);
+            self.completions.done(upstream, number);
         }
         is_dropped
     }
@@ -35,7 +35,7 @@ impl Ledger {
     /// Nobody can read these in the log any more. What is in memory can still be sent.
     pub fn lose(&mut self, upstream: usize, numbers: &[u64]) {
         for number in numbers {
-            if self.lines.get(upstream).is_some_and(|line| !line.is_on_shelf(*number)) {
+            if self.queues.get(upstream).is_some_and(|queue| !queue.is_on_shelf(*number)) {
                 self.drop_unsent(upstream, *number, Fate::Corrupt);
             }
         }
@@ -67,12 +67,12 @@ impl Ledger {
         }
     }
 
-    /// Each end once, by the line that it was in.
+    /// Each end once, by the queue that it was in.
     pub(super) fn count(&self, upstream: usize, fate: Fate, count: u64) {
-        match self.lines.get(upstream).map(|line| &line.metrics) {
+        match self.queues.get(upstream).map(|queue| &queue.metrics) {
             Some(Some(metrics)) => fate.counter(metrics).into_iter().for_each(|counter| counter.add(count)),
             Some(None) => self.count_dead_letters(fate, count),
-            // What was committed has a line.
+            // What was committed has a queue.
             None => {}
         }
     }

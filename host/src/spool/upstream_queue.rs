@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::log::Location;
-use super::track::Track;
+use super::offsets::Offsets;
 use super::{Entry, Position};
 use crate::message::QoS;
 use crate::metrics::UpstreamMetrics;
@@ -26,14 +26,14 @@ pub(super) const SHELF_BYTES: usize = 16 << 20;
 const RING_BYTES: usize = 16 << 20;
 
 #[derive(Debug)]
-pub(super) struct Line {
+pub(super) struct UpstreamQueue {
     /// By rising number. A completed slot is empty, and leaves when everything before it is completed too.
     shelf: VecDeque<Slot>,
     shelf_messages: usize,
     shelf_bytes: usize,
     ring: VecDeque<Entry>,
     ring_bytes: usize,
-    turns: u64,
+    last_sequence: u64,
     loaded: u64,
     placed: u64,
     /// Incomplete numbers between `loaded` and `placed`, and where in the log to look for them.
@@ -42,9 +42,9 @@ pub(super) struct Line {
     /// Numbers from `loaded` on that are done.
     done: Intervals,
     /// Which segment the numbers from this one on are in, for those that are only in the log.
-    homes: BTreeMap<u64, u64>,
+    segment_starts: BTreeMap<u64, u64>,
     /// Changes when what the refill is reading just now is not what it was asked for any more.
-    edition: u64,
+    version: u64,
     /// Numbers below may have been sent, and only the upstream can say what became of them.
     handed: u64,
     /// Of an upstream that is not configured: nobody reads it.
@@ -69,7 +69,7 @@ pub(super) struct Want {
     /// No number beyond `end` is placed yet: the segment may grow.
     pub is_last: bool,
     pub done: Intervals,
-    edition: u64,
+    version: u64,
 }
 
 /// What the refill has read for a want.
@@ -84,56 +84,56 @@ pub(super) struct Loaded {
 }
 
 /// Where the numbers are that are not done.
-fn homes(track: &Track) -> BTreeMap<u64, u64> {
-    track.runs().iter().map(|(start, run)| (start, run.segment)).collect()
+fn segment_starts(offsets: &Offsets) -> BTreeMap<u64, u64> {
+    offsets.runs().iter().map(|(start, run)| (start, run.segment)).collect()
 }
 
-// === impl Line ===
+// === impl UpstreamQueue ===
 
-impl Line {
+impl UpstreamQueue {
     /// As it stands after a restart: nothing in memory, everything that is not done in the log.
-    pub fn restored(track: &Track) -> Self {
-        let (loaded, placed) = (track.oldest(), track.next());
-        let mut done = track.done().clone();
+    pub fn restored(offsets: &Offsets) -> Self {
+        let (loaded, placed) = (offsets.oldest(), offsets.next());
+        let mut done = offsets.done().clone();
         done.remove_below(loaded);
-        let homes = homes(track);
-        let mut line = Self {
+        let segment_starts = segment_starts(offsets);
+        let mut queue = Self {
             shelf: VecDeque::new(),
             shelf_messages: 0,
             shelf_bytes: 0,
             ring: VecDeque::new(),
             ring_bytes: 0,
-            turns: 0,
+            last_sequence: 0,
             loaded,
             placed,
-            spilled: track.incomplete(),
+            spilled: offsets.incomplete(),
             from: Location::START,
             done,
-            homes,
-            edition: 0,
+            segment_starts,
+            version: 0,
             handed: 0,
             is_orphan: false,
             metrics: None,
         };
-        line.go_home();
-        line
+        queue.seek_first();
+        queue
     }
 
     /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
     pub fn place(&mut self, entry: Entry, at: Location) {
         let number = entry.position.number;
         self.placed = number + 1;
-        if self.homes.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
-            self.homes.insert(number, at.segment);
-            self.forget_homes();
+        if self.segment_starts.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
+            self.segment_starts.insert(number, at.segment);
+            self.forget_segment_starts();
         }
         if self.spilled == 0 && self.shelf_bytes < SHELF_BYTES {
             return self.keep(entry);
         }
         if self.spilled == 0 {
             (self.from, self.loaded) = (at, number);
-            self.edition += 1;
-            self.forget_homes();
+            self.version += 1;
+            self.forget_segment_starts();
         }
         self.spilled += 1;
     }
@@ -141,7 +141,7 @@ impl Line {
     /// What the refill has read. Returns the numbers that it should have met and did not.
     pub fn load(&mut self, want: &Want, loaded: Loaded) -> Intervals {
         let mut lost = Intervals::default();
-        if want.edition != self.edition {
+        if want.version != self.version {
             return lost;
         }
         for entry in loaded.entries {
@@ -165,15 +165,15 @@ impl Line {
         }
         self.spilled -= lost.count_in(0..self.loaded);
         if loaded.is_over {
-            self.go_home();
+            self.seek_first();
         }
         lost
     }
 
     /// Some of it stands elsewhere in the log now.
-    pub fn rehome(&mut self, track: &Track) {
-        self.homes = homes(track);
-        self.go_home();
+    pub fn relocate(&mut self, offsets: &Offsets) {
+        self.segment_starts = segment_starts(offsets);
+        self.seek_first();
     }
 
     /// Takes out, unsent, everything below a number, and says how many they were.
@@ -197,7 +197,7 @@ impl Line {
         dropped.ranges().for_each(|range| self.done.insert_range(range));
         self.loaded = self.loaded.max(self.done.first_missing(self.loaded).min(self.placed));
         self.done.remove_below(self.loaded);
-        self.go_home();
+        self.seek_first();
         dropped
     }
 
@@ -213,16 +213,16 @@ impl Line {
     }
 
     /// These may have been sent.
-    pub fn hand(&mut self, below: u64) {
+    pub fn mark_possibly_sent(&mut self, below: u64) {
         self.handed = self.handed.max(below);
     }
 
     /// What to read when the shelf is half empty and there is more in the log.
     pub fn want(&self, upstream: usize) -> Option<Want> {
-        let Self { from, loaded, placed, edition, .. } = *self;
-        let next = self.homes.range(loaded + 1..).next().map(|(start, _)| *start);
+        let Self { from, loaded, placed, version, .. } = *self;
+        let next = self.segment_starts.range(loaded + 1..).next().map(|(start, _)| *start);
         let (end, is_last) = (next.unwrap_or(placed).min(placed), next.is_none_or(|next| next >= placed));
-        self.is_hungry().then(|| Want { upstream, from, loaded, end, is_last, done: self.done.clone(), edition })
+        self.is_hungry().then(|| Want { upstream, from, loaded, end, is_last, done: self.done.clone(), version })
     }
 
     pub fn is_hungry(&self) -> bool {
@@ -231,8 +231,8 @@ impl Line {
 
     /// Puts a QoS 0 message into the ring and says how many of the oldest had to go for it. It never waits for a backlog.
     pub fn ring(&mut self, mut entry: Entry, max_messages: usize) -> usize {
-        self.turns += 1;
-        entry.position = Position { number: self.loaded.saturating_sub(1), turn: self.turns };
+        self.last_sequence += 1;
+        entry.position = Position { number: self.loaded.saturating_sub(1), sequence: self.last_sequence };
         self.ring_bytes += entry.message.weight();
         self.ring.push_back(entry);
         let mut dropped = 0;
@@ -265,14 +265,14 @@ impl Line {
         entries.filter(|entry| entry.message.qos > QoS::AtMostOnce)
     }
 
-    /// QoS 0 alone, by its turn.
+    /// QoS 0 alone, by its sequence.
     pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
-        let start = self.ring.partition_point(|entry| entry.position.turn <= after);
+        let start = self.ring.partition_point(|entry| entry.position.sequence <= after);
         self.ring.range(start..).take(max).cloned().collect()
     }
 
     pub fn has_qos0_after(&self, after: u64) -> bool {
-        self.ring.back().is_some_and(|entry| entry.position.turn > after)
+        self.ring.back().is_some_and(|entry| entry.position.sequence > after)
     }
 
     pub fn has_after(&self, after: Position) -> bool {
@@ -281,7 +281,7 @@ impl Line {
 
     /// Takes an entry out. `false` when it is not here (any more).
     pub fn complete(&mut self, position: Position) -> bool {
-        if position.turn > 0 {
+        if position.sequence > 0 {
             return self.complete_ringed(position);
         }
         let number = position.number;
@@ -324,16 +324,16 @@ impl Line {
     }
 
     /// To the segment in which the next one to load is.
-    fn go_home(&mut self) {
-        self.edition += 1;
-        self.forget_homes();
-        let home = self.homes.first_key_value().map_or(0, |(_, segment)| *segment);
+    fn seek_first(&mut self) {
+        self.version += 1;
+        self.forget_segment_starts();
+        let home = self.segment_starts.first_key_value().map_or(0, |(_, segment)| *segment);
         self.from = Location { segment: home, offset: 0 };
     }
 
-    fn forget_homes(&mut self) {
-        while self.homes.keys().nth(1).is_some_and(|second| *second <= self.loaded) {
-            self.homes.pop_first();
+    fn forget_segment_starts(&mut self) {
+        while self.segment_starts.keys().nth(1).is_some_and(|second| *second <= self.loaded) {
+            self.segment_starts.pop_first();
         }
     }
 

@@ -10,7 +10,7 @@ use super::runs::{Run, Runs, Weight};
 pub(super) const FIRST: u64 = 1;
 
 #[derive(Clone, Debug)]
-pub(super) struct Track {
+pub(super) struct Offsets {
     pub name: Arc<str>,
     /// The number of the next output.
     next: u64,
@@ -24,9 +24,9 @@ pub(super) struct Track {
     known: bool,
 }
 
-// === impl Track ===
+// === impl Offsets ===
 
-impl Track {
+impl Offsets {
     /// An upstream that is met for the first time, by somebody who has read everything.
     pub fn new(name: &str) -> Self {
         Self { known: true, ..Self::unknown(name) }
@@ -54,7 +54,7 @@ impl Track {
         &self.done
     }
 
-    /// The oldest number that is not done; [`Track::next`] when there is none.
+    /// The oldest number that is not done; [`Offsets::next`] when there is none.
     pub fn oldest(&self) -> u64 {
         self.done.first_missing(0)
     }
@@ -217,68 +217,68 @@ mod tests {
 
     const WEIGHT: Weight = Weight { bytes: 10, is_qos0: false, arrived_ms: 0, dies_ms: u64::MAX };
 
-    fn track(outputs: Range<u64>) -> Track {
-        let mut track = Track::new("cloud");
-        outputs.for_each(|number| assert_eq!(track.output(number, number / 10, WEIGHT), 0));
-        track
+    fn offsets(outputs: Range<u64>) -> Offsets {
+        let mut offsets = Offsets::new("cloud");
+        outputs.for_each(|number| assert_eq!(offsets.output(number, number / 10, WEIGHT), 0));
+        offsets
     }
 
     #[test]
     fn a_segment_is_needed_until_all_before_its_end_is_done() {
-        let mut track = track(1..30);
-        assert_eq!(track.needed_segment(), Some(0));
-        track.complete(2..20);
-        assert_eq!(track.needed_segment(), Some(0), "number 1 is not done");
-        track.complete(1..2);
-        assert_eq!((track.needed_segment(), track.oldest(), track.incomplete()), (Some(2), 20, 10));
-        track.complete(20..30);
-        assert_eq!((track.needed_segment(), track.incomplete()), (None, 0));
-        assert_eq!(track.output(30, 5, WEIGHT), 0);
-        assert_eq!(track.needed_segment(), Some(5));
+        let mut offsets = offsets(1..30);
+        assert_eq!(offsets.needed_segment(), Some(0));
+        offsets.complete(2..20);
+        assert_eq!(offsets.needed_segment(), Some(0), "number 1 is not done");
+        offsets.complete(1..2);
+        assert_eq!((offsets.needed_segment(), offsets.oldest(), offsets.incomplete()), (Some(2), 20, 10));
+        offsets.complete(20..30);
+        assert_eq!((offsets.needed_segment(), offsets.incomplete()), (None, 0));
+        assert_eq!(offsets.output(30, 5, WEIGHT), 0);
+        assert_eq!(offsets.needed_segment(), Some(5));
     }
 
     #[test]
     fn numbers_that_are_missing_are_lost_once_and_hold_up_nothing() {
-        let mut track = track(1..5);
-        assert_eq!(track.output(8, 1, WEIGHT), 3);
-        track.complete(1..5);
-        assert_eq!((track.oldest(), track.incomplete()), (8, 1));
+        let mut offsets = offsets(1..5);
+        assert_eq!(offsets.output(8, 1, WEIGHT), 3);
+        offsets.complete(1..5);
+        assert_eq!((offsets.oldest(), offsets.incomplete()), (8, 1));
         let mut done = Intervals::default();
         done.insert(10);
-        assert_eq!(track.snapshot(12, &done), 2, "9 and 11 were not done");
+        assert_eq!(offsets.snapshot(12, &done), 2, "9 and 11 were not done");
     }
 
     #[test]
     fn what_came_before_a_damaged_beginning_is_not_called_lost() {
-        let mut track = Track::unknown("cloud");
-        assert_eq!(track.output(1000, 7, WEIGHT), 0);
-        assert_eq!((track.oldest(), track.output(1002, 7, WEIGHT)), (1000, 1));
+        let mut offsets = Offsets::unknown("cloud");
+        assert_eq!(offsets.output(1000, 7, WEIGHT), 0);
+        assert_eq!((offsets.oldest(), offsets.output(1002, 7, WEIGHT)), (1000, 1));
     }
 
     #[test]
     fn the_first_incomplete_numbers_are_counted_around_those_that_are_done() {
-        let mut track = track(1..20);
-        track.complete(1..3);
-        track.complete(5..8);
-        let after = [0, 1, 2, 3, 4, 100].map(|count| track.after_incomplete(count));
+        let mut offsets = offsets(1..20);
+        offsets.complete(1..3);
+        offsets.complete(5..8);
+        let after = [0, 1, 2, 3, 4, 100].map(|count| offsets.after_incomplete(count));
         assert_eq!(after, [3, 4, 5, 9, 10, 20]);
-        let ranges: Vec<_> = track.incomplete_numbers().ranges().collect();
+        let ranges: Vec<_> = offsets.incomplete_numbers().ranges().collect();
         assert_eq!(ranges, [3..5, 8..20]);
     }
 
     #[test]
     fn what_has_moved_is_found_behind_the_snapshot_that_expects_it_and_missed_when_it_is_not() {
-        let mut track = Track::unknown("cloud");
+        let mut offsets = Offsets::unknown("cloud");
         let mut done = Intervals::default();
         done.insert_range(0..3);
         done.insert(5);
-        track.begin_at(8, &done);
-        assert_eq!((track.incomplete(), track.needed_segment()), (0, None));
-        [3, 4].into_iter().for_each(|number| track.moved(number, 9, WEIGHT));
-        track.complete(6..7);
-        assert_eq!((track.incomplete(), track.oldest(), track.needed_segment()), (2, 3, Some(9)));
-        assert_eq!((track.finish(), track.finish()), (1, 0), "7 is nowhere");
-        track.moved(5, 9, WEIGHT);
-        assert_eq!(track.incomplete(), 2, "done is done");
+        offsets.begin_at(8, &done);
+        assert_eq!((offsets.incomplete(), offsets.needed_segment()), (0, None));
+        [3, 4].into_iter().for_each(|number| offsets.moved(number, 9, WEIGHT));
+        offsets.complete(6..7);
+        assert_eq!((offsets.incomplete(), offsets.oldest(), offsets.needed_segment()), (2, 3, Some(9)));
+        assert_eq!((offsets.finish(), offsets.finish()), (1, 0), "7 is nowhere");
+        offsets.moved(5, 9, WEIGHT);
+        assert_eq!(offsets.incomplete(), 2, "done is done");
     }
 }
