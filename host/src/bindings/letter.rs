@@ -4,7 +4,7 @@ use super::route::Inbound;
 use super::table::Binding;
 use crate::base::clock;
 use crate::chain::Failure;
-use crate::dead_letter::{Metadata, DeadLetter};
+use crate::dead_letter::{DeadLetter, Metadata};
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> DeadLetter {
     let metadata = Metadata {

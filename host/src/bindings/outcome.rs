@@ -121,7 +121,8 @@ impl Dispatcher {
         (held, has_memory): (Held, bool),
     ) {
         let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, &mut inbound)).collect();
-        let is_all = record.outputs.is_empty() && pending_deliveries.is_empty() && record.changes.len() == inbound.changes.len();
+        let is_all =
+            record.outputs.is_empty() && pending_deliveries.is_empty() && record.changes.len() == inbound.changes.len();
         match &mut further[..] {
             // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
             [only] if is_all && !has_memory => only.changes = std::mem::take(&mut record.changes),

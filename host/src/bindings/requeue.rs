@@ -135,8 +135,12 @@ impl Archiver {
             return self.leave(id).await;
         }
         let DeadLetter { message, metadata } = letter;
-        let origin =
-            Origin { client: metadata.client.as_str().into(), arrived_ms: metadata.arrived_ms, hops: 0, principal: None };
+        let origin = Origin {
+            client: metadata.client.as_str().into(),
+            arrived_ms: metadata.arrived_ms,
+            hops: 0,
+            principal: None,
+        };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };

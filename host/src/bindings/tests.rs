@@ -46,7 +46,11 @@ fn fixture_of(workers: Workers, bindings: Vec<Binding>) -> Fixture {
 fn fixture_with(workers: Workers, bindings: Vec<Binding>, spool: Spool, counters: Arc<Counters>) -> Fixture {
     let table = Table::new(bindings);
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
-    Fixture { dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()), counters, _workers: workers }
+    Fixture {
+        dispatcher: Dispatcher::new("gw".into(), table, bus, spool, counters.clone()),
+        counters,
+        _workers: workers,
+    }
 }
 
 fn spec(filter: &str) -> config::Binding {

@@ -55,7 +55,8 @@ impl Journal {
     /// The session must have left its groups.
     pub fn hand_over(&self, deliveries: Vec<Delivery>, client: &Arc<str>, ending: Option<&Change>) {
         for delivery in deliveries {
-            let pending_deliveries: Vec<PendingDelivery> = self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
+            let pending_deliveries: Vec<PendingDelivery> =
+                self.bus().pass_on(&delivery, clock::now()).into_iter().collect();
             let mut record = Record::default();
             if let (Some(number), Some(ending)) = (delivery.number, ending) {
                 let taken = Change::delete(Key::Queued { client: client.clone(), number });

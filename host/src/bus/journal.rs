@@ -71,7 +71,8 @@ impl Journal {
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
     pub fn commit(&self, mut record: Record, mut pending_deliveries: Vec<PendingDelivery>) {
-        let _order = (!pending_deliveries.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+        let _order =
+            (!pending_deliveries.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
         let own = record.changes.len();
         record.changes.extend(pending_deliveries.iter_mut().filter_map(|pending_delivery| self.seal(pending_delivery)));
         if !pending_deliveries.is_empty() && !self.spool.fits(&record) {
@@ -81,7 +82,8 @@ impl Journal {
         #[cfg(test)]
         self.remember(&record.changes);
         if !pending_deliveries.is_empty() {
-            record.receipt = record.receipt.after(move || pending_deliveries.into_iter().for_each(PendingDelivery::release));
+            record.receipt =
+                record.receipt.after(move || pending_deliveries.into_iter().for_each(PendingDelivery::release));
         }
         #[cfg(test)]
         if let Some(waiting) = &mut *self.stalled.lock().unwrap() {

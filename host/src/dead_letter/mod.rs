@@ -31,7 +31,7 @@ mod view;
 pub use archive::{Archive, ArchiveError, Filed};
 pub use filter::Filter;
 pub use handle::ArchiveHandle;
-pub use letter::{Metadata, DeadLetter, DeadLetterError};
+pub use letter::{DeadLetter, DeadLetterError, Metadata};
 pub use view::View;
 
 /// The name under which the spool knows the archive. Not a name that the configuration allows for an upstream.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::base::clock;
-use crate::dead_letter::{ArchiveHandle, Metadata, Filed, DeadLetter};
+use crate::dead_letter::{ArchiveHandle, DeadLetter, Filed, Metadata};
 use crate::message::Message;
 use crate::spool::{Fate, Position};
 

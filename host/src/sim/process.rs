@@ -24,7 +24,7 @@ use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
 use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
-use crate::dead_letter::{DEAD_LETTERS, Filed, DeadLetter};
+use crate::dead_letter::{DEAD_LETTERS, DeadLetter, Filed};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;

@@ -7,12 +7,12 @@ use std::time::Instant;
 use bytes::{BufMut, BytesMut};
 
 use super::Record;
-use super::frame::{Head, INPUT, MOVED, COMPLETIONS, put_change, put_list, put_output};
+use super::completions::Completions;
+use super::frame::{COMPLETIONS, Head, INPUT, MOVED, put_change, put_list, put_output};
 use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
-use super::completions::Completions;
-use super::shared::Sharing;
 use super::offsets::{FIRST, Offsets};
+use super::shared::Sharing;
 use crate::base::clock;
 use crate::config::Qos0;
 

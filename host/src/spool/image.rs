@@ -9,16 +9,16 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::frame::{
-    INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, COMPLETIONS, Outputs, SNAPSHOT_BEFORE_3, STATE, TRACKS, Written, put_list,
-    put_ranges,
+    COMPLETIONS, INPUT, INPUT_BEFORE_3, MOVED, MOVED_BEFORE_3, Outputs, SNAPSHOT_BEFORE_3, STATE, TRACKS, Written,
+    put_list, put_ranges,
 };
 use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::log::{CHECKPOINT, Frame, Location, decode_place};
+use super::offsets::Offsets;
 use super::shared::Parts;
 use super::sink::Mark;
 use super::state::State;
-use super::offsets::Offsets;
 use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
 

@@ -34,22 +34,21 @@
 
 mod batch;
 mod committer;
+mod completions;
 mod frame;
 mod held;
 mod image;
 mod inspect;
 mod intervals;
 mod key;
-mod queue_state;
-mod upstream_queue;
 pub mod log;
 mod message;
 mod names;
-mod wake_ups;
-mod completions;
+mod offsets;
 mod open;
 mod purge;
 mod queue;
+mod queue_state;
 mod receipt;
 mod record;
 mod refill;
@@ -62,8 +61,9 @@ mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod threads;
-mod offsets;
+mod upstream_queue;
 mod value;
+mod wake_ups;
 pub(crate) mod wire;
 
 use std::path::Path;
@@ -72,17 +72,16 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub use self::completions::Confirmed;
 pub use self::held::Held;
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key, Source};
-use self::queue_state::QueueState;
 pub use self::message::{decode_message, encode_message};
-use self::wake_ups::Signals;
-pub use self::completions::Confirmed;
 use self::open::Parts;
 pub use self::purge::purge;
 pub use self::queue::Queue;
+use self::queue_state::QueueState;
 pub use self::receipt::Receipt;
 pub use self::record::{Entry, Fate, Hold, Output, Place, Position, Record};
 pub use self::resolved::Resolved;
@@ -90,6 +89,7 @@ pub use self::restored::{OpenError, Orphan, Report, Restored};
 pub use self::sink::{Mark, Recovered, SinkState};
 use self::threads::Life;
 pub use self::value::Value;
+use self::wake_ups::Signals;
 pub use self::wire::WireError;
 use crate::base::fault::{self, Fault};
 use crate::config::{self, UpstreamId};

@@ -7,13 +7,13 @@ use tokio::sync::watch;
 
 use super::committer::{Committer, max_record};
 use super::image::Image;
-use super::queue_state::QueueState;
-use super::upstream_queue::UpstreamQueue;
 use super::log::{AppendError, Disk, Location, Log, Options, Recovery};
-use super::wake_ups::Signals;
+use super::offsets::Offsets;
+use super::queue_state::QueueState;
 use super::refill::{Refill, Refilled};
 use super::threads::Life;
-use super::offsets::Offsets;
+use super::upstream_queue::UpstreamQueue;
+use super::wake_ups::Signals;
 use super::{DEAD_LETTERS, Key, OpenError, Orphan, Report, Restored, Room, Shared};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config;
@@ -41,7 +41,8 @@ pub(super) fn open<D: Disk>(
     let mut names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     let report = report(&recovery, &image, &names);
     names.extend(report.orphaned.iter().map(|orphan| Arc::from(&*orphan.upstream)));
-    let mut queues: Vec<UpstreamQueue> = names.iter().map(|name| UpstreamQueue::restored(image.offsets_mut(name))).collect();
+    let mut queues: Vec<UpstreamQueue> =
+        names.iter().map(|name| UpstreamQueue::restored(image.offsets_mut(name))).collect();
     queues.iter_mut().skip(upstreams.len()).for_each(|queue| queue.is_orphan = true);
     for (queue, name) in queues.iter_mut().zip(&names).filter(|(_, name)| ***name != *DEAD_LETTERS) {
         let metrics = counters.upstreams.of(name);
@@ -76,7 +77,13 @@ fn is_ours(key: &Key) -> bool {
     matches!(key, Key::Upstream { .. } | Key::Released { .. })
 }
 
-fn shared(image: &Image, room: Room, mut queues: Vec<UpstreamQueue>, config: &config::Spool, counters: Arc<Counters>) -> Shared {
+fn shared(
+    image: &Image,
+    room: Room,
+    mut queues: Vec<UpstreamQueue>,
+    config: &config::Spool,
+    counters: Arc<Counters>,
+) -> Shared {
     let names = &room.names;
     let recovered: Vec<_> = names.iter().map(|name| super::sink::restore(image, name)).collect();
     for (queue, recovered) in queues.iter_mut().zip(&recovered) {

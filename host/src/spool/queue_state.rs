@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::completions::{Completions, Confirmed, Remembered};
 use super::intervals::Intervals;
-use super::upstream_queue::{UpstreamQueue, Loaded, Want};
 use super::log::Location;
-use super::wake_ups::WakeUps;
-use super::completions::{Confirmed, Completions, Remembered};
 use super::offsets::Offsets;
+use super::upstream_queue::{Loaded, UpstreamQueue, Want};
+use super::wake_ups::WakeUps;
 use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
@@ -47,7 +47,12 @@ pub(super) struct QueueState {
 // === impl QueueState ===
 
 impl QueueState {
-    pub fn new(queues: Vec<UpstreamQueue>, dead_letters: Option<usize>, config: &config::Spool, counters: Arc<Counters>) -> Self {
+    pub fn new(
+        queues: Vec<UpstreamQueue>,
+        dead_letters: Option<usize>,
+        config: &config::Spool,
+        counters: Arc<Counters>,
+    ) -> Self {
         let confirmed = queues.iter().map(|_| Confirmed::default()).collect();
         let completions = Completions::new(queues.len());
         Self {

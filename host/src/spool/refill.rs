@@ -6,9 +6,9 @@
 use std::sync::Arc;
 
 use super::frame::{Outputs, has_outputs};
-use super::upstream_queue::{Loaded, Want};
 use super::log::{Disk, Frame, Location, Reader};
 use super::names::Names;
+use super::upstream_queue::{Loaded, Want};
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
 use crate::base::clock;

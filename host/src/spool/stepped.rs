@@ -108,7 +108,8 @@ async fn pause(shared: &Shared, notified: &Notify, until: Option<Instant>) {
     loop {
         let due = {
             let queue_state = shared.queue_state();
-            let has_work = !queue_state.incoming.is_empty() || queue_state.closing || (queue_state.has_want() && until.is_none());
+            let has_work =
+                !queue_state.incoming.is_empty() || queue_state.closing || (queue_state.has_want() && until.is_none());
             if has_work {
                 return;
             }

@@ -12,8 +12,8 @@ use crate::base::clock;
 
 use super::Shared;
 use super::committer::{Committer, RETRY, Turn};
-use super::queue_state::QueueState;
 use super::log::{AppendError, Disk};
+use super::queue_state::QueueState;
 use super::refill::{Refill, Refilled};
 use crate::config::Sync;
 

@@ -93,7 +93,8 @@ impl Wake for Shared {
         let mut queue_state = self.queue_state();
         let is_notified = std::mem::take(&mut queue_state.wake_ups.notified);
         let wakes_committer = is_notified && std::mem::take(&mut queue_state.wake_ups.is_committer_asleep);
-        let wakes_refill = is_notified && queue_state.has_want() && std::mem::take(&mut queue_state.wake_ups.is_refill_asleep);
+        let wakes_refill =
+            is_notified && queue_state.has_want() && std::mem::take(&mut queue_state.wake_ups.is_refill_asleep);
         drop(queue_state);
         #[cfg(test)]
         if let Some(hand) = self.manual_driver.get().filter(|_| is_notified) {

@@ -44,7 +44,8 @@ impl Full {
     fn new(bindings: Vec<Binding>) -> Self {
         let counters = Arc::<Counters>::default();
         let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
-        let spool = Spool::manually_driven(SimDisk::default(), &["cloud", "other"], &small, counters.clone()).unwrap().0;
+        let spool =
+            Spool::manually_driven(SimDisk::default(), &["cloud", "other"], &small, counters.clone()).unwrap().0;
         let (workers, _) = Workers::start(1, vec![]).unwrap();
         let fixture = fixture_with(workers, bindings, spool.clone(), counters);
         Self { fixture, spool, acks: Resolved::default(), arrived: BTreeSet::new(), acked: BTreeSet::new() }
@@ -141,7 +142,10 @@ async fn a_circle_of_bindings_neither_loses_nor_stands_still() {
         tokio::task::yield_now().await;
         full.look();
     }
-    assert_eq!((full.fixture.counters.totals().hop_limit_exceeded, full.fixture.counters.totals().dropped_full), (20, 0));
+    assert_eq!(
+        (full.fixture.counters.totals().hop_limit_exceeded, full.fixture.counters.totals().dropped_full),
+        (20, 0)
+    );
     assert!(forwarded >= 20 * u64::from(MAX_HOPS) / 2, "{forwarded}");
 }
 

@@ -1,7 +1,7 @@
 //! Dead letters on their way from the spool to their archive.
 
 use super::*;
-use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, Metadata, DeadLetter};
+use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, DeadLetter, Metadata};
 use crate::spool::Record;
 use crate::spool::log::sim::SimDisk;
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::bindings::requeue::Archiver;
-use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, Metadata, Filter, DeadLetter};
+use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, DeadLetter, Filter, Metadata};
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Output, Record};
 
@@ -27,7 +27,8 @@ async fn a_letter_that_waits_for_its_binding_is_not_in_the_way_of_those_that_are
     let (workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
     let (counters, dir) = (Arc::<Counters>::default(), tempfile::tempdir().unwrap());
     let small = config::Spool { max_bytes: 4 << 20, free_floor: 0, ..config::Spool::default() };
-    let spool = Spool::manually_driven(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
+    let spool =
+        Spool::manually_driven(SimDisk::default(), &["cloud", DEAD_LETTERS], &small, counters.clone()).unwrap().0;
     let fixture = fixture_with(workers, vec![Binding::new(spec("t"), lanes.pop())], spool.clone(), counters.clone());
     let one = || fixture.dispatcher.arrive(inbound("t", Receipt::none())).unwrap();
     while fixture.dispatcher.try_start(one()).is_ok() {}

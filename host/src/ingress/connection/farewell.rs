@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::clock;
-use crate::dead_letter::{Facts, DeadLetter};
+use crate::dead_letter::{DeadLetter, Metadata};
 use crate::ingress::session::ATTEMPTS;
 use crate::spool::{Output, Record};
 
@@ -48,15 +48,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     fn keep(&self, message: Message) {
         let journal = self.context.dispatcher.journal();
         let now = clock::unix_ms();
-        let facts = Facts {
+        let metadata = Metadata {
             subscriber: self.session.client().to_string(),
             reason: "the subscriber closes the connection on it".into(),
             attempts: ATTEMPTS,
             arrived_ms: now,
             failed_ms: now,
-            ..Facts::default()
+            ..Metadata::default()
         };
-        let letter = DeadLetter { message, facts };
+        let letter = DeadLetter { message, metadata };
         let output = journal.dead_letters().and_then(|line| letter.output(line, clock::now()).ok());
         if let Some(output) = output {
             let outputs = vec![Output { binding: None, ..output }];

@@ -122,7 +122,8 @@ impl<D: Disk> Committer<D> {
             let upstream = upstream.filter(|upstream| !self.is_archive(*upstream));
             let reason = upstream.zip(self.reason_to_go(&written.weight()));
             // What may have been sent is kept: only its upstream can say what became of it.
-            if !reason.is_some_and(|(upstream, fate)| shared.queue_state().drop_unsent(upstream, written.number, fate)) {
+            if !reason.is_some_and(|(upstream, fate)| shared.queue_state().drop_unsent(upstream, written.number, fate))
+            {
                 wanted.push(written);
             }
         }
@@ -177,7 +178,8 @@ impl<D: Disk> Committer<D> {
     fn give_up_missing(&self, shared: &Shared) {
         let Some(compact) = self.compact.as_ref().filter(|compact| compact.is_read) else { return };
         for (upstream, name) in self.names.iter().enumerate() {
-            let missing = self.image.offsets(name).map(|offsets| offsets.numbers_in(compact.segment)).unwrap_or_default();
+            let missing =
+                self.image.offsets(name).map(|offsets| offsets.numbers_in(compact.segment)).unwrap_or_default();
             shared.queue_state().lose(upstream, &missing);
         }
     }

@@ -10,8 +10,8 @@ use super::Committer;
 use crate::base::clock;
 use crate::config::WhenFull;
 use crate::spool::log::{AppendError, Disk};
-use crate::spool::runs::Run;
 use crate::spool::offsets::Offsets;
+use crate::spool::runs::Run;
 use crate::spool::{Fate, Shared};
 
 /// How often runs are looked at for their age. What is sent is judged to the moment; this is about the room of what is not.

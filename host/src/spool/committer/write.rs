@@ -6,8 +6,8 @@ use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::spool::Shared;
-use crate::spool::log::{AppendError, Disk, Location};
 use crate::spool::completions::Completions;
+use crate::spool::log::{AppendError, Disk, Location};
 
 impl<D: Disk> Committer<D> {
     /// Writes the completions and records from the front, as many as `ready` or as go in one write. `false` when there is no room.

@@ -1,7 +1,7 @@
 //! What ends without an upstream: given up before the log, dropped from it, lost in it. Each end is counted once; a dead letter is
 //! no message, and has a counter of its own for all of them.
 
-use super::{Fate, QueueState, Output};
+use super::{Fate, Output, QueueState};
 
 impl QueueState {
     /// Outputs that will not come into the log.

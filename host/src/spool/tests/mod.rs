@@ -11,11 +11,11 @@ use crate::message::{Message, QoS};
 use crate::topic::TopicName;
 
 mod backlog;
-pub(super) mod manual_driver;
 mod crash;
 mod damage;
 mod formats;
 mod full;
+pub(super) mod manual_driver;
 mod order;
 mod policies;
 mod real;

@@ -53,7 +53,9 @@ fn a_session_that_begins_while_the_last_one_is_dropped_is_there_after_a_restart(
 
 #[test]
 fn a_session_that_begins_while_the_last_one_ends_with_its_connection_is_there_after_a_restart() {
-    comes_back_while_it_ends("close", true, |fixture, session| fixture.registry.close(session.unwrap(), ending(0, None)));
+    comes_back_while_it_ends("close", true, |fixture, session| {
+        fixture.registry.close(session.unwrap(), ending(0, None))
+    });
 }
 
 #[test]
