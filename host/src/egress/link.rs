@@ -105,7 +105,9 @@ impl Link {
         while self.input.len() < client::MAX_INCOMING {
             match timeout_at(until, self.stream.read_buf(&mut self.input)).await {
                 Ok(Ok(bytes)) if bytes > 0 => {}
-                Ok(_) => return Err(self.why_closed()),
+                Ok(Ok(_)) => return Err(self.why_closed()),
+                // A server that lets another client in closes in good order. A line that breaks does not.
+                Ok(Err(error)) => return Err(error.into()),
                 Err(_) => break,
             }
         }

@@ -33,8 +33,9 @@ const AGAIN_AFTER: Duration = Duration::from_secs(60 * 60);
 /// So many connections in a row that were closed before anything was said. Two of them may be a server that restarts again and again.
 const SILENT: u32 = 3;
 
-/// After the last sign. The other may have been switched off.
-const CAREFUL_FOR: Duration = Duration::from_secs(60 * 60);
+/// After the last sign. The other may have been switched off; and where it was none, but a line that breaks or a server that closes on
+/// a message, no more than this is without a session. Another client that is still there is found again within seconds.
+const CAREFUL_FOR: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Default)]
 pub struct Rivals {
@@ -65,20 +66,25 @@ pub enum Sign {
 impl Rivals {
     /// Another client has our session: the server has said so, or has closed a connection on which nothing was said.
     pub fn taken_over(&mut self, now: Instant) -> Option<Sign> {
+        self.seen = Some(now);
+        self.again(now)
+    }
+
+    fn again(&mut self, now: Instant) -> Option<Sign> {
         if self.takeovers.len() == TAKEOVERS {
             self.takeovers.pop_front();
         }
         self.takeovers.push_back(now);
-        self.seen = Some(now);
         let first = *self.takeovers.front()?;
         let is_sign = self.takeovers.len() == TAKEOVERS && now - first <= WITHIN;
         self.tell(now, is_sign.then_some(Sign::TakenOver(TAKEOVERS)))
     }
 
-    /// The server has closed soon after it had let us in. Where another client was seen, it has come again.
+    /// The server has closed soon after it had let us in. Where another client was seen it has come again, most likely. Not for certain:
+    /// it may be a message on which the server closes, so that this lengthens nothing.
     pub fn closed_early(&mut self, now: Instant) -> Option<Sign> {
         if self.is_careful(now) {
-            return self.taken_over(now);
+            return self.again(now);
         }
         self.closed = self.closed.saturating_add(1);
         self.tell(now, (self.closed >= CLOSED).then_some(Sign::Closed(self.closed)))
@@ -186,13 +192,13 @@ mod tests {
     }
 
     #[test]
-    fn who_has_met_another_client_is_careful_for_an_hour_after_the_last_time() {
+    fn who_has_met_another_client_is_careful_for_a_while_and_early_ends_do_not_lengthen_it() {
         let (mut rivals, start) = (Rivals::default(), Instant::now());
         rivals.closed_early(start);
         assert!(!rivals.is_careful(start));
         rivals.taken_over(start);
-        rivals.closed_early(start + 30 * MINUTE);
-        assert!(rivals.is_careful(start + 89 * MINUTE) && !rivals.is_careful(start + 91 * MINUTE));
+        rivals.closed_early(start + 9 * MINUTE);
+        assert!(rivals.is_careful(start + 9 * MINUTE) && !rivals.is_careful(start + 11 * MINUTE));
     }
 
     #[test]
