@@ -150,6 +150,7 @@ impl<D: Dial> Client<D> {
                 break;
             }
         }
+        self.sender.finish_filing().await;
         self.reporter.disconnected(None);
         let left = self.sender.queue.len();
         if left > 0 {

@@ -68,6 +68,10 @@ impl Filing {
         self.waiting.push((position, letter));
     }
 
+    pub fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_none()
+    }
+
     /// Those that are durable now, and those that never will be: the archive is too small for them, so that they hold up nothing. Never,
     /// while there is none. Nothing is lost when it is not waited for to the end.
     pub async fn kept(&mut self) -> Vec<(Position, Fate)> {

@@ -1,6 +1,6 @@
 //! Messages that the upstream does not take: tried again, kept as dead letters, or dropped.
 
-use std::time::Instant as StdInstant;
+use std::time::{Duration, Instant as StdInstant};
 
 use tokio::time::Instant;
 
@@ -12,6 +12,9 @@ use crate::egress::refusals::Verdict;
 use crate::egress::undelivered::Undelivered;
 use crate::mqtt::Reason;
 use crate::spool::{Entry, Fate, Position};
+
+/// An archive takes milliseconds, and a stop has seconds.
+const LAST_LETTERS: Duration = Duration::from_secs(1);
 
 impl Sender {
     /// The server has ended this exchange by a failure reason.
@@ -57,6 +60,20 @@ impl Sender {
     pub fn filed(&mut self, over: Vec<(Position, Fate)>) {
         kill_point::reach(KillPoint::LetterFiled);
         over.into_iter().for_each(|(position, fate)| self.queue.complete(position, fate));
+    }
+}
+
+impl Sender {
+    /// At a stop: what was refused and is a dead letter already leaves the spool, or it would be sent once more by the next process.
+    pub async fn finish_filing(&mut self) {
+        let finish = async {
+            while !self.filing.is_over() {
+                let over = self.filing.kept().await;
+                self.filed(over);
+            }
+        };
+        // What is left is in the spool, as after a crash.
+        let _ = tokio::time::timeout(LAST_LETTERS, finish).await;
     }
 }
 

@@ -75,19 +75,30 @@ pub struct Bench {
 
 /// Keeps letters in memory.
 #[derive(Clone, Default)]
-pub struct Letters(Arc<Mutex<Vec<Undelivered>>>);
+pub struct Letters {
+    kept: Arc<Mutex<Vec<Undelivered>>>,
+    /// How long the disk takes.
+    takes: Arc<Mutex<Duration>>,
+}
 
 impl DeadLetters for Letters {
     fn keep(&self, letters: Vec<Undelivered>) -> Pin<Box<dyn Future<Output = Result<Filed, String>> + Send>> {
-        let filed = Filed::all(letters.len());
-        self.0.lock().unwrap().extend(letters);
-        Box::pin(std::future::ready(Ok(filed)))
+        let (filed, takes) = (Filed::all(letters.len()), *self.takes.lock().unwrap());
+        self.kept.lock().unwrap().extend(letters);
+        Box::pin(async move {
+            tokio::time::sleep(takes).await;
+            Ok(filed)
+        })
     }
 }
 
 impl Letters {
+    pub fn take(&self, takes: Duration) {
+        *self.takes.lock().unwrap() = takes;
+    }
+
     pub fn all(&self) -> Vec<Undelivered> {
-        self.0.lock().unwrap().clone()
+        self.kept.lock().unwrap().clone()
     }
 
     /// The payloads.
