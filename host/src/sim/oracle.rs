@@ -43,6 +43,8 @@ pub struct Book {
     /// In the order of arrival, each as often as it came.
     arrived: BTreeMap<String, Vec<String>>,
     letters: BTreeSet<String>,
+    /// By upstream, what it has refused once: when the gateway never heard of it, it sends that again behind newer ones.
+    refused: BTreeSet<(String, String)>,
     /// Other promises that were broken, found while it ran.
     pub broken: Vec<String>,
     /// A broker forgot its session: QoS 2 may come twice.
@@ -82,6 +84,10 @@ impl Oracle {
 
     pub fn arrived(&self, upstream: &str, id: &str) {
         self.book().arrived.entry(upstream.to_owned()).or_default().push(id.to_owned());
+    }
+
+    pub fn refused(&self, upstream: &str, id: &str) {
+        self.book().refused.insert((upstream.to_owned(), id.to_owned()));
     }
 
     pub fn letter(&self, id: &str) {
@@ -205,7 +211,7 @@ impl Book {
             let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
             for id in ids {
                 let Some((stream, place)) = places.get(id) else { continue };
-                if !seen.insert(id) {
+                if !seen.insert(id) || self.refused.contains(&(upstream.clone(), id.clone())) {
                     continue;
                 }
                 if last.get(stream).is_some_and(|before| before > place) {

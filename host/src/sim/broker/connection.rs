@@ -190,6 +190,7 @@ impl Connection {
             tell!(name, "refuses {text} at QoS {qos}, id {id}");
             let kind = if qos == 1 { wire::PUBACK } else { wire::PUBREC };
             self.open.remove(&id);
+            self.broker.oracle.refused(&self.broker.plan.name, text);
             return self.say(&wire::packet(kind << 4, &[(id >> 8) as u8, id as u8, 0x99, 0])).await;
         }
         let is_new = qos < 2 || self.broker.state().sessions.entry(self.client.clone()).or_default().insert(id);
