@@ -10,6 +10,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use super::dispatcher::{Dispatcher, share};
 use super::gather::{Gathered, Input};
 use super::letter::dead_letter;
@@ -30,8 +32,8 @@ struct Settled {
     outputs: Vec<Output>,
     /// For the local bus, one hop further.
     local: Vec<Message>,
-    /// Each with its binding, for what is counted and told.
-    routed: Vec<(BindingId, Routed)>,
+    /// Each with its binding, for what is counted and told. Usually one, which takes no memory of its own.
+    routed: SmallVec<[(BindingId, Routed); 1]>,
 }
 
 impl Dispatcher {
@@ -40,14 +42,12 @@ impl Dispatcher {
         let Input { inbound, kept, bindings, held, account, .. } = input;
         let Kept { mut changes, pending_deliveries } = kept;
         let before = changes.len();
-        let (mut remembered, mut made) = (Vec::new(), Vec::with_capacity(outcomes.len()));
-        for Done { outcome, changes, skipped } in outcomes {
-            remembered.extend(changes);
-            made.push((bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()), skipped));
-        }
-        changes.append(&mut remembered);
-        let has_memory = changes.len() > before;
+        let made = outcomes.into_iter().map(|Done { outcome, changes: remembered, skipped }| {
+            changes.extend(remembered);
+            (bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()), skipped)
+        });
         let mut settled = self.settle(&bindings, &inbound, made);
+        let has_memory = changes.len() > before;
         let mut record =
             Record { outputs: std::mem::take(&mut settled.outputs), ..Record::changes(changes, Receipt::none()) };
         if !self.has_room(&record, &settled.local, &inbound) {
@@ -67,7 +67,12 @@ impl Dispatcher {
     }
 
     /// Routes what each binding made.
-    fn settle(&self, bindings: &[BindingId], inbound: &Inbound, made: Vec<(Outcome, Option<Failure>)>) -> Settled {
+    fn settle(
+        &self,
+        bindings: &[BindingId],
+        inbound: &Inbound,
+        made: impl IntoIterator<Item = (Outcome, Option<Failure>)>,
+    ) -> Settled {
         let mut settled = Settled::default();
         for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
             let Some(binding) = self.table.get(*id) else { continue };
@@ -89,7 +94,7 @@ impl Dispatcher {
     /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost
     /// by the spool, and ends all the same.
     fn fail(&self, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
-        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| (too_large(), None)).collect());
+        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| (too_large(), None)));
         record.outputs = std::mem::take(&mut settled.outputs);
         if !self.has_room(record, &settled.local, inbound) {
             settled.local.clear();

@@ -63,7 +63,10 @@ impl<D: Dial> Client<D> {
             self.forget_failback();
             self.backoff.reset();
         }
-        self.sender.acks.stalled |= ended == Ended::WithoutProgress;
+        if ended == Ended::WithoutProgress {
+            self.sender.acks.stalled = true;
+            self.sender.elsewhere.without_progress(self.round.at());
+        }
         self.failed(error);
         self.look_for_rivals(error, lasted);
         let is_found = self.sender.ended(error);

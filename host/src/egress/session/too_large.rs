@@ -43,6 +43,12 @@ impl Elsewhere {
         }
     }
 
+    /// We were let in, and nothing was acknowledged. What it said of its size is no reason to wait for it: a message would go to and fro
+    /// between one address that is silent and one that is narrow.
+    pub fn without_progress(&mut self, at: usize) {
+        self.learned(at, None);
+    }
+
     fn learned(&mut self, at: usize, limit: Option<usize>) {
         if self.limits.len() <= at {
             self.limits.resize(at + 1, None);
@@ -152,5 +158,7 @@ mod tests {
         elsewhere.connected(1, 20);
         elsewhere.not_connected(0);
         assert_eq!(elsewhere.takes(10), Some(0), "it is looked for");
+        elsewhere.without_progress(0);
+        assert_eq!(elsewhere.takes(10), None);
     }
 }
