@@ -18,6 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 
 use super::clock;
+use super::token_bucket::TokenBucket;
 
 /// Lines of one place at once, and how long it takes for one more.
 const BURST: u32 = 100;
@@ -30,16 +31,7 @@ const EXEMPT: &str = "tidegate::plugin::capability::log";
 #[derive(Default)]
 pub struct LogLimit {
     /// As many as there are places in the code that log.
-    places: Mutex<HashMap<Identifier, Place>>,
-}
-
-/// Lines of one place.
-#[derive(Debug)]
-struct Place {
-    /// What it has said lately: one less in each interval.
-    full: u32,
-    since: Instant,
-    suppressed: u64,
+    places: Mutex<HashMap<Identifier, TokenBucket>>,
 }
 
 // === impl LogLimit ===
@@ -48,7 +40,7 @@ impl LogLimit {
     /// `Some(lines left out since the last one)` when this place may speak now.
     fn permit(&self, place: Identifier, now: Instant) -> Option<u64> {
         let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.entry(place).or_insert_with(|| Place { full: 0, since: now, suppressed: 0 }).permit(now)
+        places.entry(place).or_insert_with(|| TokenBucket::full(BURST, INTERVAL, now)).permit(now)
     }
 }
 
@@ -67,44 +59,12 @@ impl<S: Subscriber> Layer<S> for LogLimit {
     }
 }
 
-// === impl Place ===
-
-impl Place {
-    fn permit(&mut self, now: Instant) -> Option<u64> {
-        let intervals = now.saturating_duration_since(self.since).as_nanos() / INTERVAL.as_nanos();
-        let intervals = u32::try_from(intervals).unwrap_or(u32::MAX);
-        if intervals > 0 {
-            self.full = self.full.saturating_sub(intervals);
-            // The part of an interval that has passed counts on, unless there is nothing to count.
-            self.since = if self.full == 0 { now } else { self.since + INTERVAL * intervals };
-        }
-        if self.full < BURST {
-            self.full += 1;
-            return Some(std::mem::take(&mut self.suppressed));
-        }
-        self.suppressed += 1;
-        None
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use tracing_subscriber::layer::SubscriberExt as _;
-
-    #[test]
-    fn a_burst_passes_and_then_so_many_lines_and_the_rest_is_counted() {
-        let start = Instant::now();
-        let mut place = Place { full: 0, since: start, suppressed: 0 };
-        let passed = |place: &mut Place, at| (0..1_000).filter_map(|_| place.permit(start + at)).collect::<Vec<_>>();
-        assert_eq!(passed(&mut place, Duration::ZERO), [0; 100]);
-        assert_eq!(passed(&mut place, Duration::from_millis(250)), [900, 0]);
-        assert!(passed(&mut place, Duration::from_millis(299)).is_empty());
-        assert_eq!(passed(&mut place, Duration::from_millis(300)).len(), 1);
-        assert_eq!(passed(&mut place, Duration::from_secs(60)).len(), 100);
-    }
 
     /// Counts what comes through.
     struct Counting(Arc<AtomicUsize>);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! kind 1, Snapshot: JSON                // the first of each segment: everything before it, but the letters
-//! kind 2, DeadLetter:   id: u64, number: u64, archived_ms: u64, letter
+//! kind 2, DeadLetter: id: u64, number: u64, archived_ms: u64, letter
 //! kind 3, Marks:    JSON                // letters that are gone, and letters that are to go again
 //! ```
 //!

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! struct DeadLetter {
-//!     metadata: u32 length, JSON,          // everything but the message: grows without a new version
+//!     metadata: u32 length, JSON,       // everything but the message: grows without a new version
 //!     message: the rest,                // as `spool::encode_message` writes it
 //! }
 //! ```

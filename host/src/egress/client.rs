@@ -185,18 +185,17 @@ impl<D: Dial> Client<D> {
         }
         let start = Instant::now();
         self.connected(&endpoint, &link);
-        let wait = match self.serve(&endpoint, link, shutdown).await {
+        let served = self.serve(&endpoint, link, shutdown).await;
+        let wait = match &served {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
-            Ok(End::Elsewhere(at)) => Some(self.go_to(at)),
-            Err(error) => {
-                let wait = self.broke(&error, start.elapsed());
-                self.sender.inflight.disconnected();
-                self.remember_doubt().await;
-                Some(wait)
-            }
+            Ok(End::Elsewhere(at)) => Some(self.go_to(*at)),
+            Err(error) => Some(self.broke(error, start.elapsed())),
         };
         self.sender.inflight.disconnected();
+        if served.is_err() {
+            self.remember_doubt().await;
+        }
         wait
     }
 

@@ -8,7 +8,7 @@
 //! - The same before a session is cleared that an installation finds at its first connection: another one may be using it.
 //!
 //! From then on, and for a while, a session is never gone on with: each connection begins anew, what was open is sent again, and QoS 2
-//! among it is counted as possible duplicates. Both clients come to that within their first two meetings, before either has sent
+//! among it is counted as possible duplicates. Both clients come to that within their first meetings, before either has sent
 //! anything in the session of the other.
 //!
 //! A moment is enough once: without a connection that lasted, the next ones go on at once, or to find a message on which the server

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{destination, faults, name, policies};
-use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, Target};
+use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
 use crate::config::ids::PluginId;
 use crate::config::problem::Problem;
@@ -140,15 +140,11 @@ fn on_error(table: &Table<'_>) -> (OnError, Option<Exit>) {
         let sentence = format!("`dead_letter_topic` has no effect with `on_error = \"{choice}\"`");
         table.add(Problem::error(place.clone(), sentence).advice("remove it, or write `on_error = \"dead-letter\"`"));
     }
-    match (choice, typed) {
-        ("drop", _) => (OnError::Drop, None),
-        ("pass", _) => (OnError::Pass, None),
-        (other, Some(typed)) if other != "dead-letter" => {
-            let sentence = format!("`on_error` cannot be \"{other}\"");
-            table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &policies::CHOICES, "")));
-            (OnError::Drop, None)
-        }
-        (_, typed) => {
+    let read = typed.as_ref().map_or(Some(OnFailure::DeadLetter), |typed| policies::read(table, "on_error", typed));
+    match read {
+        Some(OnFailure::Drop) | None => (OnError::Drop, None),
+        Some(OnFailure::Pass) => (OnError::Pass, None),
+        Some(OnFailure::DeadLetter) => {
             let span = place.or(typed.map(|typed| typed.span())).unwrap_or_else(|| table.span());
             let topic = topic.or_else(|| Template::parse(DEAD_LETTER_TOPIC).ok()).unwrap_or_else(Template::identity);
             let exit = Exit { span, topic: topic.clone(), after_plugins: false, dead_letter: true };

@@ -7,13 +7,14 @@ use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 use crate::config::similar::did_you_mean;
 
-pub const CHOICES: [&str; 3] = ["dead-letter", "drop", "pass"];
+const CHOICES: [&str; 3] = ["dead-letter", "drop", "pass"];
 
 /// One for each plugin of the binding, in order.
 pub fn check(table: &Table<'_>, names: &Names<'_>, plugins: &[PluginId], otherwise: OnFailure) -> Vec<OnFailure> {
     let mut policies = vec![otherwise; plugins.len()];
     for (name, choice) in table.named_texts("on_error_of") {
-        let (Some(known), Some(choice)) = (is_known(table, &name, names, plugins), read(table, &choice)) else {
+        let (Some(known), Some(choice)) = (is_known(table, &name, names, plugins), read(table, "on_error_of", &choice))
+        else {
             continue;
         };
         let of_plugin = plugins.iter().zip(&mut policies).filter(|(plugin, _)| **plugin == known);
@@ -34,13 +35,14 @@ fn is_known(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>, plugins: 
     found
 }
 
-fn read(table: &Table<'_>, choice: &Placed<&str>) -> Option<OnFailure> {
+/// The three words, wherever they are allowed.
+pub fn read(table: &Table<'_>, key: &str, choice: &Placed<&str>) -> Option<OnFailure> {
     match *choice.get_ref() {
         "dead-letter" => Some(OnFailure::DeadLetter),
         "drop" => Some(OnFailure::Drop),
         "pass" => Some(OnFailure::Pass),
         other => {
-            let sentence = format!("`on_error_of` cannot be \"{other}\"");
+            let sentence = format!("`{key}` cannot be \"{other}\"");
             table.add(Problem::error(choice.span(), sentence).advice(did_you_mean(other, &CHOICES, "")));
             None
         }

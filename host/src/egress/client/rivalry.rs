@@ -61,12 +61,17 @@ impl<D: Dial> Client<D> {
             _ => return false,
         };
         if is_certain {
-            self.round.set_home(None);
-            self.reporter.taken_over();
-            let sign = self.rivals.taken_over(Instant::now());
+            let sign = self.met_rival();
             sign.into_iter().for_each(|sign| self.tell_rival(sign));
         }
         true
+    }
+
+    /// For certain. The packet ids of the session are those of another client from now on.
+    fn met_rival(&mut self) -> Option<Sign> {
+        self.round.set_home(None);
+        self.reporter.taken_over();
+        self.rivals.taken_over(Instant::now())
     }
 
     /// Before the next connection, so that the next process does not go on with a session that this one would not go on with.
@@ -105,12 +110,7 @@ impl<D: Dial> Client<D> {
             self.round.set_home(None);
         }
         let sign = match error {
-            LinkError::Disconnected { reason: Reason::SESSION_TAKEN_OVER, .. } => {
-                // Its packet ids are those of another client from now on.
-                self.round.set_home(None);
-                self.reporter.taken_over();
-                self.rivals.taken_over(now)
-            }
+            LinkError::Disconnected { reason: Reason::SESSION_TAKEN_OVER, .. } => self.met_rival(),
             LinkError::Closed | LinkError::Io(_) if lasted < SOON => {
                 let sign = self.rivals.closed_early(now);
                 if self.rivals.is_suspected() && self.sender.inflight.is_empty() {

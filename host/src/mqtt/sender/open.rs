@@ -102,7 +102,7 @@ impl Sender<Message> {
         sender
     }
 
-    /// Begins an exchange that [`Sender::admits`]. `None` when it does not.
+    /// Begins an exchange that [`Sender::admit`] lets begin. `None` when it does not.
     pub fn publish(&mut self, number: u64, message: Message) -> Option<Publish> {
         if !self.admit(number) {
             return None;

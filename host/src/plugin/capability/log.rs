@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::base::token_bucket::TokenBucket;
 use crate::plugin::contract::log::{self, Level};
 use crate::plugin::limits::LOG_BURST_SECONDS;
 use crate::plugin::text::printable;
@@ -19,27 +20,14 @@ struct Shared {
     plugin: Arc<str>,
     max_bytes: usize,
     /// Held for a look only, never for a line.
-    meter: Mutex<Meter>,
-}
-
-struct Meter {
-    bucket: Bucket,
-    suppressed: u64,
-}
-
-/// Tokens come back with time, up to a burst.
-struct Bucket {
-    tokens: u32,
-    per_second: u32,
-    refilled: Instant,
+    bucket: Mutex<TokenBucket>,
 }
 
 // === impl PluginLog ===
 
 impl PluginLog {
     pub fn new(plugin: Arc<str>, per_second: u32, max_bytes: usize) -> Self {
-        let meter = Mutex::new(Meter { bucket: Bucket::full(per_second, Instant::now()), suppressed: 0 });
-        Self(Arc::new(Shared { plugin, max_bytes, meter }))
+        Self(Arc::new(Shared { plugin, max_bytes, bucket: Mutex::new(bucket(per_second, Instant::now())) }))
     }
 
     fn line(&self, level: Level, text: &str, now: Instant) {
@@ -66,12 +54,7 @@ impl PluginLog {
 impl Shared {
     /// `Some(lines suppressed since the last one)` when a line may be written now.
     fn permit(&self, now: Instant) -> Option<u64> {
-        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
-        if meter.bucket.take(now) {
-            return Some(std::mem::take(&mut meter.suppressed));
-        }
-        meter.suppressed += 1;
-        None
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner).permit(now)
     }
 }
 
@@ -92,31 +75,9 @@ fn enabled(level: Level) -> bool {
     }
 }
 
-// === impl Bucket ===
-
-impl Bucket {
-    fn full(per_second: u32, now: Instant) -> Self {
-        let per_second = per_second.max(1);
-        Self { tokens: burst(per_second), per_second, refilled: now }
-    }
-
-    fn take(&mut self, now: Instant) -> bool {
-        let (interval, burst) = (Duration::from_secs(1) / self.per_second, burst(self.per_second));
-        let due = now.saturating_duration_since(self.refilled).as_nanos() / interval.as_nanos();
-        let due = u32::try_from(due).unwrap_or(u32::MAX);
-        if due > 0 {
-            self.tokens = self.tokens.saturating_add(due).min(burst);
-            // The fraction of an interval that has passed is not lost, unless the bucket was full anyway.
-            self.refilled = if self.tokens == burst { now } else { self.refilled + interval * due };
-        }
-        let granted = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
-        granted
-    }
-}
-
-fn burst(per_second: u32) -> u32 {
-    per_second.saturating_mul(LOG_BURST_SECONDS)
+fn bucket(per_second: u32, now: Instant) -> TokenBucket {
+    let per_second = per_second.max(1);
+    TokenBucket::full(per_second.saturating_mul(LOG_BURST_SECONDS), Duration::from_secs(1) / per_second, now)
 }
 
 #[cfg(test)]
@@ -136,8 +97,8 @@ mod tests {
     #[test]
     fn a_burst_passes_and_then_so_many_lines_per_second() {
         let start = Instant::now();
-        let mut bucket = Bucket::full(10, start);
-        let passed = |bucket: &mut Bucket, now| (0..1_000).filter(|_| bucket.take(now)).count();
+        let mut bucket = bucket(10, start);
+        let passed = |bucket: &mut TokenBucket, now| (0..1_000).filter(|_| bucket.permit(now).is_some()).count();
         assert_eq!(passed(&mut bucket, start), 50);
         assert_eq!(passed(&mut bucket, start + Duration::from_secs(1)), 10);
         assert_eq!(passed(&mut bucket, start + Duration::from_millis(1_050)), 0);

@@ -104,8 +104,8 @@ impl<D: Disk> Committer<D> {
     pub(super) fn roll_for_notes(&mut self, least: u64) -> Result<(), AppendError> {
         match self.roll_reserved(least, self.reserve_limit()) {
             Err(AppendError::Full(Shortage::Limit { .. })) if !fault::is_on(Fault::LoweredLimitHolds) => {
-                let all_offsets = self.image.encode_tracks();
-                self.log.roll_smallest(Frame { kind: TRACKS, body: &all_offsets }, least)?;
+                let body = self.image.encode_tracks();
+                self.log.roll_smallest(Frame { kind: TRACKS, body: &body }, least)?;
                 self.reserve_begins();
                 Ok(())
             }
@@ -114,16 +114,16 @@ impl<D: Disk> Committer<D> {
     }
 
     pub(super) fn roll(&mut self) -> Result<(), AppendError> {
-        let all_offsets = self.image.encode_tracks();
-        self.log.roll(Frame { kind: TRACKS, body: &all_offsets })?;
+        let body = self.image.encode_tracks();
+        self.log.roll(Frame { kind: TRACKS, body: &body })?;
         self.log.keep_reserve();
         Ok(())
     }
 
     /// With room for `least` bytes.
     pub(super) fn roll_reserved(&mut self, least: u64, limit: u64) -> Result<(), AppendError> {
-        let all_offsets = self.image.encode_tracks();
-        self.log.roll_reserved(Frame { kind: TRACKS, body: &all_offsets }, least, limit)?;
+        let body = self.image.encode_tracks();
+        self.log.roll_reserved(Frame { kind: TRACKS, body: &body }, least, limit)?;
         self.reserve_begins();
         Ok(())
     }
@@ -223,8 +223,8 @@ impl<D: Disk> Committer<D> {
 
     /// A segment is gone: records are tried again, and the reserve may be whole again.
     fn has_more_room(&mut self) {
-        let all_offsets = self.image.encode_tracks();
-        let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &all_offsets });
+        let body = self.image.encode_tracks();
+        let has_reserve = self.log.has_reserve(Frame { kind: TRACKS, body: &body });
         if let Some(full) = &mut self.full {
             (full.retry, full.spare) = (clock::now(), clock::now());
             full.reserve &= !has_reserve;

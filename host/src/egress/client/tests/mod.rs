@@ -34,6 +34,15 @@ fn publish(id: u16, dup: bool, qos: u8, text: &str) -> Heard {
     Heard::Publish { id, dup, qos, retain: false, text: text.into() }
 }
 
+/// A new session, in which the only message is received and not completed.
+async fn released(bench: &mut Bench) -> (Peer, u16) {
+    let (mut peer, _) = bench.welcome(false).await;
+    let (id, ..) = peer.publish().await;
+    peer.pubrec(id).await;
+    assert_eq!(peer.hear().await, Heard::PubRel(id));
+    (peer, id)
+}
+
 async fn finish_qos_2(peer: &mut Peer, id: u16) {
     peer.pubrec(id).await;
     assert_eq!(peer.hear().await, Heard::PubRel(id));

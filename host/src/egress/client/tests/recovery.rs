@@ -54,10 +54,7 @@ async fn a_new_process_goes_on_where_the_old_one_was_killed() {
 async fn a_new_process_under_another_client_id_begins_a_new_session() {
     let mut bench = Bench::new(V5);
     bench.commit(QoS::ExactlyOnce, "a");
-    let (mut peer, _) = bench.welcome(false).await;
-    let (id, ..) = peer.publish().await;
-    peer.pubrec(id).await;
-    assert_eq!(peer.hear().await, Heard::PubRel(id));
+    let (_peer, id) = released(&mut bench).await;
     let mut bench = bench.crash("somebody else").await;
     let mut peer = clear(&mut bench).await;
     assert_eq!(peer.hear().await, publish(id, false, 2, "a"), "what the old session had received means nothing here");

@@ -54,10 +54,7 @@ async fn who_is_closed_before_it_has_said_a_word_does_not_go_on_with_the_session
     for protocol in [V311, V5] {
         let mut bench = Bench::new(protocol);
         bench.commit(QoS::ExactlyOnce, "a");
-        let (mut peer, _) = bench.welcome(false).await;
-        let (id, ..) = peer.publish().await;
-        peer.pubrec(id).await;
-        assert_eq!(peer.hear().await, Heard::PubRel(id));
+        let (peer, id) = released(&mut bench).await;
         drop(peer);
         for _ in 0..3 {
             let (mut peer, _) = bench.welcome(true).await;
@@ -94,10 +91,7 @@ async fn a_session_that_was_taken_over_is_not_gone_on_with_by_the_next_process()
     for (protocol, taken_over) in [(V5, TAKEN_OVER), (V311, &[])] {
         let mut bench = Bench::new(protocol);
         bench.commit(QoS::ExactlyOnce, "a");
-        let (mut peer, _) = bench.welcome(false).await;
-        let (id, ..) = peer.publish().await;
-        peer.pubrec(id).await;
-        assert_eq!(peer.hear().await, Heard::PubRel(id));
+        let (mut peer, id) = released(&mut bench).await;
         peer.send(taken_over).await;
         drop(peer);
         // Until what follows from it is on disk.

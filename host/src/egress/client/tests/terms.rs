@@ -130,10 +130,7 @@ async fn a_new_process_keeps_to_lowered_terms_as_well() {
 async fn a_message_that_was_received_is_released_whatever_the_server_takes_now() {
     let mut bench = Bench::new(V5);
     bench.commit(QoS::ExactlyOnce, "a");
-    let (mut peer, _) = bench.welcome(false).await;
-    let (id, ..) = peer.publish().await;
-    peer.pubrec(id).await;
-    assert_eq!(peer.hear().await, Heard::PubRel(id));
+    let (peer, id) = released(&mut bench).await;
     drop(peer);
     let mut peer = bench.accept().await;
     peer.hear().await;

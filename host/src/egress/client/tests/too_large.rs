@@ -75,6 +75,16 @@ async fn back_at_the_small_first() -> (Bench, Peer) {
     (bench, first)
 }
 
+/// The first takes everything, is known to, and is away. The second, which takes little, is in use.
+async fn away_at_the_small_second() -> (Bench, Peer) {
+    let mut bench = two();
+    let first = connected(&mut bench, "first", false, &[]).await;
+    bench.set_down("first", true);
+    drop(first);
+    let second = connected(&mut bench, "second", false, SMALL).await;
+    (bench, second)
+}
+
 #[tokio::test(start_paused = true)]
 async fn it_goes_to_the_address_that_is_known_to_take_it() {
     let (mut bench, mut first) = back_at_the_small_first().await;
@@ -92,11 +102,7 @@ async fn it_goes_to_the_address_that_is_known_to_take_it() {
 
 #[tokio::test(start_paused = true)]
 async fn it_waits_for_the_first_address_when_that_is_known_to_take_it_and_holds_up_nobody() {
-    let mut bench = two();
-    let first = connected(&mut bench, "first", false, &[]).await;
-    bench.set_down("first", true);
-    drop(first);
-    let mut second = connected(&mut bench, "second", false, SMALL).await;
+    let (mut bench, mut second) = away_at_the_small_second().await;
     bench.set_down("first", false);
     bench.commit(QoS::AtLeastOnce, &large());
     bench.commit(QoS::AtLeastOnce, "b");
@@ -121,11 +127,7 @@ async fn it_is_a_dead_letter_when_the_address_that_took_it_is_gone() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_half_of_the_window_waits() {
-    let mut bench = two();
-    let first = connected(&mut bench, "first", false, &[]).await;
-    bench.set_down("first", true);
-    drop(first);
-    let mut second = connected(&mut bench, "second", false, SMALL).await;
+    let (bench, mut second) = away_at_the_small_second().await;
     (0..8).for_each(|_| bench.commit(QoS::AtLeastOnce, &large()));
     bench.commit(QoS::AtLeastOnce, "b");
     takes(&mut second, "b").await;

@@ -30,15 +30,21 @@ fn until(mut condition: impl FnMut() -> bool, what: &str) {
     }
 }
 
-/// The chain of the first will is done when the second one is written; how the first comes to be due is not always the same.
-async fn the_second_will_stays(due: impl AsyncFnOnce(&Fixture)) {
+/// Its binding copies what it gets, one by one, or all when the sender is dropped.
+fn copying_when_told() -> (mpsc::Sender<()>, Workers, Fixture) {
     let (go, gate) = mpsc::channel::<()>();
     let slow = stage(move |_| {
         let _ = gate.recv();
         Ok(Verdict::Forward)
     });
-    let (_workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
+    let (workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
     let fixture = fixture_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
+    (go, workers, fixture)
+}
+
+/// The chain of the first will is done when the second one is written; how the first comes to be due is not always the same.
+async fn the_second_will_stays(due: impl AsyncFnOnce(&Fixture)) {
+    let (go, _workers, fixture) = copying_when_told();
     leave(&fixture, "first").await;
     due(&fixture).await;
     leave(&fixture, "second").await;
@@ -70,13 +76,7 @@ async fn a_will_that_was_due_takes_nothing_of_the_next_one() {
 
 #[tokio::test]
 async fn a_will_that_is_due_and_in_its_chain_when_the_gateway_dies_is_published_once() {
-    let (go, gate) = mpsc::channel::<()>();
-    let slow = stage(move |_| {
-        let _ = gate.recv();
-        Ok(Verdict::Forward)
-    });
-    let (_workers, mut lanes) = Workers::start(1, vec![Chain::new(vec![slow])]).unwrap();
-    let fixture = fixture_with(Spool::in_memory(0, Arc::default()), copying_in(lanes.pop()));
+    let (go, _workers, fixture) = copying_when_told();
     leave(&fixture, "first").await;
     fixture.registry.sweep(later(101));
     let again = fixture.restart();
