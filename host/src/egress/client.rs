@@ -97,12 +97,16 @@ pub(crate) fn start_with<D: Dial>(
     let (operator, skips) = Operator::new();
     let recovered = recovered(&queue);
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
+    let mut inflight = Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released);
+    if recovered.session.as_ref().is_some_and(rivalry::is_spoilt) {
+        inflight.distrust_ids();
+    }
     let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
-        inflight: Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released),
+        inflight,
         metrics: counters.upstreams.of(&upstream.spec.name),
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
@@ -190,6 +194,7 @@ impl<D: Dial> Client<D> {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
             Ok(End::Elsewhere(at)) => Some(self.go_to(*at)),
+            Ok(End::Renew) => Some(self.renew()),
             Err(error) => Some(self.broke(error, start.elapsed())),
         };
         self.sender.inflight.disconnected();
@@ -223,7 +228,7 @@ impl<D: Dial> Client<D> {
     /// The next process must know of this session, and of its window, before anything is sent in it.
     async fn remember_session(&mut self, endpoint: &Endpoint, kept: bool) -> Result<(), LinkError> {
         let spec = &self.upstream.spec;
-        let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint));
+        let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint, kept));
         let session = UpstreamSession { client_id, url, window: spec.max_inflight };
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());

@@ -109,6 +109,16 @@ impl<D: Dial> Client<D> {
         Duration::ZERO
     }
 
+    /// Nothing is open, so that nothing can arrive twice.
+    pub(super) fn renew(&mut self) -> Duration {
+        let upstream = &self.sender.upstream;
+        tracing::info!(upstream, "a new session begins: the upstream may hold packet ids of messages that it did not complete");
+        self.reporter.disconnected(None);
+        self.round.set_home(None);
+        self.round.go_to(self.round.at());
+        Duration::ZERO
+    }
+
     fn wait(&mut self, error: &LinkError) -> Duration {
         if error.needs_attention() { self.backoff.wait_long() } else { self.backoff.wait() }
     }

@@ -60,6 +60,9 @@ impl Session<'_> {
                 }
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.hear(Reply::PubComp(ack));
+                    if let Step::Done { number, .. } = step {
+                        self.sender.isolation.completed(number);
+                    }
                     self.step(step)?;
                     kill_point::reach(KillPoint::Completed);
                 }

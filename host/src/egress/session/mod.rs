@@ -135,6 +135,8 @@ pub enum End {
     Failback,
     /// This address takes what is too large here.
     Elsewhere(usize),
+    /// The server may hold packet ids in this session that nothing can free.
+    Renew,
 }
 
 #[derive(Clone, Copy)]
@@ -202,15 +204,18 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
+    /// Takes up the exchanges of the session that the server kept: their PUBRELs go first, or alone.
     pub fn resume(&mut self) {
         // What has become durable meanwhile is among them.
         self.sender.hear_spool();
         if self.sender.acks.lowered {
             self.lower();
         }
-        for release in self.sender.inflight.resume(self.terms.window) {
-            self.write(Outgoing::PubRel(release));
+        let releases = self.sender.inflight.resume(self.terms.window);
+        if self.sender.isolation.is_alone() {
+            self.sender.inflight.withhold_releases();
+        } else {
+            releases.into_iter().for_each(|release| self.write(Outgoing::PubRel(release)));
         }
         self.sender.review_held();
         self.send_held();
@@ -235,6 +240,7 @@ impl<'a> Session<'a> {
         loop {
             self.hear_spool();
             self.release_abandoned();
+            self.renew_when_due();
             self.fill();
             let alone = self.sender.isolation.is_alone();
             if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
@@ -299,6 +305,14 @@ impl<'a> Session<'a> {
         }
         for release in self.sender.inflight.take_abandoned() {
             self.write(Outgoing::PubRel(release));
+        }
+    }
+
+    /// A message under a packet id that the server holds would be taken for a repetition, and be lost. Its turn comes 65,535 messages later.
+    fn renew_when_due(&mut self) {
+        let is_due = self.sender.inflight.has_unreleased() && !self.sender.isolation.is_alone();
+        if is_due && self.leaving.is_none() && self.leave_again.is_none() {
+            self.leave(End::Renew);
         }
     }
 

@@ -28,6 +28,7 @@ impl Session<'_> {
         if self.sender.isolation.is_alone() {
             return self.pass_qos0();
         }
+        self.release_withheld();
         while self.out.room() > 0
             && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
         {
@@ -51,6 +52,13 @@ impl Session<'_> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Messages go together again.
+    fn release_withheld(&mut self) {
+        while let Some(number) = self.sender.inflight.withheld().next() {
+            self.release(number);
         }
     }
 

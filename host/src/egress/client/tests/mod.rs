@@ -9,6 +9,7 @@ mod lowered;
 pub(in crate::egress) mod peer;
 mod recovery;
 mod refused;
+mod releases;
 mod resume;
 mod rivals;
 mod shutdown;
