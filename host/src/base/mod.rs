@@ -2,10 +2,12 @@
 
 pub mod chance;
 pub mod clock;
+pub mod excerpt;
 pub mod fault;
 pub mod kill_point;
 pub mod log_limit;
 pub mod log_writer;
 pub mod rate_limit;
 pub mod token_bucket;
+pub mod utc;
 pub mod wake;

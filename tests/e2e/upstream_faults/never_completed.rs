@@ -30,9 +30,7 @@ fn only_letter(gateway: &Gateway) -> Value {
 
 #[test]
 fn a_message_that_the_upstream_never_completes_holds_up_no_other_one_across_a_restart() {
-    for (protocol, how) in
-        [(4, Stumble::Closes), (5, Stumble::SaysNothing)]
-    {
+    for (protocol, how) in [(4, Stumble::Closes), (5, Stumble::SaysNothing)] {
         let upstream = Upstream::start();
         upstream.stumble_on("bad", how);
         let home = Arc::new(Home::new(&config(&upstream, protocol)));

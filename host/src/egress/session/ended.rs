@@ -24,7 +24,7 @@ impl Sender {
             let topic = self.topic(awaited.number);
             tracing::warn!(
                 upstream = self.upstream,
-                ?topic,
+                topic = ?Self::shown(&topic),
                 packet_id = awaited.packet_id,
                 "the connection ends again with this message unacknowledged; messages are sent one by one to find out on which it ends"
             );
@@ -48,18 +48,20 @@ impl Sender {
         if awaited.ack == AckKind::PubComp {
             tracing::warn!(
                 upstream,
-                ?topic,
+                topic = ?Self::shown(&topic),
                 number,
                 packet_id,
                 attempts,
                 "the upstream has received this message and does not complete it; it is kept as a dead letter: {error}"
             );
-            let reason = format!("the upstream has received it (PUBREC) and does not complete it, so that it may be there: {error}");
+            let reason = format!(
+                "the upstream has received it (PUBREC) and does not complete it, so that it may be there: {error}"
+            );
             return self.dead_letter(number, reason, attempts);
         }
         tracing::warn!(
             upstream,
-            ?topic,
+            topic = ?Self::shown(&topic),
             number,
             packet_id,
             attempts,

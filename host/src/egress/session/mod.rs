@@ -50,15 +50,17 @@ use super::operator::Skip;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::transport::{Dial, Transport};
+use super::unasked::Patience;
 use super::undelivered::Filing;
+use crate::base::excerpt::Excerpt;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
 use crate::message::{Message, QoS};
 use crate::metrics::UpstreamMetrics;
-use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
 use crate::mqtt::sender::{self, AckKind, Awaited};
+use crate::mqtt::{Ack, Version};
 use crate::spool::{Fate, Position, Queue};
 use crate::topic::TopicName;
 
@@ -121,6 +123,9 @@ pub struct Session<'a> {
     ack_watch: AckWatch,
     proofs: Proofs,
     alone: Alone,
+    patience: Patience,
+    /// Bytes of the packet that was just read.
+    size: usize,
     leaving: Option<Leaving>,
     /// When it is tried again to go to an address that takes what is too large here.
     leave_again: Option<Instant>,
@@ -152,6 +157,11 @@ impl Sender {
     fn hear_spool(&mut self) -> Vec<Ack> {
         let confirmed = self.queue.take_confirmed();
         self.inflight.confirm(confirmed.done.numbers(), confirmed.marked)
+    }
+
+    /// For the log: a device may have chosen 64 KiB.
+    fn shown(topic: &Option<TopicName>) -> Option<Excerpt<'_>> {
+        topic.as_ref().map(|topic| Excerpt(topic.as_str()))
     }
 
     /// Of a message that is in flight, when it is still known.
@@ -198,6 +208,8 @@ impl<'a> Session<'a> {
             ack_watch,
             proofs: Proofs::default(),
             alone,
+            patience: Patience::new(now),
+            size: 0,
             leaving: None,
             leave_again: None,
             turn: Turn::default(),
@@ -235,6 +247,19 @@ impl<'a> Session<'a> {
         shutdown: &CancellationToken,
         failback: &Failback<'_, impl Dial>,
     ) -> Result<End, LinkError> {
+        let end = self.serve(shutdown, failback).await;
+        match &end {
+            Ok(_) => self.close().await,
+            Err(error) => self.say_why(error).await,
+        }
+        end
+    }
+
+    async fn serve(
+        &mut self,
+        shutdown: &CancellationToken,
+        failback: &Failback<'_, impl Dial>,
+    ) -> Result<End, LinkError> {
         let mut found = std::pin::pin!(failback.found());
         self.receive()?;
         loop {
@@ -249,7 +274,6 @@ impl<'a> Session<'a> {
             if let Some(leaving) = self.leaving {
                 let late = leaving.until <= Instant::now();
                 if self.is_drained() || (late && leaving.why == End::Shutdown) {
-                    self.close().await;
                     return Ok(leaving.why);
                 }
                 if late {
@@ -399,6 +423,15 @@ impl<'a> Session<'a> {
     /// Between the last message here and the first at another address.
     fn is_going_back(&self) -> bool {
         self.leaving.is_some_and(|leaving| leaving.why != End::Shutdown)
+    }
+
+    /// To a server that breaks the rules.
+    async fn say_why(mut self, error: &LinkError) {
+        let Some(reason) = error.farewell().filter(|_| self.terms.protocol == Version::V5) else { return };
+        self.write(Outgoing::Disconnect(reason));
+        let saying = async { while !self.out.is_idle() && self.out.push(&mut self.writer).await.is_ok() {} };
+        // One that sends and does not read may not hear it.
+        let _ = tokio::time::timeout(LAST_WORDS, saying).await;
     }
 
     async fn close(self) {

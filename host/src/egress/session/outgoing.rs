@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::base::excerpt::Excerpt;
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::message::{Message, QoS};
@@ -195,7 +196,7 @@ impl Session<'_> {
             _ => self.sender.queue.complete(position, Fate::Oversize),
         }
         if let Some(silent) = self.sender.oversize.permit() {
-            let (upstream, topic) = (&self.sender.upstream, &message.topic);
+            let (upstream, topic) = (&self.sender.upstream, Excerpt(message.topic.as_str()));
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
         }
     }

@@ -29,7 +29,8 @@ impl<M: Outgoing> Sender<M> {
         // A refusal has closed the server's side, and at QoS 1 it has none. One that knows no QoS 2 closes on a PUBREL.
         let is_held = |open: &&super::Exchange<M>| open.state == State::Published && open.is_exactly_once();
         let held = exchange.filter(is_held).map(|exchange| exchange.packet_id);
-        let is_received = |open: &&super::Exchange<M>| matches!(open.state, State::Received { .. } | State::Released { .. });
+        let is_received =
+            |open: &&super::Exchange<M>| matches!(open.state, State::Received { .. } | State::Released { .. });
         self.unreleased.extend(exchange.filter(is_received).map(|exchange| exchange.packet_id));
         let is_ended = self.end(number).is_some();
         if let Some(packet_id) = held.filter(|_| is_ended) {

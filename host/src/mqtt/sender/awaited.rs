@@ -42,7 +42,9 @@ impl<M: Outgoing> Sender<M> {
             let ack = match exchange.state {
                 State::Published if self.is_sent(*number) => AckKind::OfPublish,
                 State::Released { .. } if !self.is_withheld(*number) => AckKind::PubComp,
-                State::Published | State::Released { .. } | State::Refused | State::Received { .. } | State::Done => return None,
+                State::Published | State::Released { .. } | State::Refused | State::Received { .. } | State::Done => {
+                    return None;
+                }
             };
             Some(Awaited { number: *number, packet_id: exchange.packet_id, ack })
         });

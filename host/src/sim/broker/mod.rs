@@ -97,7 +97,8 @@ impl Broker {
     fn at(plan: &UpstreamPlan, host: String, seed: u64, oracle: Oracle) -> Self {
         let terms = Terms { max_qos: 2, retain: true, receive_maximum: plan.receive_maximum, packet_size: None };
         let mood = Mood { wrong_acks: plan.acks_wrong, ..Mood::default() };
-        let state = State { mood, terms, sessions: BTreeMap::new(), poisoned: BTreeSet::new(), dice: Dice::new(seed, &host) };
+        let state =
+            State { mood, terms, sessions: BTreeMap::new(), poisoned: BTreeSet::new(), dice: Dice::new(seed, &host) };
         if plan.acks_wrong {
             oracle.book().forgetful.insert(plan.name.clone());
         }

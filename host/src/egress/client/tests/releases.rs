@@ -81,7 +81,8 @@ impl Server {
                     }
                     if qos == 1 { peer.puback(id).await } else { peer.pubrec(id).await }
                 }
-                Heard::PubRel(id) if self.held.get(&id).is_some_and(|text| text.starts_with("bad")) => match self.fails {
+                Heard::PubRel(id) if self.held.get(&id).is_some_and(|text| text.starts_with("bad")) => match self.fails
+                {
                     Fails::Closes => return,
                     Fails::SaysNothing => {}
                     Fails::Hangs => hangs = true,
