@@ -23,7 +23,7 @@ fn open(dir: &Path) -> (Spool, Restored) {
 }
 
 fn waiting(spool: &Spool) -> Vec<(u64, String, QoS, String)> {
-    let read = spool.queue(UpstreamId(0)).read(Position::START, ALL, ALL).into_iter();
+    let read = spool.queue(UpstreamId(0)).peek(Position::START, ALL, ALL).into_iter();
     let told = read.map(|Entry { position, message, binding, .. }| {
         assert_eq!(binding, None, "format 2 knows of no bindings");
         let text = String::from_utf8_lossy(&message.payload).into_owned();
