@@ -3,6 +3,7 @@
 mod acknowledged;
 mod bindings;
 mod circuit_breaker;
+mod clocks;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;

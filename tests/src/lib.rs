@@ -14,6 +14,7 @@
 //! | who listens | [`sink`], a real `mosquitto_sub` |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
+//! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
@@ -26,6 +27,7 @@ pub mod counters;
 pub mod device;
 pub mod driver;
 pub mod eventually;
+pub mod fake_clock;
 pub mod fleet;
 pub mod gateway;
 pub mod machine;

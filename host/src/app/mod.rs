@@ -11,6 +11,7 @@ mod chains;
 mod ingress;
 mod operate;
 mod storage;
+mod timekeeper;
 mod upstreams;
 
 use std::net::SocketAddr;

@@ -1,9 +1,11 @@
-//! What is on disk and outlives the process: the spool, and the archive of dead letters.
+//! What is on disk and outlives the process: the spool, the archive of dead letters, and the time that their deadlines are told in.
 
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::timekeeper::Timekeeper;
+use crate::base::timeline::{self, AnchorFile};
 use crate::config::{Config, Sync};
 use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, FOLDER};
 use crate::metrics::Counters;
@@ -15,18 +17,25 @@ pub const SPOOL: &str = "spool";
 pub struct Storage {
     pub spool: Spool,
     pub archive: ArchiveHandle,
+    timekeeper: Timekeeper,
 }
 
 // === impl Storage ===
 
 impl Storage {
     pub fn open(config: &Config, counters: &Arc<Counters>) -> anyhow::Result<(Self, Restored)> {
+        let data_dir = &config.gateway.data_dir;
+        // Before anything that is older than this process is read.
+        timeline::begin(AnchorFile::read(data_dir).as_ref());
         let (spool, restored) = open_spool(config, counters.clone())?;
         let archive = open_archive(config, counters.clone())?;
-        Ok((Self { spool, archive }, restored))
+        // The spool's lock is held: no other gateway writes into this folder.
+        let timekeeper = Timekeeper::start(data_dir)?;
+        Ok((Self { spool, archive, timekeeper }, restored))
     }
 
-    pub async fn close(&self, by: Instant) {
+    pub async fn close(self, by: Instant) {
+        self.timekeeper.stop(by).await;
         if tokio::time::timeout_at(by, self.spool.close()).await.is_err() {
             tracing::warn!("the spool did not close in time; the next start recovers it");
         }

@@ -27,17 +27,18 @@ fn wall() -> SystemTime {
     simulated::wall().unwrap_or_else(SystemTime::now)
 }
 
-/// A moment of the past on the wall clock, for what is written down.
+/// A moment of the past on the wall clock, for what people and plugins are told. Deadlines are written in another time
+/// (`base::timeline`): this clock is set by others.
 pub fn unix_ms_of(moment: Instant) -> u64 {
     unix_ms().saturating_sub(u64::try_from(since(moment).as_millis()).unwrap_or(u64::MAX))
 }
 
-/// How long ago it was. Nothing, when the clock has been set back since.
+/// How long ago it was, as people are told. Nothing, when the clock has been set back since.
 pub fn since_unix_ms(moment: u64) -> Duration {
     Duration::from_millis(unix_ms().saturating_sub(moment))
 }
 
-/// How long it is until then. Nothing, when it has passed.
+/// How long it is until then, as people are told. Nothing, when it has passed.
 pub fn until_unix_ms(moment: u64) -> Duration {
     Duration::from_millis(moment.saturating_sub(unix_ms()))
 }
@@ -52,21 +53,18 @@ pub fn thread_cpu_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-/// 1 January 2024. A clock that stood before it when something arrived had not been set yet.
-const PLAUSIBLE_MS: u64 = 1_704_067_200_000;
+/// How long the machine has been running, its sleep included.
+pub fn uptime_ms() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(time).map_or(0, |up| u64::try_from(up.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// 1 January 2024. A clock that stands before it has not been set yet.
+pub const EARLIEST_PLAUSIBLE_MS: u64 = 1_704_067_200_000;
 
 /// Whether the clock that told this had been set.
 pub fn is_plausible(unix_ms: u64) -> bool {
-    unix_ms >= PLAUSIBLE_MS
-}
-
-/// The moment that the wall clock called `unix_ms`, for what an earlier process wrote down. A time that cannot be, of a clock
-/// that was not set or lies ahead, is taken as now: what is of unknown age expires later rather than sooner.
-pub fn instant_of(unix_ms: u64) -> Instant {
-    let now = now();
-    let held = if !is_plausible(unix_ms) { 0 } else { self::unix_ms().saturating_sub(unix_ms) };
-    // Before the machine started, which is fine on Linux; where an `Instant` cannot say that, the age is unknown too.
-    now.checked_sub(Duration::from_millis(held)).unwrap_or(now)
+    unix_ms >= EARLIEST_PLAUSIBLE_MS
 }
 
 /// A wall clock that a test sets: it goes with the runtime's time, and jumps when it is told to.

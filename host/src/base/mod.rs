@@ -8,6 +8,7 @@ pub mod kill_point;
 pub mod log_limit;
 pub mod log_writer;
 pub mod rate_limit;
+pub mod timeline;
 pub mod token_bucket;
 pub mod utc;
 pub mod wake;

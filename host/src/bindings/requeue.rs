@@ -11,7 +11,7 @@ use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Dispatcher, Inbound};
-use crate::base::clock;
+use crate::base::{clock, timeline};
 use crate::config::UpstreamId;
 use crate::dead_letter::{Archive, ArchiveHandle, DeadLetter};
 use crate::message::Origin;
@@ -81,7 +81,7 @@ impl Archiver {
                     started?;
                     self.send_marked().await?;
                 }
-                _ = expire.tick() => self.write(|archive| archive.expire(clock::unix_ms())).await.map(drop)?,
+                _ = expire.tick() => self.write(|archive| archive.expire(timeline::now_ms())).await.map(drop)?,
             }
         }
     }
@@ -91,7 +91,7 @@ impl Archiver {
         let entries = self.queue.read(Position::START, BATCH, BATCH_BYTES);
         let letters: Vec<_> =
             entries.iter().map(|entry| (entry.position.number, entry.message.payload.clone())).collect();
-        let Some(refused) = self.write(move |archive| archive.append(&letters, clock::unix_ms())).await? else {
+        let Some(refused) = self.write(move |archive| archive.append(&letters, timeline::now_ms())).await? else {
             stop.run_until_cancelled(tokio::time::sleep(RETRY)).await;
             return Ok(());
         };

@@ -5,7 +5,7 @@
 //! identity needs it: at QoS 1 the ack waits for all of it, and the device sends it again.
 //!
 //! ```text
-//! // The client is in the key, the message beside these; before format 3 of the spool it stood behind them. Version 1 has no principal; a text without characters is none.
+//! // `arrived_ms` is in the gateway's own time. The client is in the key, the message beside these; before format 3 of the spool it stood behind them. Version 1 has no principal; a text without characters is none.
 //! struct Unfinished { version: u8 = 2, hops: u8, arrived_ms: u64, principal: text }
 //! ```
 
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::route::Inbound;
-use crate::base::clock::since_unix_ms;
+use crate::base::{clock, timeline};
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError, put_text};
 use crate::spool::{Change, Key, Value};
@@ -38,7 +38,7 @@ pub(super) fn encode(inbound: &Inbound) -> Value {
     let mut out = BytesMut::new();
     out.put_u8(VERSION);
     out.put_u8(inbound.origin.hops);
-    out.put_u64_le(inbound.origin.arrived_ms);
+    out.put_u64_le(timeline::ms_of(inbound.arrived));
     put_text(&mut out, inbound.origin.principal.as_deref().unwrap_or_default());
     Value::with_message(out.freeze(), inbound.message.clone())
 }
@@ -53,10 +53,12 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &Value) -> Result<Op
     let (hops, arrived_ms) = (fields.u8()?, fields.u64()?);
     let principal = if version == WITHOUT_PRINCIPAL { "" } else { fields.text()? };
     let principal = (!principal.is_empty()).then(|| principal.into());
-    let message = value.message_behind(fields)?.aged(since_unix_ms(arrived_ms));
-    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal });
+    let (message, arrived) = (value.message_behind(fields)?, timeline::instant_of(arrived_ms));
+    let is_over = message.aged(clock::since(arrived)).is_none();
+    let origin = Arc::new(Origin { client: client.clone(), arrived_ms: clock::unix_ms_of(arrived), hops, principal });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
-    Ok(message.map(|message| Inbound { changes, ..Inbound::internal(message, origin) }))
+    // With the time that it came at: written down again, it is as old as it is.
+    Ok((!is_over).then(|| Inbound { changes, arrived, ..Inbound::internal(message, origin) }))
 }
 
 #[cfg(test)]
@@ -81,7 +83,9 @@ mod tests {
             let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal: principal.map(Arc::from) });
             let written = Inbound::internal(message, origin);
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
-            prop_assert_eq!((&read.message, &read.origin), (&written.message, &written.origin));
+            let origin = Origin { arrived_ms: written.origin.arrived_ms, ..(*read.origin).clone() };
+            prop_assert_eq!((&read.message, &origin), (&written.message, &*written.origin));
+            prop_assert!(read.origin.arrived_ms.abs_diff(written.origin.arrived_ms) < 60_000);
             prop_assert_eq!(read.changes, [Change::delete(key(&written, number))]);
         }
 

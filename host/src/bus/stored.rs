@@ -11,14 +11,14 @@
 //!
 //! Flags of what is for a member of a group: the QoS in the two low bits and RETAIN, as it was published.
 //!
-//! The arrival is written as wall-clock time: what waited while the gateway was off has aged by that.
+//! The arrival is written in the gateway's own time (`base::timeline`): what waited while the gateway was off has aged by that.
 
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Delivery, FromGroup};
-use crate::base::clock::{self, since_unix_ms, unix_ms_of};
+use crate::base::{clock, timeline};
 use crate::message::{Message, QoS};
 use crate::spool::Value;
 use crate::spool::wire::{Fields, WireError, put_text};
@@ -55,7 +55,7 @@ pub(super) fn encode_published(delivery: &Delivery) -> Value {
             put_text(&mut out, &from.subscription);
         }
     }
-    out.put_u64_le(unix_ms_of(delivery.arrived));
+    out.put_u64_le(timeline::ms_of(delivery.arrived));
     // A client has no more subscriptions that match one message than the configuration allows it.
     let ids = delivery.subscription_ids.get(..u16::MAX.into()).unwrap_or(&delivery.subscription_ids);
     out.put_u16_le(ids.len() as u16);
@@ -91,7 +91,7 @@ fn published(
     mut fields: Fields<'_>,
     value: &Value,
 ) -> Result<Queued, WireError> {
-    let age = since_unix_ms(fields.u64()?);
+    let age = timeline::age_of(fields.u64()?);
     let subscription_ids = (0..fields.u16()?).map(|_| fields.u32()).collect::<Result<Vec<_>, _>>()?;
     let message = value.message_behind(fields)?.aged(age);
     let (arrived, number) = (clock::now(), Some(number));
@@ -103,7 +103,7 @@ fn published(
 pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Value {
     let mut out = BytesMut::with_capacity(HEAD_BYTES);
     out.put_u8(VERSION);
-    out.put_u64_le(unix_ms_of(arrived));
+    out.put_u64_le(timeline::ms_of(arrived));
     Value::with_message(out.freeze(), message.clone())
 }
 
@@ -111,7 +111,7 @@ pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Value {
 pub(super) fn decode_retained(value: &Value) -> Result<Option<Message>, WireError> {
     let mut fields = Fields::new(value);
     version(&mut fields)?;
-    let age = since_unix_ms(fields.u64()?);
+    let age = timeline::age_of(fields.u64()?);
     Ok(value.message_behind(fields)?.aged(age))
 }
 

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use super::filter::Filter;
 use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
 use super::letter::DeadLetter;
+use crate::base::clock::is_plausible;
 use crate::config::{DeadLetters, Sync};
 use crate::metrics::Counters;
 use crate::spool::Intervals;
@@ -184,7 +185,8 @@ impl<D: Disk> Archive<D> {
     /// Drops the segments whose letters are all too old or gone.
     pub fn expire(&mut self, now_ms: u64) -> Result<(), AppendError> {
         let max_age_ms = self.max_age_ms;
-        let too_old = |held: &Held| held.newest_ms.saturating_add(max_age_ms) < now_ms;
+        // Written by an earlier version while its clock was not set: of unknown age.
+        let too_old = |held: &Held| is_plausible(held.newest_ms) && held.newest_ms.saturating_add(max_age_ms) < now_ms;
         while let Some((segment, held)) = self.oldest().filter(|(_, held)| too_old(held)) {
             if segment == self.log.active_segment() {
                 self.roll(true, 0)?;

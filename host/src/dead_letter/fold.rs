@@ -6,6 +6,8 @@
 //! kind 3, Marks:    JSON                // letters that are gone, and letters that are to go again
 //! ```
 //!
+//! `archived_ms` is in the gateway's own time (`base::timeline`), because letters grow too old by it.
+//!
 //! A letter has two numbers: its `id` in the archive, for people, never given twice; and the number that it had in the
 //! spool, by which a letter that was archived just before a crash is known again.
 

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::archive::{Archive, Filed};
 use super::filter::Filter;
 use super::letter::DeadLetter;
-use crate::base::clock;
+use crate::base::timeline;
 
 #[derive(Clone)]
 pub struct ArchiveHandle(Arc<Shared>);
@@ -38,7 +38,7 @@ impl ArchiveHandle {
 
     /// Takes letters. Those that it says are kept are durable when it returns.
     pub async fn file(&self, letters: Vec<DeadLetter>) -> Result<Filed, String> {
-        let filed = self.with(move |archive| archive.file(&letters, clock::unix_ms())).await?;
+        let filed = self.with(move |archive| archive.file(&letters, timeline::now_ms())).await?;
         filed.map_err(|error| error.to_string())
     }
 

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::letter::letter;
 use super::*;
+use crate::base::clock::EARLIEST_PLAUSIBLE_MS;
 use crate::config::DeadLetters;
 use crate::metrics::Counters;
 use crate::spool::Intervals;
@@ -176,11 +177,21 @@ fn the_largest_message_has_room_with_all_that_there_is_to_say_about_it() {
 fn letters_that_are_too_old_go_also_from_the_segment_in_use() {
     let dir = tempfile::tempdir().unwrap();
     let (mut archive, counters) = open(dir.path(), 1, 16 * MIB);
-    archive.append(&numbered(1..=3, "x"), 1_000).unwrap();
-    archive.expire(61_000).unwrap();
+    let archived = EARLIEST_PLAUSIBLE_MS;
+    archive.append(&numbered(1..=3, "x"), archived).unwrap();
+    archive.expire(archived + 60_000).unwrap();
     assert_eq!((archive.letters(), counters.dead_letters_dropped.get()), (3, 0));
-    archive.expire(61_001).unwrap();
+    archive.expire(archived + 60_001).unwrap();
     assert_eq!((archive.letters(), counters.dead_letters_dropped.get(), seen(dir.path()).len()), (0, 3, 0));
+}
+
+#[test]
+fn letters_that_an_earlier_version_has_archived_in_1970_are_not_too_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 16 * MIB);
+    archive.append(&numbered(1..=3, "x"), 5_000).unwrap();
+    archive.expire(EARLIEST_PLAUSIBLE_MS + 61_000).unwrap();
+    assert_eq!(archive.letters(), 3);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod kick;
 mod list;
 mod restore;
 mod restored;
+mod waiting_will;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -20,15 +21,14 @@ use tokio::sync::{Notify, oneshot};
 use end::take_to_end;
 pub use kick::Kick;
 pub use list::{DropError, SessionState};
+use waiting_will::{Orphans, WaitingWill};
 
 use super::handshake::Terms;
 use super::session::Session;
-use super::stored::StoredWill;
 use super::wills::{Wills, will_of};
-use crate::base::clock::{self, unix_ms, unix_ms_of};
 use crate::base::rate_limit::RateLimit;
+use crate::base::{clock, timeline};
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
-use crate::message::Message;
 use crate::mqtt::{Packet, Reason, Will};
 use crate::spool::{Change, Receipt};
 
@@ -50,6 +50,7 @@ pub struct Registry {
     max_sessions: usize,
     warnings: RateLimit,
     next_generation: AtomicU32,
+    orphans: Orphans,
 }
 
 enum Slot {
@@ -58,6 +59,7 @@ enum Slot {
         mailbox: Arc<Mailbox>,
         expiry: Duration,
         since: Instant,
+        has_will: bool,
     },
     Away(Box<Away>),
     /// Its end is being written. What is written of a session has the name of its client: the next one must not be written before.
@@ -68,7 +70,7 @@ struct Away {
     session: Session,
     since: Instant,
     ends_at: Instant,
-    will: Option<(Will, Instant)>,
+    will: Option<WaitingWill>,
 }
 
 /// A session for a new connection.
@@ -103,8 +105,8 @@ impl Registry {
         max_sessions: usize,
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        let (next_generation, warnings) = (AtomicU32::new(1), RateLimit::per_second(1));
-        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, next_generation }
+        let (next_generation, warnings, orphans) = (AtomicU32::new(1), RateLimit::per_second(1), Orphans::default());
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, next_generation, orphans }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
@@ -154,9 +156,10 @@ impl Registry {
             }
         }
         let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
+        let has_will = terms.will.is_some();
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
-        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since };
+        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, has_will };
         slots.insert(client.clone(), slot);
         drop(slots);
         evicted.into_iter().for_each(|away| self.end_evicted(*away));
@@ -173,27 +176,41 @@ impl Registry {
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
         let mut receipt = Receipt::call(move || _ = safe.send(()));
+        let will = self.replaced_will(&client, away.as_deref(), terms.will.as_ref());
         match away {
             Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
-                let Away { mut session, will, .. } = *away;
+                let mut session = away.session;
                 mailbox.attach();
                 let releases = session.resume(terms.link());
-                let no_will = will.map(|_| Change::delete(will_of(session.client())));
-                self.write(session.description(terms.session_expiry, None).into_iter().chain(no_will).collect());
+                self.begin(&session, terms.session_expiry, will, Receipt::none());
                 receipt.nothing_to_keep();
                 (Opened { session, present: true, releases, kicked }, written)
             }
             away => {
                 if let Some(away) = away {
-                    self.end(*away, receipt.split());
+                    self.end(away.of_returned(), receipt.split());
                 }
                 mailbox.attach();
                 let session = Session::new(client, mailbox, terms.link());
-                let begins = session.description(terms.session_expiry, None).into_iter().collect();
-                self.wills.journal().change(begins, receipt);
+                self.begin(&session, terms.session_expiry, will, receipt);
                 (Opened { session, present: false, releases: Vec::new(), kicked }, written)
             }
         }
+    }
+
+    /// Its device waits for a session that is written. For its will alone it does not: until that is written, in a moment, its
+    /// device might as well have connected a moment later.
+    fn begin(&self, session: &Session, expiry: Duration, will: Option<(Change, Receipt)>, receipt: Receipt) {
+        let (will, written) = will.unzip();
+        let (written, description) = (written.unwrap_or_default(), session.description(expiry, None));
+        let receipt = match &description {
+            Some(_) => receipt.after(move || written.nothing_to_keep()),
+            None => {
+                receipt.nothing_to_keep();
+                written
+            }
+        };
+        self.wills.journal().change(description.into_iter().chain(will).collect(), receipt);
     }
 
     fn mailbox(&self, client: &Arc<str>, outlives: bool) -> Arc<Mailbox> {
@@ -209,16 +226,15 @@ impl Registry {
     pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
         session.flush(self.wills.journal());
-        let now = clock::now();
-        let mut will = ending.will.map(|will| {
-            let at = now + Duration::from_secs(will.delay.into());
-            (will, at)
-        });
-        if let Some((due, _)) = will.take_if(|(_, at)| *at <= now) {
-            self.wills.publish(Wills::due(session.client(), due.message));
+        let (now, client) = (clock::now(), session.client().clone());
+        let (is_dropped, has_will) = self.connected(&client);
+        let mut will = ending.will.map(|will| WaitingWill::of(will, now));
+        if will.is_none() && has_will {
+            self.write(vec![Change::delete(will_of(&client))]);
         }
-        let client = session.client().clone();
-        let is_dropped = matches!(self.lock().get(&client), Some(Slot::Connected { kick, .. }) if kick.is_dropped());
+        if let Some(due) = will.take_if(|will| will.due <= now) {
+            self.publish_at_end(&client, due.message);
+        }
         let expiry = if is_dropped { Duration::ZERO } else { ending.session_expiry };
         let away = Away { session, since: now, ends_at: now + expiry, will };
         if expiry.is_zero() {
@@ -238,10 +254,11 @@ impl Registry {
             let Slot::Away(away) = slot else { continue };
             if away.ends_at <= now {
                 ended.push(client.clone());
-            } else if let Some((will, _)) = away.will.take_if(|(_, at)| *at <= now) {
+            } else if let Some(will) = away.will.take_if(|will| will.due <= now) {
                 due.push((client.clone(), will));
             }
         }
+        due.extend(self.orphans.take_due(now));
         for (client, will) in due {
             self.publish_written(&client, will.message);
         }
@@ -251,15 +268,16 @@ impl Registry {
         self.forget_shed();
     }
 
-    fn publish_written(&self, client: &Arc<str>, message: Message) {
-        let mut changes = Vec::new();
-        let will = self.wills.take_over(client, message, &mut changes);
-        self.write(changes);
-        self.wills.publish(will);
-    }
-
     fn write(&self, changes: Vec<Change>) {
         self.wills.journal().change(changes, Receipt::none());
+    }
+
+    /// Whether an operator has dropped the session of this connection, and whether it has a will that is written.
+    fn connected(&self, client: &str) -> (bool, bool) {
+        match self.lock().get(client) {
+            Some(Slot::Connected { kick, has_will, .. }) => (kick.is_dropped(), *has_will),
+            _ => (false, false),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Slot>> {
@@ -280,12 +298,10 @@ impl Away {
 
 /// What is written when a device leaves and its session stays.
 fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
-    let in_ms = |after: Duration| unix_ms().saturating_add(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-    let Some(session) = away.session.description(expiry, Some(in_ms(expiry))) else { return Vec::new() };
-    let will = away.will.as_ref().map(|(will, _)| {
-        let due_ms = in_ms(Duration::from_secs(will.delay.into()));
-        Change::put(will_of(away.session.client()), StoredWill { due_ms, message: will.message.clone() }.encode())
-    });
+    let Some(session) = away.session.description(expiry, Some(timeline::ms_of(away.ends_at))) else {
+        return Vec::new();
+    };
+    let will = away.will.as_ref().map(|will| will.written(away.session.client()));
     std::iter::once(session).chain(will).collect()
 }
 

@@ -1,40 +1,71 @@
 //! A will is a message of the device that the gateway publishes for it (MQTT 5, section 3.1.2.5): bindings apply to it.
+//!
+//! It is written when its device connects, so that a gateway that dies publishes it when it runs again; what is written of it goes when
+//! it is published, or taken back. Nobody waits for that, and a disk that is full or stands still must not fill the memory with the wills
+//! of those who come and go: beyond [`MAX_UNWRITTEN`] a will is not written, and lives and ends with its connection.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
+use crate::ingress::stored::StoredWill;
 use crate::message::{Message, Origin};
-use crate::spool::{Change, Key, Value};
+use crate::mqtt::Will;
+use crate::spool::{Change, Key, Receipt, Value};
+
+/// Bytes of wills that wait to be written: those of a thousand devices that connect at once, and have some text to say.
+const MAX_UNWRITTEN: usize = 8 << 20;
 
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
+    unwritten: Arc<AtomicUsize>,
+}
+
+/// Bytes that wait to be written. Given back when it is dropped.
+struct Unwritten {
+    all: Arc<AtomicUsize>,
+    bytes: usize,
 }
 
 impl Wills {
     pub fn new(dispatcher: Arc<Dispatcher>) -> Self {
-        Self { dispatcher }
+        Self { dispatcher, unwritten: Arc::default() }
     }
 
     pub fn journal(&self) -> &Journal {
         self.dispatcher.journal()
     }
 
-    /// One of which nothing is written.
-    pub fn due(client: &Arc<str>, message: Message) -> Inbound {
-        let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None };
-        Inbound::internal(message, Arc::new(origin))
+    /// Of a device that connects: what is to be written, and the receipt for it. None when too much waits.
+    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt)> {
+        let receipt = self.reserve(message)?;
+        let delay = Duration::from_secs((*delay).into());
+        let stored = StoredWill { due_ms: None, delay, message: message.clone() };
+        Some((Change::put(will_of(client), stored.encode()), receipt))
     }
 
-    /// It is due, and was written when its device left. What is written of it takes another name, of this one will alone: the next
+    /// It is due, and was written when its device came. What is written of it takes another name, of this one will alone: the next
     /// session of the client may write a will of its own before the chains of this one are done. To be published when `changes` are
     /// committed, which say so.
     pub fn take_over(&self, client: &Arc<str>, message: Message, changes: &mut Vec<Change>) -> Inbound {
-        let mut will = Self::due(client, message);
+        let mut will = due(client, message);
         changes.push(Change::delete(will_of(client)));
         changes.push(self.dispatcher.write_down(&mut will));
         will
+    }
+
+    /// The same for one that was promised to nobody: where too much waits, it may be lost like any message of its kind.
+    pub fn end_with_connection(&self, client: &Arc<str>, message: Message, changes: &mut Vec<Change>) -> Inbound {
+        match self.reserve(&message) {
+            Some(receipt) => Inbound { receipt, ..self.take_over(client, message, changes) },
+            None => {
+                changes.push(Change::delete(will_of(client)));
+                due(client, message)
+            }
+        }
     }
 
     pub fn publish(&self, will: Inbound) {
@@ -45,9 +76,28 @@ impl Wills {
     pub fn restore(&self, state: &[(Key, Value)]) {
         self.dispatcher.restore_numbers(state);
     }
+
+    fn reserve(&self, message: &Message) -> Option<Receipt> {
+        let bytes = message.weight();
+        let unwritten = Unwritten { all: self.unwritten.clone(), bytes };
+        // Dropped on the way out, it gives back what it has taken here.
+        let before = self.unwritten.fetch_add(bytes, Ordering::Relaxed);
+        (before + bytes <= MAX_UNWRITTEN).then(|| Receipt::call(move || drop(unwritten)))
+    }
 }
 
-/// Of the session that is away.
+impl Drop for Unwritten {
+    fn drop(&mut self) {
+        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+fn due(client: &Arc<str>, message: Message) -> Inbound {
+    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None };
+    Inbound::internal(message, Arc::new(origin))
+}
+
+/// Of the device that is connected, or of its session that is away.
 pub fn will_of(client: &Arc<str>) -> Key {
     Key::Will { client: client.clone() }
 }

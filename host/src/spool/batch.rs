@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{BufMut, BytesMut};
 
@@ -13,7 +12,7 @@ use super::image::Image;
 use super::log::{FRAME_BYTES, Frame, Location};
 use super::offsets::{FIRST, Offsets};
 use super::shared::Sharing;
-use crate::base::clock;
+use crate::base::timeline;
 use crate::config::Qos0;
 
 /// Records in one write at most, and bytes: enough that a sync is shared by everybody who waits, few enough that the first
@@ -33,13 +32,6 @@ pub(super) struct Batch {
     next: Vec<u64>,
     qos0: Qos0,
     sharing: Sharing,
-}
-
-/// The clocks at one moment: `arrived` is told by one and written by the other.
-#[derive(Clone, Copy)]
-struct Now {
-    instant: Instant,
-    unix_ms: u64,
 }
 
 // === impl Batch ===
@@ -69,13 +61,12 @@ impl Batch {
 
     /// Encodes records from the front, as many as go in one write of at most `most` bytes; a batch is never empty.
     pub fn records<'a>(&mut self, records: impl Iterator<Item = &'a Record>, names: &[Arc<str>], most: usize) -> usize {
-        let now = Now::read();
         let mut count = 0;
         for record in records.take(MAX_RECORDS) {
             if !self.bodies.is_empty() && self.framed() + weight(record, self.qos0) > most.min(MAX_BYTES) {
                 break;
             }
-            self.record(record, names, now);
+            self.record(record, names);
             count += 1;
         }
         count
@@ -108,7 +99,7 @@ impl Batch {
         self.bytes.len() + self.bodies.len() * (FRAME_BYTES + 8)
     }
 
-    fn record(&mut self, record: &Record, names: &[Arc<str>], now: Now) {
+    fn record(&mut self, record: &Record, names: &[Arc<str>]) {
         let (mut next, qos0) = (std::mem::take(&mut self.next), self.qos0);
         let mut sharing = std::mem::take(&mut self.sharing);
         sharing.begin(messages(record));
@@ -120,7 +111,8 @@ impl Batch {
                 Some((name, *next - 1, output))
             });
             put_list(out, numbered, |out, (name, number, output)| {
-                let (binding, arrived_ms) = (output.binding.as_deref().unwrap_or_default(), now.unix(output.arrived));
+                let (binding, arrived_ms) =
+                    (output.binding.as_deref().unwrap_or_default(), timeline::ms_of(output.arrived));
                 put_output(out, &Head { upstream: name, binding, number, arrived_ms }, &output.message, &mut sharing);
             });
             put_list(out, &record.changes, |out, change| put_change(out, change, &mut sharing));
@@ -148,7 +140,7 @@ pub(super) fn fits(record: &Record, names: &[Arc<str>], qos0: Qos0, most: usize)
     }
     let mut trial = Batch::new(qos0);
     trial.next = vec![0; names.len()];
-    trial.record(record, names, Now::read());
+    trial.record(record, names);
     trial.framed() <= most
 }
 
@@ -158,17 +150,4 @@ pub(super) fn weight(record: &Record, qos0: Qos0) -> usize {
     let outputs: usize = kept.map(|output| output.message.weight()).sum();
     let changes: usize = record.changes.iter().map(super::Change::weight).sum();
     FRAME_BYTES + outputs + changes
-}
-
-// === impl Now ===
-
-impl Now {
-    fn read() -> Self {
-        Self { instant: clock::now(), unix_ms: clock::unix_ms() }
-    }
-
-    fn unix(self, arrived: Instant) -> u64 {
-        let held = self.instant.saturating_duration_since(arrived).as_millis();
-        self.unix_ms.saturating_sub(u64::try_from(held).unwrap_or(u64::MAX))
-    }
 }

@@ -30,7 +30,7 @@
 //! - Kind 1 is a Snapshot, Offsets and then State, which began each segment up to format 2; 2 and 4 are Input and Moved as these wrote
 //!   them: without bindings, and with values that were bytes alone. They are read for ever and not written any more.
 //! - Numbers are explicit, though they are contiguous for each upstream: so a lost frame shifts nothing, and is seen.
-//! - `arrived` is in milliseconds since the Unix epoch: message expiry goes on over a restart.
+//! - `arrived` is in the gateway's own time (`base::timeline`): message expiry goes on over a restart, and no clock that is set moves it.
 //! - Offsets repeat which numbers are done, so that a damaged completion does not bring back more than a segment's worth.
 //! - A checkpoint is written while the state changes. What it says of a key is of its place or later; every later change of
 //!   that key stands in a frame from the place on, and puts or deletes it whatever it was: read in order, all keys come out right.

@@ -23,7 +23,7 @@ pub struct Backlog {
     pub upstream: String,
     pub messages: u64,
     pub bytes: u64,
-    /// Arrival of the oldest, in milliseconds since the Unix epoch.
+    /// Arrival of the oldest, in the gateway's own time.
     pub oldest_ms: Option<u64>,
     /// Received by the upstream at QoS 2 and not completed.
     pub released: u64,
@@ -35,6 +35,7 @@ pub struct Backlog {
 pub struct Waiting<'a> {
     pub upstream: &'a str,
     pub number: u64,
+    /// In the gateway's own time.
     pub arrived_ms: u64,
     pub message: Message,
 }

@@ -11,7 +11,7 @@ use super::names::Names;
 use super::upstream_queue::{Loaded, Want};
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
-use crate::base::clock;
+use crate::base::timeline;
 
 /// Read before the queue state is told: small enough that the first message of a backlog does not wait for the last.
 const PIECE: usize = 1 << 20;
@@ -97,7 +97,7 @@ impl Piece {
             self.is_over |= written.number.saturating_add(1) == want.end && !want.is_last;
             let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
             if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
-                let (position, arrived) = (Position::of(written.number), clock::instant_of(written.arrived_ms));
+                let (position, arrived) = (Position::of(written.number), timeline::instant_of(written.arrived_ms));
                 let (message, binding) = (outputs.message(&written)?, bindings.of(written.binding));
                 let entry = Entry { position, binding, message, arrived };
                 self.bytes += entry.message.weight();

@@ -12,6 +12,7 @@ use serde_json::json;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text;
+use crate::base::{clock, timeline};
 use crate::cli::Format;
 use crate::dead_letter::{self, DEAD_LETTERS, DeadLetter};
 use crate::spool::{View, Waiting};
@@ -109,6 +110,8 @@ impl Sink<'_> {
             Format::Text => format!("{} {number} {}", text::escape(upstream), text::line(message)),
             Format::Json => {
                 let message = text::message(message);
+                // As people tell time.
+                let arrived_ms = clock::unix_ms_of(timeline::instant_of(*arrived_ms));
                 json!({ "upstream": upstream, "number": number, "arrived_ms": arrived_ms, "message": message })
                     .to_string()
             }

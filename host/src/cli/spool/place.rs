@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use anyhow::bail;
 
 use crate::app::SPOOL;
+use crate::base::timeline::{self, AnchorFile};
 use crate::config::{self, Config, DeadLetters, Spool};
 use crate::dead_letter::FOLDER;
 
@@ -40,6 +41,8 @@ impl Where {
         if !place.data_dir.is_dir() {
             bail!("there is no folder `{}`: has this gateway ever run?", place.data_dir.display());
         }
+        // What is written there has its own time.
+        timeline::begin(AnchorFile::read(&place.data_dir).as_ref());
         Ok(place)
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text::escape;
-use crate::base::clock;
+use crate::base::timeline;
 use crate::cli::Format;
 use crate::dead_letter;
 use crate::spool::{self, log::Found};
@@ -89,11 +89,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 impl Stat {
     fn read(place: &Place) -> anyhow::Result<Self> {
-        let now = clock::unix_ms();
         let view = spool::View::read(&place.spool(), &mut progress("reading the spool"))?;
         let backlogs = view.backlogs(&place.spool(), &mut progress("counting"))?;
         let upstream = |backlog: spool::Backlog| Upstream {
-            oldest_seconds: backlog.oldest_ms.map(|arrived| now.saturating_sub(arrived) / 1_000),
+            oldest_seconds: backlog.oldest_ms.map(|arrived| timeline::age_of(arrived).as_secs()),
             upstream: backlog.upstream,
             messages: backlog.messages,
             payload_bytes: backlog.bytes,

@@ -51,9 +51,9 @@ impl Registry {
             self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
         }
         let (client, is_durable) = (session.client(), session.is_durable());
-        let will = will.map(|(will, _)| match is_durable {
+        let will = will.map(|will| match is_durable {
             true => self.wills.take_over(client, will.message, &mut gone),
-            false => Wills::due(client, will.message),
+            false => self.wills.end_with_connection(client, will.message, &mut gone),
         });
         self.wills.journal().change(gone, receipt);
         will.into_iter().for_each(|will| self.wills.publish(will));

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::base::clock;
+use crate::base::clock::{self, unix_ms, unix_ms_of};
 use crate::bus::Holding;
 use crate::spool::Key;
 

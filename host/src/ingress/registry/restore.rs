@@ -3,8 +3,9 @@
 
 use super::restored::{Remembered, Sessions};
 use super::*;
-use crate::base::clock::{self, until_unix_ms};
+use crate::base::clock::{self, is_plausible};
 use crate::ingress::session::Link;
+use crate::ingress::stored::{StoredSession, StoredWill};
 use crate::mqtt::Version;
 use crate::spool::{Key, Value};
 
@@ -58,7 +59,13 @@ impl Registry {
             self.lock().insert(client, Slot::Away(Box::new(away)));
         }
         for (client, will) in sorted.wills {
-            self.publish_written(&client, will.message);
+            match will.due_ms {
+                // Its session ended with its connection.
+                None => self
+                    .orphans
+                    .add(client, WaitingWill::restored(StoredWill { delay: Duration::ZERO, ..will }, clock::now())),
+                Some(_) => self.publish_written(&client, will.message),
+            }
         }
         restored
     }
@@ -102,10 +109,17 @@ impl Registry {
         restored.over_limits += usize::from(mailbox.is_over_limits());
         session.flush(self.wills.journal());
         let now = clock::now();
-        let ends_in = stored.ends_at_ms.map_or(stored.expiry, until_unix_ms);
+        let ends_in = ends_in(&stored);
         let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
-        let will = will.map(|will| (Will { message: will.message, delay: 0 }, now + until_unix_ms(will.due_ms)));
+        let will = will.map(|will| WaitingWill::restored(will, now));
         let since = now.checked_sub(stored.expiry.saturating_sub(ends_in)).unwrap_or(now);
         Away { session, since, ends_at: now + ends_in, will }
     }
+}
+
+/// Never longer than it was to last, and as long as that where it is not known since when its device is away: an earlier version may have
+/// written it while its clock was not set.
+fn ends_in(stored: &StoredSession) -> Duration {
+    let ends_at = stored.ends_at_ms.filter(|at| is_plausible(*at));
+    ends_at.map_or(stored.expiry, |at| timeline::until(at).min(stored.expiry))
 }

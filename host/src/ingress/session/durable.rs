@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::base::clock::unix_ms;
+use crate::base::timeline;
 use crate::bus::stored::{self, Queued};
 use crate::bus::{Delivery, Generation, Journal, LeftOver};
 use crate::ingress::stored::{StoredExchange, StoredSession};
@@ -58,7 +58,7 @@ impl Session {
         Farewell {
             from_groups,
             sent,
-            ending: self.description(Duration::ZERO, Some(unix_ms())),
+            ending: self.description(Duration::ZERO, Some(timeline::now_ms())),
             session: session.map(Change::delete).collect(),
             left_over: left_over.map(Change::delete).chain(std::mem::take(&mut self.finished)).collect(),
         }

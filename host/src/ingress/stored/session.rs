@@ -16,7 +16,7 @@ use crate::spool::wire::WireError;
 pub struct StoredSession {
     pub generation: Generation,
     pub expiry: Duration,
-    /// When it ends, while its device is away. A device that was connected when the gateway died has been away since then,
+    /// When it ends, in the gateway's own time, while its device is away. A device that was connected when the gateway died has been away since then,
     /// which nobody wrote down: its time begins with the restart.
     pub ends_at_ms: Option<u64>,
     /// How many messages the device took at once: as many may have been sent before the restart.

@@ -42,10 +42,15 @@ proptest! {
     }
 
     #[test]
-    fn a_will_reads_as_it_was_written(due_ms: u64, topic in "[a-zé]{1,9}", payload in prop::collection::vec(any::<u8>(), 0..50)) {
+    fn a_will_reads_as_it_was_written(
+        due_ms in prop::option::of(1..u64::MAX),
+        delay: u32,
+        topic in "[a-zé]{1,9}",
+        payload in prop::collection::vec(any::<u8>(), 0..50),
+    ) {
         let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::AtLeastOnce);
-        let will = StoredWill { due_ms, message };
-        prop_assert_eq!(StoredWill::decode(&will.encode()), Ok(will));
+        let will = StoredWill { due_ms, delay: Duration::from_secs(delay.into()), message };
+        prop_assert_eq!(StoredWill::decode(&will.clone().encode()), Ok(will));
     }
 
     #[test]
@@ -53,8 +58,18 @@ proptest! {
         let _ = StoredExchange::decode(&bytes);
         let _ = StoredSession::decode(&bytes);
         let _ = StoredSubscription::decode(&bytes);
-        let _ = StoredWill::decode(&bytes);
+        let _ = StoredWill::decode(&bytes.into());
     }
+}
+
+#[test]
+fn a_will_of_before_is_read() {
+    let message = Message::new(TopicName::parse("t").unwrap(), "gone", QoS::AtLeastOnce);
+    let mut before = bytes::BytesMut::from(&[1][..]);
+    before.extend_from_slice(&7_u64.to_le_bytes());
+    crate::spool::encode_message(&message, &mut before);
+    let will = StoredWill::decode(&before.into()).unwrap();
+    assert_eq!((will.due_ms, will.message), (Some(7), message));
 }
 
 #[test]

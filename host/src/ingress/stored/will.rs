@@ -1,29 +1,61 @@
-//! A will that waits for its delay: `{ version: u8, due_ms: u64, message }`.
+//! A will that may have to be published: while its device is connected, and while it waits for its delay.
+//!
+//! ```text
+//! struct Will { version: u8 = 2, due_ms: u64 (0: connected), delay: u32 }    // in seconds. The message stands beside it
+//! struct Will { version: u8 = 1, due_ms: u64, message }                      // read for ever: only those that wait were written
+//! ```
 
-use bytes::{BufMut, Bytes, BytesMut};
+use std::time::Duration;
 
-use super::{VERSION, versioned};
+use bytes::{BufMut, BytesMut};
+
+use crate::base::timeline;
 use crate::message::Message;
-use crate::spool::wire::WireError;
-use crate::spool::{decode_message, encode_message};
+use crate::spool::wire::{Fields, WireError};
+use crate::spool::{Value, decode_message};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredWill {
-    pub due_ms: u64,
+    /// In the gateway's own time. None while its device is connected.
+    pub due_ms: Option<u64>,
+    /// How long it waits when its device has gone.
+    pub delay: Duration,
     pub message: Message,
 }
 
+const VERSION: u8 = 2;
+/// Without a delay, of which it had no need: whoever was connected was not written.
+const WAITING_ONLY: u8 = 1;
+
+// === impl StoredWill ===
+
 impl StoredWill {
-    pub fn encode(&self) -> Bytes {
-        let mut out = BytesMut::with_capacity(self.message.weight());
+    pub fn encode(self) -> Value {
+        let mut out = BytesMut::with_capacity(13);
         out.put_u8(VERSION);
-        out.put_u64_le(self.due_ms);
-        encode_message(&self.message, &mut out);
-        out.freeze()
+        out.put_u64_le(self.due_ms.unwrap_or(0));
+        out.put_u32_le(u32::try_from(self.delay.as_secs()).unwrap_or(u32::MAX));
+        Value::with_message(out.freeze(), self.message)
     }
 
-    pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        let mut fields = versioned(bytes)?;
-        Ok(Self { due_ms: fields.u64()?, message: decode_message(fields.rest())? })
+    pub fn decode(value: &Value) -> Result<Self, WireError> {
+        let mut fields = Fields::new(value);
+        match fields.u8()? {
+            WAITING_ONLY => {
+                let (due_ms, delay) = (Some(fields.u64()?), Duration::MAX);
+                Ok(Self { due_ms, delay, message: decode_message(fields.rest())? })
+            }
+            VERSION => {
+                let due_ms = Some(fields.u64()?).filter(|due| *due > 0);
+                let delay = Duration::from_secs(fields.u32()?.into());
+                Ok(Self { due_ms, delay, message: value.message_behind(fields)? })
+            }
+            tag => Err(WireError::Unknown { what: "version of a stored will", tag }),
+        }
+    }
+
+    /// From now, when its device is away since it was written. A device that was connected has `back` to come back.
+    pub fn due_in(&self, back: Duration) -> Duration {
+        self.due_ms.map_or(self.delay.max(back), |due_ms| timeline::until(due_ms).min(self.delay))
     }
 }

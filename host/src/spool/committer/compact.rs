@@ -12,7 +12,7 @@
 use bytes::BytesMut;
 
 use super::Committer;
-use crate::base::clock;
+use crate::base::{clock, timeline};
 use crate::config::WhenFull;
 use crate::message::Message;
 use crate::spool::frame::{Outputs, Written, has_outputs, put_output, put_written};
@@ -132,7 +132,7 @@ impl<D: Disk> Committer<D> {
 
     fn reason_to_go(&self, weight: &Weight) -> Option<Fate> {
         let aged = self.max_age_ms().map_or(u64::MAX, |age| weight.arrived_ms.saturating_add(age));
-        if clock::is_plausible(weight.arrived_ms) && weight.dies_ms.min(aged) <= clock::unix_ms() {
+        if clock::is_plausible(weight.arrived_ms) && weight.dies_ms.min(aged) <= timeline::now_ms() {
             return Some(Fate::Expired);
         }
         (weight.is_qos0 && self.policy.when_full == WhenFull::DropQos0First).then_some(Fate::Dropped)

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::Committer;
-use crate::base::clock;
+use crate::base::{clock, timeline};
 use crate::config::WhenFull;
 use crate::spool::log::{AppendError, Disk};
 use crate::spool::offsets::Offsets;
@@ -25,7 +25,7 @@ impl<D: Disk> Committer<D> {
             return;
         }
         self.next_sweep = now + SWEEP;
-        let (now_ms, active) = (clock::unix_ms(), self.log.active_segment());
+        let (now_ms, active) = (timeline::now_ms(), self.log.active_segment());
         for (upstream, name) in self.names.iter().enumerate() {
             let Some(offsets) = self.image.offsets(name).filter(|_| !self.is_archive(upstream)) else { continue };
             let is_over = |run: &Run| run.segment != active && run.is_dead(now_ms, self.max_age_ms());

@@ -97,6 +97,15 @@ impl Fixture {
         self.registry.open(&self.terms(client, clean_start, expiry), deadline).await
     }
 
+    /// With this will, delayed by so many seconds.
+    pub async fn open_with_will(&self, client: &str, clean_start: bool, expiry: u32, delay: u32) -> Opened {
+        let will = ending(0, Some(delay)).will;
+        let mut terms = self.terms(client, clean_start, expiry);
+        terms.will = will;
+        let deadline = tokio::time::Instant::now() + self.limits.handshake_timeout;
+        self.registry.open(&terms, deadline).await.unwrap()
+    }
+
     pub fn heard(&self) -> usize {
         std::iter::from_fn(|| self.listener.take()).count()
     }

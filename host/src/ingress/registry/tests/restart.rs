@@ -1,5 +1,7 @@
 //! A gateway that is killed and started again with what its journal held.
 
+mod clocks;
+mod crash_wills;
 mod ends;
 mod groups;
 mod wills;

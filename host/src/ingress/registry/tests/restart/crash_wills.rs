@@ -1,0 +1,74 @@
+//! Wills of devices that were connected when the gateway died (MQTT 5, section 3.1.2.5).
+
+use super::*;
+
+const BACK: u64 = 10;
+
+#[tokio::test]
+async fn a_device_that_does_not_come_back_after_a_crash_has_its_will_published_once() {
+    for expiry in [0, 100] {
+        let fixture = fixture();
+        let _connected = fixture.open_with_will("dev", expiry == 0, expiry, 0).await;
+        let fixture = fixture.restart();
+        fixture.registry.sweep(later(BACK - 2));
+        assert_eq!(fixture.heard(), 0, "it may still come back");
+        fixture.registry.sweep(later(BACK + 1));
+        assert_eq!(fixture.heard(), 1, "session expiry {expiry}");
+        let fixture = fixture.restart();
+        fixture.registry.sweep(later(200));
+        assert_eq!(fixture.heard(), 0, "twice");
+    }
+}
+
+#[tokio::test]
+async fn a_device_that_comes_back_after_a_crash_has_none_published_whatever_session_it_asks_for() {
+    for (clean_start, expiry) in [(true, 0), (true, 100), (false, 100), (false, 0)] {
+        let fixture = fixture();
+        let _connected = fixture.open_with_will("dev", false, expiry, 0).await;
+        let fixture = fixture.restart();
+        let back = fixture.open("dev", clean_start, expiry).await.unwrap();
+        fixture.registry.sweep(later(60));
+        fixture.registry.close(back.session, ending(expiry.into(), None));
+        fixture.registry.sweep(later(60));
+        assert_eq!(fixture.heard(), 0, "{clean_start} {expiry}");
+        assert!(!has_will(&fixture), "{clean_start} {expiry}");
+    }
+}
+
+#[tokio::test]
+async fn the_delay_of_a_will_begins_with_the_restart_and_ends_with_its_session() {
+    let fixture = fixture();
+    let _connected = fixture.open_with_will("dev", false, 100, 50).await;
+    let fixture = fixture.restart();
+    fixture.registry.sweep(later(48));
+    assert_eq!(fixture.heard(), 0);
+    fixture.registry.sweep(later(51));
+    assert_eq!(fixture.heard(), 1);
+
+    let _connected = fixture.open_with_will("dev", true, 20, 50).await;
+    let fixture = fixture.restart();
+    fixture.registry.sweep(later(21));
+    assert_eq!(fixture.heard(), 1, "session expired");
+}
+
+#[tokio::test]
+async fn a_will_that_is_taken_back_replaced_or_published_leaves_nothing_for_a_restart() {
+    let fixture = fixture();
+    let said_good_bye = fixture.open_with_will("dev", true, 0, 0).await;
+    assert!(has_will(&fixture));
+    fixture.registry.close(said_good_bye.session, ending(0, None));
+    assert!(!has_will(&fixture));
+
+    let replaced = fixture.open_with_will("dev", false, 100, 0).await;
+    fixture.registry.close(replaced.session, ending(100, None));
+    let _without = fixture.open("dev", false, 100).await.unwrap();
+    assert!(!has_will(&fixture));
+
+    let vanished = fixture.open_with_will("other", true, 0, 0).await;
+    fixture.registry.close(vanished.session, ending(0, Some(0)));
+    assert_eq!((fixture.heard(), has_will(&fixture)), (1, false));
+}
+
+fn has_will(fixture: &Fixture) -> bool {
+    fixture.state().iter().any(|(key, _)| matches!(key, Key::Will { .. }))
+}

@@ -1,0 +1,110 @@
+//! Wills that wait: for their delay, or for a device that was connected when the gateway died.
+//!
+//! The will of a connected device is written when it comes (MQTT 5, section 3.1.2.5: after a failure of the server its will is published by
+//! the next process). The devices of a gateway that is started again come back within seconds, and then there is nothing to tell; so each
+//! has [`BACK`] for it, whatever its will says of a delay.
+
+use super::*;
+use crate::ingress::stored::StoredWill;
+use crate::message::Message;
+
+/// How long a device that was connected when the gateway died has to come back.
+pub(super) const BACK: Duration = Duration::from_secs(10);
+
+/// A will whose device is away.
+#[derive(Clone, Debug)]
+pub(super) struct WaitingWill {
+    pub message: Message,
+    pub delay: Duration,
+    pub due: Instant,
+    /// Its device did not leave: the gateway died.
+    pub is_of_crash: bool,
+}
+
+/// By client: of those without a session that is kept.
+#[derive(Debug, Default)]
+pub(super) struct Orphans(Mutex<HashMap<Arc<str>, WaitingWill>>);
+
+// === impl WaitingWill ===
+
+impl WaitingWill {
+    /// From now on.
+    pub fn of(Will { message, delay }: Will, now: Instant) -> Self {
+        let delay = Duration::from_secs(delay.into());
+        Self { message, delay, due: now + delay, is_of_crash: false }
+    }
+
+    pub fn restored(stored: StoredWill, now: Instant) -> Self {
+        let (due, is_of_crash) = (now + stored.due_in(BACK), stored.due_ms.is_none());
+        Self { message: stored.message, delay: stored.delay, due, is_of_crash }
+    }
+
+    pub fn written(&self, client: &Arc<str>) -> Change {
+        let (due_ms, message) = (Some(timeline::ms_of(self.due)), self.message.clone());
+        Change::put(will_of(client), StoredWill { due_ms, delay: self.delay, message }.encode())
+    }
+}
+
+// === impl Orphans ===
+
+impl Orphans {
+    pub fn add(&self, client: Arc<str>, will: WaitingWill) {
+        self.lock().insert(client, will);
+    }
+
+    /// Its device is back.
+    fn remove(&self, client: &str) -> bool {
+        self.lock().remove(client).is_some()
+    }
+
+    pub fn take_due(&self, now: Instant) -> Vec<(Arc<str>, WaitingWill)> {
+        self.lock().extract_if(|_, will| will.due <= now).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, WaitingWill>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Registry ===
+
+impl Registry {
+    /// A device has come: its will in the place of what is written there, and who is to be told when that is done.
+    pub(super) fn replaced_will(
+        &self,
+        client: &Arc<str>,
+        away: Option<&Away>,
+        will: Option<&Will>,
+    ) -> Option<(Change, Receipt)> {
+        let is_orphan = self.orphans.remove(client);
+        let has_one = is_orphan || away.is_some_and(|away| away.will.is_some());
+        let kept = will.and_then(|will| self.wills.kept(client, will));
+        kept.or_else(|| has_one.then(|| (Change::delete(will_of(client)), Receipt::none())))
+    }
+
+    /// That it is due, in the place of what is written of it, and then published.
+    pub(super) fn publish_written(&self, client: &Arc<str>, message: Message) {
+        let mut changes = Vec::new();
+        let will = self.wills.take_over(client, message, &mut changes);
+        self.write(changes);
+        self.wills.publish(will);
+    }
+
+    /// The same with the end of a connection.
+    pub(super) fn publish_at_end(&self, client: &Arc<str>, message: Message) {
+        let mut changes = Vec::new();
+        let will = self.wills.end_with_connection(client, message, &mut changes);
+        self.write(changes);
+        self.wills.publish(will);
+    }
+}
+
+// === impl Away ===
+
+impl Away {
+    /// Its device is back and wants another session: with the last one its will is due, unless the device never left.
+    pub(super) fn of_returned(mut self: Box<Self>) -> Self {
+        self.will.take_if(|will| will.is_of_crash);
+        *self
+    }
+}
