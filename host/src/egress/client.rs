@@ -158,7 +158,7 @@ pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<Probed, L
     if upstream.spec.username.is_none() {
         return Ok(Probed::LetsUsIn);
     }
-    let nobody = upstream.within(PROBE_OF_NOBODY).as_nobody();
+    let nobody = upstream.within(PROBE_OF_NOBODY).for_nobody();
     let answer = failback::probe(&network, &nobody, endpoint).await;
     Ok(answer.map_or(Probed::LetsUsIn, |()| Probed::LetsAnybodyIn))
 }

@@ -211,7 +211,8 @@ impl Isolation {
         let is_proven = self.proofs(number) >= PROOFS && ends > ACCUSED;
         let patience = LONE_TIME * LONGER.pow(self.unproven.min(LONGEST));
         let is_long_enough = ends >= LONE_ENDS && now >= since + patience;
-        if !is_proven && !(is_lone && is_long_enough) {
+        let is_guilty = is_proven || (is_lone && is_long_enough);
+        if !is_guilty {
             return None;
         }
         self.unproven += u32::from(!is_proven);

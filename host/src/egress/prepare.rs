@@ -82,7 +82,7 @@ impl Prepared {
     }
 
     /// Under a name that no server knows.
-    pub(super) fn as_nobody(mut self) -> Self {
+    pub(super) fn for_nobody(mut self) -> Self {
         const NOBODY: &str = "tidegate-check-of-unknown-users";
         self.spec.username = Some(NOBODY.into());
         self.password = Some(Secret::of(NOBODY));

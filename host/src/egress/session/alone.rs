@@ -96,7 +96,7 @@ impl Session<'_> {
         }
     }
 
-    /// Without a look at its age: what the server has is never too old [MQTT-4.3.3-7].
+    /// Without a look at its age: what the server has is never too old (MQTT 5, section 4.3.3).
     pub(super) fn release(&mut self, number: u64) {
         let release = self.sender.inflight.release_withheld(number);
         release.into_iter().for_each(|release| self.write(Outgoing::PubRel(release)));

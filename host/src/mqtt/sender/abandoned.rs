@@ -7,7 +7,7 @@ use crate::mqtt::{Ack, Reason};
 /// Connections on which the server is told when it does not answer. Few: it may be one that closes on that PUBREL.
 const TELLINGS: u8 = 2;
 
-/// Is no packet id [MQTT-2.2.1-3].
+/// Is no packet id (MQTT 5, section 2.2.1).
 const NO_ID: u16 = 0;
 
 #[derive(Debug)]
