@@ -223,6 +223,36 @@ fn a_binding_may_pass_or_drop_what_fails() {
     }
 }
 
+#[test]
+fn a_client_identifier_chooses_no_topic_of_the_gateway_or_of_another_client() {
+    let config = r#"
+        [[bindings]]
+        name = "first"
+        topic = "first"
+        to = [{ local = true, topic = "{client}/state" }]
+        [[bindings]]
+        name = "within"
+        topic = "within"
+        to = [{ local = true, topic = "by/{client}/state" }]
+    "#;
+    let (gateway, mut listener, mut device) = local(config, "#");
+    listener.subscribe("$SYS/#", 0);
+    listener.subscribe("$tidegate/state", 0);
+    for (count, client) in ["$SYS", "$tidegate", "a/b", "a+", "#"].into_iter().enumerate() {
+        let mut rogue = Raw::clean(gateway.address(), V5, client);
+        rogue.publish("first", "forged", 1);
+        assert_eq!(next(&mut listener), said("first", "forged"));
+        gateway.expect_letters(count + 1);
+    }
+    Raw::clean(gateway.address(), V5, "a/b").publish("within", "forged", 1);
+    assert_eq!(next(&mut listener), said("within", "forged"));
+    gateway.expect_letters(6);
+    device.publish("within", "fine", 1);
+    assert_eq!([next(&mut listener), next(&mut listener)], [said("within", "fine"), said("by/device/state", "fine")]);
+    listener.expect_quiet();
+    assert_eq!(gateway.stop()["dead_lettered"], 6);
+}
+
 /// `redact`, and behind it `threshold`, which fails on what is no number.
 fn redacting(policies: &str) -> String {
     format!(
