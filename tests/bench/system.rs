@@ -91,19 +91,21 @@ impl Drop for System {
     }
 }
 
+const PLUGIN: &str = r#"
+        [plugins.reading]
+        component = "plugins/reading.wasm"
+        config = { min = -40.0, max = 85.0 }
+        "#;
+
 /// The configuration of the standard table.
 pub fn config(upstream: SocketAddr, with_plugin: bool) -> String {
-    let plugins = if with_plugin { r#"plugins = ["reading"]"# } else { "" };
+    let (plugin, plugins) = if with_plugin { (PLUGIN, r#"plugins = ["reading"]"#) } else { ("", "") };
     format!(
         r#"
         [upstreams.up]
         url = "mqtt://{upstream}"
         protocol = 4
-
-        [plugins.reading]
-        component = "plugins/reading.wasm"
-        config = {{ min = -40.0, max = 85.0 }}
-
+        {plugin}
         [[bindings]]
         name = "bench"
         topic = "bench/+"

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::counts::Counts;
 use super::dispatcher::{Dispatcher, share};
 use super::gather::{Gathered, Input};
 use super::letter::dead_letter;
@@ -32,8 +33,14 @@ struct Settled {
     outputs: Vec<Output>,
     /// For the local bus, one hop further.
     local: Vec<Message>,
-    /// Each with its binding, for what is counted and told. Usually one, which takes no memory of its own.
-    routed: SmallVec<[(BindingId, Routed); 1]>,
+    /// Of each binding, what is counted and told. Usually one, which takes no memory of its own.
+    told: SmallVec<[Told; 1]>,
+}
+
+struct Told {
+    binding: BindingId,
+    counts: Counts,
+    failure: Option<Box<Failure>>,
 }
 
 impl Dispatcher {
@@ -42,9 +49,10 @@ impl Dispatcher {
         let Input { inbound, kept, bindings, held, account, .. } = input;
         let Kept { mut changes, pending_deliveries } = kept;
         let before = changes.len();
-        let made = outcomes.into_iter().map(|Done { outcome, changes: remembered, skipped }| {
-            changes.extend(remembered);
-            (bounded(outcome, &inbound.message, self.journal.max_record() / 2 / bindings.len()), skipped)
+        let most = self.journal.max_record() / 2;
+        let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped }| {
+            changes.append(&mut remembered);
+            (bounded(outcome, &inbound.message, bindings.len(), most), skipped)
         });
         let mut settled = self.settle(&bindings, &inbound, made);
         let has_memory = changes.len() > before;
@@ -61,8 +69,7 @@ impl Dispatcher {
             }
         }
         self.tell(&inbound, &settled);
-        record.bindings = bindings.iter().copied().collect();
-        self.commit(record, pending_deliveries, settled.local, inbound, (held, has_memory));
+        self.commit(record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
         account.settle();
     }
 
@@ -71,14 +78,16 @@ impl Dispatcher {
         &self,
         bindings: &[BindingId],
         inbound: &Inbound,
-        made: impl IntoIterator<Item = (Outcome, Option<Failure>)>,
+        made: impl IntoIterator<Item = (Outcome, Option<Box<Failure>>)>,
     ) -> Settled {
         let mut settled = Settled::default();
         for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
             let Some(binding) = self.table.get(*id) else { continue };
             let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
-            routed.counts.fan_out += u64::from(place > 0);
-            settled.outputs.extend(self.letter(binding, inbound, &routed));
+            routed.counts.fan_out += u32::from(place > 0);
+            if let Some(letter) = self.letter(binding, inbound, &routed) {
+                settled.outputs.push(letter);
+            }
             // As usual it is the first and only one, and takes no memory of its own.
             if settled.outputs.is_empty() {
                 settled.outputs = std::mem::take(&mut routed.outputs)
@@ -86,7 +95,8 @@ impl Dispatcher {
                 settled.outputs.append(&mut routed.outputs)
             }
             settled.local.append(&mut routed.local);
-            settled.routed.push((*id, routed));
+            let Routed { counts, failure, .. } = routed;
+            settled.told.push(Told { binding: *id, counts, failure });
         }
         settled
     }
@@ -104,6 +114,10 @@ impl Dispatcher {
 
     /// Whether the record goes into a segment, with what is to be republished written down in it.
     fn has_room(&self, record: &Record, local: &[Message], inbound: &Inbound) -> bool {
+        if local.is_empty() {
+            // QoS 0 alone is not asked about: it is in memory, and where it goes to the log nobody waits for it.
+            return record.is_unawaited() || self.journal.fits_beside(record, 0);
+        }
         let names = inbound.origin.client.len() + inbound.origin.principal.as_ref().map_or(0, |name| name.len());
         let further: usize = local.iter().map(|message| message.weight() + names + unfinished::MAX_FIELDS).sum();
         if self.journal.fits_beside(record, further) {
@@ -123,11 +137,42 @@ impl Dispatcher {
         pending_deliveries: Vec<PendingDelivery>,
         local: Vec<Message>,
         mut inbound: Inbound,
-        (held, has_memory): (Held, bool),
+        (bindings, held, has_memory): (&[BindingId], Held, bool),
     ) {
-        let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, &mut inbound)).collect();
-        let is_all =
-            record.outputs.is_empty() && pending_deliveries.is_empty() && record.changes.len() == inbound.changes.len();
+        let further = match local {
+            // As usual.
+            none if none.is_empty() => Vec::new(),
+            local => {
+                let is_all = record.outputs.is_empty()
+                    && pending_deliveries.is_empty()
+                    && record.changes.len() == inbound.changes.len();
+                self.tie_further(local, &mut inbound, &mut record, (is_all, has_memory))
+            }
+        };
+        let keeps_something = !record.is_unawaited();
+        if keeps_something {
+            // QoS 0 waits for nobody.
+            record.bindings.extend_from_slice(bindings);
+        }
+        record.hold = held.for_record(keeps_something);
+        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
+        record.receipt = inbound.receipt;
+        self.journal.commit(record, pending_deliveries);
+        // After their cause: what they delete is written by then.
+        for inbound in further {
+            self.publish_further(inbound, cause.clone());
+        }
+    }
+
+    /// What is to be republished, each with what has to be safe together with it.
+    fn tie_further(
+        &self,
+        local: Vec<Message>,
+        inbound: &mut Inbound,
+        record: &mut Record,
+        (is_all, has_memory): (bool, bool),
+    ) -> Vec<Inbound> {
+        let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, inbound)).collect();
         match &mut further[..] {
             // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
             [only] if is_all && !has_memory => only.changes = std::mem::take(&mut record.changes),
@@ -137,24 +182,14 @@ impl Dispatcher {
             }
             _ => {}
         }
-        let keeps_something = !record.outputs.iter().all(Output::is_qos0) || !record.changes.is_empty();
-        if !keeps_something {
-            // QoS 0 waits for nobody.
-            record.bindings.clear();
-        }
-        record.hold = held.for_record(keeps_something);
-        let cause = if further.is_empty() { None } else { share(&mut record.hold) };
-        record.receipt = inbound.receipt;
-        self.journal.commit(record, pending_deliveries);
-        // After their cause: what they delete is written by then.
-        further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
+        further
     }
 
     fn tell(&self, inbound: &Inbound, settled: &Settled) {
-        for (id, routed) in &settled.routed {
-            let Some(binding) = self.table.get(*id) else { continue };
-            routed.counts.count(&binding.metrics);
-            self.report(binding, inbound, routed);
+        for Told { binding, counts, failure } in &settled.told {
+            let Some(binding) = self.table.get(*binding) else { continue };
+            counts.count(&binding.metrics);
+            failure.iter().for_each(|failure| self.report(binding, inbound, failure));
         }
     }
 
@@ -167,8 +202,7 @@ impl Dispatcher {
     }
 
     /// Says what failed.
-    pub(super) fn report(&self, binding: &Binding, inbound: &Inbound, routed: &Routed) {
-        let Some(failure) = &routed.failure else { return };
+    pub(super) fn report(&self, binding: &Binding, inbound: &Inbound, failure: &Failure) {
         let Some(suppressed) = self.warnings.permit() else { return };
         let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
         if failure.kind == FailureKind::Looped {

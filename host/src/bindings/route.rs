@@ -34,7 +34,7 @@ pub struct Routed {
     /// For the local bus, one hop further.
     pub local: Vec<Message>,
     /// What there is to say about an input that failed, whatever became of it.
-    pub failure: Option<Failure>,
+    pub failure: Option<Box<Failure>>,
     /// The input is a dead letter, and the archive is to have it.
     pub is_dead: bool,
     /// For whoever does what is said here.
@@ -46,50 +46,50 @@ struct Router<'a> {
     gateway: &'a str,
     binding: &'a Binding,
     inbound: &'a Inbound,
-    counts: Counts,
+    /// Filled in place: it is large, and each move of it is paid for with each message.
+    made: Routed,
 }
 
 /// An output that has no place to go to is a failure of its binding like one of a plugin, and of all of the input: none of its
 /// outputs goes, so that the dead letter can be sent again without making any of them twice.
 pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outcome) -> Routed {
-    let mut router = Router { gateway, binding, inbound, counts: Counts::default() };
-    let routed = match outcome {
+    let mut router = Router { gateway, binding, inbound, made: Routed::default() };
+    match outcome {
         Outcome::Outputs(messages) => {
-            router.counts.outputs += messages.len() as u64;
-            let routed = router.route(messages);
-            router.counts.forwarded += u64::from(routed.is_ok());
-            routed.unwrap_or_else(|failure| router.fail(failure))
+            router.made.counts.outputs += messages.len() as u32;
+            match router.route(messages) {
+                Ok(()) => router.made.counts.forwarded += 1,
+                Err(failure) => router.fail(failure),
+            }
         }
-        Outcome::Filtered => {
-            router.counts.filtered += 1;
-            Routed::default()
-        }
+        Outcome::Filtered => router.made.counts.filtered += 1,
         Outcome::Failed(failure) => router.fail(failure),
-    };
-    Routed { counts: router.counts, ..routed }
+    }
+    router.made
 }
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
 pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
     let counts = Counts { tick_outputs: 1, outputs: 1, ..Counts::default() };
-    let mut router = Router { gateway, binding, inbound: made, counts };
-    let routed = router.route(vec![made.message.clone()]).unwrap_or_else(|failure| {
+    let mut router = Router { gateway, binding, inbound: made, made: Routed { counts, ..Routed::default() } };
+    if let Err(failure) = router.route(vec![made.message.clone()]) {
         // Counted as an input from here on: it may become a dead letter.
-        router.counts.inputs += 1;
-        router.fail(failure)
-    });
-    Routed { counts: router.counts, ..routed }
+        router.made.counts.inputs += 1;
+        router.fail(failure);
+    }
+    router.made
 }
 
-/// What a chain has made, unless it is more than one record has room for: then the input has failed. The input's own payload does not
-/// count, wherever it goes: it is in the record once.
-pub(super) fn bounded(outcome: Outcome, input: &Message, most: usize) -> Outcome {
+/// What a chain has made, unless it is more than one record has room for, with what other bindings may make: then the input has
+/// failed. The input's own payload does not count, wherever it goes: it is in the record once.
+pub(super) fn bounded(outcome: Outcome, input: &Message, bindings: usize, most: usize) -> Outcome {
     let Outcome::Outputs(messages) = &outcome else { return outcome };
     let own = |message: &&Message| message.payload.as_ptr() != input.payload.as_ptr();
     let bytes: usize = messages.iter().filter(own).map(|message| message.payload.len()).sum();
-    if bytes <= most {
+    if bytes.saturating_mul(bindings) <= most {
         return outcome;
     }
+    let most = most / bindings.max(1);
     let detail = format!("{} messages of {bytes} bytes, and a record has room for {most}", messages.len());
     Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
@@ -131,7 +131,7 @@ impl Inbound {
 
 impl Routed {
     /// With a plugin left out that failed: there is something to say, and that is all.
-    pub fn without(mut self, skipped: Option<Failure>) -> Self {
+    pub fn without(mut self, skipped: Option<Box<Failure>>) -> Self {
         if let (None, Some(skipped)) = (&self.failure, skipped) {
             self.counts.failed += 1;
             self.counts.failed_passed += 1;
@@ -144,25 +144,24 @@ impl Routed {
 // === impl Router ===
 
 impl Router<'_> {
-    fn route(&mut self, messages: Vec<Message>) -> Result<Routed, Failure> {
-        let mut routed = Routed::default();
+    fn route(&mut self, messages: Vec<Message>) -> Result<(), Failure> {
         let binding = self.binding;
-        let Some((last, others)) = binding.to.split_last() else { return Ok(routed) };
+        let Some((last, others)) = binding.to.split_last() else { return Ok(()) };
         for message in messages {
             for destination in others {
-                self.route_one(message.clone(), destination, &mut routed)?;
+                self.route_one(message.clone(), destination)?;
             }
-            self.route_one(message, last, &mut routed)?;
+            self.route_one(message, last)?;
         }
-        let routes = routed.outputs.len() + routed.local.len();
-        self.counts.fan_out += routes.saturating_sub(1) as u64;
-        self.counts.local_outputs += routed.local.len() as u64;
-        Ok(routed)
+        let Routed { outputs, local, counts, .. } = &mut self.made;
+        counts.fan_out += (outputs.len() + local.len()).saturating_sub(1) as u32;
+        counts.local_outputs += local.len() as u32;
+        Ok(())
     }
 
-    fn route_one(&mut self, message: Message, destination: &Destination, routed: &mut Routed) -> Result<(), Failure> {
+    fn route_one(&mut self, message: Message, destination: &Destination) -> Result<(), Failure> {
         let topic = self.render(&destination.topic, &message.topic).map_err(|error| {
-            self.counts.unroutable += 1;
+            self.made.counts.unroutable += 1;
             failure(FailureKind::NoTopic, error.to_string())
         })?;
         let message = Message {
@@ -174,9 +173,12 @@ impl Router<'_> {
         match destination.target {
             Target::Upstream(upstream) => {
                 let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
-                routed.outputs.push(Output { upstream, binding, message, arrived });
+                self.made.outputs.push(Output { upstream, binding, message, arrived });
             }
-            Target::Local => routed.local.push(self.own_topic(message).and_then(|message| self.further(message))?),
+            Target::Local => {
+                let message = self.own_topic(message).and_then(|message| self.further(message))?;
+                self.made.local.push(message);
+            }
         }
         Ok(())
     }
@@ -195,7 +197,7 @@ impl Router<'_> {
         if self.may_go_further() {
             return Ok(message);
         }
-        self.counts.hop_limit_exceeded += 1;
+        self.made.counts.hop_limit_exceeded += 1;
         let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
         Err(failure(FailureKind::Looped, detail))
     }
@@ -204,30 +206,30 @@ impl Router<'_> {
         self.inbound.origin.hops < MAX_HOPS
     }
 
-    fn fail(&mut self, failure: Failure) -> Routed {
-        self.counts.failed += 1;
-        let binding = self.binding;
-        match failure.then.unwrap_or(binding.on_error.of_plugins()) {
-            OnFailure::Drop => {
-                self.counts.failed_dropped += 1;
-                Routed { failure: Some(failure), ..Routed::default() }
-            }
+    /// Nothing of what it made goes.
+    fn fail(&mut self, failure: Failure) {
+        self.made.outputs.clear();
+        self.made.local.clear();
+        self.made.counts.failed += 1;
+        match failure.then.unwrap_or(self.binding.on_error.of_plugins()) {
+            OnFailure::Drop => self.made.counts.failed_dropped += 1,
             // Where it could go on it has: the chain leaves a plugin out. The input itself never goes on in place of what was made of it.
-            OnFailure::DeadLetter | OnFailure::Pass => self.bury(failure, binding.on_error.topic()),
+            OnFailure::DeadLetter | OnFailure::Pass => self.bury(&failure),
         }
+        self.made.failure = Some(failure.into());
     }
 
     /// Into the archive, whatever its topic; and to those who listen for dead letters, where a topic can be made of it.
-    fn bury(&mut self, failure: Failure, topic: Option<&Template>) -> Routed {
-        self.counts.dead_lettered += 1;
-        let topic = topic.filter(|_| self.may_go_further());
+    fn bury(&mut self, failure: &Failure) {
+        self.made.counts.dead_lettered += 1;
+        let topic = self.binding.on_error.topic().filter(|_| self.may_go_further());
         let topic = topic.and_then(|topic| self.render(topic, &self.inbound.message.topic).ok());
         if topic.is_none() && fault::is_on(Fault::LetterNeedsTopic) {
-            return Routed { failure: Some(failure), ..Routed::default() };
+            return;
         }
-        let local = topic.map(|topic| self.dead_letter(topic, &failure));
-        let local = local.into_iter().collect();
-        Routed { local, failure: Some(failure), is_dead: true, ..Routed::default() }
+        let letter = topic.map(|topic| self.dead_letter(topic, failure));
+        self.made.local.extend(letter);
+        self.made.is_dead = true;
     }
 
     /// The original, with the reason beside it. Not retained: a dead letter is an event, not the state of a topic.

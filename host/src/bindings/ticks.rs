@@ -90,7 +90,7 @@ impl Dispatcher {
             let mut inbound = Inbound::internal(message, origin.clone());
             let routed = route_tick(&self.gateway, &binding.spec, &inbound);
             routed.counts.count(&binding.metrics);
-            self.report(binding, &inbound, &routed);
+            routed.failure.iter().for_each(|failure| self.report(binding, &inbound, failure));
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { outputs, local, .. } = routed;
             record.outputs.extend(outputs);

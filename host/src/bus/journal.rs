@@ -70,21 +70,36 @@ impl Journal {
     }
 
     /// Never blocks: it holds its lock for the time of numbering, and the spool takes a record at once.
-    pub fn commit(&self, mut record: Record, mut pending_deliveries: Vec<PendingDelivery>) {
-        let _order =
-            (!pending_deliveries.is_empty()).then(|| self.order.lock().unwrap_or_else(PoisonError::into_inner));
+    pub fn commit(&self, mut record: Record, pending_deliveries: Vec<PendingDelivery>) {
+        if pending_deliveries.is_empty() {
+            return self.to_spool(record);
+        }
+        let _order = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(numbered) = self.number(&mut record, pending_deliveries) {
+            record.receipt = record.receipt.after(move || numbered.into_iter().for_each(PendingDelivery::release));
+        }
+        self.to_spool(record);
+    }
+
+    /// Numbers deliveries, and writes them into the record. `None` when the record would be larger than a segment.
+    fn number(
+        &self,
+        record: &mut Record,
+        mut pending_deliveries: Vec<PendingDelivery>,
+    ) -> Option<Vec<PendingDelivery>> {
         let own = record.changes.len();
         record.changes.extend(pending_deliveries.iter_mut().filter_map(|pending_delivery| self.seal(pending_delivery)));
-        if !pending_deliveries.is_empty() && !self.spool.fits(&record) {
-            record.changes.truncate(own);
-            self.drop_for_subscribers(std::mem::take(&mut pending_deliveries));
+        if self.spool.fits(record) {
+            return Some(pending_deliveries);
         }
+        record.changes.truncate(own);
+        self.drop_for_subscribers(pending_deliveries);
+        None
+    }
+
+    fn to_spool(&self, record: Record) {
         #[cfg(test)]
         self.remember(&record.changes);
-        if !pending_deliveries.is_empty() {
-            record.receipt =
-                record.receipt.after(move || pending_deliveries.into_iter().for_each(PendingDelivery::release));
-        }
         #[cfg(test)]
         if let Some(waiting) = &mut *self.stalled.lock().unwrap() {
             return waiting.push(record);

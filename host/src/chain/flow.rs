@@ -47,11 +47,12 @@ pub struct Flow {
 
 #[derive(Default)]
 struct Input {
-    failure: Option<Failure>,
+    /// Both boxed: rare, and large beside the rest, which is moved with each message.
+    failure: Option<Box<Failure>>,
     parts: usize,
     bytes: usize,
     changes: Vec<Change>,
-    skipped: Option<Failure>,
+    skipped: Option<Box<Failure>>,
 }
 
 // === impl Flow ===
@@ -146,7 +147,7 @@ impl Flow {
                 self.parts.extend(parts);
             }
             Ok(_) => {}
-            Err(failure) => input.failure = Some(failure),
+            Err(failure) => input.failure = Some(failure.into()),
         }
         self.inputs.push(input);
     }
@@ -173,10 +174,10 @@ impl Flow {
             Ok(verdict) => verdict,
             // As the part came here: what plugins before this one did stays done.
             Err(failure) if stage.policy() == Some(OnFailure::Pass) => {
-                input.skipped.get_or_insert(failure);
+                input.skipped.get_or_insert_with(|| failure.into());
                 Verdict::Forward
             }
-            Err(failure) => return input.failure = Some(Failure { then: stage.policy(), ..failure }),
+            Err(failure) => return input.failure = Some(Failure { then: stage.policy(), ..failure }.into()),
         };
         verdict.apply(message, |message| {
             if input.grow(stage.name(), message.weight()) {
@@ -199,7 +200,7 @@ impl Flow {
 
     pub fn finish(self) -> Vec<Done> {
         let fate = |input: Input| Done {
-            outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
+            outcome: input.failure.map_or(Outcome::Filtered, |failure| Outcome::Failed(*failure)),
             changes: input.changes,
             skipped: input.skipped,
         };
@@ -222,10 +223,12 @@ impl Input {
         self.parts += 1;
         self.bytes = self.bytes.saturating_add(weight);
         if self.parts > MAX_PARTS {
-            self.failure =
-                Some(invalid(stage, &format!("made more than {MAX_PARTS} messages of one, together with others")));
+            self.failure = Some(
+                invalid(stage, &format!("made more than {MAX_PARTS} messages of one, together with others")).into(),
+            );
         } else if self.parts > 1 && self.bytes > MAX_PART_BYTES {
-            self.failure = Some(invalid(stage, &format!("made more than {MAX_PART_BYTES} bytes of one message")));
+            self.failure =
+                Some(invalid(stage, &format!("made more than {MAX_PART_BYTES} bytes of one message")).into());
         }
         self.failure.is_none()
     }

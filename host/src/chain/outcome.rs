@@ -12,7 +12,7 @@ pub struct Done {
     /// In the order in which they were made. Of calls that succeeded, also when the input failed at a later plugin.
     pub changes: Vec<Change>,
     /// A plugin failed it and was left out, as the configuration has it: the first one that was.
-    pub skipped: Option<Failure>,
+    pub skipped: Option<Box<Failure>>,
 }
 
 /// What the clock made in a chain.

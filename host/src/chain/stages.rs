@@ -195,7 +195,7 @@ mod tests {
         let mut chain = Chain::of(vec![redact(), passing(fails_on("b")), StatefulStage::new(append("!"))]);
         let done = chain.run(["secreta", "secretb"].map(envelope).to_vec());
         assert_eq!(done[0], Done::of(outputs(&["a!"])));
-        assert_eq!(done[1], Done { skipped: Some(failure("stage")), ..Done::of(outputs(&["b!"])) });
+        assert_eq!(done[1], Done { skipped: Some(failure("stage").into()), ..Done::of(outputs(&["b!"])) });
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl FromIterator<Done> for TickResult {
         let mut result = Self::default();
         for Done { outcome, changes, skipped } in of_plugins {
             result.changes.extend(changes);
-            result.failures.extend(skipped);
+            result.failures.extend(skipped.map(|failure| *failure));
             match outcome {
                 Outcome::Outputs(messages) => result.messages.extend(messages),
                 Outcome::Filtered => {}

@@ -113,10 +113,10 @@ impl QueueState {
         self.wake_ups.notify();
     }
 
-    /// Everything that waits for the log.
-    pub fn take_incoming(&mut self) -> VecDeque<Record> {
+    /// Everything that waits for the log, for an empty queue whose memory is used again.
+    pub fn take_incoming(&mut self, taken: &mut VecDeque<Record>) {
         self.unawaited = 0;
-        std::mem::take(&mut self.incoming)
+        std::mem::swap(&mut self.incoming, taken);
     }
 
     /// Some of it stands elsewhere in the log now.
@@ -210,7 +210,7 @@ impl QueueState {
 
     pub fn read(&mut self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
         let Some(queue) = self.queues.get_mut(upstream) else { return Vec::new() };
-        let entries = queue.read(after, max, max_bytes);
+        let entries = queue.read(after, max, max_bytes, Entry::to_send);
         if let Some(last) = entries.last() {
             queue.mark_possibly_sent(last.position.number.saturating_add(1));
         }
@@ -219,7 +219,8 @@ impl QueueState {
 
     /// The same for somebody who only looks.
     pub fn peek(&self, upstream: usize, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
-        self.queues.get(upstream).map(|queue| queue.read(after, max, max_bytes)).unwrap_or_default()
+        let queue = self.queues.get(upstream);
+        queue.map(|queue| queue.read(after, max, max_bytes, Entry::clone)).unwrap_or_default()
     }
 
     /// The first `max` of QoS 1 and 2 that are wanted: their numbers and topics.

@@ -64,7 +64,7 @@ pub struct Position {
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub position: Position,
-    /// See [`Output::binding`].
+    /// See [`Output::binding`]. None in what is read to be sent: see [`Entry::to_send`].
     pub binding: Option<Arc<str>>,
     pub message: Message,
     pub arrived: Instant,
@@ -109,7 +109,7 @@ impl Record {
     }
 
     /// Nobody waits for it: QoS 0 alone.
-    pub(super) fn is_unawaited(&self) -> bool {
+    pub fn is_unawaited(&self) -> bool {
         self.changes.is_empty() && self.outputs.iter().all(Output::is_qos0)
     }
 }
@@ -140,6 +140,17 @@ impl Output {
     /// Nobody waits for an ack of it.
     pub fn is_qos0(&self) -> bool {
         self.message.qos == QoS::AtMostOnce
+    }
+}
+
+// === impl Entry ===
+
+impl Entry {
+    /// Without its binding, of which only dead letters want to know ([`super::Queue::entry`]): one name has all messages of a binding, and
+    /// counting who shares it, from the threads that make them and those that send them, would be the dearest part of a copy.
+    pub(super) fn to_send(&self) -> Self {
+        let Self { position, message, arrived, .. } = self;
+        Self { position: *position, binding: None, message: message.clone(), arrived: *arrived }
     }
 }
 

@@ -19,8 +19,12 @@ pub(super) struct State {
 
 /// About the bytes of an entry in a checkpoint.
 fn weight(key: &Key, value: &Value) -> u64 {
+    of_key(key) + value.weight() as u64
+}
+
+fn of_key(key: &Key) -> u64 {
     const FIELDS: u64 = 16;
-    FIELDS + key.text_len() as u64 + value.weight() as u64
+    FIELDS + key.text_len() as u64
 }
 
 // === impl State ===
@@ -36,9 +40,11 @@ impl State {
     }
 
     pub fn put(&mut self, key: Key, value: Value) {
-        let added = weight(&key, &value);
-        self.remove(&key);
-        self.entries.insert(key, value);
+        let (of_key, added) = (of_key(&key), weight(&key, &value));
+        // One search: it compares a dozen keys.
+        if let Some(before) = self.entries.insert(key, value) {
+            self.bytes = self.bytes.saturating_sub(of_key + before.weight() as u64);
+        }
         self.bytes += added;
     }
 

@@ -246,7 +246,7 @@ impl UpstreamQueue {
     }
 
     /// At most `max` entries after a position; at least one if there is one, then no more than `max_bytes`.
-    pub fn read(&self, after: Position, max: usize, max_bytes: usize) -> Vec<Entry> {
+    pub fn read(&self, after: Position, max: usize, max_bytes: usize, copy: fn(&Entry) -> Entry) -> Vec<Entry> {
         let mut entries = Vec::new();
         let mut bytes = 0;
         for entry in self.after(after).take(max) {
@@ -254,7 +254,7 @@ impl UpstreamQueue {
             if bytes > max_bytes && !entries.is_empty() {
                 break;
             }
-            entries.push(entry.clone());
+            entries.push(copy(entry));
         }
         entries
     }
@@ -268,7 +268,7 @@ impl UpstreamQueue {
     /// QoS 0 alone, by its sequence.
     pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
         let start = self.ring.partition_point(|entry| entry.position.sequence <= after);
-        self.ring.range(start..).take(max).cloned().collect()
+        self.ring.range(start..).take(max).map(Entry::to_send).collect()
     }
 
     pub fn has_qos0_after(&self, after: u64) -> bool {
@@ -290,7 +290,7 @@ impl UpstreamQueue {
             self.spilled -= 1;
             return true;
         }
-        let Ok(index) = self.shelf.binary_search_by_key(&number, |slot| slot.number) else { return false };
+        let Some(index) = self.index_of(number) else { return false };
         let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
         self.shelf_messages -= 1;
         self.shelf_bytes -= entry.message.weight();
@@ -317,6 +317,17 @@ impl UpstreamQueue {
         self.shelf.push_back(Slot { number, entry: Some(entry) });
     }
 
+    /// Where a number is on the shelf. As usual none is missing there, and its place follows from the first: a search would
+    /// touch a dozen entries.
+    fn index_of(&self, number: u64) -> Option<usize> {
+        let first = self.shelf.front()?.number;
+        let near = usize::try_from(number.checked_sub(first)?).ok()?;
+        if self.shelf.get(near).is_some_and(|slot| slot.number == number) {
+            return Some(near);
+        }
+        self.shelf.binary_search_by_key(&number, |slot| slot.number).ok()
+    }
+
     fn trim_shelf(&mut self) {
         while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
             self.shelf.pop_front();
@@ -338,8 +349,12 @@ impl UpstreamQueue {
     }
 
     fn complete_ringed(&mut self, position: Position) -> bool {
-        let Ok(index) = self.ring.binary_search_by_key(&position, |entry| entry.position) else { return false };
-        let Some(entry) = self.ring.remove(index) else { return false };
+        // As usual the oldest.
+        let index = match self.ring.front() {
+            Some(first) if first.position == position => Ok(0),
+            _ => self.ring.binary_search_by_key(&position, |entry| entry.position),
+        };
+        let Some(entry) = index.ok().and_then(|index| self.ring.remove(index)) else { return false };
         self.ring_bytes -= entry.message.weight();
         true
     }

@@ -121,12 +121,12 @@ fn a_plugin_that_was_left_out_is_counted_once_for_an_input_and_told() {
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
     let binding = binding(OnError::Drop, to);
     let (routed, _) = run(&binding, "dev", Outcome::Outputs(vec![inbound("dev").message]));
-    let routed = routed.without(Some(skipped.clone()));
-    assert_eq!((routed.outputs.len(), routed.failure.as_ref()), (1, Some(&skipped)));
+    let routed = routed.without(Some(skipped.clone().into()));
+    assert_eq!((routed.outputs.len(), routed.failure.as_deref()), (1, Some(&skipped)));
     let counts = routed.counts;
     assert_eq!((counts.failed, counts.failed_passed), (1, 1));
     let (routed, _) = run(&binding, "dev", failure());
-    let counts = routed.without(Some(skipped)).counts;
+    let counts = routed.without(Some(skipped.into())).counts;
     assert_eq!((counts.failed, counts.failed_passed, counts.failed_dropped), (1, 0, 1));
 }
 
@@ -162,7 +162,7 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
 fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_does_not_count() {
     let input = Message::new(name("t"), vec![0; 1_000], QoS::AtLeastOnce);
     let made = || Message::new(name("t"), vec![0; 400], QoS::AtLeastOnce);
-    let of = |messages: Vec<Message>| match bounded(Outcome::Outputs(messages), &input, 1_000) {
+    let of = |messages: Vec<Message>| match bounded(Outcome::Outputs(messages), &input, 1, 1_000) {
         Outcome::Failed(failure) => Some(failure.kind),
         _ => None,
     };

@@ -52,6 +52,8 @@ pub(super) struct Committer<D: Disk> {
     names: Vec<Arc<str>>,
     configured: usize,
     policy: config::Spool,
+    /// Just taken; kept for its memory.
+    incoming: VecDeque<Record>,
     /// Held back by the share of an upstream.
     records: VecDeque<Record>,
     /// Admitted, next to be written.
@@ -93,6 +95,7 @@ impl<D: Disk> Committer<D> {
             names,
             configured,
             policy,
+            incoming: VecDeque::new(),
             records: VecDeque::new(),
             ready: VecDeque::new(),
             full: None,
@@ -170,22 +173,22 @@ impl<D: Disk> Committer<D> {
     /// Whether the spool is closing.
     fn collect(&mut self, shared: &Shared) -> bool {
         let mut queue_state = shared.queue_state();
-        let incoming = queue_state.take_incoming();
+        queue_state.take_incoming(&mut self.incoming);
         self.completions.absorb(&mut queue_state.completions);
         let is_closing = queue_state.closing;
         drop(queue_state);
-        self.take(incoming, shared);
+        self.take(shared);
         is_closing
     }
 
     /// All that go into a segment.
-    fn take(&mut self, mut incoming: VecDeque<Record>, shared: &Shared) {
+    fn take(&mut self, shared: &Shared) {
         let (most, qos0, names) = (self.max_record() as usize, self.policy.qos0, &self.names);
         let fits = |record: &Record| fits(record, names, qos0, most);
-        if incoming.iter().all(fits) {
-            return self.records.append(&mut incoming);
+        if self.incoming.iter().all(fits) {
+            return self.records.append(&mut self.incoming);
         }
-        for record in incoming {
+        for record in self.incoming.drain(..) {
             match record {
                 record if fits(&record) => self.records.push_back(record),
                 record if record.receipt.is_none() || record.ends_unfinished() => {
