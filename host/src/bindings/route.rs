@@ -188,7 +188,7 @@ impl Router<'_> {
         if !message.topic.is_gateways_own() {
             return Ok(message);
         }
-        self.counts.unroutable += 1;
+        self.made.counts.unroutable += 1;
         let detail = "only the gateway itself publishes below `$SYS/` and `$tidegate/`".to_owned();
         Err(failure(FailureKind::NoTopic, detail))
     }
