@@ -33,8 +33,9 @@ pub struct Message {
 /// Topic alias and subscription identifier belong to one connection and are not here.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    /// Payload format indicator: the publisher says that the payload is UTF-8.
-    pub payload_is_utf8: bool,
+    /// Payload format indicator, where the publisher has said whether the payload is UTF-8. That it is not said is another thing than
+    /// that it is bytes: each travels unaltered [MQTT-3.3.2-4].
+    pub payload_is_utf8: Option<bool>,
     /// Message expiry interval in seconds, counted from the arrival at this gateway.
     pub expiry: Option<u32>,
     pub content_type: Option<String>,
@@ -100,13 +101,24 @@ impl Message {
     pub fn aged(&self, held: Duration) -> Option<Self> {
         let Some(expiry) = self.expiry() else { return Some(self.clone()) };
         let left = expiry.checked_sub(held).filter(|left| !left.is_zero())?;
-        let mut aged = self.clone();
-        if let Some(properties) = &mut aged.properties {
+        Some(self.clone().with_expiry(left))
+    }
+
+    /// The same for one that is sent again. QoS 2 is, whatever its age: without it the receiver may take the next message with its identifier
+    /// for this one [MQTT-4.3.3-7]. It says then that nothing is left of its interval, in the smallest number that no receiver takes for "never".
+    pub fn aged_again(&self, held: Duration) -> Option<Self> {
+        let is_kept = || self.qos == QoS::ExactlyOnce;
+        self.aged(held).or_else(|| is_kept().then(|| self.clone().with_expiry(Duration::from_secs(1))))
+    }
+
+    /// With another interval, when it has one.
+    pub fn with_expiry(mut self, left: Duration) -> Self {
+        if let Some(properties) = &mut self.properties {
             // Rounded up: a message that still lives never leaves with an interval of 0.
             let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
             Arc::make_mut(properties).expiry = u32::try_from(seconds).ok();
         }
-        Some(aged)
+        self
     }
 }
 
@@ -144,6 +156,16 @@ mod tests {
     fn waiting_shortens_the_expiry_interval() {
         let aged = expiring(10).aged(Duration::from_millis(3_500)).expect("still alive");
         assert_eq!(aged.expiry(), Some(Duration::from_secs(7)));
+    }
+
+    #[test]
+    fn what_is_sent_again_has_what_is_left_and_only_qos_2_goes_on_without_any() {
+        let (waited, over) = (Duration::from_secs(4), Duration::from_secs(11));
+        let expiry = |message: Option<Message>| message.and_then(|message| message.expiry()).map(|left| left.as_secs());
+        assert_eq!(expiry(expiring(10).aged_again(waited)), Some(6));
+        assert_eq!(expiring(10).aged_again(over), None);
+        let exactly_once = Message { qos: QoS::ExactlyOnce, ..expiring(10) };
+        assert_eq!(expiry(exactly_once.aged_again(over)), Some(1));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
-use tidegate_tests::wire::{Delivered, V4, V5};
+use tidegate_tests::wire::{Delivered, V4, V5, publish};
 
 /// A gateway without an upstream, somebody who listens to what it republishes, and a device.
 fn local(config: &str, filter: &str) -> (Gateway, Raw, Raw) {
@@ -221,6 +221,73 @@ fn a_binding_may_pass_or_drop_what_fails() {
         let counters = gateway.stop();
         assert_eq!((counters["failed"], counters[counter]), (1, 1));
     }
+}
+
+#[test]
+fn what_a_client_sends_stays_in_order_over_several_bindings_when_they_ask_for_it() {
+    let upstream = Mosquitto::start();
+    let sink = Sink::subscribe(upstream.address(), "#");
+    let bindings = r#"
+        [plugins.scaled]
+        component = "plugins/convert.wasm"
+        config = { fields = [{ path = "/n", scale = 2.0, decimals = 0 }] }
+        [[bindings]]
+        name = "slow"
+        topic = "slow"
+        plugins = ["scaled"]
+        order = "client"
+        to = [{ upstream = "cloud" }]
+        [[bindings]]
+        name = "quick"
+        topic = "quick"
+        order = "client"
+        to = [{ upstream = "cloud" }]
+    "#;
+    let (gateway, _, mut device) = local(&format!("{}{bindings}", upstream.upstream("cloud", 5)), "none");
+    let topic = |number: usize| if number.is_multiple_of(3) { "slow" } else { "quick" };
+    for number in 0..300 {
+        let payload = format!(r#"{{"n":{number}}}"#);
+        device.send(&publish(V4, topic(number), payload).qos(1, number as u16 + 1).encode());
+    }
+    for number in 0..300 {
+        device.finish_publish(1, number + 1);
+    }
+    let arrived: Vec<_> = sink.wait_for(300).into_iter().map(|arrival| (arrival.topic, arrival.payload)).collect();
+    for (number, arrived) in arrived.into_iter().enumerate() {
+        let scaled = if topic(number) == "slow" { number * 2 } else { number };
+        assert_eq!(arrived, said(topic(number), &format!(r#"{{"n":{scaled}}}"#)), "{number}");
+    }
+    gateway.stop();
+}
+
+#[test]
+fn a_client_identifier_chooses_no_topic_of_the_gateway_or_of_another_client() {
+    let config = r#"
+        [[bindings]]
+        name = "first"
+        topic = "first"
+        to = [{ local = true, topic = "{client}/state" }]
+        [[bindings]]
+        name = "within"
+        topic = "within"
+        to = [{ local = true, topic = "by/{client}/state" }]
+    "#;
+    let (gateway, mut listener, mut device) = local(config, "#");
+    listener.subscribe("$SYS/#", 0);
+    listener.subscribe("$tidegate/state", 0);
+    for (count, client) in ["$SYS", "$tidegate", "a/b", "a+", "#"].into_iter().enumerate() {
+        let mut rogue = Raw::clean(gateway.address(), V5, client);
+        rogue.publish("first", "forged", 1);
+        assert_eq!(next(&mut listener), said("first", "forged"));
+        gateway.expect_letters(count + 1);
+    }
+    Raw::clean(gateway.address(), V5, "a/b").publish("within", "forged", 1);
+    assert_eq!(next(&mut listener), said("within", "forged"));
+    gateway.expect_letters(6);
+    device.publish("within", "fine", 1);
+    assert_eq!([next(&mut listener), next(&mut listener)], [said("within", "fine"), said("by/device/state", "fine")]);
+    listener.expect_quiet();
+    assert_eq!(gateway.stop()["dead_lettered"], 6);
 }
 
 /// `redact`, and behind it `threshold`, which fails on what is no number.

@@ -51,6 +51,7 @@ fn binding(filter: &TopicFilter) -> Binding {
         tick: None,
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
+        order: Default::default(),
         to: Vec::new(),
     };
     Binding::new(spec, None)

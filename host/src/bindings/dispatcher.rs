@@ -9,7 +9,7 @@ use super::MAX_HOPS;
 use super::account::Account;
 use super::gather::{Gather, Gathered, Input};
 use super::internal::Internal;
-use super::order::Order;
+use super::order::{Line, Order};
 use super::places::{Held, Places};
 use super::route::Inbound;
 use super::table::Table;
@@ -200,21 +200,32 @@ impl Dispatcher {
         for binding in bindings.iter().filter_map(|id| self.table.get(*id)) {
             binding.metrics.inputs.increment();
         }
-        let lines = self.lines(&bindings);
+        let lines = self.lines(&bindings, &inbound.origin);
         if lines.is_empty() {
             return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
         }
+        let has_lane = bindings.iter().any(|id| self.lane(*id).is_some());
         let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket) };
-        self.order.enter(lines, |ticket| self.push(input(ticket)));
+        if has_lane {
+            return self.order.enter(lines, |ticket| self.push(input(ticket)));
+        }
+        // It is complete at once, and what is complete takes the lock of the order.
+        let ticket = self.order.enter(lines, |ticket| ticket);
+        self.push(input(ticket));
     }
 
-    /// Of the lanes that remember.
-    fn lines(&self, bindings: &[BindingId]) -> Vec<BindingId> {
-        let remembers = |id: &BindingId| {
-            let lane = self.table.get(*id).and_then(|binding| binding.lane.as_ref());
-            lane.is_some_and(Lane::is_stateful)
-        };
-        bindings.iter().copied().filter(remembers).collect()
+    /// Of the lanes that remember, and of the client where a binding wants all of its messages in order.
+    fn lines(&self, bindings: &[BindingId], origin: &Origin) -> Vec<Line> {
+        let remembers = |id: &BindingId| self.lane(*id).is_some_and(Lane::is_stateful);
+        let mut lines: Vec<_> = bindings.iter().copied().filter(remembers).map(Line::Binding).collect();
+        if !self.table.by_client(bindings).is_empty() {
+            lines.push(Line::Client { client: origin.client.clone(), hops: origin.hops });
+        }
+        lines
+    }
+
+    fn lane(&self, id: BindingId) -> Option<&Lane> {
+        self.table.get(id)?.lane.as_ref()
     }
 
     fn push(self: &Arc<Self>, input: Input) {

@@ -1,4 +1,5 @@
-//! Outcomes leave in the order in which their messages entered the lanes that remember.
+//! Outcomes leave in the order in which their messages entered the lanes that remember, and where the configuration asks for it, in that in
+//! which their client sent them.
 //!
 //! A plugin that counted message 1 and then message 2 knows "2" when both are done. Were the record of message 2 written first,
 //! a crash between the two would leave a count that includes a message which comes again, or the older record would put an
@@ -9,6 +10,10 @@
 //! leaves when it is complete and at the head of all its lines. The price: such a lane also waits for what its messages wait for
 //! elsewhere. Lanes without memory take no part, and pay nothing.
 //!
+//! **`order = "client"`** of a binding puts its inputs also into a line of their client, for protocols that number across topics: what
+//! a slow plugin of one binding is about then holds back what the client has sent to others. A client has such a line for each hop: what is
+//! republished is a message of its own.
+//!
 //! - **No circles.** Tickets are given and jobs pushed under one lock, so that two inputs meet in the same order in every line.
 //! - **One leaves at a time**, on the thread that completed the line, without the lock: what leaves may enter again (a message that
 //!   is republished).
@@ -16,7 +21,7 @@
 //!   that they must not be safe before it. Their devices send them again.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::BindingId;
 
@@ -24,12 +29,20 @@ use crate::config::BindingId;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
-/// A line for each binding.
+/// What leaves in order among its like.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    Binding(BindingId),
+    Client { client: Arc<str>, hops: u8 },
+}
+
+/// The lines, and who stands in them.
 pub(super) struct Order<T>(Mutex<State<T>>);
 
 struct State<T> {
     next: u64,
-    lines: BTreeMap<BindingId, VecDeque<Ticket>>,
+    /// Those of clients are there while somebody stands in them.
+    lines: BTreeMap<Line, VecDeque<Ticket>>,
     waiting: BTreeMap<Ticket, Waiting<T>>,
     /// Those that may have come to the head of their lines.
     candidates: VecDeque<Ticket>,
@@ -38,7 +51,7 @@ struct State<T> {
 }
 
 struct Waiting<T> {
-    lines: Vec<BindingId>,
+    lines: Vec<Line>,
     complete: Option<T>,
 }
 
@@ -46,12 +59,12 @@ struct Waiting<T> {
 
 impl<T> Order<T> {
     /// Takes a place in these lines, at least one, and pushes the jobs meanwhile.
-    pub fn enter<R>(&self, lines: Vec<BindingId>, push: impl FnOnce(Ticket) -> R) -> R {
+    pub fn enter<R>(&self, lines: Vec<Line>, push: impl FnOnce(Ticket) -> R) -> R {
         let mut state = self.lock();
         let ticket = Ticket(state.next);
         state.next += 1;
         for line in &lines {
-            state.lines.entry(*line).or_default().push_back(ticket);
+            state.lines.entry(line.clone()).or_default().push_back(ticket);
         }
         state.waiting.insert(ticket, Waiting { lines, complete: None });
         push(ticket)
@@ -110,15 +123,17 @@ impl<T> State<T> {
 
     fn take(&mut self, ticket: Ticket) -> Option<T> {
         let waiting = self.waiting.get_mut(&ticket)?;
-        let heads = |line: &BindingId| self.lines.get(line).and_then(VecDeque::front) == Some(&ticket);
+        let heads = |line: &Line| self.lines.get(line).and_then(VecDeque::front) == Some(&ticket);
         if !waiting.lines.iter().all(heads) {
             return None;
         }
         let outcome = waiting.complete.take()?;
         for line in self.waiting.remove(&ticket).map(|waiting| waiting.lines).unwrap_or_default() {
-            if let Some(line) = self.lines.get_mut(&line) {
-                line.pop_front();
-                self.candidates.extend(line.front());
+            let Some(tickets) = self.lines.get_mut(&line) else { continue };
+            tickets.pop_front();
+            self.candidates.extend(tickets.front());
+            if tickets.is_empty() && matches!(line, Line::Client { .. }) {
+                self.lines.remove(&line);
             }
         }
         Some(outcome)
@@ -133,7 +148,7 @@ mod tests {
     /// Who leaves, when the tickets of `lines` are completed in the order of `completed`.
     fn leaving(lines: &[&[usize]], completed: &[usize]) -> Vec<Vec<usize>> {
         let order = Order::default();
-        let ids = |lines: &&[usize]| lines.iter().copied().map(BindingId).collect();
+        let ids = |lines: &&[usize]| lines.iter().copied().map(BindingId).map(Line::Binding).collect();
         let tickets: Vec<_> = lines.iter().map(|lines| order.enter(ids(lines), |ticket| ticket)).collect();
         let leave = |index: &usize| {
             let mut left = Vec::new();
@@ -158,16 +173,30 @@ mod tests {
     #[test]
     fn what_leaves_may_enter_again() {
         let order = Order::default();
-        let first = order.enter(vec![BindingId(0)], |ticket| ticket);
+        let line = || vec![Line::Binding(BindingId(0))];
+        let first = order.enter(line(), |ticket| ticket);
         let (mut left, mut again) = (Vec::new(), None);
         order.complete(first, "first", |outcome| {
             left.push(outcome);
             if outcome == "first" {
-                let second = order.enter(vec![BindingId(0)], |ticket| ticket);
+                let second = order.enter(line(), |ticket| ticket);
                 order.complete(second, "second", |_| again = Some("left by itself"));
             }
         });
         assert_eq!((left, again), (vec!["first", "second"], None));
+    }
+
+    #[test]
+    fn a_client_without_messages_has_no_line() {
+        let order = Order::default();
+        let line = |client: &str| Line::Client { client: client.into(), hops: 0 };
+        let tickets = ["a", "b", "a"].map(|client| order.enter(vec![line(client)], |ticket| ticket));
+        let mut left = Vec::new();
+        order.complete(tickets[2], 2, |outcome| left.push(outcome));
+        order.complete(tickets[1], 1, |outcome| left.push(outcome));
+        assert_eq!((&left[..], order.lock().lines.len()), (&[1][..], 1));
+        order.complete(tickets[0], 0, |outcome| left.push(outcome));
+        assert_eq!((&left[..], order.lock().lines.len()), (&[1, 0, 2][..], 0));
     }
 
     proptest! {

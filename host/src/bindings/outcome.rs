@@ -153,6 +153,8 @@ impl Dispatcher {
         if keeps_something {
             // QoS 0 waits for nobody.
             record.bindings.extend_from_slice(bindings);
+            // Where a client's messages stay in order over several bindings, a spool that is full holds these together.
+            record.bindings.extend_from_slice(self.table.by_client(bindings));
         }
         record.hold = held.for_record(keeps_something);
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };

@@ -115,6 +115,7 @@ mod tests {
             tick: None,
             on_error: OnError::Drop,
             faults: FaultPolicy::default(),
+            order: Default::default(),
             to: vec![],
         };
         Places::new(&spec, None)

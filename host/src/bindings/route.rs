@@ -13,7 +13,7 @@ use crate::config::{Binding, Destination, OnFailure, Target};
 use crate::message::{Message, Origin, Properties};
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
-use crate::topic::{NameError, Template, TemplateValues, TopicName};
+use crate::topic::{RenderError, Template, TemplateValues, TopicName};
 
 /// A message that a device or the gateway published, and the ack that waits for it.
 #[derive(Debug)]
@@ -176,11 +176,21 @@ impl Router<'_> {
                 self.made.outputs.push(Output { upstream, binding, message, arrived });
             }
             Target::Local => {
-                let message = self.further(message)?;
+                let message = self.own_topic(message).and_then(|message| self.further(message))?;
                 self.made.local.push(message);
             }
         }
         Ok(())
+    }
+
+    /// What a device may not publish, nobody publishes for it: neither a plugin nor the name of a client.
+    fn own_topic(&mut self, message: Message) -> Result<Message, Failure> {
+        if !message.topic.is_gateways_own() {
+            return Ok(message);
+        }
+        self.made.counts.unroutable += 1;
+        let detail = "only the gateway itself publishes below `$SYS/` and `$tidegate/`".to_owned();
+        Err(failure(FailureKind::NoTopic, detail))
     }
 
     fn further(&mut self, message: Message) -> Result<Message, Failure> {
@@ -239,7 +249,7 @@ impl Router<'_> {
         Message { topic, retain: false, properties, ..original.clone() }
     }
 
-    fn render(&self, template: &Template, topic: &TopicName) -> Result<TopicName, NameError> {
+    fn render(&self, template: &Template, topic: &TopicName) -> Result<TopicName, RenderError> {
         if template.is_identity() {
             return Ok(topic.clone());
         }

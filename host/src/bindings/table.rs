@@ -8,7 +8,7 @@ use super::MAX_HOPS;
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
-use crate::config::{self, BindingId};
+use crate::config::{self, BindingId, OrderOf};
 use crate::metrics::{BindingMetrics, Counters};
 use crate::topic::{TopicName, Trie};
 
@@ -16,6 +16,8 @@ pub struct Table {
     bindings: Vec<Binding>,
     trie: Trie<BindingId>,
     cache: MatchCache,
+    /// Those that keep all messages of a client in order.
+    by_client: Vec<BindingId>,
 }
 
 pub struct Binding {
@@ -41,7 +43,9 @@ impl Table {
                 trie.insert(filter, BindingId(index));
             }
         }
-        Self { bindings, trie, cache: MatchCache::default() }
+        let by_client = bindings.iter().enumerate().filter(|(_, binding)| binding.spec.order == OrderOf::Client);
+        let by_client = by_client.map(|(index, _)| BindingId(index)).collect();
+        Self { bindings, trie, cache: MatchCache::default(), by_client }
     }
 
     /// Hands each binding its metrics.
@@ -62,6 +66,12 @@ impl Table {
 
     pub fn get(&self, id: BindingId) -> Option<&Binding> {
         id.of(&self.bindings)
+    }
+
+    /// The bindings that keep all messages of a client in order, when one of these does.
+    pub fn by_client(&self, bindings: &[BindingId]) -> &[BindingId] {
+        let is_one = || bindings.iter().any(|id| self.by_client.contains(id));
+        if self.by_client.is_empty() || !is_one() { &[] } else { &self.by_client }
     }
 
     pub fn find(&self, name: &str) -> Option<BindingId> {

@@ -62,6 +62,7 @@ fn spec(filter: &str) -> config::Binding {
         tick,
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
+        order: Default::default(),
         to: vec![],
     }
 }
@@ -170,6 +171,7 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
     assert!(fixture.counters.totals().ticks > 0);
 }
 
+mod by_client;
 mod full;
 mod letters;
 mod partly;

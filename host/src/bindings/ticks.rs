@@ -17,6 +17,7 @@ use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::{Dispatcher, Leaving, share};
+use super::order::Line;
 use super::route::{Inbound, Routed, route_tick};
 use super::table::Binding;
 use crate::chain::{Tick, TickResult};
@@ -68,7 +69,7 @@ impl Dispatcher {
             let done = move |result| dispatcher.finish_tick(FinishedTick { binding: id, now_ms, result, place });
             return lane.tick(Tick { now_ms, done: Box::new(done) });
         }
-        self.order.enter(vec![id], |ticket| {
+        self.order.enter(vec![Line::Binding(id)], |ticket| {
             let done = move |result| {
                 let finished = FinishedTick { binding: id, now_ms, result, place };
                 dispatcher.order.complete(ticket, Leaving::Tick(finished), |outcome| dispatcher.leave(outcome));

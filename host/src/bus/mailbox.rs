@@ -51,7 +51,8 @@ pub struct MailboxLimits {
 }
 
 /// Which session a number belongs to: its upper half. A client that starts anew has a new one, so that nothing which was
-/// written for its last session is ever taken for the present one's.
+/// written for its last session is ever taken for the present one's. One that goes on for more than 2^32 deliveries goes on with the numbers of
+/// the next one, which is then nobody else's: what is not lower than that of its client's session belongs to it.
 pub type Generation = u32;
 
 #[derive(Debug)]
@@ -341,6 +342,9 @@ impl Mailbox {
         }
         let number = waiting.next_number;
         waiting.next_number += 1;
+        if number as u32 == u32::MAX {
+            self.queues.claim_generation((waiting.next_number >> 32) as Generation);
+        }
         let copy = || Delivery { number: Some(number), ..delivery.copy() };
         waiting.unfilled.insert(number, delivery.from_group.is_some().then(copy));
         Some(number)

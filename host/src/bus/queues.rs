@@ -8,12 +8,12 @@
 //! So sessions that nobody comes back to cannot take what those need that are there. Not chosen: a fixed part for sessions that
 //! are away, which would be too small for the one device that sleeps, and idle when all are connected.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::Mailbox;
 use super::budget::Budget;
+use super::{Generation, Mailbox};
 use crate::base::clock;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
@@ -28,6 +28,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Queues {
     pub(super) budget: Arc<Budget>,
+    /// The next that no session has had.
+    next_generation: AtomicU32,
     mailboxes: Mutex<Vec<Weak<Mailbox>>>,
     counters: Arc<Counters>,
     warnings: RateLimit,
@@ -50,7 +52,18 @@ impl Queues {
     pub fn new(bytes: usize, counters: Arc<Counters>) -> Arc<Self> {
         let (budget, mailboxes, warnings) = (Budget::new(bytes), Mutex::default(), RateLimit::per_second(1));
         let (start, pause_until, sure) = (clock::now(), AtomicU64::new(0), AtomicUsize::new(0));
-        Arc::new(Self { budget, mailboxes, counters, warnings, start, pause_until, sure })
+        let next_generation = AtomicU32::new(1);
+        Arc::new(Self { budget, next_generation, mailboxes, counters, warnings, start, pause_until, sure })
+    }
+
+    /// For a session that begins and survives a restart.
+    pub fn new_generation(&self) -> Generation {
+        self.next_generation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// It has been given, or the numbers of a session have come so far: no session that begins has it.
+    pub fn claim_generation(&self, generation: Generation) {
+        self.next_generation.fetch_max(generation.saturating_add(1), Ordering::Relaxed);
     }
 
     pub(super) fn register(&self, mailbox: &Arc<Mailbox>) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{ConfigFile, Format};
 use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target};
-use crate::topic::{NameError, Template, TemplateValues, TopicName};
+use crate::topic::{RenderError, Template, TemplateValues, TopicName};
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -120,7 +120,7 @@ impl Asked<'_> {
     fn render(&self, template: &Template, binding: &Binding) -> String {
         let (topic, gateway) = (self.topic.as_str(), self.config.gateway.id.as_str());
         let values = TemplateValues { topic, gateway, binding: &binding.name, client: self.client };
-        let refused = |error: NameError| format!("no topic: {error}");
+        let refused = |error: RenderError| format!("no topic: {error}");
         template.render(&values).map_or_else(refused, |name| name.to_string())
     }
 }

@@ -288,7 +288,18 @@ pub struct Binding {
     pub on_error: OnError,
     /// What is tried before `on_error`.
     pub faults: FaultPolicy,
+    pub order: OrderOf,
     pub to: Vec<Destination>,
+}
+
+/// Which messages of a client leave in the order in which they came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OrderOf {
+    /// Those of one topic.
+    #[default]
+    Topic,
+    /// All that meet bindings with this order.
+    Client,
 }
 
 /// What a chain does about faults by itself.

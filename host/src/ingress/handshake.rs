@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
 use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
+use crate::topic::TopicName;
 
 /// The longest client identifier in bytes. The specification demands 23 [MQTT-3.1.3-5]; UUIDs and certificate names fit.
 pub const MAX_CLIENT_ID_BYTES: usize = 1_024;
@@ -26,6 +27,9 @@ pub struct Terms {
     /// `None` when the device switched it off.
     pub keep_alive: Option<Duration>,
     pub will: Option<Will>,
+    /// Of a will that nobody will hear of, because only the gateway publishes there: as with any message, that is no reason to keep its device
+    /// out. mosquitto's bridges have such a will, below `$SYS/`.
+    pub denied_will: Option<TopicName>,
     /// The largest packet that the device takes.
     pub peer_maximum_packet_size: usize,
     pub peer_receive_maximum: u16,
@@ -35,7 +39,11 @@ pub struct Terms {
 }
 
 /// `assign` makes a client identifier for a device that has none.
-pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() -> String) -> Result<Terms, Reason> {
+pub fn negotiate(
+    mut connect: Connect,
+    limits: &BrokerLimits,
+    assign: impl FnOnce() -> String,
+) -> Result<Terms, Reason> {
     if connect.authentication_method.is_some() {
         return Err(Reason::BAD_AUTHENTICATION_METHOD);
     }
@@ -47,9 +55,8 @@ pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() 
         // Nobody could ever come back to that session 3.1.1 [MQTT-3.1.3-8].
         return Err(Reason::CLIENT_IDENTIFIER_NOT_VALID);
     }
-    if connect.will.as_ref().is_some_and(|will| super::session::is_gateways_own(&will.message.topic)) {
-        return Err(Reason::NOT_AUTHORIZED);
-    }
+    let is_denied = |will: &mut Will| super::session::is_gateways_own(&will.message.topic);
+    let denied_will = connect.will.take_if(is_denied).map(|will| will.message.topic);
     Ok(Terms {
         version: connect.version,
         session_expiry: session_expiry(&connect, limits.max_session_expiry),
@@ -57,6 +64,7 @@ pub fn negotiate(connect: Connect, limits: &BrokerLimits, assign: impl FnOnce() 
         clean_start: connect.clean_start,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,
+        denied_will,
         peer_maximum_packet_size: connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize),
         peer_receive_maximum: connect.receive_maximum.unwrap_or(u16::MAX).min(limits.receive_maximum),
         receive_maximum: limits.receive_maximum,
@@ -104,7 +112,6 @@ impl Terms {
 mod tests {
     use super::*;
     use crate::message::{Message, QoS};
-    use crate::topic::TopicName;
 
     fn limits() -> BrokerLimits {
         BrokerLimits {
@@ -170,12 +177,20 @@ mod tests {
     }
 
     #[test]
+    fn a_will_on_a_topic_of_the_gateway_is_left_out_and_keeps_nobody_out() {
+        for version in [Version::V311, Version::V5] {
+            let message =
+                Message::new(TopicName::parse("$SYS/broker/connection/b/state").unwrap(), "0", QoS::AtLeastOnce);
+            let with_will = Connect { will: Some(Will { message, delay: 0 }), ..connect(version) };
+            let terms = agree(with_will).unwrap();
+            assert_eq!((terms.will, terms.denied_will.is_some()), (None, true));
+        }
+    }
+
+    #[test]
     fn what_is_not_offered_is_refused_with_its_own_reason() {
         let method = Connect { authentication_method: Some("SCRAM".into()), ..connect(Version::V5) };
         assert_eq!(agree(method).unwrap_err(), Reason::BAD_AUTHENTICATION_METHOD);
-        let message = Message::new(TopicName::parse("$SYS/x").unwrap(), "x", QoS::AtMostOnce);
-        let will = Connect { will: Some(Will { message, delay: 0 }), ..connect(Version::V5) };
-        assert_eq!(agree(will).unwrap_err(), Reason::NOT_AUTHORIZED);
         let long = Connect { client_id: "x".repeat(MAX_CLIENT_ID_BYTES + 1), ..connect(Version::V5) };
         assert_eq!(agree(long).unwrap_err(), Reason::CLIENT_IDENTIFIER_NOT_VALID);
     }

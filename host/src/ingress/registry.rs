@@ -12,7 +12,6 @@ mod restored;
 mod waiting_will;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -49,7 +48,6 @@ pub struct Registry {
     queues: Arc<Queues>,
     max_sessions: usize,
     warnings: RateLimit,
-    next_generation: AtomicU32,
     orphans: Orphans,
 }
 
@@ -105,8 +103,8 @@ impl Registry {
         max_sessions: usize,
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
-        let (next_generation, warnings, orphans) = (AtomicU32::new(1), RateLimit::per_second(1), Orphans::default());
-        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, next_generation, orphans }
+        let (warnings, orphans) = (RateLimit::per_second(1), Orphans::default());
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
@@ -218,7 +216,7 @@ impl Registry {
         if !outlives {
             return Mailbox::new(client.clone(), limits, queues);
         }
-        let generation = self.next_generation.fetch_add(1, Ordering::Relaxed);
+        let generation = queues.new_generation();
         Mailbox::durable(client.clone(), limits, queues, generation)
     }
 

@@ -55,7 +55,7 @@ fn of_message(topic: &str, properties: Option<&Properties>, payload: &[u8]) -> O
     if has_discouraged(topic) || properties.is_some_and(properties_have) {
         return Some(TEXT);
     }
-    let is_said = properties.is_some_and(|properties| properties.payload_is_utf8);
+    let is_said = properties.is_some_and(|properties| properties.payload_is_utf8 == Some(true));
     (is_said && std::str::from_utf8(payload).is_err()).then_some(PAYLOAD)
 }
 

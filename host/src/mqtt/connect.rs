@@ -14,30 +14,44 @@ use super::walk::Walk;
 use super::{Reason, Version, topic};
 use crate::message::Message;
 
-/// Protocol name and level: the only fields that may be read before the version is known.
+/// Marks the protocol level of mosquitto's bridges.
+const BRIDGE: u8 = 0x80;
+
+/// Protocol name and level: the only fields that may be read before the version is known. An error comes with the version that it is to be
+/// told in, where there is one.
 ///
 /// MQTT 3.1 (`MQIsdp`) and the private level of mosquitto's bridges (0x84) are refused; those bridges then try again
-/// with level 4.
-pub(super) fn version(walk: &mut Walk<'_>) -> Result<Version, DecodeError> {
+/// with level 4. What is later than 5 is told so as 5 tells it [MQTT-3.1.2-2], what is earlier as 3.1.1 does: 3.1.1 [MQTT-3.1.2-2].
+pub(super) fn version(walk: &mut Walk<'_>) -> Result<Version, (DecodeError, Option<Version>)> {
     let unsupported = |detail| DecodeError { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, detail };
-    if walk.binary()? != b"MQTT" {
-        return Err(unsupported("the protocol name is not MQTT"));
+    let malformed = |error| (error, None);
+    if walk.binary().map_err(malformed)? != b"MQTT" {
+        return Err((unsupported("the protocol name is not MQTT"), Some(Version::V311)));
     }
-    match walk.u8()? {
+    match walk.u8().map_err(malformed)? {
         4 => Ok(Version::V311),
         5 => Ok(Version::V5),
-        _ => Err(unsupported("a protocol level other than 4 (3.1.1) and 5")),
+        level => {
+            let language = if level & !BRIDGE >= 5 { Version::V5 } else { Version::V311 };
+            Err((unsupported("a protocol level other than 4 (3.1.1) and 5"), Some(language)))
+        }
     }
 }
 
-/// What follows the protocol level.
-pub(super) fn decode(walk: &mut Walk<'_>, version: Version) -> Result<Connect, DecodeError> {
+/// What follows the protocol level. `maximum_packet_size` is what the device takes, known even when what follows it is bad.
+pub(super) fn decode(
+    walk: &mut Walk<'_>,
+    version: Version,
+    maximum_packet_size: &mut Option<u32>,
+) -> Result<Connect, DecodeError> {
     let flags = Flags::read(walk, version)?;
     let mut connect = Connect::new(version, "");
     connect.clean_start = flags.clean_start();
     connect.keep_alive = walk.u16()?;
     if version == Version::V5 {
-        properties::each(walk, Place::Connect, |id, value| connect.keep(id, value))?;
+        let read = properties::each(walk, Place::Connect, |id, value| connect.keep(id, value));
+        *maximum_packet_size = connect.maximum_packet_size;
+        read?;
     }
     connect.client_id = walk.text()?.to_owned();
     if flags.will() {

@@ -60,6 +60,8 @@ use frame::{Header, Kind};
 pub struct Codec {
     version: Option<Version>,
     max_packet_size: usize,
+    /// Of the device, as far as its CONNECT has been understood.
+    peer_maximum: Option<u32>,
     /// Of the last PUBLISH: a device says the same name again and again, and one that is known needs no check and no memory.
     last_topic: Option<TopicName>,
 }
@@ -69,12 +71,17 @@ pub struct Codec {
 impl Codec {
     /// Packets of more bytes than this, fixed header included, are refused before they are buffered.
     pub fn new(max_packet_size: usize) -> Self {
-        Self { version: None, max_packet_size, last_topic: None }
+        Self { version: None, max_packet_size, peer_maximum: None, last_topic: None }
     }
 
-    /// `None` until a CONNECT has named a version that we speak.
+    /// In which to answer. `None` until a CONNECT has named one; one that we do not speak is answered in the nearest that we do.
     pub fn version(&self) -> Option<Version> {
         self.version
+    }
+
+    /// The largest packet that the device takes, as far as it could be understood before something was bad [MQTT-3.1.2-24].
+    pub fn peer_maximum_packet_size(&self) -> Option<u32> {
+        self.peer_maximum
     }
 
     /// Takes exactly one packet from the front of `buffer`, or nothing when more bytes are needed.
@@ -130,10 +137,14 @@ impl Codec {
     /// The version is kept even when the rest of the CONNECT is bad: the CONNACK that says so must be in its language.
     fn connect(&mut self, header: &Header, packet: &[u8]) -> Result<Packet, DecodeError> {
         let mut walk = header.body(packet);
-        let version = connect::version(&mut walk)?;
+        let version = connect::version(&mut walk).map_err(|(error, language)| {
+            self.version = language;
+            error
+        })?;
         self.version = Some(version);
         header.check_length(version)?;
-        connect::decode(&mut walk, version).map(|connect| Packet::Connect(Box::new(connect)))
+        let connect = connect::decode(&mut walk, version, &mut self.peer_maximum)?;
+        Ok(Packet::Connect(Box::new(connect)))
     }
 
     fn packet(&mut self, header: &Header, packet: BytesMut, version: Version) -> Result<Packet, DecodeError> {

@@ -9,7 +9,8 @@
 //! # How it is driven
 //! 1. Each PUBLISH of QoS 1 or 2 goes into [`Receiver::arrive`], which says whether it is new and gives it a ticket.
 //! 2. When what it causes is safe, or is refused, its ticket goes into [`Receiver::done`], and the acks that may leave come out.
-//! 3. Each PUBREL goes into [`Receiver::release`], and the PUBCOMP comes out, to be sent at once or held until it is safe.
+//! 3. Each PUBREL goes into [`Receiver::release`], and the PUBCOMP comes out, to be sent at once or held until it is safe. For one that comes
+//!    before its PUBREC was sent nothing comes out: [`Receiver::take_releases`] has it when PUBREC has been sent, to be released then.
 //! 4. [`Receiver::reconnect`] at the beginning of each further connection of the session.
 //!
 //! # What it keeps to
@@ -42,6 +43,8 @@ pub struct Receiver {
     held: Held,
     /// QoS 2 identifiers between PUBLISH and PUBREL.
     received: HashMap<u16, Stage>,
+    /// Of those released early, the ones whose PUBREC has been sent.
+    released: Vec<u16>,
 }
 
 #[derive(Debug)]
@@ -56,6 +59,9 @@ struct Waiting {
 enum Stage {
     /// The outcome is not safe yet: PUBREC follows.
     Processing,
+    /// The same, and its PUBREL is here already. The identifier is not free before the outcome is safe: a repetition of its message would be a
+    /// new one.
+    ReleasedEarly,
     /// PUBREC was sent.
     Received,
 }
@@ -67,6 +73,8 @@ pub enum Arrival {
     New { ticket: u64 },
     /// A QoS 2 message that is being processed: nothing to do, its PUBREC follows.
     InProgress,
+    /// Its PUBREL has come and has no answer: no PUBLISH may have this identifier now.
+    BeingReleased,
     /// A QoS 2 message whose PUBREC was sent: send it again.
     Repeated,
 }
@@ -76,7 +84,7 @@ pub enum Arrival {
 impl Default for Receiver {
     fn default() -> Self {
         let (pubacks, pubrecs, received) = (VecDeque::new(), VecDeque::new(), HashMap::new());
-        Self { next_ticket: 1, pubacks, pubrecs, held: Held::default(), received }
+        Self { next_ticket: 1, pubacks, pubrecs, held: Held::default(), received, released: Vec::new() }
     }
 }
 
@@ -86,6 +94,7 @@ impl Receiver {
         if qos == QoS::ExactlyOnce {
             match self.received.get(&packet_id) {
                 Some(Stage::Processing) => return Arrival::InProgress,
+                Some(Stage::ReleasedEarly) => return Arrival::BeingReleased,
                 Some(Stage::Received) => return Arrival::Repeated,
                 None => self.received.insert(packet_id, Stage::Processing),
             };
@@ -108,8 +117,8 @@ impl Receiver {
             if ack.reason.is_failure() {
                 // A failed PUBREC ends the exchange; the identifier is free again (section 4.3.3).
                 self.received.remove(&ack.packet_id);
-            } else {
-                self.received.insert(ack.packet_id, Stage::Received);
+            } else if self.received.insert(ack.packet_id, Stage::Received) == Some(Stage::ReleasedEarly) {
+                self.released.push(ack.packet_id);
             }
             acks.push(Packet::PubRec(ack));
         }
@@ -154,11 +163,24 @@ impl Receiver {
         self.received.keys().copied()
     }
 
-    /// PUBREL: forgets the identifier, and says so in PUBCOMP. One that is unknown was completed before [MQTT-4.3.3-11].
-    pub fn release(&mut self, packet_id: u16) -> Ack {
-        let known = self.received.remove(&packet_id).is_some();
-        let reason = if known { Reason::SUCCESS } else { Reason::PACKET_IDENTIFIER_NOT_FOUND };
-        Ack { packet_id, reason }
+    /// PUBREL: forgets the identifier, and says so in PUBCOMP. One that is unknown was completed before [MQTT-4.3.3-11]. Nothing while
+    /// its message is being processed.
+    pub fn release(&mut self, packet_id: u16) -> Option<Ack> {
+        let reason = match self.received.get_mut(&packet_id) {
+            Some(stage @ (Stage::Processing | Stage::ReleasedEarly)) => {
+                *stage = Stage::ReleasedEarly;
+                return None;
+            }
+            Some(Stage::Received) => Reason::SUCCESS,
+            None => Reason::PACKET_IDENTIFIER_NOT_FOUND,
+        };
+        self.received.remove(&packet_id);
+        Some(Ack { packet_id, reason })
+    }
+
+    /// Those that were released before their PUBREC, which has been sent now.
+    pub fn take_releases(&mut self) -> Vec<u16> {
+        std::mem::take(&mut self.released)
     }
 
     /// What counts against our Receive Maximum: QoS 1 until PUBACK, QoS 2 until PUBCOMP (MQTT 5, section 4.9).
@@ -233,8 +255,21 @@ mod tests {
         assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
         assert_eq!(receiver.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
         assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::Repeated);
-        assert_eq!(receiver.release(7), ok(7));
-        assert_eq!(receiver.release(7).reason, Reason::PACKET_IDENTIFIER_NOT_FOUND);
+        assert_eq!(receiver.release(7), Some(ok(7)));
+        assert_eq!(receiver.release(7).map(|ack| ack.reason), Some(Reason::PACKET_IDENTIFIER_NOT_FOUND));
+        assert!(matches!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::New { .. }));
+    }
+
+    #[test]
+    fn a_pubrel_that_comes_before_its_pubrec_frees_nothing_and_is_answered_after_it() {
+        let mut receiver = Receiver::default();
+        let ticket = new(&mut receiver, QoS::ExactlyOnce, 7);
+        assert_eq!((receiver.release(7), receiver.release(7)), (None, None));
+        assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::BeingReleased);
+        assert!(!receiver.is_new(QoS::ExactlyOnce, 7) && receiver.take_releases().is_empty());
+        assert_eq!(receiver.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
+        assert_eq!((receiver.take_releases(), receiver.take_releases()), (vec![7], vec![]));
+        assert_eq!(receiver.release(7), Some(ok(7)));
         assert!(matches!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::New { .. }));
     }
 

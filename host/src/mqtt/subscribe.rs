@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE (MQTT 5, sections 3.8 and 3.10).
 //!
-//! Filters are held to be text here and nothing more: a filter that is badly formed fails alone, with its own reason
-//! in the SUBACK, and does not take the connection with it.
+//! Filters are held to be text of at least one character here and nothing more: a filter whose wildcards are badly placed fails alone, with
+//! its own reason in the SUBACK, and does not take the connection with it. One of no characters is none (section 4.13).
 
 use super::Version;
 use super::error::{DecodeError, malformed, protocol};
@@ -26,7 +26,7 @@ pub(super) fn decode(walk: &mut Walk<'_>, version: Version) -> Result<Subscribe,
     }
     let mut requests = Vec::new();
     while !walk.is_empty() {
-        let filter = walk.text()?;
+        let filter = filter(walk)?;
         let options = options(walk.u8()?, filter, version)?;
         requests.push(SubscribeRequest { filter: filter.to_owned(), options });
     }
@@ -44,9 +44,17 @@ pub(super) fn decode_unsubscribe(walk: &mut Walk<'_>, version: Version) -> Resul
     }
     let mut filters = Vec::new();
     while !walk.is_empty() {
-        filters.push(walk.text()?.to_owned());
+        filters.push(filter(walk)?.to_owned());
     }
     Ok(Unsubscribe { packet_id, filters })
+}
+
+/// [MQTT-4.7.3-1]
+fn filter<'a>(walk: &mut Walk<'a>) -> Result<&'a str, DecodeError> {
+    match walk.text()? {
+        "" => Err(malformed("an empty topic filter")),
+        filter => Ok(filter),
+    }
 }
 
 fn options(bits: u8, filter: &str, version: Version) -> Result<SubscribeOptions, DecodeError> {

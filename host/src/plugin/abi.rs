@@ -44,7 +44,7 @@ pub fn lower<'a>(message: &'a Message, user: &'a [(&'a str, &'a str)]) -> types:
         },
         retain: message.retain,
         properties: message.properties.as_ref().map(|properties| types::PropertiesParam {
-            payload_is_utf8: properties.payload_is_utf8,
+            payload_is_utf8: properties.payload_is_utf8 == Some(true),
             expiry: properties.expiry,
             content_type: properties.content_type.as_deref(),
             response_topic: properties.response_topic.as_deref(),
@@ -154,7 +154,8 @@ impl Allowance {
             return Err(Fault::invalid(format!("correlation data of {correlation} bytes, MQTT has {MAX_FIELD_BYTES}")));
         }
         Ok(Properties {
-            payload_is_utf8: given.payload_is_utf8,
+            // A plugin says that it is, or nothing.
+            payload_is_utf8: given.payload_is_utf8.then_some(true),
             expiry: given.expiry,
             content_type: given.content_type,
             response_topic: given.response_topic,

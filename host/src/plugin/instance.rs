@@ -282,7 +282,7 @@ mod tests {
     fn properties_survive_the_crossing() {
         let mut input = envelope("two");
         let properties = Properties {
-            payload_is_utf8: true,
+            payload_is_utf8: Some(true),
             expiry: Some(9),
             content_type: Some("text/plain".into()),
             response_topic: Some("re".into()),

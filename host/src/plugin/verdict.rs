@@ -41,11 +41,11 @@ impl Verdict {
 
 fn replaced(mut input: Message, payload: Bytes) -> Message {
     if let Some(properties) = &mut input.properties
-        && properties.payload_is_utf8
+        && properties.payload_is_utf8 == Some(true)
         && std::str::from_utf8(&payload).is_err()
     {
         // The device promised UTF-8 for its own payload [MQTT-3.3.2-4]; the plugin's is something else, so nobody does.
-        Arc::make_mut(properties).payload_is_utf8 = false;
+        Arc::make_mut(properties).payload_is_utf8 = None;
     }
     input.payload = payload;
     input

@@ -8,7 +8,7 @@
 //!     payload: the rest,
 //! }
 //! struct Properties {
-//!     flags: u8,                        // PAYLOAD_IS_UTF8, and which of the optional fields follow
+//!     flags: u8,                        // PAYLOAD_IS_UTF8 or PAYLOAD_IS_BYTES, and which of the optional fields follow
 //!     expiry: u32, content_type: bytes, response_topic: bytes, correlation_data: bytes,
 //!     user: u32 count, then (name: bytes, value: bytes)*,
 //! }
@@ -33,6 +33,7 @@ const EXPIRY: u8 = 1 << 1;
 const CONTENT_TYPE: u8 = 1 << 2;
 const RESPONSE_TOPIC: u8 = 1 << 3;
 const CORRELATION_DATA: u8 = 1 << 4;
+const PAYLOAD_IS_BYTES: u8 = 1 << 5;
 
 pub fn encode_message(message: &Message, out: &mut BytesMut) {
     out.put_u8(flags_of(message));
@@ -93,7 +94,8 @@ pub(super) fn skip_properties<'a>(fields: &mut Fields<'a>) -> Result<&'a [u8], W
 pub(super) fn encode_properties(properties: &Properties, out: &mut BytesMut) {
     let flag = |present: bool, flag: u8| if present { flag } else { 0 };
     out.put_u8(
-        flag(properties.payload_is_utf8, PAYLOAD_IS_UTF8)
+        flag(properties.payload_is_utf8 == Some(true), PAYLOAD_IS_UTF8)
+            | flag(properties.payload_is_utf8 == Some(false), PAYLOAD_IS_BYTES)
             | flag(properties.expiry.is_some(), EXPIRY)
             | flag(properties.content_type.is_some(), CONTENT_TYPE)
             | flag(properties.response_topic.is_some(), RESPONSE_TOPIC)
@@ -117,7 +119,8 @@ pub(super) fn encode_properties(properties: &Properties, out: &mut BytesMut) {
 pub(super) fn decode_properties(fields: &mut Fields<'_>) -> Result<Properties, WireError> {
     let flags = fields.u8()?;
     let has = |flag: u8| flags & flag != 0;
-    let mut properties = Properties { payload_is_utf8: has(PAYLOAD_IS_UTF8), ..Properties::default() };
+    let payload_is_utf8 = (has(PAYLOAD_IS_UTF8) || has(PAYLOAD_IS_BYTES)).then(|| has(PAYLOAD_IS_UTF8));
+    let mut properties = Properties { payload_is_utf8, ..Properties::default() };
     if has(EXPIRY) {
         properties.expiry = Some(fields.u32()?);
     }
@@ -150,7 +153,7 @@ mod tests {
         let text = || prop::option::of("[a-zé]{0,20}".prop_map(String::from));
         let data = prop::option::of(prop::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from));
         let user = prop::collection::vec(("[a-z]{0,5}", "[a-zé]{0,9}"), 0..4);
-        (any::<bool>(), any::<Option<u32>>(), text(), text(), data, user).prop_map(
+        (any::<Option<bool>>(), any::<Option<u32>>(), text(), text(), data, user).prop_map(
             |(payload_is_utf8, expiry, content_type, response_topic, correlation_data, user)| Properties {
                 payload_is_utf8,
                 expiry,

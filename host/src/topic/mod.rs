@@ -7,7 +7,7 @@ mod trie;
 
 pub use filter::{FilterError, SharedFilter, TopicFilter};
 pub use name::{NameError, TopicName};
-pub use template::{Template, TemplateError, TemplateValues};
+pub use template::{RenderError, Template, TemplateError, TemplateValues};
 pub use trie::Trie;
 
 /// The longest topic or filter in bytes (MQTT 5, section 4.7.3: a UTF-8 string of at most 65,535 bytes).

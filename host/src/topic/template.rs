@@ -35,7 +35,21 @@ pub enum TemplateError {
     #[error("`{{` opens a value that is not closed by `}}`")]
     Unclosed,
     #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+/// Why there is no topic for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RenderError {
+    #[error(transparent)]
     Name(#[from] NameError),
+    /// A client chooses its identifier, and so would choose into whose part of the topics it writes.
+    #[error("`{{client}}` stands for one level, and this client identifier contains `/`")]
+    ClientLevels,
+    #[error(
+        "`{{client}}` begins the topic, and this client identifier begins with `$`: such topics belong to the broker"
+    )]
+    ClientReserved,
 }
 
 // === impl Template ===
@@ -63,12 +77,23 @@ impl Template {
         Self { parts: vec![Part::Topic] }
     }
 
-    /// The finished name. It can still be invalid: a client identifier may contain `+`, and a long topic grows longer.
-    pub fn render(&self, values: &TemplateValues<'_>) -> Result<TopicName, NameError> {
-        if let [part] = self.parts.as_slice() {
-            return TopicName::parse(part.value(values));
+    /// The finished name. It can still be invalid: a client identifier may contain `+` or `/`, and a long topic grows longer.
+    pub fn render(&self, values: &TemplateValues<'_>) -> Result<TopicName, RenderError> {
+        if self.parts.contains(&Part::Client) {
+            self.check_client(values.client)?;
         }
-        TopicName::parse(&self.fill(values))
+        if let [part] = self.parts.as_slice() {
+            return Ok(TopicName::parse(part.value(values))?);
+        }
+        Ok(TopicName::parse(&self.fill(values))?)
+    }
+
+    fn check_client(&self, client: &str) -> Result<(), RenderError> {
+        if client.contains('/') {
+            return Err(RenderError::ClientLevels);
+        }
+        let is_first = self.parts.first() == Some(&Part::Client);
+        if is_first && client.starts_with('$') { Err(RenderError::ClientReserved) } else { Ok(()) }
     }
 
     /// The text alone, unchecked: with wildcards as values, a pattern of the names that can come out.
@@ -138,13 +163,27 @@ mod tests {
     fn a_mistake_is_found_when_the_template_is_read() {
         assert_eq!(Template::parse("a/{tpoic}"), Err(TemplateError::UnknownPlace("tpoic".into())));
         assert_eq!(Template::parse("a/{topic"), Err(TemplateError::Unclosed));
-        assert_eq!(Template::parse("a/+/{topic}"), Err(TemplateError::Name(NameError::Wildcard('+'))));
-        assert_eq!(Template::parse(""), Err(TemplateError::Name(NameError::Empty)));
+        assert_eq!(Template::parse("a/+/{topic}"), Err(TemplateError::Render(NameError::Wildcard('+').into())));
+        assert_eq!(Template::parse(""), Err(TemplateError::Render(NameError::Empty.into())));
     }
 
     #[test]
     fn a_value_that_makes_an_invalid_name_is_an_error_of_that_message() {
         let template = Template::parse("by/{client}").unwrap();
-        assert_eq!(template.render(&VALUES), Err(NameError::Wildcard('+')));
+        assert_eq!(template.render(&VALUES), Err(NameError::Wildcard('+').into()));
+    }
+
+    #[test]
+    fn a_client_fills_one_level_and_does_not_choose_whose_topics_it_writes_to() {
+        let render =
+            |template: &str, client| Template::parse(template).unwrap().render(&TemplateValues { client, ..VALUES });
+        for template in ["{client}/state", "by/{client}", "{client}"] {
+            assert_eq!(render(template, "other/alarm"), Err(RenderError::ClientLevels), "{template}");
+        }
+        for client in ["$SYS", "$tidegate", "$share"] {
+            assert_eq!(render("{client}/state", client), Err(RenderError::ClientReserved));
+        }
+        assert_eq!(render("by/{client}", "$7").unwrap().as_str(), "by/$7");
+        assert_eq!(render("{topic}", "a/b").unwrap().as_str(), "sensors/7", "it does not matter where it is not used");
     }
 }

@@ -65,13 +65,17 @@ fn a_malformed_connect_is_answered_where_its_version_has_an_answer() {
 #[test]
 fn an_unsupported_version_is_told_so() {
     let gateway = Gateway::start("");
-    let connects: [&[u8]; 3] =
-        [b"\0\x04MQTT\x03\x02\0\0\0\x01c", b"\0\x04MQTT\x06\x02\0\0\0\0\x01c", b"\0\x06MQIsdp\x03\x02\0\0\0\x01c"];
-    for connect in connects {
+    // What is later than 5 is answered as 5 does, what is earlier as 3.1.1.
+    let connects: [(&[u8], u8); 3] = [
+        (b"\0\x04MQTT\x03\x02\0\0\0\x01c", 0x01),
+        (b"\0\x04MQTT\x06\x02\0\0\0\0\x01c", 0x84),
+        (b"\0\x06MQIsdp\x03\x02\0\0\0\x01c", 0x01),
+    ];
+    for (connect, answer) in connects {
         let mut device = Raw::open(gateway.address(), V4);
         device.send(&packet(0x10, connect));
         let last_words = device.expect_close();
-        assert_eq!(last_words.iter().map(Packet::reason).collect::<Vec<_>>(), [1], "[MQTT-3.1.2-2]");
+        assert_eq!(last_words.iter().map(Packet::reason).collect::<Vec<_>>(), [answer], "[MQTT-3.1.2-2]");
     }
     gateway.stop();
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod crowds;
+mod expiry;
 mod flow;
 mod groups;
 mod lowered;

@@ -104,6 +104,22 @@ fn a_will_goes_through_the_bindings_like_any_message() {
 }
 
 #[test]
+fn a_will_on_a_topic_of_the_gateway_keeps_nobody_out_and_is_not_published() {
+    let gateway = Gateway::start("");
+    let mut listener = listener(&gateway, "$SYS/#", 0);
+    for version in [V4, V5] {
+        let will = Will::new("$SYS/broker/connection/bridge/state", "0").qos(1).retain();
+        let (mut bridge, _) = Raw::connect(gateway.address(), &Connect::new(version, "bridge").will(will));
+        bridge.expect_quiet();
+        drop(bridge);
+        gateway.expect_departure("bridge");
+    }
+    listener.expect_quiet();
+    gateway.expect_log(&["the will of this client is never published", "bridge"]);
+    gateway.stop();
+}
+
+#[test]
 fn the_properties_of_a_will_travel_with_it() {
     let gateway = Gateway::start("");
     let mut listener = listener(&gateway, "will", 0);

@@ -20,7 +20,16 @@ fn to(target: Target, topic: &str) -> Destination {
 
 fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
-    Binding { name: "temp".into(), filters, plugins: vec![], tick: None, on_error, faults: FaultPolicy::default(), to }
+    Binding {
+        name: "temp".into(),
+        filters,
+        plugins: vec![],
+        tick: None,
+        on_error,
+        faults: FaultPolicy::default(),
+        order: Default::default(),
+        to,
+    }
 }
 
 fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counts) {

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{destination, faults, name, policies};
-use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, Target};
+use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, OrderOf, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
 use crate::config::ids::PluginId;
 use crate::config::problem::Problem;
@@ -57,13 +57,14 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let (on_error, dead_letters) = on_error(table);
     let on_failure = policies::check(table, names, &plugins, on_error.of_plugins());
     let faults = FaultPolicy { on_failure, ..faults::check(table) };
+    let order = order(table);
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
     let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
     let name = (*name?.get_ref()).into();
-    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, to }, exits })
+    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, order, to }, exits })
 }
 
 fn binding_name<'a>(table: &Table<'a>, seen: &[Placed<&str>]) -> Option<Placed<&'a str>> {
@@ -129,6 +130,20 @@ fn tick(table: &Table<'_>, plugins: &[PluginId]) -> Option<Duration> {
         table.add(problem.advice("name a plugin that exports `timer`, or remove it"));
     }
     tick
+}
+
+fn order(table: &Table<'_>) -> OrderOf {
+    const CHOICES: [&str; 2] = ["topic", "client"];
+    let Some(typed) = table.text("order") else { return OrderOf::default() };
+    match *typed.get_ref() {
+        "topic" => OrderOf::Topic,
+        "client" => OrderOf::Client,
+        other => {
+            let sentence = format!("`order` cannot be \"{other}\"");
+            table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &CHOICES, "")));
+            OrderOf::default()
+        }
+    }
 }
 
 /// The policy, and the exit that it opens.

@@ -106,9 +106,7 @@ impl Session<'_> {
         if self.sender.expire_suspect(number) {
             return true;
         }
-        let repeat = self.sender.inflight.repeat(number, |message| self.terms.fit(message));
-        repeat.into_iter().for_each(|repeat| self.publish_again(&repeat));
-        false
+        !self.resend(number)
     }
 
     /// QoS 0 has no ack, so that the answer to a PINGREQ stands for it.

@@ -31,9 +31,9 @@ impl Session<'_> {
         }
         self.release_withheld();
         while self.out.room() > 0
-            && let Some(repeat) = self.sender.inflight.next_resend(|message| self.terms.fit(message))
+            && let Some(number) = self.sender.inflight.next_waiting()
         {
-            self.publish_again(&repeat);
+            self.resend(number);
         }
         self.pass_qos0();
         while self.is_hungry() {
@@ -165,7 +165,27 @@ impl Session<'_> {
         }
     }
 
-    pub(super) fn publish_again(&mut self, repeat: &Repeat) {
+    /// What waits to be sent again, with what is left of its expiry interval (section 3.3.2.3.3). `false` when it has expired, and is over.
+    pub(super) fn resend(&mut self, number: u64) -> bool {
+        let now = Instant::now().into_std();
+        let entry = self.sender.queue.entry(number).filter(|entry| entry.message.expiry().is_some());
+        let aged = entry.map(|entry| entry.message.aged_again(now.saturating_duration_since(entry.arrived)));
+        if let Some(None) = aged
+            && self.sender.inflight.forsake(number)
+        {
+            self.sender.refusals.forget(number);
+            self.sender.isolation.forget(number);
+            self.sender.queue.complete(Position::of(number), Fate::Expired);
+            return false;
+        }
+        let left = aged.flatten().and_then(|message| message.expiry());
+        let fit = |sent: Message| self.terms.fit(left.map_or(sent.clone(), |left| sent.with_expiry(left)));
+        let repeat = self.sender.inflight.repeat(number, fit);
+        repeat.into_iter().for_each(|repeat| self.publish_again(&repeat));
+        true
+    }
+
+    fn publish_again(&mut self, repeat: &Repeat) {
         self.sender.metrics.possible_duplicates.add(self.sender.inflight.take_doubtful());
         match repeat.publish.message.qos {
             // What it was has been counted.

@@ -26,7 +26,10 @@ where
     let connect = match greeting {
         Ok(Ok(Some(connect))) => connect,
         Ok(Ok(None)) => return None,
-        Ok(Err(error)) => return refuse(wire, peer, context, error.reason, error.detail, LARGEST_PACKET).await,
+        Ok(Err(error)) => {
+            let largest = wire.codec.peer_maximum_packet_size().map_or(LARGEST_PACKET, |size| size as usize);
+            return refuse(wire, peer, context, error.reason, error.detail, largest).await;
+        }
         Err(_) => {
             context.metrics.connections_refused.increment();
             tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
@@ -52,6 +55,12 @@ where
     if wire.codec.size(&connack) > largest {
         let detail = "the device's Maximum Packet Size has no room for CONNACK";
         return refuse(wire, peer, context, Reason::PACKET_TOO_LARGE, detail, largest).await;
+    }
+    if let Some(topic) = &terms.denied_will
+        && let Some(suppressed) = context.complaints.permit()
+    {
+        let client = &terms.client_id;
+        tracing::info!(%peer, ?client, ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
     }
     match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
         Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
@@ -150,9 +159,7 @@ fn tell_unchecked_credentials(peer: SocketAddr) {
     }
 }
 
-/// CONNACK with the reason, when the first bytes told which version to say it in, and that version has a word for it. To a
-/// version that we do not speak it is said in 3.1.1, which is older than any of them or understood by its number
-/// [MQTT-3.1.2-2].
+/// CONNACK with the reason, when the first bytes told which version to say it in, and that version has a word for it.
 async fn refuse<R, W>(
     mut wire: Wire<R, W>,
     peer: SocketAddr,
@@ -168,7 +175,7 @@ where
     if let Some(suppressed) = context.complaints.permit() {
         tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
     }
-    if wire.codec.version().is_some() || reason == Reason::UNSUPPORTED_PROTOCOL_VERSION {
+    if wire.codec.version().is_some() {
         let without = ConnAck { reason, ..ConnAck::default() };
         let with_words = ConnAck { reason_string: Some(detail.to_owned()), ..without.clone() };
         wire.send_smaller(&Packet::ConnAck(Box::new(with_words)), &Packet::ConnAck(Box::new(without)), largest);

@@ -55,7 +55,7 @@ impl<R, W> Connection<R, W> {
         Ok(true)
     }
 
-    fn carry_out(&mut self, action: Action) -> Result<(), End> {
+    pub(super) fn carry_out(&mut self, action: Action) -> Result<(), End> {
         match action {
             Action::Send(packet) => self.wire.send(&packet),
             Action::Accept { message, receipt, identity } => self.accept(message, receipt, identity),

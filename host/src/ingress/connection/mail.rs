@@ -16,6 +16,9 @@ impl<R, W> Connection<R, W> {
         for packet in self.session.acknowledge(ticket).map_err(End::Because)? {
             self.wire.send(&packet);
         }
+        for packet_id in self.session.take_releases() {
+            self.session.release(packet_id).map_or(Ok(()), |action| self.carry_out(action))?;
+        }
         Ok(())
     }
 
@@ -26,6 +29,7 @@ impl<R, W> Connection<R, W> {
         {
             self.deliver(&packet);
         }
+        self.context.bus.counters().subscriber_expired.add(self.session.take_expired());
         while self.wants_mail() {
             let Some(delivery) = self.session.next_delivery() else { return };
             if delivery.message.aged(clock::since(delivery.arrived)).is_none() {

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
 use super::registry::{Ending, Kick, Registry};
-use super::session::{Action, Session, Violation};
+use super::session::{Action, Session, Violation, WRONG_ACK};
 use crate::base::clock::unix_ms;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
@@ -109,7 +109,7 @@ where
         connection.complain(peer, &client, violation);
         connection.say_goodbye(violation).await;
     }
-    if let End::Gone = &end {
+    if end.is_by_the_device() {
         connection.blame();
     }
     let Connection { session, ending, context, wire, parked, .. } = connection;
@@ -119,6 +119,17 @@ where
     // Who breaks off and sees the socket close finds all of that done.
     drop(wire);
     tracing::debug!(%peer, ?client, "disconnected");
+}
+
+impl End {
+    /// Whether it may have been a delivery that ended it.
+    fn is_by_the_device(&self) -> bool {
+        match self {
+            Self::Gone => true,
+            Self::Left => false,
+            Self::Because(violation) => violation.detail == WRONG_ACK,
+        }
+    }
 }
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {

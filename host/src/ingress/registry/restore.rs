@@ -50,7 +50,7 @@ impl Registry {
     pub fn restore(&self, state: &[(Key, Value)]) -> Restored {
         self.wills.restore(state);
         let sorted = Sessions::sort(state);
-        self.next_generation.store(sorted.next_generation, Ordering::Relaxed);
+        self.queues.claim_generation(sorted.last_generation);
         self.write(sorted.stale);
         let mut restored = self.restore_retained(state);
         for (client, remembered) in sorted.by_client {

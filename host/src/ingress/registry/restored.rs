@@ -30,8 +30,8 @@ pub struct Sessions {
     pub wills: Vec<(Arc<str>, StoredWill)>,
     /// Nobody's: to be deleted.
     pub stale: Vec<Change>,
-    /// The first that no session has had.
-    pub next_generation: Generation,
+    /// The last that a session has had.
+    pub last_generation: Generation,
 }
 
 // === impl Sessions ===
@@ -39,7 +39,7 @@ pub struct Sessions {
 impl Sessions {
     /// From the state of a spool. What is not about sessions is passed over; what cannot be read is reported and stays.
     pub fn sort(state: &[(Key, Value)]) -> Self {
-        let mut sessions = Self { next_generation: 1, ..Self::default() };
+        let mut sessions = Self::default();
         for (key, value) in state {
             if let Key::Session { client } = key {
                 report(key, sessions.open(client, value));
@@ -66,7 +66,7 @@ impl Sessions {
         match key {
             Key::Subscription { client, filter } => {
                 let subscription = StoredSubscription::decode(value)?;
-                self.put(key, client, None, |session| session.subscriptions.push((filter.clone(), subscription)));
+                self.put(key, client, |_| true, |session| session.subscriptions.push((filter.clone(), subscription)));
             }
             Key::Will { client } => {
                 let will = StoredWill::decode(value)?;
@@ -78,11 +78,16 @@ impl Sessions {
             Key::Queued { client, number } => {
                 // Its upper half: `as` cannot lose anything of it.
                 let generation = (number >> 32) as Generation;
-                self.put(key, client, Some(generation), |session| session.queued.push((*number, value.clone())));
+                // Those of an earlier session are lower, and what is higher is of one that has given very many.
+                let is_of = |session: &Remembered| generation >= session.session.generation;
+                self.see(generation);
+                self.put(key, client, is_of, |session| session.queued.push((*number, value.clone())));
             }
             Key::Qos2 { source: Source::Devices, client, packet_id } => {
                 let generation = StoredExchange::decode(value)?.generation;
-                self.put(key, client, Some(generation), |session| session.received.push(*packet_id));
+                self.see(generation);
+                let is_of = |session: &Remembered| generation == session.session.generation;
+                self.put(key, client, is_of, |session| session.received.push(*packet_id));
             }
             Key::Qos2 { source: Source::Upstream(_), .. }
             | Key::Session { .. }
@@ -95,16 +100,21 @@ impl Sessions {
         Ok(())
     }
 
-    fn put(&mut self, key: &Key, client: &str, of: Option<Generation>, file: impl FnOnce(&mut Remembered)) {
-        of.into_iter().for_each(|generation| self.see(generation));
+    fn put(
+        &mut self,
+        key: &Key,
+        client: &str,
+        is_of: impl FnOnce(&Remembered) -> bool,
+        file: impl FnOnce(&mut Remembered),
+    ) {
         match self.by_client.get_mut(client) {
-            Some(session) if of.is_none_or(|generation| generation == session.session.generation) => file(session),
+            Some(session) if is_of(session) => file(session),
             _ => self.stale.push(Change::delete(key.clone())),
         }
     }
 
     fn see(&mut self, generation: Generation) {
-        self.next_generation = self.next_generation.max(generation.saturating_add(1));
+        self.last_generation = self.last_generation.max(generation);
     }
 }
 

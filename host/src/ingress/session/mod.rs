@@ -30,8 +30,8 @@ pub use alias::TOPIC_ALIAS_MAXIMUM;
 pub use durable::Farewell;
 pub use isolation::ATTEMPTS;
 use isolation::Isolation;
-use outbound::Outbound;
-pub use receive::is_gateways_own;
+use outbound::{Outbound, Resend};
+pub use receive::{WRONG_ACK, is_gateways_own};
 pub use subscriptions::{Changed, Subscriptions};
 pub use suspects::GivenUp;
 
@@ -54,6 +54,7 @@ pub struct Session {
     resolved: Resolved,
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
+    expired: u64,
     link: Link,
 }
 
@@ -118,6 +119,7 @@ impl Session {
             isolation: Isolation::new(tokio::time::Instant::now()),
             resolved: Resolved::default(),
             finished: Vec::new(),
+            expired: 0,
             link,
         }
     }
@@ -190,7 +192,7 @@ impl Session {
     /// A delivery of an earlier connection, when the device has room for it. All of them go before anything new.
     pub fn next_resend(&mut self) -> Option<Packet> {
         if !self.isolation.is_active() {
-            return self.outbound.next_resend();
+            return self.next_unexpired();
         }
         let now = tokio::time::Instant::now();
         if self.is_held_back(now) {
@@ -200,11 +202,28 @@ impl Session {
             self.isolation.is_over();
             return None;
         }
-        let packet = self.outbound.next_resend()?;
+        let packet = self.next_unexpired()?;
         if let Packet::Publish(publish) = &packet {
             self.isolation.sent(publish.packet_id, now);
         }
         Some(packet)
+    }
+
+    fn next_unexpired(&mut self) -> Option<Packet> {
+        loop {
+            match self.outbound.next_resend()? {
+                Resend::Packet(packet) => return Some(packet),
+                Resend::Expired(number) => {
+                    self.expired += 1;
+                    self.finish(number);
+                }
+            }
+        }
+    }
+
+    /// How many deliveries have expired instead of being sent again, since the last time.
+    pub fn take_expired(&mut self) -> u64 {
+        std::mem::take(&mut self.expired)
     }
 
     /// The next delivery of the mailbox, unless its packet identifier is in use.

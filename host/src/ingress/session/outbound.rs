@@ -39,6 +39,14 @@ pub enum Answer {
     Nothing,
 }
 
+/// What becomes of a delivery on the next connection.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Resend {
+    Packet(Packet),
+    /// Nothing more. With the number of what may be forgotten.
+    Expired(Option<u64>),
+}
+
 // === impl Outbound ===
 
 impl Outbound {
@@ -66,11 +74,13 @@ impl Outbound {
 
     /// The PUBLISH for a delivery. Ask `has_room` before: QoS 1 and 2 take a place in the window.
     pub fn publish(&mut self, delivery: Delivery) -> Packet {
+        // Whoever took it out of the mailbox has looked whether it has expired: what lives by a hair is sent.
+        let message = delivery.message.aged(clock::since(delivery.arrived)).unwrap_or_else(|| delivery.message.clone());
         if delivery.message.qos == QoS::AtMostOnce {
-            return packet(&delivery, 0, false);
+            return packet(message, &delivery, 0, false);
         }
         let id = delivery.number.map_or_else(|| self.free_id(), packet_id);
-        let first = packet(&delivery, id, false);
+        let first = packet(message, &delivery, id, false);
         self.begin(id, delivery);
         first
     }
@@ -138,6 +148,11 @@ impl Outbound {
         }
     }
 
+    /// See [`Sender::is_contradicted_by`].
+    pub fn is_contradicted_by(&self, reply: Reply) -> bool {
+        self.sender.is_contradicted_by(reply)
+    }
+
     /// It is safe that the device has it.
     pub fn released(&mut self, packet_id: u16) {
         if let Some(at) = self.sender.number(packet_id) {
@@ -152,9 +167,13 @@ impl Outbound {
 
     /// The next PUBLISH that is sent again, when the window of this connection has room: the same identifier, DUP set
     /// [MQTT-4.4.0-1, MQTT-3.3.4-9].
-    pub fn next_resend(&mut self) -> Option<Packet> {
+    pub fn next_resend(&mut self) -> Option<Resend> {
         let (again, message) = self.sender.next_again()?;
-        Some(packet(message.delivery.as_ref()?, again.packet_id, again.dup))
+        let delivery = message.delivery.as_ref()?;
+        match delivery.message.aged_again(clock::since(delivery.arrived)) {
+            Some(message) => Some(Resend::Packet(packet(message, delivery, again.packet_id, again.dup))),
+            None => Some(Resend::Expired(self.abandon(again.packet_id))),
+        }
     }
 
     fn received(&mut self, at: u64) -> Answer {
@@ -204,9 +223,8 @@ fn only(window: u16) -> Window {
     Window { all: window, exactly_once: window }
 }
 
-fn packet(delivery: &Delivery, packet_id: u16, dup: bool) -> Packet {
-    let aged: Option<Message> = delivery.message.aged(clock::since(delivery.arrived));
-    let mut publish = Publish::outgoing(aged.unwrap_or_else(|| delivery.message.clone()), packet_id, dup);
+fn packet(message: Message, delivery: &Delivery, packet_id: u16, dup: bool) -> Packet {
+    let mut publish = Publish::outgoing(message, packet_id, dup);
     publish.subscription_ids.clone_from(&delivery.subscription_ids);
     Packet::Publish(publish)
 }
@@ -247,7 +265,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let releases = outbound.resume(u16::MAX);
-        releases.into_iter().chain(std::iter::from_fn(|| outbound.next_resend())).map(line).collect()
+        let publishes = std::iter::from_fn(|| outbound.next_resend()).map(|resend| match resend {
+            Resend::Packet(packet) => packet,
+            expired => panic!("{expired:?}"),
+        });
+        releases.into_iter().chain(publishes).map(line).collect()
     }
 
     #[test]
@@ -293,6 +315,22 @@ mod tests {
         assert!(outbound.next_resend().is_some());
         assert_eq!(outbound.hear(Reply::PubAck(ok(2))), Answer::Ended(None));
         assert!(outbound.has_room());
+    }
+
+    #[test]
+    fn an_ack_of_the_wrong_kind_contradicts_its_exchange_and_others_do_not() {
+        let mut outbound = Outbound::new(u16::MAX);
+        outbound.publish(delivery(QoS::AtLeastOnce));
+        outbound.publish(delivery(QoS::ExactlyOnce));
+        let wrong = [Reply::PubRec(ok(1)), Reply::PubComp(ok(1)), Reply::PubAck(ok(2)), Reply::PubComp(ok(2))];
+        assert!(wrong.iter().all(|reply| outbound.is_contradicted_by(*reply)));
+        let fine = [Reply::PubAck(ok(1)), Reply::PubRec(ok(2)), Reply::PubAck(ok(9)), Reply::PubComp(ok(9))];
+        assert!(!fine.iter().any(|reply| outbound.is_contradicted_by(*reply)));
+        outbound.hear(Reply::PubRec(ok(2)));
+        assert!(outbound.is_contradicted_by(Reply::PubAck(ok(2))));
+        assert!(
+            !outbound.is_contradicted_by(Reply::PubRec(ok(2))) && !outbound.is_contradicted_by(Reply::PubComp(ok(2)))
+        );
     }
 
     #[test]

@@ -20,10 +20,10 @@ impl Session {
     pub fn receive(&mut self, packet: Packet) -> Result<Actions, Violation> {
         Ok(match packet {
             Packet::Publish(publish) => return self.publish(publish),
-            Packet::PubAck(ack) => self.replied(Reply::PubAck(ack)),
-            Packet::PubRec(ack) => self.replied(Reply::PubRec(ack)),
-            Packet::PubComp(ack) => self.replied(Reply::PubComp(ack)),
-            Packet::PubRel(ack) => smallvec![self.pubrel(ack)],
+            Packet::PubAck(ack) => return self.replied(Reply::PubAck(ack)),
+            Packet::PubRec(ack) => return self.replied(Reply::PubRec(ack)),
+            Packet::PubComp(ack) => return self.replied(Reply::PubComp(ack)),
+            Packet::PubRel(ack) => self.release(ack.packet_id).into_iter().collect(),
             Packet::Subscribe(subscribe) => smallvec![Action::Subscribe(subscribe)],
             Packet::Unsubscribe(unsubscribe) => smallvec![Action::Unsubscribe(unsubscribe)],
             Packet::PingReq => smallvec![Action::Send(Packet::PingResp)],
@@ -61,6 +61,9 @@ impl Session {
         }
         match self.receiver.arrive(qos, packet_id) {
             Arrival::InProgress => Ok(smallvec![]),
+            Arrival::BeingReleased => {
+                Err(violation(Reason::PROTOCOL_ERROR, "a PUBLISH under an identifier whose PUBREL has no answer yet"))
+            }
             Arrival::Repeated => {
                 Ok(smallvec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))])
             }
@@ -76,8 +79,12 @@ impl Session {
         }
     }
 
-    fn replied(&mut self, reply: Reply) -> Actions {
-        match self.outbound.hear(reply) {
+    fn replied(&mut self, reply: Reply) -> Result<Actions, Violation> {
+        // MQTT 5 [MQTT-4.13.1-1], 3.1.1 [MQTT-4.8.0-1].
+        if self.outbound.is_contradicted_by(reply) {
+            return Err(violation(Reason::PROTOCOL_ERROR, WRONG_ACK));
+        }
+        Ok(match self.outbound.hear(reply) {
             Answer::Send(packet) => smallvec![Action::Send(packet)],
             Answer::Release(number, packet) => {
                 let receipt = self.hold(packet);
@@ -88,15 +95,21 @@ impl Session {
                 Actions::new()
             }
             Answer::Nothing => Actions::new(),
-        }
+        })
     }
 
-    fn pubrel(&mut self, ack: Ack) -> Action {
-        let answer = Packet::PubComp(self.receiver.release(ack.packet_id));
-        match self.is_durable() {
+    /// Nothing while what its message causes is not safe: then the answer follows PUBREC, by [`Session::take_releases`].
+    pub fn release(&mut self, packet_id: u16) -> Option<Action> {
+        let answer = Packet::PubComp(self.receiver.release(packet_id)?);
+        Some(match self.is_durable() {
             false => Action::Send(answer),
-            true => Action::Store(self.released(ack.packet_id), self.hold(answer)),
-        }
+            true => Action::Store(self.released(packet_id), self.hold(answer)),
+        })
+    }
+
+    /// Of the identifiers that were released before their PUBREC was sent, those whose PUBREC has been sent now.
+    pub fn take_releases(&mut self) -> Vec<u16> {
+        self.receiver.take_releases()
     }
 
     /// 3.1.1 has no reason to give: the message is acknowledged and goes nowhere.
@@ -122,6 +135,9 @@ impl Session {
         }
     }
 }
+
+/// Why a connection ends on an ack. It is about one delivery, on which the next connection may end as well.
+pub const WRONG_ACK: &str = "an ack of another kind than its message asks for";
 
 /// Whether only the gateway may publish there.
 pub fn is_gateways_own(topic: &TopicName) -> bool {

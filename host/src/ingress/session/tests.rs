@@ -135,7 +135,10 @@ fn mqtt_3_1_1_has_no_receive_maximum_to_exceed() {
 fn a_device_that_never_releases_is_stopped_in_3_1_1_too_and_goes_on_when_it_does() {
     let mut session = session(Version::V311, 2);
     let open = |session: &mut Session, id| session.receive(Packet::Publish(publish("t", QoS::ExactlyOnce, id)));
-    for id in 1..=20 {
+    let first = accepted(open(&mut session, 1).unwrap().into_vec());
+    first.nothing_to_keep();
+    assert_eq!(acks(&mut session), [Packet::PubRec(ok(1))]);
+    for id in 2..=20 {
         open(&mut session, id).unwrap();
     }
     assert_eq!(open(&mut session, 21).unwrap_err().reason, Reason::RECEIVE_MAXIMUM_EXCEEDED);

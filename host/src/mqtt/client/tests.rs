@@ -27,7 +27,8 @@ fn publish(message: Message) -> Publish {
 
 fn message() -> impl Strategy<Value = Message> {
     let text = "[a-z]{0,40}";
-    let properties = (any::<bool>(), any::<Option<u32>>(), text, text, prop::collection::vec((text, text), 0..4));
+    let properties =
+        (any::<Option<bool>>(), any::<Option<u32>>(), text, text, prop::collection::vec((text, text), 0..4));
     let properties = properties.prop_map(|(payload_is_utf8, expiry, content, response, user)| Properties {
         payload_is_utf8,
         expiry,
@@ -55,7 +56,7 @@ proptest! {
         prop_assert_eq!(read.topic.as_ref(), message.topic.as_str().as_bytes());
         prop_assert_eq!((&read.payload, read.qos as u8, read.retain), (&message.payload, message.qos as u8, message.retain));
         let (sent, read) = (message.properties.unwrap_or_default(), read.properties.unwrap_or_default());
-        prop_assert_eq!(sent.payload_is_utf8, read.payload_format_indicator == Some(1));
+        prop_assert_eq!(sent.payload_is_utf8, read.payload_format_indicator.map(|format| format == 1));
         prop_assert_eq!(sent.expiry, read.message_expiry_interval);
         prop_assert_eq!(&sent.content_type, &read.content_type);
         prop_assert_eq!(&sent.response_topic, &read.response_topic);

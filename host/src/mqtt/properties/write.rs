@@ -31,8 +31,8 @@ pub(in crate::mqtt) fn write_field(id: u8, field: &[u8], out: &mut impl Sink) {
 
 /// What travels with the message, unaltered and the user properties in their order [MQTT-3.3.2-17].
 pub(in crate::mqtt) fn write_message(properties: &Properties, out: &mut impl Sink) {
-    if properties.payload_is_utf8 {
-        write_number(id::PAYLOAD_FORMAT, &[1], out);
+    if let Some(is_utf8) = properties.payload_is_utf8 {
+        write_number(id::PAYLOAD_FORMAT, &[is_utf8.into()], out);
     }
     if let Some(seconds) = properties.expiry {
         write_number(id::MESSAGE_EXPIRY, &seconds.to_be_bytes(), out);

@@ -21,6 +21,23 @@ impl<M: Outgoing> Sender<M> {
         }
     }
 
+    /// Whether the exchange with this identifier cannot have such an ack: inconsistent with the state of the sender, and so a protocol error
+    /// (section 4.13). One that belongs to no exchange is none, it may be late.
+    pub fn is_contradicted_by(&self, reply: Reply) -> bool {
+        let (Reply::PubAck(Ack { packet_id, .. })
+        | Reply::PubRec(Ack { packet_id, .. })
+        | Reply::PubComp(Ack { packet_id, .. })) = reply;
+        let Some((number, state)) = self.find(packet_id) else { return false };
+        let is_published = state == State::Published;
+        let is_exactly_once = self.exchanges.get(&number).is_some_and(super::Exchange::is_exactly_once);
+        match reply {
+            _ if matches!(state, State::Refused | State::Done) => false,
+            Reply::PubAck(_) => !is_published || is_exactly_once,
+            Reply::PubRec(_) => is_published && !is_exactly_once,
+            Reply::PubComp(_) => !matches!(state, State::Released { .. }),
+        }
+    }
+
     fn on_puback(&mut self, ack: Ack) -> Step<M> {
         match self.find(ack.packet_id) {
             Some((number, State::Published)) if self.fits(number, QoS::AtLeastOnce) => self.finish(number, ack.reason),

@@ -56,7 +56,7 @@ impl<M: Outgoing> Sender<M> {
         Some((again, message))
     }
 
-    pub(super) fn next_waiting(&self) -> Option<u64> {
+    pub fn next_waiting(&self) -> Option<u64> {
         let has_room = self.active() < usize::from(self.window.all);
         self.resend.front().copied().filter(|_| has_room)
     }

@@ -48,7 +48,7 @@ fn a_connect_of_5_with_everything() {
     let will = connect.will.unwrap();
     assert_eq!((will.delay, will.message.topic), (9, topic("t")));
     let properties = Properties {
-        payload_is_utf8: true,
+        payload_is_utf8: Some(true),
         expiry: Some(8),
         content_type: Some("c".into()),
         response_topic: Some("r".into()),
@@ -117,7 +117,7 @@ fn user_properties_keep_their_order_and_may_repeat() {
 #[test]
 fn a_payload_that_is_not_the_text_it_claims_to_be_passes() {
     let publish = publish(V5, 0x30, b"\0\x01t\x02\x01\x01\xFF");
-    assert!(publish.properties.unwrap().payload_is_utf8);
+    assert_eq!(publish.properties.unwrap().payload_is_utf8, Some(true));
     assert_eq!(&publish.payload[..], b"\xFF");
 }
 
@@ -189,7 +189,7 @@ fn a_subscribe_of_5_with_options_identifier_and_user_properties_in_any_order() {
 
 #[test]
 fn a_badly_formed_filter_is_passed_on_to_fail_alone() {
-    for filter in ["", "a/#/b", "a+", "$share/g"] {
+    for filter in ["/", "a/#/b", "a+", "$share/g"] {
         let text = [&(filter.len() as u16).to_be_bytes(), filter.as_bytes()].concat();
         let body = [&b"\0\x01"[..], &text, b"\0"].concat();
         let Ok(Packet::Subscribe(subscribe)) = decode(V311, packet(0x82, &body)) else { panic!("{filter}") };

@@ -86,8 +86,8 @@ fn message_properties(properties: Option<&Properties>) -> BytesMut {
         text(&mut out, name.as_bytes());
         text(&mut out, value.as_bytes());
     }
-    if properties.payload_is_utf8 {
-        out.put_slice(&[1, 1]);
+    if let Some(is_utf8) = properties.payload_is_utf8 {
+        out.put_slice(&[1, is_utf8.into()]);
     }
     if let Some(expiry) = properties.expiry {
         out.put_u8(2);

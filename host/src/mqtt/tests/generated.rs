@@ -28,6 +28,10 @@ fn text() -> impl Strategy<Value = String> {
     "[a-z/é$ ]{0,8}"
 }
 
+fn filter() -> impl Strategy<Value = String> {
+    "[a-z/é$ ]{1,8}"
+}
+
 fn bytes() -> impl Strategy<Value = Bytes> {
     vec(any::<u8>(), 0..40).prop_map(Bytes::from)
 }
@@ -45,7 +49,7 @@ fn properties(version: Version) -> BoxedStrategy<Option<Arc<Properties>>> {
         return Just(None).boxed();
     }
     let response_topic = of(topic().prop_map(|name| name.to_string()));
-    (any::<bool>(), of(any::<u32>()), of(text()), response_topic, of(bytes()), vec((text(), text()), 0..4))
+    (of(any::<bool>()), of(any::<u32>()), of(text()), response_topic, of(bytes()), vec((text(), text()), 0..4))
         .prop_map(|(payload_is_utf8, expiry, content_type, response_topic, correlation_data, user)| {
             let properties =
                 Properties { payload_is_utf8, expiry, content_type, response_topic, correlation_data, user };
@@ -110,7 +114,7 @@ fn subscribe(version: Version) -> impl Strategy<Value = Packet> {
         Just(RetainHandling::SendIfNew),
         Just(RetainHandling::DoNotSend)
     ];
-    let request = (text(), qos(), any::<(bool, bool)>(), handling).prop_map(
+    let request = (filter(), qos(), any::<(bool, bool)>(), handling).prop_map(
         move |(filter, qos, (no_local, retain_as_published), retain_handling)| {
             let full = SubscribeOptions { qos, no_local, retain_as_published, retain_handling };
             let options = if version == V5 { full } else { SubscribeOptions { qos, ..Default::default() } };
@@ -139,7 +143,7 @@ fn later(version: Version) -> impl Strategy<Value = Packet> {
         1 => ack(version, RELEASED).prop_map(Packet::PubRel),
         1 => ack(version, RELEASED).prop_map(Packet::PubComp),
         1 => subscribe(version),
-        1 => (1..=u16::MAX, vec(text(), 1..4))
+        1 => (1..=u16::MAX, vec(filter(), 1..4))
             .prop_map(|(packet_id, filters)| Packet::Unsubscribe(Unsubscribe { packet_id, filters })),
         1 => Just(Packet::PingReq),
         1 => disconnect(version),

@@ -17,7 +17,7 @@ fn message() -> Message {
 
 fn properties() -> Properties {
     Properties {
-        payload_is_utf8: true,
+        payload_is_utf8: Some(true),
         expiry: Some(9),
         content_type: Some("text".into()),
         response_topic: Some("re/ply".into()),

@@ -99,6 +99,25 @@ fn the_version_is_known_even_when_the_rest_of_connect_is_bad() {
 }
 
 #[test]
+fn a_version_that_is_not_spoken_is_answered_in_the_nearest_that_is() {
+    for (level, language) in [(3, V311), (6, V5), (0x7F, V5), (0x83, V311), (0x84, V311), (0x85, V5), (0x86, V5)] {
+        let mut codec = Codec::new(MAX);
+        let body = [b"\0\x04MQTT", &[level][..], b"\x02\0\0\0\x01c"].concat();
+        assert!(codec.decode(&mut packet(0x10, &body)).is_err());
+        assert_eq!(codec.version(), Some(language), "level {level}");
+    }
+}
+
+#[test]
+fn the_packet_size_of_a_device_is_known_when_what_follows_it_is_bad() {
+    let mut codec = Codec::new(MAX);
+    // A will on a topic with a wildcard.
+    let body = b"\0\x04MQTT\x05\x06\0\0\x05\x27\0\0\0\x14\0\x01c\0\0\x01#\0\0";
+    assert!(codec.decode(&mut packet(0x10, body)).is_err());
+    assert_eq!(codec.peer_maximum_packet_size(), Some(20));
+}
+
+#[test]
 fn bad_connects_of_both_versions() {
     check_connects(&[
         ("reserved flag, 3.1.1", b"\0\x04MQTT\x04\x03\0\0\0\x01c", MALFORMED),
@@ -220,6 +239,10 @@ fn bad_subscriptions() {
         ("no filter", V311, 0x82, b"\0\x01", PROTOCOL),
         ("no filter", V5, 0x82, b"\0\x01\0", PROTOCOL),
         ("nothing", V5, 0x82, b"", MALFORMED),
+        ("an empty filter", V311, 0x82, b"\0\x01\0\0\0", MALFORMED),
+        ("an empty filter", V5, 0x82, b"\0\x01\0\0\x01a\0\0\0\0", MALFORMED),
+        ("unsubscribe from an empty filter", V311, 0xA2, b"\0\x01\0\0", MALFORMED),
+        ("unsubscribe from an empty filter", V5, 0xA2, b"\0\x01\0\0\0", MALFORMED),
         ("no options", V311, 0x82, b"\0\x01\0\x01a", MALFORMED),
         ("a filter that is cut off", V311, 0x82, b"\0\x01\0\x05a", MALFORMED),
         ("a filter that is not UTF-8", V311, 0x82, b"\0\x01\0\x01\xFF\0", MALFORMED),

@@ -26,19 +26,34 @@ async fn a_message_that_expires_in_the_spool_is_counted_and_not_sent() {
     assert_eq!(bench.counters.totals().expired, 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_message_does_not_expire_once_it_was_sent() {
+async fn sent_again(qos: QoS, expiry: u32, after: u64) -> (Bench, Heard) {
     let mut bench = Bench::new(V5);
-    bench.commit_message(expiring(2, "sent"));
+    bench.commit_message(Message { qos, ..expiring(expiry, "sent") });
+    bench.commit_message(Message { qos, ..expiring(100, "next") });
     let (mut peer, _) = bench.welcome(false).await;
-    let (id, ..) = peer.publish().await;
+    peer.publish().await;
+    peer.publish().await;
     drop(peer);
-    tokio::time::advance(Duration::from_secs(3)).await;
+    tokio::time::advance(Duration::from_secs(after)).await;
     let (mut peer, _) = bench.welcome(true).await;
-    assert_eq!(peer.publish().await, (id, true, "sent".into()));
-    peer.puback(id).await;
-    bench.drained().await;
-    assert_eq!((bench.counters.totals().expired, bench.counters.totals().forwarded), (0, 1));
+    let heard = peer.hear().await;
+    (bench, heard)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_does_not_expire_once_it_was_sent_at_qos_2() {
+    let (_bench, heard) = sent_again(QoS::ExactlyOnce, 2, 3).await;
+    let Heard::Publish { text, dup: true, expiry, .. } = heard else { panic!("{heard:?}") };
+    assert_eq!((text.as_str(), expiry), ("sent", Some(1)), "a number that no receiver takes for never");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_qos_1_what_has_expired_is_not_sent_again_and_other_messages_say_what_is_left() {
+    let (bench, heard) = sent_again(QoS::AtLeastOnce, 2, 30).await;
+    let Heard::Publish { text, dup: true, expiry: Some(left), .. } = heard else { panic!("{heard:?}") };
+    assert_eq!(text, "next");
+    assert!((60..=70).contains(&left), "{left}");
+    assert_eq!(bench.counters.totals().expired, 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -34,7 +34,7 @@ enum CutAfter {
 }
 
 fn publish(id: u16, dup: bool, qos: u8, text: &str) -> Heard {
-    Heard::Publish { id, dup, qos, retain: false, text: text.into() }
+    Heard::Publish { id, dup, qos, retain: false, text: text.into(), expiry: None }
 }
 
 /// A new session, in which the only message is received and not completed.

@@ -37,6 +37,7 @@ pub enum Heard {
         qos: u8,
         retain: bool,
         text: String,
+        expiry: Option<u32>,
     },
     PubAck(u16),
     PubRec(u16),
@@ -336,7 +337,7 @@ fn of_v311(packet: v4::Packet) -> Heard {
         v4::Packet::Connect(connect) => Heard::Connect { clean: connect.clean_session },
         v4::Packet::Publish(p) => {
             let text = String::from_utf8_lossy(&p.payload).into_owned();
-            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text }
+            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text, expiry: None }
         }
         v4::Packet::PubAck(ack) => Heard::PubAck(ack.pkid),
         v4::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),
@@ -353,7 +354,8 @@ fn of_v5(packet: v5::Packet) -> Heard {
         v5::Packet::Connect(connect, ..) => Heard::Connect { clean: connect.clean_start },
         v5::Packet::Publish(p) => {
             let text = String::from_utf8_lossy(&p.payload).into_owned();
-            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text }
+            let expiry = p.properties.and_then(|properties| properties.message_expiry_interval);
+            Heard::Publish { id: p.pkid, dup: p.dup, qos: p.qos as u8, retain: p.retain, text, expiry }
         }
         v5::Packet::PubAck(ack) => Heard::PubAck(ack.pkid),
         v5::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),

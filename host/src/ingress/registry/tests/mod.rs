@@ -80,6 +80,7 @@ fn copying_in(lane: Option<Lane>) -> Binding {
             tick: None,
             on_error,
             faults: config::FaultPolicy::default(),
+            order: Default::default(),
             to,
         },
         lane,

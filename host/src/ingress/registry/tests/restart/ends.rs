@@ -2,6 +2,40 @@
 
 use super::*;
 
+#[tokio::test]
+async fn numbers_that_run_beyond_their_generation_stay_with_their_session_and_are_nobody_elses() {
+    let fixture = fixture();
+    let mut device = fixture.connect("dev").await;
+    fixture.subscribe(&mut device, "q", QoS::AtLeastOnce);
+    let generation = device.session.mailbox().generation().unwrap();
+    device.session.mailbox().restore_number((u64::from(generation) << 32) + u64::from(u32::MAX) - 2);
+    for payload in ["1", "2", "3", "4"] {
+        fixture.publish(message("q", payload, QoS::AtLeastOnce));
+    }
+    let fixture = fixture.restart();
+    let device = fixture.connect("dev").await;
+    let payloads: Vec<_> = device.resent_publishes().iter().map(|publish| publish.2).collect();
+    assert_eq!(payloads, [b"1", b"2", b"3", b"4"]);
+    fixture.registry.close(device.session, ending(100, None));
+    let again = fixture.open("dev", true, 100).await.unwrap().session;
+    assert!(again.mailbox().generation().unwrap() > generation + 1);
+    let other = fixture.open("other", true, 100).await.unwrap().session;
+    assert!(other.mailbox().generation() > again.mailbox().generation());
+}
+
+#[tokio::test]
+async fn a_session_that_begins_while_another_runs_beyond_its_generation_does_not_get_that_one() {
+    let fixture = fixture();
+    let mut device = fixture.connect("dev").await;
+    fixture.subscribe(&mut device, "q", QoS::AtLeastOnce);
+    let generation = device.session.mailbox().generation().unwrap();
+    device.session.mailbox().restore_number((u64::from(generation) << 32) + u64::from(u32::MAX) - 1);
+    fixture.publish(message("q", "1", QoS::AtLeastOnce));
+    fixture.registry.close(device.session, ending(100, None));
+    let again = fixture.open("dev", true, 100).await.unwrap().session;
+    assert!(again.mailbox().generation().unwrap() > generation + 1);
+}
+
 /// Runs with what tokio wants: the end of a session may be a task, and is watched from another thread.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
