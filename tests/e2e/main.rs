@@ -17,6 +17,7 @@ mod process_edges;
 mod qos_kept;
 mod restart;
 mod retained_deletes;
+mod rings;
 mod rumqttd;
 mod sandbox;
 mod sessions;
