@@ -24,6 +24,7 @@ mod sessions;
 mod specification_rules;
 mod spool_commands;
 mod spool_room;
+mod told;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

@@ -20,10 +20,7 @@ pub fn check(root: &Table<'_>, listeners: &[Listener], upstreams: &[Upstream], n
 
 /// By number or as `localhost`. A name may mean this machine, too, but that is a question for its resolver.
 fn is_at(address: &Address, bind: SocketAddr) -> bool {
-    let host = match address.host.parse::<IpAddr>() {
-        Ok(ip) => Some(ip),
-        Err(_) => None,
-    };
+    let host = address.host.parse::<IpAddr>().ok();
     let is_loopback = host.map_or(address.host.eq_ignore_ascii_case("localhost"), |ip| ip.is_loopback());
     let is_here = match bind.ip() {
         ip if ip.is_unspecified() => is_loopback || host.is_some_and(|host| host.is_unspecified()),
