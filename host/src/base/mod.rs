@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod excerpt;
 pub mod fault;
 pub mod kill_point;
 pub mod log_limit;
@@ -9,4 +10,5 @@ pub mod log_writer;
 pub mod rate_limit;
 pub mod timeline;
 pub mod token_bucket;
+pub mod utc;
 pub mod wake;

@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
+use super::plain::plain;
 use super::{ConfigFile, EXIT_CONFIG, Format};
 use crate::config::{self, Config, Problems, Severity, Upstream};
-use crate::egress;
+use crate::egress::{self, Probed};
 use crate::plugin::LoadedPlugin;
 use crate::setup;
 
@@ -96,7 +97,11 @@ fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
     let probe = |spec: &Upstream, prepared: &egress::Prepared, url: &egress::Endpoint| {
         let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, egress::probe(prepared, url)).await });
         let (verdict, text) = match answer {
-            Ok(Ok(())) => (Verdict::Good, format!("{url} lets us in")),
+            Ok(Ok(Probed::LetsUsIn)) => (Verdict::Good, format!("{url} lets us in")),
+            Ok(Ok(Probed::LetsAnybodyIn)) => {
+                let text = "lets us in, and anybody else: it does not check user name and password";
+                (Verdict::Doubtful, format!("{url} {text}"))
+            }
             Ok(Err(error)) => (Verdict::Doubtful, format!("{url} does not let us in: {error}")),
             Err(_) => (Verdict::Doubtful, format!("{url} does not answer within {PATIENCE:?}")),
         };
@@ -127,8 +132,8 @@ fn write_text(
     for finding in findings {
         match finding.verdict {
             Verdict::Good => writeln!(out, "{}: {}", finding.about, finding.text)?,
-            Verdict::Doubtful => eprintln!("warning: {}: {}", finding.about, finding.text),
-            Verdict::Bad => eprintln!("error: {}", finding.text),
+            Verdict::Doubtful => eprintln!("{}", plain(&format!("warning: {}: {}", finding.about, finding.text))),
+            Verdict::Bad => eprintln!("{}", plain(&format!("error: {}", finding.text))),
         }
     }
     if !good {

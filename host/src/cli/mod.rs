@@ -10,6 +10,7 @@ mod compile;
 mod demo;
 mod explain;
 mod logging;
+mod plain;
 pub mod plugin_build;
 mod run;
 mod sessions;
@@ -27,6 +28,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::logging::Delivery;
+use self::plain::{Plain, plain};
 use crate::base::log_writer::{self, say};
 use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
@@ -102,7 +104,11 @@ impl Cli {
     pub fn run(self) -> ExitCode {
         self.log_format.install(self.command.log_level(), self.command.log_delivery());
         // Not locked for good: a command that draws from a second thread would wait for ever.
-        let code = match self.command.run(&mut io::stdout()) {
+        let ran = match self.command.is_raw() {
+            true => self.command.run(&mut io::stdout()),
+            false => self.command.run(&mut Plain::new(io::stdout())),
+        };
+        let code = match ran {
             Ok(code) => code,
             Err(error) => complain(&error),
         };
@@ -119,6 +125,15 @@ impl Command {
         match self {
             Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
+        }
+    }
+
+    /// Whether what it writes is bytes, or drawn; or is for a program, and messages go in and out in one form.
+    fn is_raw(&self) -> bool {
+        match self {
+            Self::Demo(_) | Self::Compile(_) => true,
+            Self::Test(_) => !io::stdout().is_terminal(),
+            _ => false,
         }
     }
 
@@ -171,13 +186,13 @@ fn complain(error: &anyhow::Error) -> ExitCode {
         return ExitCode::from(EXIT_CONFIG);
     }
     if let Some(refusals) = error.downcast_ref::<Refusals>() {
-        say(&format!("error: {refusals}"));
+        say(&plain(&format!("error: {refusals}")));
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
     // `tidegate explain ... | head -1` is no error.
     if !error.downcast_ref().is_some_and(closed) {
-        say(&format!("error: {error:#}"));
+        say(&plain(&format!("error: {error:#}")));
     }
     ExitCode::FAILURE
 }

@@ -16,6 +16,7 @@
 //! It is lost, too, and cleared. That it is in doubt, or lost, is on disk before the next connection.
 
 mod changes;
+mod referral;
 mod rivalry;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use super::session::{Acks, Elsewhere, End, Inflight, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
+use super::unasked::Unasked;
 use super::undelivered::{DeadLetters, Filing};
 use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
@@ -62,9 +64,23 @@ struct Client<D> {
     remembered: Option<UpstreamSession>,
     reporter: Reporter,
     troubles: Troubles,
+    /// Another server, where the last one has sent us.
+    referral: Option<Endpoint>,
     /// Those of the last connection.
     terms: Option<Terms>,
     rivals: Rivals,
+}
+
+/// Who looks at the answer waits for five seconds.
+const PROBE: Duration = Duration::from_secs(4);
+const PROBE_OF_NOBODY: Duration = Duration::from_millis(900);
+
+/// What an address said to a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probed {
+    LetsUsIn,
+    /// It checks neither user name nor password.
+    LetsAnybodyIn,
 }
 
 /// A sender that runs.
@@ -97,12 +113,16 @@ pub(crate) fn start_with<D: Dial>(
     let (operator, skips) = Operator::new();
     let recovered = recovered(&queue);
     let home = recovered.session.as_ref().and_then(|session| home(&upstream, session));
+    let mut inflight = Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released);
+    if recovered.session.as_ref().is_some_and(rivalry::is_spoilt) {
+        inflight.distrust_ids();
+    }
     let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
-        inflight: Inflight::recover(upstream.spec.max_inflight, recovered.sent_below, &recovered.released),
+        inflight,
         metrics: counters.upstreams.of(&upstream.spec.name),
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
@@ -123,15 +143,24 @@ pub(crate) fn start_with<D: Dial>(
         remembered: recovered.session,
         reporter,
         troubles: Troubles::default(),
+        referral: None,
         terms: None,
         rivals,
     };
     Running { task: tokio::spawn(client.run(shutdown)), status, operator }
 }
 
-/// Whether an address of an upstream lets us in, tried under another client id.
-pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<(), LinkError> {
-    failback::probe(&Network::default(), upstream, endpoint).await
+/// Whether an address of an upstream lets us in, tried under another client id; and, where we have credentials, whether it lets in somebody whom
+/// it cannot know.
+pub async fn probe(upstream: &Prepared, endpoint: &Endpoint) -> Result<Probed, LinkError> {
+    let network = Network::default();
+    failback::probe(&network, &upstream.within(PROBE), endpoint).await?;
+    if upstream.spec.username.is_none() {
+        return Ok(Probed::LetsUsIn);
+    }
+    let nobody = upstream.within(PROBE_OF_NOBODY).for_nobody();
+    let answer = failback::probe(&network, &nobody, endpoint).await;
+    Ok(answer.map_or(Probed::LetsUsIn, |()| Probed::LetsAnybodyIn))
 }
 
 /// The address where this session is; none when it has gone from the configuration.
@@ -165,17 +194,24 @@ impl<D: Dial> Client<D> {
     /// One connection from dialling to its end. Gives the wait before the next; `None` when the shutdown has ended it.
     async fn turn(&mut self, shutdown: &CancellationToken) -> Option<Duration> {
         self.reporter.attempt();
-        let Some(endpoint) = self.upstream.endpoints.get(self.round.at()).cloned() else {
+        let referral = self.referral.take();
+        let is_referred = referral.is_some();
+        let Some(endpoint) = referral.or_else(|| self.upstream.endpoints.get(self.round.at()).cloned()) else {
             // The configuration has one at least.
             return std::future::pending().await;
         };
+        if is_referred {
+            let is_home = self.is_remembered_at(&endpoint);
+            self.round.set_home(is_home.then_some(self.round.at()));
+        }
         let listens = self.listens();
         let Self { dial, upstream, round, sender, .. } = self;
         let opening = sender.meanwhile(open(dial, upstream, round, &endpoint, listens));
         let link = match shutdown.run_until_cancelled(opening).await? {
             Ok(link) => link,
             Err(error) => {
-                let wait = self.not_connected(&error);
+                let wait = self.not_connected(&error, &endpoint);
+                self.leave_referral(is_referred);
                 self.remember_doubt().await;
                 return Some(wait);
             }
@@ -190,13 +226,22 @@ impl<D: Dial> Client<D> {
             Ok(End::Shutdown) => None,
             Ok(End::Failback) => Some(self.go_back()),
             Ok(End::Elsewhere(at)) => Some(self.go_to(*at)),
-            Err(error) => Some(self.broke(error, start.elapsed())),
+            Ok(End::Renew) => Some(self.renew()),
+            Err(error) => Some(self.broke(error, &endpoint, start.elapsed())),
         };
         self.sender.inflight.disconnected();
         if served.is_err() {
             self.remember_doubt().await;
         }
+        self.leave_referral(is_referred);
         wait
+    }
+
+    /// The address of the configuration is another server, and our session is not there.
+    fn leave_referral(&mut self, is_referred: bool) {
+        if is_referred {
+            self.round.set_home(None);
+        }
     }
 
     async fn serve(&mut self, endpoint: &Endpoint, link: Link, shutdown: &CancellationToken) -> Result<End, LinkError> {
@@ -214,7 +259,8 @@ impl<D: Dial> Client<D> {
         let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
         let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
         let end = session.run(shutdown, &failback).await;
-        if matches!(end, Err(LinkError::SessionBroken)) {
+        // What floods us may be a subscription in a session that was somebody's before.
+        if matches!(end, Err(LinkError::SessionBroken | LinkError::Flood(Unasked::Publish))) {
             self.round.set_home(None);
         }
         end
@@ -223,7 +269,7 @@ impl<D: Dial> Client<D> {
     /// The next process must know of this session, and of its window, before anything is sent in it.
     async fn remember_session(&mut self, endpoint: &Endpoint, kept: bool) -> Result<(), LinkError> {
         let spec = &self.upstream.spec;
-        let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint));
+        let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint, kept));
         let session = UpstreamSession { client_id, url, window: spec.max_inflight };
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());

@@ -15,8 +15,13 @@
 //! several culprits, one that was accused is no witness for the next. The witness is of another topic where there is one, so that order
 //! holds even if the accused is innocent.
 //!
-//! A message that waits with nobody beside it has no witness. It is guilty after [`LONE_ENDS`] in at least [`LONE_TIME`], with a PINGREQ
-//! answered before each; and not a second one before something was acknowledged.
+//! A message that the server has received (PUBREC) and on whose PUBREL it closes is found in the same way: while messages go alone PUBRELs
+//! do, too, and the witness goes before the PUBREL of the accused. That another PUBREL was answered is a witness for a PUBREL alone:
+//! it was owed from before, and says nothing about what a server takes now.
+//!
+//! A message that waits with nobody beside it, or only with others on which connections ended, has no witness. It is guilty after
+//! [`LONE_ENDS`] in at least [`LONE_TIME`], with a PINGREQ answered before each. Perhaps the server takes nothing at all: so the next one needs
+//! [`LONGER`] times as long, until something is acknowledged.
 //!
 //! A message whose ack never comes ends the connection by our own [`ack_timeout`](super::ack_watch), and holds up nobody until then. It is
 //! guilty after [`LATE`] connections on which others were acknowledged. A server that hangs on a message acknowledges nothing behind it: after
@@ -36,6 +41,10 @@ const ACCUSED: u32 = 2;
 const PROOFS: u32 = 2;
 const LONE_ENDS: u32 = 10;
 const LONE_TIME: Duration = Duration::from_secs(20);
+/// A day of a server that takes nothing is six messages then, and not thousands.
+const LONGER: u32 = 4;
+/// 15 days.
+const LONGEST: u32 = 8;
 const LATE: u32 = 5;
 const STUCK: u32 = 2;
 
@@ -55,8 +64,10 @@ pub struct Isolation {
     proven: Option<(u64, u32)>,
     /// Another message was acknowledged on this connection.
     has_witness: bool,
-    /// One was found guilty without a witness, and nothing was acknowledged since.
-    is_unproven: bool,
+    /// Another PUBREL was answered on this connection.
+    has_completed: bool,
+    /// So many were found guilty without a witness, and nothing was acknowledged since.
+    unproven: u32,
     /// Of the message that is out alone, something has reached the socket.
     is_written: bool,
 }
@@ -68,6 +79,18 @@ struct Suspect {
     since: Instant,
     /// Connections on which it was not acknowledged in time.
     lates: u32,
+    /// The server has it, and its PUBREL was out.
+    is_release: bool,
+}
+
+/// What was out when a connection ended.
+#[derive(Clone, Copy, Debug)]
+pub struct Out {
+    pub number: u64,
+    /// The server has the message: its PUBREL was out.
+    pub is_release: bool,
+    /// Nothing behind this one is in flight.
+    pub newest: u64,
 }
 
 /// On which the connection ends, so often.
@@ -82,7 +105,7 @@ pub struct Guilty {
 impl Isolation {
     /// A new connection.
     pub fn begin(&mut self) {
-        (self.has_witness, self.is_written) = (false, false);
+        (self.has_witness, self.has_completed, self.is_written) = (false, false, false);
     }
 
     pub fn is_alone(&self) -> bool {
@@ -91,13 +114,21 @@ impl Isolation {
 
     /// Whether another message has to go before the accused may.
     pub fn needs_witness(&self) -> bool {
-        !self.has_witness && self.accused().next().is_some()
+        self.accused().next().is_some_and(|accused| !self.has_witness_for(accused))
+    }
+
+    fn has_witness_for(&self, number: u64) -> bool {
+        let is_release = || self.suspects.get(&number).is_some_and(|suspect| suspect.is_release);
+        self.has_witness || (self.has_completed && is_release())
     }
 
     /// The messages that are accused, the oldest first.
     pub fn accused(&self) -> impl Iterator<Item = u64> {
-        let is_accused = |suspect: &Suspect| suspect.ends >= ACCUSED || suspect.lates >= STUCK;
-        self.suspects.iter().filter(move |(_, suspect)| is_accused(suspect)).map(|(number, _)| *number)
+        self.suspects.iter().filter(|(_, suspect)| suspect.is_accused()).map(|(number, _)| *number)
+    }
+
+    pub fn is_accused(&self, number: u64) -> bool {
+        self.suspects.get(&number).is_some_and(Suspect::is_accused)
     }
 
     /// Whether a connection ended while this one was alone.
@@ -129,8 +160,14 @@ impl Isolation {
 
     /// The server has taken it, and is one that takes messages. A refusal does not say so, nor a PUBCOMP, which is owed from before.
     pub fn acknowledged(&mut self, number: u64) {
-        self.is_unproven = false;
+        self.unproven = 0;
         self.has_witness = true;
+        self.forget(number);
+    }
+
+    /// The server has answered its PUBREL.
+    pub fn completed(&mut self, number: u64) {
+        self.has_completed = true;
         self.forget(number);
     }
 
@@ -153,9 +190,10 @@ impl Isolation {
         }
     }
 
-    /// The connection was ended by the other side, with this one as the oldest unacknowledged, and nothing behind `newest` in flight;
-    /// it is lone when no other waits. Gives it when that is proof.
-    pub fn cut(&mut self, number: u64, newest: u64, is_lone: bool, now: Instant) -> Option<Guilty> {
+    /// The connection was ended by the other side, with this one as the oldest unacknowledged; it is lone when no other waits that could
+    /// be a witness. Gives it when that is proof.
+    pub fn cut(&mut self, out: Out, is_lone: bool, now: Instant) -> Option<Guilty> {
+        let Out { number, newest, .. } = out;
         if fault::is_on(Fault::NoIsolation) {
             return None;
         }
@@ -169,26 +207,27 @@ impl Isolation {
         if !self.is_written {
             return None;
         }
-        let suspect = self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now, lates: 0 });
-        if suspect.ends == 0 {
-            suspect.since = now;
-        }
-        suspect.ends += 1;
-        let Suspect { ends, since, .. } = *suspect;
+        let Suspect { ends, since, .. } = *self.suspect(out, now).ended(now);
         let is_proven = self.proofs(number) >= PROOFS && ends > ACCUSED;
-        let is_long_enough = ends >= LONE_ENDS && now >= since + LONE_TIME;
-        let is_guilty = is_proven || (is_lone && is_long_enough && !self.is_unproven);
+        let patience = LONE_TIME * LONGER.pow(self.unproven.min(LONGEST));
+        let is_long_enough = ends >= LONE_ENDS && now >= since + patience;
+        let is_guilty = is_proven || (is_lone && is_long_enough);
         if !is_guilty {
             return None;
         }
-        self.is_unproven = !is_proven;
+        self.unproven += u32::from(!is_proven);
         self.forget(number);
         Some(Guilty { number, attempts: ENDS + ends })
     }
 
+    fn suspect(&mut self, out: Out, now: Instant) -> &mut Suspect {
+        let Out { number, is_release, .. } = out;
+        self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now, lates: 0, is_release })
+    }
+
     /// How often in a row a connection has ended on this one behind a witness, when this one has.
     fn proofs(&mut self, number: u64) -> u32 {
-        if !self.has_witness {
+        if !self.has_witness_for(number) {
             return 0;
         }
         let before = self.proven.filter(|(proven, _)| *proven == number).map_or(0, |(_, ends)| ends);
@@ -196,8 +235,9 @@ impl Isolation {
         before + 1
     }
 
-    /// Its ack did not come in time, with nothing behind `newest` in flight; `others` were acknowledged on this connection.
-    pub fn late(&mut self, number: u64, newest: u64, others: bool, now: Instant) -> Option<Guilty> {
+    /// Its ack did not come in time; `others` were acknowledged on this connection.
+    pub fn late(&mut self, out: Out, others: bool, now: Instant) -> Option<Guilty> {
+        let Out { number, newest, .. } = out;
         if fault::is_on(Fault::NoIsolation) {
             return None;
         }
@@ -207,10 +247,10 @@ impl Isolation {
         if let Some(until) = self.until {
             self.until = Some(until.max(newest));
             // Next time it goes behind a witness, or another one is the witness.
-            self.suspects.entry(number).or_insert(Suspect { ends: 0, since: now, lates: 0 }).lates += 1;
+            self.suspect(out, now).lates += 1;
         } else if is_stuck {
             self.until = Some(newest);
-            self.suspects.insert(number, Suspect { ends: 0, since: now, lates: STUCK });
+            self.suspect(out, now).lates = STUCK;
         } else {
             // It disturbs none of the others.
             self.oldest = None;
@@ -242,16 +282,36 @@ impl Isolation {
     }
 }
 
+// === impl Suspect ===
+
+impl Suspect {
+    fn is_accused(&self) -> bool {
+        self.ends >= ACCUSED || self.lates >= STUCK
+    }
+
+    fn ended(&mut self, now: Instant) -> &mut Self {
+        if self.ends == 0 {
+            self.since = now;
+        }
+        self.ends += 1;
+        self
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn out(number: u64) -> Out {
+        Out { number, is_release: false, newest: 9 }
+    }
 
     /// Suspicion has fallen on number 5, with 9 as the newest in flight.
     fn suspicious() -> Isolation {
         let mut isolation = Isolation::default();
         for _ in 0..ENDS {
             isolation.begin();
-            assert_eq!((isolation.is_alone(), isolation.cut(5, 9, false, Instant::now())), (false, None));
+            assert_eq!((isolation.is_alone(), isolation.cut(out(5), false, Instant::now())), (false, None));
         }
         assert!(isolation.is_alone());
         isolation
@@ -273,7 +333,7 @@ mod tests {
         acknowledged.iter().for_each(|number| isolation.acknowledged(*number));
         isolation.sends();
         isolation.written();
-        isolation.cut(ends_on, 9, is_lone, now)
+        isolation.cut(out(ends_on), is_lone, now)
     }
 
     #[test]
@@ -317,7 +377,7 @@ mod tests {
             isolation.begin();
             isolation.acknowledged(6);
             isolation.sends();
-            assert_eq!(isolation.cut(5, 9, false, Instant::now()), None);
+            assert_eq!(isolation.cut(out(5), false, Instant::now()), None);
         }
     }
 
@@ -326,13 +386,13 @@ mod tests {
         let mut isolation = Isolation::default();
         for number in 0..100 {
             isolation.begin();
-            assert_eq!(isolation.cut(number, 9, false, Instant::now()), None);
+            assert_eq!(isolation.cut(out(number), false, Instant::now()), None);
         }
         assert!(!isolation.is_alone());
     }
 
     #[test]
-    fn one_without_others_is_guilty_after_many_ends_in_a_long_time_and_only_one() {
+    fn one_without_others_is_guilty_after_many_ends_in_a_long_time_and_the_next_one_in_a_longer_one() {
         let mut isolation = suspicious();
         let start = Instant::now();
         let mut guilty = None;
@@ -342,18 +402,37 @@ mod tests {
             ends += 1;
         }
         assert_eq!((guilty.map(|guilty| guilty.number), ends > LONE_ENDS), (Some(5), true));
-        for ends in 0..100 {
-            let now = start + LONE_TIME * (2 + ends);
-            assert_eq!(connection_of(&mut isolation, &[], 6, true, now), None, "no proof was seen since");
+        let start = start + LONE_TIME * 2;
+        let next = |isolation: &mut Isolation, seconds| {
+            connection_of(isolation, &[], 6, true, start + Duration::from_secs(seconds))
+        };
+        assert!((0..80).all(|seconds| next(&mut isolation, seconds).is_none()), "it takes longer");
+        assert_eq!(next(&mut isolation, 80).map(|guilty| guilty.number), Some(6));
+    }
+
+    #[test]
+    fn an_answered_pubrel_is_a_witness_for_a_pubrel_and_for_no_publish() {
+        for is_release in [true, false] {
+            let (mut isolation, now) = (suspicious(), Instant::now());
+            let ends = |isolation: &mut Isolation| {
+                isolation.begin();
+                isolation.completed(6);
+                isolation.sends();
+                isolation.written();
+                isolation.cut(Out { is_release, ..out(5) }, false, now)
+            };
+            assert!((0..2).all(|_| ends(&mut isolation).is_none()));
+            let guilty = Some(Guilty { number: 5, attempts: 5 });
+            assert_eq!(ends(&mut isolation), guilty.filter(|_| is_release));
         }
     }
 
     #[test]
     fn an_ack_that_never_comes_is_counted_only_where_others_came() {
         let (mut isolation, now) = (Isolation::default(), Instant::now());
-        assert!((0..100).all(|_| isolation.late(5, 9, false, now).is_none()));
+        assert!((0..100).all(|_| isolation.late(out(5), false, now).is_none()));
         assert!(isolation.is_alone() && isolation.needs_witness());
-        assert!((1..LATE).all(|_| isolation.late(5, 9, true, now).is_none()));
-        assert_eq!(isolation.late(5, 9, true, now), Some(Guilty { number: 5, attempts: LATE }));
+        assert!((1..LATE).all(|_| isolation.late(out(5), true, now).is_none()));
+        assert_eq!(isolation.late(out(5), true, now), Some(Guilty { number: 5, attempts: LATE }));
     }
 }

@@ -18,7 +18,7 @@ use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::mqtt::client::{self, Incoming, Outgoing};
 use crate::mqtt::sender::Window;
-use crate::mqtt::{ConnAck, Connect, Version};
+use crate::mqtt::{ConnAck, Connect, Foreign, Version};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -70,29 +70,49 @@ impl Link {
         identity: Identity<'_>,
     ) -> Result<Self, LinkError> {
         let limit = upstream.spec.connect_timeout;
-        let deadline = Instant::now() + limit;
-        let dialled = timeout_at(deadline, dial.dial(endpoint)).await.map_err(|_| LinkError::Timeout(limit))?;
-        let stream = dialled.map_err(|source| unreachable(&endpoint.address, source))?;
-        let greeted = timeout_at(deadline, Self::greet(stream, upstream, &identity)).await;
-        greeted.unwrap_or(Err(LinkError::NoConnAck { after: limit, protocol: upstream.spec.protocol }))
+        let (deadline, tls) = (Instant::now() + limit, endpoint.tls.is_some());
+        let has_certificate = upstream.spec.tls.as_ref().is_some_and(|tls| tls.cert.is_some());
+        let dialled = timeout_at(deadline, dial.dial(endpoint)).await;
+        let stream = dialled
+            .map_err(|_| LinkError::Timeout { after: limit, tls })?
+            .map_err(|source| unreachable(&endpoint.address, source).with_tls(has_certificate))?;
+        let greeted = timeout_at(deadline, Self::greet(stream, upstream, &identity, tls)).await;
+        let greeted = greeted.unwrap_or(Err(LinkError::NoConnAck { after: limit, protocol: upstream.spec.protocol }));
+        greeted.map_err(|error| error.with_tls(has_certificate))
     }
 
     /// CONNECT and CONNACK.
-    async fn greet(mut stream: Transport, upstream: &Prepared, identity: &Identity<'_>) -> Result<Self, LinkError> {
+    async fn greet(
+        mut stream: Transport,
+        upstream: &Prepared,
+        identity: &Identity<'_>,
+        tls: bool,
+    ) -> Result<Self, LinkError> {
         let protocol = upstream.spec.protocol;
-        stream.write_all(&connect(upstream, identity)?).await?;
-        stream.flush().await?;
+        let connect = connect(upstream, identity)?;
+        // Who does not read it may have said why: in TLS 1.3 that is how a server refuses our certificate.
+        let _ = async {
+            stream.write_all(&connect).await?;
+            stream.flush().await
+        }
+        .await;
         let mut input = BytesMut::new();
         let ack = read_connack(protocol, &mut stream, &mut input).await.map_err(|error| match error {
-            LinkError::Closed => LinkError::NotGreeted { protocol },
-            // Closed before it had read all of our CONNECT.
-            LinkError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                LinkError::NotGreeted { protocol }
+            LinkError::Closed => LinkError::NotGreeted { protocol, tls },
+            // Closed before it had read all of our CONNECT, or without a goodbye of TLS.
+            LinkError::Io(error) if error.get_ref().is_none_or(|why| !why.is::<rustls::Error>()) => {
+                match error.kind() {
+                    io::ErrorKind::ConnectionReset | io::ErrorKind::UnexpectedEof => {
+                        LinkError::NotGreeted { protocol, tls }
+                    }
+                    _ => error.into(),
+                }
             }
             other => other,
         })?;
         if ack.reason != Reason::SUCCESS {
-            return Err(LinkError::Refused { reason: ack.reason, text: ack.reason_string });
+            let (text, server) = (ack.reason_string, ack.server_reference);
+            return Err(LinkError::Refused { reason: ack.reason, text, server });
         }
         let terms = Terms::new(&upstream.spec, &ack)?;
         Ok(Self { stream, input, session_present: ack.session_present, terms })
@@ -117,7 +137,9 @@ impl Link {
     fn why_closed(&mut self) -> LinkError {
         loop {
             match client::decode(self.terms.protocol, &mut self.input) {
-                Ok(Some(Incoming::Disconnect { reason, text })) => return LinkError::Disconnected { reason, text },
+                Ok(Some(Incoming::Disconnect { reason, text, server })) => {
+                    return LinkError::Disconnected { reason, text, server };
+                }
                 Ok(Some(_)) => {}
                 Ok(None) | Err(_) => return LinkError::Contested,
             }
@@ -127,7 +149,12 @@ impl Link {
     /// Says goodbye: the server keeps the session and does not take us for dead.
     pub async fn close(mut self) {
         let mut goodbye = BytesMut::new();
-        let encoded = client::encode(self.terms.protocol, Outgoing::Disconnect, client::MAX_OUTGOING, &mut goodbye);
+        let encoded = client::encode(
+            self.terms.protocol,
+            Outgoing::Disconnect(Reason::SUCCESS),
+            client::MAX_OUTGOING,
+            &mut goodbye,
+        );
         let closing = async {
             self.stream.write_all(&goodbye).await?;
             self.stream.shutdown().await
@@ -229,9 +256,14 @@ fn keep_alive_seconds(spec: &Upstream) -> u16 {
 /// The server's first packet is CONNACK [MQTT-3.2.0-1].
 async fn read_connack(protocol: Version, stream: &mut Transport, input: &mut BytesMut) -> Result<ConnAck, LinkError> {
     loop {
+        if let Some(foreign) = Foreign::recognise(input) {
+            return Err(LinkError::Foreign(foreign));
+        }
         match client::decode(protocol, input)? {
             Some(Incoming::ConnAck(ack)) => return Ok(*ack),
-            Some(Incoming::Disconnect { reason, text }) => return Err(LinkError::Disconnected { reason, text }),
+            Some(Incoming::Disconnect { reason, text, server }) => {
+                return Err(LinkError::Disconnected { reason, text, server });
+            }
             Some(_) => return Err(LinkError::OutOfTurn("a packet before CONNACK")),
             None if stream.read_buf(input).await? == 0 => return Err(LinkError::Closed),
             None => {}

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use rustls::CertificateError;
 
+use super::tls_error;
+use super::unasked::Unasked;
+use crate::base::excerpt::Excerpt;
 use crate::mqtt::client::EncodeError;
-use crate::mqtt::{DecodeError, Reason, Version};
+use crate::mqtt::{DecodeError, Foreign, Reason, Version};
 use crate::topic::TopicName;
 
 /// Why a connection failed or ended.
@@ -17,18 +20,28 @@ pub enum LinkError {
     Unreachable { address: String, source: io::Error },
     #[error("the connection broke: {0}")]
     Io(#[from] io::Error),
-    #[error("no connection within {0:?}; is the address right, and the port open?")]
-    Timeout(Duration),
+    #[error("no connection within {after:?}; is the address right, and the port open{}?", if *.tls { ", and one for TLS" } else { "" })]
+    Timeout { after: Duration, tls: bool },
     #[error("no connection within {after:?}: connected, and no answer to CONNECT; {}", other_version(*.protocol))]
     NoConnAck { after: Duration, protocol: Version },
-    #[error("the upstream closed the connection at our CONNECT without a word; {}", other_version(*.protocol))]
-    NotGreeted { protocol: Version },
-    #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason))]
-    Refused { reason: Reason, text: Option<String> },
+    #[error("the upstream closed the connection at our CONNECT without a word; {}; {}", other_version(*.protocol), closes_too(*.tls))]
+    NotGreeted { protocol: Version, tls: bool },
+    #[error("{}", tls_error::explain(.error, *.has_certificate))]
+    Tls {
+        error: rustls::Error,
+        /// We have one to show.
+        has_certificate: bool,
+    },
+    #[error("the upstream speaks {} on this port, and not MQTT; {}", .0.name(), other_port(*.0))]
+    Foreign(Foreign),
+    #[error("refused: {reason}{}; {}", text_of(.text), advice(*.reason, .server))]
+    Refused { reason: Reason, text: Option<String>, server: Option<String> },
     #[error("the upstream closed the connection")]
     Closed,
-    #[error("disconnected by the upstream: {reason}{}; {}", text_of(.text), advice(*.reason))]
-    Disconnected { reason: Reason, text: Option<String> },
+    #[error("disconnected by the upstream: {reason}{}; {}", text_of(.text), advice(*.reason, .server))]
+    Disconnected { reason: Reason, text: Option<String>, server: Option<String> },
+    #[error("the upstream sends {} without end, for which nobody asked; the connection was ended", .0.name())]
+    Flood(Unasked),
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
     #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
@@ -70,6 +83,8 @@ enum Detail {
     Reason(u8),
     Io(io::ErrorKind),
     Tls(Discriminant<rustls::Error>, Option<Discriminant<CertificateError>>),
+    Alert(u8),
+    Unasked(Unasked),
 }
 
 /// What the end of a connection may be due to.
@@ -88,10 +103,40 @@ impl LinkError {
     pub fn kind(&self) -> Kind {
         let detail = match self {
             Self::Refused { reason, .. } | Self::Disconnected { reason, .. } => Detail::Reason(reason.0),
-            Self::Unreachable { source, .. } | Self::Io(source) => Detail::of(source),
+            Self::Unreachable { source, .. } | Self::Io(source) => Detail::Io(source.kind()),
+            Self::Tls { error, .. } => Detail::of(error),
+            Self::Flood(unasked) => Detail::Unasked(*unasked),
             _ => Detail::None,
         };
         Kind(discriminant(self), detail)
+    }
+
+    /// What is wrong with TLS says it itself, and has nothing to do with the url.
+    pub fn with_tls(self, has_certificate: bool) -> Self {
+        let (Self::Unreachable { source, .. } | Self::Io(source)) = &self else { return self };
+        let tls = source.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        match tls {
+            Some(error) => Self::Tls { error: error.clone(), has_certificate },
+            None => self,
+        }
+    }
+
+    /// What the upstream is told at the end, in MQTT 5.
+    pub fn farewell(&self) -> Option<Reason> {
+        match self {
+            Self::Protocol(error) => Some(error.reason),
+            Self::OutOfTurn(_) => Some(Reason::PROTOCOL_ERROR),
+            Self::Flood(_) => Some(Reason::MESSAGE_RATE_TOO_HIGH),
+            _ => None,
+        }
+    }
+
+    /// Another server, to which this one sends us.
+    pub fn reference(&self) -> Option<&str> {
+        let (Self::Refused { reason, server, .. } | Self::Disconnected { reason, server, .. }) = self else {
+            return None;
+        };
+        server.as_deref().filter(|_| matches!(*reason, Reason::USE_ANOTHER_SERVER | Reason::SERVER_MOVED))
     }
 
     pub fn blame(&self) -> Blame {
@@ -117,7 +162,7 @@ impl LinkError {
     /// Whether trying again soon is of no use: a person has to change something.
     pub fn needs_attention(&self) -> bool {
         match self {
-            Self::Terms(_) => true,
+            Self::Terms(_) | Self::Tls { .. } | Self::Foreign(_) | Self::Flood(_) => true,
             Self::Refused { reason, .. } => !matches!(*reason, Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY),
             Self::Disconnected { reason, .. } => {
                 matches!(*reason, Reason::SESSION_TAKEN_OVER | Reason::NOT_AUTHORIZED)
@@ -130,12 +175,11 @@ impl LinkError {
 // === impl Detail ===
 
 impl Detail {
-    fn of(error: &io::Error) -> Self {
-        let tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    fn of(tls: &rustls::Error) -> Self {
         match tls {
-            Some(tls @ rustls::Error::InvalidCertificate(why)) => Self::Tls(discriminant(tls), Some(discriminant(why))),
-            Some(tls) => Self::Tls(discriminant(tls), None),
-            None => Self::Io(error.kind()),
+            rustls::Error::InvalidCertificate(why) => Self::Tls(discriminant(tls), Some(discriminant(why))),
+            rustls::Error::AlertReceived(alert) => Self::Alert(u8::from(*alert)),
+            _ => Self::Tls(discriminant(tls), None),
         }
     }
 }
@@ -145,6 +189,20 @@ fn other_version(protocol: Version) -> &'static str {
     match protocol {
         Version::V5 => "if it knows MQTT 3.1.1 only, set `protocol = 4`; its own log may say more",
         Version::V311 => "if it knows MQTT 5 only, set `protocol = 5`; its own log may say more",
+    }
+}
+
+fn closes_too(tls: bool) -> &'static str {
+    match tls {
+        true => "it may also want a certificate of us (`cert` and `key`), or refuse ours",
+        false => "it may also speak TLS on this port (`mqtts://`)",
+    }
+}
+
+fn other_port(foreign: Foreign) -> &'static str {
+    match foreign {
+        Foreign::Tls => "use `mqtts://` in the url",
+        Foreign::Http => "give its port for MQTT (often 1883, with TLS 8883)",
     }
 }
 
@@ -162,14 +220,24 @@ fn is_of_the_server(reason: Reason) -> bool {
 fn topic_of(topic: &Option<TopicName>) -> String {
     topic
         .as_ref()
-        .map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", topic.as_str().escape_debug()))
+        .map_or_else(|| "of an earlier process".into(), |topic| format!("topic `{}`", Excerpt(topic.as_str())))
 }
 
 fn text_of(text: &Option<String>) -> String {
-    text.as_ref().map_or_else(String::new, |text| format!(" ({})", text.escape_debug()))
+    text.as_ref().map_or_else(String::new, |text| format!(" ({})", Excerpt(text)))
 }
 
-fn advice(reason: Reason) -> &'static str {
+fn advice(reason: Reason, server: &Option<String>) -> String {
+    match (reason, server) {
+        (Reason::USE_ANOTHER_SERVER, Some(server)) => format!("it names `{}`, which is tried", Excerpt(server)),
+        (Reason::SERVER_MOVED, Some(server)) => {
+            format!("it names `{}`, which is tried; change the url to it", Excerpt(server))
+        }
+        _ => what_to_do(reason).to_owned(),
+    }
+}
+
+fn what_to_do(reason: Reason) -> &'static str {
     match reason {
         Reason::UNSUPPORTED_PROTOCOL_VERSION => "set the other `protocol` (4 for MQTT 3.1.1, 5 for MQTT 5)",
         Reason::CLIENT_IDENTIFIER_NOT_VALID => "check `client_id` and what the server allows there",
@@ -177,6 +245,9 @@ fn advice(reason: Reason) -> &'static str {
         Reason::NOT_AUTHORIZED => "check the credentials, and what the server's access rules allow this client",
         Reason::SESSION_TAKEN_OVER => "another client uses the same `client_id`: give each gateway its own",
         Reason::SERVER_UNAVAILABLE | Reason::SERVER_BUSY | Reason::SERVER_SHUTTING_DOWN => "it will be tried again",
+        Reason::USE_ANOTHER_SERVER | Reason::SERVER_MOVED => "it does not say which: give the url of another one",
+        Reason::RETAIN_NOT_SUPPORTED => "it takes no retained messages, and has not said so when it let us in",
+        Reason::QOS_NOT_SUPPORTED => "it takes less QoS, and has not said so when it let us in",
         Reason::PACKET_TOO_LARGE => "check the packet size that the server allows",
         _ => "the server's own log may say more",
     }
@@ -190,14 +261,27 @@ mod tests {
 
     fn certificate(error: CertificateError) -> LinkError {
         let source = io::Error::new(io::ErrorKind::InvalidData, rustls::Error::InvalidCertificate(error));
-        LinkError::Unreachable { address: "a:1".into(), source }
+        LinkError::Unreachable { address: "a:1".into(), source }.with_tls(false)
+    }
+
+    #[test]
+    fn what_the_other_side_says_is_escaped_and_short_and_makes_no_new_kind() {
+        let said =
+            |text: String| LinkError::Disconnected { reason: Reason::SERVER_BUSY, text: Some(text), server: None };
+        let (first, second) = (said("\u{9b}2J".repeat(20_000)), said("1".repeat(60_000)));
+        assert!(first.to_string().len() < 1_200 && !first.to_string().contains('\u{9b}'));
+        assert_eq!(first.kind(), second.kind());
+        let moved = |server| LinkError::Refused { reason: Reason::SERVER_MOVED, text: None, server };
+        assert_eq!(moved(Some("b:1".into())).reference(), Some("b:1"));
+        assert!(moved(Some("b".repeat(60_000))).to_string().len() < 1_200);
+        assert!(moved(None).to_string().contains("Server moved (0x9D)") && moved(None).reference().is_none());
     }
 
     #[test]
     fn what_differs_in_its_numbers_is_of_one_kind_and_what_differs_in_its_cause_is_not() {
         let silent = |seconds| LinkError::Silent(Duration::from_secs(seconds)).kind();
         assert_eq!(silent(45), silent(46));
-        let refused = |reason| LinkError::Refused { reason, text: None }.kind();
+        let refused = |reason| LinkError::Refused { reason, text: None, server: None }.kind();
         assert_ne!(refused(Reason::NOT_AUTHORIZED), refused(Reason::SERVER_BUSY));
         let io = |kind: io::ErrorKind| LinkError::Io(kind.into()).kind();
         assert_ne!(io(io::ErrorKind::ConnectionReset), io(io::ErrorKind::BrokenPipe));

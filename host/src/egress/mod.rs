@@ -41,13 +41,15 @@ mod secret;
 mod session;
 mod status;
 mod tls;
+mod tls_error;
 mod transport;
 mod troubles;
+mod unasked;
 mod undelivered;
 
 #[cfg(test)]
 pub(crate) use client::start_with;
-pub use client::{Running, probe, start};
+pub use client::{Probed, Running, probe, start};
 pub use link_error::LinkError;
 pub use operator::{Operator, Skipped};
 pub use prepare::{Endpoint, Error, Prepared, prepare};

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -73,6 +74,21 @@ impl Prepared {
         &self.endpoints
     }
 
+    /// With no more time than this to connect.
+    pub(super) fn within(&self, limit: Duration) -> Self {
+        let mut prepared = self.clone();
+        prepared.spec.connect_timeout = prepared.spec.connect_timeout.min(limit);
+        prepared
+    }
+
+    /// Under a name that no server knows.
+    pub(super) fn for_nobody(mut self) -> Self {
+        const NOBODY: &str = "tidegate-check-of-unknown-users";
+        self.spec.username = Some(NOBODY.into());
+        self.password = Some(Secret::of(NOBODY));
+        self
+    }
+
     /// For a spool that is a copy: the first connection begins a new session.
     pub fn without_session(self) -> Self {
         Self { is_session_foreign: true, ..self }
@@ -82,6 +98,17 @@ impl Prepared {
 // === impl Endpoint ===
 
 impl Endpoint {
+    /// Another one of the same upstream. `None` when TLS cannot work with such a host.
+    pub(super) fn at(&self, address: config::Address) -> Option<Self> {
+        let tls = match &self.tls {
+            Some(tls) => {
+                Some(Tls { config: tls.config.clone(), name: ServerName::try_from(address.host.clone()).ok()? })
+            }
+            None => None,
+        };
+        Some(Self { address, tls })
+    }
+
     #[cfg(test)]
     pub(crate) fn host(&self) -> &str {
         &self.address.host

@@ -22,6 +22,11 @@ impl Secret {
         Ok(Self(bytes.into()))
     }
 
+    /// One that is none.
+    pub fn of(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
+    }
+
     /// The password itself, for the one packet that has it.
     pub fn expose(&self) -> Password {
         Password(self.0.clone())

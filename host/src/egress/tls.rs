@@ -3,8 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::config::Tls;
@@ -32,17 +34,39 @@ pub fn client_config(tls: &Tls) -> Result<Arc<ClientConfig>, TlsError> {
         Some(path) => roots_of(path)?,
         None => system_roots()?,
     };
-    let builder = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots);
     let config = match (&tls.cert, &tls.key) {
         (None, None) => builder.with_no_client_auth(),
-        (Some(cert), Some(key)) => builder
-            .with_client_auth_cert(certificates(cert)?, private_key(key)?)
-            .map_err(|source| TlsError::Certificate { path: cert.clone(), source })?,
+        (Some(cert), Some(key)) => {
+            let pair = pair(&provider, cert, key)?;
+            builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(pair)))
+        }
         _ => return Err(TlsError::HalfPair),
     };
     Ok(Arc::new(config))
+}
+
+/// A certificate that rustls cannot look into, of X.509 version 1 for example, is shown all the same: whether it is good is for the
+/// server to say. One that the key does not belong to is a mistake in any case.
+fn pair(provider: &CryptoProvider, cert: &Path, key: &Path) -> Result<CertifiedKey, TlsError> {
+    let error = |path: &Path| {
+        let path = path.to_owned();
+        move |source| TlsError::Certificate { path, source }
+    };
+    let chain = certificates(cert)?;
+    let key = provider.key_provider.load_private_key(private_key(key)?).map_err(error(key))?;
+    let pair = CertifiedKey::new(chain, key);
+    match pair.keys_match() {
+        Err(rustls::Error::InvalidCertificate(why)) => {
+            let path = cert.display();
+            tracing::warn!(%path, "this certificate cannot be checked against its key, and is used as it is: {why:?}");
+            Ok(pair)
+        }
+        Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) | Ok(()) => Ok(pair),
+        Err(source) => Err(error(cert)(source)),
+    }
 }
 
 fn roots_of(path: &Path) -> Result<RootCertStore, TlsError> {

@@ -38,8 +38,20 @@ impl Dial for Network {
         // Packets are coalesced here; Nagle's algorithm would hold the last one back until the server's delayed ack.
         stream.set_nodelay(true)?;
         let Some(tls) = &endpoint.tls else { return Ok(Box::new(stream)) };
-        let stream = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream).await?;
+        let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
+        let stream = connecting.await.map_err(in_handshake)?;
         Ok(Box::new(stream))
+    }
+}
+
+/// What TLS says stays as it is.
+fn in_handshake(error: io::Error) -> io::Error {
+    match error.get_ref().is_some_and(|why| why.is::<rustls::Error>()) {
+        true => error,
+        false => io::Error::new(
+            error.kind(),
+            format!("the connection ended in the TLS handshake ({error}); is this its port for TLS?"),
+        ),
     }
 }
 

@@ -1,8 +1,8 @@
 //! Which troubles are news. Pure: time comes in.
 //!
 //! A connection that is tried every few seconds, or that is made and breaks every few seconds, would fill the log: some 43,000 lines
-//! a day that say one thing. A kind of trouble at an address is told when it begins, and again while it lasts after a minute,
-//! ten minutes, and then each hour, with the count of what was left out.
+//! a day that say one thing. A kind of trouble at an address is told when it begins, and again each hour while it lasts, with its
+//! beginning and the count of what was left out.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,9 +12,7 @@ use tokio::time::Instant;
 use super::link_error::Kind;
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// How long a kind is not told again, the first, the second, and each later time.
-const SILENCE: [Duration; 3] = [MINUTE, Duration::from_secs(10 * 60), Duration::from_secs(60 * 60)];
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 #[derive(Default)]
 pub struct Troubles {
@@ -25,27 +23,36 @@ pub struct Troubles {
 }
 
 struct Known {
+    since: Instant,
     told: Instant,
-    times: usize,
     left_out: u64,
     /// There was a good connection since.
     is_over: bool,
 }
 
+/// What is told beside the trouble itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct News {
+    /// So many times it was not told.
+    pub left_out: u64,
+    /// How long it lasts.
+    pub lasts: Duration,
+}
+
 // === impl Troubles ===
 
 impl Troubles {
-    /// `Some(n)` when it is to be told now, after `n` times that were not.
-    pub fn happened(&mut self, address: usize, kind: Kind, now: Instant) -> Option<u64> {
-        let left_out = match self.known.get_mut(&(address, kind.clone())) {
+    /// `Some` when it is to be told now.
+    pub fn happened(&mut self, address: usize, kind: Kind, now: Instant) -> Option<News> {
+        let news = match self.known.get_mut(&(address, kind.clone())) {
             None => {
-                self.known.insert((address, kind), Known { told: now, times: 1, left_out: 0, is_over: false });
-                Some(0)
+                self.known.insert((address, kind), Known { since: now, told: now, left_out: 0, is_over: false });
+                Some(News { left_out: 0, lasts: Duration::ZERO })
             }
             Some(known) => known.again(now),
         };
-        self.told |= left_out.is_some();
-        left_out
+        self.told |= news.is_some();
+        news
     }
 
     /// Whether it is to be told that a connection was made: the first time, and when a trouble was told before.
@@ -64,18 +71,18 @@ impl Troubles {
 // === impl Known ===
 
 impl Known {
-    fn again(&mut self, now: Instant) -> Option<u64> {
+    fn again(&mut self, now: Instant) -> Option<News> {
         if std::mem::take(&mut self.is_over) {
-            self.times = 1;
+            self.since = now;
         }
-        let silence = SILENCE.get(self.times - 1).or(SILENCE.last()).copied().unwrap_or(MINUTE);
+        // New trouble is told sooner, and not with each of many short ones.
+        let silence = if self.since > self.told { MINUTE } else { HOUR };
         if now - self.told < silence {
             self.left_out += 1;
             return None;
         }
-        self.times += 1;
         self.told = now;
-        Some(std::mem::take(&mut self.left_out))
+        Some(News { left_out: std::mem::take(&mut self.left_out), lasts: now - self.since })
     }
 }
 
@@ -93,22 +100,23 @@ mod tests {
     #[test]
     fn a_day_of_one_trouble_every_two_seconds_is_a_few_lines() {
         let (mut troubles, start) = (Troubles::default(), Instant::now());
-        let told: Vec<u64> =
-            (0..43_200).filter_map(|n| troubles.happened(0, closed(), start + 2 * n * SECOND)).collect();
-        assert_eq!((told.len(), &told[..4]), (26, &[0, 29, 299, 1799][..]));
+        let told: Vec<_> = (0..43_200).filter_map(|n| troubles.happened(0, closed(), start + 2 * n * SECOND)).collect();
+        let hours = |hours| News { left_out: if hours == 0 { 0 } else { 1799 }, lasts: HOUR * hours };
+        assert_eq!(told, (0..24).map(hours).collect::<Vec<_>>());
     }
 
     #[test]
     fn another_kind_another_address_and_trouble_after_a_good_connection_are_news() {
         let (mut troubles, start) = (Troubles::default(), Instant::now());
-        assert_eq!(troubles.happened(0, closed(), start), Some(0));
-        assert_eq!(troubles.happened(0, LinkError::SessionBroken.kind(), start), Some(0));
-        assert_eq!(troubles.happened(1, closed(), start), Some(0));
-        assert_eq!(troubles.happened(0, closed(), start), None);
-        assert_eq!(troubles.happened(0, closed(), start + MINUTE), Some(1));
+        let mut left_out = |address, kind, at| troubles.happened(address, kind, at).map(|news| news.left_out);
+        assert_eq!(left_out(0, closed(), start), Some(0));
+        assert_eq!(left_out(0, LinkError::SessionBroken.kind(), start), Some(0));
+        assert_eq!(left_out(1, closed(), start), Some(0));
+        assert_eq!(left_out(0, closed(), start + MINUTE), None);
         troubles.over();
-        assert_eq!(troubles.happened(0, closed(), start + MINUTE + SECOND), None, "no more than one a minute");
-        assert_eq!(troubles.happened(0, closed(), start + 2 * MINUTE), Some(1));
+        let mut news = |at| troubles.happened(0, closed(), at).map(|news| (news.left_out, news.lasts));
+        assert_eq!(news(start + MINUTE - SECOND), None, "no more than one a minute");
+        assert_eq!(news(start + 2 * MINUTE), Some((2, MINUTE + SECOND)));
     }
 
     #[test]

@@ -28,6 +28,7 @@ mod connack;
 mod connect;
 mod disconnect;
 mod error;
+mod foreign;
 mod frame;
 mod packet;
 mod properties;
@@ -47,6 +48,7 @@ mod tests;
 use bytes::BytesMut;
 
 pub use error::DecodeError;
+pub use foreign::Foreign;
 pub use packet::*;
 pub use reason::Reason;
 

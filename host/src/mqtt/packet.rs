@@ -86,6 +86,8 @@ pub struct ConnAck {
     pub topic_alias_maximum: Option<u16>,
     pub server_keep_alive: Option<u16>,
     pub reason_string: Option<String>,
+    /// Another server that is to be used. This gateway names none.
+    pub server_reference: Option<String>,
 }
 
 /// A PUBLISH. An alias is not resolved here: the decoder does not know what it stands for, the session does.

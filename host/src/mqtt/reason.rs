@@ -39,6 +39,7 @@ reasons! {
     NOT_AUTHORIZED = 0x87, "Not authorized";
     SERVER_UNAVAILABLE = 0x88, "Server unavailable";
     SERVER_BUSY = 0x89, "Server busy";
+    BANNED = 0x8A, "Banned";
     SERVER_SHUTTING_DOWN = 0x8B, "Server shutting down";
     BAD_AUTHENTICATION_METHOD = 0x8C, "Bad authentication method";
     KEEP_ALIVE_TIMEOUT = 0x8D, "Keep Alive timeout";
@@ -54,7 +55,15 @@ reasons! {
     QUOTA_EXCEEDED = 0x97, "Quota exceeded";
     ADMINISTRATIVE_ACTION = 0x98, "Administrative action";
     PAYLOAD_FORMAT_INVALID = 0x99, "Payload format invalid";
+    RETAIN_NOT_SUPPORTED = 0x9A, "Retain not supported";
+    QOS_NOT_SUPPORTED = 0x9B, "QoS not supported";
+    USE_ANOTHER_SERVER = 0x9C, "Use another server";
+    SERVER_MOVED = 0x9D, "Server moved";
     SHARED_SUBSCRIPTIONS_NOT_SUPPORTED = 0x9E, "Shared Subscriptions not supported";
+    CONNECTION_RATE_EXCEEDED = 0x9F, "Connection rate exceeded";
+    MAXIMUM_CONNECT_TIME = 0xA0, "Maximum connect time";
+    SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED = 0xA1, "Subscription Identifiers not supported";
+    WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED = 0xA2, "Wildcard Subscriptions not supported";
 }
 
 impl Reason {

@@ -50,6 +50,7 @@ mod postponed;
 mod resend;
 mod rules;
 mod step;
+mod withheld;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -89,6 +90,10 @@ pub struct Sender<M> {
     releases: u64,
     /// By packet id.
     abandoned: BTreeMap<u16, Abandoned>,
+    /// Packet ids that the receiver may hold for good: it has the message, and was never told that its id is free.
+    unreleased: BTreeSet<u16>,
+    /// Released, and the PUBREL is not sent on this connection. In the order of their PUBRECs.
+    withheld: VecDeque<u64>,
     /// Done, and not known to be durable.
     closing: usize,
     /// QoS 0 that must not be forgotten, on its way on this connection.
@@ -150,6 +155,8 @@ impl<M: Outgoing> Sender<M> {
             exactly_once: 0,
             releases: 0,
             abandoned: BTreeMap::new(),
+            unreleased: BTreeSet::new(),
+            withheld: VecDeque::new(),
             closing: 0,
             passing: BTreeMap::new(),
             unanswered: BTreeSet::new(),
@@ -172,6 +179,7 @@ impl<M: Outgoing> Sender<M> {
         self.sent_below = 0;
         self.blocked = false;
         self.abandoned.clear();
+        self.unreleased.clear();
         self.resend.clear();
         let by_id = &mut self.by_id;
         self.exchanges.retain(|_, exchange| {
@@ -217,6 +225,7 @@ impl<M: Outgoing> Sender<M> {
 
     fn connect(&mut self, window: Window) {
         self.disconnected();
+        self.withheld.clear();
         self.window = Window { all: self.limit.min(window.all), ..window };
     }
 }

@@ -46,6 +46,7 @@ pub const EXPECTED: &[&str] = &[
     "an upstream vanishes",
     "an upstream forgets its sessions",
     "an upstream closes on a message",
+    "an upstream closes on a PUBREL",
     "an address acknowledges nothing",
     "a message is refused by an ack",
     "an ack is lost",

@@ -3,6 +3,7 @@
 mod away;
 mod drain;
 mod failover;
+mod never_completed;
 mod not_taken;
 mod several;
 mod silence;

@@ -74,6 +74,7 @@ impl State {
 
         self.take_over(&client_id);
         if clean || self.forgets {
+            self.stumbling.clear();
             self.sessions.remove(&client_id);
         }
         let present = self.sessions.contains_key(&client_id);

@@ -5,12 +5,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Client;
+use crate::base::clock;
+use crate::base::utc::Utc;
 use crate::egress::failback;
 use crate::egress::link::Link;
 use crate::egress::link_error::LinkError;
 use crate::egress::prepare::Endpoint;
 use crate::egress::round::Ended;
 use crate::egress::transport::Dial;
+use crate::egress::troubles::News;
 
 /// A connection that lasted this long was a good one.
 const STABLE: Duration = Duration::from_secs(10);
@@ -42,8 +45,8 @@ impl<D: Dial> Client<D> {
     }
 
     /// The next address is tried at once; a wait comes when all were.
-    pub(super) fn not_connected(&mut self, error: &LinkError) -> Duration {
-        self.failed(error);
+    pub(super) fn not_connected(&mut self, error: &LinkError, endpoint: &Endpoint) -> Duration {
+        self.failed(error, endpoint);
         self.sender.elsewhere.not_connected(self.round.at());
         if self.has_met_rival(error) {
             // Soon: so the other one meets us, too, before it goes on.
@@ -51,10 +54,13 @@ impl<D: Dial> Client<D> {
             return self.backoff.wait();
         }
         self.rivals.other_end();
+        if self.is_referred(error, endpoint) {
+            return Duration::ZERO;
+        }
         if self.round.failed() { Duration::ZERO } else { self.wait(error) }
     }
 
-    pub(super) fn broke(&mut self, error: &LinkError, lasted: Duration) -> Duration {
+    pub(super) fn broke(&mut self, error: &LinkError, endpoint: &Endpoint, lasted: Duration) -> Duration {
         let ended = self.ended(error, lasted);
         if ended == Ended::Stable {
             // The next trouble is news, whatever the last one was.
@@ -67,7 +73,7 @@ impl<D: Dial> Client<D> {
             self.sender.acks.stalled = true;
             self.sender.elsewhere.without_progress(self.round.at());
         }
-        self.failed(error);
+        self.failed(error, endpoint);
         self.look_for_rivals(error, lasted);
         let is_found = self.sender.ended(error);
         if is_found {
@@ -75,6 +81,7 @@ impl<D: Dial> Client<D> {
         }
         self.reporter.trouble(self.sender.trouble());
         self.round.broke(ended);
+        self.is_referred(error, endpoint);
         // What a person has to change may be the one message.
         if is_found || self.sender.isolation.is_alone() { self.backoff.wait() } else { self.wait(error) }
     }
@@ -109,15 +116,32 @@ impl<D: Dial> Client<D> {
         Duration::ZERO
     }
 
+    /// Nothing is open, so that nothing can arrive twice.
+    pub(super) fn renew(&mut self) -> Duration {
+        let upstream = &self.sender.upstream;
+        tracing::info!(
+            upstream,
+            "a new session begins: the upstream may hold packet ids of messages that it did not complete"
+        );
+        self.reporter.disconnected(None);
+        self.round.set_home(None);
+        self.round.go_to(self.round.at());
+        Duration::ZERO
+    }
+
     fn wait(&mut self, error: &LinkError) -> Duration {
         if error.needs_attention() { self.backoff.wait_long() } else { self.backoff.wait() }
     }
 
-    fn failed(&mut self, error: &LinkError) {
+    fn failed(&mut self, error: &LinkError, endpoint: &Endpoint) {
         let (upstream, at, text) = (&self.sender.upstream, self.round.at(), error.to_string());
-        let url = self.upstream.endpoints.get(at).map(tracing::field::display);
+        let url = tracing::field::display(endpoint);
         match self.troubles.happened(at, error.kind(), Instant::now()) {
-            Some(left_out) => {
+            Some(News { lasts, left_out }) if lasts > Duration::ZERO => {
+                let (waiting, since) = (self.sender.queue.len(), ago(lasts));
+                tracing::warn!(upstream, url, waiting, %since, left_out, "{text}; trying again until it works");
+            }
+            Some(News { left_out, .. }) => {
                 let waiting = self.sender.queue.len();
                 tracing::warn!(upstream, url, waiting, left_out, "{text}; trying again until it works");
             }
@@ -125,4 +149,9 @@ impl<D: Dial> Client<D> {
         }
         self.reporter.disconnected(Some(text));
     }
+}
+
+/// By the clock of now.
+fn ago(lasts: Duration) -> Utc {
+    Utc((clock::unix_ms() / 1000).saturating_sub(lasts.as_secs()))
 }

@@ -27,6 +27,9 @@ const DISK: Duration = Duration::from_secs(1);
 /// Stands before the url of a session that another client may have taken over. No url begins so, so that a version of before begins a new session.
 const IN_DOUBT: char = '?';
 
+/// The same before one in which the server may hold packet ids: it is gone on with, and left as soon as nothing is open in it.
+const SPOILT: char = '!';
+
 /// How long nothing is said, after a connection that took so long to be made.
 pub(super) fn quiet(connecting: Duration, keep_alive: Duration) -> Duration {
     (QUIET + connecting * CONNECTS).min(keep_alive)
@@ -36,9 +39,13 @@ pub(super) fn is_in_doubt(session: &UpstreamSession) -> bool {
     session.url.starts_with(IN_DOUBT)
 }
 
-/// Without the mark.
+pub(super) fn is_spoilt(session: &UpstreamSession) -> bool {
+    session.url.trim_start_matches(IN_DOUBT).starts_with(SPOILT)
+}
+
+/// Without the marks.
 pub(super) fn url_of(session: &UpstreamSession) -> &str {
-    session.url.trim_start_matches(IN_DOUBT)
+    session.url.trim_start_matches([IN_DOUBT, SPOILT])
 }
 
 // === impl Client ===
@@ -77,11 +84,14 @@ impl<D: Dial> Client<D> {
     /// Before the next connection, so that the next process does not go on with a session that this one would not go on with.
     pub(super) async fn remember_doubt(&mut self) {
         let Some(session) = self.remembered.clone().filter(|session| !session.url.is_empty()) else { return };
+        let inflight = &self.sender.inflight;
+        let in_doubt = self.rivals.must_listen(inflight.has_exactly_once()).then_some(IN_DOUBT);
+        let spoilt = inflight.has_unreleased().then_some(SPOILT);
         let url = match self.round.home() {
             // The session that is remembered may be at an address that the configuration does not have at present.
             None if self.rivals.is_careful(Instant::now()) => String::new(),
-            Some(_) if self.rivals.must_listen(self.sender.inflight.has_exactly_once()) => {
-                format!("{IN_DOUBT}{}", url_of(&session))
+            Some(_) if in_doubt.or(spoilt).is_some() => {
+                in_doubt.into_iter().chain(spoilt).chain(url_of(&session).chars()).collect()
             }
             _ => return,
         };
@@ -96,8 +106,12 @@ impl<D: Dial> Client<D> {
     }
 
     /// A session that may be taken over any moment is not one for the next process.
-    pub(super) fn url_to_remember(&self, endpoint: &Endpoint) -> String {
-        if self.rivals.is_careful(Instant::now()) { String::new() } else { endpoint.to_string() }
+    pub(super) fn url_to_remember(&self, endpoint: &Endpoint, is_kept: bool) -> String {
+        match is_kept && self.sender.inflight.has_unreleased() {
+            _ if self.rivals.is_careful(Instant::now()) => String::new(),
+            true => format!("{SPOILT}{endpoint}"),
+            false => endpoint.to_string(),
+        }
     }
 
     /// A connection that was made has ended.

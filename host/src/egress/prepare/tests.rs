@@ -11,8 +11,8 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
-use crate::egress::client::probe;
 use crate::egress::client::tests::peer;
+use crate::egress::client::{Probed, probe};
 use crate::egress::link_error::LinkError;
 
 fn file(name: &str) -> PathBuf {
@@ -29,7 +29,7 @@ fn at(host: &str, tls: Option<config::Tls>, port: u16) -> config::Upstream {
 }
 
 /// Tries the one address.
-async fn try_out(spec: &config::Upstream) -> Result<(), LinkError> {
+async fn try_out(spec: &config::Upstream) -> Result<Probed, LinkError> {
     let prepared = prepare(spec).unwrap();
     probe(&prepared, &prepared.endpoints()[0]).await
 }
@@ -85,7 +85,8 @@ async fn a_server_of_another_ca_or_another_name_is_not_trusted() {
     let (port, _server) = serve().await;
     let other = config::Tls { ca: Some(file("client.pem")), ..config::Tls::default() };
     let error = try_out(&upstream(Some(other), port)).await.unwrap_err();
-    assert!(matches!(&error, LinkError::Unreachable { .. }) && error.to_string().contains("certificate"), "{error}");
+    assert!(matches!(&error, LinkError::Tls { .. }) && error.to_string().contains("CA that is not trusted"), "{error}");
+    assert!(!error.to_string().contains("check the url"), "{error}");
 
     let (port, _server) = serve().await;
     let tls = Some(config::Tls { ca: Some(file("ca.pem")), ..config::Tls::default() });
@@ -101,6 +102,60 @@ async fn an_upstream_that_is_not_there_is_named() {
     drop(listener);
     let error = try_out(&upstream(None, port)).await.unwrap_err();
     assert!(error.to_string().contains(&format!("localhost:{port}")), "{error}");
+}
+
+/// Says this to whoever connects, and closes.
+async fn says(words: &'static [u8]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut heard = [0; 1024];
+            let _ = stream.read(&mut heard).await;
+            let _ = stream.write_all(words).await;
+        }
+    });
+    port
+}
+
+#[tokio::test]
+async fn another_protocol_at_the_port_is_called_by_its_name() {
+    for (words, expected) in [
+        (&b"\x15\x03\x03\0\x02\x02\x46"[..], "speaks TLS on this port, and not MQTT; use `mqtts://`"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "speaks HTTP or WebSocket on this port"),
+        (b"", "without a word; if it knows MQTT 5 only, set `protocol = 5`"),
+    ] {
+        let error = try_out(&upstream(None, says(words).await)).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    // And where we speak TLS.
+    let tls = || Some(config::Tls { ca: Some(file("ca.pem")), ..config::Tls::default() });
+    for (words, expected) in [
+        (&b"\x20\x02\0\x01"[..], "does not speak TLS on this port"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not speak TLS on this port"),
+        (b"", "is this its port for TLS?"),
+    ] {
+        let error = try_out(&upstream(tls(), says(words).await)).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_us_that_the_server_does_not_accept_is_ours() {
+    let (port, _server) = serve().await;
+    // Of its own: the server trusts the other CA alone.
+    let tls =
+        config::Tls { ca: Some(file("ca.pem")), cert: Some(file("v1-client.pem")), key: Some(file("v1-client.key")) };
+    let error = try_out(&upstream(Some(tls), port)).await.unwrap_err();
+    assert!(error.to_string().contains("the upstream refuses our certificate"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_lets_anybody_in_is_found_out_where_we_have_credentials() {
+    let port = says(&[0x20, 2, 0, 0]).await;
+    let spec = config::Upstream { username: Some("gw".into()), ..upstream(None, port) };
+    assert_eq!(try_out(&spec).await.unwrap(), Probed::LetsAnybodyIn);
+    assert_eq!(try_out(&upstream(None, port)).await.unwrap(), Probed::LetsUsIn);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! From the spool into the outbox while it is looked for the message on which the server ends the connection (`isolation`): one is in
-//! flight at a time, and the accused go behind a witness.
+//! flight at a time, also of those whose PUBREL is left, and the accused go behind a witness.
 
 use super::{Sender, Session};
+use crate::mqtt::client::Outgoing;
 use crate::spool::{Entry, Position};
 use crate::topic::TopicName;
 
@@ -15,6 +16,17 @@ pub struct Alone {
     waits_for_pong: bool,
     /// Bytes of the connection before the message that is out.
     from: u64,
+}
+
+/// What may go before the accused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Witness {
+    /// Was sent on an earlier connection.
+    Open,
+    /// Only its PUBREL is left.
+    Received,
+    /// Of the spool.
+    Fresh,
 }
 
 // === impl Alone ===
@@ -66,6 +78,10 @@ impl Session<'_> {
 
     /// In order: what was in flight, then the spool.
     fn send_next(&mut self) -> bool {
+        if let Some(number) = self.sender.inflight.withheld().next() {
+            self.release(number);
+            return false;
+        }
         let waiting = self.sender.inflight.waiting().next().map(|(number, _)| number);
         let read = if waiting.is_none() { self.sender.queue.read(self.cursor, 1, 1).pop() } else { None };
         let next = waiting.or(read.as_ref().map(|entry| entry.position.number));
@@ -78,6 +94,12 @@ impl Session<'_> {
             (None, Some(entry)) => self.read_alone(entry),
             (None, None) => false,
         }
+    }
+
+    /// Without a look at its age: what the server has is never too old (MQTT 5, section 4.3.3).
+    pub(super) fn release(&mut self, number: u64) {
+        let release = self.sender.inflight.release_withheld(number);
+        release.into_iter().for_each(|release| self.write(Outgoing::PubRel(release)));
     }
 
     fn repeat(&mut self, number: u64) -> bool {
@@ -102,7 +124,7 @@ impl Session<'_> {
     }
 
     /// The one that the fewest connections ended on, and of those one of another topic than the accused. Better one of the same topic than
-    /// none: it overtakes what is never forwarded, or was not taken twice. `false` when there is none.
+    /// none: it overtakes what is never forwarded, or was not taken twice. Another PUBREL where a PUBREL is accused. `false` when there is none.
     fn send_witness(&mut self) -> bool {
         let Some(accused) = self.sender.isolation.accused().next() else { return false };
         let topic = self.topic(accused);
@@ -110,14 +132,24 @@ impl Session<'_> {
             (self.sender.isolation.ends(number), number > accused && topic.as_ref() == Some(of), number)
         };
         let open = self.sender.inflight.waiting().filter(|(number, _)| *number != accused);
-        let open = open.map(|(number, message)| (rank(number, &message.topic), false));
-        let fresh = self.fresh_witnesses().into_iter().map(|(number, topic)| (rank(number, &topic), true));
-        match open.chain(fresh).min() {
-            Some(((.., number), false)) => _ = self.repeat(number),
-            Some(((.., number), true)) => self.send_early(number),
+        let open = open.map(|(number, message)| (rank(number, &message.topic), Witness::Open));
+        let fresh = self.fresh_witnesses().into_iter().map(|(number, topic)| (rank(number, &topic), Witness::Fresh));
+        let received = self.received_witnesses(accused).into_iter();
+        let received = received.map(|number| ((self.sender.isolation.ends(number), true, number), Witness::Received));
+        match open.chain(fresh).chain(received).min() {
+            Some(((.., number), Witness::Open)) => _ = self.repeat(number),
+            Some(((.., number), Witness::Received)) => self.release(number),
+            Some(((.., number), Witness::Fresh)) => self.send_early(number),
             None => {}
         }
         !self.sender.inflight.is_quiet()
+    }
+
+    /// None for an accused whose PUBLISH is out.
+    fn received_witnesses(&self, accused: u64) -> Vec<u64> {
+        let withheld = || self.sender.inflight.withheld();
+        let is_received = withheld().any(|number| number == accused);
+        withheld().filter(|number| is_received && *number != accused).collect()
     }
 
     /// Of the spool: the first that were not sent yet. Those on which a connection ended are not among them, or a row of culprits that is

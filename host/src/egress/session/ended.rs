@@ -3,7 +3,7 @@
 use tokio::time::Instant;
 
 use super::Sender;
-use crate::egress::isolation::Guilty;
+use crate::egress::isolation::{Guilty, Out};
 use crate::egress::link_error::{Blame, LinkError};
 use crate::mqtt::sender::{AckKind, Awaited, packet_id};
 use crate::spool::{Entry, Fate, Position};
@@ -13,17 +13,18 @@ impl Sender {
     pub fn ended(&mut self, error: &LinkError) -> bool {
         let Some(awaited) = self.inflight.oldest_awaited() else { return false };
         let was_alone = self.isolation.is_alone();
-        let (newest, now) = (self.inflight.newest(), Instant::now());
+        let (is_release, newest) = (awaited.ack == AckKind::PubComp, self.inflight.newest());
+        let (out, now) = (Out { number: awaited.number, is_release, newest }, Instant::now());
         let guilty = match error.blame() {
             Blame::Nobody => None,
-            Blame::Message => self.isolation.cut(awaited.number, newest, self.is_lone(awaited.number), now),
-            Blame::Ack => self.isolation.late(awaited.number, newest, self.acks.progress, now),
+            Blame::Message => self.isolation.cut(out, self.is_lone(awaited.number), now),
+            Blame::Ack => self.isolation.late(out, self.acks.progress, now),
         };
         if self.isolation.is_alone() && !was_alone {
             let topic = self.topic(awaited.number);
             tracing::warn!(
                 upstream = self.upstream,
-                ?topic,
+                topic = ?Self::shown(&topic),
                 packet_id = awaited.packet_id,
                 "the connection ends again with this message unacknowledged; messages are sent one by one to find out on which it ends"
             );
@@ -31,9 +32,9 @@ impl Sender {
         guilty.inspect(|guilty| self.convict(awaited, *guilty, error)).is_some()
     }
 
-    /// Whether no other message waits that could be acknowledged.
+    /// Whether no other message waits on which connections have not ended, too.
     fn is_lone(&self, number: u64) -> bool {
-        self.queue.find(1, |other| other != number).is_empty()
+        self.queue.find(1, |other| other != number && !self.isolation.is_accused(other)).is_empty()
     }
 
     fn convict(&mut self, awaited: Awaited, Guilty { number, attempts }: Guilty, error: &LinkError) {
@@ -47,16 +48,20 @@ impl Sender {
         if awaited.ack == AckKind::PubComp {
             tracing::warn!(
                 upstream,
-                ?topic,
+                topic = ?Self::shown(&topic),
+                number,
                 packet_id,
                 attempts,
-                "no PUBCOMP comes for a message that the upstream has: {error}"
+                "the upstream has received this message and does not complete it; it is kept as a dead letter: {error}"
             );
-            return self.queue.complete(Position::of(number), Fate::Forwarded);
+            let reason = format!(
+                "the upstream has received it (PUBREC) and does not complete it, so that it may be there: {error}"
+            );
+            return self.dead_letter(number, reason, attempts);
         }
         tracing::warn!(
             upstream,
-            ?topic,
+            topic = ?Self::shown(&topic),
             number,
             packet_id,
             attempts,

@@ -1,10 +1,13 @@
 //! From the socket into the exchanges: acks, and what else a server may say.
 
+use tokio::time::Instant;
+
 use super::{Sender, Session};
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::egress::link_error::LinkError;
+use crate::egress::unasked::Unasked;
 use crate::message::{Message, QoS};
 use crate::mqtt::client::{self, Incoming, Outgoing};
 use crate::mqtt::sender::{self, Released, Reply, Step};
@@ -35,7 +38,10 @@ impl Session<'_> {
     /// Every whole packet that has arrived.
     pub(super) fn receive(&mut self) -> Result<(), LinkError> {
         let _turn = batch_wakes();
-        while let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? {
+        loop {
+            let before = self.input.len();
+            let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? else { return Ok(()) };
+            self.size = before - self.input.len();
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
             }
@@ -60,20 +66,45 @@ impl Session<'_> {
                 }
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.hear(Reply::PubComp(ack));
+                    if let Step::Done { number, .. } = step {
+                        self.sender.isolation.completed(number);
+                    }
                     self.step(step)?;
                     kill_point::reach(KillPoint::Completed);
                 }
                 // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
-                Incoming::Publish { qos: QoS::AtMostOnce, .. } => {}
-                Incoming::PingResp => self.answered(),
-                Incoming::Publish { qos: QoS::AtLeastOnce, packet_id } => self.write(Outgoing::PubAck(packet_id)),
-                Incoming::Publish { qos: QoS::ExactlyOnce, packet_id } => self.write(Outgoing::PubRec(packet_id)),
-                Incoming::PubRel(id) => self.write(Outgoing::PubComp(id)),
-                Incoming::Disconnect { reason, text } => return Err(LinkError::Disconnected { reason, text }),
+                Incoming::Publish { qos, packet_id } => {
+                    self.bear(Unasked::Publish)?;
+                    match qos {
+                        QoS::AtMostOnce => {}
+                        QoS::AtLeastOnce => self.write(Outgoing::PubAck(packet_id)),
+                        QoS::ExactlyOnce => self.write(Outgoing::PubRec(packet_id)),
+                    }
+                }
+                Incoming::PingResp => {
+                    if !self.proofs.is_asked() {
+                        self.bear(Unasked::PingResp)?;
+                    }
+                    self.answered();
+                }
+                Incoming::PubRel(id) => {
+                    self.bear(Unasked::Ack)?;
+                    self.write(Outgoing::PubComp(id));
+                }
+                Incoming::Disconnect { reason, text, server } => {
+                    return Err(LinkError::Disconnected { reason, text, server });
+                }
                 Incoming::ConnAck(_) => return Err(LinkError::OutOfTurn("a second CONNACK")),
             }
         }
-        Ok(())
+    }
+
+    /// What was just read has nobody asked for.
+    fn bear(&mut self, unasked: Unasked) -> Result<(), LinkError> {
+        match self.patience.bears(self.size, Instant::now()) {
+            true => Ok(()),
+            false => Err(LinkError::Flood(unasked)),
+        }
     }
 
     /// This server knows QoS 1 at most, whatever its CONNACK says.
@@ -101,10 +132,14 @@ impl Session<'_> {
     fn step(&mut self, step: Step<Message>) -> Result<(), LinkError> {
         if let Step::Done { number, .. } | Step::Receive(Released { number, .. }) = step {
             self.sender.made_progress(number);
+            self.patience.earn();
         }
         match step {
-            Step::Nothing => {}
-            Step::Release(ack) => self.write(Outgoing::PubRel(ack)),
+            Step::Nothing => self.bear(Unasked::Ack)?,
+            Step::Release(ack) => {
+                self.bear(Unasked::Ack)?;
+                self.write(Outgoing::PubRel(ack));
+            }
             Step::Reset => return Err(LinkError::SessionBroken),
             Step::Receive(released) => {
                 self.sender.queue.mark(released.into());

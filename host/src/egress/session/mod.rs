@@ -50,15 +50,17 @@ use super::operator::Skip;
 use super::outbox::Outbox;
 use super::refusals::Refusals;
 use super::transport::{Dial, Transport};
+use super::unasked::Patience;
 use super::undelivered::Filing;
+use crate::base::excerpt::Excerpt;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
 use crate::message::{Message, QoS};
 use crate::metrics::UpstreamMetrics;
-use crate::mqtt::Ack;
 use crate::mqtt::client::{self, Outgoing};
 use crate::mqtt::sender::{self, AckKind, Awaited};
+use crate::mqtt::{Ack, Version};
 use crate::spool::{Fate, Position, Queue};
 use crate::topic::TopicName;
 
@@ -121,6 +123,9 @@ pub struct Session<'a> {
     ack_watch: AckWatch,
     proofs: Proofs,
     alone: Alone,
+    patience: Patience,
+    /// Bytes of the packet that was just read.
+    size: usize,
     leaving: Option<Leaving>,
     /// When it is tried again to go to an address that takes what is too large here.
     leave_again: Option<Instant>,
@@ -135,6 +140,8 @@ pub enum End {
     Failback,
     /// This address takes what is too large here.
     Elsewhere(usize),
+    /// The server may hold packet ids in this session that nothing can free.
+    Renew,
 }
 
 #[derive(Clone, Copy)]
@@ -150,6 +157,11 @@ impl Sender {
     fn hear_spool(&mut self) -> Vec<Ack> {
         let confirmed = self.queue.take_confirmed();
         self.inflight.confirm(confirmed.done.numbers(), confirmed.marked)
+    }
+
+    /// For the log: a device may have chosen 64 KiB.
+    fn shown(topic: &Option<TopicName>) -> Option<Excerpt<'_>> {
+        topic.as_ref().map(|topic| Excerpt(topic.as_str()))
     }
 
     /// Of a message that is in flight, when it is still known.
@@ -196,21 +208,26 @@ impl<'a> Session<'a> {
             ack_watch,
             proofs: Proofs::default(),
             alone,
+            patience: Patience::new(now),
+            size: 0,
             leaving: None,
             leave_again: None,
             turn: Turn::default(),
         }
     }
 
-    /// Takes up the exchanges of the session that the server kept: their PUBRELs go first.
+    /// Takes up the exchanges of the session that the server kept: their PUBRELs go first, or alone.
     pub fn resume(&mut self) {
         // What has become durable meanwhile is among them.
         self.sender.hear_spool();
         if self.sender.acks.lowered {
             self.lower();
         }
-        for release in self.sender.inflight.resume(self.terms.window) {
-            self.write(Outgoing::PubRel(release));
+        let releases = self.sender.inflight.resume(self.terms.window);
+        if self.sender.isolation.is_alone() {
+            self.sender.inflight.withhold_releases();
+        } else {
+            releases.into_iter().for_each(|release| self.write(Outgoing::PubRel(release)));
         }
         self.sender.review_held();
         self.send_held();
@@ -230,11 +247,25 @@ impl<'a> Session<'a> {
         shutdown: &CancellationToken,
         failback: &Failback<'_, impl Dial>,
     ) -> Result<End, LinkError> {
+        let end = self.serve(shutdown, failback).await;
+        match &end {
+            Ok(_) => self.close().await,
+            Err(error) => self.say_why(error).await,
+        }
+        end
+    }
+
+    async fn serve(
+        &mut self,
+        shutdown: &CancellationToken,
+        failback: &Failback<'_, impl Dial>,
+    ) -> Result<End, LinkError> {
         let mut found = std::pin::pin!(failback.found());
         self.receive()?;
         loop {
             self.hear_spool();
             self.release_abandoned();
+            self.renew_when_due();
             self.fill();
             let alone = self.sender.isolation.is_alone();
             if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
@@ -243,7 +274,6 @@ impl<'a> Session<'a> {
             if let Some(leaving) = self.leaving {
                 let late = leaving.until <= Instant::now();
                 if self.is_drained() || (late && leaving.why == End::Shutdown) {
-                    self.close().await;
                     return Ok(leaving.why);
                 }
                 if late {
@@ -299,6 +329,14 @@ impl<'a> Session<'a> {
         }
         for release in self.sender.inflight.take_abandoned() {
             self.write(Outgoing::PubRel(release));
+        }
+    }
+
+    /// A message under a packet id that the server holds would be taken for a repetition, and be lost. Its turn comes 65,535 messages later.
+    fn renew_when_due(&mut self) {
+        let is_due = self.sender.inflight.has_unreleased() && !self.sender.isolation.is_alone();
+        if is_due && self.leaving.is_none() && self.leave_again.is_none() {
+            self.leave(End::Renew);
         }
     }
 
@@ -385,6 +423,15 @@ impl<'a> Session<'a> {
     /// Between the last message here and the first at another address.
     fn is_going_back(&self) -> bool {
         self.leaving.is_some_and(|leaving| leaving.why != End::Shutdown)
+    }
+
+    /// To a server that breaks the rules.
+    async fn say_why(mut self, error: &LinkError) {
+        let Some(reason) = error.farewell().filter(|_| self.terms.protocol == Version::V5) else { return };
+        self.write(Outgoing::Disconnect(reason));
+        let saying = async { while !self.out.is_idle() && self.out.push(&mut self.writer).await.is_ok() {} };
+        // One that sends and does not read may not hear it.
+        let _ = tokio::time::timeout(LAST_WORDS, saying).await;
     }
 
     async fn close(self) {

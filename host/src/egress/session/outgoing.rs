@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::Session;
+use crate::base::excerpt::Excerpt;
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::message::{Message, QoS};
@@ -28,6 +29,7 @@ impl Session<'_> {
         if self.sender.isolation.is_alone() {
             return self.pass_qos0();
         }
+        self.release_withheld();
         while self.out.room() > 0
             && let Some(number) = self.sender.inflight.next_waiting()
         {
@@ -51,6 +53,13 @@ impl Session<'_> {
                     return;
                 }
             }
+        }
+    }
+
+    /// Messages go together again.
+    fn release_withheld(&mut self) {
+        while let Some(number) = self.sender.inflight.withheld().next() {
+            self.release(number);
         }
     }
 
@@ -207,7 +216,7 @@ impl Session<'_> {
             _ => self.sender.queue.complete(position, Fate::Oversize),
         }
         if let Some(silent) = self.sender.oversize.permit() {
-            let (upstream, topic) = (&self.sender.upstream, &message.topic);
+            let (upstream, topic) = (&self.sender.upstream, Excerpt(message.topic.as_str()));
             tracing::warn!(upstream, ?topic, silent, "this message can never be sent: {error}");
         }
     }

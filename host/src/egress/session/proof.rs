@@ -41,6 +41,11 @@ impl Proofs {
         self.asked == self.answered && !self.waiting.is_empty()
     }
 
+    /// Whether a PINGRESP is owed.
+    pub fn is_asked(&self) -> bool {
+        self.asked > self.answered
+    }
+
     /// A PINGRESP has come. One that nobody asked for proves nothing.
     pub fn answer(&mut self) {
         self.answered = self.asked.min(self.answered + 1);

@@ -32,7 +32,7 @@ impl Sender {
             let topic = self.queue.entry(number).map(|entry| entry.message.topic);
             tracing::warn!(
                 upstream = self.upstream,
-                ?topic,
+                topic = ?Self::shown(&topic),
                 silent,
                 "the upstream refused a message: {reason}; {what}"
             );

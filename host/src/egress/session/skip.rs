@@ -1,6 +1,7 @@
 //! One message is left out, because an operator says so.
 
 use super::Sender;
+use crate::base::excerpt::Excerpt;
 use crate::egress::operator::{Skip, Skipped};
 use crate::egress::status::Trouble;
 use crate::mqtt::sender::Progress;
@@ -50,7 +51,7 @@ impl Sender {
         self.isolation.forget(number);
         self.refusals.forget(number);
         let topic = message.topic.to_string();
-        tracing::warn!(upstream = self.upstream, number, topic, keep, "this message is left out by an operator");
+        tracing::warn!(upstream = self.upstream, number, topic = ?Excerpt(&topic), keep, "this message is left out by an operator");
         if keep && position.sequence == 0 {
             self.dead_letter(number, "left out by an operator".into(), attempts);
         } else {

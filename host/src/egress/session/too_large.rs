@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{End, Sender, Session};
+use crate::base::excerpt::Excerpt;
 use crate::message::Message;
 use crate::mqtt::client::EncodeError;
 use crate::spool::Entry;
@@ -101,7 +102,7 @@ impl Session<'_> {
         let EncodeError::TooLarge { size, max } = *error else { return false };
         let Some(there) = self.sender.hold(number, size) else { return false };
         if let Some(silent) = self.sender.oversize.permit() {
-            let (upstream, topic) = (&self.sender.upstream, &message.topic);
+            let (upstream, topic) = (&self.sender.upstream, Excerpt(message.topic.as_str()));
             tracing::warn!(upstream, ?topic, size, max, silent, "too large for this address: it waits for another one");
         }
         self.go_elsewhere(there);

@@ -1,11 +1,13 @@
 //! From the first byte to CONNACK, under one deadline.
 
+use std::sync::atomic::AtomicBool;
+
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
 use crate::ingress::strict_utf8;
-use crate::mqtt::{ConnAck, Connect, DecodeError};
+use crate::mqtt::{ConnAck, Connect, DecodeError, Foreign};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(
@@ -39,6 +41,9 @@ where
     let complaint = if context.limits.strict_utf8 { strict_utf8::violated_by(&connect) } else { None };
     if let Some((reason, detail)) = complaint {
         return refuse(wire, peer, context, reason, detail, largest).await;
+    }
+    if connect.username.is_some() {
+        tell_unchecked_credentials(peer);
     }
     let terms = match negotiate(connect, &context.limits, new_client_id) {
         Ok(terms) => terms,
@@ -115,6 +120,9 @@ where
     R: AsyncRead + Unpin,
 {
     loop {
+        if let Some(foreign) = Foreign::recognise(&wire.incoming) {
+            return Err(DecodeError { reason: Reason::PROTOCOL_ERROR, detail: other_protocol(foreign) });
+        }
         if let Some(packet) = wire.next_packet()? {
             let Packet::Connect(connect) = packet else {
                 let detail = "the first packet is not CONNECT [MQTT-3.1.0-1]";
@@ -127,6 +135,27 @@ where
             Ok(0) | Err(_) => return Ok(None),
             Ok(_) => {}
         }
+    }
+}
+
+/// In words for who owns the device.
+fn other_protocol(foreign: Foreign) -> &'static str {
+    match foreign {
+        Foreign::Tls => "the device speaks TLS, and this listener is for MQTT without it: use `mqtt://` there",
+        Foreign::Http => {
+            "the device speaks HTTP or WebSocket, and this listener is for MQTT: use a port and a url for MQTT there"
+        }
+    }
+}
+
+/// Once: each device of a plant may do so.
+fn tell_unchecked_credentials(peer: SocketAddr) {
+    static TOLD: AtomicBool = AtomicBool::new(false);
+    if !TOLD.swap(true, std::sync::atomic::Ordering::Relaxed) {
+        tracing::warn!(
+            %peer,
+            "a device sends a user name, and nobody checks it or its password: whoever reaches a listener may connect; this is told once"
+        );
     }
 }
 

@@ -37,7 +37,8 @@ pub enum Outgoing<'a> {
     PubRel(Ack),
     PubComp(u16),
     PingReq,
-    Disconnect,
+    /// The reason is said in MQTT 5.
+    Disconnect(Reason),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +57,8 @@ pub enum Incoming {
     Disconnect {
         reason: Reason,
         text: Option<String>,
+        /// Another server that is to be used.
+        server: Option<String>,
     },
 }
 

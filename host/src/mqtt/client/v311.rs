@@ -16,7 +16,7 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
         Outgoing::PubRel(ack) => Packet::PubRel(v4::PubRel::new(ack.packet_id)),
         Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id)),
         Outgoing::PingReq => Packet::PingReq,
-        Outgoing::Disconnect => Packet::Disconnect,
+        Outgoing::Disconnect(_) => Packet::Disconnect,
         Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
     };
     packet.write(out, max).map(drop).map_err(|error| match error {

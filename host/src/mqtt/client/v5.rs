@@ -10,13 +10,22 @@ use crate::message::QoS;
 use crate::mqtt::{Ack, ConnAck, DecodeError, Reason};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
+    if let Outgoing::Disconnect(reason) = packet
+        && reason != Reason::SUCCESS
+    {
+        // rumqttc has no name for some reasons.
+        out.extend_from_slice(&[0xE0, 1, reason.0]);
+        return Ok(());
+    }
     let packet = match packet {
         Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id, None)),
         Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id, None)),
         Outgoing::PubRel(ack) => Packet::PubRel(to_pubrel(ack)),
         Outgoing::PubComp(id) => Packet::PubComp(v5::PubComp::new(id, None)),
         Outgoing::PingReq => Packet::PingReq(v5::PingReq),
-        Outgoing::Disconnect => Packet::Disconnect(v5::Disconnect::new(v5::DisconnectReasonCode::NormalDisconnection)),
+        Outgoing::Disconnect(_) => {
+            Packet::Disconnect(v5::Disconnect::new(v5::DisconnectReasonCode::NormalDisconnection))
+        }
         Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
     };
     let size = packet.size();
@@ -47,8 +56,9 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
         Packet::PubComp(packet) => Ok(Incoming::PubComp(ack(packet.pkid))),
         Packet::PingResp(_) => Ok(Incoming::PingResp),
         Packet::Disconnect(packet) => {
-            let text = packet.properties.and_then(|properties| properties.reason_string);
-            Ok(Incoming::Disconnect { reason: disconnect_reason, text })
+            let properties = packet.properties.map(|all| (all.reason_string, all.server_reference));
+            let (text, server) = properties.unwrap_or_default();
+            Ok(Incoming::Disconnect { reason: disconnect_reason, text, server })
         }
         _ => Err(UNEXPECTED),
     }
@@ -62,14 +72,18 @@ fn short_form(kind: u8, body: &[u8]) -> Option<Incoming> {
         (4, [high, low, rest @ ..]) => Some(Incoming::PubAck(ack(*high, *low, rest))),
         (5, [high, low, rest @ ..]) => Some(Incoming::PubRec(ack(*high, *low, rest))),
         (7, [high, low, rest @ ..]) => Some(Incoming::PubComp(ack(*high, *low, rest))),
-        (14, []) => Some(Incoming::Disconnect { reason: Reason::SUCCESS, text: None }),
-        (14, [reason]) => Some(Incoming::Disconnect { reason: Reason(*reason), text: None }),
+        (14, []) => Some(disconnect(Reason::SUCCESS)),
+        (14, [reason]) => Some(disconnect(Reason(*reason))),
         (2, [_, code]) => {
             let reason = reason_of_v311(*code);
             Some(Incoming::ConnAck(Box::new(ConnAck { reason, ..ConnAck::default() })))
         }
         _ => None,
     }
+}
+
+fn disconnect(reason: Reason) -> Incoming {
+    Incoming::Disconnect { reason, text: None, server: None }
 }
 
 /// What a return code of 3.1.1 says to a client of version 5.
@@ -120,6 +134,7 @@ fn from_connack(ack: v5::ConnAck, reason: Reason) -> ConnAck {
         retain_available: properties.retain_available.map(|available| available != 0),
         maximum_packet_size: properties.max_packet_size,
         server_keep_alive: properties.server_keep_alive,
+        server_reference: properties.server_reference,
         ..ConnAck::default()
     }
 }

@@ -1,11 +1,14 @@
 //! Packet ids of QoS 2 messages that were given up in the middle of an exchange. The receiver may hold them, and would take the next
-//! message with such an id for a repetition: PUBREL tells it that they are free.
+//! message with such an id for a repetition: PUBREL tells it that they are free. Where that does not help, only a new session does.
 
 use super::{Outgoing, Sender, State};
 use crate::mqtt::{Ack, Reason};
 
 /// Connections on which the server is told when it does not answer. Few: it may be one that closes on that PUBREL.
 const TELLINGS: u8 = 2;
+
+/// Is no packet id (MQTT 5, section 2.2.1).
+const NO_ID: u16 = 0;
 
 #[derive(Debug)]
 pub(super) struct Abandoned {
@@ -26,6 +29,9 @@ impl<M: Outgoing> Sender<M> {
         // A refusal has closed the server's side, and at QoS 1 it has none. One that knows no QoS 2 closes on a PUBREL.
         let is_held = |open: &&super::Exchange<M>| open.state == State::Published && open.is_exactly_once();
         let held = exchange.filter(is_held).map(|exchange| exchange.packet_id);
+        let is_received =
+            |open: &&super::Exchange<M>| matches!(open.state, State::Received { .. } | State::Released { .. });
+        self.unreleased.extend(exchange.filter(is_received).map(|exchange| exchange.packet_id));
         let is_ended = self.end(number).is_some();
         if let Some(packet_id) = held.filter(|_| is_ended) {
             self.abandoned.insert(packet_id, Abandoned { left: TELLINGS, due: true });
@@ -43,9 +49,24 @@ impl<M: Outgoing> Sender<M> {
         told.collect()
     }
 
+    /// The process before this one knew of ids that the receiver may hold, and this one does not know which.
+    pub fn distrust_ids(&mut self) {
+        self.unreleased.insert(NO_ID);
+    }
+
+    /// Whether the receiver may hold packet ids for good in this session.
+    pub fn has_unreleased(&self) -> bool {
+        !self.unreleased.is_empty()
+    }
+
     /// A PUBREL without its PUBCOMP may have been lost with the connection.
     pub(super) fn tell_abandoned_again(&mut self) {
-        self.abandoned.retain(|_, abandoned| abandoned.left > 0);
+        let unreleased = &mut self.unreleased;
+        self.abandoned.retain(|id, abandoned| {
+            let is_told = abandoned.left > 0;
+            unreleased.extend((!is_told).then_some(*id));
+            is_told
+        });
         self.abandoned.values_mut().for_each(|abandoned| abandoned.due = true);
     }
 }

@@ -139,6 +139,9 @@ impl<M: Outgoing> Sender<M> {
         if !self.resend.is_empty() {
             self.resend.retain(|waiting| *waiting != number);
         }
+        if !self.withheld.is_empty() {
+            self.withheld.retain(|waiting| *waiting != number);
+        }
         if self.rules.ends_when_durable {
             self.closing += 1;
         } else {

@@ -41,8 +41,10 @@ impl<M: Outgoing> Sender<M> {
         let oldest = self.exchanges.iter().find_map(|(number, exchange)| {
             let ack = match exchange.state {
                 State::Published if self.is_sent(*number) => AckKind::OfPublish,
-                State::Released { .. } => AckKind::PubComp,
-                State::Published | State::Refused | State::Received { .. } | State::Done => return None,
+                State::Released { .. } if !self.is_withheld(*number) => AckKind::PubComp,
+                State::Published | State::Released { .. } | State::Refused | State::Received { .. } | State::Done => {
+                    return None;
+                }
             };
             Some(Awaited { number: *number, packet_id: exchange.packet_id, ack })
         });
@@ -81,7 +83,8 @@ impl<M: Outgoing> Sender<M> {
     pub fn is_quiet(&self) -> bool {
         let waits = |(number, exchange): (&u64, &super::Exchange<M>)| match exchange.state {
             State::Published => self.is_sent(*number),
-            State::Received { .. } | State::Released { .. } => true,
+            State::Released { .. } => !self.is_withheld(*number),
+            State::Received { .. } => true,
             State::Refused | State::Done => false,
         };
         self.passing.is_empty() && !self.exchanges.iter().any(waits)

@@ -25,7 +25,8 @@ impl<M: Outgoing> Sender<M> {
     /// How many new exchanges may begin now, whatever their QoS. None while something old waits to be repeated.
     pub fn room(&self) -> usize {
         if self.passes {
-            let sent = self.exchanges.len() - self.resend.len();
+            // What this connection has not sent does not count against its quota (MQTT 5, section 4.9).
+            let sent = self.exchanges.len() - self.resend.len() - self.withheld.len();
             return usize::from(!self.blocked && sent < usize::from(self.limit));
         }
         if self.blocked || !self.resend.is_empty() {

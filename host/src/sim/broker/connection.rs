@@ -171,7 +171,8 @@ impl Connection {
             tell!(self.broker.host, "does not answer {text}");
             return None;
         }
-        if self.broker.plan.hates_poison && is_poison(&message.payload) {
+        let is_late = self.broker.plan.hates_late && message.qos == 2;
+        if self.broker.plan.hates_poison && !is_late && is_poison(&message.payload) {
             happened("an upstream closes on a message");
             return Some("it closes on a message that it does not like");
         }
@@ -192,6 +193,9 @@ impl Connection {
             self.open.remove(&id);
             self.broker.oracle.refused(&self.broker.plan.name, text);
             return self.say(&wire::packet(kind << 4, &[(id >> 8) as u8, id as u8, 0x99, 0])).await;
+        }
+        if self.broker.plan.hates_poison && is_poison(&message.payload) {
+            self.broker.state().poisoned.insert(id);
         }
         let is_new = qos < 2 || self.broker.state().sessions.entry(self.client.clone()).or_default().insert(id);
         if is_new {
@@ -224,6 +228,10 @@ impl Connection {
 
     async fn release(&mut self, id: u16, mood: &Mood) -> End {
         let client = self.client.clone();
+        if self.broker.state().poisoned.contains(&id) {
+            happened("an upstream closes on a PUBREL");
+            return Some("it closes on the PUBREL of a message that it does not like");
+        }
         self.broker.state().sessions.entry(client).or_default().remove(&id);
         if self.broker.throw(mood.loses_acks) {
             happened("an ack is lost");

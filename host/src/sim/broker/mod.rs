@@ -50,6 +50,8 @@ struct State {
     mood: Mood,
     terms: Terms,
     sessions: BTreeMap<String, BTreeSet<u16>>,
+    /// Packet ids of messages on whose PUBREL it closes.
+    poisoned: BTreeSet<u16>,
     dice: Dice,
 }
 
@@ -95,7 +97,8 @@ impl Broker {
     fn at(plan: &UpstreamPlan, host: String, seed: u64, oracle: Oracle) -> Self {
         let terms = Terms { max_qos: 2, retain: true, receive_maximum: plan.receive_maximum, packet_size: None };
         let mood = Mood { wrong_acks: plan.acks_wrong, ..Mood::default() };
-        let state = State { mood, terms, sessions: BTreeMap::new(), dice: Dice::new(seed, &host) };
+        let state =
+            State { mood, terms, sessions: BTreeMap::new(), poisoned: BTreeSet::new(), dice: Dice::new(seed, &host) };
         if plan.acks_wrong {
             oracle.book().forgetful.insert(plan.name.clone());
         }
@@ -147,7 +150,10 @@ impl Broker {
     }
 
     pub fn forget(&self) {
-        self.state().sessions.clear();
+        let mut state = self.state();
+        state.sessions.clear();
+        state.poisoned.clear();
+        drop(state);
         self.oracle.book().forgetful.insert(self.plan.name.clone());
         self.cut();
     }
@@ -177,6 +183,7 @@ impl State {
     /// Whether the client has a session already.
     fn attach(&mut self, client: &str, clean: bool) -> bool {
         if clean {
+            self.poisoned.clear();
             self.sessions.remove(client);
         }
         let present = self.sessions.contains_key(client);

@@ -18,6 +18,7 @@ pub fn upstream(dice: &mut Dice, index: u64, firsts: bool) -> UpstreamPlan {
         server_keep_alive: *dice.pick(&[None, None, Some(0), Some(5)]),
         latency_ms: *dice.pick(&[0, 0, 1, 20]),
         hates_poison: false,
+        hates_late: false,
         acks_wrong: false,
         first: firsts.then(|| *dice.pick(&[First::Twin, First::Mute, tiny])),
     }

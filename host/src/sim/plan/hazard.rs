@@ -167,23 +167,6 @@ fn disk(dice: &mut Dice) -> What {
 // === impl What ===
 
 impl What {
-    /// What ends its connections, or may.
-    pub fn is_of_upstream(&self) -> bool {
-        use What::*;
-        matches!(
-            self,
-            Away(_)
-                | Cut(_)
-                | Vanish(_)
-                | Forgets(_)
-                | LosesAcks(..)
-                | MaxQos(..)
-                | NoRetain(_)
-                | Window(..)
-                | PacketSize(..)
-        )
-    }
-
     pub fn is_of_device(&self) -> bool {
         matches!(self, Self::CutDevice(_))
     }

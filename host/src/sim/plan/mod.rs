@@ -38,6 +38,8 @@ pub struct UpstreamPlan {
     pub latency_ms: u64,
     /// Closes on messages that say so.
     pub hates_poison: bool,
+    /// Takes those of QoS 2, and closes on their PUBREL.
+    pub hates_late: bool,
     /// Knows QoS 1 only, and answers QoS 2 with PUBACK.
     pub acks_wrong: bool,
     /// The address that is configured before its own.
@@ -120,12 +122,14 @@ impl Plan {
         let has = |hazard: Hazard| hazards.contains(&hazard);
         let full = has(Hazard::Full) && dice.one_in(3);
         let poison = has(Hazard::Poison) && dice.one_in(4);
+        let late = poison && dice.one_in(3);
         // Not both: between an address that takes nothing and one that closes, each culprit takes minutes to find.
         let firsts = has(Hazard::Addresses) && dice.one_in(3) && !poison;
         let wrong = has(Hazard::WrongAcks) && dice.one_in(8);
         let upstreams: Vec<_> = (0..dice.within(1, 2))
             .map(|index| UpstreamPlan {
                 hates_poison: poison,
+                hates_late: late,
                 acks_wrong: wrong,
                 ..draw::upstream(&mut dice, index, firsts)
             })
@@ -151,10 +155,6 @@ impl Plan {
         for _ in 0..if kinds.is_empty() { 0 } else { dice.within(0, 8) } {
             let kind = *dice.pick(&kinds);
             plan.troubles.extend(plan.trouble(kind, &mut dice));
-        }
-        if poison && plan.upstreams.iter().any(|upstream| upstream.version == 4) {
-            // On 3.1.1, cuts beside a message on which the upstream closes are taken for another client of our name (seed 3171): not mended.
-            plan.troubles.retain(|trouble| !trouble.what.is_of_upstream());
         }
         plan.troubles.sort_by_key(|trouble| trouble.at_ms);
         plan

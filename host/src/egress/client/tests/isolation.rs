@@ -258,7 +258,7 @@ async fn the_witness_is_of_another_topic_where_there_is_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_that_waits_alone_is_found_after_a_while_and_a_second_one_only_when_others_get_through() {
+async fn one_that_waits_alone_is_found_after_a_while_and_the_next_one_after_a_longer_one() {
     let mut bench = Bench::new(V5);
     bench.commit(QoS::AtLeastOnce, "bad 1");
     let mut server = Server::new(is_bad);
@@ -268,11 +268,37 @@ async fn one_that_waits_alone_is_found_after_a_while_and_a_second_one_only_when_
     assert!((Duration::from_secs(20)..Duration::from_secs(120)).contains(&start.elapsed()), "{:?}", start.elapsed());
 
     bench.commit(QoS::AtLeastOnce, "bad 2");
-    let _ = tokio::time::timeout(Duration::from_secs(600), server.run(&mut bench)).await;
+    let _ = tokio::time::timeout(Duration::from_secs(60), server.run(&mut bench)).await;
     assert_eq!(bench.letters.texts(), ["bad 1"], "perhaps it takes nothing at all");
     bench.commit(QoS::AtLeastOnce, "good");
     server.run(&mut bench).await;
     assert_eq!((bench.letters.texts().len(), server.arrived.as_slice()), (2, &["good".to_owned()][..]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_of_them_and_nothing_else_are_found_within_minutes() {
+    for protocol in [V311, V5] {
+        let mut bench = Bench::new(protocol);
+        ["bad 1", "bad 2", "bad 3"].iter().for_each(|text| bench.commit(QoS::AtLeastOnce, text));
+        let start = Instant::now();
+        Server::new(is_bad).run(&mut bench).await;
+        assert_eq!(bench.letters.all().len(), 3);
+        assert!(start.elapsed() < Duration::from_secs(15 * 60), "{:?}", start.elapsed());
+    }
+}
+
+/// Its disk is full, say: it lets us in, answers pings, and closes on every message.
+#[tokio::test(start_paused = true)]
+async fn a_day_of_a_server_that_takes_nothing_is_a_few_letters_and_no_more() {
+    let mut bench = Bench::new(V5);
+    (0..5).for_each(|n| bench.commit(QoS::AtLeastOnce, &n.to_string()));
+    (0..95).for_each(|n| bench.commit(QoS::AtLeastOnce, &format!("more {n}")));
+    let (mut server, start) = (Server::new(|_| true), Instant::now());
+    while start.elapsed() < Duration::from_secs(24 * 3600) {
+        let (mut peer, _) = bench.welcome(true).await;
+        server.serve(&mut peer).await;
+    }
+    assert!(bench.letters.all().len() <= 6, "{}", bench.letters.all().len());
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,9 @@ mod isolation;
 mod lowered;
 pub(in crate::egress) mod peer;
 mod recovery;
+mod referral;
 mod refused;
+mod releases;
 mod resume;
 mod rivals;
 mod shutdown;
@@ -17,6 +19,7 @@ mod skip;
 mod terms;
 mod too_large;
 mod unacknowledged;
+mod unasked;
 mod witness;
 
 use super::*;

@@ -277,6 +277,20 @@ impl Peer {
         self.connack_with(session_present, &[]).await;
     }
 
+    /// `false` when the client is gone.
+    pub async fn send_all(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).await.is_ok()
+    }
+
+    /// Past all that it says before it goes.
+    pub async fn hear_the_end(&mut self) -> Heard {
+        loop {
+            if self.hear().await == Heard::Gone {
+                return Heard::Gone;
+            }
+        }
+    }
+
     /// `properties` are of MQTT 5, as bytes.
     pub async fn connack_with(&mut self, session_present: bool, properties: &[u8]) {
         let mut bytes = vec![0x20, 2, session_present.into(), 0];
@@ -308,8 +322,9 @@ impl Peer {
     fn parse(&mut self) -> Option<Heard> {
         match self.protocol {
             Version::V311 => v4::Packet::read(&mut self.input, usize::MAX).ok().map(of_v311),
-            Version::V5 if self.input.starts_with(&[0xE0, 0]) => {
-                let _ = self.input.split_to(2);
+            // rumqttc reads no short form.
+            Version::V5 if self.input.starts_with(&[0xE0]) && self.input.len() > 1 => {
+                let _ = self.input.split_to(2 + usize::from(self.input[1]));
                 Some(Heard::Disconnect)
             }
             Version::V5 => v5::Packet::read(&mut self.input, None).ok().map(of_v5),

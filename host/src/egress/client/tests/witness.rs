@@ -34,7 +34,7 @@ async fn a_message_with_others_behind_much_qos_0_is_not_alone() {
     let mut bench = Bench::new(V5);
     bench.commit(QoS::AtLeastOnce, "good");
     let mut server = Server::new(|_| true);
-    for n in 0..60 {
+    for n in 0..15 {
         let (mut peer, _) = bench.welcome(n > 0).await;
         server.serve(&mut peer).await;
         drop(peer);
