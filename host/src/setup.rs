@@ -6,13 +6,20 @@
 
 pub mod installation;
 pub mod plugin_state;
+mod secrets;
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use crate::chain::Chain;
 use crate::config::Config;
 use crate::egress;
 use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
+
+pub use self::secrets::exposed;
+
+/// Compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
 
 pub struct Setup {
     /// In the order of the configuration.
@@ -28,6 +35,19 @@ pub struct Setup {
 /// All that is wrong with what the configuration points to. Never empty.
 #[derive(Debug)]
 pub struct Refusals(pub Vec<String>);
+
+/// Where the gateway keeps compiled plugins.
+pub fn cache(config: &Config) -> PathBuf {
+    config.gateway.data_dir.join(COMPILED)
+}
+
+/// The same for commands beside it: only in a data folder that is there and is this user's, so that none of them makes a folder which
+/// the gateway, as another user, could not use.
+pub fn shared_cache(config: &Config) -> Option<PathBuf> {
+    let folder = std::fs::metadata(&config.gateway.data_dir).ok()?;
+    let is_ours = folder.is_dir() && folder.uid() == rustix::process::geteuid().as_raw();
+    is_ours.then(|| cache(config))
+}
 
 /// `cache` is the folder for compiled plugins; without one nothing is written.
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {

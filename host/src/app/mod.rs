@@ -44,9 +44,6 @@ const UPSTREAMS_BY: Duration = Duration::from_secs(4);
 const FAREWELL_BY: Duration = Duration::from_millis(5_500);
 const CLOSED_BY: Duration = Duration::from_secs(7);
 
-/// Compiled plugins, in the data folder.
-const COMPILED: &str = "compiled";
-
 /// A gateway that runs. Its parts stop in the order in which messages flow.
 pub struct Gateway {
     counters: Arc<Counters>,
@@ -66,7 +63,8 @@ impl Gateway {
         let data_dir = &config.gateway.data_dir;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
-        let mut setup = setup::prepare(&config, Some(&config.gateway.data_dir.join(COMPILED)))?;
+        let mut setup = setup::prepare(&config, Some(&setup::cache(&config)))?;
+        setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         operate::log_plugins(&setup);
         let listeners = ingress::bind(&config).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
