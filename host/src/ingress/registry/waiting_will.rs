@@ -69,17 +69,20 @@ impl Orphans {
 // === impl Registry ===
 
 impl Registry {
-    /// A device has come: its will in the place of what is written there, and who is to be told when that is done.
+    /// A device has come: its will in the place of what is written there, with the receipt for it; and the place of its will among those that
+    /// are kept.
     pub(super) fn replaced_will(
         &self,
         client: &Arc<str>,
         away: Option<&Away>,
         will: Option<&Will>,
-    ) -> Option<(Change, Receipt)> {
+    ) -> (Option<(Change, Receipt)>, Option<Reserved>) {
         let is_orphan = self.orphans.remove(client);
         let has_one = is_orphan || away.is_some_and(|away| away.will.is_some());
-        let kept = will.and_then(|will| self.wills.kept(client, will));
-        kept.or_else(|| has_one.then(|| (Change::delete(will_of(client)), Receipt::none())))
+        match will.and_then(|will| self.wills.kept(client, will)) {
+            Some((put, receipt, place)) => (Some((put, receipt)), Some(place)),
+            None => (has_one.then(|| (Change::delete(will_of(client)), Receipt::none())), None),
+        }
     }
 
     /// That it is due, in the place of what is written of it, and then published.
