@@ -27,7 +27,8 @@ fn is_at(address: &Address, bind: SocketAddr) -> bool {
         ip if ip.is_loopback() && host.is_none() => is_loopback,
         ip => host == Some(ip),
     };
-    bind.port() == address.port && is_here
+    // Of port 0 the kernel makes another one.
+    bind.port() == address.port && bind.port() > 0 && is_here
 }
 
 #[cfg(test)]
@@ -49,6 +50,7 @@ mod tests {
             assert!(is_ours(host, 1883, bind), "{host} {bind}");
             assert!(!is_ours(host, 1884, bind), "{host} {bind}");
         }
+        assert!(!is_ours("127.0.0.1", 0, "127.0.0.1:0"));
         for (host, bind) in
             [("10.0.0.2", "0.0.0.0:1883"), ("broker.example", "127.0.0.1:1883"), ("127.0.0.1", "10.0.0.1:1883")]
         {
