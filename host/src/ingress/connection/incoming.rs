@@ -119,6 +119,9 @@ impl<R, W> Connection<R, W> {
 
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
         unpin(&mut message);
+        if self.is_gateway {
+            message.cross();
+        }
         let origin = self.origin();
         let (arrived, changes) = (clock::now(), identity.into_iter().collect());
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
