@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::clock::unix_ms;
+use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
@@ -142,7 +143,7 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
         // More than that may be there, from a run with a higher limit: whoever subscribes gets all of it.
         max_retained: limits.max_retained_messages.max(retained),
     };
-    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let queues = Queues::new(limits.max_queued_bytes_total, Ledger::new(limits.memory), dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());
     let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
     registry.restore(&last.state).log();

@@ -39,6 +39,7 @@ impl Operate {
             counters: counters.clone(),
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
+            ledger: ingress.sessions().ledger().clone(),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.iter().map(watched).collect(),
         });

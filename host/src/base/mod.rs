@@ -5,6 +5,7 @@ pub mod clock;
 pub mod excerpt;
 pub mod fault;
 pub mod kill_point;
+pub mod ledger;
 pub mod log_limit;
 pub mod log_writer;
 pub mod rate_limit;

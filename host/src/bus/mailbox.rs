@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use super::budget::{Budget, Share, Shortage};
 use super::{FromGroup, PendingDelivery, Queues};
+use crate::base::ledger::Ledger;
 use crate::message::{Message, QoS};
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
@@ -123,6 +124,15 @@ struct Count {
 // === impl Delivery ===
 
 impl Delivery {
+    /// Bytes that it keeps in memory.
+    fn weight(&self) -> usize {
+        self.message.weight() + self.identifiers()
+    }
+
+    fn identifiers(&self) -> usize {
+        self.subscription_ids.len() * size_of::<u32>()
+    }
+
     fn kind(&self) -> Kind {
         if self.is_replay { Kind::Retained } else { Kind::Live }
     }
@@ -169,6 +179,10 @@ impl Mailbox {
         mailbox
     }
 
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.queues.ledger()
+    }
+
     pub fn client(&self) -> &Arc<str> {
         &self.client
     }
@@ -196,12 +210,13 @@ impl Mailbox {
     }
 
     pub(super) fn put(self: &Arc<Self>, delivery: Delivery) -> Put {
-        let weight = delivery.message.weight();
+        let weight = delivery.weight();
         self.place(Kind::Live, delivery, weight)
     }
 
     pub(super) fn put_retained(self: &Arc<Self>, delivery: Delivery) -> Put {
-        self.place(Kind::Retained, delivery, RETAINED_COST)
+        let cost = RETAINED_COST + delivery.identifiers();
+        self.place(Kind::Retained, delivery, cost)
     }
 
     fn place(self: &Arc<Self>, kind: Kind, delivery: Delivery, cost: usize) -> Put {
@@ -247,7 +262,7 @@ impl Mailbox {
     /// What a restart has found, charged as it was before, whether there is room or not: what was acknowledged is not dropped
     /// because a cap has become lower. Nothing new is taken until there is room again.
     pub fn charge_restored(&self, delivery: Delivery) -> Delivery {
-        let weight = delivery.message.weight();
+        let weight = delivery.weight();
         let share = Share::of_restored(&self.own_budget, &self.queues.budget, weight);
         Delivery { share: Some(share), ..delivery }
     }
@@ -274,7 +289,7 @@ impl Mailbox {
         waiting.retain(|delivery| {
             let goes = left > 0 && !delivery.is_replay;
             if goes {
-                left = left.saturating_sub(delivery.message.weight());
+                left = left.saturating_sub(delivery.weight());
                 count += 1;
                 numbers.extend(delivery.number);
             }

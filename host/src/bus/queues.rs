@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::{Generation, Mailbox};
 use crate::base::clock;
+use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 
@@ -28,6 +29,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Queues {
     pub(super) budget: Arc<Budget>,
+    ledger: Arc<Ledger>,
     /// The next that no session has had.
     next_generation: AtomicU32,
     mailboxes: Mutex<Vec<Weak<Mailbox>>>,
@@ -49,11 +51,16 @@ struct Holder {
 // === impl Queues ===
 
 impl Queues {
-    pub fn new(bytes: usize, counters: Arc<Counters>) -> Arc<Self> {
+    /// `ledger` is for what else the sessions hold.
+    pub fn new(bytes: usize, ledger: Arc<Ledger>, counters: Arc<Counters>) -> Arc<Self> {
         let (budget, mailboxes, warnings) = (Budget::new(bytes), Mutex::default(), RateLimit::per_second(1));
         let (start, pause_until, sure) = (clock::now(), AtomicU64::new(0), AtomicUsize::new(0));
         let next_generation = AtomicU32::new(1);
-        Arc::new(Self { budget, next_generation, mailboxes, counters, warnings, start, pause_until, sure })
+        Arc::new(Self { budget, ledger, next_generation, mailboxes, counters, warnings, start, pause_until, sure })
+    }
+
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
     }
 
     /// For a session that begins and survives a restart.

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::base::ledger::Ledger;
 use crate::message::{Properties, QoS};
 use crate::mqtt::SubscribeOptions;
 use crate::topic::{TopicFilter, TopicName};
@@ -26,7 +27,7 @@ fn bus() -> Bus {
 }
 
 fn client(name: &str) -> Client {
-    let mailbox = Mailbox::new(name.into(), LIMITS, Queues::new(BUDGET, Arc::default()));
+    let mailbox = Mailbox::new(name.into(), LIMITS, Queues::new(BUDGET, Ledger::new(1 << 30), Arc::default()));
     mailbox.attach();
     Client { mailbox }
 }
@@ -143,7 +144,8 @@ fn a_full_mailbox_drops_for_its_subscriber_alone_and_counts() {
 
 #[test]
 fn mailboxes_share_one_budget_and_give_back_what_leaves() {
-    let (bus, budget) = (bus(), Queues::new(2 * message("a", QoS::AtLeastOnce).weight(), Arc::default()));
+    let (bus, budget) =
+        (bus(), Queues::new(2 * message("a", QoS::AtLeastOnce).weight(), Ledger::new(1 << 30), Arc::default()));
     let [one, two] = ["1", "2"].map(|name| Client { mailbox: Mailbox::new(name.into(), LIMITS, budget.clone()) });
     for client in [&one, &two] {
         client.subscribe(&bus, "a", QoS::AtLeastOnce, None);
@@ -164,7 +166,7 @@ fn mailboxes_share_one_budget_and_give_back_what_leaves() {
 #[test]
 fn a_session_that_is_away_gives_way_to_one_that_is_connected_and_keeps_its_part() {
     let weight = message("a", QoS::AtLeastOnce).weight();
-    let (bus, queues) = (bus(), Queues::new(4 * weight, Arc::default()));
+    let (bus, queues) = (bus(), Queues::new(4 * weight, Ledger::new(1 << 30), Arc::default()));
     let [away, other, here] =
         ["away", "other", "here"].map(|name| Client { mailbox: Mailbox::new(name.into(), LIMITS, queues.clone()) });
     away.subscribe(&bus, "a", QoS::AtLeastOnce, None);

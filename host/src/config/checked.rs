@@ -53,6 +53,8 @@ pub struct Listener {
 #[derive(Clone, Debug)]
 pub struct BrokerLimits {
     pub max_connections: usize,
+    /// Bytes of what clients make the gateway hold beside queues and retained messages.
+    pub memory: usize,
     /// Largest control packet in bytes, header included.
     pub max_packet_size: usize,
     /// From accept to a valid CONNECT.

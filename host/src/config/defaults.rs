@@ -57,7 +57,9 @@ impl Default for BrokerLimits {
         Self {
             // Below the usual limit of 1024 open files, with room for upstreams and the spool.
             max_connections: 900,
-            // Readings are small; with the connections above this bounds half-read packets to 225 MiB.
+            // Half-read packets, wills, filters: nothing of an honest plant comes near, and a Pi has room for it.
+            memory: 128 * MIB,
+            // Readings are small.
             max_packet_size: 256 * KIB,
             handshake_timeout: Duration::from_secs(10),
             // Together with the packet size: 25 MiB for the worst client. Small devices use 1 to 20.

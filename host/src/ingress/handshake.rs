@@ -115,6 +115,7 @@ mod tests {
 
     fn limits() -> BrokerLimits {
         BrokerLimits {
+            memory: 1 << 30,
             max_connections: 10,
             max_packet_size: 1_000,
             handshake_timeout: Duration::from_secs(1),

@@ -25,6 +25,7 @@ use waiting_will::{Orphans, WaitingWill};
 use super::handshake::Terms;
 use super::session::Session;
 use super::wills::{Reserved, Wills, will_of};
+use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::base::{clock, timeline};
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
@@ -218,6 +219,11 @@ impl Registry {
         }
         let generation = queues.new_generation();
         Mailbox::durable(client.clone(), limits, queues, generation)
+    }
+
+    /// The account of what clients hold.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        self.queues.ledger()
     }
 
     /// The connection is gone: the session waits for its device, or ends.

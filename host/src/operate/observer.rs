@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
+use crate::base::ledger::Ledger;
 use crate::base::log_writer;
 use crate::dead_letter::ArchiveHandle;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
@@ -13,6 +14,8 @@ pub struct Observer {
     pub counters: Arc<Counters>,
     pub spool: Spool,
     pub archive: ArchiveHandle,
+    /// What clients hold.
+    pub ledger: Arc<Ledger>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
@@ -51,6 +54,8 @@ impl Observer {
         self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
+        let help = "What clients hold beside queues and retained messages, and beyond what each is sure of: `broker.limits.memory` at most.";
+        families.gauge("tidegate_client_memory_bytes", help, &[], self.ledger.used() as f64);
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
         families

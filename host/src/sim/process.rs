@@ -19,6 +19,7 @@ use super::oracle::Oracle;
 use super::plugin::{self, Native};
 use super::story::tell;
 use crate::base::clock;
+use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Bus, MailboxLimits, Queues, RetainedLimits};
@@ -219,7 +220,7 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
         max_bytes: limits.max_queued_bytes,
         max_retained: limits.max_retained_messages,
     };
-    let queues = Queues::new(limits.max_queued_bytes_total, dispatcher.counters().clone());
+    let queues = Queues::new(limits.max_queued_bytes_total, Ledger::new(limits.memory), dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());
     let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
     registry.restore(&last.state);

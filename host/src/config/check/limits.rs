@@ -23,6 +23,7 @@ pub fn broker(table: &Table<'_>) -> BrokerLimits {
     let bytes = |key, default| table.size(key, ByteSize::kib(1)..=ByteSize::tib(1)).unwrap_or(default);
     let limits = BrokerLimits {
         max_connections: count("max_connections", default.max_connections),
+        memory: bytes("memory", default.memory),
         max_packet_size: table
             .size("max_packet_size", ByteSize::kib(1)..=LARGEST_PACKET)
             .unwrap_or(default.max_packet_size),

@@ -58,6 +58,11 @@ where
         let detail = "the device's Maximum Packet Size has no room for CONNACK";
         return refuse(wire, peer, context, Reason::PACKET_TOO_LARGE, detail, largest).await;
     }
+    // What CONNECT was read into is not needed any more.
+    wire.prepare();
+    if !wire.has_memory(terms.will.as_ref().map_or(0, |will| will.message.weight())) {
+        return refuse(wire, peer, context, Reason::QUOTA_EXCEEDED, NO_MEMORY, largest).await;
+    }
     if let Some(topic) = &terms.denied_will
         && let Some(suppressed) = context.complaints.permit()
     {
@@ -137,6 +142,9 @@ where
             return Ok(Some(*connect));
         }
         wire.prepare();
+        if !wire.has_memory(0) {
+            return Err(DecodeError { reason: Reason::QUOTA_EXCEEDED, detail: NO_MEMORY });
+        }
         match wire.reader.read_buf(&mut wire.incoming).await {
             Ok(0) | Err(_) => return Ok(None),
             Ok(_) => {}

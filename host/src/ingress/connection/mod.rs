@@ -42,6 +42,9 @@ use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;
 
+/// The account is the gateway's: whoever grows when it is used up has to go.
+const NO_MEMORY: &str = "broker.limits.memory is used up";
+
 /// What every connection of a listener shares.
 pub struct Context {
     pub limits: BrokerLimits,
@@ -102,7 +105,8 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let wire = Wire::new(reader, writer, context.limits.max_packet_size);
+    let charge = context.registry.ledger().charge();
+    let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
     let Some(mut connection) = greeting::greet(wire, peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     tracing::debug!(%peer, ?client, version = ?connection.version, "connected");
@@ -146,6 +150,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             self.deliver_mail();
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
+            if !self.has_memory() {
+                return because(Reason::QUOTA_EXCEEDED, NO_MEMORY);
+            }
             let event = self.next_event(timer.as_mut()).await;
             if let Event::Kicked = event {
                 return self.hand_over().await;
@@ -202,6 +209,12 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 }
 
 impl<R, W> Connection<R, W> {
+    /// With its will and its aliases.
+    fn has_memory(&mut self) -> bool {
+        let will = self.ending.will.as_ref().map_or(0, |will| will.message.weight());
+        self.wire.has_memory(will + self.session.alias_bytes())
+    }
+
     /// Whether packets should wait: for the lanes, for what is being written, or for the device to read what it was sent. Reading goes on for a while,
     /// so that the end of a connection is noticed.
     fn is_paused(&self) -> bool {

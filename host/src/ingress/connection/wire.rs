@@ -3,6 +3,7 @@
 use bytes::BytesMut;
 
 use crate::base::kill_point::{self, KillPoint};
+use crate::base::ledger::Charge;
 use crate::mqtt::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
@@ -21,12 +22,18 @@ pub struct Wire<R, W> {
     pub codec: Codec,
     pub incoming: BytesMut,
     pub outgoing: BytesMut,
+    charge: Charge,
 }
 
 impl<R, W> Wire<R, W> {
-    pub fn new(reader: R, writer: W, max_packet_size: usize) -> Self {
+    pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing }
+        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing, charge }
+    }
+
+    /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
+    pub fn has_memory(&mut self, more: usize) -> bool {
+        self.charge.resize(self.incoming.capacity() + self.outgoing.capacity() + more)
     }
 
     /// The next packet of what has been read.

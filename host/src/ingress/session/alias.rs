@@ -9,9 +9,17 @@ use crate::topic::TopicName;
 pub const TOPIC_ALIAS_MAXIMUM: u16 = 16;
 
 #[derive(Debug, Default)]
-pub struct Aliases(HashMap<u16, TopicName>);
+pub struct Aliases {
+    topics: HashMap<u16, TopicName>,
+    bytes: usize,
+}
 
 impl Aliases {
+    /// Of all topics.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The topic that a PUBLISH means; sets the alias when it comes with a name.
     pub fn resolve(&mut self, topic: Option<TopicName>, alias: Option<u16>) -> Result<TopicName, Reason> {
         let Some(alias) = alias else { return topic.ok_or(Reason::PROTOCOL_ERROR) };
@@ -20,10 +28,12 @@ impl Aliases {
         }
         match topic {
             Some(topic) => {
-                self.0.insert(alias, topic.clone());
+                let before = self.topics.insert(alias, topic.clone());
+                self.bytes += topic.as_str().len();
+                self.bytes -= before.map_or(0, |before| before.as_str().len());
                 Ok(topic)
             }
-            None => self.0.get(&alias).cloned().ok_or(Reason::PROTOCOL_ERROR),
+            None => self.topics.get(&alias).cloned().ok_or(Reason::PROTOCOL_ERROR),
         }
     }
 }
@@ -40,6 +50,7 @@ mod tests {
         aliases.resolve(topic("a"), Some(1)).unwrap();
         aliases.resolve(topic("b"), Some(1)).unwrap();
         assert_eq!(aliases.resolve(None, Some(1)).unwrap().as_str(), "b");
+        assert_eq!(aliases.bytes(), 1, "only one is held");
         assert_eq!(aliases.resolve(topic("c"), Some(0)), Err(Reason::TOPIC_ALIAS_INVALID));
         assert_eq!(aliases.resolve(topic("c"), Some(17)), Err(Reason::TOPIC_ALIAS_INVALID));
         assert_eq!(aliases.resolve(None, None), Err(Reason::PROTOCOL_ERROR));

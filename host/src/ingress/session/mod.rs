@@ -112,9 +112,9 @@ pub struct Violation {
 impl Session {
     pub fn new(client: Arc<str>, mailbox: Arc<Mailbox>, link: Link) -> Self {
         Self {
+            subscriptions: Subscriptions::new(mailbox.ledger().charge()),
             client,
             mailbox,
-            subscriptions: Subscriptions::default(),
             receiver: Receiver::default(),
             outbound: Outbound::new(link.peer_receive_maximum),
             isolation: Isolation::new(tokio::time::Instant::now()),
@@ -140,6 +140,10 @@ impl Session {
 
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
+    }
+
+    pub fn alias_bytes(&self) -> usize {
+        self.link.aliases.bytes()
     }
 
     /// The next ticket whose outcome is safe; then call [`Session::acknowledge`].

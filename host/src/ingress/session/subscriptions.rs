@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::base::clock;
+use crate::base::ledger::Charge;
 use crate::bus::{Bus, Mailbox, PendingDelivery, Replay, Replayed, Subscription};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
@@ -17,13 +18,19 @@ const MAX_FILTER_BYTES: usize = 256 * 1024;
 /// More retained messages are fetched for a device when fewer than this wait for it.
 const ENOUGH_REPLAYS: usize = 512;
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Subscriptions {
     /// By the filter as the device wrote it.
     filters: HashMap<String, SharedFilter>,
     /// Retained messages that are to come, one for each filter at most.
     replays: VecDeque<Replay>,
+    /// Of all filters, as they were written.
+    bytes: usize,
+    charge: Charge,
 }
+
+/// What a filter takes beside three copies of its text: here, in the bus, and in the tree that is searched.
+const FILTER_COST: usize = 640;
 
 /// What a SUBSCRIBE or UNSUBSCRIBE did.
 #[derive(Debug, Default)]
@@ -35,6 +42,11 @@ pub struct Changed {
 }
 
 impl Subscriptions {
+    /// `charge` is of the account of all clients.
+    pub fn new(charge: Charge) -> Self {
+        Self { filters: HashMap::new(), replays: VecDeque::new(), bytes: 0, charge }
+    }
+
     /// Each filter once, however often it stands in the packet: the last one counts, as if they had come one after the other
     /// (MQTT 5, section 3.8.4). Retained messages come later: see [`Subscriptions::replay`].
     pub fn subscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Subscribe, max: usize) -> Changed {
@@ -76,9 +88,7 @@ impl Subscriptions {
     pub fn unsubscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Unsubscribe) -> Changed {
         let mut changed = Changed::default();
         for text in &packet.filters {
-            let removed = self.filters.remove(text);
-            removed.iter().for_each(|filter| self.forget_replay(filter));
-            let reason = match removed {
+            let reason = match self.remove(text) {
                 Some(filter) if bus.unsubscribe(&filter, mailbox) => Reason::SUCCESS,
                 _ if SharedFilter::parse(text).is_err() => Reason::TOPIC_FILTER_INVALID,
                 _ => Reason::NO_SUBSCRIPTION_EXISTED,
@@ -97,7 +107,8 @@ impl Subscriptions {
         let Ok(filter) = SharedFilter::parse(text) else { return };
         let StoredSubscription { options, id } = stored;
         bus.subscribe(&filter, Subscription { mailbox: mailbox.clone(), options, id });
-        self.filters.insert(text.to_owned(), filter);
+        self.insert(text, filter);
+        self.charge.restore(self.cost());
         mailbox.set_subscriptions(self.filters.len());
     }
 
@@ -105,25 +116,47 @@ impl Subscriptions {
         self.filters.keys().map(|filter| filter.as_str().into())
     }
 
-    fn bytes(&self) -> usize {
-        self.filters.keys().map(String::len).sum()
+    fn insert(&mut self, text: &str, filter: SharedFilter) {
+        if self.filters.insert(text.to_owned(), filter).is_none() {
+            self.bytes += text.len();
+        }
+    }
+
+    fn remove(&mut self, text: &str) -> Option<SharedFilter> {
+        let filter = self.filters.remove(text)?;
+        self.bytes -= text.len();
+        self.charge.restore(self.cost());
+        self.forget_replay(&filter);
+        Some(filter)
+    }
+
+    fn cost(&self) -> usize {
+        3 * self.bytes + FILTER_COST * self.filters.len()
+    }
+
+    /// Whether there is room for one more filter, which is charged then.
+    fn has_room_for(&mut self, filter: &str, max: usize) -> bool {
+        let cost = self.cost() + 3 * filter.len() + FILTER_COST;
+        self.filters.len() < max && self.bytes + filter.len() <= MAX_FILTER_BYTES && self.charge.resize(cost)
     }
 
     /// The session ends.
     pub fn clear(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>) {
         self.replays.clear();
+        self.bytes = 0;
+        self.charge.restore(0);
         for (_, filter) in self.filters.drain() {
             bus.unsubscribe(&filter, mailbox);
         }
     }
 
     /// What is wrong with a request, or what it grants.
-    fn answer(&self, request: &SubscribeRequest, max: usize) -> Reason {
+    fn answer(&mut self, request: &SubscribeRequest, max: usize) -> Reason {
         if SharedFilter::parse(&request.filter).is_err() {
             return Reason::TOPIC_FILTER_INVALID;
         }
         let new = !self.filters.contains_key(&request.filter);
-        if new && (self.filters.len() >= max || self.bytes() + request.filter.len() > MAX_FILTER_BYTES) {
+        if new && !self.has_room_for(&request.filter, max) {
             return Reason::QUOTA_EXCEEDED;
         }
         match request.options.qos {
@@ -156,7 +189,7 @@ impl Subscriptions {
             let value = StoredSubscription { options: request.options, id }.encode();
             changed.changes.push(Change::put(key(mailbox, &request.filter), value));
         }
-        self.filters.insert(request.filter.clone(), filter);
+        self.insert(&request.filter, filter);
         reason
     }
 

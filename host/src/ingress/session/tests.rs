@@ -1,6 +1,7 @@
 use std::time::Instant;
 
 use super::*;
+use crate::base::ledger::Ledger;
 use crate::bus::{MailboxLimits, Queues};
 use crate::message::QoS;
 use crate::mqtt::{Ack, Publish};
@@ -9,7 +10,7 @@ fn mailbox() -> Arc<Mailbox> {
     Mailbox::new(
         "dev".into(),
         MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 },
-        Queues::new(9_999, Arc::default()),
+        Queues::new(9_999, Ledger::new(1 << 30), Arc::default()),
     )
 }
 

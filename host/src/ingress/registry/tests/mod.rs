@@ -1,6 +1,7 @@
 mod restart;
 
 use super::*;
+use crate::base::ledger::Ledger;
 use crate::bindings::{Binding, Dispatcher, Table};
 use crate::bus::{Queues, RetainedLimits};
 use crate::chain::Lane;
@@ -36,7 +37,7 @@ fn fixture_with(spool: Spool, binding: Binding) -> Fixture {
     let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 9, max_bytes: 9_999 }, counters.clone()));
     let dispatcher = Dispatcher::new("gw".into(), Table::new(vec![binding]), bus.clone(), spool, counters);
     let mailbox = MailboxLimits { max_messages: 9, max_bytes: 9_999, max_retained: 9 };
-    let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Arc::default()));
+    let listener = Mailbox::new("listener".into(), mailbox, Queues::new(99_999, Ledger::new(1 << 30), Arc::default()));
     listener.attach();
     let subscription = crate::bus::Subscription {
         mailbox: listener.clone(),
@@ -49,7 +50,7 @@ fn fixture_with(spool: Spool, binding: Binding) -> Fixture {
             bus,
             Wills::new(dispatcher.clone()),
             mailbox,
-            Queues::new(99_999, Arc::default()),
+            Queues::new(99_999, Ledger::new(1 << 30), Arc::default()),
             2,
         )),
         dispatcher,
