@@ -5,6 +5,7 @@
 //! has [`BACK`] for it, whatever its will says of a delay.
 
 use super::*;
+use crate::base::kill_point::{self, KillPoint};
 use crate::ingress::stored::StoredWill;
 use crate::message::Message;
 
@@ -90,6 +91,7 @@ impl Registry {
         let mut changes = Vec::new();
         let will = self.wills.take_over(client, message, &mut changes);
         self.write(changes);
+        kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }
 
@@ -98,6 +100,7 @@ impl Registry {
         let mut changes = Vec::new();
         let will = self.wills.end_with_connection(client, message, &mut changes);
         self.write(changes);
+        kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }
 }

@@ -96,11 +96,12 @@ impl Session {
     }
 
     fn replied(&mut self, reply: Reply) -> Result<Actions, Violation> {
-        // MQTT 5 [MQTT-4.13.1-1], 3.1.1 [MQTT-4.8.0-1].
-        if self.outbound.is_contradicted_by(reply) {
+        let answer = self.outbound.hear(reply);
+        // Such an ack changes nothing, and at most is answered as one for no message. MQTT 5 [MQTT-4.13.1-1], 3.1.1 [MQTT-4.8.0-1].
+        if answer.may_be_to_a_wrong_ack() && self.outbound.is_contradicted_by(reply) {
             return Err(violation(Reason::PROTOCOL_ERROR, WRONG_ACK));
         }
-        Ok(match self.outbound.hear(reply) {
+        Ok(match answer {
             Answer::Send(packet) => smallvec![Action::Send(packet)],
             Answer::Release(number, packet) => {
                 let receipt = self.hold(packet);
