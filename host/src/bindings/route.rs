@@ -140,12 +140,7 @@ impl Inbound {
     /// what would need one has failed.
     pub fn further(&mut self, message: Message) -> Self {
         let receipt = self.receipt.split();
-        Self {
-            arrived: self.arrived,
-            receipt,
-            caused: self.caused.clone(),
-            ..Self::internal(message, self.next_hop())
-        }
+        Self { arrived: self.arrived, receipt, caused: self.caused.clone(), ..Self::internal(message, self.next_hop()) }
     }
 
     pub(super) fn next_hop(&self) -> Arc<Origin> {

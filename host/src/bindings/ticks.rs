@@ -89,8 +89,7 @@ impl Dispatcher {
         let mut record = Record { hold, bindings, ..Record::changes(result.changes, Receipt::none()) };
         let (mut further, caused) = (Vec::new(), Arc::<Caused>::default());
         for message in result.messages {
-            let mut inbound =
-                Inbound { caused: Some(caused.clone()), ..Inbound::internal(message, origin.clone()) };
+            let mut inbound = Inbound { caused: Some(caused.clone()), ..Inbound::internal(message, origin.clone()) };
             let mut routed = self.route_tick(binding, &inbound, &caused);
             self.letter_limit.apply(binding, &inbound, &mut routed);
             routed.counts.count(&binding.metrics);
