@@ -123,7 +123,7 @@ impl<R, W> Connection<R, W> {
         }
         let origin = self.origin();
         let (arrived, changes) = (clock::now(), identity.into_iter().collect());
-        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
+        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0, caused: None };
         if let Some(pending) = self.context.dispatcher.receive(inbound, &self.context.metrics) {
             self.parked.submit(pending);
         }
