@@ -118,7 +118,7 @@ fn wills_that_have_no_room_are_refused_at_connect_and_others_come_in() {
     assert_eq!(refused, 0x97);
     assert!((15..25).contains(&held.len()), "1 MiB has room for about 20 of 50 kB: {}", held.len());
     Raw::clean(gateway.address(), V5, "honest").publish("a", "1", 1);
-    held.pop().unwrap().leave();
+    held.drain(..10).for_each(Raw::leave);
     Raw::connect(gateway.address(), &with_will("again"));
 }
 
