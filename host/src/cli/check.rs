@@ -75,7 +75,7 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     match setup::prepare(config, None) {
         Ok(setup) => {
             let upstreams = if offline { Vec::new() } else { reach(config, &setup.upstreams) };
-            setup.plugins.iter().map(describe).chain(upstreams).collect()
+            setup.plugins.loaded().iter().flatten().map(describe).chain(upstreams).collect()
         }
         Err(setup::Refusals(refusals)) => {
             let bad = |text| Finding { about: "setup".to_owned(), verdict: Verdict::Bad, text };
