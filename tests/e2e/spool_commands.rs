@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
@@ -130,6 +132,40 @@ fn verify_finds_a_flipped_byte_and_says_where() {
     // It opens all the same: the damage is put aside and counted.
     let gateway = stopped.start_again();
     gateway.expect_log(&["the spool was damaged", "quarantined=1"]);
+}
+
+/// Segments of 4 MiB that fill, go and are condensed into checkpoints, all the time.
+const BUSY: &str = r#"
+[spool]
+max_bytes = "16MiB"
+max_state_bytes = "22MiB"
+[broker.limits]
+max_packet_size = "64KiB"
+max_retained_bytes = "1MiB"
+max_queued_bytes_total = "1MiB"
+max_queued_bytes = "1MiB"
+"#;
+
+#[test]
+fn verify_calls_no_spool_damaged_that_is_only_being_written() {
+    const LOOKS: usize = 25;
+    let broker = Mosquitto::start();
+    let gateway = Gateway::start(&format!(
+        "{BUSY}{}[[bindings]]\nname = \"all\"\ntopic = \"all/#\"{UPWARDS}",
+        broker.upstream("cloud", 5)
+    ));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut device, payload) = (Raw::clean(gateway.address(), V5, "device"), "x".repeat(60_000));
+            while !done.load(Ordering::Relaxed) {
+                device.publish("plain/x", &payload, 2);
+            }
+        });
+        let verdicts: Vec<_> = (0..LOOKS).map(|_| gateway.home().spool("verify", &[])).collect();
+        done.store(true, Ordering::Relaxed);
+        verdicts.into_iter().for_each(|verdict| assert!(good(verdict).contains("spool: good")));
+    });
 }
 
 #[test]

@@ -62,6 +62,8 @@ struct Connection<R, W> {
     kicked: Arc<Kick>,
     shutdown: CancellationToken,
     version: Version,
+    /// What comes from it has crossed one more gateway.
+    is_gateway: bool,
     peer_maximum_packet_size: usize,
     silence_allowed: Option<Duration>,
     heard_at: Instant,
