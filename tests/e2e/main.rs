@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod bindings;
+mod bounds;
 mod circuit_breaker;
 mod clocks;
 mod config_errors;

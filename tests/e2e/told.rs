@@ -3,12 +3,15 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::raw::Raw;
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wire::V5;
+use tidegate_tests::wire::{self, DISCONNECT, Properties, V5};
 
 /// One that hears what is said first, says this, and closes; or keeps the connection for ever when it has nothing to say.
 fn server(says: Option<&'static [u8]>) -> SocketAddr {
@@ -117,5 +120,42 @@ fn no_command_writes_a_control_character_of_a_device() {
         assert_eq!(text.chars().find(is_bad), None, "{text:?}");
     }
     assert!(home.spool("export", &["--dead-letters"]).out.contains("\\u009b2J"));
+    gateway.stop();
+}
+
+/// CONNACK, and a DISCONNECT with another 60 KB of words each time.
+fn talkative() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port of the loopback interface");
+    let address = listener.local_addr().expect("a bound socket has an address");
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let number = counted.fetch_add(1, Ordering::Relaxed);
+            let _ = stream.read(&mut [0; 4096]);
+            let words = format!("{number:05}\u{9b}").repeat(8_000);
+            let text = words.get(..59_997).unwrap_or_default();
+            let properties = Properties::new().text(0x1F, text).encode();
+            let farewell = wire::packet(DISCONNECT << 4, &[&[0x97], &properties[..]].concat());
+            let _ = stream.write_all(&[&b"\x20\x03\0\0\0"[..], &farewell].concat());
+            let _ = stream.read(&mut [0; 4096]);
+        }
+    });
+    (address, connections)
+}
+
+#[test]
+fn an_upstream_that_says_other_words_each_time_is_told_of_once_and_in_few_words() {
+    let (address, connections) = talkative();
+    let config = format!(
+        "[upstreams.cloud]\nurl = \"mqtt://{address}\"\n[[bindings]]\nname = \"all\"\ntopic = \"#\"\nto = [{{ upstream = \"cloud\" }}]\n"
+    );
+    let gateway = Gateway::start(&config);
+    soon("some connections", || connections.load(Ordering::Relaxed) >= 6);
+    gateway.expect_log_times(1, &["Quota exceeded (0x97)"]);
+    let longest = gateway.log().all().into_iter().map(|line| line.len()).max().unwrap_or_default();
+    assert!(longest < 4_000, "a line of {longest} bytes");
+    let status = gateway.home().tidegate("status", &[]);
+    assert!(status.out.contains("Quota exceeded (0x97)") && status.out.len() < 4_000, "{}", status.out);
     gateway.stop();
 }

@@ -92,7 +92,7 @@ impl Rooms {
             for ticket in 0..BATCH as u64 {
                 let (message, origin, arrived) = (message.clone(), origin.clone(), Instant::now());
                 let (receipt, changes) = (Receipt::new(ticket, acks.clone()), Vec::new());
-                let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };
+                let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0, caused: None };
                 let pending = self.dispatcher.receive(inbound, &listener).expect("a binding that matches");
                 assert!(self.dispatcher.try_start(pending).is_ok(), "a place in the lane");
             }

@@ -31,6 +31,20 @@ impl TokenBucket {
         None
     }
 
+    /// So many at once, or none of them. More than the burst count as the burst, so that the largest passes alone.
+    pub fn take(&mut self, tokens: u32, now: Instant) -> bool {
+        self.refill(now);
+        let left = self.tokens.checked_sub(tokens.min(self.burst));
+        self.tokens = left.unwrap_or(self.tokens);
+        left.is_some()
+    }
+
+    /// It knows nothing that a new one would not.
+    pub fn is_full(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens == self.burst
+    }
+
     fn refill(&mut self, now: Instant) {
         let due = now.saturating_duration_since(self.refilled).as_nanos() / self.interval.as_nanos();
         let due = u32::try_from(due).unwrap_or(u32::MAX);
@@ -57,5 +71,16 @@ mod tests {
         assert!(passed(&mut bucket, Duration::from_millis(299)).is_empty());
         assert_eq!(passed(&mut bucket, Duration::from_millis(300)).len(), 1);
         assert_eq!(passed(&mut bucket, Duration::from_secs(60)).len(), 100);
+    }
+
+    #[test]
+    fn many_are_taken_together_and_the_largest_alone() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::full(10, Duration::from_secs(1), start);
+        assert!(bucket.take(6, start) && !bucket.take(6, start) && bucket.take(4, start));
+        let later = start + Duration::from_secs(9);
+        assert!(!bucket.take(1_000, later) && !bucket.is_full(later));
+        let later = start + Duration::from_secs(10);
+        assert!(bucket.is_full(later) && bucket.take(1_000, later));
     }
 }

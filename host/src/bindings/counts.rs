@@ -13,6 +13,7 @@ pub struct Counts {
     pub failed: u32,
     pub failed_dropped: u32,
     pub failed_passed: u32,
+    pub dead_letters_limited: u32,
     pub dead_lettered: u32,
     pub fan_out: u32,
     pub local_outputs: u32,
@@ -36,6 +37,7 @@ impl Counts {
         add(&metrics.failed, self.failed);
         add(&metrics.failed_dropped, self.failed_dropped);
         add(&metrics.failed_passed, self.failed_passed);
+        add(&metrics.dead_letters_limited, self.dead_letters_limited);
         add(&metrics.dead_lettered, self.dead_lettered);
         add(&metrics.fan_out, self.fan_out);
         add(&metrics.local_outputs, self.local_outputs);

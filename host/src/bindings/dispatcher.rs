@@ -9,6 +9,7 @@ use super::MAX_HOPS;
 use super::account::Account;
 use super::gather::{Gather, Gathered, Input};
 use super::internal::Internal;
+use super::letter_limit::LetterLimit;
 use super::order::{Line, Order};
 use super::places::{Held, Places};
 use super::route::Inbound;
@@ -47,6 +48,7 @@ pub struct Dispatcher {
     pub(super) internal: Internal,
     pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
+    pub(super) letter_limit: LetterLimit,
 }
 
 /// What leaves in order, where plugins remember something.
@@ -66,7 +68,7 @@ impl Pending {
     /// Whether somebody waits for its outcome, or it is written down: then it may wait, but never go. What has a cause with places is
     /// bounded by them, and waits as well.
     pub(super) fn is_promised(&self) -> bool {
-        !self.inbound.receipt.is_none() || !self.inbound.changes.is_empty() || self.cause.is_some()
+        self.inbound.is_promised() || self.cause.is_some()
     }
 
     pub(super) fn message(&self) -> &Message {
@@ -101,8 +103,20 @@ impl Dispatcher {
         let (internal, local) = (Internal::new(), std::array::from_fn(|_| Places::local()));
         let (journal, warnings) = (Arc::new(Journal::new(spool, bus.clone())), RateLimit::per_second(5));
         let (next_unfinished, order) = (AtomicU64::new(0), Order::default());
-        let table = table.counted(&counters);
-        Arc::new(Self { gateway, table, bus, journal, counters, local, order, internal, next_unfinished, warnings })
+        let (table, letter_limit) = (table.counted(&counters), LetterLimit::new());
+        Arc::new(Self {
+            gateway,
+            table,
+            bus,
+            journal,
+            counters,
+            local,
+            order,
+            internal,
+            next_unfinished,
+            warnings,
+            letter_limit,
+        })
     }
 
     /// Where everything that must survive is written.

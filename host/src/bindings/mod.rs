@@ -15,11 +15,13 @@
 
 mod account;
 mod cache;
+mod caused;
 mod counts;
 mod dispatcher;
 mod gather;
 mod internal;
 mod letter;
+mod letter_limit;
 mod order;
 mod outcome;
 mod places;

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+use super::caused::Caused;
 use super::counts::Counts;
 use super::dispatcher::{Dispatcher, share};
 use super::gather::{Gathered, Input};
 use super::letter::dead_letter;
 use super::places::Held;
-use super::route::{Inbound, Routed, bounded, route, too_large};
+use super::route::{Inbound, Routed, bounded, route, too_large, too_many};
 use super::table::Binding;
 use super::unfinished;
 use crate::bus::{Kept, PendingDelivery};
@@ -33,6 +34,8 @@ struct Settled {
     outputs: Vec<Output>,
     /// For the local bus, one hop further.
     local: Vec<Message>,
+    /// With these, what its input has caused.
+    caused: Option<Arc<Caused>>,
     /// Of each binding, what is counted and told. Usually one, which takes no memory of its own.
     told: SmallVec<[Told; 1]>,
 }
@@ -46,7 +49,7 @@ struct Told {
 impl Dispatcher {
     pub(super) fn conclude(self: &Arc<Self>, gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
-        let Input { inbound, kept, bindings, held, account, .. } = input;
+        let Input { mut inbound, kept, bindings, held, account, .. } = input;
         let Kept { mut changes, pending_deliveries } = kept;
         let before = changes.len();
         let most = self.journal.max_record() / 2;
@@ -69,6 +72,7 @@ impl Dispatcher {
             }
         }
         self.tell(&inbound, &settled);
+        inbound.caused = settled.caused;
         self.commit(record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
         account.settle();
     }
@@ -84,6 +88,14 @@ impl Dispatcher {
         for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
             let Some(binding) = self.table.get(*id) else { continue };
             let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
+            let mut is_told = true;
+            if !routed.local.is_empty() {
+                let caused = settled.caused.get_or_insert_with(|| inbound.allowance());
+                if !caused.take(&routed.local) {
+                    (routed, is_told) = (self.limit(binding, inbound, caused), caused.is_to_tell());
+                }
+            }
+            self.letter_limit.apply(binding, inbound, &mut routed);
             routed.counts.fan_out += u32::from(place > 0);
             if let Some(letter) = self.letter(binding, inbound, &routed) {
                 settled.outputs.push(letter);
@@ -96,9 +108,19 @@ impl Dispatcher {
             }
             settled.local.append(&mut routed.local);
             let Routed { counts, failure, .. } = routed;
-            settled.told.push(Told { binding: *id, counts, failure });
+            settled.told.push(Told { binding: *id, counts, failure: failure.filter(|_| is_told) });
         }
         settled
+    }
+
+    /// Its input has caused too much: it has failed.
+    fn limit(&self, binding: &Binding, inbound: &Inbound, caused: &Caused) -> Routed {
+        let mut routed = route(&self.gateway, &binding.spec, inbound, Outcome::Failed(too_many()));
+        // For those who listen for dead letters; the archive has its own.
+        if !caused.take(&routed.local) {
+            routed.local.clear();
+        }
+        routed
     }
 
     /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost

@@ -143,7 +143,7 @@ impl Archiver {
         };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);
-        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts };
+        let inbound = Inbound { message, origin, arrived, receipt, changes, attempts, caused: None };
         let Some(pending) = self.dispatcher.again(inbound, &metadata.binding) else {
             tracing::error!(id, binding = metadata.binding, "this dead letter has no binding any more; it stays");
             return self.leave(id).await;

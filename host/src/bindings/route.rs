@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::MAX_HOPS;
+use super::caused::{Caused, MAX_BYTES, MAX_MESSAGES};
 use super::counts::Counts;
 use crate::base::clock;
 use crate::base::fault::{self, Fault};
@@ -27,6 +28,8 @@ pub struct Inbound {
     pub changes: Vec<Change>,
     /// How often plugins have failed on it before: it was a dead letter.
     pub attempts: u32,
+    /// What the input that it comes from has caused so far; none before it has caused anything.
+    pub caused: Option<Arc<Caused>>,
 }
 
 #[derive(Debug, Default)]
@@ -71,9 +74,23 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
 
 /// What a plugin made by its clock. It stands for its own input: a fault of the tick itself has no message to be sent anywhere.
 pub fn route_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
+    tick(gateway, binding, made, |router| router.route(vec![made.message.clone()]))
+}
+
+/// The same, when its tick has caused too much.
+pub(super) fn limit_tick(gateway: &str, binding: &Binding, made: &Inbound) -> Routed {
+    tick(gateway, binding, made, |_| Err(too_many()))
+}
+
+fn tick(
+    gateway: &str,
+    binding: &Binding,
+    inbound: &Inbound,
+    route: impl FnOnce(&mut Router) -> Result<(), Failure>,
+) -> Routed {
     let counts = Counts { tick_outputs: 1, outputs: 1, ..Counts::default() };
-    let mut router = Router { gateway, binding, inbound: made, made: Routed { counts, ..Routed::default() } };
-    if let Err(failure) = router.route(vec![made.message.clone()]) {
+    let mut router = Router { gateway, binding, inbound, made: Routed { counts, ..Routed::default() } };
+    if let Err(failure) = route(&mut router) {
         // Counted as an input from here on: it may become a dead letter.
         router.made.counts.inputs += 1;
         router.fail(failure);
@@ -101,24 +118,38 @@ pub(super) fn too_large() -> Outcome {
     Outcome::Failed(failure(FailureKind::TooLarge, detail))
 }
 
+/// Its input has caused all that one may.
+pub(super) fn too_many() -> Failure {
+    let detail = format!(
+        "one input causes at most {MAX_MESSAGES} messages and {MAX_BYTES} bytes for local topics, over all stages: put out less, or fan out \
+         in the last stage alone"
+    );
+    failure(FailureKind::TooMany, detail)
+}
+
 // === impl Inbound ===
 
 impl Inbound {
     /// What nobody waits for with an ack: a message of the gateway's own.
     pub fn internal(message: Message, origin: Arc<Origin>) -> Self {
         let (arrived, receipt) = (clock::now(), Receipt::none());
-        Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0 }
+        Self { message, origin, arrived, receipt, changes: Vec::new(), attempts: 0, caused: None }
     }
 
     /// What this becomes locally, with a share of the ack: the device is told when all of it is safe. The last hop has no further one:
     /// what would need one has failed.
     pub fn further(&mut self, message: Message) -> Self {
         let receipt = self.receipt.split();
-        Self { arrived: self.arrived, receipt, ..Self::internal(message, self.next_hop()) }
+        Self { arrived: self.arrived, receipt, caused: self.caused.clone(), ..Self::internal(message, self.next_hop()) }
     }
 
     pub(super) fn next_hop(&self) -> Arc<Origin> {
         Arc::new(Origin { hops: self.origin.hops.saturating_add(1), ..(*self.origin).clone() })
+    }
+
+    /// Whether somebody waits for its outcome, or it is written down.
+    pub(super) fn is_promised(&self) -> bool {
+        !self.receipt.is_none() || !self.changes.is_empty()
     }
 
     /// Whether a part of what it comes from may be safe already: it is written down, or was republished. Then its device cannot be told

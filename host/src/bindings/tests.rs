@@ -173,6 +173,7 @@ async fn the_first_tick_comes_after_an_interval_and_those_that_were_missed_are_n
 }
 
 mod by_client;
+mod caused;
 mod full;
 mod letters;
 mod partly;

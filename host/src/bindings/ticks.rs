@@ -16,9 +16,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval_at};
 use tokio_util::sync::CancellationToken;
 
+use super::caused::Caused;
 use super::dispatcher::{Dispatcher, Leaving, share};
 use super::order::Line;
-use super::route::{Inbound, Routed, route_tick};
+use super::route::{Inbound, Routed, limit_tick, route_tick};
 use super::table::Binding;
 use crate::chain::{Tick, TickResult};
 use crate::config::BindingId;
@@ -86,12 +87,12 @@ impl Dispatcher {
         let origin = Arc::new(Origin::gateway(now_ms));
         let (hold, bindings) = (smallvec![place.into()], smallvec![id]);
         let mut record = Record { hold, bindings, ..Record::changes(result.changes, Receipt::none()) };
-        let mut further = Vec::new();
+        let (mut further, caused) = (Vec::new(), Arc::<Caused>::default());
         for message in result.messages {
-            let mut inbound = Inbound::internal(message, origin.clone());
-            let routed = route_tick(&self.gateway, &binding.spec, &inbound);
+            let mut inbound = Inbound { caused: Some(caused.clone()), ..Inbound::internal(message, origin.clone()) };
+            let mut routed = self.route_tick(binding, &inbound, &caused);
+            self.letter_limit.apply(binding, &inbound, &mut routed);
             routed.counts.count(&binding.metrics);
-            routed.failure.iter().for_each(|failure| self.report(binding, &inbound, failure));
             record.outputs.extend(self.letter(binding, &inbound, &routed));
             let Routed { outputs, local, .. } = routed;
             record.outputs.extend(outputs);
@@ -103,6 +104,22 @@ impl Dispatcher {
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };
         self.journal.commit(record, Vec::new());
         further.into_iter().for_each(|inbound| self.publish_further(inbound, cause.clone()));
+    }
+
+    /// Counted as one input, with all that it makes; and said when it fails.
+    fn route_tick(&self, binding: &Binding, inbound: &Inbound, caused: &Caused) -> Routed {
+        let mut routed = route_tick(&self.gateway, &binding.spec, inbound);
+        let is_limited = !caused.take(&routed.local);
+        if is_limited {
+            routed = limit_tick(&self.gateway, &binding.spec, inbound);
+            if !caused.take(&routed.local) {
+                routed.local.clear();
+            }
+        }
+        if !is_limited || caused.is_to_tell() {
+            routed.failure.iter().for_each(|failure| self.report(binding, inbound, failure));
+        }
+        routed
     }
 
     fn report_ticks(&self, binding: &Binding, result: &TickResult) {

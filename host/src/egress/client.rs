@@ -27,6 +27,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::referral::Destination;
 use super::backoff::Backoff;
 use super::failback::{self, Failback};
 use super::isolation::Isolation;
@@ -194,16 +195,10 @@ impl<D: Dial> Client<D> {
     /// One connection from dialling to its end. Gives the wait before the next; `None` when the shutdown has ended it.
     async fn turn(&mut self, shutdown: &CancellationToken) -> Option<Duration> {
         self.reporter.attempt();
-        let referral = self.referral.take();
-        let is_referred = referral.is_some();
-        let Some(endpoint) = referral.or_else(|| self.upstream.endpoints.get(self.round.at()).cloned()) else {
+        let Some(Destination { endpoint, referral }) = self.destination() else {
             // The configuration has one at least.
             return std::future::pending().await;
         };
-        if is_referred {
-            let is_home = self.is_remembered_at(&endpoint);
-            self.round.set_home(is_home.then_some(self.round.at()));
-        }
         let listens = self.listens();
         let Self { dial, upstream, round, sender, .. } = self;
         let opening = sender.meanwhile(open(dial, upstream, round, &endpoint, listens));
@@ -211,7 +206,7 @@ impl<D: Dial> Client<D> {
             Ok(link) => link,
             Err(error) => {
                 let wait = self.not_connected(&error, &endpoint);
-                self.leave_referral(is_referred);
+                referral.into_iter().for_each(|referral| self.not_let_in(referral));
                 self.remember_doubt().await;
                 return Some(wait);
             }
@@ -233,15 +228,10 @@ impl<D: Dial> Client<D> {
         if served.is_err() {
             self.remember_doubt().await;
         }
-        self.leave_referral(is_referred);
-        wait
-    }
-
-    /// The address of the configuration is another server, and our session is not there.
-    fn leave_referral(&mut self, is_referred: bool) {
-        if is_referred {
-            self.round.set_home(None);
+        if referral.is_some() {
+            self.leave_referral();
         }
+        wait
     }
 
     async fn serve(&mut self, endpoint: &Endpoint, link: Link, shutdown: &CancellationToken) -> Result<End, LinkError> {

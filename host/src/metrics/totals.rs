@@ -60,6 +60,7 @@ totals! { counters;
     dead_letters_purged = counters.dead_letters_purged.get(),
     requeued = counters.requeued.get(),
     failed_dropped = counters.bindings.sum(|of| of.failed_dropped.get()),
+    dead_letters_limited = counters.bindings.sum(|of| of.dead_letters_limited.get()),
     failed_passed = counters.bindings.sum(|of| of.failed_passed.get()),
     ticks = counters.bindings.sum(|of| of.ticks.get()),
     tick_outputs = counters.bindings.sum(|of| of.tick_outputs.get()),

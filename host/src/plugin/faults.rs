@@ -49,6 +49,8 @@ pub enum FailureKind {
     Looped,
     /// One record of the spool has no room for all that came out.
     TooLarge,
+    /// No plugin's fault: its input has caused all that one may, over all hops.
+    TooMany,
 }
 
 /// What one call may take.
@@ -109,6 +111,7 @@ impl std::fmt::Display for FailureKind {
             Self::NoTopic => "has no topic to go to",
             Self::Looped => "is republished in a circle",
             Self::TooLarge => "is too large together with the others",
+            Self::TooMany => "is one too many",
         })
     }
 }

@@ -67,7 +67,7 @@ impl PluginStats {
             FailureKind::Unavailable => &self.unavailable,
             FailureKind::BreakerOpen => &self.breaker_open,
             // No plugin's fault.
-            FailureKind::NoTopic | FailureKind::Looped | FailureKind::TooLarge => return,
+            FailureKind::NoTopic | FailureKind::Looped | FailureKind::TooLarge | FailureKind::TooMany => return,
         };
         counter.increment();
     }

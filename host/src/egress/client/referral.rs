@@ -15,9 +15,49 @@ use crate::egress::link_error::LinkError;
 use crate::egress::prepare::Endpoint;
 use crate::egress::transport::Dial;
 
+/// Where to connect to now.
+pub(super) struct Destination {
+    pub endpoint: Endpoint,
+    /// When a server has sent us there.
+    pub referral: Option<Referral>,
+}
+
+/// What has to be known when it is over.
+#[derive(Clone, Copy)]
+pub(super) struct Referral {
+    /// Where our session was among the addresses of the configuration.
+    home: Option<usize>,
+}
+
 // === impl Client ===
 
 impl<D: Dial> Client<D> {
+    /// `None` when the configuration has no address.
+    pub(super) fn destination(&mut self) -> Option<Destination> {
+        let Some(endpoint) = self.referral.take() else {
+            let endpoint = self.upstream.endpoints.get(self.round.at()).cloned()?;
+            return Some(Destination { endpoint, referral: None });
+        };
+        let referral = Some(Referral { home: self.round.home() });
+        let is_home = self.is_remembered_at(&endpoint);
+        self.round.set_home(is_home.then_some(self.round.at()));
+        Some(Destination { endpoint, referral })
+    }
+
+    /// Nothing was begun there, and our session is where it was.
+    pub(super) fn not_let_in(&mut self, Referral { home }: Referral) {
+        let is_careful = self.rivals.is_careful(Instant::now());
+        self.round.set_home(home.filter(|_| !is_careful));
+    }
+
+    /// The address of the configuration is another server, and our session is not there; nor is it any longer where it was when it was lost.
+    pub(super) fn leave_referral(&mut self) {
+        if self.round.home().is_none() {
+            self.remembered = None;
+        }
+        self.round.set_home(None);
+    }
+
     /// Whether the server has named another one, which is tried next.
     pub(super) fn is_referred(&mut self, error: &LinkError, from: &Endpoint) -> bool {
         // Who was sent here is not sent on.
@@ -29,7 +69,7 @@ impl<D: Dial> Client<D> {
     }
 
     /// Whether our session is at this server, to which we were sent.
-    pub(super) fn is_remembered_at(&self, endpoint: &Endpoint) -> bool {
+    fn is_remembered_at(&self, endpoint: &Endpoint) -> bool {
         let is_ours = self.remembered.as_ref().is_some_and(|session| {
             session.client_id == self.upstream.spec.client_id && rivalry::url_of(session) == endpoint.to_string()
         });

@@ -80,3 +80,21 @@ async fn two_servers_that_name_each_other_are_asked_no_more_often_than_one_that_
     };
     assert!(timeout(Duration::from_secs(600), asked).await.is_err(), "a thousand in ten minutes");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_to_nobody_costs_an_attempt_and_not_the_session() {
+    let mut bench = Bench::new(V5);
+    bench.set_down("second", true);
+    bench.commit(QoS::ExactlyOnce, "a");
+    let (mut peer, _) = bench.welcome(false).await;
+    let (id, ..) = peer.publish().await;
+    drop(peer);
+    let mut peer = bench.accept().await;
+    refuse(&mut peer, 0x9C, "second").await;
+    let (mut peer, clean) = bench.welcome(true).await;
+    assert_eq!((peer.host.as_str(), clean), ("first", false));
+    assert_eq!(peer.hear().await, publish(id, true, 2, "a"));
+    finish_qos_2(&mut peer, id).await;
+    bench.drained().await;
+    assert_eq!(bench.counters.totals().possible_duplicates, 0);
+}

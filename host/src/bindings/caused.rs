@@ -1,0 +1,61 @@
+//! What one input may cause in this gateway, over all hops together.
+//!
+//! A plugin that makes a hundred messages of one is usual; four such stages behind each other would make a hundred million, each of
+//! which meets subscribers and bindings. Hops bound how deep it goes, this bounds how wide: a message at the end takes from the same
+//! allowance as one at the beginning. Not a limit for each hop, which multiplies; not a rate, because a device that sends seldom is
+//! no better for it.
+//!
+//! What finds nothing left has failed, and takes the `on_error` of its binding. That is said once for each input.
+//!
+//! A message that is written down and taken up after a restart begins a new allowance: it is one of a bounded number.
+
+use std::sync::{Mutex, PoisonError};
+
+use super::route::Inbound;
+use crate::chain::LANE_CAPACITY;
+use crate::message::Message;
+
+/// As many as a binding has places for: one input alone never makes others, or itself, go for want of them.
+pub(super) const MAX_MESSAGES: usize = LANE_CAPACITY;
+pub(super) const MAX_BYTES: usize = 16 << 20;
+
+/// Shared by an input and all that comes of it.
+#[derive(Debug, Default)]
+pub struct Caused(Mutex<Taken>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    messages: usize,
+    bytes: usize,
+    is_told: bool,
+}
+
+// === impl Caused ===
+
+impl Caused {
+    /// All of them or none.
+    pub(super) fn take(&self, messages: &[Message]) -> bool {
+        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let bytes: usize = messages.iter().map(Message::weight).sum();
+        let (messages, bytes) = (taken.messages + messages.len(), taken.bytes + bytes);
+        if messages > MAX_MESSAGES || bytes > MAX_BYTES {
+            return false;
+        }
+        (taken.messages, taken.bytes) = (messages, bytes);
+        true
+    }
+
+    /// Whether it is said for the first time that nothing is left.
+    pub(super) fn is_to_tell(&self) -> bool {
+        !std::mem::replace(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner).is_told, true)
+    }
+}
+
+// === impl Inbound ===
+
+impl Inbound {
+    /// A new allowance for what a device or a clock has caused.
+    pub(super) fn allowance(&self) -> std::sync::Arc<Caused> {
+        self.caused.clone().unwrap_or_default()
+    }
+}
