@@ -110,9 +110,12 @@ fn wills_that_have_no_room_are_refused_at_connect_and_others_come_in() {
     let refused = loop {
         let mut device = Raw::open(gateway.address(), V5);
         device.send(&with_will(&format!("device{}", held.len())).encode());
-        match device.expect(wire::CONNACK).reason() {
-            0 => held.push(device),
-            reason => break reason,
+        match device.next(SOON) {
+            Next::Packet(packet) if packet.reason() == 0 => held.push(device),
+            Next::Packet(packet) => break packet.reason(),
+            // The account was used up before its CONNECT was there: nobody knows yet in which version to say so.
+            Next::Closed => break 0x97,
+            Next::Silence => panic!("no answer"),
         }
     };
     assert_eq!(refused, 0x97);

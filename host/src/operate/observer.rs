@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
 use crate::base::ledger::Ledger;
+use super::stopped::{self, snapshot as stopped_snapshot};
 use crate::base::log_writer;
+use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
 use crate::spool::{Held, Spool};
@@ -19,6 +21,8 @@ pub struct Observer {
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
+    /// Of bindings that have plugins.
+    pub standings: Vec<Standing>,
 }
 
 // === impl Observer ===
@@ -32,6 +36,7 @@ impl Observer {
             pid: std::process::id(),
             waiting: self.spool.waiting(),
             held: self.spool.held().into_iter().map(held).collect(),
+            stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters,
             log_lines_lost: log_writer::lost(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
@@ -53,6 +58,7 @@ impl Observer {
         let mut families = Families::of(&self.counters);
         self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
+        self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
         let help = "What clients hold beside queues and retained messages, and beyond what each is sure of: `broker.limits.memory` at most.";
         families.gauge("tidegate_client_memory_bytes", help, &[], self.ledger.used() as f64);
