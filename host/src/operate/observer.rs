@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
-use crate::base::ledger::Ledger;
 use super::stopped::{self, snapshot as stopped_snapshot};
+use crate::base::ledger::Ledger;
 use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
