@@ -73,7 +73,7 @@ mod tests {
 
     #[test]
     fn each_store_finds_its_own_and_the_rest_are_orphans() {
-        let stores = [StateStore::new("a", "p", 1_000), StateStore::new("b", "p", 1_000)];
+        let stores = ["a", "b"].map(|binding| StateStore::of(binding, "p", 1_000));
         let session = (Key::Session { client: "a".into() }, Value::default());
         let orphans = restore(&stores, &[session, entry("a", "1"), entry("b", "2"), entry("c", "3"), entry("c", "4")]);
         assert_eq!((orphans.owners.clone(), orphans.keys.len()), (vec!["c/p".to_owned()], 2));

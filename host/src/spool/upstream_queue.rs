@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::log::Location;
+use super::parts::Parts;
 use super::offsets::Offsets;
 use super::{Entry, Position};
 use crate::message::QoS;
@@ -34,6 +35,11 @@ pub(super) struct UpstreamQueue {
     ring: VecDeque<Entry>,
     ring_bytes: usize,
     last_sequence: u64,
+    /// Of QoS 1 and 2, and with whom they are shared.
+    parts: Parts,
+    pub bindings: usize,
+    /// Numbers below are of an earlier process: they count in `parts` when they are read back.
+    recovered: u64,
     loaded: u64,
     placed: u64,
     /// Incomplete numbers between `loaded` and `placed`, and where in the log to look for them.
@@ -104,6 +110,9 @@ impl UpstreamQueue {
             ring: VecDeque::new(),
             ring_bytes: 0,
             last_sequence: 0,
+            parts: Parts::default(),
+            bindings: 1,
+            recovered: placed,
             loaded,
             placed,
             spilled: offsets.incomplete(),
@@ -122,6 +131,7 @@ impl UpstreamQueue {
     /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
     pub fn place(&mut self, entry: Entry, at: Location) {
         let number = entry.position.number;
+        self.parts.place(&entry);
         self.placed = number + 1;
         if self.segment_starts.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
             self.segment_starts.insert(number, at.segment);
@@ -153,6 +163,9 @@ impl UpstreamQueue {
                 lost.insert(missing);
             }
             self.spilled -= 1;
+            if number < self.recovered {
+                self.parts.place(&entry);
+            }
             self.keep(entry);
         }
         self.from = loaded.next;
@@ -185,6 +198,7 @@ impl UpstreamQueue {
                 dropped.insert(slot.number);
                 self.shelf_messages -= 1;
                 self.shelf_bytes -= entry.message.weight();
+                self.parts.complete(&entry);
             }
         }
         self.trim_shelf();
@@ -294,8 +308,17 @@ impl UpstreamQueue {
         let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
         self.shelf_messages -= 1;
         self.shelf_bytes -= entry.message.weight();
+        self.parts.complete(&entry);
+        if self.shelf_messages == 0 && self.spilled == 0 {
+            self.parts.clear();
+        }
         self.trim_shelf();
         true
+    }
+
+    /// Bytes of QoS 1 and 2 that this binding has here.
+    pub fn part(&self, binding: &Option<Arc<str>>) -> u64 {
+        self.parts.of(binding)
     }
 
     pub fn len(&self) -> usize {

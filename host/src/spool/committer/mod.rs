@@ -21,10 +21,11 @@ mod checkpoint;
 mod checkpoint_writer;
 mod compact;
 mod evict;
+mod fairness;
 mod room;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -67,6 +68,8 @@ pub(super) struct Committer<D: Disk> {
     is_dropping: bool,
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
+    /// Bindings that have more than their part of a share that is short.
+    over_part: BTreeSet<(usize, Arc<str>)>,
     /// Damage was found when it was opened, in segments up to here; 0 when there was none.
     suspect: u64,
     warnings: RateLimit,
@@ -89,6 +92,7 @@ impl<D: Disk> Committer<D> {
             completions: Completions::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
+            over_part: BTreeSet::new(),
             checkpoint: Checkpointing::new(),
             log,
             image,
