@@ -126,8 +126,8 @@ mod tests {
     use super::*;
     use crate::chain::Chain;
     use crate::chain::fixtures::{envelope, stage};
-    use crate::plugin::FailureKind;
     use crate::config::PluginLimits;
+    use crate::plugin::FailureKind;
     use crate::plugin::fixtures::{counting, counting_with};
     use crate::spool::Key;
 
@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn a_plugin_that_writes_its_state_without_end_fails_its_messages_and_goes_on_later() {
-        let plugin = counting_with(PluginLimits { state: 64 << 10, state_per_second: 1_024, ..PluginLimits::default() });
+        let plugin =
+            counting_with(PluginLimits { state: 64 << 10, state_per_second: 1_024, ..PluginLimits::default() });
         let mut chain = Chain::load("b", &[plugin], &FaultPolicy::NONE).unwrap();
         let outcomes = run(&mut chain, &["rewrite", "rewrite", "a"]);
         let Outcome::Failed(failure) = &outcomes[1].outcome else { panic!("{outcomes:?}") };

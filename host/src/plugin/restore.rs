@@ -79,7 +79,7 @@ mod tests {
         assert_eq!((orphans.owners.clone(), orphans.keys.len()), (vec!["c/p".to_owned()], 2));
         stores[1].open();
         assert_eq!(stores[1].keys("").unwrap(), ["2"]);
-        stores[1].close(true);
+        stores[1].close(true).unwrap();
         assert_eq!(stores[1].take_changes(), [], "what was restored is on disk already");
 
         assert_eq!(orphans.settle(&stores, 1 << 20), []);

@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::state_budget::{Overdrawn, StateBudget};
 use super::limits::{MAX_STATE_KEY_BYTES, STATE_ENTRY_OVERHEAD};
+use super::state_budget::{Overdrawn, StateBudget};
 use crate::base::clock;
 use crate::spool::{Change, Key};
 
@@ -106,7 +106,11 @@ impl StateStore {
         let mut entries = store.entries();
         entries.is_open = false;
         let paid = if keep { entries.pay(&store.budget) } else { Ok(()) };
-        if keep && paid.is_ok() { entries.keep(&store.binding, &store.plugin) } else { entries.undo() }
+        if keep && paid.is_ok() {
+            entries.keep(&store.binding, &store.plugin)
+        } else {
+            entries.undo()
+        }
         paid
     }
 

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::log::Location;
-use super::parts::Parts;
 use super::offsets::Offsets;
+use super::parts::Parts;
 use super::{Entry, Position};
 use crate::message::QoS;
 use crate::metrics::UpstreamMetrics;

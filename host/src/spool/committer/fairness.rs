@@ -69,7 +69,11 @@ impl<D: Disk> Committer<D> {
         for (upstream, binding) in over.difference(&self.over_part) {
             let Some(upstream) = self.names.get(*upstream) else { continue };
             let Held { reason, advice, .. } = Held::by_part(upstream, binding);
-            tracing::warn!(upstream = &**upstream, binding = &**binding, "{reason}; its devices are held back: {advice}");
+            tracing::warn!(
+                upstream = &**upstream,
+                binding = &**binding,
+                "{reason}; its devices are held back: {advice}"
+            );
         }
         self.over_part = over;
     }

@@ -61,11 +61,12 @@ fn who_is_alone_has_all_of_it_and_who_has_neighbours_nearly_all() {
 #[test]
 fn what_an_earlier_process_left_counts_for_its_binding() {
     let mut bench = Bench::new(1);
-    bench.spool.divide_among(&[2]);
-    flood(&mut bench);
-    let mut bench = bench.reopen();
-    bench.spool.divide_among(&[2]);
-    commit(&bench, FLOOD, 0, 2_000);
-    commit(&bench, HONEST, 0, 2_001);
-    assert_eq!(bench.acks(), [2_001]);
+    let taken = flood(&mut bench);
+    let part = |bench: &Bench| bench.spool.shared.queue_state().part(0, &Some(FLOOD.1.into())).1;
+    let before = part(&bench);
+    assert!(before > taken * PAYLOAD as u64);
+    let bench = bench.reopen();
+    assert_eq!(part(&bench), before);
+    drain(&bench);
+    assert_eq!(part(&bench), 0);
 }
