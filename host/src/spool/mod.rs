@@ -48,6 +48,7 @@ mod offsets;
 mod open;
 mod parts;
 mod purge;
+mod qos0_ring;
 mod queue;
 mod queue_state;
 mod receipt;
