@@ -10,12 +10,12 @@
 //! - **QoS 0 never waits and never crowds out.** It may fill a quarter of a share, unless it is the first to go; what has no room
 //!   is dropped.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Committer;
 use super::barrier::Barrier;
 use super::fairness::{self, Over};
+use super::waited::Waited;
 use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::offsets::Offsets;
@@ -31,6 +31,7 @@ impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         if self.records.is_empty() {
+            self.waited = None;
             if self.is_held.contains(&true) || !self.over_part.is_empty() {
                 self.tell_held(vec![false; self.names.len()], Over::new(), shared);
             }
@@ -38,9 +39,10 @@ impl<D: Disk> Committer<D> {
         }
         let (share, mut usage) = (self.share(), self.usage());
         let room = self.room_of(share);
-        let (mut behind, mut full) = (Barrier::default(), vec![false; self.names.len()]);
-        let (mut waiting, mut over, mut admitted) = (VecDeque::new(), Over::new(), self.admitted());
-        for mut record in std::mem::take(&mut self.records) {
+        let (mut waited, mut full, mut over) = self.waited((share, room), &usage);
+        let (mut admitted, new) = (self.admitted(), self.records.split_off(waited.records));
+        let mut waiting = std::mem::take(&mut self.records);
+        for mut record in new {
             self.shed_qos0(&mut record, &usage, shared);
             let mut has_room = true;
             let counts = |output: &&Output| output.is_kept(self.policy.qos0) && !self.is_archive(output.upstream.0);
@@ -53,22 +55,37 @@ impl<D: Disk> Committer<D> {
                     over.extend(output.binding.clone().map(|binding| (output.upstream.0, binding)));
                 }
             }
-            if has_room && !behind.holds(&record) {
+            if has_room && !waited.behind.holds(&record) {
                 usage.add(&record);
                 record.outputs.iter().for_each(|output| fairness::add(&mut admitted, output));
                 self.ready.push_back(record);
             } else if record.is_unawaited() {
                 shared.queue_state().give_up(&record.outputs, Fate::Dropped);
             } else {
-                behind.add(&record);
+                waited.behind.add(&record);
                 waiting.push_back(record);
             }
         }
+        waited.used.iter_mut().zip(&usage.bytes).for_each(|(then, now)| *then = (*then).max(*now));
+        self.waited = Some(Waited { records: waiting.len(), ..waited });
         self.records = waiting;
         let first = full.iter().position(|full| *full);
         self.tell_held(full, over, shared);
         self.policy.when_full == WhenFull::DropOldest
             && first.is_some_and(|upstream| self.drop_oldest(upstream, shared))
+    }
+
+    /// What is known of those that wait already; nothing, when something has become less for them. Whose shares are full, and which bindings
+    /// are over their parts, by those.
+    fn waited(&mut self, rooms: (u64, u64), usage: &Usage) -> (Waited, Vec<bool>, Over) {
+        let known = self.waited.take();
+        match known.filter(|waited| waited.holds(rooms, &usage.bytes, &self.is_held, &self.over_part)) {
+            Some(known) => (known, self.is_held.clone(), self.over_part.clone()),
+            None => {
+                let (behind, used) = (Barrier::default(), usage.bytes.clone());
+                (Waited { records: 0, behind, rooms, used }, vec![false; self.names.len()], Over::new())
+            }
+        }
     }
 
     /// What one upstream may have in the log.

@@ -23,6 +23,7 @@ mod compact;
 mod evict;
 mod fairness;
 mod room;
+mod waited;
 mod write;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -32,6 +33,7 @@ use std::time::Instant;
 use self::checkpoint::Checkpointing;
 use self::compact::Compact;
 use self::room::{Full, Room};
+use self::waited::Waited;
 pub(in crate::spool) use self::room::{RETRY, max_record};
 use super::batch::{Batch, fits};
 use super::completions::Completions;
@@ -70,6 +72,7 @@ pub(super) struct Committer<D: Disk> {
     is_held: Vec<bool>,
     /// Bindings that have more than their part of a share that is short.
     over_part: BTreeSet<(usize, Arc<str>)>,
+    waited: Option<Waited>,
     /// Damage was found when it was opened, in segments up to here; 0 when there was none.
     suspect: u64,
     warnings: RateLimit,
@@ -93,6 +96,7 @@ impl<D: Disk> Committer<D> {
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
             over_part: BTreeSet::new(),
+            waited: None,
             checkpoint: Checkpointing::new(),
             log,
             image,

@@ -50,6 +50,29 @@ fn a_binding_that_fills_a_share_waits_and_others_go_on() {
     }
 }
 
+/// How long it takes to write for the second upstream.
+fn time(bench: &mut Bench) -> std::time::Duration {
+    let start = Instant::now();
+    for ticket in 0..200 {
+        commit(bench, HONEST, 1, 50_000 + ticket);
+        assert_eq!(bench.acks().len(), 1);
+        assert!(bench.complete_first(1));
+    }
+    start.elapsed()
+}
+
+#[test]
+fn thousands_of_records_that_wait_cost_the_other_upstreams_no_time() {
+    let (mut free, mut beside) = (Bench::new(2), Bench::new(2));
+    flood(&mut free);
+    flood(&mut beside);
+    (0..8_000).for_each(|ticket| commit(&beside, FLOOD, 0, 2_000 + ticket));
+    // The best of several: two tests of the same machine.
+    let best = |bench: &mut Bench| (0..5).map(|_| time(bench)).min().unwrap();
+    let (free, beside) = (best(&mut free), best(&mut beside));
+    assert!(beside < 2 * free, "{beside:?} beside what waits, {free:?} without");
+}
+
 #[test]
 fn who_is_alone_has_all_of_it_and_who_has_neighbours_nearly_all() {
     let (mut alone, mut beside) = (Bench::new(1), Bench::new(1));
