@@ -2,19 +2,25 @@
 //!
 //! [`installation`] says who we are. [`plugin_state`] looks at what only plugins that are loaded can say: who exports `timer`, who remembers.
 //!
-//! Everything is tried, so that everything that is wrong is told at once. The gateway starts from a [`Setup`] or not at all.
+//! [`prepare`] tries everything, so that everything that is wrong is told at once, and has a [`Setup`] or nothing: for those who only
+//! look. A gateway that is to run begins with [`begin`]: what is wrong with a plugin is then the matter of the bindings that use it.
 
 pub mod installation;
+mod loader;
 pub mod plugin_state;
 mod secrets;
+mod starts;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::chain::Chain;
+use crate::chain::{Chain, Standing, Starter};
 use crate::config::Config;
 use crate::egress;
-use crate::plugin::{Engine, EngineError, LedgerError, LoadedPlugin, Trust};
+use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
+
+pub use loader::Loader;
 
 pub use self::secrets::exposed;
 
@@ -24,17 +30,19 @@ const COMPILED: &str = "compiled";
 pub struct Setup {
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
-    pub plugins: Vec<LoadedPlugin>,
-    /// None without plugins.
-    pub engine: Option<Engine>,
-    pub trust: Trust,
+    pub plugins: Arc<Loader>,
     /// One for each binding that has plugins, in order.
     pub chains: Vec<Chain>,
+    /// How they stand; none where all have started.
+    pub standings: Vec<Standing>,
 }
 
 /// All that is wrong with what the configuration points to. Never empty.
 #[derive(Debug)]
 pub struct Refusals(pub Vec<String>);
+
+/// What does not depend on a plugin.
+type Ground = (Vec<egress::Prepared>, Loader);
 
 /// Where the gateway keeps compiled plugins.
 pub fn cache(config: &Config) -> PathBuf {
@@ -52,11 +60,9 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 /// `cache` is the folder for compiled plugins; without one nothing is written.
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
-    let upstreams = config.upstreams.iter().map(egress::prepare);
-    let upstreams = upstreams.filter_map(|upstream| keep(upstream, &mut refusals)).collect();
-    let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), &mut refusals);
-    let engine = keep(engine(config, cache), &mut refusals).flatten();
-    let plugins = load_plugins(config, engine.as_ref(), trust.as_ref(), &mut refusals);
+    let Some((upstreams, loader)) = ground(config, cache, &mut refusals) else { return Err(Refusals(refusals)) };
+    refusals.extend(loader.refusals());
+    let plugins = loader.loaded();
     let chains = match plugins.iter().all(Option::is_some) {
         true => start_chains(config, &plugins, &mut refusals),
         false => Vec::new(),
@@ -65,10 +71,32 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     if refusals.is_empty() {
         refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
-    match trust {
-        Some(trust) if refusals.is_empty() => Ok(Setup { upstreams, plugins, engine, trust, chains }),
+    match refusals.is_empty() {
+        true => Ok(Setup { upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
+        false => Err(Refusals(refusals)),
+    }
+}
+
+/// For a gateway that is to run: its plugins start on the threads of `starter`.
+pub fn begin(config: &Config, cache: &Path, starter: &Starter) -> Result<Setup, Refusals> {
+    let mut refusals = Vec::new();
+    match ground(config, Some(cache), &mut refusals) {
+        Some((upstreams, loader)) if refusals.is_empty() => {
+            let plugins = Arc::new(loader);
+            let (chains, standings) = starts::begin(config, &plugins, starter);
+            Ok(Setup { upstreams, plugins, chains, standings })
+        }
         _ => Err(Refusals(refusals)),
     }
+}
+
+/// None where even plugins cannot be looked at.
+fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Option<Ground> {
+    let upstreams = config.upstreams.iter().map(egress::prepare);
+    let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
+    let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
+    let engine = keep(engine(config, cache), refusals);
+    Some((upstreams, Loader::load(&config.plugins, engine?, trust?)))
 }
 
 /// Only when there is a plugin that needs it.
@@ -77,20 +105,6 @@ fn engine(config: &Config, cache: Option<&Path>) -> Result<Option<Engine>, Engin
         true => Ok(None),
         false => Engine::new(&config.engine, cache).map(Some),
     }
-}
-
-/// In the order of the configuration, with a gap for each that is refused.
-fn load_plugins(
-    config: &Config,
-    engine: Option<&Engine>,
-    trust: Option<&Trust>,
-    refusals: &mut Vec<String>,
-) -> Vec<Option<LoadedPlugin>> {
-    let (Some(engine), Some(trust)) = (engine, trust) else { return vec![None; config.plugins.len()] };
-    let load = |plugin| LoadedPlugin::load(engine, trust, plugin);
-    let named =
-        config.plugins.iter().map(|plugin| load(plugin).map_err(|error| format!("plugin `{}`: {error}", plugin.name)));
-    named.map(|plugin| keep(plugin, refusals)).collect()
 }
 
 /// Starts every instance, so that settings which a plugin does not accept are known now.
@@ -104,15 +118,18 @@ fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mu
 }
 
 impl Setup {
-    /// What runs from now on must not become older. To be said once all the rest has succeeded.
-    pub fn remember_versions(&mut self) -> Result<(), LedgerError> {
-        let running = self.plugins.iter().map(|plugin| (plugin.name(), plugin.provenance()));
-        self.trust.remember(running)
+    /// Whether all plugins have been tried.
+    pub fn is_settled(&self) -> bool {
+        !self.standings.iter().any(Standing::is_starting)
     }
 
-    /// Components that were not in the cache.
-    pub fn compiled(&self) -> u64 {
-        self.engine.as_ref().map_or(0, Engine::compiled)
+    /// Whether those bindings have been tried that may keep the gateway from starting, and whether they do.
+    pub fn strict(&self) -> Option<Result<(), Refusals>> {
+        if self.standings.iter().any(|standing| standing.is_strict() && standing.is_starting()) {
+            return None;
+        }
+        let refusals = starts::refusals(&self.standings);
+        Some(if refusals.is_empty() { Ok(()) } else { Err(Refusals(refusals)) })
     }
 }
 

@@ -67,9 +67,17 @@ fn a_file_that_is_not_there_is_named() {
     }
 }
 
+/// A binding that the gateway does not start without.
+fn strict(plugin: &str) -> String {
+    format!(
+        "[[bindings]]\nname = \"{plugin}\"\ntopic = \"t\"\nplugins = [\"{plugin}\"]\non_start_failure = \"strict\"\n\
+         to = [{{ local = true, topic = \"out\" }}]\n"
+    )
+}
+
 /// A configuration with one plugin of this file.
 fn with_component(name: &str, content: Option<&[u8]>) -> Home {
-    let home = Home::new(&format!("[plugins.p]\ncomponent = \"{name}\"\n"));
+    let home = Home::new(&format!("{}[plugins.p]\ncomponent = \"{name}\"\n", strict("p")));
     if let Some(content) = content {
         fs::write(home.path().join(name), content).unwrap();
     }
@@ -138,8 +146,7 @@ fn component_that_imports(name: &str) -> Vec<u8> {
 #[test]
 fn settings_that_a_plugin_does_not_take_are_refused_in_its_own_words() {
     let home = Home::new(
-        "[plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { minimum = 3 }\n\
-         [[bindings]]\nname = \"b\"\ntopic = \"t\"\nplugins = [\"p\"]\nto = [{ local = true, topic = \"out\" }]\n",
+        &("[plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { minimum = 3 }\n".to_owned() + &strict("p")),
     );
     for finished in refused(&home) {
         assert_says(&finished, &["`p`", "minimum"]);
@@ -148,7 +155,7 @@ fn settings_that_a_plugin_does_not_take_are_refused_in_its_own_words() {
 
 #[test]
 fn every_component_that_is_refused_is_told_at_once() {
-    let plugin = |name: &str| format!("[plugins.{name}]\ncomponent = \"{name}.wasm\"\n");
+    let plugin = |name: &str| format!("[plugins.{name}]\ncomponent = \"{name}.wasm\"\n{}", strict(name));
     let home = Home::new(&[plugin("one"), plugin("two")].concat());
     for name in ["one.wasm", "two.wasm"] {
         fs::write(home.path().join(name), CORE_MODULE).unwrap();

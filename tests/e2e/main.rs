@@ -2,6 +2,7 @@
 
 mod acknowledged;
 mod bindings;
+mod bounds;
 mod circuit_breaker;
 mod clocks;
 mod config_errors;
@@ -12,6 +13,7 @@ mod identity;
 mod interop;
 mod kills;
 mod malformed;
+mod plugin_starts;
 mod plugin_state;
 mod process_edges;
 mod qos_kept;

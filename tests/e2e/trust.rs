@@ -25,7 +25,10 @@ impl Site {
     fn new(more: &str) -> Self {
         let operator = pair();
         let trust = format!("[trust]\nrequire_signature = true\nkeys = {{ ops = \"{}\" }}\n", operator.pk.to_base64());
-        let home = Home::new(&format!("{trust}[plugins.p]\ncomponent = \"p.wasm\"\nconfig = {{ min = 0 }}\n{more}"));
+        let binding = "[[bindings]]\nname = \"b\"\ntopic = \"t\"\nplugins = [\"p\"]\non_start_failure = \"strict\"\n\
+                       to = [{ local = true, topic = \"out\" }]\n";
+        let home =
+            Home::new(&format!("{trust}{binding}[plugins.p]\ncomponent = \"p.wasm\"\nconfig = {{ min = 0 }}\n{more}"));
         fs::copy(binary::plugins().join("threshold.wasm"), home.path().join("p.wasm")).expect("the plugin is built");
         fs::remove_file(home.path().join("data/compiled")).expect("the cache that all tests share is a link");
         Self { home, operator }

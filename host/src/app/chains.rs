@@ -5,13 +5,20 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use crate::bindings::Binding;
-use crate::chain::{Chain, Workers, default_threads};
+use crate::chain::{Chain, StarterThreads, Workers, default_threads};
 use crate::config::{self, Config};
 use crate::plugin::{self, LoadedPlugin};
 use crate::setup::{Setup, plugin_state::state_limit};
 use crate::spool::{Receipt, Record, Restored, Spool};
 
-pub struct Chains(Workers);
+pub struct Chains {
+    workers: Workers,
+    _starters: StarterThreads,
+}
+
+/// How long devices wait for plugins that take their time. What has not started then goes on to, and its binding holds its messages.
+const START_PATIENCE: Duration = Duration::from_secs(1);
+const LOOK_EACH: Duration = Duration::from_millis(5);
 
 // === impl Chains ===
 
@@ -20,6 +27,7 @@ impl Chains {
     pub fn start(
         config: &Config,
         setup: &mut Setup,
+        starters: StarterThreads,
         spool: &Spool,
         restored: &Restored,
     ) -> anyhow::Result<(Self, Vec<Binding>)> {
@@ -27,24 +35,25 @@ impl Chains {
         restore_state(config, &chains, spool, restored);
         let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
         let mut lanes = lanes.into_iter();
+        let loaded = setup.plugins.loaded();
         let with_lane = |spec: &config::Binding| {
             let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
-            let of_binding = spec.plugins.iter().filter_map(|plugin| plugin.of(&setup.plugins));
+            let of_binding = spec.plugins.iter().filter_map(|plugin| plugin.of(&loaded)?.as_ref());
             let digest =
                 |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
             Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())
         };
         let bindings = config.bindings.iter().map(with_lane).collect();
-        Ok((Self(workers), bindings))
+        Ok((Self { workers, _starters: starters }, bindings))
     }
 
     /// The name of a thread that ended and should not have.
     pub fn died(&self) -> impl Future<Output = String> + use<> {
-        self.0.died()
+        self.workers.died()
     }
 
     pub async fn stop(self, within: Duration) {
-        let workers = self.0;
+        let workers = self.workers;
         let unfinished = tokio::task::spawn_blocking(move || workers.shutdown(within)).await.unwrap_or(0);
         if unfinished > 0 {
             tracing::warn!(
@@ -52,6 +61,18 @@ impl Chains {
                 "messages whose plugins did not finish: not acknowledged, their devices keep them"
             );
         }
+    }
+}
+
+/// For those that may keep the gateway from starting as long as it takes: each has its deadline. An error when one does.
+pub async fn wait_for_plugins(setup: &Setup) -> anyhow::Result<()> {
+    let patience = tokio::time::Instant::now() + START_PATIENCE;
+    loop {
+        let strict = setup.strict().transpose()?;
+        if strict.is_some() && (setup.is_settled() || tokio::time::Instant::now() >= patience) {
+            return Ok(());
+        }
+        tokio::time::sleep(LOOK_EACH).await;
     }
 }
 

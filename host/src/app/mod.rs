@@ -22,6 +22,7 @@ use anyhow::bail;
 
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
+use crate::chain::StarterThreads;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
 use crate::operate::{WatchedPlugin, WatchedUpstream};
@@ -63,14 +64,16 @@ impl Gateway {
         let data_dir = &config.gateway.data_dir;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
-        let mut setup = setup::prepare(&config, Some(&setup::cache(&config)))?;
+        let starters = StarterThreads::spawn()?;
+        let mut setup = setup::begin(&config, &setup::cache(&config), &starters.handle())?;
+        chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         operate::log_plugins(&setup);
         let listeners = ingress::bind(&config).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
-        setup.remember_versions()?;
-        let (chains, bindings) = Chains::start(&config, &mut setup, &storage.spool, &restored)?;
+        setup.plugins.remember_versions()?;
+        let (chains, bindings) = Chains::start(&config, &mut setup, starters, &storage.spool, &restored)?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let gateway_id = config.gateway.id.clone();
@@ -83,7 +86,8 @@ impl Gateway {
             &counters,
         );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
-        let operate = Operate::start(&config, &setup.plugins, &ingress, &storage, &upstreams, &counters)?;
+        let operate =
+            Operate::start(&config, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate })
     }
 

@@ -10,11 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::ingress::Ingress;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
+use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::operate::{Observer, WatchedPlugin, admin};
-use crate::plugin::LoadedPlugin;
-use crate::setup::Setup;
+use crate::setup::{Loader, Setup};
 
 pub struct Operate {
     admin: JoinHandle<()>,
@@ -27,20 +27,22 @@ pub struct Operate {
 impl Operate {
     pub fn start(
         config: &Config,
-        plugins: &[LoadedPlugin],
+        plugins: &Loader,
+        standings: &[Standing],
         ingress: &Ingress,
         storage: &Storage,
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
     ) -> anyhow::Result<Self> {
         let watched =
-            |plugin: &LoadedPlugin| WatchedPlugin { name: plugin.name().to_owned(), stats: plugin.stats().clone() };
+            |(name, stats): (&str, &Arc<_>)| WatchedPlugin { name: name.to_owned(), stats: Arc::clone(stats) };
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
             upstreams: upstreams.watched().to_vec(),
-            plugins: plugins.iter().map(watched).collect(),
+            plugins: plugins.stats().map(watched).collect(),
+            standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
         let state = admin::State { observer: observer.clone(), archive, sessions };
@@ -87,11 +89,14 @@ impl Operate {
 }
 
 pub fn log_plugins(setup: &Setup) {
-    for plugin in &setup.plugins {
+    for refusal in setup.plugins.refusals() {
+        tracing::error!("{refusal}");
+    }
+    for plugin in setup.plugins.loaded().iter().flatten() {
         let sha256 = &plugin.component().inspection().sha256;
         tracing::info!(plugin = plugin.name(), sha256, origin = %plugin.provenance(), "plugin loaded");
     }
-    if setup.compiled() > 0 {
-        tracing::info!(components = setup.compiled(), "compiled; the next start finds them in the cache");
+    if setup.plugins.compiled() > 0 {
+        tracing::info!(components = setup.plugins.compiled(), "compiled; the next start finds them in the cache");
     }
 }

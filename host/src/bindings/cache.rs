@@ -10,6 +10,10 @@ use crate::topic::TopicName;
 /// about 200 bytes a topic: a million bytes in all.
 const GENERATION: usize = 2_048;
 
+/// Longer ones are looked up each time, so that a generation has 2 MiB of topics at most; and what one costs to look up is little
+/// beside receiving it.
+const LONGEST: usize = 1_024;
+
 /// Two generations instead of a list of recent use: a topic that is asked for moves to the young one, the old one is dropped
 /// whole. A flood of topics that are never seen again costs one map each 2,048 of them, and no bookkeeping on a hit.
 #[derive(Debug, Default)]
@@ -25,6 +29,9 @@ struct Generations {
 
 impl MatchCache {
     pub(super) fn get_or_insert(&self, topic: &TopicName, find: impl FnOnce() -> Arc<[BindingId]>) -> Arc<[BindingId]> {
+        if topic.as_str().len() > LONGEST {
+            return find();
+        }
         let mut generations = self.generations.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = generations.young.get(topic) {
             return found.clone();
@@ -60,5 +67,18 @@ mod tests {
         assert_eq!(searches, 1);
         let generations = cache.generations.lock().unwrap();
         assert!(generations.young.len() + generations.old.len() <= 2 * GENERATION);
+    }
+
+    #[test]
+    fn a_long_topic_is_looked_up_each_time_and_kept_by_nobody() {
+        let (cache, mut searches) = (MatchCache::default(), 0);
+        let long = TopicName::parse(&"x".repeat(LONGEST + 1)).unwrap();
+        for _ in 0..3 {
+            cache.get_or_insert(&long, || {
+                searches += 1;
+                Arc::from([])
+            });
+        }
+        assert_eq!((searches, cache.generations.lock().unwrap().young.len()), (3, 0));
     }
 }

@@ -116,6 +116,7 @@ mod tests {
             on_error: OnError::Drop,
             faults: FaultPolicy::default(),
             order: Default::default(),
+            on_start_failure: Default::default(),
             to: vec![],
         };
         Places::new(&spec, None)

@@ -63,6 +63,7 @@ fn spec(filter: &str) -> config::Binding {
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
         order: Default::default(),
+        on_start_failure: Default::default(),
         to: vec![],
     }
 }

@@ -78,7 +78,7 @@ pub struct Holding {
     pub bytes: usize,
 }
 
-/// Which of the two queues of a mailbox.
+/// Each is counted for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Live,
@@ -99,8 +99,10 @@ pub(super) enum Put {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    live: Line,
-    retained: Line,
+    /// In one order, so that a retained message for a new subscription overtakes nothing that waits on its topic.
+    deliveries: VecDeque<Delivery>,
+    live: Count,
+    retained: Count,
     attached: bool,
     next_number: u64,
     /// Given out, and not safe yet; with a copy of what is for a group.
@@ -110,9 +112,10 @@ struct Waiting {
     shed: Vec<u64>,
 }
 
+/// Of one kind.
 #[derive(Debug, Default)]
-struct Line {
-    deliveries: VecDeque<Delivery>,
+struct Count {
+    waiting: usize,
     /// Taken by what is not safe yet.
     places: usize,
 }
@@ -120,6 +123,10 @@ struct Line {
 // === impl Delivery ===
 
 impl Delivery {
+    fn kind(&self) -> Kind {
+        if self.is_replay { Kind::Retained } else { Kind::Live }
+    }
+
     /// Without its place in the budgets.
     fn copy(&self) -> Self {
         let Self { message, subscription_ids, from_group, .. } = self;
@@ -185,9 +192,7 @@ impl Mailbox {
     pub fn detach(&self) {
         let mut waiting = self.lock();
         waiting.attached = false;
-        for kind in [Kind::Live, Kind::Retained] {
-            waiting.line(kind).deliveries.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
-        }
+        waiting.retain(|delivery| delivery.message.qos > QoS::AtMostOnce);
     }
 
     pub(super) fn put(self: &Arc<Self>, delivery: Delivery) -> Put {
@@ -220,7 +225,7 @@ impl Mailbox {
         if is_qos_0 && !waiting.attached {
             return Ok(Put::Done);
         }
-        if waiting.line(kind).len() >= self.max(kind) {
+        if waiting.count(kind).total() >= self.max(kind) {
             return Ok(Put::Full);
         }
         let share = match Share::take(&self.own_budget, &self.queues.budget, cost) {
@@ -230,10 +235,10 @@ impl Mailbox {
         };
         let delivery = Delivery { share, ..delivery };
         if self.durable.is_some() && !is_qos_0 {
-            waiting.line(kind).places += 1;
+            waiting.count(kind).places += 1;
             return Ok(Put::ToStore(PendingDelivery::new(self.clone(), delivery, kind)));
         }
-        waiting.line(kind).deliveries.push_back(delivery);
+        waiting.push(delivery);
         drop(waiting);
         self.ready.notify_one();
         Ok(Put::Done)
@@ -249,7 +254,7 @@ impl Mailbox {
 
     pub fn holding(&self) -> Holding {
         let waiting = self.lock();
-        Holding { messages: waiting.live.len() + waiting.retained.len(), bytes: self.bytes() }
+        Holding { messages: waiting.live.total() + waiting.retained.total(), bytes: self.bytes() }
     }
 
     /// With what is sent and not acknowledged.
@@ -265,15 +270,23 @@ impl Mailbox {
 
     /// Drops the oldest that have not been sent, so many bytes of them. How many messages these are.
     pub(super) fn shed(&self, bytes: usize) -> u64 {
-        let (mut waiting, mut left, mut shed) = (self.lock(), bytes, 0);
-        while left > 0
-            && let Some(delivery) = waiting.live.deliveries.pop_front()
-        {
-            left = left.saturating_sub(delivery.message.weight());
-            shed += 1;
-            waiting.shed.extend(delivery.number);
-        }
-        shed
+        let (mut waiting, mut left, mut count, mut numbers) = (self.lock(), bytes, 0, Vec::new());
+        waiting.retain(|delivery| {
+            let goes = left > 0 && !delivery.is_replay;
+            if goes {
+                left = left.saturating_sub(delivery.message.weight());
+                count += 1;
+                numbers.extend(delivery.number);
+            }
+            !goes
+        });
+        waiting.shed.append(&mut numbers);
+        count
+    }
+
+    /// Retained messages that wait here, or are being written down.
+    pub fn replays(&self) -> usize {
+        self.lock().retained.total()
     }
 
     /// Numbers of what was dropped to make room, since the last time.
@@ -291,7 +304,7 @@ impl Mailbox {
 
     /// What was in the mailbox before a restart, in order.
     pub fn restore(&self, delivery: Delivery) {
-        self.lock().live.deliveries.push_back(delivery);
+        self.lock().push(delivery);
     }
 
     /// Numbers up to this one are in use.
@@ -300,7 +313,7 @@ impl Mailbox {
         waiting.next_number = waiting.next_number.max(number + 1);
     }
 
-    /// The next one; retained messages first, because they are older than anything live.
+    /// The next one.
     #[cfg(test)]
     pub fn take(&self) -> Option<Delivery> {
         self.take_if(|_| true)
@@ -308,18 +321,15 @@ impl Mailbox {
 
     /// The next one, if it fits.
     pub fn take_if(&self, mut fits: impl FnMut(&Delivery) -> bool) -> Option<Delivery> {
-        let mut waiting = self.lock();
-        let kind = if waiting.retained.deliveries.is_empty() { Kind::Live } else { Kind::Retained };
-        waiting.line(kind).deliveries.pop_front_if(|next| fits(next))
+        self.lock().pop_if(|next| fits(next))
     }
 
     /// The session has ended: nothing is taken or numbered for it any more. Gives what waits or is on its way.
     pub fn close(&self, left_over: &mut LeftOver) {
         let mut waiting = self.lock();
         waiting.closed = true;
-        let (retained, live) = (std::mem::take(&mut waiting.retained), std::mem::take(&mut waiting.live));
-        (waiting.retained.places, waiting.live.places) = (retained.places, live.places);
-        retained.deliveries.into_iter().chain(live.deliveries).for_each(|delivery| left_over.add(delivery));
+        (waiting.retained.waiting, waiting.live.waiting) = (0, 0);
+        std::mem::take(&mut waiting.deliveries).into_iter().for_each(|delivery| left_over.add(delivery));
         left_over.numbers.append(&mut waiting.shed);
         for (number, copy) in std::mem::take(&mut waiting.unfilled) {
             match copy {
@@ -357,7 +367,7 @@ impl Mailbox {
         if waiting.closed {
             return;
         }
-        waiting.line(kind).deliveries.push_back(delivery);
+        waiting.push(delivery);
         drop(waiting);
         self.ready.notify_one();
     }
@@ -382,21 +392,44 @@ impl Mailbox {
 // === impl Waiting ===
 
 impl Waiting {
-    fn line(&mut self, kind: Kind) -> &mut Line {
+    fn count(&mut self, kind: Kind) -> &mut Count {
         match kind {
             Kind::Live => &mut self.live,
             Kind::Retained => &mut self.retained,
         }
     }
 
+    fn push(&mut self, delivery: Delivery) {
+        self.count(delivery.kind()).waiting += 1;
+        self.deliveries.push_back(delivery);
+    }
+
+    fn pop_if(&mut self, fits: impl FnMut(&mut Delivery) -> bool) -> Option<Delivery> {
+        let delivery = self.deliveries.pop_front_if(fits)?;
+        self.count(delivery.kind()).waiting -= 1;
+        Some(delivery)
+    }
+
+    fn retain(&mut self, mut stays: impl FnMut(&Delivery) -> bool) {
+        let (live, retained) = (&mut self.live, &mut self.retained);
+        self.deliveries.retain(|delivery| {
+            let stays = stays(delivery);
+            if !stays {
+                let count = if delivery.is_replay { &mut *retained } else { &mut *live };
+                count.waiting -= 1;
+            }
+            stays
+        });
+    }
+
     fn vacate(&mut self, kind: Kind, number: Option<u64>) {
-        self.line(kind).places -= 1;
+        self.count(kind).places -= 1;
         number.iter().for_each(|number| _ = self.unfilled.remove(number));
     }
 }
 
-impl Line {
-    fn len(&self) -> usize {
-        self.deliveries.len() + self.places
+impl Count {
+    fn total(&self) -> usize {
+        self.waiting + self.places
     }
 }

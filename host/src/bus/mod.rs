@@ -15,12 +15,13 @@ mod journal;
 mod mailbox;
 mod pending_delivery;
 mod queues;
+mod replay;
 mod retained;
 mod shared;
 pub mod stored;
 mod subscription;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 pub use budget::Share;
@@ -29,6 +30,7 @@ use mailbox::Put;
 pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
 pub use pending_delivery::PendingDelivery;
 pub use queues::Queues;
+pub use replay::{Replay, Replayed};
 pub use retained::RetainedLimits;
 use retained::{Retained, Stored};
 pub use shared::FromGroup;
@@ -42,7 +44,7 @@ use crate::message::Message;
 use crate::metrics::Counters;
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key, Value};
-use crate::topic::{SharedFilter, TopicFilter, TopicName, Trie};
+use crate::topic::{SharedFilter, TopicName, Trie};
 
 pub struct Bus {
     subscriptions: RwLock<Trie<Entry>>,
@@ -148,20 +150,8 @@ impl Bus {
         gone + left > 0
     }
 
-    /// Puts the retained messages that match into the mailbox of a new subscription. `retain` stays set [MQTT-3.3.1-8].
-    pub fn replay_retained(
-        &self,
-        filter: &TopicFilter,
-        subscription: &Subscription,
-        now: Instant,
-    ) -> Vec<PendingDelivery> {
-        let retained = self.retained.read().unwrap_or_else(PoisonError::into_inner);
-        let mut pending_deliveries = Vec::new();
-        retained.visit(filter, now, |message, arrived| {
-            let delivery = Merged::of(subscription).retained(message, arrived);
-            pending_deliveries.extend(self.pending_delivery(subscription.mailbox.put_retained(delivery)));
-        });
-        pending_deliveries
+    fn retained(&self) -> RwLockReadGuard<'_, Retained> {
+        self.retained.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {

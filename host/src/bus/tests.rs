@@ -5,14 +5,20 @@ use proptest::prelude::*;
 use super::*;
 use crate::message::{Properties, QoS};
 use crate::mqtt::SubscribeOptions;
-use crate::topic::TopicName;
+use crate::topic::{TopicFilter, TopicName};
 
 const BUDGET: usize = 1_000_000;
 
-const LIMITS: MailboxLimits = MailboxLimits { max_messages: 4, max_bytes: 100_000, max_retained: 10 };
+const LIMITS: MailboxLimits = MailboxLimits { max_messages: 4, max_bytes: 100_000, max_retained: 300 };
 
 struct Client {
     mailbox: Arc<Mailbox>,
+}
+
+/// To its end.
+fn replay_all(bus: &Bus, filter: &TopicFilter, subscription: &Subscription, now: Instant) {
+    let mut replay = Replay::new(filter.clone(), subscription.clone());
+    while !bus.replay(&mut replay, now).is_over {}
 }
 
 fn bus() -> Bus {
@@ -181,7 +187,7 @@ fn retained_messages_are_replayed_in_full_and_forgotten_when_emptied() {
     bus.publish(&retained("a/b", ""), "p", Instant::now());
     let replay = |filter: &str| {
         let subscription = client.subscription(QoS::AtMostOnce, None);
-        bus.replay_retained(&TopicFilter::parse(filter).unwrap(), &subscription, Instant::now());
+        replay_all(&bus, &TopicFilter::parse(filter).unwrap(), &subscription, Instant::now());
         let taken = client.taken();
         assert!(taken.iter().all(|delivery| delivery.message.retain && delivery.message.qos == QoS::AtMostOnce));
         taken.iter().map(|delivery| delivery.message.topic.to_string()).collect::<Vec<_>>()
@@ -198,7 +204,7 @@ fn an_empty_payload_without_retain_forgets_nothing() {
     bus.publish(&retained("a", "kept"), "p", Instant::now());
     bus.publish(&Message { payload: "".into(), ..message("a", QoS::AtMostOnce) }, "p", Instant::now());
     let subscription = client.subscription(QoS::AtMostOnce, None);
-    bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
+    replay_all(&bus, &TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
     assert_eq!(client.taken().len(), 1);
 }
 
@@ -208,9 +214,39 @@ fn a_retained_message_says_whether_it_comes_anew_or_again() {
     client.subscribe(&bus, "a", QoS::AtLeastOnce, None);
     bus.publish(&retained("a", "kept"), "p", Instant::now());
     let subscription = client.subscription(QoS::AtLeastOnce, None);
-    bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
-    // What is retained comes before what is live.
-    assert_eq!(client.taken().iter().map(|delivery| delivery.is_replay).collect::<Vec<_>>(), [true, false]);
+    replay_all(&bus, &TopicFilter::parse("a").unwrap(), &subscription, Instant::now());
+    // It overtakes nothing: what waits there is older than what is retained, or the same.
+    assert_eq!(client.taken().iter().map(|delivery| delivery.is_replay).collect::<Vec<_>>(), [false, true]);
+}
+
+#[test]
+fn a_replay_goes_on_behind_the_topic_where_it_stopped_and_holds_few_at_a_time() {
+    let bus = Bus::new(RetainedLimits { max_messages: 2_000, max_bytes: 1_000_000 }, Arc::default());
+    let client = client("c");
+    for index in 0..900 {
+        bus.publish(&retained(&format!("a/{index:03}/x"), "1"), "p", Instant::now());
+        bus.publish(&retained(&format!("a/{index:03}/y"), "1"), "p", Instant::now());
+    }
+    let filter = TopicFilter::parse("+/+/y").unwrap();
+    let mut replay = Replay::new(filter, client.subscription(QoS::AtMostOnce, None));
+    let (mut topics, mut turns) = (Vec::new(), 0);
+    loop {
+        let is_over = bus.replay(&mut replay, Instant::now()).is_over;
+        let taken = client.taken();
+        assert!(taken.len() <= super::replay::FETCHED);
+        topics.extend(taken.into_iter().map(|delivery| delivery.message.topic.to_string()));
+        turns += 1;
+        // What comes behind it meanwhile is found, what is gone is not.
+        if turns == 1 {
+            bus.publish(&retained("a/899/y", ""), "p", Instant::now());
+            bus.publish(&retained("a/900/y", "1"), "p", Instant::now());
+        }
+        if is_over {
+            break;
+        }
+    }
+    let expected: Vec<_> = (0..901).filter(|index| *index != 899).map(|index| format!("a/{index:03}/y")).collect();
+    assert_eq!(topics, expected);
 }
 
 #[test]
@@ -222,7 +258,7 @@ fn an_expired_retained_message_is_not_replayed() {
     bus.publish(&short, "p", start);
     let subscription = client.subscription(QoS::AtMostOnce, None);
     for (later, expected) in [(4, 1), (5, 0)] {
-        bus.replay_retained(&TopicFilter::parse("a").unwrap(), &subscription, start + Duration::from_secs(later));
+        replay_all(&bus, &TopicFilter::parse("a").unwrap(), &subscription, start + Duration::from_secs(later));
         assert_eq!(client.taken().len(), expected, "after {later} s");
     }
 }
@@ -263,7 +299,7 @@ proptest! {
         for name in &names {
             bus.publish(&retained(name.as_str(), "x"), "p", Instant::now());
         }
-        bus.replay_retained(&filter, &client.subscription(QoS::AtMostOnce, None), Instant::now());
+        replay_all(&bus, &filter, &client.subscription(QoS::AtMostOnce, None), Instant::now());
         let found: Vec<TopicName> = client.taken().into_iter().map(|delivery| delivery.message.topic).collect();
         let mut oracle: Vec<TopicName> = names.into_iter().filter(|name| filter.matches(name)).collect();
         let mut sorted = found;

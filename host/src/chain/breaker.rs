@@ -22,7 +22,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::BreakerLimits;
 use crate::plugin::BreakerState;
@@ -85,6 +85,15 @@ impl Breaker {
             self.recent.clear();
             self.state = State::Open { until: now + self.limits.open_for };
         }
+    }
+
+    pub fn is_open(&self, now: Instant) -> bool {
+        matches!(self.state, State::Open { until } if now < until)
+    }
+
+    /// For so long nobody could be asked: faults before that are as near to those after it as if it had not been.
+    pub fn stand_still(&mut self, time: Duration) {
+        self.recent.iter_mut().for_each(|fault| fault.at += time);
     }
 
     /// The plugin gave an answer that is one.
@@ -154,6 +163,18 @@ mod tests {
             assert_eq!(breaker.state(), BreakerState::Closed, "three in ten seconds");
         }
         assert_eq!(open().0.state(), BreakerState::Open);
+    }
+
+    #[test]
+    fn time_without_an_instance_is_none_in_which_faults_grow_old() {
+        let (mut breaker, mut now) = breaker();
+        for _ in 0..4 {
+            assert_eq!(breaker.state(), BreakerState::Closed);
+            now += 60 * SECOND;
+            breaker.stand_still(60 * SECOND);
+            breaker.fault(None, now);
+        }
+        assert_eq!(breaker.state(), BreakerState::Open);
     }
 
     #[test]

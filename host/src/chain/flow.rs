@@ -79,6 +79,9 @@ impl Flow {
         while let Some(waiting @ [_, ..]) = self.parts.get(self.answers.len()..) {
             let mut answers = stage.process(waiting, until);
             answers.truncate(waiting.len());
+            if let (true, Some(wait)) = (answers.is_empty(), stage.wait()) {
+                return Some(wait);
+            }
             if answers.is_empty() {
                 // A stage that says nothing is broken; what it did not answer for failed.
                 answers = waiting.iter().map(|_| Err(invalid(stage.name(), "gave no verdict"))).collect();
@@ -96,6 +99,9 @@ impl Flow {
         while !self.again.is_empty() {
             let waiting: Vec<_> = self.again.iter().filter_map(|part| self.parts.get(*part).cloned()).collect();
             let answers = stage.process(&waiting, until);
+            if let (true, Some(wait)) = (answers.is_empty(), stage.wait()) {
+                return Some(wait);
+            }
             if let Some(part) = self.again.first() {
                 self.note(*part, stage.take_changes());
             }
@@ -196,6 +202,14 @@ impl Flow {
         let mut kept = self.owners.iter().map(lives);
         self.parts.retain(|_| kept.next().unwrap_or(false));
         self.owners.retain(lives);
+    }
+
+    /// All of them failed, before any stage was asked.
+    pub(super) fn fail(mut self, failure: &Failure) -> Vec<Done> {
+        self.parts.clear();
+        self.owners.clear();
+        self.inputs.iter_mut().for_each(|input| input.failure = Some(failure.clone().into()));
+        self.finish()
     }
 
     pub fn finish(self) -> Vec<Done> {

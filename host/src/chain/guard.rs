@@ -1,6 +1,7 @@
 //! The breaker of one plugin in one binding, and who is told of it: the log at each change, the plugin's statistics always.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::base::clock;
 use crate::config::BreakerLimits;
@@ -48,6 +49,16 @@ impl Guard {
         self.reason = fault.to_string();
         self.breaker.fault(by, clock::now());
         self.tell();
+    }
+
+    /// Nobody is admitted now.
+    pub fn is_open(&self) -> bool {
+        self.breaker.is_open(clock::now())
+    }
+
+    /// Time in which the plugin could not show what it is.
+    pub fn time_passed(&mut self, without_instance: Duration) {
+        self.breaker.stand_still(without_instance);
     }
 
     pub fn success(&mut self) {

@@ -25,18 +25,23 @@ pub(crate) mod fixtures;
 mod flow;
 mod guard;
 mod lane;
+mod late;
 mod outcome;
+mod restart;
 mod run_queue;
 mod slow_lane;
 mod stage;
 mod stages;
+mod starter;
 mod stateful_stage;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod workers;
 
 pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
+pub use late::{Begin, Refused, Standing, Stopped};
 pub use outcome::{Done, Failure, Outcome, TickResult};
 pub use stage::{Guest, PluginStage, Stage};
-pub use stages::{Chain, ChainError};
+pub use stages::{Chain, ChainError, Means};
+pub use starter::{Starter, StarterThreads};
 pub use workers::{Workers, default_threads};

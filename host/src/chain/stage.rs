@@ -12,7 +12,7 @@
 //! 5. After too many faults the plugin is not asked at all for a while, and then about one message (`breaker`).
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::base::clock;
 use crate::config::FaultPolicy;
@@ -29,6 +29,11 @@ use super::breaker::{Admission, Source};
 use super::deletes;
 use super::guard::Guard;
 use super::outcome::Failure;
+use super::restart::{Elsewhere, Restart};
+use super::starter::Starter;
+
+/// Processor time. A plugin that breaks and needs more than this to start again is at fault itself, whosever message it was.
+const LONG_START: Duration = Duration::from_millis(100);
 
 /// One link of a chain. A plugin in service; in tests, a closure.
 pub trait Stage: Send {
@@ -44,6 +49,11 @@ pub trait Stage: Send {
 
     /// A failure on this message, which this stage called transient, was tried again as often as the binding allows, and stays one.
     fn gave_up(&mut self, _on: &Envelope) {}
+
+    /// It cannot be asked before so long: its instance is being started elsewhere.
+    fn wait(&mut self) -> Option<Duration> {
+        None
+    }
 
     /// What time makes; none, when it exports no `timer`.
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
@@ -66,11 +76,9 @@ pub trait Guest: Send {
     }
 }
 
-type Start<G> = Box<dyn FnMut() -> Result<G, StartError> + Send>;
-
 pub struct PluginStage<G = Instance> {
     name: String,
-    start: Start<G>,
+    restart: Restart<G>,
     guest: Option<G>,
     guard: Guard,
     backoff: Backoff,
@@ -92,27 +100,34 @@ impl PluginStage {
         binding: &str,
         faults: &FaultPolicy,
         store: &StateStore,
+        starter: Option<Starter>,
     ) -> Result<Self, StartError> {
         let (name, stats) = (plugin.name().to_owned(), Arc::clone(plugin.stats()));
         let guard = Guard::new(plugin.name(), binding, faults.breaker, &stats);
         let has_timer = plugin.component().inspection().timer;
         let (plugin, store) = (plugin.clone(), store.clone());
-        let stage = Self::supervise(name, guard, stats, Box::new(move || plugin.start_with(&store)))?;
+        let restart = Restart::new(Box::new(move || plugin.start_with(&store)), starter);
+        let stage = Self::supervise(name, guard, stats, restart)?;
         Ok(Self { has_timer, ..stage })
     }
 }
 
-impl<G: Guest> PluginStage<G> {
+impl<G: Guest + 'static> PluginStage<G> {
     /// Whether no message may go around it.
     pub fn must_run(&self) -> bool {
         self.traits.must_run
     }
 
-    fn supervise(name: String, guard: Guard, stats: Arc<PluginStats>, mut start: Start<G>) -> Result<Self, StartError> {
-        let guest = start()?;
+    fn supervise(
+        name: String,
+        guard: Guard,
+        stats: Arc<PluginStats>,
+        mut restart: Restart<G>,
+    ) -> Result<Self, StartError> {
+        let guest = restart.here()?;
         let traits = guest.traits();
         let (guest, backoff, reason, batches) = (Some(guest), Backoff::default(), String::new(), Batches::default());
-        Ok(Self { name, start, guest, guard, backoff, reason, batches, stats, has_timer: false, traits })
+        Ok(Self { name, restart, guest, guard, backoff, reason, batches, stats, has_timer: false, traits })
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
@@ -183,7 +198,16 @@ impl<G: Guest> PluginStage<G> {
         if !self.backoff.allows(clock::now()) {
             return Err(Fault::new(FailureKind::Unavailable, &self.reason));
         }
-        match (self.start)() {
+        // What takes long is started elsewhere, before a call needs it.
+        if self.restart.is_slow() {
+            return Err(Fault::new(FailureKind::Unavailable, "it is being restarted"));
+        }
+        let answer = self.restart.here();
+        self.restarted(answer)
+    }
+
+    fn restarted(&mut self, answer: Result<G, StartError>) -> Result<G, Fault> {
+        match answer {
             Ok(guest) => {
                 self.stats.restarts.increment();
                 self.backoff.succeeded();
@@ -196,6 +220,17 @@ impl<G: Guest> PluginStage<G> {
                 Err(Fault::new(FailureKind::Unavailable, &self.reason))
             }
         }
+    }
+
+    /// An instance that has been started elsewhere arrives. A long start counts against the plugin: the breaker sees how near
+    /// faults are to each other, and what takes long to start has few in any time.
+    fn arrived(&mut self, answer: Result<G, StartError>, took: Duration) {
+        let guest = self.restarted(answer);
+        if took > LONG_START || guest.is_err() {
+            let reason = format!("it broke, and needs {took:.1?} to start");
+            self.guard.fault(guest.as_ref().err().map_or(reason, Fault::to_string), None);
+        }
+        self.guest = guest.ok();
     }
 
     fn judge(&mut self, answer: Answer, on: &Envelope) -> Result<Verdict, Failure> {
@@ -229,7 +264,7 @@ impl<G: Guest> PluginStage<G> {
     }
 }
 
-impl<G: Guest> Stage for PluginStage<G> {
+impl<G: Guest + 'static> Stage for PluginStage<G> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -237,6 +272,9 @@ impl<G: Guest> Stage for PluginStage<G> {
     fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
         let mut answers = Vec::with_capacity(batch.len());
         while let Some(waiting @ [_, ..]) = batch.get(answers.len()..) {
+            if self.wait().is_some() {
+                break;
+            }
             answers.append(&mut self.step(waiting));
             if !answers.is_empty() && clock::now() >= until {
                 break;
@@ -244,6 +282,22 @@ impl<G: Guest> Stage for PluginStage<G> {
         }
         self.stats.messages.add(answers.len() as u64);
         answers
+    }
+
+    fn wait(&mut self) -> Option<Duration> {
+        // Nobody is asked behind an open breaker, and after a start that failed not for a while.
+        if self.guest.is_some() || self.guard.is_open() || !self.backoff.allows(clock::now()) {
+            return None;
+        }
+        match self.restart.elsewhere() {
+            Elsewhere::No => None,
+            Elsewhere::Wait(wait) => Some(wait),
+            Elsewhere::Answer { answer, took, after } => {
+                self.guard.time_passed(after);
+                self.arrived(answer, took);
+                None
+            }
+        }
     }
 
     fn tick(&mut self, now_ms: u64) -> Option<Result<Vec<Message>, Failure>> {
@@ -302,6 +356,7 @@ impl Guest for Instance {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chain::StarterThreads;
     use crate::chain::fixtures::{envelope, envelope_of, payload};
     use crate::config::BreakerLimits;
     use crate::plugin::BreakerState;
@@ -369,11 +424,14 @@ mod tests {
         };
         let stats = Arc::<PluginStats>::default();
         let guard = Guard::new("p", "b", breaker, &stats);
-        Bench { stage: PluginStage::supervise("p".into(), guard, stats, Box::new(start)).unwrap(), calls }
+        Bench {
+            stage: PluginStage::supervise("p".into(), guard, stats, Restart::new(Box::new(start), None)).unwrap(),
+            calls,
+        }
     }
 
     /// With all the time there is.
-    fn process<G: Guest>(stage: &mut PluginStage<G>, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+    fn process<G: Guest + 'static>(stage: &mut PluginStage<G>, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
         stage.process(batch, Instant::now() + Duration::from_secs(3_600))
     }
 
@@ -471,7 +529,7 @@ mod tests {
             ("memory", FailureKind::Memory),
             ("bulk", FailureKind::Invalid),
         ] {
-            let mut stage = PluginStage::start(&plugin, "b", &FaultPolicy::NONE, &StateStore::default()).unwrap();
+            let mut stage = PluginStage::start(&plugin, "b", &FaultPolicy::NONE, &StateStore::default(), None).unwrap();
             let batch = ["x", "x", vice, "x", "x"].map(envelope);
             let answers = process(&mut stage, &batch);
             let failures: Vec<_> =
@@ -535,5 +593,59 @@ mod tests {
         assert_eq!(bench.stage.process(&batch, now).len(), 1, "the batch traps, so one goes alone");
         assert_eq!(bench.stage.process(&batch[1..], now).len(), 1, "and the next one too");
         assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1]);
+    }
+
+    /// Uses so much of the processor.
+    fn work(time: Duration) {
+        let begun = clock::thread_cpu_time();
+        while clock::thread_cpu_time().saturating_sub(begun) < time {
+            std::hint::spin_loop();
+        }
+    }
+
+    /// Each of its starts takes so long; how many were on this thread.
+    fn slow(takes: Duration, breaker: BreakerLimits) -> (PluginStage<Counting>, Arc<Mutex<usize>>, StarterThreads) {
+        let (threads, here) = (StarterThreads::spawn().unwrap(), Arc::<Mutex<usize>>::default());
+        let (shared, this) = (Arc::clone(&here), std::thread::current().id());
+        let start = move || {
+            work(takes);
+            *shared.lock().unwrap() += usize::from(std::thread::current().id() == this);
+            Ok(Counting { traits: Traits::default(), seen: 0, calls: Arc::default() })
+        };
+        let stats = Arc::<PluginStats>::default();
+        let (guard, restart) =
+            (Guard::new("p", "b", breaker, &stats), Restart::new(Box::new(start), Some(threads.handle())));
+        (PluginStage::supervise("p".into(), guard, stats, restart).unwrap(), here, threads)
+    }
+
+    fn wait_for(stage: &mut PluginStage<Counting>) {
+        while stage.wait().is_some() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn one_that_is_slow_to_start_is_restarted_elsewhere_and_messages_wait_for_it() {
+        let (mut stage, here, _threads) = slow(Duration::from_millis(10), FaultPolicy::NONE.breaker);
+        let batch = ["x", "trap", "x"].map(envelope);
+        let answers = process(&mut stage, &batch[..2]);
+        assert!(answers[0].is_ok() && answers[1].is_err());
+        assert!(process(&mut stage, &batch[2..]).is_empty(), "no answer, and no failure");
+        wait_for(&mut stage);
+        assert_eq!(process(&mut stage, &batch[2..]), [Ok(Verdict::Replace("1".into()))]);
+        assert_eq!((*here.lock().unwrap(), stage.stats.restarts.get()), (1, 1), "only its first start");
+    }
+
+    #[test]
+    fn long_restarts_open_the_breaker_although_one_device_is_behind_them() {
+        let (long, within) = (LONG_START + Duration::from_millis(20), Duration::from_secs(3_600));
+        let (mut stage, _here, _threads) = slow(long, BreakerLimits { faults: 4, within, open_for: within });
+        for _ in 0..2 {
+            wait_for(&mut stage);
+            assert!(stage.guard.admit() != Admission::None);
+            process(&mut stage, &[envelope_of("one", "trap")]);
+        }
+        wait_for(&mut stage);
+        assert_eq!(stage.guard.admit(), Admission::None);
     }
 }

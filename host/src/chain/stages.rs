@@ -12,8 +12,10 @@ use crate::config::{FaultPolicy, Retry};
 use crate::plugin::{Envelope, LoadedPlugin, StateStore};
 
 use super::flow::Flow;
+use super::late::{Meanwhile, Standing};
 use super::outcome::{Done, TickResult};
 use super::stage::Stage;
+use super::starter::Starter;
 use super::stateful_stage::{StatefulStage, Unfit};
 
 /// How long a turn may go on before other lanes have theirs: a thread is held for this and one call more. Some thousand
@@ -23,6 +25,22 @@ pub const TURN: Duration = Duration::from_millis(10);
 pub struct Chain {
     stages: Vec<StatefulStage>,
     retry: Retry,
+    /// Until its plugins have started.
+    late: Option<Late>,
+}
+
+struct Late {
+    standing: Standing,
+    stores: Vec<StateStore>,
+}
+
+/// What a chain is started with, beside its plugins.
+#[derive(Clone, Default)]
+pub struct Means {
+    /// What the plugins remember already, where that is known before they are.
+    pub stores: Vec<StateStore>,
+    /// For restarts that take long. Without it they are made where they are needed.
+    pub starter: Option<Starter>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -46,12 +64,21 @@ pub enum Progress {
 impl Chain {
     /// With no stages it is the identity.
     pub fn new(stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { stages: stages.into_iter().map(StatefulStage::new).collect(), retry: Retry::default() }
+        Self::of_stages(stages.into_iter().map(StatefulStage::new).collect(), Retry::default())
     }
 
     #[cfg(test)]
     pub(super) fn of(stages: Vec<StatefulStage>) -> Self {
-        Self { stages, retry: Retry::default() }
+        Self::of_stages(stages, Retry::default())
+    }
+
+    fn of_stages(stages: Vec<StatefulStage>, retry: Retry) -> Self {
+        Self { stages, retry, late: None }
+    }
+
+    /// One whose plugins start elsewhere, and then remember in these stores.
+    pub fn late(standing: Standing, stores: Vec<StateStore>) -> Self {
+        Self { late: Some(Late { standing, stores }), ..Self::new(Vec::new()) }
     }
 
     /// Of stages that are no plugins, with the retries of a binding.
@@ -62,27 +89,47 @@ impl Chain {
 
     /// Starts an instance of each plugin, so that a configuration which a plugin does not accept is known now.
     pub fn load(binding: &str, plugins: &[LoadedPlugin], faults: &FaultPolicy) -> Result<Self, ChainError> {
+        Self::load_with(binding, plugins, faults, &Means::default())
+    }
+
+    pub fn load_with(
+        binding: &str,
+        plugins: &[LoadedPlugin],
+        faults: &FaultPolicy,
+        means: &Means,
+    ) -> Result<Self, ChainError> {
         let stage = |(index, plugin): (usize, &LoadedPlugin)| {
             let policy = faults.on_failure.get(index).copied();
-            StatefulStage::load(binding, plugin, faults, policy).map_err(|reason| ChainError {
+            StatefulStage::load(binding, plugin, faults, policy, means).map_err(|reason| ChainError {
                 binding: binding.to_owned(),
                 plugin: plugin.name().to_owned(),
                 reason,
             })
         };
         let stages = plugins.iter().enumerate().map(stage).collect::<Result<_, _>>()?;
-        Ok(Self { stages, retry: faults.retry })
+        Ok(Self::of_stages(stages, faults.retry))
     }
 
     /// What its plugins remember: one store for each that does.
     pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
-        self.stages.iter().map(StatefulStage::store).filter(|store| store.is_stateful())
+        let late = self.late.iter().flat_map(|late| &late.stores);
+        self.stages.iter().map(StatefulStage::store).chain(late).filter(|store| store.is_stateful())
     }
 
     /// One turn of a flow. At each stage first what came this far, then what the clock makes there.
     pub fn go(&mut self, mut flow: Flow) -> Progress {
+        if let Some(late) = &self.late {
+            match late.standing.ask() {
+                Meanwhile::Go(chain) => *self = *chain,
+                Meanwhile::Wait(wait) => return Progress::Paused(flow, wait),
+                Meanwhile::Fail(failure) => return Progress::Done(flow.fail(&failure)),
+            }
+        }
         let until = clock::now() + TURN;
         while let Some(stage) = self.stages.get_mut(flow.stage).filter(|_| flow.goes_on()) {
+            if let Some(wait) = stage.wait() {
+                return Progress::Paused(flow, wait);
+            }
             let wait = flow.ask(stage, &self.retry, until);
             kill_point::reach(KillPoint::InPlugin);
             if let Some(wait) = wait {
@@ -274,10 +321,7 @@ mod tests {
     }
 
     fn chain(attempts: u32, stages: Vec<Box<dyn Stage>>) -> Chain {
-        Chain {
-            stages: stages.into_iter().map(StatefulStage::new).collect(),
-            retry: Retry { attempts, backoff: Duration::from_secs(1) },
-        }
+        Chain::native(stages, Retry { attempts, backoff: Duration::from_secs(1) })
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! message carries it to the disk.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::config::{FaultPolicy, OnFailure};
 use crate::message::{Message, Origin};
@@ -13,6 +13,7 @@ use crate::spool::Change;
 
 use super::outcome::{Failure, TickResult};
 use super::stage::{PluginStage, Stage};
+use super::stages::Means;
 use super::{Done, Outcome};
 
 pub struct StatefulStage {
@@ -31,6 +32,15 @@ pub enum Unfit {
         "must not be left out, as \"pass\" would when it fails: write `on_error_of = {{ {0} = \"drop\" }}` or \"dead-letter\""
     )]
     MustRun(String),
+}
+
+// === impl Unfit ===
+
+impl Unfit {
+    /// A start may fail by chance; what a configuration asks for does not change by itself.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Start(_))
+    }
 }
 
 // === impl StatefulStage ===
@@ -52,9 +62,10 @@ impl StatefulStage {
         plugin: &LoadedPlugin,
         faults: &FaultPolicy,
         policy: Option<OnFailure>,
+        means: &Means,
     ) -> Result<Self, Unfit> {
-        let store = plugin.store(binding);
-        let stage = PluginStage::start(plugin, binding, faults, &store)?;
+        let store = plugin.store_among(&means.stores, binding);
+        let stage = PluginStage::start(plugin, binding, faults, &store, means.starter.clone())?;
         if stage.must_run() && policy == Some(OnFailure::Pass) {
             return Err(Unfit::MustRun(plugin.name().to_owned()));
         }
@@ -86,6 +97,11 @@ impl StatefulStage {
 
     pub fn try_again(&mut self, messages: usize) {
         self.stage.try_again(messages);
+    }
+
+    /// As [`Stage::wait`].
+    pub fn wait(&mut self) -> Option<Duration> {
+        self.stage.wait()
     }
 
     pub fn gave_up(&mut self, on: &Envelope) {
@@ -138,7 +154,7 @@ mod tests {
     /// The counting plugin, and this behind it.
     fn together(behind: Box<dyn Stage>) -> Chain {
         Chain::of(vec![
-            StatefulStage::load("b", &counting("{}"), &FaultPolicy::NONE, None).unwrap(),
+            StatefulStage::load("b", &counting("{}"), &FaultPolicy::NONE, None, &Means::default()).unwrap(),
             StatefulStage::new(behind),
         ])
     }

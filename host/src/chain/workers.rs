@@ -19,7 +19,7 @@ use super::run_queue::{Pool, RunQueue};
 use super::stages::Chain;
 
 /// A guest's stack (`plugin::limits::MAX_STACK_BYTES`) and ours under it, with room.
-const STACK_BYTES: usize = 2 << 20;
+pub(super) const STACK_BYTES: usize = 2 << 20;
 
 pub struct Workers {
     run_queue: Arc<RunQueue<Lane>>,
@@ -28,7 +28,7 @@ pub struct Workers {
 }
 
 /// How much nicer slow threads are: a third of the weight of the others where the processor is contested.
-const NICE: i32 = 5;
+pub(super) const NICE: i32 = 5;
 
 /// On a worker's stack: tells of its end, whichever it is.
 struct Watched {

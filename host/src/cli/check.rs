@@ -86,7 +86,7 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     let mut findings = world::look(config);
     match setup::prepare(config, setup::shared_cache(config).as_deref()) {
         Ok(setup) => {
-            findings.extend(setup.plugins.iter().map(describe));
+            findings.extend(setup.plugins.loaded().iter().flatten().map(describe));
             findings.extend(if offline { Vec::new() } else { reach(config, &setup.upstreams) });
         }
         Err(setup::Refusals(refusals)) => {

@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot};
+use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot};
 use crate::operate::admin::{Request, client::Admin};
 
 #[derive(Debug, clap::Args)]
@@ -45,6 +45,9 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
             super::spool::escape(&held.advice)
         )?;
     }
+    for stopped in &status.stopped {
+        write_stopped(stopped, out)?;
+    }
     for upstream in &status.upstreams {
         let state = match (&upstream.last_error, upstream.connected) {
             (_, true) => format!("connected to {}", upstream.url.as_deref().unwrap_or("it")),
@@ -67,6 +70,14 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(out, "{counter}: {count}")?;
     }
     Ok(())
+}
+
+fn write_stopped(stopped: &StoppedSnapshot, out: &mut impl Write) -> std::io::Result<()> {
+    let StoppedSnapshot { binding, reason, meanwhile, attempts, next_attempt_seconds, .. } = stopped;
+    let next = next_attempt_seconds.map_or("tried again when the gateway starts".to_owned(), |seconds| {
+        format!("tried {attempts} times, again in {seconds} s")
+    });
+    writeln!(out, "binding {binding} is stopped: {}; {meanwhile}; {next}", super::spool::escape(reason))
 }
 
 fn write_oldest(upstream: &str, oldest: &OldestSnapshot, out: &mut impl Write) -> std::io::Result<()> {

@@ -291,6 +291,7 @@ pub struct Binding {
     /// What is tried before `on_error`.
     pub faults: FaultPolicy,
     pub order: OrderOf,
+    pub on_start_failure: OnStartFailure,
     pub to: Vec<Destination>,
 }
 
@@ -302,6 +303,18 @@ pub enum OrderOf {
     Topic,
     /// All that meet bindings with this order.
     Client,
+}
+
+/// What becomes of a binding one of whose plugins does not load, or does not start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnStartFailure {
+    /// Its messages wait, and with them the devices that sent them.
+    #[default]
+    Hold,
+    /// They are dead letters.
+    DeadLetter,
+    /// The gateway does not start.
+    Strict,
 }
 
 /// What a chain does about faults by itself.
@@ -364,6 +377,19 @@ pub enum Target {
     Upstream(UpstreamId),
     /// The embedded broker itself; bindings match the message again, one hop further.
     Local,
+}
+
+// === impl OnStartFailure ===
+
+/// What it does meanwhile, for people.
+impl fmt::Display for OnStartFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Hold => "its messages are held back with their devices",
+            Self::DeadLetter => "its messages are dead letters",
+            Self::Strict => "the gateway does not start",
+        })
+    }
 }
 
 // === impl FaultPolicy ===

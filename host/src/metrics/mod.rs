@@ -22,6 +22,6 @@ pub use define::Reading;
 pub use families::{Families, Family, Kind, Sample};
 pub use listener::{ListenerMetrics, OpenConnection};
 pub use number::{Counter, Gauge};
-pub use snapshot::{HeldSnapshot, OldestSnapshot, PluginSnapshot, Snapshot, UpstreamSnapshot};
+pub use snapshot::{HeldSnapshot, OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot, UpstreamSnapshot};
 pub use totals::{Balance, Totals};
 pub use upstream::UpstreamMetrics;

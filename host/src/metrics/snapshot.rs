@@ -15,6 +15,9 @@ pub struct Snapshot {
     /// Why devices are held back by the spool, and what to do; empty when they are not.
     #[serde(default)]
     pub held: Vec<HeldSnapshot>,
+    /// Bindings whose plugins do not start; empty when all do.
+    #[serde(default)]
+    pub stopped: Vec<StoppedSnapshot>,
     /// In the archive.
     pub dead_letters: u64,
     /// Of the gateway's log: nobody read them, or they could not be written.
@@ -35,6 +38,19 @@ pub struct HeldSnapshot {
     pub upstream: Option<String>,
     pub reason: String,
     pub advice: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct StoppedSnapshot {
+    pub binding: String,
+    pub plugin: String,
+    /// And what to do.
+    pub reason: String,
+    /// What becomes of its messages.
+    pub meanwhile: String,
+    pub attempts: u32,
+    /// None when it is not tried again before the next start.
+    pub next_attempt_seconds: Option<u64>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

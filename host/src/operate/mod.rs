@@ -3,6 +3,7 @@
 pub mod admin;
 mod observer;
 mod parts;
+mod stopped;
 
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
+use super::stopped::{self, snapshot as stopped_snapshot};
 use crate::base::log_writer;
+use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
 use crate::spool::{Held, Spool};
@@ -16,6 +18,8 @@ pub struct Observer {
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
+    /// Of bindings that have plugins.
+    pub standings: Vec<Standing>,
 }
 
 // === impl Observer ===
@@ -29,6 +33,7 @@ impl Observer {
             pid: std::process::id(),
             waiting: self.spool.waiting(),
             held: self.spool.held().into_iter().map(held).collect(),
+            stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters,
             log_lines_lost: log_writer::lost(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
@@ -50,6 +55,7 @@ impl Observer {
         let mut families = Families::of(&self.counters);
         self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
+        self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);

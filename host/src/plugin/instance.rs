@@ -63,6 +63,8 @@ pub enum StartError {
     Config(String),
     #[error("does not start: it {0}")]
     Fault(#[from] Fault),
+    #[error("does not start any more: the gateway stops")]
+    Stopping,
 }
 
 // === impl Instance ===

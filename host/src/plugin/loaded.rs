@@ -34,11 +34,21 @@ pub struct LoadedPlugin {
 
 impl LoadedPlugin {
     pub fn load(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, LoadError> {
-        Self::examine(engine, trust, plugin).map_err(|problem| problem.at(&plugin.component))
+        Self::load_counted(engine, trust, plugin, Arc::default())
+    }
+
+    /// Which counts there: what is shown of a plugin outlives attempts to load it.
+    pub fn load_counted(
+        engine: &Engine,
+        trust: &Trust,
+        plugin: &Plugin,
+        stats: Arc<PluginStats>,
+    ) -> Result<Self, LoadError> {
+        Self::examine(engine, trust, plugin, stats).map_err(|problem| problem.at(&plugin.component))
     }
 
     /// The file is read once: what was found trustworthy is what is compiled.
-    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, Problem> {
+    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin, stats: Arc<PluginStats>) -> Result<Self, Problem> {
         let file = engine.read(&plugin.component)?;
         let provenance = trust.examine(plugin, &file)?;
         let name = Arc::<str>::from(plugin.name.as_str());
@@ -51,7 +61,7 @@ impl LoadedPlugin {
             limits: plugin.limits.clone(),
             grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
-            stats: Arc::default(),
+            stats,
             state_budget: StateBudget::new(&plugin.limits, clock::now()),
         })
     }
@@ -85,6 +95,13 @@ impl LoadedPlugin {
             true => StateStore::new(binding, &self.name, self.limits.state, self.state_budget.clone()),
             false => StateStore::default(),
         }
+    }
+
+    /// The same, or the one among these that was made for it before it was loaded.
+    pub fn store_among(&self, stores: &[StateStore], binding: &str) -> StateStore {
+        let is_stateful = self.component.inspection().stateful;
+        let made = stores.iter().find(|store| is_stateful && store.belongs_to(binding, &self.name));
+        made.cloned().unwrap_or_else(|| self.store(binding))
     }
 
     /// An instance that remembers nothing.

@@ -94,6 +94,19 @@ pub enum Problem {
 // === impl Problem ===
 
 impl Problem {
+    /// It can go away while the gateway runs: a file that is put there, a machine that has room again. What else is wrong with a
+    /// component needs another file, and somebody who looks.
+    pub fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Missing
+                | Self::Unreadable(_)
+                | Self::NotCompiled(_)
+                | Self::Unsigned { .. }
+                | Self::SignatureDamaged(_)
+        )
+    }
+
     pub(super) fn at(self, path: &Path) -> LoadError {
         LoadError { path: path.to_owned(), problem: self }
     }

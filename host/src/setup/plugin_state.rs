@@ -16,15 +16,20 @@ pub fn state_limit(config: &Config) -> usize {
 }
 
 pub fn refusals(config: &Config, plugins: &[LoadedPlugin], chains: &[Chain]) -> Vec<String> {
-    let of_binding = |binding: &Binding| -> Vec<String> {
-        let plugins: Vec<_> = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)).collect();
-        no_timer(binding, &plugins).into_iter().chain(twice(binding, &plugins)).collect()
+    let of_binding = |binding: &Binding| {
+        let plugins: Vec<_> = binding.plugins.iter().filter_map(|plugin| plugin.of(plugins)).cloned().collect();
+        misfit(binding, &plugins)
     };
-    config.bindings.iter().flat_map(of_binding).chain(too_much(config, chains)).collect()
+    config.bindings.iter().filter_map(of_binding).chain(too_much(config, chains)).collect()
 }
 
-fn no_timer(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
-    let has_timer = |plugin: &&LoadedPlugin| plugin.component().inspection().timer;
+/// Why these plugins, all of them loaded, are none for this binding.
+pub fn misfit(binding: &Binding, plugins: &[LoadedPlugin]) -> Option<String> {
+    no_timer(binding, plugins).or_else(|| twice(binding, plugins))
+}
+
+fn no_timer(binding: &Binding, plugins: &[LoadedPlugin]) -> Option<String> {
+    let has_timer = |plugin: &LoadedPlugin| plugin.component().inspection().timer;
     if binding.tick.is_none() || plugins.iter().any(has_timer) {
         return None;
     }
@@ -38,9 +43,9 @@ fn no_timer(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
 }
 
 /// Both would work on the same memory.
-fn twice(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
+fn twice(binding: &Binding, plugins: &[LoadedPlugin]) -> Option<String> {
     let stateful: Vec<_> = plugins.iter().filter(|plugin| plugin.component().inspection().stateful).collect();
-    let again = |(index, plugin): (usize, &&&LoadedPlugin)| {
+    let again = |(index, plugin): (usize, &&LoadedPlugin)| {
         stateful.iter().take(index).any(|before| before.name() == plugin.name()).then(|| plugin.name().to_owned())
     };
     let name = stateful.iter().enumerate().find_map(again)?;
@@ -54,13 +59,15 @@ fn twice(binding: &Binding, plugins: &[&LoadedPlugin]) -> Option<String> {
 fn too_much(config: &Config, chains: &[Chain]) -> Option<String> {
     let (wanted, limit) =
         (chains.iter().flat_map(Chain::stores).map(StateStore::quota).sum::<usize>(), state_limit(config));
+    (wanted > limit).then(|| no_room(wanted, limit))
+}
+
+pub fn no_room(wanted: usize, limit: usize) -> String {
     let size = |bytes: usize| ByteSize::b(bytes as u64).display().iec();
-    (wanted > limit).then(|| {
-        format!(
-            "plugins may remember {} together, and this spool carries {}: lower `limits.state` of plugins that keep state, or \
-             raise `max_bytes` of `[spool]`",
-            size(wanted),
-            size(limit)
-        )
-    })
+    format!(
+        "plugins may remember {} together, and this spool carries {}: lower `limits.state` of plugins that keep state, or \
+         raise `max_bytes` of `[spool]`",
+        size(wanted),
+        size(limit)
+    )
 }

@@ -70,6 +70,19 @@ impl TopicFilter {
         self.0.split('/')
     }
 
+    /// Where the names that match stand in the order of their bytes: from the first, up to and without the second. All others within
+    /// begin alike and do not match. Without a second one to the end.
+    pub fn range(&self) -> (&str, Option<String>) {
+        let wildcard = self.0.find(['+', '#']);
+        let literal = self.0.get(..wildcard.unwrap_or(self.0.len())).unwrap_or_default();
+        match (wildcard, literal.strip_suffix('/')) {
+            (None, _) => (literal, Some(format!("{literal}\0"))),
+            // Of `sport/#` it is `sport` itself, and what begins with `sport/`: `0` is what follows `/`.
+            (Some(_), Some(parent)) => (parent, Some(format!("{parent}0"))),
+            (Some(_), None) => ("", None),
+        }
+    }
+
     /// Whether this one filter matches: what the specification says, word for word. The trie answers for many
     /// filters at once and is property-tested against this.
     pub fn matches(&self, name: &TopicName) -> bool {

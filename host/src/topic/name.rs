@@ -1,5 +1,6 @@
 //! A topic name that has been checked once and is trusted from then on.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::Split;
 use std::sync::Arc;
@@ -65,6 +66,13 @@ impl TopicName {
     /// Topics that begin with `$` belong to the server: a leading wildcard never matches them [MQTT-4.7.2-1].
     pub fn is_reserved(&self) -> bool {
         self.0.starts_with('$')
+    }
+}
+
+/// For maps that are asked with a text: order and hash are those of the text.
+impl Borrow<str> for TopicName {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

@@ -28,6 +28,7 @@ fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
         on_error,
         faults: FaultPolicy::default(),
         order: Default::default(),
+        on_start_failure: Default::default(),
         to,
     }
 }

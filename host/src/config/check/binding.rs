@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::{destination, faults, name, policies};
-use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, OrderOf, Target};
+use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, OnStartFailure, OrderOf, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
 use crate::config::ids::PluginId;
 use crate::config::problem::Problem;
@@ -58,13 +58,17 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let on_failure = policies::check(table, names, &plugins, on_error.of_plugins());
     let faults = FaultPolicy { on_failure, ..faults::check(table) };
     let order = order(table);
+    let on_start_failure = start_failure(table, &plugins);
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
     let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
     let name = (*name?.get_ref()).into();
-    Some(Read { binding: Binding { name, filters, plugins, tick, on_error, faults, order, to }, exits })
+    Some(Read {
+        binding: Binding { name, filters, plugins, tick, on_error, faults, order, on_start_failure, to },
+        exits,
+    })
 }
 
 fn binding_name<'a>(table: &Table<'a>, seen: &[Placed<&str>]) -> Option<Placed<&'a str>> {
@@ -142,6 +146,25 @@ fn order(table: &Table<'_>) -> OrderOf {
             let sentence = format!("`order` cannot be \"{other}\"");
             table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &CHOICES, "")));
             OrderOf::default()
+        }
+    }
+}
+
+fn start_failure(table: &Table<'_>, plugins: &[PluginId]) -> OnStartFailure {
+    const CHOICES: [&str; 3] = ["hold", "dead-letter", "strict"];
+    let Some(typed) = table.text("on_start_failure") else { return OnStartFailure::default() };
+    if plugins.is_empty() {
+        let problem = Problem::error(typed.span(), "`on_start_failure` has no effect in a binding without plugins");
+        table.add(problem.advice("name a plugin, or remove it"));
+    }
+    match *typed.get_ref() {
+        "hold" => OnStartFailure::Hold,
+        "dead-letter" => OnStartFailure::DeadLetter,
+        "strict" => OnStartFailure::Strict,
+        other => {
+            let sentence = format!("`on_start_failure` cannot be \"{other}\"");
+            table.add(Problem::error(typed.span(), sentence).advice(did_you_mean(other, &CHOICES, "")));
+            OnStartFailure::default()
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn check_all<'a>(root: &Table<'a>) -> (Vec<Placed<&'a str>>, Vec<Plugin>) {
 }
 
 fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
-    let component = table.file("component", "`tidegate plugin build` makes components from source");
+    let component = table.file_to_come("component", "`tidegate plugin build` makes components from source");
     if table.value("component").is_none() {
         table.missing("component", "name the file: `component = \"plugins/threshold.wasm\"`");
     }

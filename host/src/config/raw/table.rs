@@ -107,17 +107,24 @@ impl<'a> Table<'a> {
 
     /// A file that must exist. Paths are relative to the folder of the configuration.
     pub fn file(&self, key: &'static str, advice: &str) -> Option<PathBuf> {
+        let path = self.path(key, advice, Problem::error)?;
+        path.is_file().then_some(path)
+    }
+
+    /// One that may still be put there: that it is missing is no more than a doubt.
+    pub fn file_to_come(&self, key: &'static str, advice: &str) -> Option<PathBuf> {
+        self.path(key, advice, Problem::warning)
+    }
+
+    fn path(&self, key: &'static str, advice: &str, missing: fn(Range<usize>, String) -> Problem) -> Option<PathBuf> {
         let typed = self.text(key)?;
         let path = self.reader.path(typed.get_ref());
-        if path.is_file() {
-            return Some(path);
+        if !path.is_file() {
+            let sentence = format!("`{key}`: there is no file `{}`", typed.get_ref());
+            let advice = format!("paths begin at the folder of this configuration; {advice}");
+            self.add(missing(typed.span(), sentence).advice(advice));
         }
-        let sentence = format!("`{key}`: there is no file `{}`", typed.get_ref());
-        self.add(
-            Problem::error(typed.span(), sentence)
-                .advice(format!("paths begin at the folder of this configuration; {advice}")),
-        );
-        None
+        Some(path)
     }
 
     /// A folder that the gateway makes when it is missing.

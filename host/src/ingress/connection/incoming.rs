@@ -99,14 +99,13 @@ impl<R, W> Connection<R, W> {
 
     /// At once, or when what it changed is safe. The device decides its size, by what it asks for at once [MQTT-3.1.2-24].
     fn answer(&mut self, changed: Changed, packet: impl FnOnce(Vec<Reason>) -> Packet) -> Result<(), End> {
-        let Changed { reasons, changes, pending_deliveries } = changed;
+        let Changed { reasons, changes } = changed;
         let packet = packet(reasons);
         let is_too_large = self.wire.codec.size(&packet) > self.peer_maximum_packet_size;
         if self.session.is_durable() {
             let receipt = if is_too_large { Receipt::none() } else { self.session.hold(packet) };
             let journal = self.context.dispatcher.journal();
             journal.change(changes, receipt);
-            journal.deliver(pending_deliveries);
         } else if !is_too_large {
             self.wire.send(&packet);
         }

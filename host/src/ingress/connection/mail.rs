@@ -50,6 +50,12 @@ impl<R, W> Connection<R, W> {
         }
     }
 
+    /// The next few retained messages that the device has asked for.
+    pub(super) fn replay(&mut self) {
+        let pending_deliveries = self.session.replay(&self.context.bus);
+        self.context.dispatcher.journal().deliver(pending_deliveries);
+    }
+
     fn skip_given_up(&mut self, delivery: &Delivery) {
         self.context.bus.counters().subscriber_given_up.increment();
         if let Some(suppressed) = self.context.complaints.permit() {

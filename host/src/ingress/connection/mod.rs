@@ -142,6 +142,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             if let Err(end) = self.process_incoming().and_then(|()| self.send_acks()) {
                 return end;
             }
+            self.replay();
             self.deliver_mail();
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
@@ -159,7 +160,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     }
 
     async fn next_event(&mut self, timer: std::pin::Pin<&mut tokio::time::Sleep>) -> Event {
-        let reads = self.reads();
+        let (reads, replays) = (self.reads(), self.session.wants_replay());
         let (writes, wants_mail) = (!self.wire.outgoing.is_empty(), self.wants_mail());
         let mailbox = self.session.mailbox().clone();
         let Wire { reader, writer, incoming, outgoing, .. } = &mut self.wire;
@@ -172,6 +173,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),
             () = mailbox.ready(), if wants_mail => Event::MailReady,
+            // Others have their turn first.
+            () = tokio::task::yield_now(), if replays => Event::MailReady,
             () = timer => Event::Tick,
         }
     }

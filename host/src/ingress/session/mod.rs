@@ -35,7 +35,7 @@ pub use receive::{WRONG_ACK, is_gateways_own};
 pub use subscriptions::{Changed, Subscriptions};
 pub use suspects::GivenUp;
 
-use crate::bus::{Delivery, Mailbox};
+use crate::bus::{Bus, Delivery, Mailbox, PendingDelivery};
 use crate::message::Message;
 pub use crate::mqtt::receiver::Packets;
 use crate::mqtt::receiver::Receiver;
@@ -183,6 +183,16 @@ impl Session {
     /// Whether so many packets wait for what is being written that reading should pause.
     pub fn holds_too_much(&self) -> bool {
         self.receiver.holds_too_much()
+    }
+
+    /// Whether there are retained messages to be fetched, and the device has taken most of those before.
+    pub fn wants_replay(&self) -> bool {
+        self.subscriptions.wants_replay(&self.mailbox)
+    }
+
+    /// The next few of them: what has to be written down before it is delivered.
+    pub fn replay(&mut self, bus: &Bus) -> Vec<PendingDelivery> {
+        if self.wants_replay() { self.subscriptions.replay(bus) } else { Vec::new() }
     }
 
     /// Whether the device has room for another delivery.

@@ -1,10 +1,10 @@
 //! What one session subscribes to: SUBSCRIBE and UNSUBSCRIBE carried out on the bus.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use crate::base::clock;
-use crate::bus::{Bus, Mailbox, PendingDelivery, Subscription};
+use crate::bus::{Bus, Mailbox, PendingDelivery, Replay, Replayed, Subscription};
 use crate::ingress::stored::StoredSubscription;
 use crate::message::QoS;
 use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
@@ -14,9 +14,16 @@ use crate::topic::SharedFilter;
 /// Bytes of all filters of one session. A thousand filters of usual length; one filter alone may have 65,535.
 const MAX_FILTER_BYTES: usize = 256 * 1024;
 
-/// By the filter as the device wrote it.
+/// More retained messages are fetched for a device when fewer than this wait for it.
+const ENOUGH_REPLAYS: usize = 512;
+
 #[derive(Debug, Default)]
-pub struct Subscriptions(HashMap<String, SharedFilter>);
+pub struct Subscriptions {
+    /// By the filter as the device wrote it.
+    filters: HashMap<String, SharedFilter>,
+    /// Retained messages that are to come, one for each filter at most.
+    replays: VecDeque<Replay>,
+}
 
 /// What a SUBSCRIBE or UNSUBSCRIBE did.
 #[derive(Debug, Default)]
@@ -25,26 +32,53 @@ pub struct Changed {
     pub reasons: Vec<Reason>,
     /// To be written before it is acknowledged, when the session survives a restart.
     pub changes: Vec<Change>,
-    /// Retained messages that are to be written before they are delivered.
-    pub pending_deliveries: Vec<PendingDelivery>,
 }
 
 impl Subscriptions {
-    /// Retained messages go to the mailbox before the SUBACK is written, which the specification allows [MQTT-3.8.4-1].
+    /// Each filter once, however often it stands in the packet: the last one counts, as if they had come one after the other
+    /// (MQTT 5, section 3.8.4). Retained messages come later: see [`Subscriptions::replay`].
     pub fn subscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Subscribe, max: usize) -> Changed {
         let mut changed = Changed::default();
-        for request in &packet.requests {
-            let reason = self.add(bus, mailbox, request, packet.subscription_id, max, &mut changed);
+        let last: HashMap<&str, usize> =
+            packet.requests.iter().enumerate().map(|(index, request)| (request.filter.as_str(), index)).collect();
+        let mut asked: HashSet<&str> = HashSet::new();
+        for (index, request) in packet.requests.iter().enumerate() {
+            let filter = request.filter.as_str();
+            if request.options.retain_handling == RetainHandling::SendAtSubscribe {
+                asked.insert(filter);
+            }
+            let reason = match last.get(filter) {
+                Some(last) if *last != index => self.answer(request, max),
+                _ => {
+                    self.add(bus, mailbox, request, packet.subscription_id, (max, asked.contains(filter)), &mut changed)
+                }
+            };
             changed.reasons.push(reason);
         }
-        mailbox.set_subscriptions(self.0.len());
+        mailbox.set_subscriptions(self.filters.len());
         changed
+    }
+
+    pub fn wants_replay(&self, mailbox: &Mailbox) -> bool {
+        !self.replays.is_empty() && mailbox.replays() < ENOUGH_REPLAYS
+    }
+
+    /// The next few retained messages.
+    pub fn replay(&mut self, bus: &Bus) -> Vec<PendingDelivery> {
+        let Some(replay) = self.replays.front_mut() else { return Vec::new() };
+        let Replayed { pending_deliveries, is_over } = bus.replay(replay, clock::now());
+        if is_over {
+            self.replays.pop_front();
+        }
+        pending_deliveries
     }
 
     pub fn unsubscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Unsubscribe) -> Changed {
         let mut changed = Changed::default();
         for text in &packet.filters {
-            let reason = match self.0.remove(text) {
+            let removed = self.filters.remove(text);
+            removed.iter().for_each(|filter| self.forget_replay(filter));
+            let reason = match removed {
                 Some(filter) if bus.unsubscribe(&filter, mailbox) => Reason::SUCCESS,
                 _ if SharedFilter::parse(text).is_err() => Reason::TOPIC_FILTER_INVALID,
                 _ => Reason::NO_SUBSCRIPTION_EXISTED,
@@ -54,7 +88,7 @@ impl Subscriptions {
             }
             changed.reasons.push(reason);
         }
-        mailbox.set_subscriptions(self.0.len());
+        mailbox.set_subscriptions(self.filters.len());
         changed
     }
 
@@ -63,22 +97,39 @@ impl Subscriptions {
         let Ok(filter) = SharedFilter::parse(text) else { return };
         let StoredSubscription { options, id } = stored;
         bus.subscribe(&filter, Subscription { mailbox: mailbox.clone(), options, id });
-        self.0.insert(text.to_owned(), filter);
-        mailbox.set_subscriptions(self.0.len());
+        self.filters.insert(text.to_owned(), filter);
+        mailbox.set_subscriptions(self.filters.len());
     }
 
     pub fn filters(&self) -> impl Iterator<Item = Arc<str>> {
-        self.0.keys().map(|filter| filter.as_str().into())
+        self.filters.keys().map(|filter| filter.as_str().into())
     }
 
     fn bytes(&self) -> usize {
-        self.0.keys().map(String::len).sum()
+        self.filters.keys().map(String::len).sum()
     }
 
     /// The session ends.
     pub fn clear(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>) {
-        for (_, filter) in self.0.drain() {
+        self.replays.clear();
+        for (_, filter) in self.filters.drain() {
             bus.unsubscribe(&filter, mailbox);
+        }
+    }
+
+    /// What is wrong with a request, or what it grants.
+    fn answer(&self, request: &SubscribeRequest, max: usize) -> Reason {
+        if SharedFilter::parse(&request.filter).is_err() {
+            return Reason::TOPIC_FILTER_INVALID;
+        }
+        let new = !self.filters.contains_key(&request.filter);
+        if new && (self.filters.len() >= max || self.bytes() + request.filter.len() > MAX_FILTER_BYTES) {
+            return Reason::QUOTA_EXCEEDED;
+        }
+        match request.options.qos {
+            QoS::AtMostOnce => Reason::SUCCESS,
+            QoS::AtLeastOnce => Reason::GRANTED_QOS_1,
+            QoS::ExactlyOnce => Reason::GRANTED_QOS_2,
         }
     }
 
@@ -88,35 +139,30 @@ impl Subscriptions {
         mailbox: &Arc<Mailbox>,
         request: &SubscribeRequest,
         id: Option<u32>,
-        max: usize,
+        (max, is_asked): (usize, bool),
         changed: &mut Changed,
     ) -> Reason {
-        let Ok(filter) = SharedFilter::parse(&request.filter) else { return Reason::TOPIC_FILTER_INVALID };
-        let new = !self.0.contains_key(&request.filter);
-        if new && (self.0.len() >= max || self.bytes() + request.filter.len() > MAX_FILTER_BYTES) {
-            return Reason::QUOTA_EXCEEDED;
-        }
+        let reason = self.answer(request, max);
+        let (Ok(filter), false) = (SharedFilter::parse(&request.filter), reason.is_failure()) else { return reason };
         let subscription = Subscription { mailbox: mailbox.clone(), options: request.options, id };
         let is_new = bus.subscribe(&filter, subscription.clone());
-        let replay = match request.options.retain_handling {
-            // Never for a shared subscription (MQTT 5, section 4.8.2).
-            _ if filter.group.is_some() => false,
-            RetainHandling::SendAtSubscribe => true,
-            RetainHandling::SendIfNew => is_new,
-            RetainHandling::DoNotSend => false,
-        };
-        if replay {
-            changed.pending_deliveries.extend(bus.replay_retained(&filter.filter, &subscription, clock::now()));
+        let sends_if_new = request.options.retain_handling == RetainHandling::SendIfNew;
+        // Never for a shared subscription (MQTT 5, section 4.8.2).
+        if filter.group.is_none() && (is_asked || (sends_if_new && is_new)) {
+            self.forget_replay(&filter);
+            self.replays.push_back(Replay::new(filter.filter.clone(), subscription));
         }
         if mailbox.generation().is_some() {
             let value = StoredSubscription { options: request.options, id }.encode();
             changed.changes.push(Change::put(key(mailbox, &request.filter), value));
         }
-        self.0.insert(request.filter.clone(), filter);
-        match request.options.qos {
-            QoS::AtMostOnce => Reason::SUCCESS,
-            QoS::AtLeastOnce => Reason::GRANTED_QOS_1,
-            QoS::ExactlyOnce => Reason::GRANTED_QOS_2,
+        self.filters.insert(request.filter.clone(), filter);
+        reason
+    }
+
+    fn forget_replay(&mut self, filter: &SharedFilter) {
+        if filter.group.is_none() {
+            self.replays.retain(|replay| *replay.filter() != filter.filter);
         }
     }
 }

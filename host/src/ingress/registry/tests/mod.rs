@@ -81,6 +81,7 @@ fn copying_in(lane: Option<Lane>) -> Binding {
             on_error,
             faults: config::FaultPolicy::default(),
             order: Default::default(),
+            on_start_failure: Default::default(),
             to,
         },
         lane,

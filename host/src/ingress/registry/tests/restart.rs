@@ -92,7 +92,9 @@ impl Fixture {
         let mailbox = device.session.mailbox().clone();
         let changed = device.session.subscriptions.subscribe(&self.registry.bus, &mailbox, &packet, 10);
         self.dispatcher.journal().change(changed.changes, Receipt::none());
-        self.dispatcher.journal().deliver(changed.pending_deliveries);
+        while device.session.wants_replay() {
+            self.dispatcher.journal().deliver(device.session.replay(&self.registry.bus));
+        }
     }
 
     /// Everything that waits for the device, sent.

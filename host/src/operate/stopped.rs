@@ -1,0 +1,27 @@
+//! What is seen of a binding whose plugins do not start.
+
+use crate::base::clock;
+use crate::chain::Standing;
+use crate::metrics::{Families, StoppedSnapshot};
+
+/// None while it works, or is being started for the first time.
+pub fn snapshot(standing: &Standing) -> Option<StoppedSnapshot> {
+    let stopped = standing.stopped()?;
+    let wait = stopped.next.map(|next| next.saturating_duration_since(clock::now()).as_secs());
+    Some(StoppedSnapshot {
+        binding: standing.binding().to_string(),
+        plugin: stopped.why.plugin,
+        reason: stopped.why.reason,
+        meanwhile: standing.policy().to_string(),
+        attempts: stopped.attempts,
+        next_attempt_seconds: wait,
+    })
+}
+
+pub fn measure(standing: &Standing, to: &mut Families) {
+    let stopped = standing.stopped();
+    let plugin = stopped.as_ref().map_or("", |stopped| stopped.why.plugin.as_str());
+    let labels = [("binding", &**standing.binding()), ("plugin", plugin)];
+    let help = "1 while the binding is stopped, because this plugin does not start.";
+    to.gauge("tidegate_binding_stopped", help, &labels, u8::from(stopped.is_some()).into());
+}
