@@ -23,6 +23,7 @@ use bytes::Bytes;
 use super::limits::{MAX_STATE_KEY_BYTES, STATE_ENTRY_OVERHEAD};
 use super::state_budget::{Overdrawn, StateBudget};
 use crate::base::clock;
+use crate::config::PluginLimits;
 use crate::spool::{Change, Key};
 
 /// A handle: the chain keeps the state, each instance of the plugin works on it. The default is that of a plugin without state.
@@ -72,11 +73,14 @@ impl StateStore {
         Self(Some(Arc::new(Store { binding, plugin, quota, budget, entries })))
     }
 
-    /// With the usual budget.
+    /// With a budget of its own: of a plugin that is not loaded yet.
+    pub fn alone(binding: &str, plugin: &str, limits: &PluginLimits) -> Self {
+        Self::new(binding, plugin, limits.state, StateBudget::new(limits, clock::now()))
+    }
+
     #[cfg(test)]
     pub fn of(binding: &str, plugin: &str, quota: usize) -> Self {
-        let budget = StateBudget::new(&crate::config::PluginLimits::default(), clock::now());
-        Self::new(binding, plugin, quota, budget)
+        Self::alone(binding, plugin, &PluginLimits { state: quota, ..PluginLimits::default() })
     }
 
     /// Whether there is anything to remember.
@@ -242,7 +246,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::config::PluginLimits;
 
     fn store(quota: usize) -> StateStore {
         StateStore::of("b", "p", quota)
@@ -346,7 +349,7 @@ mod tests {
     #[test]
     fn what_the_budget_does_not_cover_was_never() {
         let limits = PluginLimits { state: 4_000, state_per_second: 1, ..PluginLimits::default() };
-        let store = StateStore::new("b", "p", limits.state, StateBudget::new(&limits, clock::now()));
+        let store = StateStore::alone("b", "p", &limits);
         during(&store, true, |store| set(store, "a", &"1".repeat(3_000))).unwrap();
         store.open();
         set(&store, "a", &"2".repeat(3_000)).unwrap();
