@@ -1,6 +1,7 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::base::excerpt::brief;
 use crate::base::clock;
 use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
@@ -63,7 +64,7 @@ impl<R, W> Connection<R, W> {
             Action::Denied(topic) => {
                 self.context.metrics.received.increment();
                 self.context.metrics.acl_denied.increment();
-                tracing::debug!(client = ?self.session.client(), ?topic, "denied: the topic belongs to the gateway");
+                tracing::debug!(client = ?brief(self.session.client()), ?topic, "denied: the topic belongs to the gateway");
             }
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);

@@ -1,6 +1,7 @@
 //! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
 
 use super::*;
+use crate::base::excerpt::brief;
 use crate::base::clock;
 use crate::bus::Delivery;
 
@@ -51,7 +52,7 @@ impl<R, W> Connection<R, W> {
         if let Some(suppressed) = self.context.complaints.permit() {
             let (client, topic) = (self.session.client(), &delivery.message.topic);
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 ?topic,
                 suppressed,
                 "not sent again: the device has closed its connections on this message"

@@ -4,6 +4,7 @@
 //! will. Those without subscriptions first, then those that have been away longest. When something is owed to all of them, the
 //! new device is refused, and the operator decides (`tidegate sessions drop`).
 
+use crate::base::excerpt::brief;
 use super::*;
 
 impl Registry {
@@ -24,7 +25,7 @@ impl Registry {
         if let Some(suppressed) = self.warnings.permit() {
             let (client, away_for) = (away.session.client(), away.since.elapsed());
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 ?away_for,
                 suppressed,
                 "a session that is away ends early, nothing waits for it: broker.limits.max_sessions is reached and another device needs one"
