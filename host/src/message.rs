@@ -1,5 +1,7 @@
 //! The one thing that flows: a message, and where it came from.
 
+pub mod hops;
+
 use std::sync::Arc;
 use std::time::Duration;
 

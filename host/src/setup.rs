@@ -8,9 +8,11 @@
 pub mod installation;
 mod loader;
 pub mod plugin_state;
+mod secrets;
 mod starts;
 
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::chain::{Chain, Standing, Starter};
@@ -19,6 +21,11 @@ use crate::egress;
 use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
 
 pub use loader::Loader;
+
+pub use self::secrets::exposed;
+
+/// Compiled plugins, in the data folder.
+const COMPILED: &str = "compiled";
 
 pub struct Setup {
     /// In the order of the configuration.
@@ -36,6 +43,19 @@ pub struct Refusals(pub Vec<String>);
 
 /// What does not depend on a plugin.
 type Ground = (Vec<egress::Prepared>, Loader);
+
+/// Where the gateway keeps compiled plugins.
+pub fn cache(config: &Config) -> PathBuf {
+    config.gateway.data_dir.join(COMPILED)
+}
+
+/// The same for commands beside it: only in a data folder that is there and is this user's, so that none of them makes a folder which
+/// the gateway, as another user, could not use.
+pub fn shared_cache(config: &Config) -> Option<PathBuf> {
+    let folder = std::fs::metadata(&config.gateway.data_dir).ok()?;
+    let is_ours = folder.is_dir() && folder.uid() == rustix::process::geteuid().as_raw();
+    is_ours.then(|| cache(config))
+}
 
 /// `cache` is the folder for compiled plugins; without one nothing is written.
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {

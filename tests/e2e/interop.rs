@@ -7,7 +7,10 @@ use rumqttc::{Event, Packet, QoS};
 use tidegate_tests::device::Device;
 use tidegate_tests::eventually::SOON;
 use tidegate_tests::gateway::Gateway;
+use tidegate_tests::mosquitto::Mosquitto;
+use tidegate_tests::raw::Raw;
 use tidegate_tests::sink::Sink;
+use tidegate_tests::wire::{V4, V5};
 
 const MESSAGES: usize = 50;
 
@@ -32,6 +35,21 @@ fn rumqttc_speaks_3_1_1_with_itself_through_the_gateway() {
     let expected: Vec<_> = (0..MESSAGES).map(|number| (number.to_string(), qos[number % 3])).collect();
     assert_eq!(heard, expected);
     gateway.stop();
+}
+
+#[test]
+fn a_bridge_of_mosquitto_connects_with_the_will_that_it_has_by_itself() {
+    for version in ["mqttv311", "mqttv50"] {
+        let gateway = Gateway::start("");
+        let mut listener = Raw::clean(gateway.address(), V5, "listener");
+        listener.subscribe("t", 1);
+        let settings = format!("bridge_protocol_version {version}\ntopic # out 1\n");
+        let bridge = Mosquitto::notifying_bridge(gateway.address(), &settings);
+        Raw::clean(bridge.address(), V4, "device").publish("t", version, 1);
+        let heard = listener.expect_delivery();
+        assert_eq!(heard.payload, version);
+        listener.acknowledge(&heard);
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 use tidegate_tests::gateway::{Gateway, Home};
 use tidegate_tests::mosquitto::Mosquitto;
@@ -132,6 +134,40 @@ fn verify_finds_a_flipped_byte_and_says_where() {
     gateway.expect_log(&["the spool was damaged", "quarantined=1"]);
 }
 
+/// Segments of 4 MiB that fill, go and are condensed into checkpoints, all the time.
+const BUSY: &str = r#"
+[spool]
+max_bytes = "16MiB"
+max_state_bytes = "22MiB"
+[broker.limits]
+max_packet_size = "64KiB"
+max_retained_bytes = "1MiB"
+max_queued_bytes_total = "1MiB"
+max_queued_bytes = "1MiB"
+"#;
+
+#[test]
+fn verify_calls_no_spool_damaged_that_is_only_being_written() {
+    const LOOKS: usize = 25;
+    let broker = Mosquitto::start();
+    let gateway = Gateway::start(&format!(
+        "{BUSY}{}[[bindings]]\nname = \"all\"\ntopic = \"all/#\"{UPWARDS}",
+        broker.upstream("cloud", 5)
+    ));
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let (mut device, payload) = (Raw::clean(gateway.address(), V5, "device"), "x".repeat(60_000));
+            while !done.load(Ordering::Relaxed) {
+                device.publish("plain/x", &payload, 2);
+            }
+        });
+        let verdicts: Vec<_> = (0..LOOKS).map(|_| gateway.home().spool("verify", &[])).collect();
+        done.store(true, Ordering::Relaxed);
+        verdicts.into_iter().for_each(|verdict| assert!(good(verdict).contains("spool: good")));
+    });
+}
+
 #[test]
 fn a_folder_in_use_names_its_process_and_a_newer_format_its_version() {
     let gateway = site();
@@ -162,4 +198,19 @@ fn newest_segment(folder: PathBuf) -> PathBuf {
 fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_an_error_with_what_may_have_been_meant() {
+    let gateway = site();
+    let home = gateway.home();
+    for (command, more) in [("peek", "clod"), ("export", "clod"), ("skip", "clod")] {
+        let finished = home.spool(command, &["--upstream", more]);
+        assert!(finished.code != Some(0) && finished.err.contains("did you mean `cloud`"), "{command}: {finished:?}");
+    }
+    let finished = home.spool("requeue", &["--binding", "no-such"]);
+    assert!(finished.code != Some(0) && finished.err.contains("there is no binding `no-such`"), "{finished:?}");
+    let stopped = gateway.stop_and_keep();
+    let finished = stopped.home().spool("purge", &["--upstream", "clod", "--yes"]);
+    assert!(finished.code != Some(0) && finished.err.contains("did you mean `cloud`"), "{finished:?}");
 }

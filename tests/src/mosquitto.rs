@@ -42,6 +42,12 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
+    /// The same as mosquitto does it by itself: it tells the state of the connection on `$SYS/broker/connection/…`, and has a will there.
+    pub fn notifying_bridge(upstream: SocketAddr, bridge: &str) -> Self {
+        let settings = format!("{WATCHED}connection cloud\naddress {upstream}\ncleansession false\n{bridge}");
+        Self { settings, ..Self::stopped() }.started()
+    }
+
     fn started(mut self) -> Self {
         let mosquitto = &mut self;
         for _ in 0..ATTEMPTS {

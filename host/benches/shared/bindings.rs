@@ -52,6 +52,7 @@ fn binding(filter: &TopicFilter) -> Binding {
         on_error: OnError::Drop,
         faults: FaultPolicy::NONE,
         order: Default::default(),
+        on_start_failure: Default::default(),
         to: Vec::new(),
     };
     Binding::new(spec, None)

@@ -45,9 +45,6 @@ const UPSTREAMS_BY: Duration = Duration::from_secs(4);
 const FAREWELL_BY: Duration = Duration::from_millis(5_500);
 const CLOSED_BY: Duration = Duration::from_secs(7);
 
-/// Compiled plugins, in the data folder.
-const COMPILED: &str = "compiled";
-
 /// A gateway that runs. Its parts stop in the order in which messages flow.
 pub struct Gateway {
     counters: Arc<Counters>,
@@ -68,8 +65,9 @@ impl Gateway {
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
         let starters = StarterThreads::spawn()?;
-        let mut setup = setup::begin(&config, &config.gateway.data_dir.join(COMPILED), &starters.handle())?;
+        let mut setup = setup::begin(&config, &setup::cache(&config), &starters.handle())?;
         chains::wait_for_plugins(&setup).await?;
+        setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         operate::log_plugins(&setup);
         let listeners = ingress::bind(&config).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;

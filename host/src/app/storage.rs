@@ -30,13 +30,13 @@ impl Storage {
         let (spool, restored) = open_spool(config, counters.clone())?;
         let archive = open_archive(config, counters.clone())?;
         // The spool's lock is held: no other gateway writes into this folder.
-        let timekeeper = Timekeeper::start(data_dir)?;
+        let timekeeper = Timekeeper::start(data_dir);
         Ok((Self { spool, archive, timekeeper }, restored))
     }
 
     pub async fn close(self, by: Instant) {
-        self.timekeeper.stop(by).await;
-        if tokio::time::timeout_at(by, self.spool.close()).await.is_err() {
+        let (closed, ()) = tokio::join!(tokio::time::timeout_at(by, self.spool.close()), self.timekeeper.stop(by));
+        if closed.is_err() {
             tracing::warn!("the spool did not close in time; the next start recovers it");
         }
     }

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -22,11 +21,17 @@ pub struct Timekeeper {
 // === impl Timekeeper ===
 
 impl Timekeeper {
-    pub fn start(data_dir: &Path) -> anyhow::Result<Self> {
-        let file = AnchorFile::open(data_dir);
-        let file = file.with_context(|| format!("cannot write in `{}`", data_dir.display()))?;
+    /// Where the time cannot be kept, messages go on.
+    pub fn start(data_dir: &Path) -> Self {
         let stop = CancellationToken::new();
-        Ok(Self { task: tokio::spawn(keep(file, stop.clone())), stop })
+        let task = match AnchorFile::open(data_dir) {
+            Ok(file) => tokio::spawn(keep(file, stop.clone())),
+            Err(error) => {
+                tell(&error);
+                tokio::spawn(async {})
+            }
+        };
+        Self { task, stop }
     }
 
     /// With the time of this moment. On a disk that stands still it is that of half a minute ago, which is no reason to wait for it.
@@ -49,13 +54,17 @@ async fn keep(mut file: AnchorFile, stop: CancellationToken) {
         if let Err(error) = &written
             && !failed
         {
-            tracing::warn!(
-                "the time cannot be kept ({error}): after a restart, what has a deadline gets more time than it was promised"
-            );
+            tell(error);
         }
         failed = written.is_err();
         if is_last {
             return;
         }
     }
+}
+
+fn tell(error: &std::io::Error) {
+    tracing::warn!(
+        "the time cannot be kept in `data_dir` ({error}): after a restart, what has a deadline gets more time than it was promised"
+    );
 }

@@ -31,18 +31,18 @@ impl fmt::Display for Excerpt<'_> {
 }
 
 fn write_escaped(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = most;
-        for character in text.chars() {
-            // Quotation marks do no harm, and `escape_debug` would put a backslash before each.
-            let plain = matches!(character, '\'' | '"');
-            let size = if plain { 1 } else { character.escape_debug().map(char::len_utf8).sum() };
-            if size > left {
-                return f.write_char('…');
-            }
-            left -= size;
-            if plain { f.write_char(character)? } else { write!(f, "{}", character.escape_debug())? }
+    let mut left = most;
+    for character in text.chars() {
+        // Quotation marks do no harm, and `escape_debug` would put a backslash before each.
+        let plain = matches!(character, '\'' | '"');
+        let size = if plain { 1 } else { character.escape_debug().map(char::len_utf8).sum() };
+        if size > left {
+            return f.write_char('…');
         }
-        Ok(())
+        left -= size;
+        if plain { f.write_char(character)? } else { write!(f, "{}", character.escape_debug())? }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Excerpt<'_> {

@@ -54,6 +54,8 @@ faults! {
     AckBeforeWrite,
     /// A message on which a subscriber closes is sent first, for ever.
     NoSubscriberIsolation,
+    /// Deadlines are written by the wall clock.
+    DeadlinesByWallClock,
 }
 
 /// Whether this thread has it.

@@ -40,6 +40,8 @@ kill_points! {
     Synced = "spool.synced",
     /// PUBACK or PUBREC has left.
     Acked = "ingress.acked",
+    /// That a will is due is being written, and it is published by nobody yet.
+    WillDue = "ingress.will_due",
     /// PUBREL of a device has come.
     ReleaseRead = "ingress.pubrel",
     /// What PUBREL releases is durable, PUBCOMP has not left.

@@ -26,7 +26,7 @@ use crate::chain::{Done, Failure, Outcome};
 use crate::config::BindingId;
 use crate::message::Message;
 use crate::plugin::FailureKind;
-use crate::spool::{Output, Receipt, Record};
+use crate::spool::{Change, Key, Output, Receipt, Record};
 
 /// What all bindings together made of an input.
 #[derive(Default)]
@@ -144,10 +144,8 @@ impl Dispatcher {
             // As usual.
             none if none.is_empty() => Vec::new(),
             local => {
-                let is_all = record.outputs.is_empty()
-                    && pending_deliveries.is_empty()
-                    && record.changes.len() == inbound.changes.len();
-                self.tie_further(local, &mut inbound, &mut record, (is_all, has_memory))
+                let comes_again = pending_deliveries.is_empty() && !has_memory && leaves_nothing(&record, &inbound);
+                self.tie_further(local, &mut inbound, &mut record, (comes_again, has_memory))
             }
         };
         let keeps_something = !record.is_unawaited();
@@ -173,12 +171,16 @@ impl Dispatcher {
         local: Vec<Message>,
         inbound: &mut Inbound,
         record: &mut Record,
-        (is_all, has_memory): (bool, bool),
+        (comes_again, has_memory): (bool, bool),
     ) -> Vec<Inbound> {
         let mut further: Vec<Inbound> = local.into_iter().map(|message| self.further(message, inbound)).collect();
         match &mut further[..] {
-            // Nothing else is left of it: what must be safe with it is safe with that, in one record instead of two.
-            [only] if is_all && !has_memory => only.changes = std::mem::take(&mut record.changes),
+            // Nothing else is left of it: what must be safe with it is safe with that, and when the gateway dies before, its device sends it
+            // again. In the order of the others: none of it is there already, but what is retained and will be retained once more.
+            [only] if comes_again => {
+                let own = record.changes.len().saturating_sub(inbound.changes.len());
+                only.changes = record.changes.split_off(own);
+            }
             // What would not be made again in the same way, when the gateway dies before it is written.
             further if has_memory || !inbound.changes.is_empty() => {
                 record.changes.extend(further.iter_mut().map(|inbound| self.write_down(inbound)));
@@ -213,4 +215,11 @@ impl Dispatcher {
         }
         tracing::warn!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
     }
+}
+
+/// Whether nothing of an input is in its record but what must be safe with the whole of it, and what may be there before: that it is retained.
+fn leaves_nothing(record: &Record, inbound: &Inbound) -> bool {
+    let own = record.changes.strip_suffix(&inbound.changes[..]);
+    let is_retained = |change: &Change| matches!(change.key, Key::Retained { .. });
+    record.outputs.is_empty() && own.is_some_and(|own| own.iter().all(is_retained))
 }

@@ -10,6 +10,7 @@ use crate::base::clock;
 use crate::base::fault::{self, Fault};
 use crate::chain::{Failure, Outcome};
 use crate::config::{Binding, Destination, OnFailure, Target};
+use crate::message::hops::{HOPS, MOST_GATEWAYS};
 use crate::message::{Message, Origin, Properties};
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Output, Receipt};
@@ -164,14 +165,20 @@ impl Router<'_> {
             self.made.counts.unroutable += 1;
             failure(FailureKind::NoTopic, error.to_string())
         })?;
-        let message = Message {
+        let mut message = Message {
             topic,
             qos: destination.qos.unwrap_or(message.qos),
             retain: destination.retain.unwrap_or(message.retain),
             ..message
         };
+        // A plugin may have made it, and knows nothing of where its input came from.
+        let gateways = self.inbound.message.gateways();
+        if gateways > 0 {
+            message.set_gateways(gateways);
+        }
         match destination.target {
             Target::Upstream(upstream) => {
+                self.check_ring(gateways)?;
                 let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
                 self.made.outputs.push(Output { upstream, binding, message, arrived });
             }
@@ -199,6 +206,18 @@ impl Router<'_> {
         }
         self.made.counts.hop_limit_exceeded += 1;
         let detail = format!("{MAX_HOPS} hops, and `{}` would be one more", message.topic);
+        Err(failure(FailureKind::Looped, detail))
+    }
+
+    fn check_ring(&mut self, gateways: u32) -> Result<(), Failure> {
+        if gateways < MOST_GATEWAYS {
+            return Ok(());
+        }
+        self.made.counts.hop_limit_exceeded += 1;
+        let detail = format!(
+            "it has crossed {gateways} gateways (user property `{HOPS}`), and may cross no more: do the upstreams of gateways lead in a ring, or \
+             an upstream to its own gateway?"
+        );
         Err(failure(FailureKind::Looped, detail))
     }
 

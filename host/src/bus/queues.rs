@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use super::budget::Budget;
 use super::{Generation, Mailbox};
-use crate::base::excerpt::brief;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
 

@@ -3,6 +3,8 @@
 //! Two stages. The file alone: [`crate::config`], whose problems end the command with 78. Then the world that
 //! it points to, one [`Finding`] for each thing that was looked at: [`look_around`] is the place for every such look.
 
+mod world;
+
 use std::io::Write;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -24,6 +26,9 @@ pub struct Args {
     /// Look at the files only, not at the network
     #[arg(long)]
     offline: bool,
+    /// Exit with 1 when there is a warning
+    #[arg(long)]
+    strict: bool,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -67,20 +72,33 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Format::Json => writeln!(out, "{:#}", as_json(good, &config.warnings, &findings))?,
         Format::Text => write_text(args, &config, &findings, good, out)?,
     }
-    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(EXIT_CONFIG) })
+    let is_doubtful =
+        config.warnings.iter().next().is_some() || findings.iter().any(|finding| finding.verdict == Verdict::Doubtful);
+    Ok(match good {
+        true if args.strict && is_doubtful => ExitCode::FAILURE,
+        true => ExitCode::SUCCESS,
+        false => ExitCode::from(EXIT_CONFIG),
+    })
 }
 
 /// Everything that the file points to and that can be tried without changing it.
 fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
-    match setup::prepare(config, None) {
+    let mut findings = world::look(config);
+    match setup::prepare(config, setup::shared_cache(config).as_deref()) {
         Ok(setup) => {
-            let upstreams = if offline { Vec::new() } else { reach(config, &setup.upstreams) };
-            setup.plugins.loaded().iter().flatten().map(describe).chain(upstreams).collect()
+            findings.extend(setup.plugins.loaded().iter().flatten().map(describe));
+            findings.extend(if offline { Vec::new() } else { reach(config, &setup.upstreams) });
         }
         Err(setup::Refusals(refusals)) => {
-            let bad = |text| Finding { about: "setup".to_owned(), verdict: Verdict::Bad, text };
-            refusals.into_iter().map(bad).collect()
+            findings.extend(refusals.into_iter().map(|text| Finding::new("setup", Verdict::Bad, text)));
         }
+    }
+    findings
+}
+
+impl Finding {
+    fn new(about: impl Into<String>, verdict: Verdict, text: impl Into<String>) -> Self {
+        Self { about: about.into(), verdict, text: text.into() }
     }
 }
 
@@ -176,13 +194,16 @@ mod tests {
         let config = folder.path().join("gateway.toml");
         std::fs::write(&config, text).unwrap();
         let mut out = Vec::new();
-        let args = Args { config: ConfigFile { config }, offline: false, format };
+        let args = Args { config: ConfigFile { config }, offline: false, strict: false, format };
         let code = run(&args, &mut out).unwrap();
         (code, String::from_utf8(out).unwrap())
     }
 
+    /// Any port: another gateway may run on this machine.
+    const LISTENER: &str = "[broker.listeners.l]\nbind = \"127.0.0.1:0\"\n";
+
     fn with_upstream(port: u16) -> Config {
-        let text = format!("[upstreams.cloud]\nurl = \"mqtt://127.0.0.1:{port}\"");
+        let text = format!("{LISTENER}[upstreams.cloud]\nurl = \"mqtt://127.0.0.1:{port}\"");
         config::parse(&text, "f", Path::new("")).unwrap()
     }
 
@@ -197,15 +218,31 @@ mod tests {
 
     #[test]
     fn a_good_file_is_counted() {
-        let (code, out) = check("", Format::Text);
+        let (code, out) = check(LISTENER, Format::Text);
         assert_eq!(code, ExitCode::SUCCESS);
         assert!(out.ends_with("good: 1 listener, 0 upstreams, 0 plugins, 0 bindings\n"), "{out}");
     }
 
     #[test]
+    fn a_doubt_is_a_failure_only_when_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("gateway.toml");
+        // A warning: no binding has this upstream.
+        std::fs::write(&config, format!("[upstreams.u]\nurl = \"mqtt://h\"\n{LISTENER}")).unwrap();
+        let args = |strict| Args {
+            config: ConfigFile { config: config.clone() },
+            offline: true,
+            strict,
+            format: Format::Text,
+        };
+        assert_eq!(run(&args(false), &mut Vec::new()).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(run(&args(true), &mut Vec::new()).unwrap(), ExitCode::FAILURE);
+    }
+
+    #[test]
     fn every_url_of_an_upstream_is_tried() {
-        let text = "[upstreams.cloud]\nurl = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\"]";
-        let findings = look_around(&config::parse(text, "f", Path::new("")).unwrap(), false);
+        let text = format!("{LISTENER}[upstreams.cloud]\nurl = [\"mqtt://127.0.0.1:1\", \"mqtt://127.0.0.1:2\"]");
+        let findings = look_around(&config::parse(&text, "f", Path::new("")).unwrap(), false);
         let texts: Vec<&str> = findings.iter().map(|finding| finding.text.as_str()).collect();
         assert!(texts[0].contains(":1 does not") && texts[1].contains(":2 does not"), "{texts:?}");
     }

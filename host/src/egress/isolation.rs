@@ -166,9 +166,8 @@ impl Isolation {
     }
 
     /// The server has answered its PUBREL.
-    pub fn completed(&mut self, number: u64) {
+    pub fn completed(&mut self) {
         self.has_completed = true;
-        self.forget(number);
     }
 
     /// It has met its fate.
@@ -416,7 +415,7 @@ mod tests {
             let (mut isolation, now) = (suspicious(), Instant::now());
             let ends = |isolation: &mut Isolation| {
                 isolation.begin();
-                isolation.completed(6);
+                isolation.completed();
                 isolation.sends();
                 isolation.written();
                 isolation.cut(Out { is_release, ..out(5) }, false, now)

@@ -14,6 +14,7 @@ use super::secret::Secret;
 use super::transport::{Dial, Transport};
 use crate::base::fault::{self, Fault};
 use crate::config::{Address, Upstream};
+use crate::message::hops::GATEWAY;
 use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::mqtt::client::{self, Incoming, Outgoing};
@@ -240,6 +241,8 @@ fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, Lin
         password: upstream.password.as_ref().map(Secret::expose),
         session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
         maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
+        // So that another gateway counts what comes from here (`message::hops`).
+        user_properties: vec![(GATEWAY.into(), env!("CARGO_PKG_VERSION").into())],
         ..Connect::new(spec.protocol, identity.client_id)
     };
     let mut bytes = BytesMut::new();

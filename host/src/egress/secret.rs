@@ -1,5 +1,6 @@
 //! A password that must not be seen.
 
+use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -10,16 +11,28 @@ use crate::mqtt::Password;
 #[derive(Clone)]
 pub struct Secret(Bytes);
 
+/// Two bytes say its length (MQTT 5, section 3.1.3.6).
+const MAX_BYTES: usize = u16::MAX as usize;
+
+fn invalid(reason: String) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
 // === impl Secret ===
 
 impl Secret {
-    /// From a file; the line end that editors add is not part of it.
-    pub fn read(path: &Path) -> std::io::Result<Self> {
-        let mut bytes = std::fs::read(path)?;
-        while bytes.last().is_some_and(|last| matches!(last, b'\r' | b'\n')) {
-            bytes.pop();
+    /// The first line of a file: what stands below it may be a comment, or the end that editors add.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let bytes = std::fs::read(path)?;
+        let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        match line.len() {
+            0 => Err(invalid("its first line is empty, and is the password".to_owned())),
+            length if length > MAX_BYTES => {
+                Err(invalid(format!("its first line has {length} bytes, and MQTT carries {MAX_BYTES} at most")))
+            }
+            _ => Ok(Self(Bytes::copy_from_slice(line))),
         }
-        Ok(Self(bytes.into()))
     }
 
     /// One that is none.
@@ -42,6 +55,23 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " pass word \r\n").unwrap();
         assert_eq!(Secret::read(file.path()).unwrap().expose().0, " pass word ");
+    }
+
+    #[test]
+    fn only_the_first_line_is_the_password() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "secret\nfor the broker of plant 7\n").unwrap();
+        assert_eq!(Secret::read(file.path()).unwrap().expose().0, "secret");
+    }
+
+    #[test]
+    fn a_first_line_that_is_empty_or_longer_than_mqtt_carries_is_no_password() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, reason) in [("\nsecret\n".to_owned(), "empty"), ("x".repeat(65_536), "65535 at most")] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = Secret::read(file.path()).err().unwrap();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
     }
 
     #[test]

@@ -53,8 +53,8 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::NotValidForNameContext { expected, presented } => wrong_name(&expected.to_str(), presented),
         CertificateError::NotValidForName => wrong_name("the host of the url", &[]),
         CertificateError::BadSignature => {
-            "the upstream's certificate was not signed by the CA that it names; is `ca` an older CA of the same \
-             name?"
+            "a signature of the upstream's certificate does not hold; is `ca` an older CA of the same name, or the \
+             key an RSA one of less than 2048 bits?"
                 .into()
         }
         CertificateError::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
@@ -92,10 +92,16 @@ fn wrong_name(expected: &str, presented: &[String]) -> String {
             Excerpt(expected)
         );
     }
-    let names: Vec<_> = presented.iter().take(NAMES).map(|name| Excerpt(name).to_string()).collect();
+    let names: Vec<_> = presented.iter().take(NAMES).map(|name| Excerpt(bare(name)).to_string()).collect();
     let more = if presented.len() > NAMES { ", ..." } else { "" };
     let names = names.join(", ");
     format!("the upstream's certificate is not for `{}`, but for {}{more}", Excerpt(expected), Excerpt(&names))
+}
+
+/// rustls shows `DnsName("other.example")`.
+fn bare(name: &str) -> &str {
+    let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+    inner.trim_matches('"')
 }
 
 fn unsupported(algorithm: &[u8]) -> String {
@@ -150,9 +156,12 @@ fn refused(alert: AlertDescription, has_certificate: bool) -> String {
 }
 
 fn nothing_in_common(alert: AlertDescription) -> String {
+    if alert == AlertDescription::ProtocolVersion {
+        return "the upstream knows none of our versions of TLS, which are 1.2 and 1.3 (ProtocolVersion)".into();
+    }
     format!(
-        "the upstream and we have no version of TLS, cipher or curve in common, or it wants a certificate of us ({alert:?}); we know TLS 1.2 and 1.3, \
-         with ECDHE (X25519, P-256, P-384) and AES-GCM or ChaCha20-Poly1305"
+        "the upstream and we have no cipher or curve in common, or its certificate has a key that we do not know (P-521, Ed448), or it wants a \
+         certificate of us ({alert:?}); we know ECDHE (X25519, P-256, P-384) with AES-GCM or ChaCha20-Poly1305, of TLS 1.2 and 1.3"
     )
 }
 
@@ -199,7 +208,10 @@ mod tests {
         let presented = |names: Vec<String>| {
             of(CertificateError::NotValidForNameContext { expected: expected.clone(), presented: names })
         };
-        assert!(presented(vec!["other.example".into()]).ends_with("not for `broker.example`, but for other.example"));
+        assert!(
+            presented(vec!["DnsName(\"other.example\")".into(), "IpAddress(10.0.0.1)".into()])
+                .ends_with("not for `broker.example`, but for other.example, 10.0.0.1")
+        );
         assert!(presented(Vec::new()).contains("common name does not count"));
         assert!(presented(vec!["\u{9b}x".repeat(10_000); 10_000]).len() < 1_500);
     }

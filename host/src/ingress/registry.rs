@@ -24,7 +24,7 @@ use waiting_will::{Orphans, WaitingWill};
 
 use super::handshake::Terms;
 use super::session::Session;
-use super::wills::{Wills, will_of};
+use super::wills::{Reserved, Wills, will_of};
 use crate::base::rate_limit::RateLimit;
 use crate::base::{clock, timeline};
 use crate::bus::{Bus, Mailbox, MailboxLimits, Queues};
@@ -57,7 +57,8 @@ enum Slot {
         mailbox: Arc<Mailbox>,
         expiry: Duration,
         since: Instant,
-        has_will: bool,
+        /// Of a will that is written.
+        will: Option<Reserved>,
     },
     Away(Box<Away>),
     /// Its end is being written. What is written of a session has the name of its client: the next one must not be written before.
@@ -154,27 +155,26 @@ impl Registry {
             }
         }
         let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
-        let has_will = terms.will.is_some();
+        let (will, place) = self.replaced_will(&client, away.as_deref(), terms.will.as_ref());
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
-        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, has_will };
+        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, will: place };
         slots.insert(client.clone(), slot);
         drop(slots);
         evicted.into_iter().for_each(|away| self.end_evicted(*away));
-        Some(Ok(self.attach(client, mailbox, away, terms, kicked)))
+        Some(Ok(self.attach((client, mailbox), away, will, terms, kicked)))
     }
 
     fn attach(
         &self,
-        client: Arc<str>,
-        mailbox: Arc<Mailbox>,
+        (client, mailbox): (Arc<str>, Arc<Mailbox>),
         away: Option<Box<Away>>,
+        will: Option<(Change, Receipt)>,
         terms: &Terms,
         kicked: Arc<Kick>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
         let mut receipt = Receipt::call(move || _ = safe.send(()));
-        let will = self.replaced_will(&client, away.as_deref(), terms.will.as_ref());
         match away {
             Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
                 let mut session = away.session;
@@ -273,7 +273,7 @@ impl Registry {
     /// Whether an operator has dropped the session of this connection, and whether it has a will that is written.
     fn connected(&self, client: &str) -> (bool, bool) {
         match self.lock().get(client) {
-            Some(Slot::Connected { kick, has_will, .. }) => (kick.is_dropped(), *has_will),
+            Some(Slot::Connected { kick, will, .. }) => (kick.is_dropped(), will.is_some()),
             _ => (false, false),
         }
     }

@@ -2,13 +2,16 @@
 //!
 //! It is written when its device connects, so that a gateway that dies publishes it when it runs again; what is written of it goes when
 //! it is published, or taken back. Nobody waits for that, and a disk that is full or stands still must not fill the memory with the wills
-//! of those who come and go: beyond [`MAX_UNWRITTEN`] a will is not written, and lives and ends with its connection.
+//! of those who come and go: beyond [`MAX_UNWRITTEN`] a will is not written, and lives and ends with its connection. Nor must wills take the
+//! disk from messages: what is written of those who are connected is bounded by [`MAX_KEPT`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::base::clock::unix_ms;
+use crate::base::excerpt::brief;
+use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
 use crate::ingress::stored::StoredWill;
@@ -19,32 +22,47 @@ use crate::spool::{Change, Key, Receipt, Value};
 /// Bytes of wills that wait to be written: those of a thousand devices that connect at once, and have some text to say.
 const MAX_UNWRITTEN: usize = 8 << 20;
 
+/// Bytes of written wills whose devices are connected: those of a thousand devices with 16 KiB each.
+const MAX_KEPT: usize = 16 << 20;
+
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
     unwritten: Arc<AtomicUsize>,
+    kept: Arc<AtomicUsize>,
+    warnings: RateLimit,
 }
 
-/// Bytes that wait to be written. Given back when it is dropped.
-struct Unwritten {
+/// A part of a bounded number of bytes. Given back when it is dropped.
+#[derive(Debug)]
+pub struct Reserved {
     all: Arc<AtomicUsize>,
     bytes: usize,
 }
 
 impl Wills {
     pub fn new(dispatcher: Arc<Dispatcher>) -> Self {
-        Self { dispatcher, unwritten: Arc::default() }
+        let warnings = RateLimit::per_second(1);
+        Self { dispatcher, unwritten: Arc::default(), kept: Arc::default(), warnings }
     }
 
     pub fn journal(&self) -> &Journal {
         self.dispatcher.journal()
     }
 
-    /// Of a device that connects: what is to be written, and the receipt for it. None when too much waits.
-    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt)> {
-        let receipt = self.reserve(message)?;
+    /// Of a device that connects: what is to be written, with the receipt for it, and its place for as long as it is connected. None when there
+    /// is too much.
+    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt, Reserved)> {
+        let place = Reserved::take(&self.kept, message.weight(), MAX_KEPT);
+        let Some((place, receipt)) = place.zip(self.reserve(message)) else {
+            if let Some(suppressed) = self.warnings.permit() {
+                let detail = "there are too many or they are too large, and it is lost if the gateway dies";
+                tracing::warn!(client = ?brief(&client), suppressed, "the will of this client is not written: {detail}");
+            }
+            return None;
+        };
         let delay = Duration::from_secs((*delay).into());
         let stored = StoredWill { due_ms: None, delay, message: message.clone() };
-        Some((Change::put(will_of(client), stored.encode()), receipt))
+        Some((Change::put(will_of(client), stored.encode()), receipt, place))
     }
 
     /// It is due, and was written when its device came. What is written of it takes another name, of this one will alone: the next
@@ -78,15 +96,21 @@ impl Wills {
     }
 
     fn reserve(&self, message: &Message) -> Option<Receipt> {
-        let bytes = message.weight();
-        let unwritten = Unwritten { all: self.unwritten.clone(), bytes };
-        // Dropped on the way out, it gives back what it has taken here.
-        let before = self.unwritten.fetch_add(bytes, Ordering::Relaxed);
-        (before + bytes <= MAX_UNWRITTEN).then(|| Receipt::call(move || drop(unwritten)))
+        let unwritten = Reserved::take(&self.unwritten, message.weight(), MAX_UNWRITTEN)?;
+        Some(Receipt::call(move || drop(unwritten)))
     }
 }
 
-impl Drop for Unwritten {
+impl Reserved {
+    fn take(all: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
+        let before = all.fetch_add(bytes, Ordering::Relaxed);
+        // Dropped, it gives back what it has taken.
+        let reserved = Self { all: all.clone(), bytes };
+        (before + bytes <= most).then_some(reserved)
+    }
+}
+
+impl Drop for Reserved {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }

@@ -98,6 +98,8 @@ pub struct Publish {
     pub packet_id: u16,
     /// `None` when the packet carries an empty topic name and only an alias (MQTT 5, section 3.3.2.1).
     pub topic: Option<crate::topic::TopicName>,
+    /// Its topic has more levels than we allow, and is not here. The specification knows no such limit: the message alone is refused.
+    pub is_too_deep: bool,
     pub topic_alias: Option<u16>,
     pub subscription_ids: Vec<u32>,
     pub payload: Bytes,
@@ -204,6 +206,7 @@ impl Publish {
             dup,
             packet_id,
             topic: Some(message.topic),
+            is_too_deep: false,
             topic_alias: None,
             subscription_ids: Vec::new(),
             payload: message.payload,

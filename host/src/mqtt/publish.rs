@@ -45,13 +45,17 @@ pub(super) fn decode(
         Version::V311 => (None, None),
         Version::V5 => read_properties(&mut walk, &packet)?,
     };
-    let topic = resolve(name, topic_alias, version, last)?;
+    let (topic, is_too_deep) = match resolve(name, topic_alias, version, last)? {
+        Topic::Here(topic) => (topic, false),
+        Topic::TooDeep => (None, true),
+    };
     let payload_at = packet.len() - walk.left();
     packet.advance(payload_at);
     Ok(Publish {
         dup,
         packet_id,
         topic,
+        is_too_deep,
         topic_alias,
         subscription_ids: Vec::new(),
         payload: packet,
@@ -102,23 +106,32 @@ fn flags(bits: u8) -> Result<(bool, QoS, bool), DecodeError> {
     Ok((dup, qos, bits & 0b0001 != 0))
 }
 
+enum Topic {
+    /// `None`: an alias stands for it.
+    Here(Option<TopicName>),
+    TooDeep,
+}
+
 /// In MQTT 5 an alias may stand for the name, and only an alias may (section 3.3.2.1).
 fn resolve(
     name: &str,
     topic_alias: Option<u16>,
     version: Version,
     last: &mut Option<TopicName>,
-) -> Result<Option<TopicName>, DecodeError> {
+) -> Result<Topic, DecodeError> {
     match (name, version) {
-        ("", Version::V5) if topic_alias.is_some() => Ok(None),
+        ("", Version::V5) if topic_alias.is_some() => Ok(Topic::Here(None)),
         ("", Version::V5) => Err(protocol("neither a topic name nor a topic alias")),
         (name, _) => {
             if let Some(last) = last.as_ref().filter(|last| last.as_str() == name) {
-                return Ok(Some(last.clone()));
+                return Ok(Topic::Here(Some(last.clone())));
             }
-            let name = topic::name(name)?;
+            let name = match topic::name(name) {
+                Err(_) if topic::is_too_deep(name) => return Ok(Topic::TooDeep),
+                name => name?,
+            };
             *last = Some(name.clone()).filter(|name| name.as_str().len() <= REMEMBERED);
-            Ok(Some(name))
+            Ok(Topic::Here(Some(name)))
         }
     }
 }

@@ -4,6 +4,11 @@ use super::error::{DecodeError, malformed};
 use super::reason::Reason;
 use crate::topic::{NameError, TopicName};
 
+/// Whether that is all that is wrong with it.
+pub(super) fn is_too_deep(text: &str) -> bool {
+    TopicName::parse(text) == Err(NameError::TooDeep)
+}
+
 /// Wildcards [MQTT-3.3.2-2] and names deeper than we allow are answered with "Topic Name invalid": the specification
 /// leaves the code for the first open, and this one tells the author of a device where to look.
 pub(super) fn name(text: &str) -> Result<TopicName, DecodeError> {

@@ -8,8 +8,8 @@ use super::stopped::{self, snapshot as stopped_snapshot};
 use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
-use crate::plugin::BreakerState;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
+use crate::plugin::BreakerState;
 use crate::spool::{Held, Spool};
 
 pub struct Observer {

@@ -90,7 +90,10 @@ impl Allowance {
     pub fn messages(&mut self, messages: Vec<types::MessageResult>) -> Result<Vec<Message>, Fault> {
         if messages.len() > self.max_outputs {
             let limit = self.max_outputs;
-            return Err(Fault::invalid(format!("{} messages from one, its limit is {limit}", messages.len())));
+            return Err(Fault::invalid(format!(
+                "{} messages from one, its limit is {limit} (`limits.max_outputs`)",
+                messages.len()
+            )));
         }
         messages.into_iter().map(|message| self.lift(message)).collect()
     }
@@ -99,11 +102,16 @@ impl Allowance {
     pub fn spend(&mut self, bytes: usize) -> Result<(), Fault> {
         if bytes > self.max_item_bytes {
             let limit = self.max_item_bytes;
-            return Err(Fault::invalid(format!("a payload or text of {bytes} bytes, its limit is {limit}")));
+            return Err(Fault::invalid(format!(
+                "a payload or text of {bytes} bytes, its limit is {limit} (`limits.max_item_bytes`)"
+            )));
         }
         let left = self.bytes_left.checked_sub(bytes);
         self.bytes_left = left.ok_or_else(|| {
-            Fault::invalid(format!("more than {} bytes from one call, which is its limit", self.max_bytes))
+            Fault::invalid(format!(
+                "more than {} bytes from one call, which is its limit (`limits.max_output_bytes`)",
+                self.max_bytes
+            ))
         })?;
         Ok(())
     }

@@ -51,6 +51,21 @@ pub enum FailureKind {
     TooLarge,
 }
 
+/// What one call may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallBounds {
+    pub deadline: Duration,
+    /// Which of `limits` says so.
+    pub setting: &'static str,
+    /// That may cross between plugin and host.
+    pub bytes: usize,
+}
+
+/// The one error that is known by its words: its type is not public (wasmtime 48). They decide about a text only, and a test reads them.
+fn is_too_much(error: &wasmtime::Error) -> bool {
+    error.root_cause().to_string().contains("allocated for hostcalls")
+}
+
 // === impl Fault ===
 
 impl Fault {
@@ -63,10 +78,14 @@ impl Fault {
     }
 
     /// Of a call that ended with `error`, and perhaps a panic.
-    pub(super) fn of_call(error: &wasmtime::Error, deadline: Duration, panic: Option<String>) -> Self {
+    pub(super) fn of_call(error: &wasmtime::Error, bounds: CallBounds, panic: Option<String>) -> Self {
         let kind = kind(error);
         let detail = match kind {
-            FailureKind::Deadline => format!("no answer within {deadline:?}"),
+            FailureKind::Deadline => format!("no answer within {:?} (`limits.{}`)", bounds.deadline, bounds.setting),
+            FailureKind::Invalid if is_too_much(error) => format!(
+                "more than the {} bytes that may cross in one call: raise `limits.max_output_bytes`, or put out less",
+                bounds.bytes
+            ),
             FailureKind::Trapped => panic.unwrap_or_else(|| error.root_cause().to_string()),
             _ => error.root_cause().to_string(),
         };

@@ -8,7 +8,7 @@
 //! instance: it trapped, or its answer cannot be read. wasmtime does not let a trapped instance be entered again, and state
 //! that was abandoned in the middle of a change is not worth entering: the caller drops it and starts another.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use wasmtime::{Store, UpdateDeadline};
 
@@ -23,7 +23,7 @@ use super::component::{Component, Exports};
 use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::{CallResult, Fault, panic_message, panic_place};
+use super::faults::{CallBounds, CallResult, Fault, panic_message, panic_place};
 use super::host_state::HostState;
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::text::printable;
@@ -80,21 +80,21 @@ impl Instance {
         let mut guest = Guest::new(&component.engine, state);
         let exports = &component.exports;
         // One deadline over all of it: code of the guest runs from the instantiation on.
-        let (single, batched, timer, described) =
-            guest.call(limits.start_deadline, limits.max_output_bytes, |mut store| {
-                let instance = component.pre.instantiate(&mut store)?;
-                let single = exports.single.load(&mut store, &instance)?;
-                let batched =
-                    exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-                let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
-                let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
-                let configured = lifecycle.call_configure(&mut store, config)?;
-                let described = configured.map(|()| describe(exports, store, &instance));
-                Ok((single, batched, timer, described))
-            })?;
+        let (deadline, bytes) = (limits.start_deadline, limits.max_output_bytes);
+        let bounds = CallBounds { deadline, setting: "start_deadline", bytes };
+        let (single, batched, timer, described) = guest.call(bounds, |mut store| {
+            let instance = component.pre.instantiate(&mut store)?;
+            let single = exports.single.load(&mut store, &instance)?;
+            let batched = exports.batched.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let timer = exports.timer.as_ref().map(|indices| indices.load(&mut store, &instance)).transpose()?;
+            let lifecycle = exports.lifecycle.load(&mut store, &instance)?;
+            let configured = lifecycle.call_configure(&mut store, config)?;
+            let described = configured.map(|()| describe(exports, store, &instance));
+            Ok((single, batched, timer, described))
+        })?;
         let traits = described
             .map_err(|words| StartError::Config(printable(&words, MAX_DETAIL_BYTES)))?
-            .map_err(|error| StartError::Fault(guest.fault(&error, limits.start_deadline)))?;
+            .map_err(|error| StartError::Fault(guest.fault(&error, bounds)))?;
         Ok(Self { guest, single, batched, timer, traits, limits: limits.clone(), columns: Columns::default() })
     }
 
@@ -109,11 +109,11 @@ impl Instance {
     pub fn process_one(&mut self, envelope: &Envelope) -> Result<Answer, Fault> {
         let user = abi::user_pairs(&envelope.message);
         let message = abi::lower(&envelope.message, &user);
-        let fuel = self.fuel(1);
+        let bounds = self.bounds(1);
         self.guest.origins([envelope]);
         let single = &self.single;
         let answer = self.guest.remembering(|guest| {
-            let answer = guest.call(self.limits.deadline, fuel, |store| single.call_process(store, message))?;
+            let answer = guest.call(bounds, |store| single.call_process(store, message))?;
             Ok(Allowance::new(&self.limits).answer(answer))
         })?;
         Ok(answer)
@@ -122,11 +122,11 @@ impl Instance {
     /// What time makes of nothing; none, when the plugin exports no `timer`.
     pub fn tick(&mut self, now_ms: u64) -> CallResult<Vec<Message>> {
         let Some(timer) = &self.timer else { return Ok(Ok(Vec::new())) };
-        let (fuel, limits) = (self.fuel(1), &self.limits);
+        let (bounds, limits) = (self.bounds(1), &self.limits);
         self.guest.origins([]);
         self.guest.store.data().world.set_time(now_ms);
         self.guest.remembering(|guest| {
-            let messages = guest.call(limits.deadline, fuel, |store| timer.call_tick(store, now_ms))?;
+            let messages = guest.call(bounds, |store| timer.call_tick(store, now_ms))?;
             Ok(messages
                 .map_err(|failure| abi::refused(&failure))
                 .and_then(|messages| Allowance::new(limits).messages(messages)))
@@ -141,17 +141,19 @@ impl Instance {
             return batch.iter().map(|envelope| self.process_one(envelope)).collect();
         };
         self.columns.fill(batch)?;
-        let (columns, fuel) = (self.columns.lower(), self.fuel(batch.len()));
+        let (columns, bounds) = (self.columns.lower(), self.bounds(batch.len()));
         self.guest.origins(batch);
-        let result = self.guest.call(self.limits.deadline, fuel, |store| batched.call_process_batch(store, columns))?;
+        let result = self.guest.call(bounds, |store| batched.call_process_batch(store, columns))?;
         columns::read(result, batch.len(), &mut Allowance::new(&self.limits))
     }
 
-    /// The bytes that may cross in one call: those of the answer and, for each message that it may have, a record. The exact
+    /// The bytes that may cross in one call are those of the answer and, for each message that it may have, a record. The exact
     /// limits are held afterwards; this one is there so that the host never allocates for a flood.
-    fn fuel(&self, messages: usize) -> usize {
-        let records = messages.saturating_mul(self.limits.max_outputs.max(1)).saturating_mul(ANSWER_OVERHEAD);
-        self.limits.max_output_bytes.max(self.limits.state).saturating_add(records)
+    fn bounds(&self, messages: usize) -> CallBounds {
+        let limits = &self.limits;
+        let records = messages.saturating_mul(limits.max_outputs.max(1)).saturating_mul(ANSWER_OVERHEAD);
+        let bytes = limits.max_output_bytes.max(limits.state).saturating_add(records);
+        CallBounds { deadline: limits.deadline, setting: "deadline", bytes }
     }
 }
 
@@ -188,26 +190,25 @@ impl Guest {
 
     fn call<R>(
         &mut self,
-        deadline: Duration,
-        fuel: usize,
+        bounds: CallBounds,
         call: impl FnOnce(&mut Store<HostState>) -> wasmtime::Result<R>,
     ) -> Result<R, Fault> {
-        self.store.data_mut().deadline.begin(deadline);
+        self.store.data_mut().deadline.begin(bounds.deadline);
         self.store.set_epoch_deadline(Deadline::FIRST);
-        self.store.set_hostcall_fuel(fuel);
+        self.store.set_hostcall_fuel(bounds.bytes);
         let ticking = self.engine.ticker().hold();
         let result = call(&mut self.store);
         drop(ticking);
-        result.map_err(|error| self.fault(&error, deadline))
+        result.map_err(|error| self.fault(&error, bounds))
     }
 
-    fn fault(&self, error: &wasmtime::Error, deadline: Duration) -> Fault {
+    fn fault(&self, error: &wasmtime::Error, bounds: CallBounds) -> Fault {
         let last_words = self.store.data().world.last_words();
         // With the guest's backtrace and what it said, for its author, who asks for it.
         tracing::debug!("a call into a plugin ended: {error:?}\nit said: {}", printable(&last_words, MAX_DETAIL_BYTES));
         match self.saw_messages {
-            true => Fault::of_call(error, deadline, panic_place(&last_words)),
-            false => Fault::of_call(error, deadline, panic_message(&last_words)),
+            true => Fault::of_call(error, bounds, panic_place(&last_words)),
+            false => Fault::of_call(error, bounds, panic_message(&last_words)),
         }
     }
 }
@@ -225,6 +226,8 @@ fn describe(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::{Grants, Plugin};
     use crate::message::{Message, Origin, Properties, QoS};
@@ -304,15 +307,15 @@ mod tests {
             ("panic", FailureKind::Trapped, "src/lib.rs"),
             ("exit", FailureKind::Trapped, "exit"),
             ("sleep", FailureKind::Trapped, "must not sleep"),
-            ("chatter", FailureKind::Deadline, "no answer within 200ms"),
+            ("chatter", FailureKind::Deadline, "no answer within 200ms (`limits.deadline`)"),
             ("wait", FailureKind::Deadline, "no answer within 200ms"),
-            ("hoard", FailureKind::Memory, "limit of 16777216 bytes"),
+            ("hoard", FailureKind::Memory, "limit of 16777216 bytes (`limits.memory`)"),
             ("garbled", FailureKind::Invalid, "utf-8"),
             ("recurse", FailureKind::Trapped, "stack"),
             ("memory", FailureKind::Memory, "limit of 16777216 bytes"),
             ("loop", FailureKind::Deadline, "no answer within 200ms"),
-            ("flood", FailureKind::Invalid, "too much data"),
-            ("bulk", FailureKind::Invalid, "too much data"),
+            ("flood", FailureKind::Invalid, "raise `limits.max_output_bytes`"),
+            ("bulk", FailureKind::Invalid, "raise `limits.max_output_bytes`"),
         ];
         for (vice, kind, words) in cases {
             let fault = end(vice);

@@ -16,13 +16,13 @@ pub struct MemoryCap {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("needs more than its limit of {limit} bytes")]
+#[error("needs more than its limit of {limit} bytes (`limits.memory`)")]
 pub struct MemoryExceeded {
     pub limit: usize,
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("needs more than its limit of {limit} table entries")]
+#[error("needs more than its limit of {limit} table entries (`limits.max_table_entries`)")]
 pub struct TableExceeded {
     pub limit: usize,
 }

@@ -30,6 +30,10 @@ pub enum Problem {
         "has {found} {what}, {by} allows {limit}: a plugin does not need as many, unless its language brings its runtime along"
     )]
     TooMuch { what: &'static str, found: usize, limit: usize, by: &'static str },
+    #[error(
+        "is compiled, and this machine does not let its code run: memory that was written must not be executed. Under systemd remove `MemoryDenyWriteExecute=` from the unit; or set `backend = \"pulley\"` under `[engine]`, which needs none and is some 30 times slower"
+    )]
+    ExecutionDenied,
     #[error("is not compiled: {0}; `[engine.limits]` has `compile_memory` and `compile_time`")]
     NotCompiled(String),
     #[error(

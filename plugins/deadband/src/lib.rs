@@ -90,8 +90,9 @@ impl Deadband {
         let moved = (reading - last.reading).abs();
         let left = |band: Option<f64>| band.is_some_and(|band| moved > band);
         let percent = self.percent.map(|percent| last.reading.abs() * percent / 100.0);
-        let silent = arrived.saturating_sub(last.arrived).as_secs_f64();
-        left(self.absolute) || left(percent) || self.max_silence.is_some_and(|longest| silent >= longest)
+        // In both directions: when the clock has been set back since, it would be silent until it is where it was.
+        let apart = arrived.abs_diff(last.arrived).as_secs_f64();
+        left(self.absolute) || left(percent) || self.max_silence.is_some_and(|longest| apart >= longest)
     }
 }
 
@@ -149,7 +150,10 @@ mod tests {
     #[test]
     fn silence_ends_after_its_time() {
         let mut deadband = Tester::<Deadband>::configured(json!({ "absolute": 1, "max_silence": 60 })).unwrap();
-        for (second, passes) in [(100, true), (159, false), (160, true), (161, false), (220, true)] {
+        let set_back = [(200, false), (10, true), (69, false), (70, true)];
+        for (second, passes) in
+            [(100, true), (159, false), (160, true), (161, false), (220, true)].into_iter().chain(set_back)
+        {
             let out = deadband.at(Duration::from_secs(second)).send("a", "7").unwrap();
             assert_eq!(!out.is_empty(), passes, "at {second} s");
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{self, Connect, PUBACK, PUBREC, Properties, V5, id, publish};
+use tidegate_tests::wire::{self, Connect, PUBACK, PUBREC, Properties, V4, V5, id, publish};
 
 fn expiring(seconds: u32) -> Properties {
     Properties::new().long(id::EXPIRY, seconds)
@@ -82,4 +82,52 @@ fn an_ack_of_another_kind_than_its_message_asks_for_ends_the_connection() {
         device.expect_quiet();
     }
     gateway.stop();
+}
+
+#[test]
+fn a_topic_of_more_levels_than_there_may_be_is_refused_alone() {
+    let gateway = Gateway::start("");
+    let (deep, deepest) = ("/".repeat(200), "/".repeat(199));
+    for (version, expected) in [(V4, [0, 0]), (V5, [0x90, 0x90])] {
+        let mut device = Raw::clean(gateway.address(), version, "device");
+        device.send(&publish(version, &deep, "x").encode());
+        for (qos, kind, answer) in [(1, PUBACK, expected[0]), (2, PUBREC, expected[1])] {
+            device.send(&publish(version, &deep, "x").qos(qos, 7).encode());
+            let ack = device.expect(kind);
+            assert_eq!((ack.packet_id(), ack.reason()), (7, answer), "{version:?} QoS {qos}");
+        }
+        if version == V4 {
+            device.send(&wire::ack(wire::PUBREL, 7));
+            device.expect(wire::PUBCOMP);
+        }
+        assert_eq!(device.subscribe(&deep, 0), if version == V5 { 0x8F } else { 0x80 });
+        assert_eq!(device.subscribe(&deepest, 0), 0);
+        device.publish(&deepest, "x", 1);
+        assert_eq!(device.expect_delivery().topic, deepest);
+    }
+    gateway.expect_log(&["WARN", "levels", "device"]);
+    assert_eq!(gateway.stop()["acl_denied"], 6);
+}
+
+#[test]
+fn a_pubrel_that_comes_before_its_pubrec_is_answered_after_it_and_frees_nothing_before() {
+    let gateway = Gateway::start("");
+    for (connect, topic) in [(Connect::new(V5, "clean"), "a"), (Connect::new(V5, "kept").persistent(600), "b")] {
+        let mut listener = Raw::clean(gateway.address(), V5, "listener");
+        listener.subscribe(topic, 1);
+        let (mut device, _) = Raw::connect(gateway.address(), &connect);
+        for text in ["one", "two"] {
+            // In one write: what becomes of the first is not on the disk when the second is read.
+            let both = [publish(V5, topic, text).qos(2, 7).retain().encode(), wire::ack(wire::PUBREL, 7)].concat();
+            device.send(&both);
+            assert_eq!(device.expect(PUBREC).packet_id(), 7);
+            let complete = device.expect(wire::PUBCOMP);
+            assert_eq!((complete.packet_id(), complete.reason()), (7, 0));
+            let heard = listener.expect_delivery();
+            assert_eq!(heard.payload, text);
+            listener.acknowledge(&heard);
+        }
+        listener.expect_quiet();
+    }
+    assert_eq!(gateway.stop()["received"], 4);
 }

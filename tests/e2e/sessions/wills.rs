@@ -1,9 +1,11 @@
 //! The last will of a device that did not say good-bye.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_tests::gateway::Gateway;
+use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::raw::{Next, Raw};
+use tidegate_tests::upstream::Upstream;
 use tidegate_tests::wire::{Connect, DISCONNECT, Properties, V4, V5, Will, id, packet};
 
 use super::{RETAIN_AS_PUBLISHED, listener};
@@ -117,6 +119,29 @@ fn a_will_on_a_topic_of_the_gateway_keeps_nobody_out_and_is_not_published() {
     listener.expect_quiet();
     gateway.expect_log(&["the will of this client is never published", "bridge"]);
     gateway.stop();
+}
+
+#[test]
+fn a_kill_when_a_will_is_due_publishes_it_neither_twice_nor_never() {
+    for (expiry, delay) in [(0, 0), (600, 0), (600, 1), (1, 600)] {
+        let upstream = Upstream::start();
+        let binding = "[[bindings]]\nname = \"b\"\ntopic = \"will/#\"\nto = [{ upstream = \"cloud\" }]\n";
+        let home = Arc::new(Home::new(&format!("{}{binding}", upstream.config(5))));
+        let gateway = Gateway::launch(&home, &Launch::failing("ingress.will_due=return"));
+        let will = Will::new("will/x", "gone").qos(1).with(Properties::new().long(id::WILL_DELAY, delay));
+        let connect = Connect::new(V5, "device").will(will);
+        let connect = if expiry > 0 { connect.persistent(expiry) } else { connect };
+        drop(Raw::connect(gateway.address(), &connect));
+        assert!(!gateway.wait_for_end().success());
+        let gateway = Gateway::launch(&home, &Launch::default());
+        // It may have died before that was written: then its device has some seconds to come back.
+        upstream.wait_for(1);
+        Raw::clean(gateway.address(), V5, "talker").publish("will/last", "x", 1);
+        upstream.wait_for(2);
+        let topics: Vec<_> = upstream.arrivals().into_iter().map(|arrival| arrival.topic).collect();
+        assert_eq!(topics, ["will/x", "will/last"], "expiry {expiry}, delay {delay}");
+        gateway.stop();
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 pub use self::anchor::{Anchor, Moment};
 pub use self::file::AnchorFile;
 use super::clock::{self, is_plausible};
+use super::fault::{self, Fault};
 
 /// A moment on the monotonic clock, and what the gateway's time was then.
 #[derive(Clone, Copy)]
@@ -46,6 +47,9 @@ pub fn now_ms() -> u64 {
 
 /// What it was, or will be, at that moment.
 pub fn ms_of(moment: Instant) -> u64 {
+    if fault::is_on(Fault::DeadlinesByWallClock) {
+        return clock::unix_ms_of(moment);
+    }
     let Begun { at, ms } = begun();
     match moment.checked_duration_since(at) {
         Some(after) => ms.saturating_add(milliseconds(after)),

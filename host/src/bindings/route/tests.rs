@@ -169,6 +169,23 @@ fn what_would_go_one_hop_too_far_is_a_failure() {
 }
 
 #[test]
+fn what_has_crossed_too_many_gateways_is_a_failure_and_a_plugin_does_not_hide_where_its_input_came_from() {
+    let topic = Template::parse("dead/{binding}").unwrap();
+    let binding = binding(OnError::DeadLetter { topic }, vec![to(Target::Upstream(UpstreamId(0)), "{topic}")]);
+    for (gateways, expected) in
+        [(0, (vec![0], 0)), (1, (vec![1], 0)), (7, (vec![7], 0)), (8, (vec![], 1)), (9_999, (vec![], 1))]
+    {
+        let mut input = inbound("dev");
+        let made_by_plugin = input.message.clone();
+        input.message.set_gateways(gateways);
+        let routed = route("gw1", &binding, &input, Outcome::Outputs(vec![made_by_plugin]));
+        let crossed = routed.outputs.iter().map(|output| output.message.gateways()).collect();
+        assert_eq!((crossed, routed.counts.hop_limit_exceeded), expected, "{gateways}");
+        assert_eq!(routed.is_dead, gateways > 7);
+    }
+}
+
+#[test]
 fn more_than_a_record_has_room_for_is_a_failure_and_the_payload_of_the_input_does_not_count() {
     let input = Message::new(name("t"), vec![0; 1_000], QoS::AtLeastOnce);
     let made = || Message::new(name("t"), vec![0; 400], QoS::AtLeastOnce);

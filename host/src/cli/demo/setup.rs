@@ -139,8 +139,8 @@ mod tests {
         };
         let components = ["deadband", "convert", "threshold"].map(built).into();
         let workshop = Workshop { components, data_dir: folder.path().to_owned() };
-        let any = SocketAddr::from(([127, 0, 0, 1], 1883));
-        let gateway = parsed(&workshop.gateway_toml(any, any).unwrap(), "demo.toml").unwrap();
+        let at = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let gateway = parsed(&workshop.gateway_toml(at(1883), at(1884)).unwrap(), "demo.toml").unwrap();
         assert_eq!((gateway.bindings.len(), gateway.warnings.is_empty()), (2, true), "{}", gateway.warnings);
         let stand_in = parsed(&workshop.stand_in_toml(), "stand-in.toml").unwrap();
         assert!(stand_in.bindings.is_empty() && stand_in.warnings.is_empty(), "{}", stand_in.warnings);

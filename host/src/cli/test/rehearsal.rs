@@ -57,7 +57,7 @@ pub struct Sent {
 // === impl Rehearsal ===
 
 impl<'a> Rehearsal<'a> {
-    /// Nothing is written: components are compiled for this once.
+    /// Nothing is written but compiled components, where the gateway keeps its own.
     pub fn new(config: &'a Config, client: &str) -> Result<Self, Refusals> {
         // A file of bad lines is a test of the plugin and not its retirement.
         let mut patient = config.clone();
@@ -65,7 +65,7 @@ impl<'a> Rehearsal<'a> {
             let on_failure = std::mem::take(&mut binding.faults.on_failure);
             binding.faults = FaultPolicy { on_failure, ..FaultPolicy::NONE };
         }
-        let mut chains = setup::prepare(&patient, None)?.chains.into_iter();
+        let mut chains = setup::prepare(&patient, setup::shared_cache(config).as_deref())?.chains.into_iter();
         let chain = |binding: &Binding| if binding.plugins.is_empty() { None } else { chains.next() };
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];

@@ -6,7 +6,7 @@
 //! Seen conservatively: `{client}` may be anything; `{topic}` may be what the filters let in, or anything once plugins
 //! had their hands on it. So a chain that renames must publish below a fixed level that no filter on its way matches.
 //! A chain of republishings that is merely long is stopped at run time by the hop count. Two gateways that feed each other
-//! cannot be seen from either: what comes back through another broker is a new message of a client.
+//! cannot be seen from either; their messages count how many gateways they have crossed (decision 0034).
 
 use std::collections::VecDeque;
 

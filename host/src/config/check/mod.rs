@@ -17,6 +17,7 @@ mod json;
 mod limits;
 mod loops;
 mod name;
+mod own_listener;
 mod plugin;
 mod policies;
 mod spool;
@@ -34,6 +35,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
     let broker = broker::check(&root.table("broker"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
+    own_listener::check(root, &broker.listeners, &upstreams, &upstream_names);
     let spool_table = root.table("spool");
     let spool = spool::check(&spool_table);
     spool::check_state(&spool_table, &spool, &broker.limits);

@@ -44,7 +44,7 @@ fn same_client<'a>(one: &Upstream, others: &'a [Upstream]) -> Option<&'a Upstrea
     others.iter().find(|other| other.client_id == one.client_id && meets(other))
 }
 
-/// A name that CONNECT can carry: two bytes say its length (MQTT 5, section 1.5.4).
+/// A name that CONNECT can carry: two bytes say its length, and it has no NUL (MQTT 5, section 1.5.4).
 fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
     let typed = table.text(key)?;
     if typed.get_ref().len() > usize::from(u16::MAX) {
@@ -52,6 +52,10 @@ fn name_for_connect(table: &Table<'_>, key: &'static str) -> Option<String> {
         table.add(
             Problem::error(typed.span(), sentence).advice("use a shorter one; brokers often allow 23 characters only"),
         );
+    }
+    if typed.get_ref().contains('\0') {
+        let sentence = format!("`{key}` has the character NUL, which no text of MQTT may have");
+        table.add(Problem::error(typed.span(), sentence).advice("write it without `\\u0000`"));
     }
     Some((*typed.get_ref()).to_owned())
 }

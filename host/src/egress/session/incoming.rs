@@ -66,8 +66,8 @@ impl Session<'_> {
                 }
                 Incoming::PubComp(ack) => {
                     let step = self.sender.inflight.hear(Reply::PubComp(ack));
-                    if let Step::Done { number, .. } = step {
-                        self.sender.isolation.completed(number);
+                    if let Step::Done { .. } = step {
+                        self.sender.isolation.completed();
                     }
                     self.step(step)?;
                     kill_point::reach(KillPoint::Completed);

@@ -1,8 +1,8 @@
 //! The end of a connection: what is logged, what the device is told, what is kept of a message on which it closes.
 
 use super::*;
-use crate::base::excerpt::brief;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::dead_letter::{DeadLetter, Metadata};
 use crate::ingress::session::ATTEMPTS;
 use crate::spool::{Output, Record};

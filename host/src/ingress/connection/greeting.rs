@@ -8,6 +8,7 @@ use crate::base::excerpt::brief;
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
 use crate::ingress::strict_utf8;
+use crate::message::hops::GATEWAY;
 use crate::mqtt::{ConnAck, Connect, DecodeError, Foreign};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
@@ -43,6 +44,7 @@ where
     if let Some((reason, detail)) = complaint {
         return refuse(wire, peer, context, reason, detail, largest).await;
     }
+    let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
     if connect.username.is_some() {
         tell_unchecked_credentials(peer);
     }
@@ -64,7 +66,10 @@ where
         tracing::info!(%peer, client = ?brief(&client), ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
     }
     match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
-        Ok(opened) => Some(welcome(wire, terms, opened, version, context, shutdown)),
+        Ok(opened) => {
+            let connection = welcome(wire, terms, opened, version, context, shutdown);
+            Some(Connection { is_gateway, ..connection })
+        }
         Err(reason) => refuse(wire, peer, context, reason, no_session(reason), largest).await,
     }
 }
@@ -106,6 +111,7 @@ fn welcome<R, W>(
         kicked,
         shutdown,
         version,
+        is_gateway: false,
         peer_maximum_packet_size: terms.peer_maximum_packet_size,
         silence_allowed: terms.silence_allowed(),
         heard_at: now,

@@ -1,12 +1,13 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
-use crate::base::excerpt::brief;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
 use crate::ingress::strict_utf8;
 use crate::spool::{Change, Receipt};
+use crate::topic::{MAX_LEVELS, TopicName};
 
 /// Payloads smaller than this are copied out of the read buffer.
 const COPY_BELOW: usize = 2 * 1024;
@@ -64,7 +65,7 @@ impl<R, W> Connection<R, W> {
             Action::Denied(topic) => {
                 self.context.metrics.received.increment();
                 self.context.metrics.acl_denied.increment();
-                tracing::debug!(client = ?brief(self.session.client()), ?topic, "denied: the topic belongs to the gateway");
+                self.tell_denied(topic);
             }
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
@@ -81,6 +82,20 @@ impl<R, W> Connection<R, W> {
             }
         }
         Ok(())
+    }
+
+    /// A topic of ours is somebody's mistake or attack, and told to him. One with very many levels may be his usual one, and at 3.1.1 nothing
+    /// tells him that his messages go nowhere.
+    fn tell_denied(&self, topic: Option<TopicName>) {
+        let client = brief(self.session.client());
+        match topic {
+            Some(topic) => tracing::debug!(?client, ?topic, "denied: the topic belongs to the gateway"),
+            None => {
+                if let Some(suppressed) = self.context.complaints.permit() {
+                    tracing::warn!(?client, suppressed, "dropped: a topic of more than {MAX_LEVELS} levels");
+                }
+            }
+        }
     }
 
     /// At once, or when what it changed is safe. The device decides its size, by what it asks for at once [MQTT-3.1.2-24].
@@ -105,6 +120,9 @@ impl<R, W> Connection<R, W> {
 
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
         unpin(&mut message);
+        if self.is_gateway {
+            message.cross();
+        }
         let origin = self.origin();
         let (arrived, changes) = (clock::now(), identity.into_iter().collect());
         let inbound = Inbound { message, origin, arrived, receipt, changes, attempts: 0 };

@@ -1,8 +1,8 @@
 //! To the device: acks whose outcome is safe, what an earlier connection left unfinished, and what its mailbox holds.
 
 use super::*;
-use crate::base::excerpt::brief;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::bus::Delivery;
 
 impl<R, W> Connection<R, W> {
@@ -30,7 +30,11 @@ impl<R, W> Connection<R, W> {
         {
             self.deliver(&packet);
         }
-        self.context.bus.counters().subscriber_expired.add(self.session.take_expired());
+        match self.session.take_expired() {
+            // As usual.
+            0 => {}
+            expired => self.context.bus.counters().subscriber_expired.add(expired),
+        }
         while self.wants_mail() {
             let Some(delivery) = self.session.next_delivery() else { return };
             if delivery.message.aged(clock::since(delivery.arrived)).is_none() {

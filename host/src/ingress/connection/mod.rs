@@ -29,8 +29,8 @@ use wire::Wire;
 
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
-use crate::base::excerpt::brief;
 use crate::base::clock::unix_ms;
+use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
@@ -63,6 +63,8 @@ struct Connection<R, W> {
     kicked: Arc<Kick>,
     shutdown: CancellationToken,
     version: Version,
+    /// What comes from it has crossed one more gateway.
+    is_gateway: bool,
     peer_maximum_packet_size: usize,
     silence_allowed: Option<Duration>,
     heard_at: Instant,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::fault::{self, Fault};
+use crate::base::kill_point::{self, KillPoint};
 use crate::ingress::session::Farewell;
 
 /// The session of a device that is away. Its slot stays and says that it ends, until [`Registry::finish`].
@@ -56,7 +57,10 @@ impl Registry {
             false => self.wills.end_with_connection(client, will.message, &mut gone),
         });
         self.wills.journal().change(gone, receipt);
-        will.into_iter().for_each(|will| self.wills.publish(will));
+        if let Some(will) = will {
+            kill_point::reach(KillPoint::WillDue);
+            self.wills.publish(will);
+        }
         left_over.chunks(FAREWELL_CHUNK).for_each(|chunk| self.write(chunk.to_vec()));
     }
 }

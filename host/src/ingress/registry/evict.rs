@@ -4,8 +4,8 @@
 //! will. Those without subscriptions first, then those that have been away longest. When something is owed to all of them, the
 //! new device is refused, and the operator decides (`tidegate sessions drop`).
 
-use crate::base::excerpt::brief;
 use super::*;
+use crate::base::excerpt::brief;
 
 impl Registry {
     /// Takes such a session. The caller ends it, when nothing is locked.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::*;
-use crate::base::excerpt::brief;
 use crate::base::clock::{self, unix_ms, unix_ms_of};
+use crate::base::excerpt::brief;
 use crate::bus::Holding;
 use crate::spool::Key;
 

@@ -5,6 +5,7 @@
 //! has [`BACK`] for it, whatever its will says of a delay.
 
 use super::*;
+use crate::base::kill_point::{self, KillPoint};
 use crate::ingress::stored::StoredWill;
 use crate::message::Message;
 
@@ -69,17 +70,20 @@ impl Orphans {
 // === impl Registry ===
 
 impl Registry {
-    /// A device has come: its will in the place of what is written there, and who is to be told when that is done.
+    /// A device has come: its will in the place of what is written there, with the receipt for it; and the place of its will among those that
+    /// are kept.
     pub(super) fn replaced_will(
         &self,
         client: &Arc<str>,
         away: Option<&Away>,
         will: Option<&Will>,
-    ) -> Option<(Change, Receipt)> {
+    ) -> (Option<(Change, Receipt)>, Option<Reserved>) {
         let is_orphan = self.orphans.remove(client);
         let has_one = is_orphan || away.is_some_and(|away| away.will.is_some());
-        let kept = will.and_then(|will| self.wills.kept(client, will));
-        kept.or_else(|| has_one.then(|| (Change::delete(will_of(client)), Receipt::none())))
+        match will.and_then(|will| self.wills.kept(client, will)) {
+            Some((put, receipt, place)) => (Some((put, receipt)), Some(place)),
+            None => (has_one.then(|| (Change::delete(will_of(client)), Receipt::none())), None),
+        }
     }
 
     /// That it is due, in the place of what is written of it, and then published.
@@ -87,6 +91,7 @@ impl Registry {
         let mut changes = Vec::new();
         let will = self.wills.take_over(client, message, &mut changes);
         self.write(changes);
+        kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }
 
@@ -95,6 +100,7 @@ impl Registry {
         let mut changes = Vec::new();
         let will = self.wills.end_with_connection(client, message, &mut changes);
         self.write(changes);
+        kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }
 }

@@ -84,8 +84,9 @@ pub enum Action {
     },
     /// To be written; a packet of the session waits for the receipt.
     Store(Change, Receipt),
-    /// A message for a topic that belongs to the gateway: answered by the session, counted by the connection.
-    Denied(TopicName),
+    /// A message for a topic that belongs to the gateway, or has too many levels to be here: answered by the session, counted by the
+    /// connection.
+    Denied(Option<TopicName>),
     /// Carry out [`Subscriptions::subscribe`] and send the SUBACK.
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),

@@ -206,6 +206,18 @@ impl Outbound {
     }
 }
 
+// === impl Answer ===
+
+impl Answer {
+    pub fn may_be_to_a_wrong_ack(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Send(Packet::PubRel(ack)) => ack.reason == Reason::PACKET_IDENTIFIER_NOT_FOUND,
+            _ => false,
+        }
+    }
+}
+
 // === impl InFlight ===
 
 impl Outgoing for InFlight {

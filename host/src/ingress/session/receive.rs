@@ -46,45 +46,62 @@ impl Session {
         if !publish.subscription_ids.is_empty() {
             return Err(violation(Reason::PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]"));
         }
+        if publish.is_too_deep {
+            return self.deny(publish.qos, publish.packet_id, None, Reason::TOPIC_NAME_INVALID);
+        }
         let topic = (self.link.aliases.resolve(publish.topic, publish.topic_alias))
             .map_err(|reason| violation(reason, "a topic alias that was not set or is out of range"))?;
         let (qos, packet_id, retain) = (publish.qos, publish.packet_id, publish.retain);
+        if is_gateways_own(&topic) {
+            return self.deny(qos, packet_id, Some(topic), Reason::NOT_AUTHORIZED);
+        }
         let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
-        let refused = is_gateways_own(&message.topic);
         if qos == QoS::AtMostOnce {
-            let accept = |message| Action::Accept { message, receipt: Receipt::none(), identity: None };
-            return Ok(smallvec![if refused { Action::Denied(message.topic) } else { accept(message) }]);
+            return Ok(smallvec![Action::Accept { message, receipt: Receipt::none(), identity: None }]);
         }
         // Before it is filed: an identifier that is refused has to be a new one when the device sends it again.
-        if !refused && self.receiver.is_new(qos, packet_id) {
+        if self.receiver.is_new(qos, packet_id) {
             self.check_quota(qos)?;
         }
         match self.receiver.arrive(qos, packet_id) {
-            Arrival::InProgress => Ok(smallvec![]),
-            Arrival::BeingReleased => {
-                Err(violation(Reason::PROTOCOL_ERROR, "a PUBLISH under an identifier whose PUBREL has no answer yet"))
-            }
-            Arrival::Repeated => {
-                Ok(smallvec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))])
-            }
-            Arrival::New { ticket } if refused => {
-                let acks = self.receiver.done(ticket, self.refusal());
-                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(message.topic)]).collect())
-            }
             Arrival::New { ticket } => {
                 let receipt = Receipt::new(ticket, self.resolved.clone());
                 let identity = if qos == QoS::ExactlyOnce { self.identity(packet_id) } else { None };
                 Ok(smallvec![Action::Accept { message, receipt, identity }])
             }
+            known => begun(known, packet_id),
+        }
+    }
+
+    /// Answered, and goes nowhere.
+    fn deny(
+        &mut self,
+        qos: QoS,
+        packet_id: u16,
+        topic: Option<TopicName>,
+        reason: Reason,
+    ) -> Result<Actions, Violation> {
+        if qos == QoS::AtMostOnce {
+            return Ok(smallvec![Action::Denied(topic)]);
+        }
+        match self.receiver.arrive(qos, packet_id) {
+            Arrival::New { ticket } => {
+                // 3.1.1 has no reason to give: the message is acknowledged all the same 3.1.1 [MQTT-3.3.5-2].
+                let answer = if self.link.version == Version::V5 { reason } else { Reason::SUCCESS };
+                let acks = self.receiver.done(ticket, answer);
+                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(topic)]).collect())
+            }
+            known => begun(known, packet_id),
         }
     }
 
     fn replied(&mut self, reply: Reply) -> Result<Actions, Violation> {
-        // MQTT 5 [MQTT-4.13.1-1], 3.1.1 [MQTT-4.8.0-1].
-        if self.outbound.is_contradicted_by(reply) {
+        let answer = self.outbound.hear(reply);
+        // Such an ack changes nothing, and at most is answered as one for no message. MQTT 5 [MQTT-4.13.1-1], 3.1.1 [MQTT-4.8.0-1].
+        if answer.may_be_to_a_wrong_ack() && self.outbound.is_contradicted_by(reply) {
             return Err(violation(Reason::PROTOCOL_ERROR, WRONG_ACK));
         }
-        Ok(match self.outbound.hear(reply) {
+        Ok(match answer {
             Answer::Send(packet) => smallvec![Action::Send(packet)],
             Answer::Release(number, packet) => {
                 let receipt = self.hold(packet);
@@ -112,11 +129,6 @@ impl Session {
         self.receiver.take_releases()
     }
 
-    /// 3.1.1 has no reason to give: the message is acknowledged and goes nowhere.
-    fn refusal(&self) -> Reason {
-        if self.link.version == Version::V5 { Reason::NOT_AUTHORIZED } else { Reason::SUCCESS }
-    }
-
     /// Whether there is room for one more exchange.
     fn check_quota(&self, qos: QoS) -> Result<(), Violation> {
         let maximum = usize::from(self.link.receive_maximum);
@@ -142,6 +154,17 @@ pub const WRONG_ACK: &str = "an ack of another kind than its message asks for";
 /// Whether only the gateway may publish there.
 pub fn is_gateways_own(topic: &TopicName) -> bool {
     topic.is_gateways_own()
+}
+
+/// A PUBLISH of an exchange that has begun.
+fn begun(arrival: Arrival, packet_id: u16) -> Result<Actions, Violation> {
+    match arrival {
+        Arrival::New { .. } | Arrival::InProgress => Ok(smallvec![]),
+        Arrival::BeingReleased => {
+            Err(violation(Reason::PROTOCOL_ERROR, "a PUBLISH under an identifier whose PUBREL has no answer yet"))
+        }
+        Arrival::Repeated => Ok(smallvec![Action::Send(Packet::PubRec(Ack { packet_id, reason: Reason::SUCCESS }))]),
+    }
 }
 
 fn violation(reason: Reason, detail: &'static str) -> Violation {

@@ -20,6 +20,7 @@ pub struct Publish {
 pub(super) fn encode(version: Version, publish: &Publish, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
     let Publish { packet_id, dup, message } = publish;
     let packet = mqtt::Publish {
+        is_too_deep: false,
         dup: *dup,
         packet_id: *packet_id,
         topic: Some(message.topic.clone()),

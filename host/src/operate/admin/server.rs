@@ -131,7 +131,11 @@ impl State {
             Request::Requeue { filter } => {
                 let warnings = self.observer.resting(filter.binding.as_deref(), filter.plugin.as_deref());
                 let answer = |letters| json!({ "dead_letters": letters, "letters": letters, "warnings": warnings });
-                return self.archive.requeue(filter).await.map_or_else(Response::Error, |all| Response::Ok(answer(all)));
+                return self
+                    .archive
+                    .requeue(filter)
+                    .await
+                    .map_or_else(Response::Error, |all| Response::Ok(answer(all)));
             }
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
             Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,

@@ -153,7 +153,9 @@ mod tests {
     #[test]
     fn a_small_component_that_doubles_itself_is_refused_by_what_it_doubles_to() {
         let inner = "(core module $m) (core instance (instantiate $m))".to_owned();
-        let wrap = |inner: String, _| format!("(component $c {inner}) (instance (instantiate $c)) (instance (instantiate $c))");
+        let wrap = |inner: String, _| {
+            format!("(component $c {inner}) (instance (instantiate $c)) (instance (instantiate $c))")
+        };
         let levels = |count| format!("(component {})", (0..count).fold(inner.clone(), wrap));
         assert!(census(&levels(5)).is_ok());
         assert_eq!(too_much(&levels(6)), ("instances of modules", 64));

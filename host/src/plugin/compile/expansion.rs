@@ -7,7 +7,8 @@
 //! instance) costs as much as the dearest part seen so far.
 
 use wasmparser::{
-    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Instance, Payload,
+    ComponentAlias, ComponentExternalKind, ComponentInstance, ComponentOuterAliasKind, ComponentTypeRef, Instance,
+    Payload,
 };
 
 /// Per instance of one module or component; of the outermost one, in all.
@@ -217,7 +218,9 @@ mod tests {
     /// Each level instantiates the one in it twice.
     fn doubled(levels: usize) -> String {
         let inner = "(core module $m (global i32 (i32.const 0))) (core instance (instantiate $m))".to_owned();
-        let wrap = |inner: String, _| format!("(component $c {inner}) (instance (instantiate $c)) (instance (instantiate $c))");
+        let wrap = |inner: String, _| {
+            format!("(component $c {inner}) (instance (instantiate $c)) (instance (instantiate $c))")
+        };
         format!("(component {})", (0..levels).fold(inner, wrap))
     }
 
@@ -233,7 +236,8 @@ mod tests {
         let outer = "(component (core module $m (func)) (component $c (alias outer 1 $m (core module $n)) \
                      (core instance (instantiate $n))) (instance (instantiate $c)))";
         assert_eq!(expansion(outer).functions, 1);
-        let exported = "(component (core module $m (func)) (export $e \"e\" (core module $m)) (core instance (instantiate $e)))";
+        let exported =
+            "(component (core module $m (func)) (export $e \"e\" (core module $m)) (core instance (instantiate $e)))";
         assert_eq!(expansion(exported).functions, 1);
         let of_instance = "(component (component $c (core module $m (func) (func)) (export \"e\" (core module $m))) \
                            (instance $i (instantiate $c)) (alias export $i \"e\" (core module $n)) \

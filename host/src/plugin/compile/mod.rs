@@ -24,6 +24,8 @@ mod process;
 mod seal;
 mod settings;
 
+use std::io::ErrorKind;
+
 use sha2::{Digest, Sha256};
 use wasmtime::component;
 
@@ -76,7 +78,7 @@ impl Compiler {
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.keep(&name, &code)) {
             tracing::warn!(%error, "compiled code cannot be kept: the next start compiles again");
         }
-        native::load(engine, &code).map_err(|error| Problem::NotCompiled(format!("{error:#}")))
+        native::load(engine, &code).map_err(|error| not_loaded(&error))
     }
 
     fn cached(&self, engine: &wasmtime::Engine, name: &str) -> Option<component::Component> {
@@ -93,6 +95,20 @@ impl Compiler {
             true => self.settings.compile(bytes).map_err(|error| Problem::Malformed(error.root_cause().to_string())),
             false => process::compile(self.settings, &self.limits, bytes),
         }
+    }
+}
+
+/// A kernel, or a supervisor that asked it to (`MemoryDenyWriteExecute=`, systemd.exec(5)), may refuse to make written memory executable.
+fn not_loaded(error: &wasmtime::Error) -> Problem {
+    let is_denied = |cause: &(dyn std::error::Error + 'static)| {
+        let kind = cause.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+        let errno = cause.downcast_ref::<rustix::io::Errno>();
+        kind == Some(ErrorKind::PermissionDenied)
+            || errno.is_some_and(|errno| [rustix::io::Errno::PERM, rustix::io::Errno::ACCESS].contains(errno))
+    };
+    match error.chain().any(is_denied) {
+        true => Problem::ExecutionDenied,
+        false => Problem::NotCompiled(format!("{error:#}")),
     }
 }
 

@@ -131,3 +131,12 @@ fn what_is_too_much_is_refused_before_it_is_compiled() {
     assert!(matches!(compiler.component(&engine, &file(&crowd)), Err(Problem::TooMuch { .. })));
     assert_eq!(compiler.compiled(), 0);
 }
+
+#[test]
+fn a_machine_that_does_not_let_compiled_code_run_is_named_with_the_setting_of_systemd() {
+    let denied = wasmtime::Error::new(std::io::Error::from(ErrorKind::PermissionDenied));
+    assert_eq!(not_loaded(&denied.context("failed to publish code")), Problem::ExecutionDenied);
+    assert!(Problem::ExecutionDenied.to_string().contains("MemoryDenyWriteExecute"));
+    let other = wasmtime::Error::new(std::io::Error::from(ErrorKind::OutOfMemory));
+    assert!(matches!(not_loaded(&other), Problem::NotCompiled(_)));
+}

@@ -30,8 +30,8 @@ impl Settings {
             .unwrap_or_else(|problems| panic!("{problems}"));
         config.spool.max_bytes = self.spool_bytes;
         config.spool.free_floor = 0;
-        // Longer than any clock jumps, also while the process is off.
-        config.broker.limits.max_session_expiry = Duration::from_secs(1_000 * 86_400);
+        // Longer than a run, and shorter than clocks jump.
+        config.broker.limits.max_session_expiry = Duration::from_secs(12 * 3_600);
         if self.drops_qos0_first {
             (config.spool.when_full, config.spool.qos0) = (WhenFull::DropQos0First, Qos0::Spool);
         }

@@ -323,9 +323,12 @@ impl Peer {
         match self.protocol {
             Version::V311 => v4::Packet::read(&mut self.input, usize::MAX).ok().map(of_v311),
             // rumqttc reads no short form.
-            Version::V5 if self.input.starts_with(&[0xE0]) && self.input.len() > 1 => {
-                let _ = self.input.split_to(2 + usize::from(self.input[1]));
-                Some(Heard::Disconnect)
+            Version::V5 if self.input.starts_with(&[0xE0]) => {
+                let size = 2 + usize::from(*self.input.get(1)?);
+                (self.input.len() >= size).then(|| {
+                    let _ = self.input.split_to(size);
+                    Heard::Disconnect
+                })
             }
             Version::V5 => v5::Packet::read(&mut self.input, None).ok().map(of_v5),
         }

@@ -189,6 +189,25 @@ async fn a_qos_2_message_that_is_nothing_but_republished_is_one_record_with_what
 }
 
 #[tokio::test]
+async fn a_retained_qos_2_message_that_is_republished_comes_again_like_any_other_until_all_of_it_is_safe() {
+    let fixture = fixture();
+    let mut device = fixture.connect("dev").await;
+    let retained = || Message { retain: true, ..message("from", "x", QoS::ExactlyOnce) };
+    let before = fixture.dispatcher.journal().records();
+    let publish = Publish::outgoing(retained(), 7, false);
+    assert_eq!(fixture.receive(&mut device, Packet::Publish(publish)), [Packet::PubRec(ack(7))]);
+    let [first, second] = [before, before + 1].map(|record| fixture.dispatcher.journal().record(record));
+    assert!(matches!(&first[..], [Change { key: Key::Retained { .. }, value: Some(_) }]), "{first:?}");
+    assert!(matches!(&second[..], [.., Change { key: Key::Qos2 { .. }, value: Some(_) }]), "{second:?}");
+    assert!(!second.iter().any(|change| matches!(change.key, Key::Unfinished { .. })));
+    let fixture = fixture.restart();
+    let mut device = fixture.connect("dev").await;
+    let again = Publish::outgoing(retained(), 7, true);
+    assert_eq!(fixture.receive(&mut device, Packet::Publish(again)), [Packet::PubRec(ack(7))]);
+    assert_eq!(fixture.heard(), 0);
+}
+
+#[tokio::test]
 async fn queued_messages_come_in_order_and_those_that_were_sent_with_the_same_identifier_and_dup() {
     let fixture = fixture();
     let mut device = fixture.connect("dev").await;

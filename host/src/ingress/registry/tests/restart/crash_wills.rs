@@ -69,6 +69,24 @@ async fn a_will_that_is_taken_back_replaced_or_published_leaves_nothing_for_a_re
     assert_eq!((fixture.heard(), has_will(&fixture)), (1, false));
 }
 
+#[tokio::test]
+async fn wills_take_no_more_of_the_disk_than_there_is_for_them() {
+    let fixture = fixture();
+    let deadline = || tokio::time::Instant::now() + fixture.limits.handshake_timeout;
+    let mut open = Vec::new();
+    for number in 0..20 {
+        let mut terms = fixture.terms(&format!("dev{number}"), true, 0);
+        terms.will = Some(Will { message: message("will", &"x".repeat(1 << 20), QoS::AtLeastOnce), delay: 0 });
+        open.push(fixture.registry.open(&terms, deadline()).await.unwrap().session);
+    }
+    let written = || fixture.state().iter().filter(|(key, _)| matches!(key, Key::Will { .. })).count();
+    assert_eq!(written(), 15, "16 MiB have room for so many of them");
+    // Who leaves makes room.
+    fixture.registry.close(open.remove(0), ending(0, None));
+    let _next = fixture.open_with_will("next", true, 0, 0).await;
+    assert_eq!(written(), 15);
+}
+
 fn has_will(fixture: &Fixture) -> bool {
     fixture.state().iter().any(|(key, _)| matches!(key, Key::Will { .. }))
 }

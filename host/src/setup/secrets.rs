@@ -1,0 +1,54 @@
+//! Files that nobody but the gateway should be able to read.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::config::{Config, Upstream};
+
+/// Reading, writing or running by the group or by anybody.
+const OTHERS: u32 = 0o077;
+
+/// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
+pub fn exposed(config: &Config) -> Vec<String> {
+    config.upstreams.iter().flat_map(of_upstream).collect()
+}
+
+fn of_upstream(upstream: &Upstream) -> Vec<String> {
+    let key = upstream.tls.as_ref().and_then(|tls| tls.key.as_deref());
+    let files = [("password_file", upstream.password_file.as_deref()), ("key", key)];
+    let exposed = files.into_iter().filter_map(|(what, path)| Some((what, path.filter(|path| is_exposed(path))?)));
+    let sentence = |(what, path): (&str, &Path)| {
+        let (name, path) = (&upstream.name, path.display());
+        format!(
+            "upstream `{name}`: the {what} `{path}` can be read by others on this machine: `chmod 600` it, as the gateway's user"
+        )
+    };
+    exposed.map(sentence).collect()
+}
+
+fn is_exposed(path: &Path) -> bool {
+    std::fs::metadata(path).is_ok_and(|file| file.permissions().mode() & OTHERS != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn a_secret_that_others_may_read_is_named_and_one_of_the_gateways_user_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("cloud.password");
+        fs::write(&path, "secret").unwrap();
+        let text = "[upstreams.cloud]\nurl = \"mqtt://h\"\nusername = \"u\"\npassword_file = \"cloud.password\"";
+        let config = config::parse(text, "f", dir.path()).unwrap();
+        for (mode, named) in [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            let exposed = exposed(&config);
+            assert_eq!(exposed.len(), named, "{mode:o}: {exposed:?}");
+            assert!(exposed.iter().all(|text| text.contains("cloud.password") && text.contains("chmod 600")));
+        }
+    }
+}
