@@ -199,16 +199,11 @@ impl Registry {
     /// Its device waits for a session that is written. For its will alone it does not: until that is written, in a moment, its
     /// device might as well have connected a moment later.
     fn begin(&self, session: &Session, expiry: Duration, will: Option<(Change, Receipt)>, receipt: Receipt) {
-        let (will, written) = will.unzip();
-        let (written, description) = (written.unwrap_or_default(), session.description(expiry, None));
-        let receipt = match &description {
-            Some(_) => receipt.after(move || written.nothing_to_keep()),
-            None => {
-                receipt.nothing_to_keep();
-                written
-            }
-        };
-        self.wills.journal().change(description.into_iter().chain(will).collect(), receipt);
+        // Two records: where the spool is full, that of the session has room, and that of the will may have to wait.
+        self.wills.journal().change(session.description(expiry, None).into_iter().collect(), receipt);
+        if let Some((will, written)) = will {
+            self.wills.journal().change(vec![will], written);
+        }
     }
 
     fn mailbox(&self, client: &Arc<str>, outlives: bool) -> Arc<Mailbox> {
@@ -239,7 +234,9 @@ impl Registry {
             self.lock().insert(client, Slot::Ending);
             return self.finish(away);
         }
-        self.write(departure(&away, expiry));
+        // Two records, as when it came.
+        self.write(away.session.description(expiry, Some(timeline::ms_of(away.ends_at))).into_iter().collect());
+        self.write(away.will.iter().map(|will| will.written(away.session.client())).collect());
         self.lock().insert(client, Slot::Away(Box::new(away)));
         self.released.notify_waiters();
     }
@@ -292,15 +289,6 @@ impl Away {
     fn is_resumed_by(&self, terms: &Terms) -> bool {
         !terms.clean_start && self.ends_at > clock::now()
     }
-}
-
-/// What is written when a device leaves and its session stays.
-fn departure(away: &Away, expiry: Duration) -> Vec<Change> {
-    let Some(session) = away.session.description(expiry, Some(timeline::ms_of(away.ends_at))) else {
-        return Vec::new();
-    };
-    let will = away.will.as_ref().map(|will| will.written(away.session.client()));
-    std::iter::once(session).chain(will).collect()
 }
 
 #[cfg(test)]

@@ -193,6 +193,10 @@ impl Receiver {
     pub fn reconnect(&mut self) {
         self.pubacks.clear();
         self.held.reconnect();
+        // A PUBREL is sent again as well, and answered then.
+        for stage in self.received.values_mut().filter(|stage| **stage == Stage::ReleasedEarly) {
+            *stage = Stage::Processing;
+        }
     }
 
     fn next_ticket(&mut self) -> u64 {
@@ -271,6 +275,18 @@ mod tests {
         assert_eq!((receiver.take_releases(), receiver.take_releases()), (vec![7], vec![]));
         assert_eq!(receiver.release(7), Some(ok(7)));
         assert!(matches!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::New { .. }));
+    }
+
+    #[test]
+    fn a_pubrel_that_came_early_on_an_earlier_connection_is_answered_when_it_comes_again() {
+        let mut receiver = Receiver::default();
+        let ticket = new(&mut receiver, QoS::ExactlyOnce, 7);
+        assert_eq!(receiver.release(7), None);
+        receiver.reconnect();
+        assert_eq!(receiver.arrive(QoS::ExactlyOnce, 7), Arrival::InProgress);
+        assert_eq!(receiver.done(ticket, Reason::SUCCESS).into_vec(), [Packet::PubRec(ok(7))]);
+        assert!(receiver.take_releases().is_empty());
+        assert_eq!(receiver.release(7), Some(ok(7)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::raw::{Next, Raw};
 use tidegate_tests::upstream::Upstream;
-use tidegate_tests::wire::{Connect, DISCONNECT, Properties, V4, V5, Will, id, packet};
+use tidegate_tests::wire::{Connect, DISCONNECT, PUBACK, Properties, V4, V5, Will, id, packet, publish};
 
 use super::{RETAIN_AS_PUBLISHED, listener};
 
@@ -131,7 +131,12 @@ fn a_kill_when_a_will_is_due_publishes_it_neither_twice_nor_never() {
         let will = Will::new("will/x", "gone").qos(1).with(Properties::new().long(id::WILL_DELAY, delay));
         let connect = Connect::new(V5, "device").will(will);
         let connect = if expiry > 0 { connect.persistent(expiry) } else { connect };
-        drop(Raw::connect(gateway.address(), &connect));
+        let (device, _) = Raw::connect(gateway.address(), &connect);
+        // Its CONNACK does not wait for the disk. What comes later does, and is behind it.
+        let mut talker = Raw::clean(gateway.address(), V5, "talker");
+        talker.send(&publish(V5, "kept", "x").qos(1, 1).retain().encode());
+        talker.expect(PUBACK);
+        drop(device);
         assert!(!gateway.wait_for_end().success());
         let gateway = Gateway::launch(&home, &Launch::default());
         // It may have died before that was written: then its device has some seconds to come back.

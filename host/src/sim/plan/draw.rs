@@ -59,7 +59,7 @@ fn sending(dice: &mut Dice, (number, pace): (usize, u64), qos: &[u8], full: bool
         qos: *dice.pick(qos),
         verb: if poisoned { Verb::Pass } else { verb },
         padding: if poisoned { POISON } else { padding },
-        // Not through two stages: what is kept on the way is written before what waits at its end (a resend after a crash comes behind it).
+        // Not through two stages: in a spool of four segments, what is kept on the way may leave no room for anything (seed 3046 of plans with it).
         retain: dice.one_in(30) && route != Route::Staged,
         deep: dice.one_in(60),
     }

@@ -51,7 +51,8 @@ pub(super) fn advance(records: &mut VecDeque<Record>) -> usize {
 }
 
 fn is_small(record: &Record) -> bool {
-    let fits = |change: &Change| change.value.as_ref().is_none_or(|value| value.len() <= MAX_VALUE_BYTES);
+    // With its message, which stands beside the bytes of a value.
+    let fits = |change: &Change| change.value.as_ref().is_none_or(|value| value.weight() <= MAX_VALUE_BYTES);
     let remembers = |change: &Change| matches!(change.key, Key::State { .. });
     record.outputs.is_empty()
         && !record.changes.iter().any(remembers)
@@ -62,8 +63,10 @@ fn is_small(record: &Record) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::{Message, QoS};
     use crate::spool::tests::records::with_message;
-    use crate::spool::{Receipt, Source};
+    use crate::spool::{Receipt, Source, Value};
+    use crate::topic::TopicName;
 
     fn session(client: &str) -> Change {
         Change::put(Key::Session { client: client.into() }, "s")
@@ -117,6 +120,15 @@ mod tests {
     fn what_a_plugin_remembers_overtakes_nothing() {
         let key = Key::State { binding: "b".into(), plugin: "p".into(), key: "n".into() };
         assert!(advanced(vec![with_message(&[]), small(&[Change::put(key, "7")])]).is_empty());
+    }
+
+    #[test]
+    fn a_message_beside_a_value_overtakes_nothing() {
+        let message = Message::new(TopicName::parse("t").unwrap(), vec![0; 3_000], QoS::AtLeastOnce);
+        let beside = |key| small(&[Change::put(key, Value::with_message(vec![1; 9], message.clone()))]);
+        let retained = beside(Key::Retained { topic: message.topic.clone() });
+        let will = beside(Key::Will { client: "a".into() });
+        assert!(advanced(vec![with_message(&[]), retained, will]).is_empty());
     }
 
     #[test]
