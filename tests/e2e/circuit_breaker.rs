@@ -76,6 +76,8 @@ fn after_so_many_faults_the_breaker_opens_in_its_binding_and_in_no_other() {
     assert_eq!(site.send("other", "echo").topic, "out/other", "the same plugin in another binding");
     let status = site.gateway.home().tidegate("status", &[]);
     assert!(status.out.contains("plugin vices in binding risky: its circuit breaker is open"), "{status:?}");
+    let requeue = site.gateway.home().spool("requeue", &["--reason", "no such reason"]);
+    assert!(requeue.err.contains("circuit breaker of plugin `vices` in binding `risky` is open"), "{requeue:?}");
     let log = site.gateway.log().clone();
     let counters = site.gateway.stop();
     assert_eq!((counters["dead_lettered"], counters["chain_forwarded"]), (4, 1));

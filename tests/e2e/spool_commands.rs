@@ -199,3 +199,18 @@ fn crc32(bytes: &[u8]) -> u32 {
     let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
     !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }
+
+#[test]
+fn a_name_that_nobody_knows_is_an_error_with_what_may_have_been_meant() {
+    let gateway = site();
+    let home = gateway.home();
+    for (command, more) in [("peek", "clod"), ("export", "clod"), ("skip", "clod")] {
+        let finished = home.spool(command, &["--upstream", more]);
+        assert!(finished.code != Some(0) && finished.err.contains("did you mean `cloud`"), "{command}: {finished:?}");
+    }
+    let finished = home.spool("requeue", &["--binding", "no-such"]);
+    assert!(finished.code != Some(0) && finished.err.contains("there is no binding `no-such`"), "{finished:?}");
+    let stopped = gateway.stop_and_keep();
+    let finished = stopped.home().spool("purge", &["--upstream", "clod", "--yes"]);
+    assert!(finished.code != Some(0) && finished.err.contains("did you mean `cloud`"), "{finished:?}");
+}

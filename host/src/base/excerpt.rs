@@ -8,26 +8,41 @@ use std::fmt::{self, Write};
 /// Bytes, escaped.
 pub const MOST: usize = 1_000;
 
+/// Bytes of a name in a line of the log, which may have a client's, a topic and some words more: a kilobyte together.
+const NAME: usize = 240;
+
 /// Shows at most [`MOST`] bytes of a text.
 pub struct Excerpt<'a>(pub &'a str);
+
+/// The same for a name that stands beside others.
+pub struct Brief<'a>(&'a str);
+
+/// A client identifier or a topic, as a field of a log line.
+pub fn brief<T: AsRef<str> + ?Sized>(name: &T) -> Brief<'_> {
+    Brief(name.as_ref())
+}
 
 // === impl Excerpt ===
 
 impl fmt::Display for Excerpt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut left = MOST;
-        for character in self.0.chars() {
-            // Quotation marks do no harm, and `escape_debug` would put a backslash before each.
-            let plain = matches!(character, '\'' | '"');
-            let size = if plain { 1 } else { character.escape_debug().map(char::len_utf8).sum() };
-            if size > left {
-                return f.write_char('…');
-            }
-            left -= size;
-            if plain { f.write_char(character)? } else { write!(f, "{}", character.escape_debug())? }
-        }
-        Ok(())
+        write_escaped(self.0, MOST, f)
     }
+}
+
+fn write_escaped(text: &str, most: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut left = most;
+    for character in text.chars() {
+        // Quotation marks do no harm, and `escape_debug` would put a backslash before each.
+        let plain = matches!(character, '\'' | '"');
+        let size = if plain { 1 } else { character.escape_debug().map(char::len_utf8).sum() };
+        if size > left {
+            return f.write_char('…');
+        }
+        left -= size;
+        if plain { f.write_char(character)? } else { write!(f, "{}", character.escape_debug())? }
+    }
+    Ok(())
 }
 
 impl fmt::Debug for Excerpt<'_> {
@@ -36,9 +51,26 @@ impl fmt::Debug for Excerpt<'_> {
     }
 }
 
+// === impl Brief ===
+
+impl fmt::Debug for Brief<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        write_escaped(self.0, NAME, f)?;
+        f.write_char('"')
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_a_line_are_less_than_a_kilobyte_together() {
+        let long = "\u{9b}x".repeat(30_000);
+        let line = format!("{:?} {:?}", brief(&long), brief(long.as_str()));
+        assert!(line.len() < 500 && line.contains('…'), "{}", line.len());
+    }
 
     #[test]
     fn what_a_terminal_would_obey_is_escaped_and_what_people_write_is_not() {

@@ -21,6 +21,7 @@ use super::places::Held;
 use super::route::{Inbound, Routed, bounded, route, too_large, too_many};
 use super::table::Binding;
 use super::unfinished;
+use crate::base::excerpt::brief;
 use crate::bus::{Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Outcome};
 use crate::config::BindingId;
@@ -232,9 +233,9 @@ impl Dispatcher {
         let Some(suppressed) = self.warnings.permit() else { return };
         let (binding, topic, client) = (&binding.spec.name, &inbound.message.topic, &inbound.origin.client);
         if failure.kind == FailureKind::Looped {
-            return tracing::error!(%binding, ?topic, ?client, suppressed, "{failure}");
+            return tracing::error!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
         }
-        tracing::warn!(%binding, ?topic, ?client, suppressed, "{failure}");
+        tracing::warn!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use super::dispatcher::Dispatcher;
 use super::route::Inbound;
 use super::unfinished;
+use crate::base::excerpt::brief;
 use crate::message::Message;
 use crate::spool::{Change, Key, Receipt, Value};
 
@@ -25,7 +26,7 @@ impl Dispatcher {
                 Err(error) => {
                     self.counters.internal.increment();
                     self.counters.acknowledged_lost.increment();
-                    tracing::error!(?client, number, "lost, a message is not republished: {error}");
+                    tracing::error!(client = ?brief(&client), number, "lost, a message is not republished: {error}");
                 }
             }
         }

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use super::budget::Budget;
 use super::{Generation, Mailbox};
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
@@ -145,7 +146,7 @@ impl Queues {
         if let Some(suppressed) = self.warnings.permit() {
             let (client, is_away) = (holder.mailbox.client(), holder.is_away);
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 is_away,
                 dropped = shed,
                 suppressed,

@@ -36,3 +36,4 @@ pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{KeyId, PublicKey};
+pub use similar::did_you_mean;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::base::clock::unix_ms;
+use crate::base::excerpt::brief;
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
@@ -55,7 +56,7 @@ impl Wills {
         let Some((place, receipt)) = place.zip(self.reserve(message)) else {
             if let Some(suppressed) = self.warnings.permit() {
                 let detail = "there are too many or they are too large, and it is lost if the gateway dies";
-                tracing::warn!(?client, suppressed, "the will of this client is not written: {detail}");
+                tracing::warn!(client = ?brief(&client), suppressed, "the will of this client is not written: {detail}");
             }
             return None;
         };

@@ -10,6 +10,7 @@ use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
+use crate::plugin::BreakerState;
 use crate::spool::{Held, Spool};
 
 pub struct Observer {
@@ -48,6 +49,25 @@ impl Observer {
                 .collect::<BTreeMap<_, _>>(),
             metrics: self.families(dead_letters).into_vec(),
         }
+    }
+
+    /// What is sent again now comes back at once, because no plugin is asked there; of one binding or plugin, or of all.
+    pub fn resting(&self, binding: Option<&str>, plugin: Option<&str>) -> Vec<String> {
+        let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
+        let plugins = self.plugins.iter().filter(|one| fits(plugin, &one.name));
+        let breakers = plugins.flat_map(|one| one.stats.breakers().into_iter().map(|breaker| (&one.name, breaker)));
+        let open = breakers.filter(|(_, (at, state))| fits(binding, at) && *state == BreakerState::Open);
+        let open = open.map(|(plugin, (binding, _))| {
+            format!(
+                "the circuit breaker of plugin `{plugin}` in binding `{binding}` is open: what is sent there now comes \
+                 back as a dead letter; wait until `tidegate status` no longer says so"
+            )
+        });
+        let stopped = self.standings.iter().filter(|one| fits(binding, one.binding()));
+        let stopped = stopped.filter_map(|one| Some((one.binding(), one.stopped()?.why)));
+        let stopped = stopped.filter(|(_, why)| fits(plugin, &why.plugin));
+        let stopped = stopped.map(|(binding, why)| format!("binding `{binding}` is stopped: {}", why.reason));
+        open.chain(stopped).collect()
     }
 
     pub fn upstream(&self, name: &str) -> Option<&WatchedUpstream> {

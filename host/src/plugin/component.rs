@@ -15,7 +15,9 @@ use super::engine::Engine;
 use super::file::ComponentFile;
 use super::host_state::HostState;
 use super::inspect::Inspection;
+use super::limits::MAX_DETAIL_BYTES;
 use super::refusal::Problem;
+use super::text::printable;
 
 /// Compiled and linked; instances are made from it in some 25 µs.
 pub struct Component {
@@ -71,7 +73,7 @@ impl Exports {
 }
 
 fn mismatch(error: wasmtime::Error) -> Problem {
-    Problem::Mismatch(format!("{error:#}"))
+    Problem::Mismatch(printable(&format!("{error:#}"), MAX_DETAIL_BYTES))
 }
 
 #[cfg(test)]

@@ -9,7 +9,9 @@ use super::capability::{self, Access};
 use super::contract;
 use super::engine::{Engine, EngineError};
 use super::file::ComponentFile;
+use super::limits::MAX_DETAIL_BYTES;
 use super::refusal::{LoadError, Problem};
+use super::text::printable;
 use crate::config::{self, Grants};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl Inspection {
     /// Why this is no plugin that this host can run, if it is not. One reason: the first one explains the others.
     pub(super) fn problem(&self, grants: Grants) -> Option<Problem> {
         if let Some(found) = self.contract.as_ref().filter(|found| !contract::speaks(found)) {
-            return Some(Problem::OtherContract { found: found.clone() });
+            return Some(Problem::OtherContract { found: printable(found, MAX_DETAIL_BYTES) });
         }
         if let Some(problem) = self.denied(grants) {
             return Some(problem);

@@ -3,6 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use super::contract::{PACKAGE, VERSION};
+use super::text::printable;
+
+/// Names of imports in one refusal, and the bytes of each.
+const MOST_NAMES: usize = 8;
+const MAX_NAME_BYTES: usize = 160;
 
 #[derive(Debug, thiserror::Error)]
 #[error("`{}` {problem}", path.display())]
@@ -121,6 +126,23 @@ fn advice(line: Option<&str>, offered_to_none: &[String]) -> String {
     add.into_iter().chain(remove).collect::<Vec<_>>().join("; ")
 }
 
+/// The first of them, cut where they are long, and how many more there are: a component chooses its words, and brings as many as it likes.
 fn quoted(names: &[String]) -> String {
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    let shown = names.iter().take(MOST_NAMES).map(|name| format!("`{}`", printable(name, MAX_NAME_BYTES)));
+    let more = names.len().saturating_sub(MOST_NAMES);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    shown.chain(more).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_is_of_a_size_to_be_read_whatever_the_component_wants() {
+        let wants: Vec<_> = (0..90_000).map(|number| format!("wasi:{}/{number}", "x".repeat(1_000))).collect();
+        let problem = Problem::NotGranted { wants: wants.clone(), line: None, offered_to_none: wants };
+        let words = problem.to_string();
+        assert!(words.len() < 4_000 && words.contains("and 89992 more"), "{} bytes: {words}", words.len());
+    }
 }

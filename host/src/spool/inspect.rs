@@ -51,6 +51,12 @@ impl View {
         Ok(Self { image, found })
     }
 
+    /// Those that messages waited for at some time.
+    pub fn upstreams(&self) -> Vec<String> {
+        let names = self.image.all_offsets().iter().map(|offsets| offsets.name.to_string());
+        names.filter(|name| name != DEAD_LETTERS).collect()
+    }
+
     /// Frames that verify and make no sense to this version.
     pub fn unreadable(&self) -> u64 {
         self.image.unreadable

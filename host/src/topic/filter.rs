@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::base::excerpt::brief;
+
 use super::{MAX_BYTES, MAX_LEVELS, TopicName};
 
 /// A valid topic filter (MQTT 5, section 4.7): `+` fills a level, `#` fills the last one.
@@ -111,7 +113,7 @@ impl fmt::Display for TopicFilter {
 
 impl fmt::Debug for TopicFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&brief(&self.0), f)
     }
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::Split;
 use std::sync::Arc;
 
+use crate::base::excerpt::brief;
+
 use super::{MAX_BYTES, MAX_LEVELS};
 
 /// A valid topic name (MQTT 5, section 4.7): not empty, no wildcard, no NUL, at most 65,535 bytes.
@@ -84,7 +86,7 @@ impl fmt::Display for TopicName {
 
 impl fmt::Debug for TopicName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
+        fmt::Debug::fmt(&brief(&self.0), f)
     }
 }
 

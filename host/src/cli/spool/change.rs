@@ -7,8 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
+use super::known;
 use super::place::{Place, Where};
+use super::progress::progress;
 use crate::cli::Format;
+use crate::cli::plain::plain;
 use crate::dead_letter::{Archive, ArchiveError, Filter};
 use crate::metrics::Counters;
 use crate::operate::admin::{Request, client::Admin};
@@ -89,9 +92,12 @@ pub fn requeue(args: RequeueArgs, out: &mut impl Write) -> anyhow::Result<ExitCo
     }
     let place = args.place.find()?;
     let (letters, when) = match Admin::connect(&place.data_dir)? {
-        Some(mut admin) => (ask(&mut admin, &Request::Requeue { filter })?, "on their way"),
+        Some(mut admin) => (ask(&mut admin, &Request::Requeue { filter: filter.clone() })?, "on their way"),
         None => (in_files(&place, |archive| archive.mark(&filter))?, "to go again at the next start"),
     };
+    if letters == 0 {
+        known::filter(&filter, &place)?;
+    }
     report(args.format, out, letters, when)
 }
 
@@ -103,12 +109,18 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     let place = args.place.find()?;
     let running = Admin::connect(&place.data_dir)?;
     let count = match (&args.upstream, running) {
-        (Some(upstream), None) => spool::purge(&place.spool(), upstream, &place.spool_limits)?,
+        (Some(upstream), None) => {
+            known::upstream(upstream, &place, &spool::View::read(&place.spool(), &mut progress("reading the spool"))?)?;
+            spool::purge(&place.spool(), upstream, &place.spool_limits)?
+        }
         // Its sender may have some of them on the wire, under packet ids that must not be given to others.
         (Some(upstream), Some(_)) => bail!("a gateway runs here: stop it, then purge `{upstream}`"),
         (None, Some(mut admin)) => ask(&mut admin, &Request::PurgeDeadLetters { filter: args.which.filter() })?,
         (None, None) => in_files(&place, |archive| archive.purge(&args.which.filter()))?,
     };
+    if count == 0 {
+        known::filter(&args.which.filter(), &place)?;
+    }
     report(args.format, out, count, "purged")
 }
 
@@ -133,6 +145,9 @@ pub fn skip(args: &SkipArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn ask(admin: &mut Admin, request: &Request) -> anyhow::Result<u64> {
     let answer = admin.ask(request)?;
+    for warning in answer["warnings"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
+        eprintln!("{}", plain(&format!("warning: {warning}")));
+    }
     answer["dead_letters"].as_u64().context("the gateway's answer has no number of dead letters")
 }
 

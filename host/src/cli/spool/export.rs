@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use serde_json::json;
 
+use super::known;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text;
@@ -90,6 +91,9 @@ impl What {
             view.letters(&place.letters(), &mut progress("writing"), &mut visit)?;
         } else {
             let view = View::read(&place.spool(), &mut progress("reading the spool"))?;
+            if let Some(name) = &self.upstream {
+                known::upstream(name, place, &view)?;
+            }
             let wanted = |name: &str| self.upstream.as_ref().map_or(name != DEAD_LETTERS, |wanted| wanted == name);
             let mut visit = |waiting: Waiting<'_>| !wanted(waiting.upstream) || sink.waiting(&waiting);
             view.waiting(&place.spool(), &mut progress("writing"), &mut visit)?;

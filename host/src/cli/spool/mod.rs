@@ -5,6 +5,7 @@
 
 mod change;
 mod export;
+mod known;
 mod place;
 mod progress;
 mod stat;

@@ -25,6 +25,16 @@ pub struct Place {
     pub data_dir: PathBuf,
     pub spool_limits: Spool,
     pub letter_limits: DeadLetters,
+    /// Whether there is a configuration at hand, and whom it names.
+    pub has_config: bool,
+    pub names: Names,
+}
+
+#[derive(Default)]
+pub struct Names {
+    pub upstreams: Vec<String>,
+    pub bindings: Vec<String>,
+    pub plugins: Vec<String>,
 }
 
 // === impl Where ===
@@ -33,9 +43,7 @@ impl Where {
     pub fn find(&self) -> anyhow::Result<Place> {
         let place = match (&self.config, &self.data_dir) {
             (Some(file), _) => Place::of(config::load(file)?),
-            (None, Some(dir)) => {
-                Place { data_dir: dir.clone(), spool_limits: Spool::default(), letter_limits: DeadLetters::default() }
-            }
+            (None, Some(dir)) => Place::at(dir.clone()),
             (None, None) => bail!("name the configuration with -c FILE, or the data folder with --data-dir DIR"),
         };
         if !place.data_dir.is_dir() {
@@ -59,7 +67,17 @@ impl Place {
     }
 
     fn of(config: Config) -> Self {
+        let names = Names {
+            upstreams: config.upstreams.iter().map(|upstream| upstream.name.clone()).collect(),
+            bindings: config.bindings.iter().map(|binding| binding.name.to_string()).collect(),
+            plugins: config.plugins.iter().map(|plugin| plugin.name.clone()).collect(),
+        };
         let Config { gateway, spool, dead_letters, .. } = config;
-        Self { data_dir: gateway.data_dir, spool_limits: spool, letter_limits: dead_letters }
+        Self { data_dir: gateway.data_dir, spool_limits: spool, letter_limits: dead_letters, has_config: true, names }
+    }
+
+    fn at(data_dir: PathBuf) -> Self {
+        let (spool_limits, letter_limits) = (Spool::default(), DeadLetters::default());
+        Self { data_dir, spool_limits, letter_limits, has_config: false, names: Names::default() }
     }
 }

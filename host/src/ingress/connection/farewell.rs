@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::dead_letter::{DeadLetter, Metadata};
 use crate::ingress::session::ATTEMPTS;
 use crate::spool::{Output, Record};
@@ -18,11 +19,11 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             Reason::ADMINISTRATIVE_ACTION,
         ];
         if expected.contains(&violation.reason) {
-            return tracing::info!(%peer, ?client, "connection ended: {violation}");
+            return tracing::info!(%peer, client = ?brief(&client), "connection ended: {violation}");
         }
         self.context.metrics.connections_refused.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
-            tracing::warn!(%peer, ?client, suppressed, "connection ended: {violation}");
+            tracing::warn!(%peer, client = ?brief(&client), suppressed, "connection ended: {violation}");
         }
     }
 
@@ -33,7 +34,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         if let Some(suppressed) = self.context.complaints.permit() {
             let (client, Message { topic, qos, payload, .. }) = (self.session.client(), &given_up.message);
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 ?topic,
                 ?qos,
                 bytes = payload.len(),

@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
+use crate::base::excerpt::brief;
 use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
 use crate::ingress::registry::Opened;
 use crate::ingress::strict_utf8;
@@ -67,7 +68,7 @@ where
         && let Some(suppressed) = context.complaints.permit()
     {
         let client = &terms.client_id;
-        tracing::info!(%peer, ?client, ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
+        tracing::info!(%peer, client = ?brief(&client), ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
     }
     match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
         Ok(opened) => {

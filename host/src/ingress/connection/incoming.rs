@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::base::wake::batch_wakes;
 use crate::ingress::session::Changed;
 use crate::ingress::strict_utf8;
@@ -86,7 +87,7 @@ impl<R, W> Connection<R, W> {
     /// A topic of ours is somebody's mistake or attack, and told to him. One with very many levels may be his usual one, and at 3.1.1 nothing
     /// tells him that his messages go nowhere.
     fn tell_denied(&self, topic: Option<TopicName>) {
-        let client = self.session.client();
+        let client = brief(self.session.client());
         match topic {
             Some(topic) => tracing::debug!(?client, ?topic, "denied: the topic belongs to the gateway"),
             None => {

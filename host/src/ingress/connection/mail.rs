@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::bus::Delivery;
 
 impl<R, W> Connection<R, W> {
@@ -61,7 +62,7 @@ impl<R, W> Connection<R, W> {
         if let Some(suppressed) = self.context.complaints.permit() {
             let (client, topic) = (self.session.client(), &delivery.message.topic);
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 ?topic,
                 suppressed,
                 "not sent again: the device has closed its connections on this message"

@@ -30,6 +30,7 @@ use wire::Wire;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
 use crate::base::clock::unix_ms;
+use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
@@ -109,7 +110,7 @@ where
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
     let Some(mut connection) = greeting::greet(wire, peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
-    tracing::debug!(%peer, ?client, version = ?connection.version, "connected");
+    tracing::debug!(%peer, client = ?brief(&client), version = ?connection.version, "connected");
     let end = connection.run().await;
     if let End::Because(violation) = &end {
         connection.complain(peer, &client, violation);
@@ -124,7 +125,7 @@ where
     context.registry.close(session, ending);
     // Who breaks off and sees the socket close finds all of that done.
     drop(wire);
-    tracing::debug!(%peer, ?client, "disconnected");
+    tracing::debug!(%peer, client = ?brief(&client), "disconnected");
 }
 
 impl End {

@@ -5,6 +5,7 @@
 //! new device is refused, and the operator decides (`tidegate sessions drop`).
 
 use super::*;
+use crate::base::excerpt::brief;
 
 impl Registry {
     /// Takes such a session. The caller ends it, when nothing is locked.
@@ -24,7 +25,7 @@ impl Registry {
         if let Some(suppressed) = self.warnings.permit() {
             let (client, away_for) = (away.session.client(), away.since.elapsed());
             tracing::warn!(
-                ?client,
+                client = ?brief(&client),
                 ?away_for,
                 suppressed,
                 "a session that is away ends early, nothing waits for it: broker.limits.max_sessions is reached and another device needs one"

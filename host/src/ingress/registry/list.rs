@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::*;
 use crate::base::clock::{self, unix_ms, unix_ms_of};
+use crate::base::excerpt::brief;
 use crate::bus::Holding;
 use crate::spool::Key;
 
@@ -47,11 +48,11 @@ impl Registry {
     /// connected is sent away first.
     pub async fn drop_session(&self, client: &str) -> Result<(), DropError> {
         if let Some(away) = self.take_away(client)? {
-            tracing::info!(?client, "an operator drops the session");
+            tracing::info!(client = ?brief(&client), "an operator drops the session");
             self.finish(*away);
             return Ok(());
         }
-        tracing::info!(?client, "an operator drops the session, and the connection with it");
+        tracing::info!(client = ?brief(&client), "an operator drops the session, and the connection with it");
         let gone = tokio::time::timeout(DROP_TIMEOUT, async {
             loop {
                 let released = self.released.notified();

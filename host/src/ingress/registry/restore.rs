@@ -4,6 +4,7 @@
 use super::restored::{Remembered, Sessions};
 use super::*;
 use crate::base::clock::{self, is_plausible};
+use crate::base::excerpt::brief;
 use crate::ingress::session::Link;
 use crate::ingress::stored::{StoredSession, StoredWill};
 use crate::mqtt::Version;
@@ -103,7 +104,9 @@ impl Registry {
         for (number, value) in queued {
             match session.restore_queued(number, &value) {
                 Ok(()) => restored.queued += 1,
-                Err(error) => tracing::error!(?client, number, "a queued message is not restored: {error}"),
+                Err(error) => {
+                    tracing::error!(client = ?brief(&client), number, "a queued message is not restored: {error}")
+                }
             }
         }
         restored.over_limits += usize::from(mailbox.is_over_limits());

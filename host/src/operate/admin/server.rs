@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Request, Response};
 use super::socket::with_path;
+use crate::config::did_you_mean;
 use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
 use crate::operate::Observer;
@@ -127,7 +128,15 @@ impl State {
                 let dropped = self.sessions.drop_session(&client).await;
                 return dropped.map_or_else(|error| Response::Error(error.to_string()), |()| Response::Ok(json!({})));
             }
-            Request::Requeue { filter } => self.archive.requeue(filter).await,
+            Request::Requeue { filter } => {
+                let warnings = self.observer.resting(filter.binding.as_deref(), filter.plugin.as_deref());
+                let answer = |letters| json!({ "dead_letters": letters, "letters": letters, "warnings": warnings });
+                return self
+                    .archive
+                    .requeue(filter)
+                    .await
+                    .map_or_else(Response::Error, |all| Response::Ok(answer(all)));
+            }
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
             Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,
         };
@@ -138,7 +147,9 @@ impl State {
 
     async fn skip(&self, upstream: &str, number: Option<u64>, drop: bool) -> Response {
         let Some(upstream) = self.observer.upstream(upstream) else {
-            return Response::Error(format!("there is no upstream `{upstream}`"));
+            let known: Vec<_> = self.observer.upstreams.iter().map(|known| known.name.as_str()).collect();
+            let advice = did_you_mean(upstream, &known, "this gateway has none");
+            return Response::Error(format!("there is no upstream `{upstream}`: {advice}"));
         };
         let skipped = upstream.operator.skip(number, !drop).await;
         skipped.map_or_else(Response::Error, |skipped| {

@@ -1,12 +1,13 @@
 //! What a component is made of, counted before anything is compiled.
 //!
 //! One pass over the bytes, in their order, without recursion and without keeping anything but numbers; it stops at the first
-//! number that is too large. What the counted things contain is checked by the compiler, in its own process.
+//! number that is too large. What parts multiply to when they are instantiated is counted beside it (`expansion`). What the counted things contain is checked by the compiler, in its own process.
 
 use wasmparser::{Parser, Payload};
 
+use super::expansion::{Expansion, Walk};
 use crate::config::CompileLimits;
-use crate::plugin::limits::{MAX_DEFINITIONS, MAX_MEMORIES, MAX_MODULES, MAX_NESTING, MAX_TABLES};
+use crate::plugin::limits::{MAX_DEFINITIONS, MAX_INSTANCES, MAX_MEMORIES, MAX_MODULES, MAX_NESTING, MAX_TABLES};
 use crate::plugin::refusal::Problem;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,16 +21,22 @@ pub struct Census {
     tables: usize,
     /// Types, imports, exports, instances and the like, of all modules together.
     definitions: usize,
+    /// The same, as often as they are instantiated.
+    expanded: Expansion,
 }
 
 // === impl Census ===
 
 impl Census {
     pub fn of(bytes: &[u8], limits: &CompileLimits) -> Result<Self, Problem> {
-        let mut census = Self::default();
+        let (mut census, mut walk) = (Self::default(), Walk::default());
         for payload in Parser::new(0).parse_all(bytes) {
             let payload = payload.map_err(|error| Problem::Malformed(error.to_string()))?;
             census.count(&payload);
+            census.check(limits)?;
+            let step = walk.step(&payload, definitions(&payload));
+            step.map_err(|error| Problem::Malformed(error.to_string()))?;
+            census.expanded = walk.total();
             census.check(limits)?;
         }
         Ok(census)
@@ -53,6 +60,7 @@ impl Census {
     }
 
     fn check(&self, limits: &CompileLimits) -> Result<(), Problem> {
+        let of = &self.expanded;
         let bounded = [
             ("functions", self.functions, limits.functions, "`engine.limits.functions`"),
             ("bytes in one function", self.largest_function, limits.function_size, "`engine.limits.function_size`"),
@@ -61,6 +69,11 @@ impl Census {
             ("memories", self.memories, MAX_MEMORIES, "this gateway"),
             ("tables", self.tables, MAX_TABLES, "this gateway"),
             ("definitions", self.definitions, MAX_DEFINITIONS, "this gateway"),
+            ("instances of modules", of.instances, MAX_INSTANCES, "this gateway"),
+            ("functions in all its instances", of.functions, limits.functions, "`engine.limits.functions`"),
+            ("memories in all its instances", of.memories, MAX_MEMORIES, "this gateway"),
+            ("tables in all its instances", of.tables, MAX_TABLES, "this gateway"),
+            ("definitions in all its instances", of.definitions, MAX_DEFINITIONS, "this gateway"),
         ];
         match bounded.into_iter().find(|(_, found, limit, _)| found > limit) {
             Some((what, found, limit, by)) => Err(Problem::TooMuch { what, found, limit, by }),
@@ -70,7 +83,7 @@ impl Census {
 }
 
 /// How many things a section defines, by its own word: the parser has not read them yet.
-fn definitions(payload: &Payload<'_>) -> usize {
+pub(super) fn definitions(payload: &Payload<'_>) -> usize {
     let count = match payload {
         Payload::TypeSection(section) => section.count(),
         Payload::ImportSection(section) => section.count(),
@@ -115,6 +128,37 @@ mod tests {
         );
         let Census { functions, modules, nesting, memories, tables, .. } = counted.unwrap();
         assert_eq!((functions, modules, nesting, memories, tables), (3, 3, 0, 1, 1));
+    }
+
+    /// So many instances of a module with this in it.
+    fn instances(count: usize, content: &str) -> String {
+        let each = "(core instance (instantiate $m))".repeat(count);
+        format!("(component (core module $m {content}) {each})")
+    }
+
+    #[test]
+    fn what_a_component_multiplies_to_has_the_limits_of_what_it_is_and_one_more_is_refused() {
+        assert!(census(&instances(32, "")).is_ok());
+        assert_eq!(too_much(&instances(33, "")), ("instances of modules", 33));
+        let globals = |count| "(global i32 (i32.const 0))".repeat(count);
+        assert!(census(&instances(30, &globals(3_300))).is_ok());
+        assert_eq!(too_much(&instances(31, &globals(3_300))).0, "definitions in all its instances");
+        let functions = "(func)".repeat(2_500);
+        assert!(census(&instances(20, &functions)).is_ok());
+        assert_eq!(too_much(&instances(21, &functions)), ("functions in all its instances", 52_500));
+        assert_eq!(too_much(&instances(9, "(memory 1)")), ("memories in all its instances", 9));
+        assert_eq!(too_much(&instances(17, "(table 1 funcref)")), ("tables in all its instances", 17));
+    }
+
+    #[test]
+    fn a_small_component_that_doubles_itself_is_refused_by_what_it_doubles_to() {
+        let inner = "(core module $m) (core instance (instantiate $m))".to_owned();
+        let wrap = |inner: String, _| {
+            format!("(component $c {inner}) (instance (instantiate $c)) (instance (instantiate $c))")
+        };
+        let levels = |count| format!("(component {})", (0..count).fold(inner.clone(), wrap));
+        assert!(census(&levels(5)).is_ok());
+        assert_eq!(too_much(&levels(6)), ("instances of modules", 64));
     }
 
     #[test]

@@ -18,6 +18,7 @@
 mod cache;
 mod census;
 mod child;
+mod expansion;
 mod native;
 mod process;
 mod seal;
