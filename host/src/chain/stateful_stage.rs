@@ -142,8 +142,9 @@ mod tests {
     use super::*;
     use crate::chain::Chain;
     use crate::chain::fixtures::{envelope, stage};
+    use crate::config::PluginLimits;
     use crate::plugin::FailureKind;
-    use crate::plugin::fixtures::counting;
+    use crate::plugin::fixtures::{counting, counting_with};
     use crate::spool::Key;
 
     fn chain() -> Chain {
@@ -187,6 +188,19 @@ mod tests {
         let expected = [("1", "n=1"), ("2", "n=2"), ("filtered", "n=3"), ("4", "n=4"), ("5", "n=5")];
         let expected = expected.map(|(outcome, change)| (outcome.to_owned(), vec![change.to_owned()]));
         assert_eq!(done.iter().map(tell).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_plugin_that_writes_its_state_without_end_fails_its_messages_and_goes_on_later() {
+        let plugin =
+            counting_with(PluginLimits { state: 64 << 10, state_per_second: 1_024, ..PluginLimits::default() });
+        let mut chain = Chain::load("b", &[plugin], &FaultPolicy::NONE).unwrap();
+        let outcomes = run(&mut chain, &["rewrite", "rewrite", "a"]);
+        let Outcome::Failed(failure) = &outcomes[1].outcome else { panic!("{outcomes:?}") };
+        assert_eq!(failure.kind, FailureKind::Refused { transient: true });
+        assert!(failure.detail.contains("`limits.state_per_second`"), "{failure}");
+        assert_eq!(outcomes[1].changes, [], "it has left no trace");
+        assert_eq!(tell(&outcomes[2]), ("2".into(), vec!["n=2".into()]), "small changes go on");
     }
 
     #[test]

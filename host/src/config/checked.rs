@@ -259,6 +259,8 @@ pub struct PluginLimits {
     pub max_output_bytes: usize,
     /// Bytes that it may remember in one binding.
     pub state: usize,
+    /// Bytes of it that it may change in a second, in all of its bindings.
+    pub state_per_second: usize,
     /// Bytes of one payload or text that comes out.
     pub max_item_bytes: usize,
     /// Function pointers, over all tables of an instance.

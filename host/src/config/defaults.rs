@@ -151,6 +151,8 @@ impl Default for PluginLimits {
             max_output_bytes: MIB,
             // A hundred bytes about each of some thousand topics.
             state: MIB,
+            // Forty thousand changes of a hundred bytes: more than a plugin handles. A disk that writes this all the time has room for others.
+            state_per_second: 4 * MIB,
             // The largest packet of a device.
             max_item_bytes: 256 * KIB,
             // A plugin in Rust has some hundreds, an interpreter some ten thousand.

@@ -29,9 +29,21 @@ pub fn vices() -> PathBuf {
 
 /// The one that remembers (`tests/fixtures/counting`).
 pub fn counting(config: &str) -> LoadedPlugin {
+    loaded(plugin(counting_component(), config))
+}
+
+/// The same under other limits.
+pub fn counting_with(limits: PluginLimits) -> LoadedPlugin {
+    loaded(Plugin { limits, ..plugin(counting_component(), "{}") })
+}
+
+fn loaded(plugin: Plugin) -> LoadedPlugin {
+    LoadedPlugin::load(&engine(), &trust(), &Plugin { name: "counting".into(), ..plugin }).unwrap()
+}
+
+fn counting_component() -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let component = BUILT.get_or_init(|| build("counting")).clone();
-    LoadedPlugin::load(&engine(), &trust(), &Plugin { name: "counting".into(), ..plugin(component, config) }).unwrap()
+    BUILT.get_or_init(|| build("counting")).clone()
 }
 
 pub fn plugin(component: PathBuf, config: &str) -> Plugin {

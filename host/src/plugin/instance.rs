@@ -23,7 +23,7 @@ use super::component::{Component, Exports};
 use super::contract::{batched, manifest, single, timer};
 use super::deadline::Deadline;
 use super::engine::Engine;
-use super::faults::{CallBounds, CallResult, Fault, panic_message, panic_place};
+use super::faults::{CallBounds, CallResult, FailureKind, Fault, panic_message, panic_place};
 use super::host_state::HostState;
 use super::limits::{ANSWER_OVERHEAD, MAX_DETAIL_BYTES};
 use super::text::printable;
@@ -184,8 +184,10 @@ impl Guest {
         let store = self.store.data().store.clone();
         store.open();
         let result = call(self);
-        store.close(matches!(result, Ok(Ok(_))));
-        result
+        let closed = store.close(matches!(result, Ok(Ok(_))));
+        // Time makes room: it is tried again as the binding says.
+        let transient = FailureKind::Refused { transient: true };
+        closed.map_or_else(|error| Ok(Err(Fault::new(transient, &error.to_string()))), |()| result)
     }
 
     fn call<R>(

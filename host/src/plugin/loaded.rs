@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::base::clock;
 use crate::config::{Grants, Plugin, PluginLimits};
 
 use super::capability::PluginLog;
@@ -10,6 +11,7 @@ use super::engine::Engine;
 use super::host_state::HostState;
 use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
+use super::state_budget::StateBudget;
 use super::state_store::StateStore;
 use super::stats::PluginStats;
 use super::trust::{Provenance, Trust};
@@ -25,6 +27,7 @@ pub struct LoadedPlugin {
     config: Arc<str>,
     stats: Arc<PluginStats>,
     log: PluginLog,
+    state_budget: StateBudget,
 }
 
 // === impl LoadedPlugin ===
@@ -59,6 +62,7 @@ impl LoadedPlugin {
             grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
             stats,
+            state_budget: StateBudget::new(&plugin.limits, clock::now()),
         })
     }
 
@@ -88,7 +92,7 @@ impl LoadedPlugin {
     /// What it remembers in this binding; nothing, when it has no use for state.
     pub fn store(&self, binding: &str) -> StateStore {
         match self.component.inspection().stateful {
-            true => StateStore::new(binding, &self.name, self.limits.state),
+            true => StateStore::new(binding, &self.name, self.limits.state, self.state_budget.clone()),
             false => StateStore::default(),
         }
     }

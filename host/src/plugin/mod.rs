@@ -39,6 +39,7 @@ mod memory;
 mod metrics;
 mod refusal;
 mod restore;
+mod state_budget;
 mod state_store;
 mod stats;
 #[cfg(test)]

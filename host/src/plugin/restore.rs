@@ -73,13 +73,13 @@ mod tests {
 
     #[test]
     fn each_store_finds_its_own_and_the_rest_are_orphans() {
-        let stores = [StateStore::new("a", "p", 1_000), StateStore::new("b", "p", 1_000)];
+        let stores = ["a", "b"].map(|binding| StateStore::of(binding, "p", 1_000));
         let session = (Key::Session { client: "a".into() }, Value::default());
         let orphans = restore(&stores, &[session, entry("a", "1"), entry("b", "2"), entry("c", "3"), entry("c", "4")]);
         assert_eq!((orphans.owners.clone(), orphans.keys.len()), (vec!["c/p".to_owned()], 2));
         stores[1].open();
         assert_eq!(stores[1].keys("").unwrap(), ["2"]);
-        stores[1].close(true);
+        stores[1].close(true).unwrap();
         assert_eq!(stores[1].take_changes(), [], "what was restored is on disk already");
 
         assert_eq!(orphans.settle(&stores, 1 << 20), []);

@@ -10,6 +10,8 @@
 //!   that of the last record that was, and what came after it has no ack and comes again.
 //! - **A call that fails changes nothing.** Changes are made in place, and what they replaced is kept until the call has ended: a
 //!   copy of a few entries, where an overlay would be asked before each look.
+//! - **A call is bounded, not its result alone.** Keys that are set and deleted again leave nothing, and still have to be taken back if
+//!   the call fails: new ones cost as much of the quota as if they stayed.
 //! - Outside of a call there is no state, so that `configure` depends on the configuration alone.
 
 use std::collections::BTreeMap;
@@ -19,6 +21,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 
 use super::limits::{MAX_STATE_KEY_BYTES, STATE_ENTRY_OVERHEAD};
+use super::state_budget::{Overdrawn, StateBudget};
+use crate::base::clock;
+use crate::config::PluginLimits;
 use crate::spool::{Change, Key};
 
 /// A handle: the chain keeps the state, each instance of the plugin works on it. The default is that of a plugin without state.
@@ -30,6 +35,7 @@ struct Store {
     binding: Arc<str>,
     plugin: Arc<str>,
     quota: usize,
+    budget: StateBudget,
     /// Never contended: the thread that has the lane's turn uses it.
     entries: Mutex<Entries>,
 }
@@ -40,6 +46,8 @@ struct Entries {
     bytes: usize,
     /// What this call replaced.
     before: BTreeMap<Arc<str>, Option<Bytes>>,
+    /// Cost of the keys that it made, whether they are still there or not.
+    made: usize,
     is_open: bool,
     /// Of calls that succeeded.
     changes: Vec<Change>,
@@ -60,9 +68,19 @@ pub struct Closed;
 // === impl StateStore ===
 
 impl StateStore {
-    pub fn new(binding: &str, plugin: &str, quota: usize) -> Self {
+    pub fn new(binding: &str, plugin: &str, quota: usize, budget: StateBudget) -> Self {
         let (binding, plugin, entries) = (binding.into(), plugin.into(), Mutex::default());
-        Self(Some(Arc::new(Store { binding, plugin, quota, entries })))
+        Self(Some(Arc::new(Store { binding, plugin, quota, budget, entries })))
+    }
+
+    /// With a budget of its own: of a plugin that is not loaded yet.
+    pub fn alone(binding: &str, plugin: &str, limits: &PluginLimits) -> Self {
+        Self::new(binding, plugin, limits.state, StateBudget::new(limits, clock::now()))
+    }
+
+    #[cfg(test)]
+    pub fn of(binding: &str, plugin: &str, quota: usize) -> Self {
+        Self::alone(binding, plugin, &PluginLimits { state: quota, ..PluginLimits::default() })
     }
 
     /// Whether there is anything to remember.
@@ -86,13 +104,18 @@ impl StateStore {
         }
     }
 
-    /// It ended: what it changed is kept, or was never.
-    pub fn close(&self, keep: bool) {
-        if let Some(store) = &self.0 {
-            let mut entries = store.entries();
-            entries.is_open = false;
-            if keep { entries.keep(&store.binding, &store.plugin) } else { entries.undo() }
+    /// It ended: what it changed is kept, or was never. Nothing is kept of more than its budget has left.
+    pub fn close(&self, keep: bool) -> Result<(), Overdrawn> {
+        let Some(store) = &self.0 else { return Ok(()) };
+        let mut entries = store.entries();
+        entries.is_open = false;
+        let paid = if keep { entries.pay(&store.budget) } else { Ok(()) };
+        if keep && paid.is_ok() {
+            entries.keep(&store.binding, &store.plugin)
+        } else {
+            entries.undo()
         }
+        paid
     }
 
     /// What calls have changed since the last look, in order.
@@ -112,9 +135,12 @@ impl StateStore {
         let old = entries.values.get(key).map_or(0, |old| cost(key, old));
         let new = cost(key, &value);
         // What shrinks is always let through: a quota may have been lowered.
-        if new > old && entries.bytes - old + new > quota {
+        let is_new = !entries.values.contains_key(key) && !entries.before.contains_key(key);
+        let made = entries.made + if is_new { cost(key, &[]) } else { 0 };
+        if (new > old && entries.bytes - old + new > quota) || made > quota {
             return Ok(Err(Refusal::Full));
         }
+        entries.made = made;
         entries.change(key, Some(value.into()));
         Ok(Ok(()))
     }
@@ -179,7 +205,20 @@ impl Entries {
         before
     }
 
+    /// For what goes to the disk. As usual a call changes something small, or nothing.
+    fn pay(&self, budget: &StateBudget) -> Result<(), Overdrawn> {
+        let weight = |(key, before): (&Arc<str>, &Option<Bytes>)| match self.values.get(key) {
+            value if value == before.as_ref() => 0,
+            value => key.len() + value.map_or(0, Bytes::len),
+        };
+        match self.before.iter().map(weight).sum() {
+            0 => Ok(()),
+            bytes => budget.take(bytes, clock::now()),
+        }
+    }
+
     fn undo(&mut self) {
+        self.made = 0;
         for (key, value) in std::mem::take(&mut self.before) {
             self.put(key, value);
         }
@@ -187,6 +226,7 @@ impl Entries {
 
     /// One change for each key that is not what it was, however often it was set.
     fn keep(&mut self, binding: &Arc<str>, plugin: &Arc<str>) {
+        self.made = 0;
         for (key, before) in std::mem::take(&mut self.before) {
             let value = self.values.get(&key).cloned();
             if value != before {
@@ -208,13 +248,13 @@ mod tests {
     use super::*;
 
     fn store(quota: usize) -> StateStore {
-        StateStore::new("b", "p", quota)
+        StateStore::of("b", "p", quota)
     }
 
     fn during<R>(store: &StateStore, keep: bool, call: impl FnOnce(&StateStore) -> R) -> R {
         store.open();
         let result = call(store);
-        store.close(keep);
+        store.close(keep).unwrap();
         result
     }
 
@@ -284,6 +324,41 @@ mod tests {
     }
 
     #[test]
+    fn keys_that_are_set_and_deleted_in_one_call_are_bounded_like_those_that_stay() {
+        let (store, key) = (store(100_000), |number: u32| format!("{number:0>1000}"));
+        let made = |store: &StateStore| {
+            let set_and_delete = |number: &u32| {
+                let set = set(store, &key(*number), "x").is_ok();
+                store.delete(&key(*number)).unwrap();
+                set
+            };
+            (0..40_000).filter(set_and_delete).count()
+        };
+        for _ in 0..2 {
+            assert!((80..100).contains(&during(&store, true, made)), "each call has its own");
+        }
+        assert_eq!(store.take_changes(), []);
+        // All of it may be replaced in one call, by as much under other names.
+        during(&store, true, |store| (0..80).for_each(|number| set(store, &key(number), "x").unwrap()));
+        during(&store, true, |store| {
+            (0..80).for_each(|number| store.delete(&key(number)).unwrap());
+            (80..160).for_each(|number| set(store, &key(number), "x").unwrap());
+        });
+    }
+
+    #[test]
+    fn what_the_budget_does_not_cover_was_never() {
+        let limits = PluginLimits { state: 4_000, state_per_second: 1, ..PluginLimits::default() };
+        let store = StateStore::alone("b", "p", &limits);
+        during(&store, true, |store| set(store, "a", &"1".repeat(3_000))).unwrap();
+        store.open();
+        set(&store, "a", &"2".repeat(3_000)).unwrap();
+        assert!(store.close(true).is_err());
+        let first = during(&store, true, |store| store.get("a").unwrap().unwrap().first().copied());
+        assert_eq!((first, store.take_changes().len()), (Some(b'1'), 1));
+    }
+
+    #[test]
     fn there_is_no_state_outside_of_a_call() {
         let store = store(1_000);
         assert_eq!(store.get("a"), Err(Closed));
@@ -319,7 +394,7 @@ mod tests {
                     None => store.delete(&key).unwrap(),
                 }
                 if let Some(keep) = end {
-                    store.close(keep);
+                    store.close(keep).unwrap();
                     for Change { key, value } in store.take_changes() {
                         match value {
                             Some(value) => drop(log.insert(key, value)),
@@ -329,7 +404,7 @@ mod tests {
                     store.open();
                 }
             }
-            store.close(false);
+            store.close(false).unwrap();
             let entries = store.0.as_ref().unwrap().entries();
             let kept: Vec<_> = entries.values.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
             let logged = log.into_iter().map(|(key, value)| match key {

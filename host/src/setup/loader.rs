@@ -54,7 +54,7 @@ impl Loader {
         let Some(entry) = id.of(&self.plugins) else { return StateStore::default() };
         match &*entry.found() {
             Ok(plugin) => plugin.store(binding),
-            Err(_) => StateStore::new(binding, &entry.spec.name, entry.spec.limits.state),
+            Err(_) => StateStore::alone(binding, &entry.spec.name, &entry.spec.limits),
         }
     }
 

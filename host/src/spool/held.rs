@@ -35,6 +35,19 @@ impl Held {
             ),
         }
     }
+
+    pub(super) fn by_part(upstream: &str, binding: &str) -> Self {
+        Self {
+            upstream: Some(upstream.to_owned()),
+            reason: format!(
+                "binding {binding} has more than its part of what upstream {upstream} may have in the spool"
+            ),
+            advice: format!(
+                "the upstream has to take what waits for it, or the plugins of the binding put out less; other bindings go on. What waits is \
+                 given up with `tidegate spool purge --upstream {upstream}`"
+            ),
+        }
+    }
 }
 
 impl std::fmt::Display for Held {

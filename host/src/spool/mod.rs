@@ -46,7 +46,9 @@ mod message;
 mod names;
 mod offsets;
 mod open;
+mod parts;
 mod purge;
+mod qos0_ring;
 mod queue;
 mod queue_state;
 mod receipt;
@@ -209,6 +211,11 @@ impl Spool {
     /// The line that [`DEAD_LETTERS`] was opened as, for outputs and for its queue.
     pub fn dead_letters(&self) -> Option<UpstreamId> {
         self.shared.dead_letters.map(UpstreamId)
+    }
+
+    /// How many bindings write to each upstream: they have equal parts of its share, when it is short ([`committer`]). One, unless it is said.
+    pub fn divide_among(&self, bindings: &[usize]) {
+        self.shared.queue_state().divide_among(bindings);
     }
 
     /// Messages that were committed, now or by an earlier process, and have not met their [`Fate`].

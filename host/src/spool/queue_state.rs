@@ -189,6 +189,15 @@ impl QueueState {
         self.confirmed.get_mut(upstream).map(std::mem::take).unwrap_or_default()
     }
 
+    pub fn divide_among(&mut self, bindings: &[usize]) {
+        self.queues.iter_mut().zip(bindings).for_each(|(queue, bindings)| queue.bindings = (*bindings).max(1));
+    }
+
+    /// With how many bindings an upstream is shared, and what this one has there.
+    pub fn part(&self, upstream: usize, binding: &Option<Arc<str>>) -> (u64, u64) {
+        self.queues.get(upstream).map_or((1, 0), |queue| (queue.bindings as u64, queue.part(binding)))
+    }
+
     /// The first backlog that wants to be read on.
     pub fn want(&self) -> Option<Want> {
         self.queues.iter().enumerate().find_map(|(upstream, queue)| queue.want(upstream))

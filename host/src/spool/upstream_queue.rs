@@ -15,6 +15,8 @@ use std::sync::Arc;
 use super::intervals::Intervals;
 use super::log::Location;
 use super::offsets::Offsets;
+use super::parts::Parts;
+use super::qos0_ring::Qos0Ring;
 use super::{Entry, Position};
 use crate::message::QoS;
 use crate::metrics::UpstreamMetrics;
@@ -22,18 +24,19 @@ use crate::metrics::UpstreamMetrics;
 /// What one upstream keeps in memory of its backlog. About a second of a fast upstream, so that the refill is never late.
 pub(super) const SHELF_BYTES: usize = 16 << 20;
 
-/// What one upstream keeps of QoS 0 at most, whatever the count.
-const RING_BYTES: usize = 16 << 20;
-
 #[derive(Debug)]
 pub(super) struct UpstreamQueue {
     /// By rising number. A completed slot is empty, and leaves when everything before it is completed too.
     shelf: VecDeque<Slot>,
     shelf_messages: usize,
     shelf_bytes: usize,
-    ring: VecDeque<Entry>,
-    ring_bytes: usize,
+    ring: Qos0Ring,
     last_sequence: u64,
+    /// Of QoS 1 and 2, and with whom they are shared.
+    parts: Parts,
+    pub bindings: usize,
+    /// Numbers below are of an earlier process: they count in `parts` when they are read back.
+    recovered: u64,
     loaded: u64,
     placed: u64,
     /// Incomplete numbers between `loaded` and `placed`, and where in the log to look for them.
@@ -101,9 +104,11 @@ impl UpstreamQueue {
             shelf: VecDeque::new(),
             shelf_messages: 0,
             shelf_bytes: 0,
-            ring: VecDeque::new(),
-            ring_bytes: 0,
+            ring: Qos0Ring::default(),
             last_sequence: 0,
+            parts: Parts::default(),
+            bindings: 1,
+            recovered: placed,
             loaded,
             placed,
             spilled: offsets.incomplete(),
@@ -122,6 +127,7 @@ impl UpstreamQueue {
     /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
     pub fn place(&mut self, entry: Entry, at: Location) {
         let number = entry.position.number;
+        self.parts.place(&entry);
         self.placed = number + 1;
         if self.segment_starts.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
             self.segment_starts.insert(number, at.segment);
@@ -153,6 +159,9 @@ impl UpstreamQueue {
                 lost.insert(missing);
             }
             self.spilled -= 1;
+            if number < self.recovered {
+                self.parts.place(&entry);
+            }
             self.keep(entry);
         }
         self.from = loaded.next;
@@ -185,6 +194,7 @@ impl UpstreamQueue {
                 dropped.insert(slot.number);
                 self.shelf_messages -= 1;
                 self.shelf_bytes -= entry.message.weight();
+                self.parts.complete(&entry);
             }
         }
         self.trim_shelf();
@@ -229,20 +239,11 @@ impl UpstreamQueue {
         !self.is_orphan && self.spilled > 0 && self.shelf_bytes < SHELF_BYTES / 2
     }
 
-    /// Puts a QoS 0 message into the ring and says how many of the oldest had to go for it. It never waits for a backlog.
+    /// Puts a QoS 0 message into the ring and says how many had to go for it. It never waits for a backlog.
     pub fn ring(&mut self, mut entry: Entry, max_messages: usize) -> usize {
         self.last_sequence += 1;
         entry.position = Position { number: self.loaded.saturating_sub(1), sequence: self.last_sequence };
-        self.ring_bytes += entry.message.weight();
-        self.ring.push_back(entry);
-        let mut dropped = 0;
-        // The byte cap leaves the newest alone: one large message is not a reason to keep none.
-        while self.ring.len() > max_messages || (self.ring_bytes > RING_BYTES && self.ring.len() > 1) {
-            let Some(oldest) = self.ring.pop_front() else { break };
-            self.ring_bytes -= oldest.message.weight();
-            dropped += 1;
-        }
-        dropped
+        self.ring.push(entry, max_messages)
     }
 
     /// At most `max` entries after a position; at least one if there is one, then no more than `max_bytes`.
@@ -267,12 +268,11 @@ impl UpstreamQueue {
 
     /// QoS 0 alone, by its sequence.
     pub fn read_qos0(&self, after: u64, max: usize) -> Vec<Entry> {
-        let start = self.ring.partition_point(|entry| entry.position.sequence <= after);
-        self.ring.range(start..).take(max).map(Entry::to_send).collect()
+        self.ring.after_sequence(after).take(max).map(Entry::to_send).collect()
     }
 
     pub fn has_qos0_after(&self, after: u64) -> bool {
-        self.ring.back().is_some_and(|entry| entry.position.sequence > after)
+        self.ring.has_after(after)
     }
 
     pub fn has_after(&self, after: Position) -> bool {
@@ -282,7 +282,7 @@ impl UpstreamQueue {
     /// Takes an entry out. `false` when it is not here (any more).
     pub fn complete(&mut self, position: Position) -> bool {
         if position.sequence > 0 {
-            return self.complete_ringed(position);
+            return self.ring.complete(position);
         }
         let number = position.number;
         if (self.loaded..self.placed).contains(&number) && !self.done.contains(number) {
@@ -294,8 +294,17 @@ impl UpstreamQueue {
         let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
         self.shelf_messages -= 1;
         self.shelf_bytes -= entry.message.weight();
+        self.parts.complete(&entry);
+        if self.shelf_messages == 0 && self.spilled == 0 {
+            self.parts.clear();
+        }
         self.trim_shelf();
         true
+    }
+
+    /// Bytes of QoS 1 and 2 that this binding has here.
+    pub fn part(&self, binding: &Option<Arc<str>>) -> u64 {
+        self.parts.of(binding)
     }
 
     pub fn len(&self) -> usize {
@@ -305,7 +314,7 @@ impl UpstreamQueue {
     /// Bytes in memory.
     #[cfg(test)]
     pub fn weight(&self) -> usize {
-        self.shelf_bytes + self.ring_bytes
+        self.shelf_bytes + self.ring.weight()
     }
 
     fn keep(&mut self, entry: Entry) {
@@ -348,23 +357,11 @@ impl UpstreamQueue {
         }
     }
 
-    fn complete_ringed(&mut self, position: Position) -> bool {
-        // As usual the oldest.
-        let index = match self.ring.front() {
-            Some(first) if first.position == position => Ok(0),
-            _ => self.ring.binary_search_by_key(&position, |entry| entry.position),
-        };
-        let Some(entry) = index.ok().and_then(|index| self.ring.remove(index)) else { return false };
-        self.ring_bytes -= entry.message.weight();
-        true
-    }
-
     /// Shelf and ring after a position, merged.
     fn after(&self, after: Position) -> impl Iterator<Item = &Entry> {
         let kept = self.shelf.partition_point(|slot| Position::of(slot.number) <= after);
-        let rung = self.ring.partition_point(|entry| entry.position <= after);
         let mut kept = self.shelf.range(kept..).filter_map(|slot| slot.entry.as_ref()).peekable();
-        let mut rung = self.ring.range(rung..).peekable();
+        let mut rung = self.ring.after(after).peekable();
         std::iter::from_fn(move || match (kept.peek(), rung.peek()) {
             (Some(left), Some(right)) if right.position < left.position => rung.next(),
             (Some(_), _) => kept.next(),

@@ -60,6 +60,9 @@ pub fn plugin(table: &Table<'_>) -> PluginLimits {
             .size("max_output_bytes", ByteSize::b(1)..=ByteSize::gib(1))
             .unwrap_or(default.max_output_bytes),
         state: table.size("state", ByteSize::kib(1)..=ByteSize::b(MAX_STATE_TOTAL as u64)).unwrap_or(default.state),
+        state_per_second: table
+            .size("state_per_second", ByteSize::kib(1)..=ByteSize::gib(1))
+            .unwrap_or(default.state_per_second),
         max_item_bytes: table.size("max_item_bytes", ByteSize::b(1)..=LARGEST_PACKET).unwrap_or(default.max_item_bytes),
         max_table_entries: table.number("max_table_entries", 1..=MANY).unwrap_or(default.max_table_entries),
         log_per_second: table.number("log_per_second", 1..=1_000).unwrap_or(default.log_per_second),

@@ -10,18 +10,19 @@
 //! - **QoS 0 never waits and never crowds out.** It may fill a quarter of a share, unless it is the first to go; what has no room
 //!   is dropped.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Committer;
 use super::barrier::Barrier;
+use super::fairness::{self, Over};
+use super::waited::Waited;
 use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::offsets::Offsets;
 use crate::spool::{Fate, Held, Output, Record, Shared};
 
 /// What each upstream has in the log, or is about to have, by upstream.
-struct Usage {
+pub(super) struct Usage {
     bytes: Vec<u64>,
     qos0: Vec<u64>,
 }
@@ -30,15 +31,18 @@ impl<D: Disk> Committer<D> {
     /// Moves what may be written from `records` to `ready`. Whether the oldest of somebody were dropped for the others.
     pub(super) fn admit(&mut self, shared: &Shared) -> bool {
         if self.records.is_empty() {
-            if self.is_held.contains(&true) {
-                self.tell_held(vec![false; self.names.len()], shared);
+            self.waited = None;
+            if self.is_held.contains(&true) || !self.over_part.is_empty() {
+                self.tell_held(vec![false; self.names.len()], Over::new(), shared);
             }
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
-        let (mut behind, mut full) = (Barrier::default(), vec![false; self.names.len()]);
-        let mut waiting = VecDeque::new();
-        for mut record in std::mem::take(&mut self.records) {
+        let room = self.room_of(share);
+        let (mut waited, mut full, mut over) = self.waited((share, room), &usage);
+        let (mut admitted, new) = (self.admitted(), self.records.split_off(waited.records));
+        let mut waiting = std::mem::take(&mut self.records);
+        for mut record in new {
             self.shed_qos0(&mut record, &usage, shared);
             let mut has_room = true;
             let counts = |output: &&Output| output.is_kept(self.policy.qos0) && !self.is_archive(output.upstream.0);
@@ -46,23 +50,42 @@ impl<D: Disk> Committer<D> {
                 if !usage.has_room(output, share) {
                     has_room = false;
                     full.iter_mut().skip(output.upstream.0).take(1).for_each(|full| *full = true);
+                } else if self.is_over_part(output, &usage, (room, &admitted), shared) {
+                    has_room = false;
+                    over.extend(output.binding.clone().map(|binding| (output.upstream.0, binding)));
                 }
             }
-            if has_room && !behind.holds(&record) {
+            if has_room && !waited.behind.holds(&record) {
                 usage.add(&record);
+                record.outputs.iter().for_each(|output| fairness::add(&mut admitted, output));
                 self.ready.push_back(record);
             } else if record.is_unawaited() {
                 shared.queue_state().give_up(&record.outputs, Fate::Dropped);
             } else {
-                behind.add(&record);
+                waited.behind.add(&record);
                 waiting.push_back(record);
             }
         }
+        waited.used.iter_mut().zip(&usage.bytes).for_each(|(then, now)| *then = (*then).max(*now));
+        self.waited = Some(Waited { records: waiting.len(), ..waited });
         self.records = waiting;
         let first = full.iter().position(|full| *full);
-        self.tell_held(full, shared);
+        self.tell_held(full, over, shared);
         self.policy.when_full == WhenFull::DropOldest
             && first.is_some_and(|upstream| self.drop_oldest(upstream, shared))
+    }
+
+    /// What is known of those that wait already; nothing, when something has become less for them. Whose shares are full, and which bindings
+    /// are over their parts, by those.
+    fn waited(&mut self, rooms: (u64, u64), usage: &Usage) -> (Waited, Vec<bool>, Over) {
+        let known = self.waited.take();
+        match known.filter(|waited| waited.holds(rooms, &usage.bytes, &self.is_held, &self.over_part)) {
+            Some(known) => (known, self.is_held.clone(), self.over_part.clone()),
+            None => {
+                let (behind, used) = (Barrier::default(), usage.bytes.clone());
+                (Waited { records: 0, behind, rooms, used }, vec![false; self.names.len()], Over::new())
+            }
+        }
     }
 
     /// What one upstream may have in the log.
@@ -103,10 +126,11 @@ impl<D: Disk> Committer<D> {
     }
 
     /// Each time that it begins.
-    fn tell_held(&mut self, full: Vec<bool>, shared: &Shared) {
-        if self.is_held == full {
+    fn tell_held(&mut self, full: Vec<bool>, over: Over, shared: &Shared) {
+        if self.is_held == full && self.over_part == over {
             return;
         }
+        self.tell_over(over);
         let share = self.share();
         let began = |index: &usize| !self.is_held.get(*index).is_some_and(|held| *held);
         let full_now = full.iter().enumerate().filter(|(_, full)| **full).map(|(index, _)| index);
@@ -131,6 +155,10 @@ impl<D: Disk> Committer<D> {
 // === impl Usage ===
 
 impl Usage {
+    pub fn of(&self, upstream: usize) -> u64 {
+        self.bytes.get(upstream).copied().unwrap_or(0)
+    }
+
     /// One that has nothing in the log may always write: also the largest record gets through alone.
     fn has_room(&self, output: &Output, share: u64) -> bool {
         let used = self.bytes.get(output.upstream.0).copied().unwrap_or(0);

@@ -21,10 +21,12 @@ mod checkpoint;
 mod checkpoint_writer;
 mod compact;
 mod evict;
+mod fairness;
 mod room;
+mod waited;
 mod write;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -32,6 +34,7 @@ use self::checkpoint::Checkpointing;
 use self::compact::Compact;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
+use self::waited::Waited;
 use super::batch::{Batch, fits};
 use super::completions::Completions;
 use super::image::Image;
@@ -67,6 +70,9 @@ pub(super) struct Committer<D: Disk> {
     is_dropping: bool,
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
+    /// Bindings that have more than their part of a share that is short.
+    over_part: BTreeSet<(usize, Arc<str>)>,
+    waited: Option<Waited>,
     /// Damage was found when it was opened, in segments up to here; 0 when there was none.
     suspect: u64,
     warnings: RateLimit,
@@ -89,6 +95,8 @@ impl<D: Disk> Committer<D> {
             completions: Completions::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
+            over_part: BTreeSet::new(),
+            waited: None,
             checkpoint: Checkpointing::new(),
             log,
             image,

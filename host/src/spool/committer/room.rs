@@ -174,7 +174,10 @@ impl<D: Disk> Committer<D> {
         let share = self.share();
         let of_shares = self.names.iter().zip(&self.is_held).filter(|(_, is_held)| **is_held);
         let of_shares = of_shares.map(|(name, _)| Held::by_share(name, share));
-        shared.queue_state().held = whole.into_iter().chain(of_shares).collect();
+        let name = |upstream: usize| self.names.get(upstream).map_or("", |name| &**name);
+        let of_parts = self.over_part.iter().map(|(upstream, binding)| Held::by_part(name(*upstream), binding));
+        let held = whole.into_iter().chain(of_shares).chain(of_parts).collect();
+        shared.queue_state().held = held;
     }
 
     /// One that has passed was for records that are in the log by now: those that wait are held by a share, and to look again at once

@@ -13,6 +13,7 @@ use crate::topic::TopicName;
 mod backlog;
 mod crash;
 mod damage;
+mod fair;
 mod formats;
 mod full;
 pub(super) mod manual_driver;
