@@ -87,6 +87,8 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     match setup::prepare(config, setup::shared_cache(config).as_deref()) {
         Ok(setup) => {
             findings.extend(setup.plugins.loaded().iter().flatten().map(describe));
+            let doubt = setup::plugin_state::memory_doubt(config);
+            findings.extend(doubt.map(|text| Finding::new("plugins", Verdict::Doubtful, text)));
             findings.extend(if offline { Vec::new() } else { reach(config, &setup.upstreams) });
         }
         Err(setup::Refusals(refusals)) => {
@@ -205,6 +207,23 @@ mod tests {
     fn with_upstream(port: u16) -> Config {
         let text = format!("{LISTENER}[upstreams.cloud]\nurl = \"mqtt://127.0.0.1:{port}\"");
         config::parse(&text, "f", Path::new("")).unwrap()
+    }
+
+    #[test]
+    fn more_memory_than_all_plugins_may_have_together_is_doubted() {
+        let binding = |number: usize| {
+            format!(
+                "[[bindings]]\nname = \"b{number}\"\ntopic = \"t\"\nplugins = [\"p\"]\nto = [{{ local = true, topic = \"o\" }}]\n"
+            )
+        };
+        let file = |bindings: usize| {
+            "[engine.limits]\nmemory_total = \"64MiB\"\n[plugins.p]\ncomponent = \"p.wasm\"\n".to_owned()
+                + &(0..bindings).map(binding).collect::<String>()
+        };
+        let doubt =
+            |bindings| setup::plugin_state::memory_doubt(&config::parse(&file(bindings), "f", Path::new("")).unwrap());
+        assert_eq!(doubt(4), None);
+        assert!(doubt(5).is_some_and(|text| text.contains("80") && text.contains("memory_total")));
     }
 
     #[test]

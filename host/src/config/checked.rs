@@ -204,6 +204,8 @@ pub struct CompileLimits {
     pub component_size: usize,
     pub functions: usize,
     pub function_size: usize,
+    /// Of all instances together, when they run.
+    pub memory_total: usize,
     /// Of the process that compiles.
     pub memory: usize,
     /// Wall time and processor time of the process that compiles.

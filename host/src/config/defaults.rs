@@ -198,6 +198,8 @@ impl Default for CompileLimits {
             function_size: MIB,
             // Address space. Measured: a Rust plugin of 200 KiB takes 250 MiB, because inlining holds all of its functions at once
             // (31 MiB without). Four of those; a component that brings a language's runtime along needs more, and is told so.
+            // Thirty-two plugins that use all they may; most use a tenth.
+            memory_total: 512 * MIB,
             memory: 1024 * MIB,
             // A Python interpreter compiles in some ten seconds; small gateways are five times slower.
             time: Duration::from_secs(60),

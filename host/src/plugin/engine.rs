@@ -12,6 +12,7 @@ use super::compile::{Compiler, Settings};
 use super::epoch::EpochTicker;
 use super::file::ComponentFile;
 use super::host_state::HostState;
+use super::memory::MemoryTotal;
 use super::refusal::Problem;
 
 /// Cheap to clone. The last clone takes the epoch thread with it.
@@ -23,6 +24,7 @@ struct Inner {
     linker: Linker<HostState>,
     ticker: EpochTicker,
     compiler: Compiler,
+    memory: MemoryTotal,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +47,8 @@ impl Engine {
         let linker = capability::linker(&wasmtime).map_err(EngineError::engine)?;
         let epochs = wasmtime.clone();
         let ticker = EpochTicker::start(move || epochs.increment_epoch()).map_err(EngineError::engine)?;
-        Ok(Self(Arc::new(Inner { wasmtime, linker, ticker, compiler })))
+        let memory = MemoryTotal::new(config.limits.memory_total);
+        Ok(Self(Arc::new(Inner { wasmtime, linker, ticker, compiler, memory })))
     }
 
     /// Components that were compiled because they were not in the cache.
@@ -68,6 +71,11 @@ impl Engine {
 
     pub(super) fn linker(&self) -> &Linker<HostState> {
         &self.0.linker
+    }
+
+    /// Of all instances.
+    pub(super) fn memory(&self) -> &MemoryTotal {
+        &self.0.memory
     }
 
     pub(super) fn ticker(&self) -> &EpochTicker {

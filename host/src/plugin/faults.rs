@@ -13,7 +13,7 @@ use wasmtime_wasi::I32Exit;
 
 use super::capability::Waited;
 use super::limits::MAX_DETAIL_BYTES;
-use super::memory::{MemoryExceeded, TableExceeded};
+use super::memory::{MemoryExceeded, TableExceeded, TotalExceeded};
 use super::text::printable;
 
 /// The outer error is the end of the instance, the inner one concerns the message.
@@ -117,7 +117,7 @@ impl std::fmt::Display for FailureKind {
 }
 
 fn kind(error: &wasmtime::Error) -> FailureKind {
-    if error.is::<MemoryExceeded>() {
+    if error.is::<MemoryExceeded>() || error.is::<TotalExceeded>() {
         return FailureKind::Memory;
     }
     match error.downcast_ref::<Trap>() {

@@ -6,7 +6,7 @@ use crate::config::{Grants, PluginLimits};
 
 use super::capability::{EmptyWorld, Origins, PluginLog};
 use super::deadline::Deadline;
-use super::memory::MemoryCap;
+use super::memory::{MemoryCap, MemoryTotal};
 use super::metrics::PluginMetrics;
 use super::state_store::StateStore;
 
@@ -29,12 +29,13 @@ impl HostState {
         grants: Grants,
         store: StateStore,
         metrics: Arc<PluginMetrics>,
+        total: MemoryTotal,
     ) -> Self {
         Self {
             log,
             origins: Origins::default(),
             world: EmptyWorld::new(grants),
-            memory: MemoryCap::new(limits.memory, limits.max_table_entries),
+            memory: MemoryCap::new(limits.memory, limits.max_table_entries, total),
             deadline: Deadline::default(),
             store,
             metrics,

@@ -112,7 +112,8 @@ impl LoadedPlugin {
 
     pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
         let metrics = Arc::clone(&self.stats.metrics);
-        let state = HostState::new(self.log.clone(), &self.limits, self.grants, store.clone(), metrics);
+        let total = self.component.engine.memory().clone();
+        let state = HostState::new(self.log.clone(), &self.limits, self.grants, store.clone(), metrics, total);
         Instance::start(&self.component, state, &self.limits, &self.config)
     }
 }

@@ -28,6 +28,23 @@ pub fn misfit(binding: &Binding, plugins: &[LoadedPlugin]) -> Option<String> {
     no_timer(binding, plugins).or_else(|| twice(binding, plugins))
 }
 
+/// What all instances may need together, where that is more than they may have.
+pub fn memory_doubt(config: &Config) -> Option<String> {
+    let of_binding = |binding: &Binding| -> usize {
+        binding.plugins.iter().filter_map(|id| id.of(&config.plugins)).map(|plugin| plugin.limits.memory).sum()
+    };
+    let (wanted, total) = (config.bindings.iter().map(of_binding).sum::<usize>(), config.engine.limits.memory_total);
+    let size = |bytes: usize| ByteSize::b(bytes as u64).display().iec();
+    (wanted > total).then(|| {
+        format!(
+            "their instances may need {} together, and have {}: one that finds no more memory fails on its message; raise \
+             `memory_total` of `[engine.limits]`, or lower `limits.memory` of plugins",
+            size(wanted),
+            size(total)
+        )
+    })
+}
+
 fn no_timer(binding: &Binding, plugins: &[LoadedPlugin]) -> Option<String> {
     let has_timer = |plugin: &LoadedPlugin| plugin.component().inspection().timer;
     if binding.tick.is_none() || plugins.iter().any(has_timer) {

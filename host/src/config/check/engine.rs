@@ -35,6 +35,7 @@ fn limits(table: &Table<'_>) -> CompileLimits {
         // wasmtime has a limit of its own at a million functions, and near 7.3 MiB for one.
         functions: table.number("functions", 1..=1_000_000).unwrap_or(default.functions),
         function_size: table.size("function_size", kib..=ByteSize::mib(7)).unwrap_or(default.function_size),
+        memory_total: table.size("memory_total", ByteSize::mib(1)..=ByteSize::gib(64)).unwrap_or(default.memory_total),
         // With less than this the compiler itself does not start.
         memory: table.size("compile_memory", ByteSize::mib(128)..=ByteSize::gib(64)).unwrap_or(default.memory),
         time: table
