@@ -9,15 +9,15 @@ use tidegate_tests::gateway::{Home, Launch, address};
 use tidegate_tests::ports;
 use tidegate_tests::process::Process;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{self, V5};
+use tidegate_tests::wire::V5;
 
 use super::stops::assert_stops_in_time;
 
-/// Makes lines of the log long: a pipe and the queue before it are full after some dozens.
-const LONG: usize = 40_000;
+/// So much of a client identifier is shown.
+const LONG: usize = 230;
 
-/// So much log is more than both hold together.
-const MANY: u16 = 60;
+/// Each is a line when it comes and one when it goes: more than the pipe and the queue before it hold together.
+const CONNECTIONS: usize = 2_500;
 
 /// A gateway whose log goes into a pipe, of which this has read up to the line that says where it listens.
 fn start(home: &Home) -> (Process, SocketAddr, BufReader<PipeReader>) {
@@ -36,15 +36,10 @@ fn start(home: &Home) -> (Process, SocketAddr, BufReader<PipeReader>) {
     (process, address, reader)
 }
 
-/// Each message is a line with its topic in it: it is the gateway's own, and denied.
 fn fill_the_log(gateway: SocketAddr) {
-    let mut device = Raw::clean(gateway, V5, "device");
-    let topic = format!("$SYS/{}", "x".repeat(LONG));
-    for packet_id in 1..=MANY {
-        device.send(&wire::publish(V5, &topic, "").qos(1, packet_id).encode());
-        assert_eq!(device.expect(wire::PUBACK).packet_id(), packet_id);
+    for connection in 0..CONNECTIONS {
+        Raw::clean(gateway, V5, &format!("{connection}{}", "x".repeat(LONG)));
     }
-    Raw::clean(gateway, V5, "another");
 }
 
 fn lost(home: &Home) -> u64 {
