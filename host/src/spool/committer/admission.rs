@@ -16,7 +16,7 @@ use super::Committer;
 use super::barrier::Barrier;
 use super::fairness::{self, Over};
 use super::waited::Waited;
-use crate::config::WhenFull;
+use crate::config::{Qos0, WhenFull};
 use crate::spool::log::Disk;
 use crate::spool::offsets::Offsets;
 use crate::spool::{Fate, Held, Output, Record, Shared};
@@ -35,6 +35,11 @@ impl<D: Disk> Committer<D> {
             if self.is_held.contains(&true) || !self.over_part.is_empty() {
                 self.tell_held(vec![false; self.names.len()], Over::new(), shared);
             }
+            return false;
+        }
+        if self.has_room_for_all() {
+            self.waited = None;
+            self.ready.append(&mut self.records);
             return false;
         }
         let (share, mut usage) = (self.share(), self.usage());
@@ -73,6 +78,23 @@ impl<D: Disk> Committer<D> {
         self.tell_held(full, over, shared);
         self.policy.when_full == WhenFull::DropOldest
             && first.is_some_and(|upstream| self.drop_oldest(upstream, shared))
+    }
+
+    /// As usual: nobody waits, and all that has come goes before the last part of any share begins. Told from sums, because a turn with
+    /// the few messages of one sync would pay more for the lists below than for the messages.
+    fn has_room_for_all(&self) -> bool {
+        let waits = self.waited.as_ref().is_some_and(|waited| waited.records > 0);
+        let is_held = self.is_held.contains(&true) || !self.over_part.is_empty();
+        if waits || is_held || !self.ready.is_empty() || self.policy.qos0 == Qos0::Spool {
+            return false;
+        }
+        let room = self.room_of(self.share());
+        let outputs = self.records.iter().flat_map(|record| &record.outputs);
+        let comes: u64 = outputs.map(|output| output.message.weight() as u64).sum();
+        let Some(most) = room.saturating_sub(self.last_part(room)).checked_sub(comes) else { return false };
+        let used = |name: &Arc<str>| self.image.offsets(name).map_or(0, |offsets| offsets.bytes().0);
+        let names = self.names.iter().enumerate().filter(|(upstream, _)| !self.is_archive(*upstream));
+        names.into_iter().all(|(_, name)| used(name) <= most)
     }
 
     /// What is known of those that wait already; nothing, when something has become less for them. Whose shares are full, and which bindings

@@ -51,7 +51,7 @@ impl<D: Disk> Committer<D> {
     }
 
     /// A log of few segments is full by the segment.
-    fn last_part(&self, room: u64) -> u64 {
+    pub(super) fn last_part(&self, room: u64) -> u64 {
         (room / LAST_PART).max(self.log.max_append() / 4)
     }
 
