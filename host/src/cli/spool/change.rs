@@ -11,7 +11,7 @@ use super::known;
 use super::place::{Place, Where};
 use super::progress::progress;
 use crate::cli::Format;
-use crate::cli::plain::plain;
+use crate::base::plain::plain;
 use crate::dead_letter::{Archive, ArchiveError, Filter};
 use crate::metrics::Counters;
 use crate::operate::admin::{Request, client::Admin};
