@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use tidegate_tests::binary;
-use tidegate_tests::eventually::{eventually, soon, SOON};
+use tidegate_tests::eventually::{SOON, eventually, soon};
 use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::raw::Raw;
 use tidegate_tests::wire::{self, Connect, V4, V5, publish};
@@ -43,7 +43,12 @@ fn is_compiled(line: &str) -> bool {
 }
 
 fn assert_still_compiling(gateway: &Gateway, after: &str) {
-    assert_eq!(gateway.log().count(is_compiled), 0, "{after}, and that came after the compiler:\n{}", gateway.log().text());
+    assert_eq!(
+        gateway.log().count(is_compiled),
+        0,
+        "{after}, and that came after the compiler:\n{}",
+        gateway.log().text()
+    );
 }
 
 /// What this process has started.

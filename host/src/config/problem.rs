@@ -231,7 +231,8 @@ mod tests {
             assert!(drawn.chars().all(|c| !c.is_control() || is_ours(c)), "{drawn:?}");
             assert!(!drawn.contains("\u{1b}[2J"), "{drawn:?}");
         }
-        let drawn = Problems::new("f", text, vec![Problem::error(text.find("bogus").unwrap()..text.len(), "x")]).render(false);
+        let drawn =
+            Problems::new("f", text, vec![Problem::error(text.find("bogus").unwrap()..text.len(), "x")]).render(false);
         assert!(drawn.contains("2 | bogus = 1\n  | ^^^^^"), "{drawn}");
     }
 

@@ -10,7 +10,9 @@ use super::found::Found;
 use crate::base::clock;
 use crate::chain::{NoChain, Refused, Starter};
 use crate::config::{self, Config, PluginId};
-use crate::plugin::{Digest, Engine, Known, LedgerError, LoadError, LoadedPlugin, Looked, PluginStats, StateStore, Trust};
+use crate::plugin::{
+    Digest, Engine, Known, LedgerError, LoadError, LoadedPlugin, Looked, PluginStats, StateStore, Trust,
+};
 
 pub struct Loader {
     plugins: Vec<Entry>,

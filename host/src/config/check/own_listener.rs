@@ -18,8 +18,9 @@ pub fn check(root: &Table<'_>, listeners: &[Listener], upstreams: &[Upstream], n
             Version::V5 => "is a dead letter after eight rounds",
             Version::V311 => "goes round for ever, for MQTT 3.1.1 has no place for a count",
         };
-        let advice =
-            format!("what is sent there comes back, and {end}; for local subscribers, write `{{ local = true }}` in `to`");
+        let advice = format!(
+            "what is sent there comes back, and {end}; for local subscribers, write `{{ local = true }}` in `to`"
+        );
         root.add(Problem::warning(span, sentence).advice(advice));
     }
 }

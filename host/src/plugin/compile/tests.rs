@@ -12,7 +12,11 @@ fn start(folder: &Path, backend: Backend) -> (wasmtime::Engine, Compiler) {
     (settings.engine().unwrap(), compiler)
 }
 
-fn component(compiler: &Compiler, engine: &wasmtime::Engine, file: &ComponentFile) -> Result<component::Component, Problem> {
+fn component(
+    compiler: &Compiler,
+    engine: &wasmtime::Engine,
+    file: &ComponentFile,
+) -> Result<component::Component, Problem> {
     compiler.examine(file)?;
     compiler.cached(engine, file).map_or_else(|| compiler.compile(engine, file), Ok)
 }
