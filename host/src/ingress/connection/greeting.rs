@@ -185,6 +185,7 @@ async fn refuse<R, W>(
     largest: usize,
 ) -> Option<Connection<R, W>>
 where
+    R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     context.metrics.connections_refused.increment();
