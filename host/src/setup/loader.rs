@@ -11,7 +11,7 @@ use crate::base::clock;
 use crate::chain::{NoChain, Refused, Starter};
 use crate::config::{self, Config, PluginId};
 use crate::plugin::{
-    Digest, Engine, Known, LedgerError, LoadError, LoadedPlugin, Looked, PluginStats, StateStore, Trust,
+    Digest, Engine, Known, LedgerError, LoadError, LoadedPlugin, Looked, MemoryTotal, PluginStats, StateStore, Trust,
 };
 
 pub struct Loader {
@@ -135,6 +135,11 @@ impl Loader {
         self.runs.store(true, Ordering::SeqCst);
         let loaded: Vec<_> = self.loaded().into_iter().flatten().collect();
         lock(&self.trust).remember(loaded.iter().map(|plugin| (plugin.name(), plugin.provenance())))
+    }
+
+    /// What all instances have; none without plugins.
+    pub fn memory(&self) -> Option<&MemoryTotal> {
+        self.engine.as_ref().map(Engine::memory)
     }
 
     fn compile_on(self: &Arc<Self>, compilers: &Starter, id: PluginId) {

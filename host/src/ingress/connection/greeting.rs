@@ -151,6 +151,7 @@ where
         }
         wire.prepare();
         if !wire.has_memory(0) {
+            wire.codec.learn_version(&wire.incoming);
             return Err(DecodeError { reason: Reason::QUOTA_EXCEEDED, detail: NO_MEMORY });
         }
         match wire.reader.read_buf(&mut wire.incoming).await {
@@ -190,6 +191,7 @@ async fn refuse<R, W>(
     largest: usize,
 ) -> Option<Connection<R, W>>
 where
+    R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     context.metrics.connections_refused.increment();
@@ -203,6 +205,9 @@ where
         let answer = async {
             let _ = wire.writer.write_all_buf(&mut wire.outgoing).await;
             let _ = wire.writer.shutdown().await;
+            if reason == Reason::QUOTA_EXCEEDED {
+                wire.hear_out().await;
+            }
         };
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, answer).await;
     }
