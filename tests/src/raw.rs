@@ -62,6 +62,18 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// Sends again and again for a while, and less when the other side reads no more.
+    pub fn write_for(&mut self, time: Duration, mut bytes: impl FnMut() -> Vec<u8>) {
+        let end = Instant::now() + time;
+        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.stream.set_write_timeout(Some(left)).expect("a timeout above zero");
+            if self.stream.write_all(&bytes()).is_err() {
+                break;
+            }
+        }
+        self.stream.set_write_timeout(None).expect("no timeout");
+    }
+
     pub fn next(&mut self, patience: Duration) -> Next {
         let end = Instant::now() + patience;
         loop {
