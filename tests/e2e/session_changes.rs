@@ -161,11 +161,8 @@ fn subscriptions_that_are_not_written_hold_the_client_that_sends_them() {
     let mut connections = Vec::new();
     for _ in 0..4 {
         let Some((mut device, 0)) = full.connect(&Connect::new(V5, "greedy").persistent(3_600)) else { continue };
-        device.write_for(Duration::from_secs(1), || {
-            let subscribe = wire::subscribe(V5, 1, &Properties::new(), &asked);
-            sent += subscribe.len();
-            subscribe
-        });
+        let subscribes = wire::subscribe(V5, 1, &Properties::new(), &asked).repeat(40);
+        sent += device.send_within(&subscribes, Duration::from_secs(1));
         connections.push(device);
     }
     full.check(sent);

@@ -62,16 +62,19 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Sends again and again for a while, and less when the other side reads no more.
-    pub fn write_for(&mut self, time: Duration, mut bytes: impl FnMut() -> Vec<u8>) {
-        let end = Instant::now() + time;
-        while let Some(left) = end.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+    /// The same with another side that may stop reading: how many bytes it took in time.
+    pub fn send_within(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        let (end, mut taken) = (Instant::now() + patience, 0);
+        while taken < bytes.len() {
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
             self.stream.set_write_timeout(Some(left)).expect("a timeout above zero");
-            if self.stream.write_all(&bytes()).is_err() {
-                break;
+            match self.stream.write(&bytes[taken..]) {
+                Ok(wrote @ 1..) => taken += wrote,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
             }
         }
-        self.stream.set_write_timeout(None).expect("no timeout");
+        taken
     }
 
     pub fn next(&mut self, patience: Duration) -> Next {

@@ -225,6 +225,16 @@ impl Registry {
         self.queues.ledger()
     }
 
+    /// Bytes that wait for subscribers.
+    pub fn queued_bytes(&self) -> usize {
+        self.queues.bytes()
+    }
+
+    /// Bytes of retained messages.
+    pub fn retained_bytes(&self) -> usize {
+        self.bus.retained_bytes()
+    }
+
     /// The connection is gone: the session waits for its device, or ends.
     pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
