@@ -174,7 +174,7 @@ mod tests {
         let records = [
             promised(&[session("a", "1")], 1),
             record(&[session("b", "1")]),
-            promised(&[filter.clone()], 2),
+            promised(std::slice::from_ref(&filter), 2),
             promised(&[session("a", "2")], 3),
         ];
         let mut folded = small(records.into(), |_| true);
