@@ -7,7 +7,12 @@ use super::late::Refused;
 
 /// The last reason of each plugin, and the binding that told it. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct Told(Arc<Mutex<HashMap<String, (String, Arc<str>)>>>);
+pub struct Told(Arc<Mutex<HashMap<String, Reason>>>);
+
+struct Reason {
+    text: String,
+    first: Arc<str>,
+}
 
 // === impl Told ===
 
@@ -16,13 +21,14 @@ impl Told {
     pub fn before(&self, binding: &Arc<str>, why: &Refused) -> Option<Arc<str>> {
         // Whatever panicked ends the process.
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((reason, first)) = told.get(&why.plugin)
-            && *reason == why.reason
+        if let Some(Reason { text, first }) = told.get(&why.plugin)
+            && *text == why.reason
             && first != binding
         {
             return Some(Arc::clone(first));
         }
-        told.insert(why.plugin.clone(), (why.reason.clone(), Arc::clone(binding)));
+        let reason = Reason { text: why.reason.clone(), first: Arc::clone(binding) };
+        told.insert(why.plugin.clone(), reason);
         None
     }
 }

@@ -44,7 +44,7 @@ pub type Digest = Arc<OnceLock<String>>;
 
 /// What can be said of a plugin without compiling it.
 pub enum Looked {
-    Loaded(LoadedPlugin),
+    Loaded(Box<LoadedPlugin>),
     /// It is not in the cache.
     Uncompiled {
         is_stateful: bool,
@@ -84,7 +84,7 @@ impl LoadedPlugin {
             let file = engine.read(&plugin.component)?;
             let provenance = trust(&file)?;
             Ok(match Component::find(engine, &file, plugin.grants)? {
-                Found::Linked(component) => Looked::Loaded(Self::new(component, provenance, plugin, known)),
+                Found::Linked(component) => Looked::Loaded(Box::new(Self::new(component, provenance, plugin, known))),
                 Found::Uncompiled(inspection) => Looked::Uncompiled { is_stateful: inspection.stateful },
             })
         };

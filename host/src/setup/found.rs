@@ -6,7 +6,7 @@ use crate::plugin::{LoadError, LoadedPlugin};
 
 #[derive(Clone)]
 pub enum Found {
-    Loaded(LoadedPlugin),
+    Loaded(Box<LoadedPlugin>),
     /// Nothing speaks against it, and its code is to come.
     Uncompiled {
         is_stateful: bool,

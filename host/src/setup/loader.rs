@@ -161,7 +161,8 @@ impl Loader {
         let Some(engine) = &self.engine else { return };
         let trust = |file: &_| lock(&self.trust).examine(&entry.spec, file);
         let loaded = LoadedPlugin::load_with(engine, trust, &entry.spec, &entry.known);
-        let found = loaded.map_or_else(|error| Found::Refused(Arc::new(error)), Found::Loaded);
+        let found =
+            loaded.map_or_else(|error| Found::Refused(Arc::new(error)), |plugin| Found::Loaded(Box::new(plugin)));
         *entry.found() = found.clone();
         if let Found::Loaded(plugin) = &found {
             self.remember(plugin);
@@ -201,7 +202,7 @@ impl Entry {
 
     fn get(&self, found: &Found) -> Result<LoadedPlugin, NoChain> {
         match found {
-            Found::Loaded(plugin) => Ok(plugin.clone()),
+            Found::Loaded(plugin) => Ok(LoadedPlugin::clone(plugin)),
             Found::Uncompiled { .. } => Err(NoChain::NotYet),
             Found::Refused(error) => Err(NoChain::Refused(self.refused(error))),
         }
