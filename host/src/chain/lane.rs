@@ -7,12 +7,18 @@
 //! A turn has 64 jobs or 128 KiB, and a lane with more to do goes to the end of the queue: many busy bindings share few
 //! threads fairly, and a turn is what crosses into a plugin in one call. A turn that takes long, or has to wait, is put down
 //! half done (`flow`) and taken up again before anything new: the thread is for others meanwhile.
+//!
+//! What comes out may weigh a thousand times what went in. Places are for inputs, so a lane takes up nothing new while more than
+//! [`MAX_OUTPUTS`] of its outputs wait for the spool, and takes fewer jobs in a turn when the last ones made much. That is waited for by
+//! looking again: who waits for the spool is not in a hurry. Outputs for local topics are not among them: those wait for places in
+//! lanes, in a ring for those of this one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock;
+use crate::base::held_bytes::{HeldBytes, HeldPart};
 use crate::base::wake::batch_wakes;
 use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
@@ -27,6 +33,13 @@ use super::stages::{Chain, Progress};
 /// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
 /// that parses JSON. More would only make latency.
 pub const LANE_CAPACITY: usize = 4_096;
+
+/// Bytes of outputs of one lane that may wait for the spool before it stops.
+const MAX_OUTPUTS: usize = 16 << 20;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// What a job is expected to make before anything is known.
+const FIRST_GUESS: usize = 8 << 10;
 
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {
@@ -60,6 +73,8 @@ struct Shared {
     state: Mutex<ChainState>,
     run_queue: Arc<RunQueue<Lane>>,
     is_stateful: bool,
+    /// Waiting for the spool.
+    outputs: HeldBytes,
 }
 
 #[derive(Default)]
@@ -68,6 +83,8 @@ struct Mailbox {
     /// Anything but idle.
     scheduled: bool,
     probation: Probation,
+    /// What a job of the last turn made.
+    made: Option<usize>,
 }
 
 /// Where the work is done.
@@ -83,6 +100,14 @@ struct Batch {
     waiting: Waiting,
 }
 
+/// How a turn ended.
+enum End {
+    /// Each of its jobs made so many bytes.
+    Done { made: usize },
+    /// The lane is wanted again after so much time, whatever is in its mailbox.
+    Paused(Duration),
+}
+
 enum Waiting {
     Jobs(Vec<Box<dyn FnOnce(Done) + Send>>),
     Tick(Box<dyn FnOnce(TickResult) + Send>),
@@ -94,7 +119,13 @@ impl Lane {
     pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
         let is_stateful = chain.stores().next().is_some();
         let state = Mutex::new(ChainState { chain, paused: None });
-        Self(Arc::new(Shared { mailbox: Mutex::default(), state, run_queue, is_stateful }))
+        let (mailbox, outputs) = (Mutex::default(), HeldBytes::default());
+        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, outputs }))
+    }
+
+    /// Outputs of so many bytes wait for the spool, until what this gives is dropped.
+    pub fn hold(&self, bytes: usize) -> HeldPart {
+        self.0.outputs.hold(bytes)
     }
 
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
@@ -131,25 +162,46 @@ impl Lane {
     pub(super) fn turn(&self, pool: Pool) {
         let stopwatch = Stopwatch::start();
         let mut state = self.state();
+        if state.paused.is_none() && self.0.outputs.total() > MAX_OUTPUTS {
+            drop(state);
+            return self.end_turn(stopwatch.stop(), self.wait_for_room(), pool);
+        }
         let batch = state.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
         match state.chain.go(batch.flow) {
             Progress::Done(done) => {
                 drop(state);
+                let made = done.iter().map(Done::weight).sum::<usize>() / done.len().max(1);
                 batch.waiting.complete(done);
-                self.end_turn(stopwatch.stop(), None, pool);
+                self.end_turn(stopwatch.stop(), End::Done { made }, pool);
             }
             Progress::Paused(flow, wait) => {
                 state.paused = Some(Batch { flow, ..batch });
                 drop(state);
-                self.end_turn(stopwatch.stop(), Some(wait), pool);
+                self.end_turn(stopwatch.stop(), End::Paused(wait), pool);
             }
         }
     }
 
-    /// After so much CPU time; with a pause, the lane is wanted again whatever is in its mailbox.
-    fn end_turn(&self, busy: Duration, pause: Option<Duration>, own: Pool) {
+    /// A gateway that stops does not wait for a spool without room: what waits here has no ack, and its devices send it again.
+    fn wait_for_room(&self) -> End {
+        if self.0.run_queue.is_open() {
+            return End::Paused(LOOK_AGAIN);
+        }
+        self.clear();
+        End::Done { made: 0 }
+    }
+
+    /// After so much CPU time.
+    fn end_turn(&self, busy: Duration, end: End, own: Pool) {
         let mut mailbox = self.mailbox();
         let next = mailbox.probation.end_turn(busy, clock::now());
+        let pause = match end {
+            End::Paused(wait) => Some(wait),
+            End::Done { made } => {
+                mailbox.made = Some(made);
+                None
+            }
+        };
         mailbox.scheduled = pause.is_some() || !mailbox.work.is_empty();
         if mailbox.scheduled {
             drop(mailbox);
@@ -192,11 +244,12 @@ impl Mailbox {
     /// A tick, or the jobs before the next one.
     fn take_turn(&mut self) -> Batch {
         let (mut jobs, mut bytes) = (Vec::new(), 0usize);
+        let made = self.made.unwrap_or(FIRST_GUESS);
         while let Some(work) = self.work.pop_front() {
             match work {
                 Work::Tick(tick) if jobs.is_empty() => return Batch::of_clock(tick),
-                Work::Job(job) if jobs.is_empty() || fits(jobs.len(), bytes, &job) => {
-                    bytes = bytes.saturating_add(job.message.weight());
+                Work::Job(job) if jobs.is_empty() || fits(jobs.len(), bytes, made, &job) => {
+                    bytes = bytes.saturating_add(job.message.weight().max(made));
                     jobs.push(job);
                 }
                 next => {
@@ -209,8 +262,8 @@ impl Mailbox {
     }
 }
 
-fn fits(jobs: usize, bytes: usize, next: &Job) -> bool {
-    jobs < MAX_BATCH && bytes.saturating_add(next.message.weight()) <= MAX_BATCH_BYTES
+fn fits(jobs: usize, bytes: usize, made: usize, next: &Job) -> bool {
+    jobs < MAX_BATCH && bytes.saturating_add(next.message.weight().max(made)) <= MAX_BATCH_BYTES
 }
 
 // === impl Batch ===

@@ -192,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn a_lane_takes_nothing_up_while_too_much_of_what_it_made_waits_for_the_spool() {
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let (_little, much) = (lanes[0].hold(1 << 20), lanes[0].hold(16 << 20));
+        lanes[0].push([job("waits", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        drop(much);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits"));
+        let _much = lanes[0].hold(16 << 20);
+        lanes[0].push([job("has no ack", &send)]);
+        workers.shutdown(PATIENCE);
+        drop((send, lanes));
+        assert!(results.recv().is_err(), "a stop does not wait for room, nor sends the spool what has none");
+    }
+
+    #[test]
     fn stopping_finishes_what_waits_and_takes_nothing_new() {
         let (workers, lanes) = Workers::start(2, vec![Chain::new(vec![])]).unwrap();
         let (send, results): Results = mpsc::channel();

@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Change, Receipt};
+use crate::base::held_bytes::HeldPart;
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, UpstreamMetrics};
@@ -36,6 +37,8 @@ pub enum Place {
     Shared(Arc<Hold>),
     /// The places of the message that caused this one: who is held back by them waits for all that it causes.
     Cause(Arc<Hold>),
+    /// What it weighs: its lane waits while that is much.
+    Weight(HeldPart),
 }
 
 /// One message for one upstream.
