@@ -26,6 +26,15 @@ impl HeldBytes {
     }
 }
 
+// === impl HeldPart ===
+
+impl HeldPart {
+    pub fn grow(&mut self, bytes: usize) {
+        self.of.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+    }
+}
+
 impl Drop for HeldPart {
     fn drop(&mut self) {
         self.of.0.fetch_sub(self.bytes, Ordering::Relaxed);
@@ -39,10 +48,11 @@ mod tests {
     #[test]
     fn what_is_held_goes_with_who_holds_it() {
         let held = HeldBytes::default();
-        let (one, other) = (held.hold(3), held.clone().hold(4));
+        let (one, mut other) = (held.hold(3), held.clone().hold(4));
         assert_eq!(held.total(), 7);
+        other.grow(5);
         drop(one);
-        assert_eq!(held.total(), 4);
+        assert_eq!(held.total(), 9);
         drop(other);
         assert_eq!(held.total(), 0);
     }

@@ -94,7 +94,7 @@ impl Dispatcher {
             let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
             let mut is_told = true;
             if !routed.local.is_empty() {
-                let caused = settled.caused.get_or_insert_with(|| inbound.allowance());
+                let caused = settled.caused.get_or_insert_with(|| allowance(binding, inbound));
                 if !caused.take(&routed.local) {
                     (routed, is_told) = (self.limit(binding, inbound, caused), caused.is_to_tell());
                 }
@@ -251,6 +251,17 @@ impl Dispatcher {
         }
         tracing::warn!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
     }
+}
+
+/// What begins here weighs on the lane that begins it.
+fn allowance(binding: &Binding, inbound: &Inbound) -> Arc<Caused> {
+    let caused = inbound.allowance();
+    if inbound.caused.is_none()
+        && let Some(lane) = &binding.lane
+    {
+        caused.weigh_on(lane.hold_caused());
+    }
+    caused
 }
 
 /// Whether nothing of an input is in its record but what must be safe with the whole of it, and what may be there before: that it is retained.

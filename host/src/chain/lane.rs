@@ -10,8 +10,10 @@
 //!
 //! What comes out may weigh a thousand times what went in. Places are for inputs, so a lane takes up nothing new while more than
 //! [`MAX_OUTPUTS`] of its outputs wait for the spool, and takes fewer jobs in a turn when the last ones made much. That is waited for by
-//! looking again: who waits for the spool is not in a hurry. Outputs for local topics are not among them: those wait for places in
-//! lanes, in a ring for those of this one.
+//! looking again: who waits for the spool is not in a hurry.
+//!
+//! The same for what its inputs have caused at local topics, over all stages. That waits for lanes, in a ring for this one: so a lane goes
+//! on as long as somebody else may be waiting for one of its jobs ([`Job::may_wait`]).
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +36,7 @@ use super::stages::{Chain, Progress};
 /// that parses JSON. More would only make latency.
 pub const LANE_CAPACITY: usize = 4_096;
 
-/// Bytes of outputs of one lane that may wait for the spool before it stops.
+/// Bytes of outputs of one lane that may wait for the spool before it stops; and of what its inputs cause at local topics.
 const MAX_OUTPUTS: usize = 16 << 20;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -45,6 +47,8 @@ const FIRST_GUESS: usize = 8 << 10;
 pub struct Job {
     pub message: Message,
     pub origin: Arc<Origin>,
+    /// Nothing but its device waits for it: it is no message that was republished, and leaves in no order with others.
+    pub may_wait: bool,
     /// Called on a worker thread, in the order of the jobs: it must not block. Dropped uncalled when the gateway stops first:
     /// the message is then not acknowledged, and its device sends it again.
     pub done: Box<dyn FnOnce(Done) + Send>,
@@ -75,6 +79,8 @@ struct Shared {
     is_stateful: bool,
     /// Waiting for the spool.
     outputs: HeldBytes,
+    /// At local topics.
+    caused: HeldBytes,
 }
 
 #[derive(Default)]
@@ -85,6 +91,8 @@ struct Mailbox {
     probation: Probation,
     /// What a job of the last turn made.
     made: Option<usize>,
+    /// Jobs for which others may wait.
+    urgent: usize,
 }
 
 /// Where the work is done.
@@ -119,8 +127,8 @@ impl Lane {
     pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
         let is_stateful = chain.stores().next().is_some();
         let state = Mutex::new(ChainState { chain, paused: None });
-        let (mailbox, outputs) = (Mutex::default(), HeldBytes::default());
-        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, outputs }))
+        let (mailbox, outputs, caused) = (Mutex::default(), HeldBytes::default(), HeldBytes::default());
+        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, outputs, caused }))
     }
 
     /// Outputs of so many bytes wait for the spool, until what this gives is dropped.
@@ -131,6 +139,11 @@ impl Lane {
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
     pub fn is_stateful(&self) -> bool {
         self.0.is_stateful
+    }
+
+    /// For what an input of it is going to cause.
+    pub fn hold_caused(&self) -> HeldPart {
+        self.0.caused.hold(0)
     }
 
     /// Never blocks. After the workers were told to stop, jobs are dropped.
@@ -148,7 +161,10 @@ impl Lane {
             return;
         }
         let mut mailbox = self.mailbox();
-        mailbox.work.extend(work);
+        for work in work {
+            mailbox.urgent += usize::from(work.is_urgent());
+            mailbox.work.push_back(work);
+        }
         if mailbox.work.is_empty() || mailbox.scheduled {
             return;
         }
@@ -162,7 +178,7 @@ impl Lane {
     pub(super) fn turn(&self, pool: Pool) {
         let stopwatch = Stopwatch::start();
         let mut state = self.state();
-        if state.paused.is_none() && self.0.outputs.total() > MAX_OUTPUTS {
+        if state.paused.is_none() && !self.has_room() {
             drop(state);
             return self.end_turn(stopwatch.stop(), self.wait_for_room(), pool);
         }
@@ -180,6 +196,13 @@ impl Lane {
                 self.end_turn(stopwatch.stop(), End::Paused(wait), pool);
             }
         }
+    }
+
+    /// All that a lane with memory has in it leaves in an order.
+    fn has_room(&self) -> bool {
+        let Shared { outputs, caused, is_stateful, .. } = &*self.0;
+        let goes_on = || *is_stateful || self.mailbox().urgent > 0;
+        outputs.total() <= MAX_OUTPUTS && (caused.total() <= MAX_OUTPUTS || goes_on())
     }
 
     /// A gateway that stops does not wait for a spool without room: what waits here has no ack, and its devices send it again.
@@ -215,7 +238,7 @@ impl Lane {
 
     /// Drop what waits; how many there were.
     pub(super) fn clear(&self) -> usize {
-        let work = std::mem::take(&mut self.mailbox().work);
+        let work = self.mailbox().take_all();
         let jobs = work.iter().filter(|work| matches!(work, Work::Job(_))).count();
         // In a thread's hands there is nothing to drop, and what it puts down then is not taken up again.
         let paused = self.0.state.try_lock().ok().and_then(|mut state| state.paused.take());
@@ -238,9 +261,22 @@ impl Lane {
     }
 }
 
+// === impl Work ===
+
+impl Work {
+    fn is_urgent(&self) -> bool {
+        matches!(self, Self::Job(job) if !job.may_wait)
+    }
+}
+
 // === impl Mailbox ===
 
 impl Mailbox {
+    fn take_all(&mut self) -> VecDeque<Work> {
+        self.urgent = 0;
+        std::mem::take(&mut self.work)
+    }
+
     /// A tick, or the jobs before the next one.
     fn take_turn(&mut self) -> Batch {
         let (mut jobs, mut bytes) = (Vec::new(), 0usize);
@@ -250,6 +286,7 @@ impl Mailbox {
                 Work::Tick(tick) if jobs.is_empty() => return Batch::of_clock(tick),
                 Work::Job(job) if jobs.is_empty() || fits(jobs.len(), bytes, made, &job) => {
                     bytes = bytes.saturating_add(job.message.weight().max(made));
+                    self.urgent -= usize::from(!job.may_wait);
                     jobs.push(job);
                 }
                 next => {

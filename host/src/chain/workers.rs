@@ -131,7 +131,7 @@ mod tests {
     fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
         let results = results.clone();
         let done = Box::new(move |done: Done| results.send(done.outcome).unwrap_or(()));
-        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), done }
+        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), may_wait: true, done }
     }
 
     fn pass(payload: &str) -> Outcome {
@@ -206,6 +206,26 @@ mod tests {
         workers.shutdown(PATIENCE);
         drop((send, lanes));
         assert!(results.recv().is_err(), "a stop does not wait for room, nor sends the spool what has none");
+    }
+
+    #[test]
+    fn a_lane_that_has_caused_much_goes_on_while_others_may_wait_for_one_of_its_jobs() {
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let mut caused = lanes[0].hold_caused();
+        caused.grow(17 << 20);
+        lanes[0].push([job("waits", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        lanes[0].push([Job { may_wait: false, ..job("urgent", &send) }]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits"));
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("urgent"));
+        lanes[0].push([job("waits again", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        drop(caused);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits again"));
+        drop(workers);
     }
 
     #[test]
