@@ -23,6 +23,9 @@ use crate::message::Message;
 pub(super) const MAX_MESSAGES: usize = LANE_CAPACITY;
 pub(super) const MAX_BYTES: usize = 16 << 20;
 
+/// So many weigh nothing: an input of which a few come is held by its places, and its lane need not know.
+const FEW: usize = 8;
+
 /// What a message takes beside its weight while it waits: whose it is, and who waits for it.
 const BOOKKEEPING: usize = 512;
 
@@ -50,8 +53,11 @@ impl Caused {
         if messages > MAX_MESSAGES || bytes > MAX_BYTES {
             return false;
         }
+        let many = messages.saturating_sub(FEW).min(count);
         (taken.messages, taken.bytes) = (messages, bytes);
-        taken.held.iter_mut().for_each(|held| held.grow(weight + count * BOOKKEEPING));
+        if many > 0 {
+            taken.held.iter_mut().for_each(|held| held.grow(weight / count * many + many * BOOKKEEPING));
+        }
         true
     }
 

@@ -36,12 +36,15 @@ use super::stages::{Chain, Progress};
 /// that parses JSON. More would only make latency.
 pub const LANE_CAPACITY: usize = 4_096;
 
-/// Bytes of outputs of one lane that may wait for the spool before it stops; and of what its inputs cause at local topics.
+/// Bytes of outputs of one lane that may wait for the spool before it stops.
 const MAX_OUTPUTS: usize = 16 << 20;
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// The same of what its inputs have caused at local topics. Much less, because that may cause more in turn: a few inputs at a time.
+const MAX_CAUSED: usize = 512 << 10;
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a job is expected to make before anything is known.
-const FIRST_GUESS: usize = 8 << 10;
+const FIRST_GUESS: usize = 16 << 10;
 
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {
@@ -202,7 +205,7 @@ impl Lane {
     fn has_room(&self) -> bool {
         let Shared { outputs, caused, is_stateful, .. } = &*self.0;
         let goes_on = || *is_stateful || self.mailbox().urgent > 0;
-        outputs.total() <= MAX_OUTPUTS && (caused.total() <= MAX_OUTPUTS || goes_on())
+        outputs.total() <= MAX_OUTPUTS && (caused.total() <= MAX_CAUSED || goes_on())
     }
 
     /// A gateway that stops does not wait for a spool without room: what waits here has no ack, and its devices send it again.

@@ -213,7 +213,7 @@ mod tests {
         let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
         let (send, results): Results = mpsc::channel();
         let mut caused = lanes[0].hold_caused();
-        caused.grow(17 << 20);
+        caused.grow(1 << 20);
         lanes[0].push([job("waits", &send)]);
         lanes[1].push([job("other", &send)]);
         assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));

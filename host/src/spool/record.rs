@@ -6,6 +6,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::in_flight::Part;
 use super::{Change, Receipt};
 use crate::base::held_bytes::HeldPart;
 use crate::config::{BindingId, Qos0, UpstreamId};
@@ -39,6 +40,8 @@ pub enum Place {
     Cause(Arc<Hold>),
     /// What it weighs: its lane waits while that is much.
     Weight(HeldPart),
+    /// What its client has waiting.
+    InFlight(Box<Part>),
 }
 
 /// One message for one upstream.

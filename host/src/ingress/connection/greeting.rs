@@ -130,6 +130,7 @@ fn welcome<R, W>(
         wrote_at: now,
         ending: Ending { will: terms.will, session_expiry: terms.session_expiry },
         max_expiry: context.limits.max_session_expiry,
+        waits_for_room: false,
     }
 }
 

@@ -4,6 +4,7 @@ mod clocks;
 mod crash_wills;
 mod ends;
 mod groups;
+mod large_ends;
 mod wills;
 
 use super::*;
