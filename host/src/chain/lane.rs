@@ -40,7 +40,7 @@ pub const LANE_CAPACITY: usize = 4_096;
 const MAX_OUTPUTS: usize = 16 << 20;
 
 /// The same of what its inputs have caused at local topics. Much less, because that may cause more in turn: a few inputs at a time.
-const MAX_CAUSED: usize = 512 << 10;
+const MAX_CAUSED: usize = 256 << 10;
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a job is expected to make before anything is known.
