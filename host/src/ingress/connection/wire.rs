@@ -15,7 +15,7 @@ const READ_BYTES: usize = 4 * 1024;
 pub const HIGH_WATER: usize = 256 * 1024;
 
 /// A buffer that grew beyond this is given back once it is empty.
-const KEEP_BYTES: usize = 64 * 1024;
+const KEEP_BYTES: usize = 32 * 1024;
 
 pub struct Wire<R, W> {
     pub reader: R,
@@ -65,6 +65,14 @@ impl<R, W> Wire<R, W> {
 
     pub fn is_congested(&self) -> bool {
         self.outgoing.len() >= HIGH_WATER
+    }
+
+    /// As [`Wire::prepare`], when the next packets are of another kind: whatever the last one was read into is not needed any more.
+    pub fn begin_anew(&mut self) {
+        if self.incoming.is_empty() {
+            (self.incoming, self.allocated) = (BytesMut::new(), 0);
+        }
+        self.prepare();
     }
 
     /// Room for the next read; memory that a burst needed goes back after it.
