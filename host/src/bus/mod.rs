@@ -39,6 +39,7 @@ pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::metrics::Counters;
@@ -163,6 +164,7 @@ impl Bus {
         let key = Key::Retained { topic: message.topic.clone() };
         changes.extend(match stored {
             Stored::Kept => value.map(|value| Change::put(key, value)),
+            Stored::Forgotten { .. } if fault::is_on(Fault::ClearsNotWritten) => None,
             Stored::Forgotten { held } | Stored::Refused { held } => held.then(|| Change::delete(key)),
         });
         changes
