@@ -2,6 +2,7 @@
 """Runs mosquitto's own broker tests, raw packets in and out, against a tidegate.
 
     apt-get source mosquitto            # Debian bookworm: 2.0.11; wants a deb-src line
+    pip install psutil                  # one test wants it
     tests/conformance/mosquitto.py mosquitto-2.0.11 target/debug/tidegate [TEST...]
 
 A copy of the tests is run with `stand_in.py` where they look for mosquitto. What a broker may decide for itself is not
@@ -56,8 +57,14 @@ def prepare(source, folder):
     (folder / "src").mkdir()
     shutil.copy(HERE / "stand_in.py", folder / "src" / "mosquitto")
     (folder / "src" / "mosquitto").chmod(0o755)
-    with open(folder / "test" / "mosq_test.py", "a") as module:
-        module.write((HERE / "lenient.py").read_text())
+    module = folder / "test" / "mosq_test.py"
+    text = module.read_text()
+    # Debian's patches let the tests run the mosquitto that is installed.
+    for installed in ["'/usr/sbin/mosquitto'", "'../../src/mosquitto'"]:
+        text = text.replace(installed, repr(str(folder / "src" / "mosquitto")))
+    module.write_text(text + (HERE / "lenient.py").read_text())
+    if str(folder / "src" / "mosquitto") not in text:
+        sys.exit(f"{module.name} says nowhere which broker it starts: it would not be a tidegate")
     return folder / "test" / "broker"
 
 

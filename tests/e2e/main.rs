@@ -22,6 +22,7 @@ mod retained_deletes;
 mod rings;
 mod rumqttd;
 mod sandbox;
+mod session_changes;
 mod sessions;
 mod specification_rules;
 mod spool_commands;

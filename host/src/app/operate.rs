@@ -40,9 +40,10 @@ impl Operate {
             counters: counters.clone(),
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
-            ledger: ingress.sessions().ledger().clone(),
+            sessions: ingress.sessions().clone(),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
+            plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());

@@ -12,7 +12,8 @@ use crate::plugin::{Envelope, LoadedPlugin, StartError, StateStore, Verdict};
 use crate::spool::Change;
 
 use super::outcome::{Failure, TickResult};
-use super::stage::{PluginStage, Stage};
+use super::plugin_stage::PluginStage;
+use super::stage::Stage;
 use super::stages::Means;
 use super::{Done, Outcome};
 

@@ -74,7 +74,7 @@ impl Engine {
     }
 
     /// Of all instances.
-    pub(super) fn memory(&self) -> &MemoryTotal {
+    pub fn memory(&self) -> &MemoryTotal {
         &self.0.memory
     }
 

@@ -58,6 +58,7 @@ pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError, Traits};
 pub use loaded::LoadedPlugin;
+pub use memory::MemoryTotal;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};
 pub use restore::{Orphans, restore};

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::chain::Refused;
 use crate::config::{self, PluginId};
-use crate::plugin::{Engine, LedgerError, LoadError, LoadedPlugin, PluginStats, StateStore, Trust};
+use crate::plugin::{Engine, LedgerError, LoadError, LoadedPlugin, MemoryTotal, PluginStats, StateStore, Trust};
 
 pub struct Loader {
     plugins: Vec<Entry>,
@@ -72,6 +72,11 @@ impl Loader {
     pub fn remember_versions(&self) -> Result<(), LedgerError> {
         let loaded: Vec<_> = self.loaded().into_iter().flatten().collect();
         self.trust().remember(loaded.iter().map(|plugin| (plugin.name(), plugin.provenance())))
+    }
+
+    /// What all instances have; none without plugins.
+    pub fn memory(&self) -> Option<&MemoryTotal> {
+        self.engine.as_ref().map(Engine::memory)
     }
 
     /// Components that were not in the cache.

@@ -18,94 +18,46 @@
 //! On shutdown what the spool still holds is sent within the grace time; the rest is for the next process.
 
 mod alone;
+mod closing;
 mod ended;
 mod incoming;
+mod leaving;
 mod outgoing;
 mod proof;
 mod refused;
+mod sender;
 mod skip;
 mod too_large;
 mod turns;
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use self::alone::Alone;
+pub use self::leaving::End;
+use self::leaving::{Departure, Leaving};
 use self::proof::Proofs;
+pub use self::sender::{Acks, Inflight, Sender};
 pub use self::too_large::Elsewhere;
 use self::turns::{Event, Turn};
 use super::ack_watch::AckWatch;
 use super::failback::Failback;
-use super::isolation::Isolation;
 use super::keepalive::{Due, KeepAlive};
 use super::link::{Link, Terms};
 use super::link_error::LinkError;
-use super::operator::Skip;
 use super::outbox::Outbox;
-use super::refusals::Refusals;
 use super::transport::{Dial, Transport};
 use super::unasked::Patience;
-use super::undelivered::Filing;
-use crate::base::excerpt::Excerpt;
 use crate::base::kill_point::{self, KillPoint};
-use crate::base::rate_limit::RateLimit;
 use crate::base::wake::batch_wakes;
-use crate::message::{Message, QoS};
-use crate::metrics::UpstreamMetrics;
+use crate::message::QoS;
 use crate::mqtt::client::{self, Outgoing};
-use crate::mqtt::sender::{self, AckKind, Awaited};
-use crate::mqtt::{Ack, Version};
-use crate::spool::{Fate, Position, Queue};
-use crate::topic::TopicName;
-
-/// How long a shutdown waits for the spool to empty and for the last acks. Short: whoever stops the gateway lets the upstreams take
-/// what waits *before* it stops them.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// How long what a server said before it closed may take to be read: it is here already, or lost.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+use crate::spool::{Fate, Position};
 
 /// One read of the socket: some thousand acks.
 const READ_SIZE: usize = 8 * 1024;
-
-/// The exchanges with the server. Their numbers are those of the spool.
-pub type Inflight = sender::Sender<Message>;
-
-/// What outlives a connection.
-pub struct Sender {
-    pub upstream: String,
-    pub ack_timeout: Duration,
-    pub queue: Arc<Queue>,
-    pub inflight: Inflight,
-    pub metrics: Arc<UpstreamMetrics>,
-    pub refusals: Refusals,
-    pub filing: Filing,
-    pub refused: RateLimit,
-    pub oversize: RateLimit,
-    pub acks: Acks,
-    pub isolation: Isolation,
-    pub skips: mpsc::Receiver<Skip>,
-    pub elsewhere: Elsewhere,
-}
-
-/// What the server's acks have told so far.
-#[derive(Default)]
-pub struct Acks {
-    /// One came on this connection that was waited for.
-    pub progress: bool,
-    /// None came on the connection before this one, although they were due.
-    pub stalled: bool,
-    /// It answered QoS 2 with PUBACK in this session: it knows QoS 1 at most.
-    lowered: bool,
-    told_lowered: bool,
-    told_raised: bool,
-}
 
 pub struct Session<'a> {
     sender: &'a mut Sender,
@@ -130,57 +82,6 @@ pub struct Session<'a> {
     /// When it is tried again to go to an address that takes what is too large here.
     leave_again: Option<Instant>,
     turn: Turn,
-}
-
-/// Why a connection that works is ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
-    Shutdown,
-    /// The first address answers again.
-    Failback,
-    /// This address takes what is too large here.
-    Elsewhere(usize),
-    /// The server may hold packet ids in this session that nothing can free.
-    Renew,
-}
-
-#[derive(Clone, Copy)]
-struct Leaving {
-    why: End,
-    until: Instant,
-}
-
-// === impl Sender ===
-
-impl Sender {
-    /// What the spool has made durable. Returns the PUBRELs that may now go.
-    fn hear_spool(&mut self) -> Vec<Ack> {
-        let confirmed = self.queue.take_confirmed();
-        self.inflight.confirm(confirmed.done.numbers(), confirmed.marked)
-    }
-
-    /// For the log: a device may have chosen 64 KiB.
-    fn shown(topic: &Option<TopicName>) -> Option<Excerpt<'_>> {
-        topic.as_ref().map(|topic| Excerpt(topic.as_str()))
-    }
-
-    /// Of a message that is in flight, when it is still known.
-    fn topic(&self, number: u64) -> Option<TopicName> {
-        match self.inflight.message(number) {
-            Some(message) => Some(message.topic.clone()),
-            None => self.queue.entry(number).map(|entry| entry.message.topic),
-        }
-    }
-
-    fn not_acknowledged(&self, Awaited { number, packet_id: id, ack }: Awaited) -> LinkError {
-        let ack = match ack {
-            AckKind::OfPublish => "PUBACK or PUBREC",
-            AckKind::PubComp => "PUBCOMP",
-            AckKind::PingResp => return LinkError::NotProven { topic: self.topic(number), after: self.ack_timeout },
-        };
-        let topic = self.topic(number);
-        LinkError::NotAcknowledged { ack, id, topic, after: self.ack_timeout }
-    }
 }
 
 // === impl Session ===
@@ -271,18 +172,13 @@ impl<'a> Session<'a> {
             if self.leaving.is_some() || alone || self.sender.inflight.is_held_by_disk() {
                 self.sender.queue.hurry();
             }
-            if let Some(leaving) = self.leaving {
-                let late = leaving.until <= Instant::now();
-                if self.is_drained() || (late && leaving.why == End::Shutdown) {
-                    return Ok(leaving.why);
-                }
-                if late {
-                    // Exchanges do not end here. To leave now would be to send them again elsewhere.
-                    self.leaving = None;
-                    self.stays();
+            match self.departure() {
+                Departure::Now(why) => return Ok(why),
+                Departure::GivenUp => {
                     found.set(failback.found());
                     continue;
                 }
+                Departure::Later => {}
             }
             let stopping = self.leaving.is_some_and(|leaving| leaving.why == End::Shutdown);
             let queue = self.sender.queue.clone();
@@ -332,34 +228,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// A message under a packet id that the server holds would be taken for a repetition, and be lost. Its turn comes 65,535 messages later.
-    fn renew_when_due(&mut self) {
-        let is_due = self.sender.inflight.has_unreleased() && !self.sender.isolation.is_alone();
-        if is_due && self.leaving.is_none() && self.leave_again.is_none() {
-            self.leave(End::Renew);
-        }
-    }
-
     fn heard(&mut self, bytes: usize) -> Result<(), LinkError> {
         if bytes == 0 {
             return Err(LinkError::Closed);
         }
         self.keep_alive.heard(Instant::now());
         self.receive()
-    }
-
-    /// A server that closes has often said before what it had, and why.
-    async fn last_words(&mut self, error: std::io::Error) -> LinkError {
-        let reading = async {
-            while self.reader.read_buf(&mut self.input).await? > 0 {
-                self.receive()?;
-            }
-            Ok(())
-        };
-        match tokio::time::timeout(LAST_WORDS, reading).await {
-            Ok(Err(said @ LinkError::Disconnected { .. })) => said,
-            _ => error.into(),
-        }
     }
 
     fn pushed(&mut self) {
@@ -407,38 +281,6 @@ impl<'a> Session<'a> {
     fn write(&mut self, packet: Outgoing<'_>) {
         if let Err(error) = client::encode(self.terms.protocol, packet, client::MAX_OUTGOING, &mut self.out.bytes) {
             tracing::error!(upstream = self.sender.upstream, "a control packet could not be written: {error}");
-        }
-    }
-
-    fn leave(&mut self, why: End) {
-        self.leaving = Some(Leaving { why, until: Instant::now() + GRACE });
-    }
-
-    /// What waits in the spool waits for the next connection, unless there is none.
-    fn is_drained(&self) -> bool {
-        let waits = self.sender.queue.has_after(self.cursor) && !self.is_going_back();
-        self.out.is_idle() && self.sender.inflight.is_settled() && !waits
-    }
-
-    /// Between the last message here and the first at another address.
-    fn is_going_back(&self) -> bool {
-        self.leaving.is_some_and(|leaving| leaving.why != End::Shutdown)
-    }
-
-    /// To a server that breaks the rules.
-    async fn say_why(mut self, error: &LinkError) {
-        let Some(reason) = error.farewell().filter(|_| self.terms.protocol == Version::V5) else { return };
-        self.write(Outgoing::Disconnect(reason));
-        let saying = async { while !self.out.is_idle() && self.out.push(&mut self.writer).await.is_ok() {} };
-        // One that sends and does not read may not hear it.
-        let _ = tokio::time::timeout(LAST_WORDS, saying).await;
-    }
-
-    async fn close(self) {
-        // Behind half a packet, a goodbye would be read as the rest of it.
-        if self.out.bytes.is_empty() {
-            let stream = self.reader.unsplit(self.writer);
-            Link { stream, input: self.input, session_present: false, terms: self.terms }.close().await;
         }
     }
 }

@@ -1,0 +1,46 @@
+//! `[broker]`: the listeners, and what devices may make the gateway hold.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+#[derive(Clone, Debug)]
+pub struct Broker {
+    pub listeners: Vec<Listener>,
+    pub limits: BrokerLimits,
+}
+
+#[derive(Clone, Debug)]
+pub struct Listener {
+    pub name: String,
+    pub bind: SocketAddr,
+    /// An address other than loopback, without TLS and authentication, must be asked for in these words.
+    pub allow_insecure: bool,
+}
+
+/// Caps on what devices can make the gateway hold. Hitting one sheds load with a reason; it never ends the process.
+#[derive(Clone, Debug)]
+pub struct BrokerLimits {
+    pub max_connections: usize,
+    /// Bytes of what clients make the gateway hold beside queues and retained messages.
+    pub memory: usize,
+    /// Largest control packet in bytes, header included.
+    pub max_packet_size: usize,
+    /// From accept to a valid CONNECT.
+    pub handshake_timeout: Duration,
+    /// Unacknowledged QoS 1 and 2 messages of one client, in each direction (MQTT 5 Receive Maximum).
+    pub receive_maximum: u16,
+    /// Messages and bytes that wait for one subscriber.
+    pub max_queued_messages: usize,
+    pub max_queued_bytes: usize,
+    /// Bytes that wait for all subscribers together.
+    pub max_queued_bytes_total: usize,
+    pub max_subscriptions_per_client: usize,
+    /// Sessions that outlive their connection, present or away.
+    pub max_sessions: usize,
+    /// The longest a session outlives its connection, whatever the client asks.
+    pub max_session_expiry: Duration,
+    pub max_retained_messages: usize,
+    pub max_retained_bytes: usize,
+    /// Ends connections on text that MQTT discourages.
+    pub strict_utf8: bool,
+}

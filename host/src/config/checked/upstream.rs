@@ -1,0 +1,80 @@
+//! `[upstreams.NAME]`.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::mqtt::Version;
+
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    pub name: String,
+    /// In the order of preference; never empty, and all with or all without TLS.
+    pub addresses: Vec<Address>,
+    pub tls: Option<Tls>,
+    pub protocol: Version,
+    pub client_id: String,
+    /// It is not in the file, so that a part of the installation's id may be added.
+    pub is_client_id_ours: bool,
+    pub username: Option<String>,
+    pub password_file: Option<PathBuf>,
+    pub max_inflight: u16,
+    pub keep_alive: Duration,
+    pub connect_timeout: Duration,
+    /// How long the upstream is asked to keep our session (MQTT 5 Session Expiry Interval).
+    pub session_expiry: Duration,
+    /// How often the first address is looked for while another one is in use.
+    pub failback: Duration,
+    /// How long the oldest unacknowledged message waits for its ack on a connection that works.
+    pub ack_timeout: Duration,
+    pub refused: Refused,
+}
+
+/// What becomes of a message that an upstream answers with a failure reason code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Refused {
+    /// Kept as a dead letter; after some attempts, when the reason may pass.
+    #[default]
+    DeadLetter,
+    Drop,
+    /// Sent again until it is taken, or older than `max_age` of the spool.
+    Retry,
+}
+
+/// Where a broker is. Drawn as a url.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+    pub tls: bool,
+}
+
+/// TLS towards an upstream. Without a CA file the system's roots are used.
+#[derive(Clone, Debug, Default)]
+pub struct Tls {
+    pub ca: Option<PathBuf>,
+    pub cert: Option<PathBuf>,
+    pub key: Option<PathBuf>,
+}
+
+// === impl Upstream ===
+
+/// Its addresses as urls, for tables.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let urls: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
+        f.write_str(&urls.join(", then "))
+    }
+}
+
+// === impl Address ===
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "mqtts" } else { "mqtt" };
+        match self.host.contains(':') {
+            true => write!(f, "{scheme}://[{}]:{}", self.host, self.port),
+            false => write!(f, "{scheme}://{}:{}", self.host, self.port),
+        }
+    }
+}
