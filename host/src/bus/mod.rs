@@ -188,7 +188,7 @@ impl Bus {
 
     /// One copy for each client, whatever the number of its subscriptions that match.
     fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<PendingDelivery> {
-        wanted.sort_by_key(|subscription| Arc::as_ptr(&subscription.mailbox));
+        wanted.sort_by_key(|subscription| subscription.mailbox.serial);
         let of_one = |same: &[&Subscription]| {
             let (first, others) = same.split_first()?;
             let merged = others.iter().fold(Merged::of(first), |merged, next| merged.and(next));
