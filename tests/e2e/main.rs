@@ -5,6 +5,7 @@ mod bindings;
 mod bounds;
 mod circuit_breaker;
 mod clocks;
+mod compiling;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;

@@ -57,7 +57,7 @@ pub use engine::{Engine, EngineError};
 pub use faults::{CallResult, FailureKind, Fault};
 pub use inspect::{Import, InspectError, Inspection, inspect};
 pub use instance::{Instance, StartError, Traits};
-pub use loaded::LoadedPlugin;
+pub use loaded::{Digest, Known, LoadedPlugin, Looked};
 pub use memory::MemoryTotal;
 pub use metrics::{Metric, PluginMetrics};
 pub use refusal::{LoadError, Problem};
