@@ -67,9 +67,12 @@ fn thousands_of_records_that_wait_cost_the_other_upstreams_no_time() {
     flood(&mut free);
     flood(&mut beside);
     (0..8_000).for_each(|ticket| commit(&beside, FLOOD, 0, 2_000 + ticket));
-    // The best of several: two tests of the same machine.
-    let best = |bench: &mut Bench| (0..5).map(|_| time(bench)).min().unwrap();
-    let (free, beside) = (best(&mut free), best(&mut beside));
+    // The best of several, by turns: two tests of the same machine at the same time.
+    let times: Vec<_> = (0..8).map(|_| (time(&mut free), time(&mut beside))).collect();
+    let best = |of: fn(&(std::time::Duration, std::time::Duration)) -> std::time::Duration| {
+        times.iter().map(of).min().unwrap()
+    };
+    let (free, beside) = (best(|pair| pair.0), best(|pair| pair.1));
     assert!(beside < 2 * free, "{beside:?} beside what waits, {free:?} without");
 }
 
