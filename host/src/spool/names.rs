@@ -5,7 +5,7 @@ use std::sync::Arc;
 /// More bindings than a configuration has, so that what an older one has left in the log does not push out its own.
 const MAX_NAMES: usize = 256;
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Names(Vec<Arc<str>>);
 
 // === impl Names ===
