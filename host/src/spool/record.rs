@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::in_flight::Part;
 use super::{Change, Receipt};
+use crate::base::held_bytes::HeldPart;
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, UpstreamMetrics};
@@ -37,6 +38,8 @@ pub enum Place {
     Shared(Arc<Hold>),
     /// The places of the message that caused this one: who is held back by them waits for all that it causes.
     Cause(Arc<Hold>),
+    /// What it weighs: its lane waits while that is much.
+    Weight(HeldPart),
     /// What its client has waiting.
     InFlight(Box<Part>),
 }
