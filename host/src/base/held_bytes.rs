@@ -21,6 +21,14 @@ impl HeldBytes {
         HeldPart { of: self.clone(), bytes }
     }
 
+    /// None when there would be more than so many in all.
+    pub fn hold_within(&self, bytes: usize, most: usize) -> Option<HeldPart> {
+        let before = self.0.fetch_add(bytes, Ordering::Relaxed);
+        // Dropped, it gives back what it has taken.
+        let part = HeldPart { of: self.clone(), bytes };
+        (before + bytes <= most).then_some(part)
+    }
+
     pub fn total(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -54,6 +62,17 @@ mod tests {
         drop(one);
         assert_eq!(held.total(), 9);
         drop(other);
+        assert_eq!(held.total(), 0);
+    }
+
+    #[test]
+    fn what_would_be_too_much_is_not_held() {
+        let held = HeldBytes::default();
+        let one = held.hold_within(6, 10).unwrap();
+        assert!(held.hold_within(5, 10).is_none());
+        assert_eq!(held.total(), 6);
+        assert!(held.hold_within(4, 10).is_some());
+        drop(one);
         assert_eq!(held.total(), 0);
     }
 }

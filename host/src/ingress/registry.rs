@@ -24,7 +24,8 @@ use waiting_will::{Orphans, WaitingWill};
 
 use super::handshake::Terms;
 use super::session::Session;
-use super::wills::{LeftWill, Reserved, Wills, will_of};
+use super::wills::{LeftWill, Wills, will_of};
+use crate::base::held_bytes::HeldPart;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::base::{clock, timeline};
@@ -59,7 +60,7 @@ enum Slot {
         expiry: Duration,
         since: Instant,
         /// Of a will that is written.
-        will: Option<Reserved>,
+        will: Option<HeldPart>,
     },
     Away(Box<Away>),
     /// Its end is being written. What is written of a session has the name of its client: the next one must not be written before.

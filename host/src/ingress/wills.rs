@@ -6,12 +6,12 @@
 //! disk from messages: what is written of those who are connected is bounded by [`MAX_KEPT`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
 use crate::base::fault::{self, Fault};
+use crate::base::held_bytes::{HeldBytes, HeldPart};
 use crate::base::ledger::{Charge, Ledger};
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
@@ -29,8 +29,8 @@ const MAX_KEPT: usize = 16 << 20;
 
 pub struct Wills {
     dispatcher: Arc<Dispatcher>,
-    unwritten: Arc<AtomicUsize>,
-    kept: Arc<AtomicUsize>,
+    unwritten: HeldBytes,
+    kept: HeldBytes,
     warnings: RateLimit,
 }
 
@@ -42,17 +42,10 @@ pub struct LeftWill {
     charge: Arc<Charge>,
 }
 
-/// A part of a bounded number of bytes. Given back when it is dropped.
-#[derive(Debug)]
-pub struct Reserved {
-    all: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
 impl Wills {
     pub fn new(dispatcher: Arc<Dispatcher>) -> Self {
         let warnings = RateLimit::per_second(1);
-        Self { dispatcher, unwritten: Arc::default(), kept: Arc::default(), warnings }
+        Self { dispatcher, unwritten: HeldBytes::default(), kept: HeldBytes::default(), warnings }
     }
 
     pub fn journal(&self) -> &Journal {
@@ -61,11 +54,11 @@ impl Wills {
 
     /// Of a device that connects: what is to be written, with the receipt for it, and its place for as long as it is connected. None when there
     /// is too much.
-    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt, Reserved)> {
+    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt, HeldPart)> {
         if fault::is_on(Fault::WillsNotWritten) {
             return None;
         }
-        let place = Reserved::take(&self.kept, message.weight(), MAX_KEPT);
+        let place = self.kept.hold_within(message.weight(), MAX_KEPT);
         let Some((place, receipt)) = place.zip(self.reserve(message)) else {
             if let Some(suppressed) = self.warnings.permit() {
                 let detail = "there are too many or they are too large, and it is lost if the gateway dies";
@@ -120,7 +113,7 @@ impl Wills {
     }
 
     fn reserve(&self, message: &Message) -> Option<Receipt> {
-        let unwritten = Reserved::take(&self.unwritten, message.weight(), MAX_UNWRITTEN)?;
+        let unwritten = self.unwritten.hold_within(message.weight(), MAX_UNWRITTEN)?;
         Some(Receipt::call(move || drop(unwritten)))
     }
 }
@@ -137,21 +130,6 @@ impl LeftWill {
     pub fn receipt(&self) -> Receipt {
         let charge = self.charge.clone();
         Receipt::call(move || drop(charge))
-    }
-}
-
-impl Reserved {
-    fn take(all: &Arc<AtomicUsize>, bytes: usize, most: usize) -> Option<Self> {
-        let before = all.fetch_add(bytes, Ordering::Relaxed);
-        // Dropped, it gives back what it has taken.
-        let reserved = Self { all: all.clone(), bytes };
-        (before + bytes <= most).then_some(reserved)
-    }
-}
-
-impl Drop for Reserved {
-    fn drop(&mut self) {
-        self.all.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 

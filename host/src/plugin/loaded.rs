@@ -58,19 +58,15 @@ impl LoadedPlugin {
         Self::load_with(engine, |file| trust.examine(plugin, file), plugin, &Known::new(plugin))
     }
 
-    /// The file is read once: what `trust` has found trustworthy is what is compiled.
     pub fn load_with(
         engine: &Engine,
         trust: impl FnOnce(&ComponentFile) -> Result<Provenance, Problem>,
         plugin: &Plugin,
         known: &Known,
     ) -> Result<Self, LoadError> {
-        let load = || {
-            let file = engine.read(&plugin.component)?;
-            let provenance = trust(&file)?;
-            Ok(Self::new(Component::make(engine, &file, plugin.grants)?, provenance, plugin, known))
-        };
-        load().map_err(|problem: Problem| problem.at(&plugin.component))
+        trusted(engine, trust, plugin, |file, provenance| {
+            Ok(Self::new(Component::make(engine, file, plugin.grants)?, provenance, plugin, known))
+        })
     }
 
     /// The same as far as it takes no time to speak of.
@@ -80,15 +76,12 @@ impl LoadedPlugin {
         plugin: &Plugin,
         known: &Known,
     ) -> Result<Looked, LoadError> {
-        let look = || {
-            let file = engine.read(&plugin.component)?;
-            let provenance = trust(&file)?;
-            Ok(match Component::find(engine, &file, plugin.grants)? {
+        trusted(engine, trust, plugin, |file, provenance| {
+            Ok(match Component::find(engine, file, plugin.grants)? {
                 Found::Linked(component) => Looked::Loaded(Box::new(Self::new(component, provenance, plugin, known))),
                 Found::Uncompiled(inspection) => Looked::Uncompiled { is_stateful: inspection.stateful },
             })
-        };
-        look().map_err(|problem: Problem| problem.at(&plugin.component))
+        })
     }
 
     fn new(component: Component, provenance: Provenance, plugin: &Plugin, known: &Known) -> Self {
@@ -158,6 +151,18 @@ impl LoadedPlugin {
         let state = HostState::new(self.log.clone(), &self.limits, self.grants, store.clone(), metrics, total);
         Instance::start(&self.component, state, &self.limits, &self.config)
     }
+}
+
+/// The file is read once: what `trust` has found trustworthy is what is compiled.
+fn trusted<T>(
+    engine: &Engine,
+    trust: impl FnOnce(&ComponentFile) -> Result<Provenance, Problem>,
+    plugin: &Plugin,
+    then: impl FnOnce(&ComponentFile, Provenance) -> Result<T, Problem>,
+) -> Result<T, LoadError> {
+    let file = engine.read(&plugin.component).map_err(|problem| problem.at(&plugin.component))?;
+    let made = trust(&file).and_then(|provenance| then(&file, provenance));
+    made.map_err(|problem| problem.at(&plugin.component))
 }
 
 // === impl Known ===

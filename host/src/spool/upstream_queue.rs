@@ -268,9 +268,7 @@ impl UpstreamQueue {
         }
         let Some(index) = self.index_of(number) else { return false };
         let Some(entry) = self.shelf.get_mut(index).and_then(|slot| slot.entry.take()) else { return false };
-        self.shelf_messages -= 1;
-        self.shelf_bytes -= entry.message.weight();
-        self.parts.complete(&entry);
+        self.left_shelf(&entry);
         if self.shelf_messages == 0 && self.spilled == 0 {
             self.parts.clear();
         }
@@ -290,6 +288,13 @@ impl UpstreamQueue {
     /// Bytes in memory.
     pub fn weight(&self) -> usize {
         self.shelf_bytes + self.ring.weight()
+    }
+
+    /// It has been taken out.
+    fn left_shelf(&mut self, entry: &Entry) {
+        self.shelf_messages -= 1;
+        self.shelf_bytes -= entry.message.weight();
+        self.parts.complete(entry);
     }
 
     fn keep(&mut self, entry: Entry) {

@@ -40,7 +40,6 @@ where
     if connect.username.is_some() {
         tell_unchecked_credentials(peer);
     }
-    let version = connect.version;
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
     let terms = match examine(&mut wire, connect, &context.limits) {
@@ -50,7 +49,7 @@ where
     tell_denied_will(&terms, peer, context);
     match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
         Ok(opened) => {
-            let connection = welcome(wire, terms, opened, version, context, shutdown);
+            let connection = welcome(wire, terms, opened, context, shutdown);
             Some(Connection { is_gateway, ..connection })
         }
         Err(reason) => refuse(wire, peer, context, (reason, no_session(reason)), largest).await,
@@ -101,7 +100,6 @@ fn welcome<R, W>(
     mut wire: Wire<R, W>,
     terms: Terms,
     opened: Opened,
-    version: Version,
     context: &Arc<Context>,
     shutdown: CancellationToken,
 ) -> Connection<R, W> {
@@ -121,7 +119,7 @@ fn welcome<R, W>(
         parked,
         kicked,
         shutdown,
-        version,
+        version: terms.version,
         is_gateway: false,
         peer_maximum_packet_size: terms.peer_maximum_packet_size,
         silence_allowed: terms.silence_allowed(),

@@ -78,7 +78,7 @@ impl Registry {
         client: &Arc<str>,
         away: Option<&Away>,
         will: Option<&Will>,
-    ) -> (Option<(Change, Receipt)>, Option<Reserved>) {
+    ) -> (Option<(Change, Receipt)>, Option<HeldPart>) {
         let is_orphan = self.orphans.remove(client);
         let has_one = is_orphan || away.is_some_and(|away| away.will.is_some());
         match will.and_then(|will| self.wills.kept(client, will)) {

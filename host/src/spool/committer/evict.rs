@@ -2,8 +2,8 @@
 //!
 //! Both take whole runs, a segment's worth of one upstream, so that nothing has to be read for it and space comes back in
 //! segments. But where several bindings write to an upstream and one has more than its part ([`super::fairness`]), a segment's worth of
-//! its own goes first: what stays between is written again ([`super::compact`]). What may have been sent stays: only the upstream can say what became of it [MQTT-4.3.3-7], and its packet id must
-//! not meet another message. The queue state is told first, the log by a completion; a segment goes when that completion is durable.
+//! its own goes first: what stays between is written again ([`super::compact`]). What may have been sent stays: only the upstream can say
+//! what became of it [MQTT-4.3.3-7], and its packet id must not meet another message. The queue state is told first, the log by a completion; a segment goes when that completion is durable.
 
 use std::time::{Duration, Instant};
 

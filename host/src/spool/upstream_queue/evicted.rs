@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::UpstreamQueue;
+use crate::spool::Entry;
 use crate::spool::intervals::Intervals;
 
 /// Ranges of numbers that are done, at most, when single messages go: each segment begins with all of them.
@@ -35,20 +36,18 @@ impl UpstreamQueue {
     }
 
     fn drop_shelved(&mut self, binding: &Option<Arc<str>>, bytes: u64) -> Intervals {
-        let (mut dropped, mut left, handed) = (Intervals::default(), bytes, self.handed);
+        let (mut dropped, mut taken, mut left, handed) = (Intervals::default(), Vec::new(), bytes, self.handed);
         for slot in self.shelf.iter_mut().filter(|slot| slot.number >= handed) {
             if left == 0 || dropped.ranges().len() >= MAX_RANGES {
                 break;
             }
             if let Some(entry) = slot.entry.take_if(|entry| entry.binding == *binding) {
-                let weight = entry.message.weight();
-                left = left.saturating_sub(weight as u64);
+                left = left.saturating_sub(entry.message.weight() as u64);
                 dropped.insert(slot.number);
-                self.shelf_messages -= 1;
-                self.shelf_bytes -= weight;
-                self.parts.complete(&entry);
+                taken.push(entry);
             }
         }
+        taken.iter().for_each(|entry| self.left_shelf(entry));
         self.trim_shelf();
         dropped
     }
@@ -57,13 +56,11 @@ impl UpstreamQueue {
         let Range { start, end } = range;
         let mut dropped = Intervals::default();
         let unsent = self.handed.max(start)..end;
-        for slot in self.shelf.iter_mut().filter(|slot| unsent.contains(&slot.number)) {
-            if let Some(entry) = slot.entry.take() {
-                dropped.insert(slot.number);
-                self.shelf_messages -= 1;
-                self.shelf_bytes -= entry.message.weight();
-                self.parts.complete(&entry);
-            }
+        let slots = self.shelf.iter_mut().filter(|slot| unsent.contains(&slot.number));
+        let taken: Vec<Entry> = slots.filter_map(|slot| slot.entry.take()).collect();
+        for entry in &taken {
+            dropped.insert(entry.position.number);
+            self.left_shelf(entry);
         }
         self.trim_shelf();
         let unread = self.loaded.max(unsent.start)..end.min(self.placed);
