@@ -8,6 +8,7 @@ pub mod kill_point;
 pub mod ledger;
 pub mod log_limit;
 pub mod log_writer;
+pub mod name;
 pub mod rate_limit;
 pub mod timeline;
 pub mod token_bucket;

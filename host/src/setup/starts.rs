@@ -22,7 +22,7 @@ pub fn begin(config: &Config, loader: &Arc<Loader>, starter: &Starter) -> (Vec<C
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
     let chain = |binding: &Binding| {
         let stores: Vec<_> = binding.plugins.iter().map(|id| loader.store(*id, &binding.name)).collect();
-        let standing = Standing::new(&binding.name, binding.on_start_failure);
+        let standing = Standing::new(&Arc::from(&*binding.name), binding.on_start_failure);
         let means = Means { stores: stores.clone(), starter: Some(starter.clone()) };
         standing.begin(starter, attempts(binding.clone(), Arc::clone(loader), means, Arc::clone(&room)));
         (Chain::late(standing.clone(), stores), standing)
