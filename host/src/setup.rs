@@ -5,6 +5,7 @@
 //! [`prepare`] tries everything, so that everything that is wrong is told at once, and has a [`Setup`] or nothing: for those who only
 //! look. A gateway that is to run begins with [`begin`]: what is wrong with a plugin is then the matter of the bindings that use it.
 
+mod found;
 pub mod installation;
 mod loader;
 pub mod plugin_state;
@@ -15,12 +16,13 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::chain::{Chain, Standing, Starter};
+use crate::chain::{Chain, Standing};
 use crate::config::Config;
 use crate::egress;
 use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
 
 pub use loader::Loader;
+pub use starts::Threads;
 
 pub use self::secrets::exposed;
 
@@ -42,7 +44,7 @@ pub struct Setup {
 pub struct Refusals(pub Vec<String>);
 
 /// What does not depend on a plugin.
-type Ground = (Vec<egress::Prepared>, Loader);
+type Ground = (Vec<egress::Prepared>, Option<Engine>, Trust);
 
 /// Where the gateway keeps compiled plugins.
 pub fn cache(config: &Config) -> PathBuf {
@@ -60,7 +62,9 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 /// `cache` is the folder for compiled plugins; without one nothing is written.
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
-    let Some((upstreams, loader)) = ground(config, cache, &mut refusals) else { return Err(Refusals(refusals)) };
+    let ground = ground(config, cache, &mut refusals);
+    let Some((upstreams, engine, trust)) = ground else { return Err(Refusals(refusals)) };
+    let loader = Loader::load(config, engine, trust);
     refusals.extend(loader.refusals());
     let plugins = loader.loaded();
     let chains = match plugins.iter().all(Option::is_some) {
@@ -77,13 +81,13 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
     }
 }
 
-/// For a gateway that is to run: its plugins start on the threads of `starter`.
-pub fn begin(config: &Config, cache: &Path, starter: &Starter) -> Result<Setup, Refusals> {
+/// For a gateway that is to run: its plugins are compiled and start on these threads.
+pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     match ground(config, Some(cache), &mut refusals) {
-        Some((upstreams, loader)) if refusals.is_empty() => {
-            let plugins = Arc::new(loader);
-            let (chains, standings) = starts::begin(config, &plugins, starter);
+        Some((upstreams, engine, trust)) if refusals.is_empty() => {
+            let plugins = Loader::begin(config, engine, trust, &threads.compilers);
+            let (chains, standings) = starts::begin(config, &plugins, threads);
             Ok(Setup { upstreams, plugins, chains, standings })
         }
         _ => Err(Refusals(refusals)),
@@ -96,7 +100,7 @@ fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> 
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
     let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
     let engine = keep(engine(config, cache), refusals);
-    Some((upstreams, Loader::load(&config.plugins, engine?, trust?)))
+    Some((upstreams, engine?, trust?))
 }
 
 /// Only when there is a plugin that needs it.
@@ -118,9 +122,9 @@ fn start_chains(config: &Config, plugins: &[Option<LoadedPlugin>], refusals: &mu
 }
 
 impl Setup {
-    /// Whether all plugins have been tried.
+    /// Whether all plugins have been tried, or are being compiled.
     pub fn is_settled(&self) -> bool {
-        !self.standings.iter().any(Standing::is_starting)
+        self.standings.iter().all(|standing| standing.is_compiling() || !standing.is_starting())
     }
 
     /// Whether those bindings have been tried that may keep the gateway from starting, and whether they do.

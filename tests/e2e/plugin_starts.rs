@@ -29,6 +29,12 @@ plugins = ["absent"]
 to = [{ local = true, topic = "out/held" }]
 
 [[bindings]]
+name = "held-too"
+topic = "held/too"
+plugins = ["honest", "absent"]
+to = [{ local = true, topic = "out/held/too" }]
+
+[[bindings]]
 name = "refused"
 topic = "refused"
 plugins = ["honest", "refusing"]
@@ -61,6 +67,11 @@ fn plugins_that_do_not_start_stop_their_bindings_and_no_other() {
     assert_eq!(listener.expect_delivery().payload, "2", "what is held is not out before it");
 
     gateway.expect_log(&["this binding is stopped", "absent.wasm", "tidegate plugin build", "held back"]);
+    gateway.expect_log(&["this binding is stopped as `", "held", "by the same plugin"]);
+    for reason in ["does not exist: build it", "`start` must not be `refuse`"] {
+        let tells = |line: &str| line.contains(" ERROR ") && line.contains(reason);
+        assert_eq!(gateway.log().count(tells), 1, "{reason} is told once");
+    }
     gateway.expect_log(&["this binding is stopped", "refused", "`start` must not be `refuse`", "dead letters"]);
     let status = home.tidegate("status", &[]).out;
     for words in ["binding held is stopped: plugin `absent`", "binding refused is stopped", "again in"] {
@@ -73,9 +84,15 @@ fn plugins_that_do_not_start_stop_their_bindings_and_no_other() {
     fs::copy(binary::plugins().join("threshold.wasm"), home.path().join("absent.wasm")).expect("the plugin is built");
     held.finish_publish(1, 1);
     assert_eq!(listener.expect_delivery().topic, "out/held");
-    soon("one of them works again", || !home.tidegate("status", &[]).out.contains("binding held"));
+    soon("they work again", || !home.tidegate("status", &[]).out.contains("binding held"));
+    device.publish("held", "not a number", 1);
+    gateway.expect_letters(2);
+    let letters = home.spool("export", &["--dead-letters"]).out;
+    let late = letters.lines().find(|line| line.contains("\"absent\"")).expect("a letter of the plugin that came late");
+    let late: serde_json::Value = serde_json::from_str(late).expect("a JSON line");
+    assert_eq!(late["facts"]["sha256"].as_str().map(str::len), Some(64), "whose component it was: {late}");
     let counters = gateway.stop();
-    assert_eq!((counters["dead_lettered"], counters["chain_forwarded"]), (1, 3));
+    assert_eq!((counters["dead_lettered"], counters["chain_forwarded"]), (2, 3));
 }
 
 /// Each spins until its deadline when it is started.

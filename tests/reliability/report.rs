@@ -7,8 +7,22 @@ use std::process::Command;
 use tidegate_tests::trial::Outcome;
 
 const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/reliability.md");
-const BEGIN: &str = "<!-- results: written by `cargo test --workspace --test reliability` -->";
-const END: &str = "<!-- end of results -->";
+
+/// Where in the document results stand: between two lines, of which the first says how they are made.
+pub struct Place {
+    begin: &'static str,
+    end: &'static str,
+}
+
+pub const RESULTS: Place = Place {
+    begin: "<!-- results: written by `cargo test --workspace --test reliability` -->",
+    end: "<!-- end of results -->",
+};
+
+pub const LOADS: Place = Place {
+    begin: "<!-- loads: written by `cargo test --workspace --test reliability -- loads` -->",
+    end: "<!-- end of loads -->",
+};
 
 /// One part of the results: a title, a sentence, a table.
 pub struct Report {
@@ -67,12 +81,12 @@ pub const VERDICT: [&str; 6] =
     ["acknowledged", "lost", "twice at QoS 2", "repeated at QoS 1, of allowed", "changed or unknown", "out of order"];
 
 /// Between the markers of the document; the rest of it is written by hand.
-pub fn write(reports: &[Report]) {
+pub fn write(Place { begin, end }: &Place, reports: &[Report]) {
     let document = fs::read_to_string(DOCUMENT).expect("docs/reliability.md");
-    let (before, rest) = document.split_once(BEGIN).expect("a beginning of the results");
-    let (_, after) = rest.split_once(END).expect("an end of the results");
+    let (before, rest) = document.split_once(begin).expect("a beginning of the results");
+    let (_, after) = rest.split_once(end).expect("an end of the results");
     let results: String = reports.iter().map(Report::markdown).collect();
-    let text = format!("{before}{BEGIN}\n{}\n{results}{END}{after}", machine());
+    let text = format!("{before}{begin}\n{}\n{results}{end}{after}", machine());
     fs::write(DOCUMENT, text).expect("docs/reliability.md can be written");
     println!("\nwritten to docs/reliability.md");
 }

@@ -62,6 +62,21 @@ impl Raw {
         let _ = self.stream.write_all(bytes);
     }
 
+    /// The same with another side that may stop reading: how many bytes it took in time.
+    pub fn send_within(&mut self, bytes: &[u8], patience: Duration) -> usize {
+        let (end, mut taken) = (Instant::now() + patience, 0);
+        while taken < bytes.len() {
+            let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+            self.stream.set_write_timeout(Some(left)).expect("a timeout above zero");
+            match self.stream.write(&bytes[taken..]) {
+                Ok(wrote @ 1..) => taken += wrote,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(0) | Err(_) => break,
+            }
+        }
+        taken
+    }
+
     pub fn next(&mut self, patience: Duration) -> Next {
         let end = Instant::now() + patience;
         loop {

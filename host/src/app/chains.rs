@@ -7,16 +7,23 @@ use anyhow::Context as _;
 use crate::bindings::Binding;
 use crate::chain::{Chain, StarterThreads, Workers, default_threads};
 use crate::config::{self, Config};
-use crate::plugin::{self, LoadedPlugin};
-use crate::setup::{Setup, plugin_state::state_limit};
+use crate::plugin;
+use crate::setup::{Setup, Threads, plugin_state::state_limit};
 use crate::spool::{Receipt, Record, Restored, Spool};
 
 pub struct Chains {
     workers: Workers,
-    _starters: StarterThreads,
+    _beginnings: Beginnings,
 }
 
-/// How long devices wait for plugins that take their time. What has not started then goes on to, and its binding holds its messages.
+/// The threads that plugins are compiled and started on.
+pub struct Beginnings {
+    starters: StarterThreads,
+    compilers: StarterThreads,
+}
+
+/// How long devices wait for plugins that take their time to start. What has not started then goes on to, and its binding holds its
+/// messages. For what has to be compiled they do not wait at all.
 const START_PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_EACH: Duration = Duration::from_millis(5);
 
@@ -27,7 +34,7 @@ impl Chains {
     pub fn start(
         config: &Config,
         setup: &mut Setup,
-        starters: StarterThreads,
+        beginnings: Beginnings,
         spool: &Spool,
         restored: &Restored,
     ) -> anyhow::Result<(Self, Vec<Binding>)> {
@@ -35,16 +42,13 @@ impl Chains {
         restore_state(config, &chains, spool, restored);
         let (workers, lanes) = Workers::start(default_threads(), chains).context("the chain threads do not start")?;
         let mut lanes = lanes.into_iter();
-        let loaded = setup.plugins.loaded();
         let with_lane = |spec: &config::Binding| {
             let lane = if spec.plugins.is_empty() { None } else { lanes.next() };
-            let of_binding = spec.plugins.iter().filter_map(|plugin| plugin.of(&loaded)?.as_ref());
-            let digest =
-                |plugin: &LoadedPlugin| (plugin.name().to_owned(), plugin.component().inspection().sha256.clone());
-            Binding::new(spec.clone(), lane).with_digests(of_binding.map(digest).collect())
+            let digests = spec.plugins.iter().filter_map(|plugin| setup.plugins.digest(*plugin));
+            Binding::new(spec.clone(), lane).with_digests(digests.collect())
         };
         let bindings = config.bindings.iter().map(with_lane).collect();
-        Ok((Self { workers, _starters: starters }, bindings))
+        Ok((Self { workers, _beginnings: beginnings }, bindings))
     }
 
     /// The name of a thread that ended and should not have.
@@ -61,6 +65,18 @@ impl Chains {
                 "messages whose plugins did not finish: not acknowledged, their devices keep them"
             );
         }
+    }
+}
+
+// === impl Beginnings ===
+
+impl Beginnings {
+    pub fn spawn() -> std::io::Result<Self> {
+        Ok(Self { starters: StarterThreads::spawn()?, compilers: StarterThreads::spawn_compilers()? })
+    }
+
+    pub fn threads(&self) -> Threads {
+        Threads { starter: self.starters.handle(), compilers: self.compilers.handle() }
     }
 }
 

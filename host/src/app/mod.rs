@@ -22,14 +22,13 @@ use anyhow::bail;
 
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
-use crate::chain::StarterThreads;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
 use crate::operate::{WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
-use chains::Chains;
+use chains::{Beginnings, Chains};
 use ingress::Ingress;
 use operate::Operate;
 use storage::Storage;
@@ -64,16 +63,15 @@ impl Gateway {
         let data_dir = &config.gateway.data_dir;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
-        let starters = StarterThreads::spawn()?;
-        let mut setup = setup::begin(&config, &setup::cache(&config), &starters.handle())?;
+        let beginnings = Beginnings::spawn()?;
+        let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
-        operate::log_plugins(&setup);
         let listeners = ingress::bind(&config).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;
-        let (chains, bindings) = Chains::start(&config, &mut setup, starters, &storage.spool, &restored)?;
+        let (chains, bindings) = Chains::start(&config, &mut setup, beginnings, &storage.spool, &restored)?;
         let bus = Arc::new(Bus::new(retained_limits(&config.broker.limits), counters.clone()));
         let table = Table::new(bindings);
         let gateway_id = config.gateway.id.clone();

@@ -14,7 +14,7 @@ use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::operate::{Observer, WatchedPlugin, admin};
-use crate::setup::{Loader, Setup};
+use crate::setup::Loader;
 
 pub struct Operate {
     admin: JoinHandle<()>,
@@ -40,9 +40,10 @@ impl Operate {
             counters: counters.clone(),
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
-            ledger: ingress.sessions().ledger().clone(),
+            sessions: ingress.sessions().clone(),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
+            plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
@@ -86,18 +87,5 @@ impl Operate {
         }
         let counts: Vec<String> = totals.named().iter().map(|(name, n)| format!("{name}={n}")).collect();
         tracing::info!(waiting, accounting = %balance, "stopped; counters {}", counts.join(" "));
-    }
-}
-
-pub fn log_plugins(setup: &Setup) {
-    for refusal in setup.plugins.refusals() {
-        tracing::error!("{refusal}");
-    }
-    for plugin in setup.plugins.loaded().iter().flatten() {
-        let sha256 = &plugin.component().inspection().sha256;
-        tracing::info!(plugin = plugin.name(), sha256, origin = %plugin.provenance(), "plugin loaded");
-    }
-    if setup.plugins.compiled() > 0 {
-        tracing::info!(components = setup.plugins.compiled(), "compiled; the next start finds them in the cache");
     }
 }

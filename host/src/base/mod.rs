@@ -1,4 +1,4 @@
-//! What every module may use and what knows none of them: clocks, wakes, kill points, rate limits, the log's way out.
+//! What every module may use and what knows none of them: clocks, wakes, kill points, rate limits, the way out to a log or a terminal.
 
 pub mod chance;
 pub mod clock;
@@ -9,6 +9,7 @@ pub mod ledger;
 pub mod log_limit;
 pub mod log_writer;
 pub mod name;
+pub mod plain;
 pub mod rate_limit;
 pub mod timeline;
 pub mod token_bucket;

@@ -10,6 +10,7 @@ use super::places::Places;
 use crate::chain::Lane;
 use crate::config::{self, BindingId, OrderOf};
 use crate::metrics::{BindingMetrics, Counters};
+use crate::plugin::Digest;
 use crate::topic::{TopicName, Trie};
 
 pub struct Table {
@@ -31,8 +32,8 @@ pub struct Binding {
     further: [OnceLock<Places>; MAX_HOPS as usize],
     /// One tick at a time.
     ticking: Arc<Semaphore>,
-    /// Plugin to the digest of its component, for those who ask later which one it was.
-    digests: Vec<(String, String)>,
+    /// Plugin to the digest of its component, for those who ask later which one it was. It may be loaded late.
+    digests: Vec<(String, Digest)>,
 }
 
 impl Table {
@@ -97,12 +98,13 @@ impl Binding {
         }
     }
 
-    pub fn with_digests(self, digests: Vec<(String, String)>) -> Self {
+    pub fn with_digests(self, digests: Vec<(String, Digest)>) -> Self {
         Self { digests, ..self }
     }
 
     pub fn digest_of(&self, plugin: &str) -> &str {
-        self.digests.iter().find(|(name, _)| name == plugin).map_or("", |(_, digest)| digest)
+        let digest = self.digests.iter().find(|(name, _)| name == plugin).and_then(|(_, digest)| digest.get());
+        digest.map_or("", String::as_str)
     }
 
     /// For messages that have been republished so often.

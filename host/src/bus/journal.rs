@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::{Bus, PendingDelivery};
 use crate::base::clock;
 use crate::config::UpstreamId;
-use crate::spool::{Change, Receipt, Record, Spool};
+use crate::spool::{Change, InFlight, Place, Receipt, Record, Spool};
 
 pub struct Journal {
     spool: Spool,
     bus: Arc<Bus>,
     order: Mutex<()>,
+    in_flight: Arc<InFlight>,
     #[cfg(test)]
     written: Mutex<Written>,
     /// The disk stands still: what is committed waits.
@@ -38,6 +39,7 @@ impl Journal {
             spool,
             bus,
             order: Mutex::default(),
+            in_flight: Arc::default(),
             #[cfg(test)]
             written: Mutex::default(),
             #[cfg(test)]
@@ -131,6 +133,21 @@ impl Journal {
             return receipt.nothing_to_keep();
         }
         self.commit(Record::changes(changes, receipt), Vec::new());
+    }
+
+    /// The same of a session that begins, leaves or ends, counted for its client.
+    pub fn change_session(&self, client: &Arc<str>, changes: Vec<Change>, receipt: Receipt) {
+        if changes.is_empty() {
+            return receipt.nothing_to_keep();
+        }
+        let part = self.in_flight.add(client, &changes);
+        let hold = [Place::InFlight(Box::new(part))].into_iter().collect();
+        self.commit(Record { hold, ..Record::changes(changes, receipt) }, Vec::new());
+    }
+
+    /// What waits of such changes.
+    pub fn in_flight(&self) -> &Arc<InFlight> {
+        &self.in_flight
     }
 
     /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.

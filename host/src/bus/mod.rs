@@ -117,6 +117,11 @@ impl Bus {
         kept
     }
 
+    /// Bytes of the retained messages.
+    pub fn retained_bytes(&self) -> usize {
+        self.retained().bytes()
+    }
+
     /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
     /// them; `None` when it expired meanwhile.
     pub fn restore_retained(&self, value: &Value) -> Result<Option<bool>, WireError> {

@@ -64,6 +64,11 @@ impl Queues {
         &self.ledger
     }
 
+    /// Bytes that wait in all mailboxes together.
+    pub fn bytes(&self) -> usize {
+        self.budget.used()
+    }
+
     /// For a session that begins and survives a restart.
     pub fn new_generation(&self) -> Generation {
         self.next_generation.fetch_add(1, Ordering::Relaxed)

@@ -76,6 +76,10 @@ impl Retained {
         Stored::Kept
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// As it was before a restart. Whether it is beyond the limits.
     pub(super) fn restore(&mut self, message: &Message, now: Instant) -> bool {
         let is_over = !self.has_room(message.weight());

@@ -1,15 +1,15 @@
 //! A chain whose plugins have not started, and what its binding does meanwhile.
 //!
 //! ```text
-//!   starting ──▶ started: the chain that is asked from then on
-//!      ▲  │
-//!      │  └────▶ stopped, with a reason ── after a while, when that may help ──┐
-//!      └───────────────────────────────────────────────────────────────────────┘
+//!   compiling ──▶ starting ──▶ started: the chain that is asked from then on
+//!                  ▲  │
+//!                  │  └────▶ stopped, with a reason ── after a while, when that may help ──┐
+//!                  └───────────────────────────────────────────────────────────────────────┘
 //! ```
 //!
 //! A plugin that does not load, or does not take its configuration, is nothing that other bindings should notice. Its own messages are
-//! held, and with them the devices that sent them; or they are dead letters, as the binding says. While it is being started for the
-//! first time they wait in any case: that it takes long is no failure.
+//! held, and with them the devices that sent them; or they are dead letters, as the binding says. While it is being compiled or started for
+//! the first time they wait in any case: that it takes long is no failure.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,13 +22,24 @@ use super::backoff::Backoff;
 use super::outcome::Failure;
 use super::stages::Chain;
 use super::starter::Starter;
+use super::told::Told;
 
 /// How often a lane that holds messages looks: often while a start is under way, seldom when it has failed.
 const LOOK_SOON: Duration = Duration::from_millis(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
+/// How often a chain looks whether its plugins are compiled.
+const LOOK_FOR_CODE: Duration = Duration::from_millis(50);
+
 /// Makes the chain; called until it succeeds or trying again cannot help.
-pub type Begin = Box<dyn FnMut() -> Result<Chain, Refused> + Send>;
+pub type Begin = Box<dyn FnMut() -> Result<Chain, NoChain> + Send>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoChain {
+    /// A plugin of it is being compiled.
+    NotYet,
+    Refused(Refused),
+}
 
 /// Why there is no chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +58,13 @@ pub struct Standing(Arc<Shared>);
 struct Shared {
     binding: Arc<str>,
     policy: OnStartFailure,
+    told: Told,
     state: Mutex<State>,
 }
 
 enum State {
     Starting,
+    Compiling,
     Stopped(Stopped),
     /// Until the lane has taken it.
     Started(Option<Box<Chain>>),
@@ -76,9 +89,10 @@ pub(super) enum Meanwhile {
 // === impl Standing ===
 
 impl Standing {
-    pub fn new(binding: &Arc<str>, policy: OnStartFailure) -> Self {
+    /// `told` is for all bindings of a gateway.
+    pub fn new(binding: &Arc<str>, policy: OnStartFailure, told: &Told) -> Self {
         let (binding, state) = (Arc::clone(binding), Mutex::new(State::Starting));
-        Self(Arc::new(Shared { binding, policy, state }))
+        Self(Arc::new(Shared { binding, policy, told: told.clone(), state }))
     }
 
     /// Tries it on the threads of `starter`, now and as often as it may help.
@@ -99,14 +113,19 @@ impl Standing {
         self.0.policy
     }
 
+    /// For the first time.
     pub fn is_starting(&self) -> bool {
-        matches!(*self.state(), State::Starting)
+        matches!(*self.state(), State::Starting | State::Compiling)
+    }
+
+    pub fn is_compiling(&self) -> bool {
+        matches!(*self.state(), State::Compiling)
     }
 
     pub fn stopped(&self) -> Option<Stopped> {
         match &*self.state() {
             State::Stopped(stopped) => Some(stopped.clone()),
-            State::Starting | State::Started(_) => None,
+            State::Starting | State::Compiling | State::Started(_) => None,
         }
     }
 
@@ -118,7 +137,7 @@ impl Standing {
             },
             (State::Stopped(stopped), OnStartFailure::DeadLetter) => Meanwhile::Fail(stopped.failure()),
             (State::Stopped(_), _) => Meanwhile::Wait(LOOK_AGAIN),
-            (State::Starting, _) => Meanwhile::Wait(LOOK_SOON),
+            (State::Starting | State::Compiling, _) => Meanwhile::Wait(LOOK_SOON),
         }
     }
 
@@ -126,7 +145,11 @@ impl Standing {
         let (standing, next) = (self.clone(), starter.clone());
         starter.run(due, move || match begin() {
             Ok(chain) => standing.started(chain),
-            Err(why) => {
+            Err(NoChain::NotYet) => {
+                standing.compiling();
+                standing.attempt_at(clock::now() + LOOK_FOR_CODE, next, begin, backoff);
+            }
+            Err(NoChain::Refused(why)) => {
                 let due = why.may_pass.then(|| clock::now() + backoff.failed(clock::now()));
                 standing.stop(why, due);
                 if let Some(due) = due {
@@ -134,6 +157,14 @@ impl Standing {
                 }
             }
         });
+    }
+
+    /// One that is stopped stays so until it has been tried again.
+    fn compiling(&self) {
+        let mut state = self.state();
+        if matches!(*state, State::Starting) {
+            *state = State::Compiling;
+        }
     }
 
     fn started(&self, chain: Chain) {
@@ -150,13 +181,22 @@ impl Standing {
             State::Stopped(before) => (before.attempts + 1, before.why == why),
             _ => (1, false),
         };
-        // The same reason once: `status` has it for as long as it stands.
-        if !told {
-            let (binding, plugin, reason) = (&self.0.binding, &why.plugin, &why.reason);
-            let then = if next.is_some() { "tried again" } else { "tried again when the gateway starts" };
-            tracing::error!(%binding, plugin, "this binding is stopped: {reason}; {}; {then}", self.0.policy);
+        // The same reason once: `status` has it for as long as it stands. Of a strict one the gateway ends, and says why.
+        if !told && !self.is_strict() {
+            self.tell(&why, next.is_some());
         }
         *state = State::Stopped(Stopped { why, attempts, next });
+    }
+
+    fn tell(&self, why: &Refused, again: bool) {
+        let (binding, plugin, policy) = (&self.0.binding, &why.plugin, self.0.policy);
+        let then = if again { "tried again" } else { "tried again when the gateway starts" };
+        match self.0.told.before(binding, why) {
+            None => tracing::error!(%binding, plugin, "this binding is stopped: {}; {policy}; {then}", why.reason),
+            Some(first) => {
+                tracing::error!(%binding, plugin, "this binding is stopped as `{first}` is, by the same plugin; {policy}; {then}");
+            }
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -205,14 +245,19 @@ mod tests {
         }
     }
 
+    fn standing(policy: OnStartFailure) -> Standing {
+        Standing::new(&"b".into(), policy, &Told::default())
+    }
+
     /// Its plugin starts at the attempt after so many.
     fn late(policy: OnStartFailure, failures: u32, may_pass: bool) -> (Chain, Standing, StarterThreads) {
-        let (threads, standing) = (StarterThreads::spawn().unwrap(), Standing::new(&"b".into(), policy));
+        let (threads, standing) = (StarterThreads::spawn().unwrap(), standing(policy));
         let mut left = failures;
         let begin = move || {
             if left > 0 {
                 left -= 1;
-                return Err(Refused { plugin: "p".into(), reason: "plugin `p` is not there".into(), may_pass });
+                let reason = "plugin `p` is not there".into();
+                return Err(NoChain::Refused(Refused { plugin: "p".into(), reason, may_pass }));
             }
             Ok(Chain::new(vec![stage(|_| Ok(Verdict::Replace("through".into())))]))
         };
@@ -253,8 +298,25 @@ mod tests {
 
     #[test]
     fn while_it_is_started_for_the_first_time_messages_wait_in_any_case() {
-        let standing = Standing::new(&"b".into(), OnStartFailure::DeadLetter);
+        let standing = standing(OnStartFailure::DeadLetter);
         let mut chain = Chain::late(standing.clone(), Vec::new());
         assert!(standing.is_starting() && go(&mut chain).is_none());
+    }
+
+    #[test]
+    fn while_it_is_compiled_messages_wait_and_nothing_counts_as_an_attempt() {
+        let (threads, standing) = (StarterThreads::spawn().unwrap(), standing(OnStartFailure::DeadLetter));
+        let is_compiled = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = Arc::clone(&is_compiled);
+        let begin = move || match seen.load(std::sync::atomic::Ordering::Relaxed) {
+            true => Ok(Chain::new(vec![stage(|_| Ok(Verdict::Replace("through".into())))])),
+            false => Err(NoChain::NotYet),
+        };
+        standing.begin(&threads.handle(), Box::new(begin));
+        let mut chain = Chain::late(standing.clone(), Vec::new());
+        until("it is being compiled", || standing.is_compiling());
+        assert!(go(&mut chain).is_none() && standing.is_starting() && standing.stopped().is_none());
+        is_compiled.store(true, std::sync::atomic::Ordering::Relaxed);
+        until("it starts", || is_through(go(&mut chain)));
     }
 }

@@ -38,13 +38,15 @@ mod starter;
 mod stateful_stage;
 #[cfg(test)]
 pub(crate) mod stepped;
+mod told;
 mod workers;
 
 pub use lane::{Job, LANE_CAPACITY, Lane, Tick};
-pub use late::{Begin, Refused, Standing, Stopped};
+pub use late::{Begin, NoChain, Refused, Standing, Stopped};
 pub use outcome::{Done, Failure, Outcome, TickResult};
 pub use plugin_stage::PluginStage;
 pub use stage::{Guest, Stage};
 pub use stages::{Chain, ChainError, Means};
 pub use starter::{Starter, StarterThreads};
+pub use told::Told;
 pub use workers::{Workers, default_threads};

@@ -12,8 +12,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 
-use super::plain::plain;
 use super::{ConfigFile, EXIT_CONFIG, Format};
+use crate::base::plain::plain;
 use crate::config::{self, Config, Problems, Severity, Upstream};
 use crate::egress::{self, Probed};
 use crate::plugin::LoadedPlugin;

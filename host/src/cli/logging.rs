@@ -15,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::base::log_limit::LogLimit;
 use crate::base::log_writer::LogWriter;
+use crate::base::plain::Plain;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {
@@ -43,8 +44,9 @@ impl LogFormat {
             Ok(filter) => (filter, None),
             Err(error) => (Targets::new().with_default(level), Some(error)),
         };
-        let log = tracing_subscriber::fmt::layer().with_writer(delivery.writer());
         let (limit, ansi) = (LogLimit::default(), io::stderr().is_terminal());
+        let is_styled = ansi && matches!(self, Self::Text);
+        let log = tracing_subscriber::fmt::layer().with_writer(delivery.writer(is_styled));
         _ = match self {
             Self::Text => registry().with(log.with_ansi(ansi)).with(limit).with(filter).try_init(),
             Self::Json => registry().with(log.json()).with(limit).with(filter).try_init(),
@@ -60,12 +62,16 @@ impl LogFormat {
 // === impl Delivery ===
 
 impl Delivery {
-    fn writer(self) -> BoxMakeWriter {
+    /// A log ends at a terminal, sooner or later. Of what others say the formatter escapes ESC and C1, so that colours can be told from them;
+    /// the rest of C0 is left to this.
+    fn writer(self, is_styled: bool) -> BoxMakeWriter {
         let queued = if self == Self::Queued { LogWriter::of_process().ok() } else { None };
-        match queued {
-            Some(log) => BoxMakeWriter::new(move || log.clone()),
+        match (queued, is_styled) {
+            (Some(log), true) => BoxMakeWriter::new(move || Plain::styled(log.clone())),
+            (Some(log), false) => BoxMakeWriter::new(move || Plain::new(log.clone())),
             // Also without a thread to spare: a log that may stop us is better than none.
-            None => BoxMakeWriter::new(io::stderr),
+            (None, true) => BoxMakeWriter::new(|| Plain::styled(io::stderr())),
+            (None, false) => BoxMakeWriter::new(|| Plain::new(io::stderr())),
         }
     }
 }

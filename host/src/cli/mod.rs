@@ -10,7 +10,6 @@ mod compile;
 mod demo;
 mod explain;
 mod logging;
-mod plain;
 pub mod plugin_build;
 mod run;
 mod sessions;
@@ -28,8 +27,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::logging::Delivery;
-use self::plain::{Plain, plain};
 use crate::base::log_writer::{self, say};
+use crate::base::plain::{Plain, plain};
 use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
@@ -101,6 +100,20 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 // === impl Cli ===
 
 impl Cli {
+    /// The command line, read; or what is to be said instead, with its exit code. What was typed is quoted there.
+    pub fn read() -> Result<Self, ExitCode> {
+        Self::try_parse().map_err(|error| {
+            let text = error.render().to_string();
+            if plain(&text) == text {
+                // In colour.
+                let _ = error.print();
+            } else {
+                say(&plain(&text));
+            }
+            u8::try_from(error.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from)
+        })
+    }
+
     pub fn run(self) -> ExitCode {
         self.log_format.install(self.command.log_level(), self.command.log_delivery());
         // Not locked for good: a command that draws from a second thread would wait for ever.
@@ -128,13 +141,9 @@ impl Command {
         }
     }
 
-    /// Whether what it writes is bytes, or drawn; or is for a program, and messages go in and out in one form.
+    /// Whether what it writes is bytes. Everything else may reach a terminal in the end, also through a pipe.
     fn is_raw(&self) -> bool {
-        match self {
-            Self::Demo(_) | Self::Compile(_) => true,
-            Self::Test(_) => !io::stdout().is_terminal(),
-            _ => false,
-        }
+        matches!(self, Self::Compile(_))
     }
 
     fn log_delivery(&self) -> Delivery {
@@ -182,7 +191,7 @@ fn draw(problems: &Problems) -> String {
 fn complain(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         say(&format!("{}\n", draw(problems)));
-        say(&format!("{}: {}", problems.file(), problems.summary()));
+        say(&plain(&format!("{}: {}", problems.file(), problems.summary())));
         return ExitCode::from(EXIT_CONFIG);
     }
     if let Some(refusals) = error.downcast_ref::<Refusals>() {

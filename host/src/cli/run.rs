@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use super::signals::Signals;
 use super::{ConfigFile, LAST_LINES};
 use crate::app::Gateway;
+use crate::base::plain::plain;
 use crate::base::{kill_point, log_writer};
 
 /// What still runs after a stop in good order is left behind after this.
@@ -43,7 +44,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 pub fn end_process_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current().name().unwrap_or("?").to_owned();
-        log_writer::say(&format!("thread `{thread}`: {panic}\n{}", Backtrace::capture()));
+        log_writer::say(&plain(&format!("thread `{thread}`: {panic}\n{}", Backtrace::capture())));
         log_writer::flush(LAST_LINES);
         std::process::abort();
     }));

@@ -2,7 +2,7 @@
 //!
 //! Lines in, lines out ([`line`]). On stdout stands what would leave, in the form of the input, so that it can be fed to another
 //! run; on stderr, what became of each line: the binding, where it went, or why it did not. `--format json` has both in one
-//! object for each step.
+//! object for each step, and control characters as they are, which the lines have by their numbers.
 
 mod line;
 mod rehearsal;
@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use self::line::{Line, Order};
 use self::rehearsal::{Rehearsal, Sent, Step, Verdict};
 use super::{ConfigFile, Format};
+use crate::base::plain::Plain;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -39,7 +40,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Some(path) => Box::new(BufReader::new(File::open(path).with_context(|| path.display().to_string())?)),
         None => Box::new(io::stdin().lock()),
     };
-    let unread = rehearse(&mut rehearsal, input, args.format, out, &mut io::stderr())?;
+    let unread = rehearse(&mut rehearsal, input, args.format, out, &mut Plain::new(io::stderr()))?;
     Ok(if unread == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

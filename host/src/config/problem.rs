@@ -6,6 +6,7 @@
 use std::fmt;
 use std::ops::Range;
 
+use crate::base::plain::plain;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
 /// Everything that is wrong or doubtful in one file, with the text that it is about.
@@ -109,10 +110,27 @@ impl Problems {
     }
 
     /// All problems with carets; `styled` adds terminal colours.
+    ///
+    /// With colours no control character can be told from ours afterwards: what the file and its name have is written by number before.
     pub fn render(&self, styled: bool) -> String {
         let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-        let drawn: Vec<String> = self.list.iter().map(|problem| self.draw(problem, &renderer)).collect();
+        let visible = self.visible();
+        let drawn: Vec<String> = visible.list.iter().map(|problem| visible.draw(problem, &renderer)).collect();
         drawn.join("\n\n")
+    }
+
+    /// The same without control characters, and the places where they are then.
+    fn visible(&self) -> Self {
+        let at = |offset: usize| self.text.get(..offset).map_or(usize::MAX, |before| shown(before).len());
+        let place = |span: &Range<usize>| at(span.start)..at(span.end);
+        let problem = |problem: &Problem| Problem {
+            severity: problem.severity,
+            span: problem.span.as_ref().map(place),
+            sentence: plain(&problem.sentence),
+            advice: problem.advice.as_deref().map(plain),
+            also: problem.also.as_ref().map(|(span, label)| (place(span), plain(label))),
+        };
+        Self { file: plain(&self.file), text: shown(&self.text), list: self.list.iter().map(problem).collect() }
     }
 
     fn draw(&self, problem: &Problem, renderer: &Renderer) -> String {
@@ -165,6 +183,11 @@ impl fmt::Debug for Problems {
     }
 }
 
+/// Lines may end as those of Windows do.
+fn shown(text: &str) -> String {
+    plain(&text.replace("\r\n", "\n"))
+}
+
 /// What stands between `://` and the `@` of a string, covered byte by byte: a line is drawn for whatever is wrong on it, and
 /// must not tell a password that stands there by mistake.
 fn without_passwords(text: &str) -> String {
@@ -192,6 +215,25 @@ mod tests {
         let at = text.find("bogus").unwrap();
         let drawn = Problems::new("f", text, vec![Problem::error(at..at + 5, "unknown")]).render(false);
         assert!(drawn.contains(covered), "{drawn}");
+    }
+
+    #[test]
+    fn what_a_terminal_obeys_is_drawn_by_its_number_and_the_caret_is_at_its_place() {
+        let text = "a = \"\u{9b}31m\r\" # \u{1b}[2J\r\nbogus = 1\r\n";
+        for styled in [false, true] {
+            let problem = |word: &str| {
+                let at = text.find(word).unwrap();
+                Problem::error(at..at + word.len(), format!("`{word}\u{9b}` is unknown")).advice("not \u{85}")
+            };
+            let drawn = Problems::new("f\u{1b}", text, vec![problem("\u{1b}[2J"), problem("bogus")]).render(styled);
+            assert!(drawn.contains("\\u009b31m\\u000d\" # ") && drawn.contains("not \\u0085"), "{drawn}");
+            let is_ours = |c: char| c == '\n' || (styled && c == '\u{1b}');
+            assert!(drawn.chars().all(|c| !c.is_control() || is_ours(c)), "{drawn:?}");
+            assert!(!drawn.contains("\u{1b}[2J"), "{drawn:?}");
+        }
+        let drawn =
+            Problems::new("f", text, vec![Problem::error(text.find("bogus").unwrap()..text.len(), "x")]).render(false);
+        assert!(drawn.contains("2 | bogus = 1\n  | ^^^^^"), "{drawn}");
     }
 
     #[test]

@@ -38,22 +38,26 @@ pub struct Terms {
     asked_expiry: Option<u32>,
 }
 
+/// Why a CONNECT gets no session, for the device, and for who owns it.
+pub type Refusal = (Reason, &'static str);
+
 /// `assign` makes a client identifier for a device that has none.
 pub fn negotiate(
     mut connect: Connect,
     limits: &BrokerLimits,
     assign: impl FnOnce() -> String,
-) -> Result<Terms, Reason> {
+) -> Result<Terms, Refusal> {
     if connect.authentication_method.is_some() {
-        return Err(Reason::BAD_AUTHENTICATION_METHOD);
+        return Err((Reason::BAD_AUTHENTICATION_METHOD, "extended authentication (AUTH) is not offered"));
     }
     if connect.client_id.len() > MAX_CLIENT_ID_BYTES {
-        return Err(Reason::CLIENT_IDENTIFIER_NOT_VALID);
+        return Err((Reason::CLIENT_IDENTIFIER_NOT_VALID, "the client identifier is longer than 1,024 bytes"));
     }
     let assigned = connect.client_id.is_empty();
     if assigned && connect.version == Version::V311 && !connect.clean_start {
         // Nobody could ever come back to that session 3.1.1 [MQTT-3.1.3-8].
-        return Err(Reason::CLIENT_IDENTIFIER_NOT_VALID);
+        let detail = "an empty client identifier needs Clean Session in MQTT 3.1.1: give the device an identifier";
+        return Err((Reason::CLIENT_IDENTIFIER_NOT_VALID, detail));
     }
     let is_denied = |will: &mut Will| super::session::is_gateways_own(&will.message.topic);
     let denied_will = connect.will.take_if(is_denied).map(|will| will.message.topic);
@@ -137,7 +141,7 @@ mod tests {
     }
 
     fn agree(connect: Connect) -> Result<Terms, Reason> {
-        negotiate(connect, &limits(), || "assigned".into())
+        negotiate(connect, &limits(), || "assigned".into()).map_err(|(reason, _)| reason)
     }
 
     #[test]

@@ -17,14 +17,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use end::take_to_end;
+use end::{by_weight, take_to_end};
 pub use kick::Kick;
 pub use list::{DropError, SessionState};
 use waiting_will::{Orphans, WaitingWill};
 
 use super::handshake::Terms;
 use super::session::Session;
-use super::wills::{Reserved, Wills, will_of};
+use super::wills::{LeftWill, Reserved, Wills, will_of};
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::base::{clock, timeline};
@@ -36,8 +36,8 @@ use crate::spool::{Change, Receipt};
 /// notice; when it does not, it hangs, and the device is told to try again.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What a session leaves behind is deleted by so many in one record, which has a largest size.
-const FAREWELL_CHUNK: usize = 256;
+/// What a session leaves behind is deleted by so many bytes in one record: they go beside a full log, and into the smallest segment.
+const FAREWELL_BYTES: usize = 32 * 1_024;
 
 pub struct Registry {
     slots: Mutex<HashMap<Arc<str>, Slot>>,
@@ -115,6 +115,9 @@ impl Registry {
     /// By the deadline, or it is as if the device had not asked: a disk that is full or stands still must not hold a device that
     /// could try another gateway.
     pub async fn open(&self, terms: &Terms, deadline: tokio::time::Instant) -> Result<Opened, Reason> {
+        let in_flight = self.wills.journal().in_flight();
+        let room = in_flight.room(&terms.client_id, terms.will.is_some());
+        tokio::time::timeout_at(deadline, room).await.map_err(|_| Reason::SERVER_BUSY)?;
         let handed_over_by = deadline.min(tokio::time::Instant::now() + TAKEOVER_TIMEOUT);
         let waiting = tokio::time::timeout_at(handed_over_by, async {
             loop {
@@ -201,9 +204,10 @@ impl Registry {
     /// device might as well have connected a moment later.
     fn begin(&self, session: &Session, expiry: Duration, will: Option<(Change, Receipt)>, receipt: Receipt) {
         // Two records: where the spool is full, that of the session has room, and that of the will may have to wait.
-        self.wills.journal().change(session.description(expiry, None).into_iter().collect(), receipt);
+        let (journal, client) = (self.wills.journal(), session.client());
+        journal.change_session(client, session.description(expiry, None).into_iter().collect(), receipt);
         if let Some((will, written)) = will {
-            self.wills.journal().change(vec![will], written);
+            journal.change_session(client, vec![will], written);
         }
     }
 
@@ -221,18 +225,28 @@ impl Registry {
         self.queues.ledger()
     }
 
+    /// Bytes that wait for subscribers.
+    pub fn queued_bytes(&self) -> usize {
+        self.queues.bytes()
+    }
+
+    /// Bytes of retained messages.
+    pub fn retained_bytes(&self) -> usize {
+        self.bus.retained_bytes()
+    }
+
     /// The connection is gone: the session waits for its device, or ends.
     pub fn close(&self, mut session: Session, ending: Ending) {
         session.mailbox().detach();
         session.flush(self.wills.journal());
         let (now, client) = (clock::now(), session.client().clone());
         let (is_dropped, has_will) = self.connected(&client);
-        let mut will = ending.will.map(|will| WaitingWill::of(will, now));
+        let mut will = ending.will.map(|will| WaitingWill::of(will, now, self.ledger()));
         if will.is_none() && has_will {
-            self.write(vec![Change::delete(will_of(&client))]);
+            self.write_of(&client, vec![Change::delete(will_of(&client))]);
         }
         if let Some(due) = will.take_if(|will| will.due <= now) {
-            self.publish_at_end(&client, due.message);
+            self.publish_at_end(&client, due.left);
         }
         let expiry = if is_dropped { Duration::ZERO } else { ending.session_expiry };
         let away = Away { session, since: now, ends_at: now + expiry, will };
@@ -241,8 +255,11 @@ impl Registry {
             return self.finish(away);
         }
         // Two records, as when it came.
-        self.write(away.session.description(expiry, Some(timeline::ms_of(away.ends_at))).into_iter().collect());
-        self.write(away.will.iter().map(|will| will.written(away.session.client())).collect());
+        let description = away.session.description(expiry, Some(timeline::ms_of(away.ends_at)));
+        self.write_of(&client, description.into_iter().collect());
+        if let Some((put, receipt)) = away.will.as_ref().map(|will| will.written(&client)) {
+            self.wills.journal().change_session(&client, vec![put], receipt);
+        }
         self.lock().insert(client, Slot::Away(Box::new(away)));
         self.released.notify_waiters();
     }
@@ -261,12 +278,16 @@ impl Registry {
         }
         due.extend(self.orphans.take_due(now));
         for (client, will) in due {
-            self.publish_written(&client, will.message);
+            self.publish_written(&client, will.left);
         }
         for client in ended {
             self.expire(&client, now);
         }
         self.forget_shed();
+    }
+
+    fn write_of(&self, client: &Arc<str>, changes: Vec<Change>) {
+        self.wills.journal().change_session(client, changes, Receipt::none());
     }
 
     fn write(&self, changes: Vec<Change>) {

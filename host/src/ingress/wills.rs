@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
+use crate::base::ledger::{Charge, Ledger};
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
 use crate::bus::Journal;
@@ -30,6 +31,14 @@ pub struct Wills {
     unwritten: Arc<AtomicUsize>,
     kept: Arc<AtomicUsize>,
     warnings: RateLimit,
+}
+
+/// The will of a device that is gone, with what it takes of the account of all clients: while it waits, and then until what becomes of it
+/// is in the log.
+#[derive(Clone, Debug)]
+pub struct LeftWill {
+    pub message: Message,
+    charge: Arc<Charge>,
 }
 
 /// A part of a bounded number of bytes. Given back when it is dropped.
@@ -67,18 +76,29 @@ impl Wills {
 
     /// It is due, and was written when its device came. What is written of it takes another name, of this one will alone: the next
     /// session of the client may write a will of its own before the chains of this one are done. To be published when `changes` are
-    /// committed, which say so.
-    pub fn take_over(&self, client: &Arc<str>, message: Message, changes: &mut Vec<Change>) -> Inbound {
-        let mut will = due(client, message);
+    /// committed, which say so. Until it is through, its client has it waiting, and it is charged.
+    pub fn take_over(&self, client: &Arc<str>, will: LeftWill, changes: &mut Vec<Change>) -> Inbound {
+        let (will, charge) = (due(client, will.message), will.charge);
+        let mut will = self.written_down(client, will, changes);
+        let part = self.journal().in_flight().add(client, changes.last().map_or(&[], std::slice::from_ref));
+        will.receipt = Receipt::call(move || drop((charge, part)));
+        will
+    }
+
+    fn written_down(&self, client: &Arc<str>, mut will: Inbound, changes: &mut Vec<Change>) -> Inbound {
         changes.push(Change::delete(will_of(client)));
         changes.push(self.dispatcher.write_down(&mut will));
         will
     }
 
     /// The same for one that was promised to nobody: where too much waits, it may be lost like any message of its kind.
-    pub fn end_with_connection(&self, client: &Arc<str>, message: Message, changes: &mut Vec<Change>) -> Inbound {
+    pub fn end_with_connection(&self, client: &Arc<str>, will: LeftWill, changes: &mut Vec<Change>) -> Inbound {
+        let LeftWill { message, charge } = will;
         match self.reserve(&message) {
-            Some(receipt) => Inbound { receipt, ..self.take_over(client, message, changes) },
+            Some(receipt) => {
+                let will = self.written_down(client, due(client, message), changes);
+                Inbound { receipt: receipt.after(move || drop(charge)), ..will }
+            }
             None => {
                 changes.push(Change::delete(will_of(client)));
                 due(client, message)
@@ -98,6 +118,21 @@ impl Wills {
     fn reserve(&self, message: &Message) -> Option<Receipt> {
         let unwritten = Reserved::take(&self.unwritten, message.weight(), MAX_UNWRITTEN)?;
         Some(Receipt::call(move || drop(unwritten)))
+    }
+}
+
+impl LeftWill {
+    /// It was charged with its connection, or before a restart, and is charged on, room or not.
+    pub fn new(message: Message, ledger: &Arc<Ledger>) -> Self {
+        let mut charge = ledger.charge();
+        charge.restore(message.weight());
+        Self { message, charge: Arc::new(charge) }
+    }
+
+    /// For the record that has a copy of it.
+    pub fn receipt(&self) -> Receipt {
+        let charge = self.charge.clone();
+        Receipt::call(move || drop(charge))
     }
 }
 

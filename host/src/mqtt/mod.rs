@@ -99,6 +99,16 @@ impl Codec {
         }
     }
 
+    /// The version that a CONNECT names of which only the beginning is there, so that who is refused before the end is told why.
+    pub fn learn_version(&mut self, beginning: &[u8]) {
+        let header = Header::read(beginning, self.version, self.max_packet_size);
+        if let Ok(Some(header)) = header
+            && header.kind == Kind::Connect
+        {
+            self.version = connect::version(&mut header.body(beginning)).map_or_else(|(_, language)| language, Some);
+        }
+    }
+
     /// Appends a packet to `out`; many may be appended before one write.
     ///
     /// Before the version is known (a CONNECT of a version that we do not speak) it writes 3.1.1, whose CONNACK every

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
 use super::stopped::{self, snapshot as stopped_snapshot};
-use crate::base::ledger::Ledger;
 use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
+use crate::ingress::registry::Registry;
 use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
-use crate::plugin::BreakerState;
+use crate::plugin::{BreakerState, MemoryTotal};
 use crate::spool::{Held, Spool};
 
 pub struct Observer {
@@ -18,10 +18,12 @@ pub struct Observer {
     pub spool: Spool,
     pub archive: ArchiveHandle,
     /// What clients hold.
-    pub ledger: Arc<Ledger>,
+    pub sessions: Arc<Registry>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
+    /// None without plugins.
+    pub plugin_memory: Option<MemoryTotal>,
     /// Of bindings that have plugins.
     pub standings: Vec<Standing>,
 }
@@ -80,11 +82,23 @@ impl Observer {
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
         self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
-        let help = "What clients hold beside queues and retained messages, and beyond what each is sure of: `broker.limits.memory` at most.";
-        families.gauge("tidegate_client_memory_bytes", help, &[], self.ledger.used() as f64);
+        self.measure_memory(&mut families);
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
         families
+    }
+
+    /// What has a limit for all of them together.
+    fn measure_memory(&self, to: &mut Families) {
+        let help = "What clients hold beside queues and retained messages, and beyond what each is sure of: `broker.limits.memory` at most.";
+        to.gauge("tidegate_client_memory_bytes", help, &[], self.sessions.ledger().used() as f64);
+        let help = "What waits for subscribers: `broker.limits.max_queued_bytes_total` at most.";
+        to.gauge("tidegate_queued_bytes", help, &[], self.sessions.queued_bytes() as f64);
+        let help = "Retained messages: `broker.limits.max_retained_bytes` at most.";
+        to.gauge("tidegate_retained_bytes", help, &[], self.sessions.retained_bytes() as f64);
+        let help = "Memory of the instances of all plugins: `memory_total` of `[engine.limits]` at most.";
+        let used = self.plugin_memory.as_ref().map_or(0, MemoryTotal::used);
+        to.gauge("tidegate_plugin_memory_bytes", help, &[], used as f64);
     }
 }
 

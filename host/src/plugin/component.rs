@@ -1,11 +1,11 @@
 //! A component: read, verified, compiled, and known to fit before anything runs.
 //!
 //! In this order, so that each refusal is the most telling one: the file exists and is small enough; it is the one that is
-//! meant and trusted (`trust`); it is a component, not too large for the compiler, and compiles (`compile`); it speaks our
-//! contract; it imports nothing that it is not granted; it exports
-//! what a plugin exports; every type agrees. After that, starting an instance can fail for the plugin's own reasons only.
+//! meant and trusted (`trust`); it is a component, not too large for the compiler (`compile`); it speaks our contract; it imports nothing
+//! that it is not granted. All of that is known at once. Then it compiles, which may take a minute; it exports what a plugin exports; every
+//! type agrees. After that, starting an instance can fail for the plugin's own reasons only.
 
-use wasmtime::component::InstancePre;
+use wasmtime::component::{self, InstancePre};
 
 use crate::config::Grants;
 
@@ -27,6 +27,13 @@ pub struct Component {
     inspection: Inspection,
 }
 
+/// A component that nothing speaks against so far.
+pub(super) enum Found {
+    Linked(Component),
+    /// It is not in the cache.
+    Uncompiled(Inspection),
+}
+
 /// Where the functions are, looked up once and not for every instance.
 pub(super) struct Exports {
     pub lifecycle: lifecycle::GuestIndices,
@@ -43,15 +50,35 @@ impl Component {
         &self.inspection
     }
 
-    pub(super) fn link(engine: &Engine, file: &ComponentFile, grants: Grants) -> Result<Self, Problem> {
-        let component = engine.compile(file)?;
-        let inspection = Inspection::of(engine, file, &component);
-        if let Some(problem) = inspection.problem(grants) {
-            return Err(problem);
+    /// Compiles nothing.
+    pub(super) fn find(engine: &Engine, file: &ComponentFile, grants: Grants) -> Result<Found, Problem> {
+        engine.examine(file)?;
+        let inspection = Inspection::of(file)?;
+        inspection.check_wants(grants)?;
+        match engine.cached(file) {
+            Some(component) => Self::link(engine, &component, inspection, grants).map(Found::Linked),
+            None => Ok(Found::Uncompiled(inspection)),
         }
+    }
+
+    /// The same, compiled where that is needed.
+    pub(super) fn make(engine: &Engine, file: &ComponentFile, grants: Grants) -> Result<Self, Problem> {
+        match Self::find(engine, file, grants)? {
+            Found::Linked(component) => Ok(component),
+            Found::Uncompiled(inspection) => Self::link(engine, &engine.compile(file)?, inspection, grants),
+        }
+    }
+
+    fn link(
+        engine: &Engine,
+        component: &component::Component,
+        inspection: Inspection,
+        grants: Grants,
+    ) -> Result<Self, Problem> {
+        inspection.check_exports()?;
         let mut linker = engine.linker().clone();
         capability::grant(&mut linker, grants).map_err(mismatch)?;
-        let pre = linker.instantiate_pre(&component).map_err(mismatch)?;
+        let pre = linker.instantiate_pre(component).map_err(mismatch)?;
         let exports = Exports::find(&pre, &inspection).map_err(mismatch)?;
         Ok(Self { engine: engine.clone(), pre, exports, inspection })
     }
@@ -92,7 +119,7 @@ mod tests {
     fn load_with(path: &Path, sha256: Option<&str>, grants: Grants) -> Result<Component, LoadError> {
         let engine = engine();
         let file = engine.read(path).map_err(|problem| problem.at(path))?;
-        file.verify(sha256).and_then(|()| Component::link(&engine, &file, grants)).map_err(|problem| problem.at(path))
+        file.verify(sha256).and_then(|()| Component::make(&engine, &file, grants)).map_err(|problem| problem.at(path))
     }
 
     fn refused(bytes: &[u8], sha256: Option<&str>) -> Problem {
@@ -163,6 +190,29 @@ mod tests {
         let words = problem.to_string();
         assert!(words.contains("`wasi:sockets/tcp@0.2.0`, `acme:disk/all`"), "{words}");
         assert!(!words.contains("stderr") && !words.contains("grants"), "{words}");
+    }
+
+    #[test]
+    fn what_is_not_granted_is_known_before_anything_is_compiled() {
+        let wat = r#"(component
+            (import "wasi:random/random@0.2.6" (instance (export "get-random-u64" (func (result u64))))))"#;
+        let engine = Engine::new(&crate::config::Engine::default(), None).unwrap();
+        let file = ComponentFile::from_bytes(wat::parse_str(wat).unwrap());
+        let denied = Component::make(&engine, &file, Grants::default()).err().unwrap();
+        assert!(matches!(denied, Problem::NotGranted { .. }), "{denied}");
+        assert_eq!(engine.compiled(), 0);
+        assert!(Component::make(&engine, &file, Grants { random: true, ..Grants::default() }).is_err());
+        assert_eq!(engine.compiled(), 1);
+    }
+
+    #[test]
+    fn names_are_those_of_the_outermost_component() {
+        let wat = r#"(component
+            (import "acme:disk/all" (instance))
+            (component (import "acme:net/all" (instance)) (export "acme:net/out" (instance 0))))"#;
+        let inspection = Inspection::of(&ComponentFile::from_bytes(wat::parse_str(wat).unwrap())).unwrap();
+        let names: Vec<_> = inspection.imports.iter().map(|import| import.name.as_str()).collect();
+        assert_eq!((names, inspection.exports.len()), (vec!["acme:disk/all"], 0));
     }
 
     #[test]

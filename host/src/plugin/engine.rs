@@ -61,8 +61,17 @@ impl Engine {
         ComponentFile::read(component, self.0.compiler.limits().component_size)
     }
 
+    pub(super) fn examine(&self, file: &ComponentFile) -> Result<(), Problem> {
+        self.0.compiler.examine(file)
+    }
+
+    /// Where it was compiled before.
+    pub(super) fn cached(&self, file: &ComponentFile) -> Option<component::Component> {
+        self.0.compiler.cached(&self.0.wasmtime, file)
+    }
+
     pub(super) fn compile(&self, file: &ComponentFile) -> Result<component::Component, Problem> {
-        self.0.compiler.component(&self.0.wasmtime, file)
+        self.0.compiler.compile(&self.0.wasmtime, file)
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
@@ -74,7 +83,7 @@ impl Engine {
     }
 
     /// Of all instances.
-    pub(super) fn memory(&self) -> &MemoryTotal {
+    pub fn memory(&self) -> &MemoryTotal {
         &self.0.memory
     }
 

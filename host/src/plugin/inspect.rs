@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use wasmtime::component;
+use wasmparser::{Parser, Payload};
 
 use super::capability::{self, Access};
 use super::contract;
@@ -52,8 +52,9 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
     let engine = Engine::new(&config::Engine::default(), None)?;
     let look = || {
         let file = engine.read(path)?;
-        let component = engine.compile(&file)?;
-        Ok(Inspection::of(&engine, &file, &component))
+        engine.examine(&file)?;
+        engine.compile(&file)?;
+        Inspection::of(&file)
     };
     look().map_err(|problem: Problem| problem.at(path).into())
 }
@@ -61,13 +62,13 @@ pub fn inspect(path: &Path) -> Result<Inspection, InspectError> {
 // === impl Inspection ===
 
 impl Inspection {
-    pub(super) fn of(engine: &Engine, file: &ComponentFile, component: &component::Component) -> Self {
-        let (engine, ty) = (engine.wasmtime(), component.component_type());
-        let imports: Vec<_> = ty.imports(engine).map(|(name, _)| Import::named(name)).collect();
-        let exports: Vec<_> = ty.exports(engine).map(|(name, _)| name.to_owned()).collect();
+    /// Of one whose kind is known. Only names are read: whether the rest is as it should be the compiler finds, which takes so much longer
+    /// that whoever asks for something it is not granted should not have to wait for it.
+    pub(super) fn of(file: &ComponentFile) -> Result<Self, Problem> {
+        let (imports, exports) = names(&file.bytes).map_err(|error| Problem::Malformed(error.to_string()))?;
         let names = imports.iter().map(|import| import.name.as_str()).chain(exports.iter().map(String::as_str));
         let exported = |wanted| exports.iter().any(|name| interface(name) == Some(wanted));
-        Self {
+        Ok(Self {
             bytes: file.bytes.len(),
             sha256: file.sha256.clone(),
             contract: contract_of(names),
@@ -77,21 +78,23 @@ impl Inspection {
             stateful: imports.iter().any(|import| interface(&import.name) == Some("state")),
             imports,
             exports,
-        }
+        })
     }
 
-    /// Why this is no plugin that this host can run, if it is not. One reason: the first one explains the others.
-    pub(super) fn problem(&self, grants: Grants) -> Option<Problem> {
+    /// Whether it may have what it wants, of a contract that this host keeps. One reason: the first one explains the other.
+    pub(super) fn check_wants(&self, grants: Grants) -> Result<(), Problem> {
         if let Some(found) = self.contract.as_ref().filter(|found| !contract::speaks(found)) {
-            return Some(Problem::OtherContract { found: printable(found, MAX_DETAIL_BYTES) });
+            return Err(Problem::OtherContract { found: printable(found, MAX_DETAIL_BYTES) });
         }
-        if let Some(problem) = self.denied(grants) {
-            return Some(problem);
-        }
+        self.denied(grants).map_or(Ok(()), Err)
+    }
+
+    /// Whether it has what a plugin has. Of something that compiles: the reason why it does not says more.
+    pub(super) fn check_exports(&self) -> Result<(), Problem> {
         let exported = |wanted: &&str| self.exports.iter().any(|name| interface(name) == Some(*wanted));
         let missing: Vec<_> = ["lifecycle", "single"].into_iter().filter(|wanted| !exported(wanted)).collect();
         let full = |name: &str| format!("{}/{name}@{}", contract::PACKAGE, contract::VERSION);
-        (!missing.is_empty()).then(|| Problem::MissingExports(missing.into_iter().map(full).collect()))
+        if missing.is_empty() { Ok(()) } else { Err(Problem::MissingExports(missing.into_iter().map(full).collect())) }
     }
 
     /// All that it wants and may not have.
@@ -116,6 +119,29 @@ impl Import {
     fn named(name: &str) -> Self {
         Self { name: name.to_owned(), access: capability::access(name) }
     }
+}
+
+/// What the outermost component imports and exports.
+fn names(bytes: &[u8]) -> wasmparser::Result<(Vec<Import>, Vec<String>)> {
+    let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_usize);
+    for payload in Parser::new(0).parse_all(bytes) {
+        match payload? {
+            Payload::Version { .. } => depth += 1,
+            Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::ComponentImportSection(section) if depth == 1 => {
+                for import in section {
+                    imports.push(Import::named(import?.name.name));
+                }
+            }
+            Payload::ComponentExportSection(section) if depth == 1 => {
+                for export in section {
+                    exports.push(export?.name.name.to_owned());
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok((imports, exports))
 }
 
 /// `single` of `tidegate:plugin/single@0.1.0`.

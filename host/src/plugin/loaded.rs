@@ -1,13 +1,14 @@
 //! A plugin of the configuration, loaded once; each binding that uses it has its own instance of it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::base::clock;
 use crate::config::{Grants, Plugin, PluginLimits};
 
 use super::capability::PluginLog;
-use super::component::Component;
+use super::component::{Component, Found};
 use super::engine::Engine;
+use super::file::ComponentFile;
 use super::host_state::HostState;
 use super::instance::{Instance, StartError};
 use super::refusal::{LoadError, Problem};
@@ -25,45 +26,86 @@ pub struct LoadedPlugin {
     limits: PluginLimits,
     grants: Grants,
     config: Arc<str>,
-    stats: Arc<PluginStats>,
     log: PluginLog,
+    known: Known,
+}
+
+/// What is known of a plugin of the configuration while it is loaded, and outlives attempts to load it. Cheap to clone.
+#[derive(Clone)]
+pub struct Known {
+    pub stats: Arc<PluginStats>,
+    /// Of its component, once it is loaded.
+    pub digest: Digest,
     state_budget: StateBudget,
+}
+
+/// In hexadecimal.
+pub type Digest = Arc<OnceLock<String>>;
+
+/// What can be said of a plugin without compiling it.
+pub enum Looked {
+    Loaded(Box<LoadedPlugin>),
+    /// It is not in the cache.
+    Uncompiled {
+        is_stateful: bool,
+    },
 }
 
 // === impl LoadedPlugin ===
 
 impl LoadedPlugin {
     pub fn load(engine: &Engine, trust: &Trust, plugin: &Plugin) -> Result<Self, LoadError> {
-        Self::load_counted(engine, trust, plugin, Arc::default())
+        Self::load_with(engine, |file| trust.examine(plugin, file), plugin, &Known::new(plugin))
     }
 
-    /// Which counts there: what is shown of a plugin outlives attempts to load it.
-    pub fn load_counted(
+    /// The file is read once: what `trust` has found trustworthy is what is compiled.
+    pub fn load_with(
         engine: &Engine,
-        trust: &Trust,
+        trust: impl FnOnce(&ComponentFile) -> Result<Provenance, Problem>,
         plugin: &Plugin,
-        stats: Arc<PluginStats>,
+        known: &Known,
     ) -> Result<Self, LoadError> {
-        Self::examine(engine, trust, plugin, stats).map_err(|problem| problem.at(&plugin.component))
+        let load = || {
+            let file = engine.read(&plugin.component)?;
+            let provenance = trust(&file)?;
+            Ok(Self::new(Component::make(engine, &file, plugin.grants)?, provenance, plugin, known))
+        };
+        load().map_err(|problem: Problem| problem.at(&plugin.component))
     }
 
-    /// The file is read once: what was found trustworthy is what is compiled.
-    fn examine(engine: &Engine, trust: &Trust, plugin: &Plugin, stats: Arc<PluginStats>) -> Result<Self, Problem> {
-        let file = engine.read(&plugin.component)?;
-        let provenance = trust.examine(plugin, &file)?;
+    /// The same as far as it takes no time to speak of.
+    pub fn look(
+        engine: &Engine,
+        trust: impl FnOnce(&ComponentFile) -> Result<Provenance, Problem>,
+        plugin: &Plugin,
+        known: &Known,
+    ) -> Result<Looked, LoadError> {
+        let look = || {
+            let file = engine.read(&plugin.component)?;
+            let provenance = trust(&file)?;
+            Ok(match Component::find(engine, &file, plugin.grants)? {
+                Found::Linked(component) => Looked::Loaded(Box::new(Self::new(component, provenance, plugin, known))),
+                Found::Uncompiled(inspection) => Looked::Uncompiled { is_stateful: inspection.stateful },
+            })
+        };
+        look().map_err(|problem: Problem| problem.at(&plugin.component))
+    }
+
+    fn new(component: Component, provenance: Provenance, plugin: &Plugin, known: &Known) -> Self {
+        // Of the first one that is loaded: another one is not loaded later.
+        known.digest.get_or_init(|| component.inspection().sha256.clone());
         let name = Arc::<str>::from(plugin.name.as_str());
         let log = PluginLog::new(name.clone(), plugin.limits.log_per_second, plugin.limits.max_log_bytes);
-        Ok(Self {
+        Self {
             name,
             log,
-            component: Arc::new(Component::link(engine, &file, plugin.grants)?),
+            component: Arc::new(component),
             provenance,
             limits: plugin.limits.clone(),
             grants: plugin.grants,
             config: plugin.config_json.as_str().into(),
-            stats,
-            state_budget: StateBudget::new(&plugin.limits, clock::now()),
-        })
+            known: known.clone(),
+        }
     }
 
     pub fn name(&self) -> &str {
@@ -81,7 +123,7 @@ impl LoadedPlugin {
 
     /// Over all bindings.
     pub fn stats(&self) -> &Arc<PluginStats> {
-        &self.stats
+        &self.known.stats
     }
 
     /// The limits of each instance.
@@ -92,7 +134,7 @@ impl LoadedPlugin {
     /// What it remembers in this binding; nothing, when it has no use for state.
     pub fn store(&self, binding: &str) -> StateStore {
         match self.component.inspection().stateful {
-            true => StateStore::new(binding, &self.name, self.limits.state, self.state_budget.clone()),
+            true => StateStore::new(binding, &self.name, self.limits.state, self.known.state_budget.clone()),
             false => StateStore::default(),
         }
     }
@@ -111,9 +153,23 @@ impl LoadedPlugin {
     }
 
     pub fn start_with(&self, store: &StateStore) -> Result<Instance, StartError> {
-        let metrics = Arc::clone(&self.stats.metrics);
+        let metrics = Arc::clone(&self.known.stats.metrics);
         let total = self.component.engine.memory().clone();
         let state = HostState::new(self.log.clone(), &self.limits, self.grants, store.clone(), metrics, total);
         Instance::start(&self.component, state, &self.limits, &self.config)
+    }
+}
+
+// === impl Known ===
+
+impl Known {
+    pub fn new(plugin: &Plugin) -> Self {
+        let state_budget = StateBudget::new(&plugin.limits, clock::now());
+        Self { stats: Arc::default(), digest: Digest::default(), state_budget }
+    }
+
+    /// What a plugin remembers in this binding that is not loaded yet, and may keep state.
+    pub fn store(&self, binding: &str, plugin: &Plugin) -> StateStore {
+        StateStore::new(binding, &plugin.name, plugin.limits.state, self.state_budget.clone())
     }
 }

@@ -56,6 +56,11 @@ impl MemoryTotal {
         Self(Arc::new(Total { limit, used: AtomicUsize::new(0) }))
     }
 
+    /// Bytes that instances have now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Ordering::Relaxed)
+    }
+
     fn take(&self, bytes: usize) -> Result<(), TotalExceeded> {
         let Total { limit, used } = &*self.0;
         let more = |used: usize| used.checked_add(bytes).filter(|sum| sum <= limit);
@@ -134,10 +139,12 @@ mod tests {
     fn instances_have_a_limit_together_and_give_back_what_they_had() {
         let total = MemoryTotal::new(100);
         let mut one = MemoryCap::new(80, 0, total.clone());
-        let mut other = MemoryCap::new(80, 0, total);
+        let mut other = MemoryCap::new(80, 0, total.clone());
         assert!(one.memory_growing(0, 60, None).is_ok() && other.memory_growing(0, 40, None).is_ok());
         assert!(other.memory_growing(40, 41, None).unwrap_err().is::<TotalExceeded>());
+        assert_eq!(total.used(), 100);
         drop(one);
+        assert_eq!(total.used(), 40);
         assert!(other.memory_growing(40, 80, None).is_ok());
     }
 }

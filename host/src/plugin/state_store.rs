@@ -23,7 +23,6 @@ use bytes::Bytes;
 use super::limits::{MAX_STATE_KEY_BYTES, STATE_ENTRY_OVERHEAD};
 use super::state_budget::{Overdrawn, StateBudget};
 use crate::base::clock;
-use crate::config::PluginLimits;
 use crate::spool::{Change, Key};
 
 /// A handle: the chain keeps the state, each instance of the plugin works on it. The default is that of a plugin without state.
@@ -73,14 +72,15 @@ impl StateStore {
         Self(Some(Arc::new(Store { binding, plugin, quota, budget, entries })))
     }
 
-    /// With a budget of its own: of a plugin that is not loaded yet.
-    pub fn alone(binding: &str, plugin: &str, limits: &PluginLimits) -> Self {
+    /// With a budget of its own.
+    #[cfg(test)]
+    pub fn alone(binding: &str, plugin: &str, limits: &crate::config::PluginLimits) -> Self {
         Self::new(binding, plugin, limits.state, StateBudget::new(limits, clock::now()))
     }
 
     #[cfg(test)]
     pub fn of(binding: &str, plugin: &str, quota: usize) -> Self {
-        Self::alone(binding, plugin, &PluginLimits { state: quota, ..PluginLimits::default() })
+        Self::alone(binding, plugin, &crate::config::PluginLimits { state: quota, ..Default::default() })
     }
 
     /// Whether there is anything to remember.
@@ -348,7 +348,7 @@ mod tests {
 
     #[test]
     fn what_the_budget_does_not_cover_was_never() {
-        let limits = PluginLimits { state: 4_000, state_per_second: 1, ..PluginLimits::default() };
+        let limits = crate::config::PluginLimits { state: 4_000, state_per_second: 1, ..Default::default() };
         let store = StateStore::alone("b", "p", &limits);
         during(&store, true, |store| set(store, "a", &"1".repeat(3_000))).unwrap();
         store.open();

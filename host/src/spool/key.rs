@@ -90,7 +90,7 @@ impl Change {
     }
 
     /// About its bytes in the log, rather more than less.
-    pub(super) fn weight(&self) -> usize {
+    pub fn weight(&self) -> usize {
         const FIELDS: usize = 32;
         FIELDS + self.key.text_len() + self.value.as_ref().map_or(0, Value::weight)
     }

@@ -38,6 +38,7 @@ mod completions;
 mod frame;
 mod held;
 mod image;
+mod in_flight;
 mod inspect;
 mod intervals;
 mod key;
@@ -75,6 +76,7 @@ use tokio::sync::watch;
 
 pub use self::completions::Confirmed;
 pub use self::held::Held;
+pub use self::in_flight::{InFlight, Part};
 pub use self::inspect::{Backlog, View, Waiting};
 pub use self::intervals::Intervals;
 pub use self::key::{Change, Key, Source};

@@ -23,6 +23,8 @@ enum Share {
     /// The whole promise, as usual.
     All(Done),
     One(Arc<Shared>),
+    /// Of records that have become one.
+    Several(Vec<Receipt>),
 }
 
 #[derive(Debug)]
@@ -65,13 +67,41 @@ impl Receipt {
                 Arc::new(Shared { outstanding: AtomicUsize::new(1), is_refused: AtomicBool::new(false), done })
             }
             Share::One(shared) => shared,
+            several @ Share::Several(_) => return Self(several).split_several(self),
         };
         shared.outstanding.fetch_add(1, Ordering::Relaxed);
         self.0 = Share::One(shared.clone());
         Self(Share::One(shared))
     }
 
-    /// This share is safe: its record is durable. Only the spool says so.
+    /// As one promise, whose shares they are.
+    fn split_several(self, rest: &mut Self) -> Self {
+        *rest = Self::call(move || self.keep_promise());
+        rest.split()
+    }
+
+    /// Both promises: their records have become one.
+    pub(in crate::spool) fn and(self, other: Self) -> Self {
+        match (self.0, other.0) {
+            (Share::None, one) | (one, Share::None) => Self(one),
+            (Share::Several(mut several), one) => {
+                several.push(Self(one));
+                Self(Share::Several(several))
+            }
+            (one, other) => Self(Share::Several(vec![Self(one), Self(other)])),
+        }
+    }
+
+    /// How many promises it is.
+    pub(in crate::spool) fn count(&self) -> usize {
+        match &self.0 {
+            Share::None => 0,
+            Share::All(_) | Share::One(_) => 1,
+            Share::Several(several) => several.len(),
+        }
+    }
+
+    /// This share is safe: its record is durable, or makes no difference any more. Only the spool says so.
     pub(in crate::spool) fn resolve(self) {
         self.keep_promise();
     }
@@ -95,6 +125,7 @@ impl Receipt {
             Share::None => {}
             Share::All(done) => done.happen(),
             Share::One(shared) => shared.give_back(),
+            Share::Several(several) => several.into_iter().for_each(Self::keep_promise),
         }
     }
 
@@ -107,6 +138,7 @@ impl Receipt {
                 shared.is_refused.store(true, Ordering::Release);
                 shared.give_back();
             }
+            Share::Several(several) => several.into_iter().for_each(Self::refuse),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::in_flight::Part;
 use super::{Change, Receipt};
 use crate::base::name::Name;
 use crate::config::{BindingId, Qos0, UpstreamId};
@@ -37,6 +38,8 @@ pub enum Place {
     Shared(Arc<Hold>),
     /// The places of the message that caused this one: who is held back by them waits for all that it causes.
     Cause(Arc<Hold>),
+    /// What its client has waiting.
+    InFlight(Box<Part>),
 }
 
 /// One message for one upstream.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::figures::{grouped, milliseconds, percentile};
 use super::plan::Plan;
 use super::tracker::Tracker;
+use crate::base::plain::plain;
 use crate::metrics::{Counters, Totals};
 use crate::mqtt::Version;
 use crate::operate::WatchedPlugin;
@@ -50,7 +51,7 @@ impl Table {
             lines => format!("\x1b[{lines}A\x1b[J"),
         };
         // Whoever closed stderr does not look.
-        let _ = write!(io::stderr(), "{up}{text}");
+        let _ = write!(io::stderr(), "{up}{}", plain(&text));
         self.drawn = if self.terminal { text.lines().count() } else { 0 };
     }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use crate::config::checked::{Address, Listener, Upstream};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
+use crate::mqtt::Version;
 
 pub fn check(root: &Table<'_>, listeners: &[Listener], upstreams: &[Upstream], names: &[Placed<&str>]) {
     for upstream in upstreams {
@@ -13,7 +14,13 @@ pub fn check(root: &Table<'_>, listeners: &[Listener], upstreams: &[Upstream], n
         let (Some(listener), Some(span)) = (listeners.iter().find(leads_to), span) else { continue };
         let sentence =
             format!("the upstream `{}` is this gateway: its url is the listener `{}`", upstream.name, listener.name);
-        let advice = "what is sent there comes back, and is a dead letter after eight rounds; for local subscribers, write `{ local = true }` in `to`";
+        let end = match upstream.protocol {
+            Version::V5 => "is a dead letter after eight rounds",
+            Version::V311 => "goes round for ever, for MQTT 3.1.1 has no place for a count",
+        };
+        let advice = format!(
+            "what is sent there comes back, and {end}; for local subscribers, write `{{ local = true }}` in `to`"
+        );
         root.add(Problem::warning(span, sentence).advice(advice));
     }
 }

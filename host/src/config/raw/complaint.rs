@@ -8,13 +8,18 @@ use super::{Kind, Limit, Table};
 use crate::config::problem::Problem;
 use crate::config::similar::did_you_mean;
 
-/// Keys that a person finds in the documentation of later versions.
-const LATER: &[(&str, &str)] = &[
-    ("attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
-    ("tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
-    ("users", "this version has no passwords on listeners yet"),
-    ("acl", "this version has no access lists yet"),
-    ("max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
+/// Keys that a person finds in the documentation of later versions, or of another place, each with the table that it would be in (or one
+/// below it). In other tables it is a word as any other.
+const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("", "attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
+    ("broker", "tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
+    ("broker", "users", "this version has no passwords on listeners yet"),
+    ("broker", "acl", "this version has no access lists yet"),
+    ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
+    ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
+    ("upstreams", "tls", "`mqtts://` in `url` is TLS; the files for it are `ca`, `cert` and `key`, here"),
+    ("upstreams", "users", "who this gateway is there say `username` and `password_file`"),
+    ("upstreams", "acl", "what may go there the bindings say, in `topic` and `to`"),
 ];
 
 // === impl Table ===
@@ -33,10 +38,17 @@ impl Table<'_> {
             if asked.contains(&word) {
                 continue;
             }
-            let later = LATER.iter().find(|(key, _)| *key == word).map(|(_, advice)| (*advice).to_owned());
-            let advice = later.unwrap_or_else(|| did_you_mean(word, &asked, "nothing is set here"));
+            let elsewhere = ELSEWHERE.iter().find(|(table, key, _)| *key == word && self.is_below(table));
+            let advice = elsewhere.map(|(_, _, advice)| (*advice).to_owned());
+            let advice = advice.unwrap_or_else(|| did_you_mean(word, &asked, "nothing is set here"));
             self.add(Problem::error(name.span(), format!("unknown key `{word}`")).advice(advice));
         }
+    }
+
+    /// Whether it is that table, or one in it.
+    fn is_below(&self, table: &str) -> bool {
+        let rest = self.name().strip_prefix(table);
+        rest.is_some_and(|rest| rest.is_empty() || (!table.is_empty() && rest.starts_with('.')))
     }
 
     /// The value when it is in range; `None` is one that is too large for its type.

@@ -38,6 +38,10 @@ impl<'a> Table<'a> {
         self.span.clone()
     }
 
+    pub(super) fn name(&self) -> &str {
+        &self.path
+    }
+
     /// Whether anything in the whole file has been reported so far.
     pub fn has_problems(&self) -> bool {
         !self.reader.is_empty()

@@ -45,58 +45,73 @@ impl Session<'_> {
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
             }
-            match packet {
-                Incoming::PubAck(ack) => {
-                    let step = self.sender.inflight.hear(Reply::PubAck(ack));
-                    if let Step::Done { message: Some(message), .. } = &step
-                        && message.qos == QoS::ExactlyOnce
-                    {
-                        self.lower();
-                    }
-                    self.witness(&step);
-                    self.step(step)?;
-                }
-                Incoming::PubRec(ack) => {
-                    let step = self.sender.inflight.hear(Reply::PubRec(ack));
-                    self.witness(&step);
-                    self.step(step)?;
-                    if self.sender.inflight.take_raised() > 0 {
-                        self.sender.tell_raised();
-                    }
-                }
-                Incoming::PubComp(ack) => {
-                    let step = self.sender.inflight.hear(Reply::PubComp(ack));
-                    if let Step::Done { .. } = step {
-                        self.sender.isolation.completed();
-                    }
-                    self.step(step)?;
-                    kill_point::reach(KillPoint::Completed);
-                }
-                // Left by an earlier user of this client id: acknowledged by the rules, and ignored.
-                Incoming::Publish { qos, packet_id } => {
-                    self.bear(Unasked::Publish)?;
-                    match qos {
-                        QoS::AtMostOnce => {}
-                        QoS::AtLeastOnce => self.write(Outgoing::PubAck(packet_id)),
-                        QoS::ExactlyOnce => self.write(Outgoing::PubRec(packet_id)),
-                    }
-                }
-                Incoming::PingResp => {
-                    if !self.proofs.is_asked() {
-                        self.bear(Unasked::PingResp)?;
-                    }
-                    self.answered();
-                }
-                Incoming::PubRel(id) => {
-                    self.bear(Unasked::Ack)?;
-                    self.write(Outgoing::PubComp(id));
-                }
-                Incoming::Disconnect { reason, text, server } => {
-                    return Err(LinkError::Disconnected { reason, text, server });
-                }
-                Incoming::ConnAck(_) => return Err(LinkError::OutOfTurn("a second CONNACK")),
-            }
+            self.take(packet)?;
         }
+    }
+
+    fn take(&mut self, packet: Incoming) -> Result<(), LinkError> {
+        match packet {
+            Incoming::PubAck(ack) => self.take_puback(ack),
+            Incoming::PubRec(ack) => self.take_pubrec(ack),
+            Incoming::PubComp(ack) => self.take_pubcomp(ack),
+            Incoming::Publish { qos, packet_id } => self.take_publish(qos, packet_id),
+            Incoming::PingResp => {
+                if !self.proofs.is_asked() {
+                    self.bear(Unasked::PingResp)?;
+                }
+                self.answered();
+                Ok(())
+            }
+            Incoming::PubRel(id) => {
+                self.bear(Unasked::Ack)?;
+                self.write(Outgoing::PubComp(id));
+                Ok(())
+            }
+            Incoming::Disconnect { reason, text, server } => Err(LinkError::Disconnected { reason, text, server }),
+            Incoming::ConnAck(_) => Err(LinkError::OutOfTurn("a second CONNACK")),
+        }
+    }
+
+    fn take_puback(&mut self, ack: Ack) -> Result<(), LinkError> {
+        let step = self.sender.inflight.hear(Reply::PubAck(ack));
+        if let Step::Done { message: Some(message), .. } = &step
+            && message.qos == QoS::ExactlyOnce
+        {
+            self.lower();
+        }
+        self.witness(&step);
+        self.step(step)
+    }
+
+    fn take_pubrec(&mut self, ack: Ack) -> Result<(), LinkError> {
+        let step = self.sender.inflight.hear(Reply::PubRec(ack));
+        self.witness(&step);
+        self.step(step)?;
+        if self.sender.inflight.take_raised() > 0 {
+            self.sender.tell_raised();
+        }
+        Ok(())
+    }
+
+    fn take_pubcomp(&mut self, ack: Ack) -> Result<(), LinkError> {
+        let step = self.sender.inflight.hear(Reply::PubComp(ack));
+        if let Step::Done { .. } = step {
+            self.sender.isolation.completed();
+        }
+        self.step(step)?;
+        kill_point::reach(KillPoint::Completed);
+        Ok(())
+    }
+
+    /// Left by an earlier user of this client id: acknowledged by the rules, and ignored.
+    fn take_publish(&mut self, qos: QoS, packet_id: u16) -> Result<(), LinkError> {
+        self.bear(Unasked::Publish)?;
+        match qos {
+            QoS::AtMostOnce => {}
+            QoS::AtLeastOnce => self.write(Outgoing::PubAck(packet_id)),
+            QoS::ExactlyOnce => self.write(Outgoing::PubRec(packet_id)),
+        }
+        Ok(())
     }
 
     /// What was just read has nobody asked for.

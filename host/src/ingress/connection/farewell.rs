@@ -76,23 +76,10 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         let last_words = async {
             let _ = self.wire.writer.write_all_buf(&mut self.wire.outgoing).await;
             let _ = self.wire.writer.shutdown().await;
-            if violation.reason == Reason::RECEIVE_MAXIMUM_EXCEEDED {
-                self.hear_out().await;
+            if [Reason::RECEIVE_MAXIMUM_EXCEEDED, Reason::QUOTA_EXCEEDED].contains(&violation.reason) {
+                self.wire.hear_out().await;
             }
         };
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, last_words).await;
-    }
-
-    /// Reads until the device closes. A socket that is closed with unread bytes in it is reset, and a reset takes with it what the
-    /// device has not read: the acks that tell it which messages it need not send again.
-    async fn hear_out(&mut self) {
-        loop {
-            self.wire.incoming.clear();
-            self.wire.prepare();
-            match self.wire.reader.read_buf(&mut self.wire.incoming).await {
-                Ok(1..) => {}
-                Ok(0) | Err(_) => return,
-            }
-        }
     }
 }

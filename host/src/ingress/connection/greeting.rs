@@ -5,7 +5,8 @@ use std::sync::atomic::AtomicBool;
 use super::farewell::FAREWELL_TIMEOUT;
 use super::*;
 use crate::base::excerpt::brief;
-use crate::ingress::handshake::{LARGEST_PACKET, Terms, negotiate};
+use crate::config::BrokerLimits;
+use crate::ingress::handshake::{LARGEST_PACKET, Refusal, Terms, negotiate};
 use crate::ingress::registry::Opened;
 use crate::ingress::strict_utf8;
 use crate::message::hops::GATEWAY;
@@ -24,13 +25,11 @@ where
 {
     let deadline = Instant::now() + context.limits.handshake_timeout;
     let greeting = tokio::time::timeout_at(deadline, read_connect(&mut wire));
-    let greeting = shutdown.run_until_cancelled(greeting).await?;
-    let connect = match greeting {
-        Ok(Ok(Some(connect))) => connect,
-        Ok(Ok(None)) => return None,
-        Ok(Err(error)) => {
+    let connect = match shutdown.run_until_cancelled(greeting).await? {
+        Ok(Ok(connect)) => connect?,
+        Ok(Err(DecodeError { reason, detail })) => {
             let largest = wire.codec.peer_maximum_packet_size().map_or(LARGEST_PACKET, |size| size as usize);
-            return refuse(wire, peer, context, error.reason, error.detail, largest).await;
+            return refuse(wire, peer, context, (reason, detail), largest).await;
         }
         Err(_) => {
             context.metrics.connections_refused.increment();
@@ -38,44 +37,52 @@ where
             return None;
         }
     };
-    let version = connect.version;
-    let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
-    let complaint = if context.limits.strict_utf8 { strict_utf8::violated_by(&connect) } else { None };
-    if let Some((reason, detail)) = complaint {
-        return refuse(wire, peer, context, reason, detail, largest).await;
-    }
-    let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
     if connect.username.is_some() {
         tell_unchecked_credentials(peer);
     }
-    let terms = match negotiate(connect, &context.limits, new_client_id) {
+    let version = connect.version;
+    let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
+    let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
+    let terms = match examine(&mut wire, connect, &context.limits) {
         Ok(terms) => terms,
-        Err(reason) => {
-            return refuse(wire, peer, context, reason, "CONNECT asks for what is not offered", largest).await;
-        }
+        Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
     };
-    let connack = Packet::ConnAck(Box::new(terms.connack(false, &context.limits)));
-    if wire.codec.size(&connack) > largest {
-        let detail = "the device's Maximum Packet Size has no room for CONNACK";
-        return refuse(wire, peer, context, Reason::PACKET_TOO_LARGE, detail, largest).await;
-    }
-    // What CONNECT was read into is not needed any more.
-    wire.prepare();
-    if !wire.has_memory(terms.will.as_ref().map_or(0, |will| will.message.weight())) {
-        return refuse(wire, peer, context, Reason::QUOTA_EXCEEDED, NO_MEMORY, largest).await;
-    }
-    if let Some(topic) = &terms.denied_will
-        && let Some(suppressed) = context.complaints.permit()
-    {
-        let client = &terms.client_id;
-        tracing::info!(%peer, client = ?brief(&client), ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
-    }
+    tell_denied_will(&terms, peer, context);
     match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
         Ok(opened) => {
             let connection = welcome(wire, terms, opened, version, context, shutdown);
             Some(Connection { is_gateway, ..connection })
         }
-        Err(reason) => refuse(wire, peer, context, reason, no_session(reason), largest).await,
+        Err(reason) => refuse(wire, peer, context, (reason, no_session(reason)), largest).await,
+    }
+}
+
+/// What is known without a session.
+fn examine<R, W>(wire: &mut Wire<R, W>, connect: Connect, limits: &BrokerLimits) -> Result<Terms, Refusal> {
+    if limits.strict_utf8
+        && let Some(refusal) = strict_utf8::violated_by(&connect)
+    {
+        return Err(refusal);
+    }
+    let terms = negotiate(connect, limits, new_client_id)?;
+    let connack = Packet::ConnAck(Box::new(terms.connack(false, limits)));
+    if wire.codec.size(&connack) > terms.peer_maximum_packet_size {
+        return Err((Reason::PACKET_TOO_LARGE, "the device's Maximum Packet Size has no room for CONNACK"));
+    }
+    // What CONNECT was read into is not needed any more.
+    wire.prepare();
+    if !wire.has_memory(terms.will.as_ref().map_or(0, |will| will.message.weight())) {
+        return Err((Reason::QUOTA_EXCEEDED, NO_MEMORY));
+    }
+    Ok(terms)
+}
+
+fn tell_denied_will(terms: &Terms, peer: SocketAddr, context: &Context) {
+    if let Some(topic) = &terms.denied_will
+        && let Some(suppressed) = context.complaints.permit()
+    {
+        let client = &terms.client_id;
+        tracing::info!(%peer, client = ?brief(&client), ?topic, suppressed, "the will of this client is never published: the topic belongs to the gateway");
     }
 }
 
@@ -123,6 +130,7 @@ fn welcome<R, W>(
         wrote_at: now,
         ending: Ending { will: terms.will, session_expiry: terms.session_expiry },
         max_expiry: context.limits.max_session_expiry,
+        waits_for_room: false,
     }
 }
 
@@ -144,6 +152,7 @@ where
         }
         wire.prepare();
         if !wire.has_memory(0) {
+            wire.codec.learn_version(&wire.incoming);
             return Err(DecodeError { reason: Reason::QUOTA_EXCEEDED, detail: NO_MEMORY });
         }
         match wire.reader.read_buf(&mut wire.incoming).await {
@@ -179,11 +188,11 @@ async fn refuse<R, W>(
     mut wire: Wire<R, W>,
     peer: SocketAddr,
     context: &Context,
-    reason: Reason,
-    detail: &'static str,
+    (reason, detail): Refusal,
     largest: usize,
 ) -> Option<Connection<R, W>>
 where
+    R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     context.metrics.connections_refused.increment();
@@ -197,6 +206,9 @@ where
         let answer = async {
             let _ = wire.writer.write_all_buf(&mut wire.outgoing).await;
             let _ = wire.writer.shutdown().await;
+            if reason == Reason::QUOTA_EXCEEDED {
+                wire.hear_out().await;
+            }
         };
         let _ = tokio::time::timeout(FAREWELL_TIMEOUT, answer).await;
     }

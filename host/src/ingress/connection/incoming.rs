@@ -106,7 +106,8 @@ impl<R, W> Connection<R, W> {
         if self.session.is_durable() {
             let receipt = if is_too_large { Receipt::none() } else { self.session.hold(packet) };
             let journal = self.context.dispatcher.journal();
-            journal.change(changes, receipt);
+            journal.change_session(self.session.client(), changes, receipt);
+            self.waits_for_room = journal.in_flight().is_over(self.session.client());
         } else if !is_too_large {
             self.wire.send(&packet);
         }

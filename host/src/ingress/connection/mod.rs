@@ -75,6 +75,8 @@ struct Connection<R, W> {
     /// What the device left behind, should it vanish.
     ending: Ending,
     max_expiry: Duration,
+    /// What its subscriptions change, and is not written, is as much as one client may have.
+    waits_for_room: bool,
     /// Of the last message.
     origin: Arc<Origin>,
 }
@@ -85,6 +87,8 @@ enum Event {
     Done(u64),
     Started,
     MailReady,
+    /// What waits to be written has become less.
+    Room,
     Tick,
     Kicked,
     Shutdown,
@@ -171,6 +175,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         let (reads, replays) = (self.reads(), self.session.wants_replay());
         let (writes, wants_mail) = (!self.wire.outgoing.is_empty(), self.wants_mail());
         let mailbox = self.session.mailbox().clone();
+        let (in_flight, waits_for_room) = (self.context.dispatcher.journal().in_flight(), self.waits_for_room);
         let Wire { reader, writer, incoming, outgoing, .. } = &mut self.wire;
         tokio::select! {
             biased;
@@ -180,6 +185,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             ticket = self.session.next_done() => Event::Done(ticket),
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),
+            () = in_flight.own_room(mailbox.client()), if waits_for_room => Event::Room,
             () = mailbox.ready(), if wants_mail => Event::MailReady,
             // Others have their turn first.
             () = tokio::task::yield_now(), if replays => Event::MailReady,
@@ -202,6 +208,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             Event::Done(ticket) => return self.acknowledge(ticket),
             // The next turn of the loop looks at what these changed; `run` sees to a takeover.
             Event::Started | Event::MailReady | Event::Kicked => {}
+            Event::Room => self.waits_for_room = false,
             Event::Tick => return self.check_deadlines(),
             Event::Shutdown => return Err(because(Reason::SERVER_SHUTTING_DOWN, "the gateway stops")),
         }
@@ -219,7 +226,7 @@ impl<R, W> Connection<R, W> {
     /// Whether packets should wait: for the lanes, for what is being written, or for the device to read what it was sent. Reading goes on for a while,
     /// so that the end of a connection is noticed.
     fn is_paused(&self) -> bool {
-        self.parked.is_full() || self.wire.is_congested() || self.session.holds_too_much()
+        self.waits_for_room || self.parked.is_full() || self.wire.is_congested() || self.session.holds_too_much()
     }
 
     fn reads(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The bytes of one connection: buffers around the codec.
 
 use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::ledger::Charge;
@@ -72,5 +73,20 @@ impl<R, W> Wire<R, W> {
             self.incoming = BytesMut::new();
         }
         self.incoming.reserve(READ_BYTES);
+    }
+}
+
+impl<R: AsyncRead + Unpin, W> Wire<R, W> {
+    /// Reads until the device closes. A socket that is closed with unread bytes in it is reset, and a reset takes with it what the
+    /// device has not read: why it is refused, and the acks that tell it which messages it need not send again.
+    pub async fn hear_out(&mut self) {
+        loop {
+            self.incoming.clear();
+            self.prepare();
+            match self.reader.read_buf(&mut self.incoming).await {
+                Ok(1..) => {}
+                Ok(0) | Err(_) => return,
+            }
+        }
     }
 }

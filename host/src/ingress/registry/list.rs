@@ -92,7 +92,7 @@ impl Registry {
         for mailbox in mailboxes {
             let queued = |number| Change::delete(Key::Queued { client: mailbox.client().clone(), number });
             let changes: Vec<_> = mailbox.take_shed().into_iter().map(queued).collect();
-            changes.chunks(FAREWELL_CHUNK).for_each(|chunk| self.write(chunk.to_vec()));
+            by_weight(changes).for_each(|part| self.write_of(mailbox.client(), part));
         }
     }
 }

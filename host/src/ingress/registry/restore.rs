@@ -62,10 +62,11 @@ impl Registry {
         for (client, will) in sorted.wills {
             match will.due_ms {
                 // Its session ended with its connection.
-                None => self
-                    .orphans
-                    .add(client, WaitingWill::restored(StoredWill { delay: Duration::ZERO, ..will }, clock::now())),
-                Some(_) => self.publish_written(&client, will.message),
+                None => {
+                    let will = StoredWill { delay: Duration::ZERO, ..will };
+                    self.orphans.add(client, WaitingWill::restored(will, clock::now(), self.ledger()));
+                }
+                Some(_) => self.publish_written(&client, LeftWill::new(will.message, self.ledger())),
             }
         }
         restored
@@ -114,7 +115,7 @@ impl Registry {
         let now = clock::now();
         let ends_in = ends_in(&stored);
         let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
-        let will = will.map(|will| WaitingWill::restored(will, now));
+        let will = will.map(|will| WaitingWill::restored(will, now, self.ledger()));
         let since = now.checked_sub(stored.expiry.saturating_sub(ends_in)).unwrap_or(now);
         Away { session, since, ends_at: now + ends_in, will }
     }

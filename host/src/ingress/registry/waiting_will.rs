@@ -7,7 +7,6 @@
 use super::*;
 use crate::base::kill_point::{self, KillPoint};
 use crate::ingress::stored::StoredWill;
-use crate::message::Message;
 
 /// How long a device that was connected when the gateway died has to come back.
 pub(super) const BACK: Duration = Duration::from_secs(10);
@@ -15,7 +14,7 @@ pub(super) const BACK: Duration = Duration::from_secs(10);
 /// A will whose device is away.
 #[derive(Clone, Debug)]
 pub(super) struct WaitingWill {
-    pub message: Message,
+    pub left: LeftWill,
     pub delay: Duration,
     pub due: Instant,
     /// Its device did not leave: the gateway died.
@@ -30,19 +29,21 @@ pub(super) struct Orphans(Mutex<HashMap<Arc<str>, WaitingWill>>);
 
 impl WaitingWill {
     /// From now on.
-    pub fn of(Will { message, delay }: Will, now: Instant) -> Self {
+    pub fn of(Will { message, delay }: Will, now: Instant, ledger: &Arc<Ledger>) -> Self {
         let delay = Duration::from_secs(delay.into());
-        Self { message, delay, due: now + delay, is_of_crash: false }
+        Self { left: LeftWill::new(message, ledger), delay, due: now + delay, is_of_crash: false }
     }
 
-    pub fn restored(stored: StoredWill, now: Instant) -> Self {
+    pub fn restored(stored: StoredWill, now: Instant, ledger: &Arc<Ledger>) -> Self {
         let (due, is_of_crash) = (now + stored.due_in(BACK), stored.due_ms.is_none());
-        Self { message: stored.message, delay: stored.delay, due, is_of_crash }
+        Self { left: LeftWill::new(stored.message, ledger), delay: stored.delay, due, is_of_crash }
     }
 
-    pub fn written(&self, client: &Arc<str>) -> Change {
-        let (due_ms, message) = (Some(timeline::ms_of(self.due)), self.message.clone());
-        Change::put(will_of(client), StoredWill { due_ms, delay: self.delay, message }.encode())
+    /// What is written of it, with the receipt for it.
+    pub fn written(&self, client: &Arc<str>) -> (Change, Receipt) {
+        let (due_ms, message) = (Some(timeline::ms_of(self.due)), self.left.message.clone());
+        let put = Change::put(will_of(client), StoredWill { due_ms, delay: self.delay, message }.encode());
+        (put, self.left.receipt())
     }
 }
 
@@ -87,19 +88,19 @@ impl Registry {
     }
 
     /// That it is due, in the place of what is written of it, and then published.
-    pub(super) fn publish_written(&self, client: &Arc<str>, message: Message) {
+    pub(super) fn publish_written(&self, client: &Arc<str>, will: LeftWill) {
         let mut changes = Vec::new();
-        let will = self.wills.take_over(client, message, &mut changes);
-        self.write(changes);
+        let will = self.wills.take_over(client, will, &mut changes);
+        self.write_of(client, changes);
         kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }
 
     /// The same with the end of a connection.
-    pub(super) fn publish_at_end(&self, client: &Arc<str>, message: Message) {
+    pub(super) fn publish_at_end(&self, client: &Arc<str>, will: LeftWill) {
         let mut changes = Vec::new();
-        let will = self.wills.end_with_connection(client, message, &mut changes);
-        self.write(changes);
+        let will = self.wills.end_with_connection(client, will, &mut changes);
+        self.write_of(client, changes);
         kill_point::reach(KillPoint::WillDue);
         self.wills.publish(will);
     }

@@ -280,3 +280,17 @@ fn bad_pings_and_disconnects() {
         ("a property of another packet", V5, 0xE0, b"\0\x02\x0B\x01", MALFORMED),
     ]);
 }
+
+#[test]
+fn the_beginning_of_a_connect_names_the_version_to_refuse_it_in() {
+    for (beginning, version) in [
+        (&b"\x10\xff\x7f\x00\x04MQTT\x05"[..], Some(Version::V5)),
+        (b"\x10\xff\x7f\x00\x04MQTT\x04\x02", Some(Version::V311)),
+        (b"\x10\xff\x7f\x00\x04MQ", None),
+        (b"\x30\xff\x7f\x00\x04MQTT\x05", None),
+    ] {
+        let mut codec = Codec::new(1 << 20);
+        codec.learn_version(beginning);
+        assert_eq!(codec.version(), version, "{beginning:?}");
+    }
+}

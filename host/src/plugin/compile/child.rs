@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::ExitCode;
 
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, Signal, set_parent_process_death_signal, setrlimit};
 
 use super::settings::Settings;
 use crate::config::Backend;
@@ -59,9 +59,11 @@ impl Job {
         }
     }
 
-    /// Before the first byte is read, and without a way back: the hard limits are limits too. Not `nice`: a gateway that starts on a
-    /// busy machine waits for its compiler, and one thread leaves the other cores to the devices.
+    /// Before the first byte is read, and without a way back: the hard limits are limits too. Not `nice`: the devices of a binding wait
+    /// for its compiler, on a busy machine too long for its deadline; and one thread leaves the other cores to the others.
     fn limit(&self) -> Result<(), JobError> {
+        // Of a gateway that was killed nobody takes the code.
+        set_parent_process_death_signal(Some(Signal::KILL))?;
         let exactly = |most| Rlimit { current: Some(most), maximum: Some(most) };
         setrlimit(Resource::As, exactly(self.memory))?;
         // The soft one is a signal that can be told from others, the hard one is SIGKILL.

@@ -7,6 +7,8 @@
 //!                                                        memory, time
 //! ```
 //!
+//! Three steps for who calls: [`Compiler::examine`], [`Compiler::cached`], and [`Compiler::compile`], which is the one that may take a minute.
+//!
 //! The compiler is the largest program that a stranger's bytes meet here, and its time and memory depend on them in ways that
 //! nobody can foretell. So what can be counted is counted first (`census`), and the rest happens in a process of its own
 //! (`process`, `child`) that may use so much memory and time and no more: whatever goes wrong there is a sentence here. It is
@@ -66,31 +68,34 @@ impl Compiler {
         self.compiled.get()
     }
 
-    pub fn component(&self, engine: &wasmtime::Engine, file: &ComponentFile) -> Result<component::Component, Problem> {
+    /// Whether it is something that the compiler may be asked to compile. To be known before anything else is asked of it.
+    pub fn examine(&self, file: &ComponentFile) -> Result<(), Problem> {
         file.check_kind()?;
-        Census::of(&file.bytes, &self.limits)?;
+        Census::of(&file.bytes, &self.limits).map(drop)
+    }
+
+    /// What was compiled before.
+    pub fn cached(&self, engine: &wasmtime::Engine, file: &ComponentFile) -> Option<component::Component> {
+        let cache = self.cache.as_ref()?;
         let name = entry_name(engine, file);
-        if let Some(component) = self.cached(engine, &name) {
-            return Ok(component);
-        }
-        let code = self.compile(&file.bytes)?;
+        let code = cache.find(&name)?;
+        // Sealed by us and still not to the engine's liking: as good as not there.
+        let component = native::load(engine, &code);
+        component.inspect_err(|_| cache.discard(&name)).ok()
+    }
+
+    pub fn compile(&self, engine: &wasmtime::Engine, file: &ComponentFile) -> Result<component::Component, Problem> {
+        let code = self.code(&file.bytes)?;
         self.compiled.increment();
+        let name = entry_name(engine, file);
         if let Some(Err(error)) = self.cache.as_ref().map(|cache| cache.keep(&name, &code)) {
             tracing::warn!(%error, "compiled code cannot be kept: the next start compiles again");
         }
         native::load(engine, &code).map_err(|error| not_loaded(&error))
     }
 
-    fn cached(&self, engine: &wasmtime::Engine, name: &str) -> Option<component::Component> {
-        let cache = self.cache.as_ref()?;
-        let code = cache.find(name)?;
-        // Sealed by us and still not to the engine's liking: as good as not there.
-        let component = native::load(engine, &code);
-        component.inspect_err(|_| cache.discard(name)).ok()
-    }
-
     /// The tests of this crate are not the program that has the command `compile`.
-    fn compile(&self, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
+    fn code(&self, bytes: &[u8]) -> Result<Vec<u8>, Problem> {
         match cfg!(test) {
             true => self.settings.compile(bytes).map_err(|error| Problem::Malformed(error.root_cause().to_string())),
             false => process::compile(self.settings, &self.limits, bytes),

@@ -156,7 +156,7 @@ fn survive(seed: u64, time: Duration) -> Tally {
 }
 
 fn load(engine: &Engine, bytes: Vec<u8>, tally: &mut Tally) {
-    match Component::link(engine, &ComponentFile::from_bytes(bytes), Grants { clock: true, random: true }) {
+    match Component::make(engine, &ComponentFile::from_bytes(bytes), Grants { clock: true, random: true }) {
         Ok(_) => tally.loaded += 1,
         Err(problem) => {
             assert!(!problem.to_string().is_empty());

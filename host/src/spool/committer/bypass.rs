@@ -12,6 +12,7 @@
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::fold;
 use crate::config::Qos0;
 use crate::spool::batch::weight;
 use crate::spool::{Change, Key, Record};
@@ -22,8 +23,8 @@ const MAX_VALUE_BYTES: usize = 32;
 /// Of one record: a SUBSCRIBE with hundreds of filters.
 const MAX_BYTES: usize = 64 * 1_024;
 
-/// Puts the records that may overtake to the front, in their order. How many they are.
-pub(super) fn advance(records: &mut VecDeque<Record>) -> usize {
+/// Puts the records that may overtake to the front, in their order, and makes one of those of a client. How many they are.
+pub(super) fn advance(records: &mut VecDeque<Record>, is_known: impl Fn(&Key) -> bool) -> usize {
     if !records.iter().any(is_small) {
         return 0;
     }
@@ -44,6 +45,7 @@ pub(super) fn advance(records: &mut VecDeque<Record>) -> usize {
         keys.extend(record.changes.iter().map(|change| change.key.clone()));
         behind.push_back(record);
     }
+    let mut ahead = fold::small(ahead, is_known);
     let count = ahead.len();
     ahead.append(&mut behind);
     *records = ahead;
@@ -86,12 +88,16 @@ mod tests {
 
     /// The places that the records had before, of those that overtake.
     fn advanced(records: Vec<Record>) -> Vec<usize> {
-        let before: Vec<Vec<Change>> = records.iter().map(|record| record.changes.clone()).collect();
+        let before: Vec<Change> = records.iter().map(|record| record.changes.first().cloned()).map(or_none).collect();
         let mut records: VecDeque<Record> = records.into();
-        let count = advance(&mut records);
-        assert_eq!(records.len(), before.len());
-        let place = |record: &Record| before.iter().position(|changes| *changes == record.changes).unwrap();
-        records.iter().take(count).map(place).collect()
+        let count = advance(&mut records, |_| true);
+        let place = |change: &Change| before.iter().position(|first| first == change).unwrap();
+        records.iter().take(count).flat_map(|record| &record.changes).map(place).collect()
+    }
+
+    /// Of a record without changes.
+    fn or_none(change: Option<Change>) -> Change {
+        change.unwrap_or_else(|| Change::delete(Key::Upstream { name: "none".into() }))
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod checkpoint_writer;
 mod compact;
 mod evict;
 mod fairness;
+mod fold;
 mod room;
 mod waited;
 mod write;
@@ -160,7 +161,7 @@ impl<D: Disk> Committer<D> {
         if ready > 0 && self.write(shared, ready, Room::Any)? {
             return Ok(Turn::Worked);
         }
-        let small = if self.may_write_small_records() { bypass::advance(&mut self.ready) } else { 0 };
+        let small = if self.may_write_small_records() { self.advance() } else { 0 };
         if small > 0 && self.write(shared, small, Room::Spare)? {
             return Ok(Turn::Worked);
         }
@@ -177,6 +178,13 @@ impl<D: Disk> Committer<D> {
     /// Its reader is the archive: it has no share, and its entries are no messages that could expire or make room.
     fn is_archive(&self, upstream: usize) -> bool {
         self.names.get(upstream).is_some_and(|name| **name == *DEAD_LETTERS)
+    }
+
+    /// How many small records are in front now.
+    fn advance(&mut self) -> usize {
+        fold::wills(&mut self.ready);
+        let state = self.image.state().entries();
+        bypass::advance(&mut self.ready, |key| state.contains_key(key))
     }
 
     /// Whether the spool is closing.

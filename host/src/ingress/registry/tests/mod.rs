@@ -232,3 +232,48 @@ async fn more_sessions_than_the_cap_are_refused_and_those_that_leave_make_room()
     fixture.registry.close(first.session, ending(0, None));
     assert!(fixture.open("3", false, 100).await.is_ok());
 }
+
+/// With a will of 100 kB.
+async fn leave_with_large_will(fixture: &Fixture, client: &str, expiry: u64, delay: u32) {
+    let opened = fixture.open(client, false, expiry as u32).await.unwrap();
+    let message = Message::new(TopicName::parse("will").unwrap(), vec![b'w'; 100_000], QoS::AtLeastOnce);
+    let ending = Ending { will: Some(Will { message, delay }), ..ending(expiry, None) };
+    fixture.registry.close(opened.session, ending);
+}
+
+#[tokio::test]
+async fn the_will_of_a_client_that_is_away_is_charged_until_it_is_published_or_taken_back() {
+    let fixture = fixture();
+    let used = || fixture.registry.ledger().used();
+    leave_with_large_will(&fixture, "dev", 100, 10).await;
+    assert!((80_000..110_000).contains(&used()), "{}", used());
+    fixture.registry.sweep(later(11));
+    assert_eq!(used(), 0);
+    leave_with_large_will(&fixture, "dev", 100, 10).await;
+    let _back = fixture.open("dev", false, 100).await.unwrap();
+    assert_eq!(used(), 0);
+}
+
+#[tokio::test]
+async fn a_will_that_is_due_is_charged_until_what_becomes_of_it_is_written() {
+    let fixture = fixture();
+    leave_with_large_will(&fixture, "dev", 100, 10).await;
+    fixture.dispatcher.journal().stall();
+    fixture.registry.sweep(later(11));
+    assert!(fixture.registry.ledger().used() > 80_000, "it waits for the disk");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_has_too_much_waiting_is_let_in_later_and_others_are_not_held() {
+    let fixture = fixture();
+    fixture.dispatcher.journal().stall();
+    let description = |client: &str| {
+        let filter = "f".repeat(60_000);
+        Change::put(crate::spool::Key::Subscription { client: client.into(), filter: filter.into() }, "s")
+    };
+    for _ in 0..20 {
+        fixture.dispatcher.journal().change_session(&"dev".into(), vec![description("dev")], Receipt::none());
+    }
+    assert_eq!(fixture.open("dev", true, 0).await.err(), Some(Reason::SERVER_BUSY));
+    assert!(fixture.open("other", true, 0).await.is_ok());
+}
