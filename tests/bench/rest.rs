@@ -48,7 +48,7 @@ pub fn run(options: &Options) {
     let to = "to = [{ upstream = \"up\", topic = \"{topic}\" }]\n";
     let up = format!("[upstreams.up]\nurl = \"mqtt://{}\"\n", upstream.address());
     let five = format!("{up}{FIVE_PLUGINS}{to}");
-    drop(Gateway::start(&five)); // Compiles, once.
+    Gateway::start(&five).expect_plugins(); // Compiles, once.
     let start = || {
         let (start, gateway) = (Instant::now(), Gateway::start(&five));
         (start.elapsed(), Usage::of(gateway.pid()).resident)

@@ -124,11 +124,13 @@ fn started_other_build(config: &str) -> (SocketAddr, Running) {
     let program = OTHER_BUILD.get().cloned();
     let launch = Launch { program: Some(program.expect("the other build was named")), ..Launch::default() };
     let gateway = Gateway::launch(&Arc::new(Home::new(config)), &launch);
+    gateway.expect_plugins();
     (gateway.address(), Running::OtherBuild(Some(gateway)))
 }
 
 fn tidegate(config: &str) -> (SocketAddr, Running) {
     let gateway = Gateway::launch(&Arc::new(Home::new(config)), &Launch::default());
+    gateway.expect_plugins();
     (gateway.address(), Running::Tidegate(gateway))
 }
 

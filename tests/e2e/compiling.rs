@@ -80,7 +80,9 @@ fn devices_are_served_while_plugins_are_compiled_and_what_waited_arrives_in_orde
     let first = listener.expect_delivery();
     assert_eq!((first.topic.as_str(), first.payload.as_str()), ("out/plain", "at once"));
     listener.acknowledge(&first);
+    let status = home.tidegate("status", &[]).out;
     assert_still_compiling(&gateway, "devices were answered");
+    assert!(status.contains("binding late is starting"), "{status}");
 
     for id in 1..=MESSAGES {
         device.finish_publish(1, id);

@@ -1,10 +1,12 @@
 //! What a plugin fails on is kept until somebody has looked at it, and can go again.
 
 use std::fs;
+use std::sync::Arc;
 
-use tidegate_tests::gateway::Gateway;
+use tidegate_tests::eventually::SOON;
+use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
-use tidegate_tests::raw::Raw;
+use tidegate_tests::raw::{Next, Raw};
 use tidegate_tests::sink::Sink;
 use tidegate_tests::wire::{self, V4, publish};
 
@@ -88,5 +90,51 @@ fn after_the_plugin_is_mended_a_requeued_letter_is_forwarded_with_its_qos() {
     seen.sort_unstable();
     assert_eq!(seen, [("risky/one", "panic", 1), ("risky/two", "trap", 2)]);
     gateway.expect_letters(0);
+    gateway.stop();
+}
+
+/// Refused by its plugin, at QoS 1, with a window. How many were acknowledged before the gateway was gone.
+fn flood(gateway: &Gateway, messages: u16) -> u16 {
+    const WINDOW: u16 = 50;
+    let (mut loud, junk) = (Raw::clean(gateway.address(), V4, "loud"), "x".repeat(4_000));
+    for id in 1..=messages + WINDOW {
+        if id > WINDOW {
+            match loud.next(SOON) {
+                Next::Packet(packet) => assert_eq!(packet.kind(), wire::PUBACK),
+                Next::Closed => return id - WINDOW - 1,
+                Next::Silence => panic!("no ack of message {}", id - WINDOW),
+            }
+        }
+        if id <= messages {
+            loud.send(&publish(V4, "risky/loud", &junk).qos(1, id).encode());
+        }
+    }
+    messages
+}
+
+#[test]
+fn a_flood_of_refused_messages_of_one_device_leaves_the_letters_of_another_also_over_a_kill() {
+    const FLOOD: u16 = 2_500;
+    let binding = RISKY.replace("vices.wasm\"", "threshold.wasm\"\nconfig = { min = 0 }");
+    let home = Arc::new(Home::new(&format!(
+        "[dead_letters]\nmax_bytes = \"4MiB\"\n{binding}retry = {{ attempts = 1 }}\n\
+         breaker = {{ faults = 10000, within = \"1ms\" }}\nto = [{{ local = true, topic = \"out\" }}]\n"
+    )));
+    let gateway = Gateway::launch(&home, &Launch::failing("archive.carried=return"));
+    let mut quiet = Raw::clean(gateway.address(), V4, "quiet");
+    for number in 1..=3 {
+        quiet.publish("risky/quiet", &format!("no number {number}"), 1);
+    }
+    gateway.expect_letters(3);
+    assert!(flood(&gateway, FLOOD) < FLOOD, "it dies when it takes letters along");
+    assert!(!gateway.wait_for_end().success());
+
+    let gateway = Gateway::launch(&home, &Launch::default());
+    assert_eq!(flood(&gateway, FLOOD), FLOOD);
+    gateway.expect_count("dead_letters_archived", usize::from(FLOOD));
+    let letters = letters(&gateway);
+    let of = |client: &str| letters.iter().filter(|letter| letter["facts"]["client"] == client).count();
+    assert!(of("loud") < usize::from(FLOOD), "the archive was too small for all of them");
+    assert_eq!(of("quiet"), 3, "of {} letters", letters.len());
     gateway.stop();
 }

@@ -28,6 +28,7 @@ mod sessions;
 mod specification_rules;
 mod spool_commands;
 mod spool_room;
+mod terminals;
 mod told;
 mod trust;
 mod upstream_faults;

@@ -238,6 +238,12 @@ impl Gateway {
         self.expect_log_times(1, words);
     }
 
+    /// Waits until its plugins are compiled, which devices do not wait for: where something is measured.
+    pub fn expect_plugins(&self) {
+        let plugins = self.home.config().matches("component =").count();
+        self.expect_log_times(plugins, &["plugin loaded"]);
+    }
+
     /// Waits for so many of them.
     pub fn expect_log_times(&self, times: usize, words: &[&str]) {
         let said = |line: &str| words.iter().all(|word| line.contains(word));

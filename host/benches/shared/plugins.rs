@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use tidegate::chain::Chain;
-use tidegate::config::{self, FaultPolicy, Grants, PluginLimits};
+use tidegate::config::{self, CompileLimits, FaultPolicy, Grants, PluginLimits};
 use tidegate::plugin::{Answer, Engine, Envelope, Instance, LoadedPlugin, StateStore, Trust, Verdict};
 use tidegate_tests::binary;
 
@@ -81,5 +81,7 @@ fn load(name: &str, config_json: &str) -> LoadedPlugin {
 /// Compiled code is kept for the next run, as a gateway keeps it.
 fn engine() -> Engine {
     let cache = binary::shared_folder().join("compiled");
-    Engine::new(&config::Engine::default(), Some(&cache)).expect("an engine")
+    // Under an instrument the compiler takes its address space and its time, too.
+    let limits = CompileLimits { memory: 8 << 30, time: Duration::from_secs(600), ..CompileLimits::default() };
+    Engine::new(&config::Engine { limits, ..config::Engine::default() }, Some(&cache)).expect("an engine")
 }

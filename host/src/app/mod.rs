@@ -22,6 +22,7 @@ use anyhow::bail;
 
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
+use crate::chain::Standing;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
 use crate::operate::{WatchedPlugin, WatchedUpstream};
@@ -127,6 +128,11 @@ impl Gateway {
 
     pub fn plugins(&self) -> &[WatchedPlugin] {
         self.operate.plugins()
+    }
+
+    /// Of bindings that have plugins.
+    pub fn standings(&self) -> &[Standing] {
+        self.operate.standings()
     }
 
     pub fn upstreams(&self) -> &[WatchedUpstream] {

@@ -57,6 +57,10 @@ impl Operate {
         &self.observer.plugins
     }
 
+    pub fn standings(&self) -> &[Standing] {
+        &self.observer.standings
+    }
+
     /// Why it ended by itself.
     pub async fn ended(&mut self) -> String {
         format!("the admin socket ended by itself: {:?}", (&mut self.admin).await)

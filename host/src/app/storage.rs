@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::timekeeper::Timekeeper;
 use crate::base::timeline::{self, AnchorFile};
-use crate::config::{Config, Destination, Sync, Target, UpstreamId};
+use crate::config::{Config, Sync};
 use crate::dead_letter::{Archive, ArchiveHandle, DEAD_LETTERS, FOLDER};
 use crate::metrics::Counters;
 use crate::spool::{Restored, Spool, log};
@@ -47,7 +47,7 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool
     let names: Vec<&str> = upstreams.chain([DEAD_LETTERS]).collect();
     let (spool, restored) = Spool::open(&config.gateway.data_dir.join(SPOOL), &names, &config.spool, counters)?;
     restored.recovery.log();
-    spool.divide_among(&bindings_of(config));
+    spool.divide_among(&config.writers());
     match config.spool.sync {
         Sync::Group => {}
         Sync::Interval(every) => {
@@ -56,15 +56,6 @@ fn open_spool(config: &Config, counters: Arc<Counters>) -> anyhow::Result<(Spool
         Sync::Os => tracing::warn!("`sync`: a power cut loses what was acknowledged in about the last 30 s"),
     }
     Ok((spool, restored))
-}
-
-/// How many bindings write to each upstream.
-fn bindings_of(config: &Config) -> Vec<usize> {
-    let writes_to = |upstream: usize| {
-        let is_it = move |to: &Destination| matches!(to.target, Target::Upstream(UpstreamId(id)) if id == upstream);
-        config.bindings.iter().filter(|binding| binding.to.iter().any(is_it)).count()
-    };
-    (0..config.upstreams.len()).map(writes_to).collect()
 }
 
 /// After the spool: the archive has to know whether it is the one that its letters came from.

@@ -56,6 +56,10 @@ faults! {
     NoSubscriberIsolation,
     /// Deadlines are written by the wall clock.
     DeadlinesByWallClock,
+    /// That a topic retains nothing any more is not written.
+    ClearsNotWritten,
+    /// The will of a connected device is in memory alone.
+    WillsNotWritten,
 }
 
 /// Whether this thread has it.

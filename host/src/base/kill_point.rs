@@ -62,6 +62,8 @@ kill_points! {
     Proven = "egress.proven",
     /// A message that the upstream refused is a durable dead letter, and still in the spool.
     LetterFiled = "egress.letter_filed",
+    /// Letters of a segment that is to go are written once more, not synced.
+    LettersCarried = "archive.carried",
     /// A new segment has its name, which is not durable.
     SegmentNamed = "spool.segment_named",
     /// "Done" is durable for a whole segment, which is still there.

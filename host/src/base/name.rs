@@ -28,6 +28,11 @@ impl Name {
         known.insert(name);
         Self(name)
     }
+
+    /// None for a text without characters.
+    pub fn of_some(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self::of(text))
+    }
 }
 
 /// There is one of each.
@@ -73,5 +78,6 @@ mod tests {
             (Name::of("name of a test"), Name::of(&"name of a test".to_owned()), Name::of("another"));
         assert_eq!((one, one == other, &*same), (same, false, "name of a test"));
         assert!(std::ptr::eq(&*one, &*same));
+        assert_eq!((Name::of_some("name of a test"), Name::of_some("")), (Some(one), None));
     }
 }

@@ -68,6 +68,8 @@ pub struct Mailbox {
     ready: Notify,
     /// Subscriptions of the session, for who looks at it.
     subscriptions: AtomicUsize,
+    /// Rises from one to the next: an order that is the same in each run.
+    pub(super) serial: u64,
 }
 
 /// What a mailbox holds.
@@ -173,7 +175,8 @@ impl Mailbox {
         let next_number = durable.map_or(0, |generation| u64::from(generation) << 32);
         let waiting = Mutex::new(Waiting { next_number, ..Waiting::default() });
         let (own_budget, ready, subscriptions) = (Budget::new(limits.max_bytes), Notify::new(), AtomicUsize::new(0));
-        let mailbox = Self { client, durable, limits, own_budget, queues, waiting, ready, subscriptions };
+        let serial = queues.new_serial();
+        let mailbox = Self { client, durable, limits, own_budget, queues, waiting, ready, subscriptions, serial };
         let mailbox = Arc::new(mailbox);
         mailbox.queues.register(&mailbox);
         mailbox

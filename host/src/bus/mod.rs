@@ -39,6 +39,7 @@ pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
 use crate::base::clock;
+use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::message::Message;
 use crate::metrics::Counters;
@@ -168,6 +169,7 @@ impl Bus {
         let key = Key::Retained { topic: message.topic.clone() };
         changes.extend(match stored {
             Stored::Kept => value.map(|value| Change::put(key, value)),
+            Stored::Forgotten { .. } if fault::is_on(Fault::ClearsNotWritten) => None,
             Stored::Forgotten { held } | Stored::Refused { held } => held.then(|| Change::delete(key)),
         });
         changes
@@ -186,7 +188,7 @@ impl Bus {
 
     /// One copy for each client, whatever the number of its subscriptions that match.
     fn deliver_merged(&self, message: &Message, mut wanted: Vec<&Subscription>, now: Instant) -> Vec<PendingDelivery> {
-        wanted.sort_by_key(|subscription| Arc::as_ptr(&subscription.mailbox));
+        wanted.sort_by_key(|subscription| subscription.mailbox.serial);
         let of_one = |same: &[&Subscription]| {
             let (first, others) = same.split_first()?;
             let merged = others.iter().fold(Merged::of(first), |merged, next| merged.and(next));

@@ -33,6 +33,7 @@ pub struct Queues {
     ledger: Arc<Ledger>,
     /// The next that no session has had.
     next_generation: AtomicU32,
+    next_serial: AtomicU64,
     mailboxes: Mutex<Vec<Weak<Mailbox>>>,
     counters: Arc<Counters>,
     warnings: RateLimit,
@@ -56,8 +57,19 @@ impl Queues {
     pub fn new(bytes: usize, ledger: Arc<Ledger>, counters: Arc<Counters>) -> Arc<Self> {
         let (budget, mailboxes, warnings) = (Budget::new(bytes), Mutex::default(), RateLimit::per_second(1));
         let (start, pause_until, sure) = (clock::now(), AtomicU64::new(0), AtomicUsize::new(0));
-        let next_generation = AtomicU32::new(1);
-        Arc::new(Self { budget, ledger, next_generation, mailboxes, counters, warnings, start, pause_until, sure })
+        let (next_generation, next_serial) = (AtomicU32::new(1), AtomicU64::new(0));
+        Arc::new(Self {
+            budget,
+            ledger,
+            next_generation,
+            next_serial,
+            mailboxes,
+            counters,
+            warnings,
+            start,
+            pause_until,
+            sure,
+        })
     }
 
     pub fn ledger(&self) -> &Arc<Ledger> {
@@ -72,6 +84,11 @@ impl Queues {
     /// For a session that begins and survives a restart.
     pub fn new_generation(&self) -> Generation {
         self.next_generation.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Of a mailbox.
+    pub(super) fn new_serial(&self) -> u64 {
+        self.next_serial.fetch_add(1, Ordering::Relaxed)
     }
 
     /// It has been given, or the numbers of a session have come so far: no session that begins has it.

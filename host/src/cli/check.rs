@@ -16,6 +16,7 @@ use super::{ConfigFile, EXIT_CONFIG, Format};
 use crate::base::plain::plain;
 use crate::config::{self, Config, Problems, Severity, Upstream};
 use crate::egress::{self, Probed};
+use crate::mqtt::Version;
 use crate::plugin::LoadedPlugin;
 use crate::setup;
 
@@ -117,7 +118,7 @@ fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
     let probe = |spec: &Upstream, prepared: &egress::Prepared, url: &egress::Endpoint| {
         let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, egress::probe(prepared, url)).await });
         let (verdict, text) = match answer {
-            Ok(Ok(Probed::LetsUsIn)) => (Verdict::Good, format!("{url} lets us in")),
+            Ok(Ok(Probed::LetsUsIn)) => (Verdict::Good, format!("{url} lets us in{}", uncounted(spec))),
             Ok(Ok(Probed::LetsAnybodyIn)) => {
                 let text = "lets us in, and anybody else: it does not check user name and password";
                 (Verdict::Doubtful, format!("{url} {text}"))
@@ -131,6 +132,16 @@ fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
         prepared.endpoints().iter().map(|url| probe(spec, prepared, url)).collect()
     };
     config.upstreams.iter().zip(upstreams).flat_map(each).collect()
+}
+
+/// A note and no doubt: most upstreams are no gateways.
+fn uncounted(upstream: &Upstream) -> &'static str {
+    match upstream.protocol {
+        Version::V5 => "",
+        Version::V311 => {
+            "; if it leads back here, messages go round for ever: MQTT 3.1.1 has no place to count gateways in"
+        }
+    }
 }
 
 fn describe(plugin: &LoadedPlugin) -> Finding {
@@ -273,6 +284,33 @@ mod tests {
         drop(listener);
         assert_eq!(look_around(&with_upstream(port), false)[0].verdict, Verdict::Doubtful);
         assert!(look_around(&with_upstream(port), true).is_empty());
+    }
+
+    #[test]
+    fn an_upstream_at_protocol_4_is_good_and_has_a_note_that_a_ring_has_no_count() {
+        for (protocol, has_note) in [(4, true), (5, false)] {
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let text = format!(
+                "{LISTENER}[upstreams.cloud]\nprotocol = {protocol}\nurl = \"mqtt://{}\"",
+                listener.local_addr().unwrap()
+            );
+            let welcoming = std::thread::spawn(move || {
+                let (mut peer, _) = listener.accept().unwrap();
+                assert!(peer.read(&mut [0; 256]).unwrap() > 0);
+                // CONNACK: Success.
+                let connack: &[u8] = if has_note { &[0x20, 0x02, 0x00, 0x00] } else { &[0x20, 0x03, 0x00, 0x00, 0x00] };
+                peer.write_all(connack).unwrap();
+                let _ = peer.read(&mut [0; 256]);
+            });
+            let findings = look_around(&config::parse(&text, "f", Path::new("")).unwrap(), false);
+            let [finding] = &findings[..] else { panic!("{findings:?}") };
+            assert_eq!(
+                (finding.verdict, finding.text.contains("round for ever")),
+                (Verdict::Good, has_note),
+                "{finding:?}"
+            );
+            welcoming.join().unwrap();
+        }
     }
 
     #[test]

@@ -45,6 +45,9 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
             super::spool::escape(&held.advice)
         )?;
     }
+    for binding in &status.starting {
+        writeln!(out, "binding {binding} is starting: its plugins are being compiled or started; its messages wait")?;
+    }
     for stopped in &status.stopped {
         write_stopped(stopped, out)?;
     }

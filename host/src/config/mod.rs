@@ -29,6 +29,7 @@ mod raw;
 mod similar;
 #[cfg(test)]
 mod tests;
+mod writers;
 
 pub use checked::*;
 pub use defaults::MAX_STATE_TOTAL;

@@ -1,17 +1,20 @@
 //! The archive: letters on disk, in a log of their own, bounded in bytes and in age.
 //!
-//! Whole oldest segments go when it is full or too old; what was removed by hand is only marked, and its space comes back
-//! with its segment. Blocking: for a thread, or `spawn_blocking`.
+//! Whole oldest segments go when it is full or too old, and letters of those who have few there are taken along (`carry`); what was
+//! removed by hand is only marked, and its space comes back with its segment. Blocking: for a thread, or `spawn_blocking`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::carry::{Carrying, Taken};
 use super::filter::Filter;
 use super::fold::{Fold, Held, LETTER, MARKS, Marks, SNAPSHOT, Written, pairs};
 use super::letter::DeadLetter;
 use crate::base::clock::is_plausible;
+use crate::base::kill_point::{self, KillPoint};
 use crate::config::{DeadLetters, Sync};
 use crate::metrics::Counters;
 use crate::spool::Intervals;
@@ -169,53 +172,65 @@ impl<D: Disk> Archive<D> {
 
     /// Letters that are marked, from this id on: at most `max` of them.
     pub fn next_marked(&self, from: u64, max: usize) -> std::io::Result<Vec<(u64, DeadLetter)>> {
-        let Some(from) = self.fold.marked.numbers().find(|id| *id >= from) else { return Ok(Vec::new()) };
-        let holds = |held: &Held| held.end_id > from;
-        let segment = self.fold.segments.iter().find(|(_, held)| holds(held)).map_or(u64::MAX, |(segment, _)| *segment);
+        // The lowest ids, wherever they stand.
+        let mut wanted: BTreeSet<u64> = self.fold.marked.numbers().filter(|id| *id >= from).take(max).collect();
+        let holds = |held: &Held| wanted.iter().any(|id| held.ids.contains(*id));
+        let first = self.fold.segments.iter().find(|(_, held)| holds(held));
+        let Some(segment) = first.map(|(segment, _)| *segment) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
-        self.visit(Location { segment, offset: 0 }, &mut |id, letter| {
-            if id >= from && self.fold.marked.contains(id) {
-                found.push((id, letter));
+        self.visit(Location { segment, offset: 0 }, &mut |_, written, letter| {
+            if wanted.remove(&written.id) {
+                found.push((written.id, letter));
             }
-            found.len() < max
+            !wanted.is_empty()
         })?;
+        found.sort_unstable_by_key(|(id, _)| *id);
         Ok(found)
     }
 
     /// Drops the segments whose letters are all too old or gone.
     pub fn expire(&mut self, now_ms: u64) -> Result<(), AppendError> {
-        let max_age_ms = self.max_age_ms;
-        // Written by an earlier version while its clock was not set: of unknown age.
-        let too_old = |held: &Held| is_plausible(held.newest_ms) && held.newest_ms.saturating_add(max_age_ms) < now_ms;
-        while let Some((segment, held)) = self.oldest().filter(|(_, held)| too_old(held)) {
+        while let Some((segment, held)) = self.fold.segments.first_key_value()
+            && self.is_too_old(held.newest_ms, now_ms)
+        {
+            let segment = *segment;
             if segment == self.log.active_segment() {
                 self.roll(true, 0)?;
             }
-            self.drop_segment(segment, held);
+            self.drop_segment(segment);
         }
         self.drop_done();
         Ok(())
     }
 
+    /// What an earlier version has written while its clock was not set is of unknown age.
+    fn is_too_old(&self, archived_ms: u64, now_ms: u64) -> bool {
+        is_plausible(archived_ms) && archived_ms.saturating_add(self.max_age_ms) < now_ms
+    }
+
     fn select(&self, filter: &Filter) -> std::io::Result<Intervals> {
         let mut found = Intervals::default();
-        self.visit(Location::START, &mut |id, letter| {
-            if self.fold.is_there(id) && filter.fits(id, &letter.metadata) {
-                found.insert(id);
+        self.visit(Location::START, &mut |_, written, letter| {
+            if filter.fits(written.id, &letter.metadata) {
+                found.insert(written.id);
             }
             true
         })?;
         Ok(found)
     }
 
-    /// Shows letters until `visit` has enough.
-    fn visit(&self, from: Location, visit: &mut dyn FnMut(u64, DeadLetter) -> bool) -> std::io::Result<()> {
+    /// Shows letters that are not removed, each where it stands, until `visit` has enough.
+    fn visit(
+        &self,
+        from: Location,
+        visit: &mut dyn FnMut(Location, &Written<'_>, DeadLetter) -> bool,
+    ) -> std::io::Result<()> {
         let mut reader = self.log.reader(from);
-        while let Some((_, kind, body)) = reader.next()? {
+        while let Some((at, kind, body)) = reader.next()? {
             let written = Written::decode(&body).filter(|_| kind == LETTER);
-            if let Some(written) = written
+            if let Some(written) = written.filter(|written| self.fold.is_there(at.segment, written.id))
                 && let Ok(letter) = DeadLetter::decode(written.letter)
-                && !visit(written.id, letter)
+                && !visit(at, &written, letter)
             {
                 break;
             }
@@ -232,13 +247,75 @@ impl<D: Disk> Archive<D> {
     fn write(&mut self, (kind, body): (u8, Vec<u8>), reserved: bool) -> Result<(), AppendError> {
         let frame = Frame { kind, body: &body };
         let bytes = self.check_size(&frame)?;
-        if self.log.must_roll(usize::try_from(bytes).unwrap_or(usize::MAX)) {
+        let rolls = self.log.must_roll(usize::try_from(bytes).unwrap_or(usize::MAX));
+        if rolls {
             self.roll(reserved, bytes)?;
         }
+        self.put(frame)?;
+        if rolls { self.carry() } else { Ok(()) }
+    }
+
+    fn put(&mut self, frame: Frame<'_>) -> Result<(), AppendError> {
         for at in self.log.append(&[frame])? {
             self.fold.apply(at, frame);
         }
         Ok(())
+    }
+
+    /// Takes letters along of the segments that the next roll drops. Durable before that.
+    fn carry(&mut self) -> Result<(), AppendError> {
+        let taken = self.taken();
+        for Taken { id, number, archived_ms, letter } in &taken {
+            let body = Written { id: *id, number: *number, archived_ms: *archived_ms, letter }.encode();
+            let frame = Frame { kind: LETTER, body: &body };
+            if self.log.must_roll(usize::try_from(frame.framed()).unwrap_or(usize::MAX)) {
+                break;
+            }
+            self.put(frame)?;
+        }
+        if taken.is_empty() {
+            return Ok(());
+        }
+        kill_point::reach(KillPoint::LettersCarried);
+        self.log.sync_now()
+    }
+
+    /// What of them is to be taken along. What cannot be read goes with its segment, as it would have.
+    fn taken(&self) -> Vec<Taken> {
+        let Some(end) = self.endangered() else { return Vec::new() };
+        // The time of the letter that has begun the segment.
+        let now_ms = self.fold.segments.values().map(|held| held.newest_ms).max().unwrap_or(0);
+        let is_young = |written: &Written<'_>| !self.is_too_old(written.archived_ms, now_ms);
+        let mut carrying = Carrying::new(self.log.max_append());
+        let visited = self.visit(Location::START, &mut |at, written, letter| {
+            let is_in = at.segment < end;
+            if is_in && is_young(written) {
+                carrying.weigh(&letter.metadata, written.letter.len());
+            }
+            is_in
+        });
+        let taken = visited.and_then(|()| {
+            let mut chosen = carrying.choose();
+            self.visit(Location::START, &mut |at, written, letter| {
+                let goes_on = at.segment < end && !chosen.is_empty();
+                if goes_on && is_young(written) {
+                    chosen.offer(&letter.metadata, written);
+                }
+                goes_on
+            })?;
+            Ok(chosen.taken)
+        });
+        taken.inspect_err(|error| tracing::warn!("old dead letters cannot be read: {error}")).unwrap_or_default()
+    }
+
+    /// The end of the segments that the next one needs the room of; none, when there is room.
+    fn endangered(&self) -> Option<u64> {
+        let snapshot = self.fold.encode_snapshot();
+        let next = self.log.segment_for(Frame { kind: SNAPSHOT, body: &snapshot });
+        let (first, active) = (self.log.first_segment(), self.log.active_segment());
+        // This one will be full by then, and another is kept free for marks.
+        let wanted = self.log.bytes().saturating_add(2 * next).saturating_sub(self.max_bytes);
+        (first..active).map(|segment| segment + 1).find(|end| wanted > 0 && self.log.bytes_in(first..*end) >= wanted)
     }
 
     /// What it takes in a segment, if one has room for it.
@@ -259,8 +336,7 @@ impl<D: Disk> Archive<D> {
             };
             match (rolled, self.log.first_segment()) {
                 (Err(AppendError::Full(Shortage::Limit { .. })), first) if first < self.log.active_segment() => {
-                    let held = self.fold.segments.get(&first).copied();
-                    self.drop_segment(first, held.unwrap_or(Held { first_id: 0, end_id: 0, newest_ms: 0 }));
+                    self.drop_segment(first);
                 }
                 (rolled, _) => return rolled.map(drop),
             }
@@ -273,14 +349,14 @@ impl<D: Disk> Archive<D> {
             && first < self.log.active_segment()
             && self.fold.segments.get(&first).is_none_or(|held| self.fold.left_in(held) == 0)
         {
-            if !self.drop_segment(first, Held { first_id: 0, end_id: 0, newest_ms: 0 }) {
+            if !self.drop_segment(first) {
                 break;
             }
         }
     }
 
-    fn drop_segment(&mut self, segment: u64, held: Held) -> bool {
-        let left = self.fold.left_in(&held);
+    fn drop_segment(&mut self, segment: u64) -> bool {
+        let left = self.fold.segments.get(&segment).map_or(0, |held| self.fold.left_in(held));
         self.counters.dead_letters_dropped.add(left);
         if left > 0 {
             tracing::warn!(letters = left, "the oldest dead letters are dropped: too old, or too many");
@@ -289,10 +365,6 @@ impl<D: Disk> Archive<D> {
         // It costs space only, and is tried again with the next.
         let removed = self.log.remove_below(segment + 1);
         removed.inspect_err(|error| tracing::warn!("dead letters cannot be removed: {error}")).is_ok()
-    }
-
-    fn oldest(&self) -> Option<(u64, Held)> {
-        self.fold.segments.iter().next().map(|(segment, held)| (*segment, *held))
     }
 }
 

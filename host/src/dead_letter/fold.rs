@@ -8,8 +8,10 @@
 //!
 //! `archived_ms` is in the gateway's own time (`base::timeline`), because letters grow too old by it.
 //!
-//! A letter has two numbers: its `id` in the archive, for people, never given twice; and the number that it had in the
+//! A letter has two numbers: its `id` in the archive, for people, never given to another one; and the number that it had in the
 //! spool, by which a letter that was archived just before a crash is known again.
+//!
+//! A letter that stands in several segments is the last one of them: it was taken along before its first segment goes (`carry`).
 
 use std::collections::BTreeMap;
 
@@ -40,10 +42,10 @@ pub struct Fold {
 }
 
 /// The letters of one segment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Held {
-    pub first_id: u64,
-    pub end_id: u64,
+    /// Removed ones as well.
+    pub ids: Intervals,
     pub newest_ms: u64,
 }
 
@@ -100,13 +102,14 @@ impl Fold {
         self.unreadable += u64::from(!understood);
     }
 
-    pub fn is_there(&self, id: u64) -> bool {
-        !self.removed.contains(id)
+    /// Whether the letter that stands in this segment is one that is not removed.
+    pub fn is_there(&self, segment: u64, id: u64) -> bool {
+        !self.removed.contains(id) && self.segments.get(&segment).is_some_and(|held| held.ids.contains(id))
     }
 
     /// Letters in a segment that are not removed.
     pub fn left_in(&self, held: &Held) -> u64 {
-        (held.end_id - held.first_id) - self.removed.count_in(held.first_id..held.end_id)
+        held.ids.count() - held.ids.ranges().map(|range| self.removed.count_in(range)).sum::<u64>()
     }
 
     pub fn letters(&self) -> u64 {
@@ -115,8 +118,13 @@ impl Fold {
 
     /// The segment is gone, and what is remembered of its letters.
     pub fn forget(&mut self, segment: u64) {
-        self.segments.remove(&segment);
-        let oldest = self.segments.values().next().map_or(self.next_id, |held| held.first_id);
+        for range in self.segments.remove(&segment).unwrap_or_default().ids.ranges() {
+            self.removed.remove_range(range.clone());
+            self.marked.remove_range(range);
+        }
+        // Also what stood in segments that were lost.
+        let first = |held: &Held| held.ids.ranges().next().map(|range| range.start);
+        let oldest = self.segments.values().filter_map(first).min().unwrap_or(self.next_id);
         self.removed.remove_below(oldest);
         self.marked.remove_below(oldest);
     }
@@ -140,9 +148,11 @@ impl Fold {
     }
 
     fn letter(&mut self, at: Location, letter: &Written<'_>) {
-        let fresh = Held { first_id: letter.id, end_id: letter.id, newest_ms: 0 };
-        let held = self.segments.entry(at.segment).or_insert(fresh);
-        held.end_id = letter.id + 1;
+        if letter.id < self.next_id {
+            self.segments.values_mut().for_each(|held| held.ids.remove(letter.id));
+        }
+        let held = self.segments.entry(at.segment).or_default();
+        held.ids.insert(letter.id);
         held.newest_ms = held.newest_ms.max(letter.archived_ms);
         self.next_id = self.next_id.max(letter.id + 1);
         self.through = self.through.max(letter.number);

@@ -20,6 +20,7 @@
 //! The copy on the local bus (`dead_letter_topic`) stays: it is the live view, this is the memory.
 
 mod archive;
+mod carry;
 mod filter;
 mod fold;
 mod handle;

@@ -203,3 +203,77 @@ fn restarts_without_new_letters_take_no_space() {
     }
     assert_eq!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.segments, 3);
 }
+
+/// What a client has said, and which number it has in the spool.
+fn of_client(client: &str, number: u64, payload: &str) -> (u64, Bytes) {
+    let mut letter = letter("b", payload);
+    letter.metadata.client = client.into();
+    (number, letter.encode())
+}
+
+#[test]
+fn a_flood_of_one_device_leaves_the_letters_of_others_under_their_ids_also_over_restarts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, mut counters) = open(dir.path(), 1, 8 * MIB);
+    for number in 1..=5 {
+        archive.append(&[of_client("quiet", number, &format!("quiet {number}"))], 0).unwrap();
+    }
+    let (payload, mut dropped) = ("x".repeat(100 << 10), 0);
+    for number in 6..=300 {
+        archive.append(&[of_client("loud", number, &payload)], 0).unwrap();
+        if number % 90 == 0 {
+            dropped += counters.dead_letters_dropped.get();
+            drop(archive);
+            (archive, counters) = open(dir.path(), 1, 8 * MIB);
+        }
+    }
+    dropped += counters.dead_letters_dropped.get();
+    let seen = seen(dir.path());
+    let quiet: Vec<_> = seen.iter().filter(|(_, payload)| payload.starts_with("quiet")).cloned().collect();
+    let expected: Vec<_> = (1..=5).map(|id| (id, format!("quiet {id}"))).collect();
+    assert_eq!(quiet, expected, "each once, under the id that it had");
+    assert_eq!((seen.len() as u64 + dropped, archive.letters()), (300, seen.len() as u64));
+    assert!(seen.len() > 40 && seen.iter().any(|(id, _)| *id == 300), "{} of 8 MiB are used", seen.len());
+    assert!(View::read(dir.path(), &mut |_, _| {}).unwrap().found.bytes <= 8 * MIB);
+
+    // What was taken along can be sent again, and removed, as any other.
+    archive.mark(&Filter { ids: vec![3, 300], ..Filter::default() }).unwrap();
+    let marked: Vec<_> = archive.next_marked(0, 10).unwrap().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(marked, [3, 300], "the lowest first, wherever it stands");
+    assert_eq!(archive.next_marked(4, 1).unwrap().len(), 1);
+    assert_eq!(archive.purge(&Filter { ids: vec![2, 3], ..Filter::default() }).unwrap(), 2);
+    drop(archive);
+    assert_eq!(open(dir.path(), 1, 8 * MIB).0.letters(), seen.len() as u64 - 2);
+}
+
+#[test]
+fn letters_that_are_taken_along_survive_a_power_cut_at_any_time() {
+    let (disk, dir) = (SimDisk::default(), Path::new("/data/dead-letters"));
+    let config = DeadLetters { max_bytes: 4 * MIB, ..config() };
+    let open = || Archive::open_on(disk.clone(), dir, &config, Some(1), Arc::default()).unwrap();
+    let mut archive = open();
+    archive.append(&[of_client("quiet", 1, "quiet")], 0).unwrap();
+    let payload = "x".repeat(60 << 10);
+    for number in 2..=400 {
+        archive.append(&[of_client("loud", number, &payload)], 0).unwrap();
+        if number % 7 == 0 {
+            drop(archive);
+            disk.power_cut(number);
+            archive = open();
+        }
+    }
+    archive.mark(&Filter { ids: vec![1], ..Filter::default() }).unwrap();
+    assert_eq!(archive.next_marked(0, 9).unwrap().len(), 1);
+}
+
+#[test]
+fn what_is_too_old_is_not_taken_along() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut archive, _) = open(dir.path(), 1, 4 * MIB);
+    archive.append(&[of_client("quiet", 1, "quiet")], EARLIEST_PLAUSIBLE_MS).unwrap();
+    for number in 2..=100 {
+        let (loud, now_ms) = (of_client("loud", number, &"x".repeat(100 << 10)), EARLIEST_PLAUSIBLE_MS + 60_001);
+        archive.append(&[loud], now_ms).unwrap();
+    }
+    assert!(seen(dir.path()).iter().all(|(_, payload)| payload != "quiet"));
+}

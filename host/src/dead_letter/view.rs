@@ -38,9 +38,9 @@ impl View {
         visit: &mut dyn FnMut(u64, DeadLetter) -> bool,
     ) -> Result<(), OpenError> {
         let mut more = true;
-        inspect(dir, progress, &mut |_, frame| {
+        inspect(dir, progress, &mut |at, frame| {
             let written = Written::decode(frame.body).filter(|_| more && frame.kind == LETTER);
-            if let Some(written) = written.filter(|written| self.fold.is_there(written.id))
+            if let Some(written) = written.filter(|written| self.fold.is_there(at.segment, written.id))
                 && let Ok(letter) = DeadLetter::decode(written.letter)
             {
                 more = visit(written.id, letter);

@@ -277,6 +277,9 @@ impl Registry {
             }
         }
         due.extend(self.orphans.take_due(now));
+        // One order in each run: the map has none.
+        due.sort_by(|(one, _), (other, _)| one.cmp(other));
+        ended.sort();
         for (client, will) in due {
             self.publish_written(&client, will.left);
         }

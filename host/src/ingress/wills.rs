@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
+use crate::base::fault::{self, Fault};
 use crate::base::ledger::{Charge, Ledger};
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, Inbound};
@@ -61,6 +62,9 @@ impl Wills {
     /// Of a device that connects: what is to be written, with the receipt for it, and its place for as long as it is connected. None when there
     /// is too much.
     pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt, Reserved)> {
+        if fault::is_on(Fault::WillsNotWritten) {
+            return None;
+        }
         let place = Reserved::take(&self.kept, message.weight(), MAX_KEPT);
         let Some((place, receipt)) = place.zip(self.reserve(message)) else {
             if let Some(suppressed) = self.warnings.permit() {

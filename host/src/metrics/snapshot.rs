@@ -15,6 +15,9 @@ pub struct Snapshot {
     /// Why devices are held back by the spool, and what to do; empty when they are not.
     #[serde(default)]
     pub held: Vec<HeldSnapshot>,
+    /// Bindings whose plugins are being compiled or started for the first time: their messages wait.
+    #[serde(default)]
+    pub starting: Vec<String>,
     /// Bindings whose plugins do not start; empty when all do.
     #[serde(default)]
     pub stopped: Vec<StoppedSnapshot>,

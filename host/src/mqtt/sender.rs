@@ -215,6 +215,11 @@ impl<M: Outgoing> Sender<M> {
         self.passing.is_empty() && self.exchanges.values().all(|exchange| exchange.state == State::Refused)
     }
 
+    /// Whether messages behind this number may have been sent in this session by an earlier process.
+    pub fn may_have_sent_behind(&self, number: u64) -> bool {
+        number.saturating_add(1) < self.sent_below
+    }
+
     /// The session is over on our side, too: all messages of open exchanges, in their order.
     pub fn drain(&mut self) -> impl Iterator<Item = M> {
         self.resend.clear();

@@ -39,6 +39,7 @@ impl Observer {
             pid: std::process::id(),
             waiting: self.spool.waiting(),
             held: self.spool.held().into_iter().map(held).collect(),
+            starting: self.starting(),
             stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters,
             log_lines_lost: log_writer::lost(),
@@ -70,6 +71,11 @@ impl Observer {
         let stopped = stopped.filter(|(_, why)| fits(plugin, &why.plugin));
         let stopped = stopped.map(|(binding, why)| format!("binding `{binding}` is stopped: {}", why.reason));
         open.chain(stopped).collect()
+    }
+
+    fn starting(&self) -> Vec<String> {
+        let starting = self.standings.iter().filter(|standing| standing.is_starting());
+        starting.map(|standing| standing.binding().to_string()).collect()
     }
 
     pub fn upstream(&self, name: &str) -> Option<&WatchedUpstream> {

@@ -360,16 +360,16 @@ mod tests {
     fn a_loop_is_stopped_within_its_deadline_and_two_ticks() {
         let plugin = load("{}");
         // The best of many: a tick is a sleep of a millisecond, and therefore longer; on a busy machine, much longer.
-        let within = (0..20).any(|_| time_of_a_loop(&plugin) <= plugin.limits().deadline + 3 * TICK);
+        let within = (0..20).any(|_| time_of_a_loop(&plugin).0 <= plugin.limits().deadline + 3 * TICK);
         assert!(within);
     }
 
-    /// Of the processor, until it is stopped.
-    fn time_of_a_loop(plugin: &LoadedPlugin) -> Duration {
+    /// Of the processor, until it is stopped, and by the clock on the wall.
+    fn time_of_a_loop(plugin: &LoadedPlugin) -> (Duration, Duration) {
         let mut instance = plugin.start().unwrap();
-        let before = clock::thread_cpu_time();
+        let (before, begun) = (clock::thread_cpu_time(), std::time::Instant::now());
         instance.process_one(&envelope("loop")).unwrap_err();
-        clock::thread_cpu_time() - before
+        (clock::thread_cpu_time() - before, begun.elapsed())
     }
 
     #[test]
@@ -380,7 +380,9 @@ mod tests {
         std::thread::scope(|scope| {
             let guests: Vec<_> = (0..many).map(|_| scope.spawn(|| time_of_a_loop(&plugin))).collect();
             for guest in guests {
-                assert!(guest.join().unwrap() >= plugin.limits().deadline);
+                // The rest of this machine may be so busy that it waits ten times as long, and then it is ended for that.
+                let ((used, waited), deadline) = (guest.join().unwrap(), plugin.limits().deadline);
+                assert!(used >= deadline || waited >= 10 * deadline, "{used:?} in {waited:?}");
             }
         });
     }

@@ -68,4 +68,9 @@ pub const EXPECTED: &[&str] = &[
     "the spool is made smaller",
     "an upstream is not configured for a while",
     "`when_full` and `qos0` change",
+    "a message is retained",
+    "a retained message is cleared",
+    "somebody looks at what is retained",
+    "a device with a will dies",
+    "a will is published",
 ];

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! **Promises that are judged:** what was acknowledged arrives, is in the dead letters, or somebody decided otherwise; QoS 2 once; order of
-//! each device and topic; **when the faults end, everything is where it belongs within a bounded time**; the accounting balances.
+//! each device and topic; what is retained is the last that was acknowledged; wills come when they are due, and not when their device came
+//! back in time; **when the faults end, everything is where it belongs within a bounded time**; the accounting balances.
 //!
 //! **The same seed is the same story.** Tasks of one thread run in one order, time stands still while they do, and whatever is chance
 //! comes from the seed. A seed that fails is made smaller as long as it fails, and told.
@@ -18,7 +19,10 @@ mod broker;
 mod coverage;
 mod device;
 mod dice;
+mod fates;
 mod gate;
+mod keeper;
+mod mortal;
 mod oracle;
 mod plan;
 mod plugin;
@@ -26,8 +30,10 @@ mod process;
 mod report;
 mod rude;
 mod runner;
+mod shelf;
 mod shrink;
 mod story;
 mod subscriber;
 mod tests;
+mod watcher;
 mod world;

@@ -72,6 +72,7 @@ impl Process {
         let names: Vec<&str> = upstreams.chain([DEAD_LETTERS]).collect();
         let opened = Spool::stepped(around.disk.clone(), Path::new(DIR), &names, &config.spool, counters.clone());
         let (spool, restored, stepper) = opened.map_err(|error| error.to_string())?;
+        spool.divide_among(&config.writers());
         let mut tasks = JoinSet::new();
         let latency = around.disk_latency_ms.clone();
         tasks.spawn(stepper.run(move || Duration::from_millis(latency.load(Ordering::Relaxed))));
@@ -187,9 +188,9 @@ impl Process {
     }
 
     /// What is counted as lost without anybody's decision, or held beyond its limit.
-    pub fn broken(&self, knows_losses: bool) -> Option<String> {
+    pub fn broken(&self) -> Option<String> {
         let lost = self.counters.totals().acknowledged_lost;
-        if lost > 0 && knows_losses {
+        if lost > 0 {
             return Some(format!("the gateway itself says that it has lost {lost} that were acknowledged"));
         }
         let (queued, most) = (self.queued(), self.most_queued);

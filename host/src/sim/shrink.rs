@@ -57,6 +57,12 @@ fn smaller(plan: &Plan) -> Vec<Plan> {
             plan.troubles.retain(|trouble| !trouble.what.is_of_device());
         }));
     }
+    for keeper in 0..plan.keepers.len() {
+        plans.push(without(&|plan| _ = plan.keepers.remove(keeper)));
+    }
+    for mortal in 0..plan.mortals.len() {
+        plans.push(without(&|plan| _ = plan.mortals.remove(mortal)));
+    }
     for trouble in 0..plan.troubles.len() {
         plans.push(without(&|plan| _ = plan.troubles.remove(trouble)));
     }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::broker::is_poison;
 use super::coverage::happened;
 use super::device::{Handle, SESSION_EXPIRY, read};
+use super::fates::Fates;
 use super::gate::Gate;
 use super::oracle::{GROUP, Listener, Oracle};
 use super::plan::SubscriberPlan;
@@ -28,6 +29,8 @@ pub struct Subscriber {
     /// QoS 2 that has come and is not released.
     received: BTreeSet<u16>,
     is_subscribed: bool,
+    /// Of those who hear wills, and nothing else.
+    fates: Option<Fates>,
 }
 
 // === impl Subscriber ===
@@ -38,7 +41,14 @@ impl Subscriber {
         let leaves_at = plan.leaves_at_ms.map(|ms| Instant::now() + Duration::from_millis(ms));
         let (plan, handle, received) = (plan.clone(), Handle::default(), BTreeSet::new());
         handle.is_done.store(true, std::sync::atomic::Ordering::Relaxed);
-        Self { plan, gate, oracle, handle, version, leaves_at, received, is_subscribed: false }
+        Self { plan, gate, oracle, handle, version, leaves_at, received, is_subscribed: false, fates: None }
+    }
+
+    /// Who hears of deaths.
+    pub fn of_wills(gate: Gate, oracle: Oracle, fates: Fates) -> Self {
+        let plan =
+            SubscriberPlan { name: "widow".to_owned(), version: 5, qos: 2, window: 100, ..SubscriberPlan::default() };
+        Self { fates: Some(fates), ..Self::new(&plan, gate, oracle) }
     }
 
     pub fn handle(&self) -> Handle {
@@ -79,6 +89,9 @@ impl Subscriber {
     }
 
     fn filters(&self) -> Vec<(&'static str, u8)> {
+        if self.fates.is_some() {
+            return vec![("will/#", self.plan.qos)];
+        }
         let local = if self.plan.is_member { "$share/group/local/#" } else { "local/#" };
         let raw = self.plan.hears_raw.then_some(("raw/#", self.plan.qos));
         std::iter::once((local, self.plan.qos)).chain(raw).collect()
@@ -142,6 +155,9 @@ impl Subscriber {
         let SubscriberPlan { qos, is_member, hears_raw, hates_poison, leaves_at_ms, .. } = self.plan;
         self.is_subscribed = true;
         tell!(self.plan.name, "has subscribed");
+        if let Some(fates) = &self.fates {
+            return fates.subscribed();
+        }
         if leaves_at_ms.is_none() {
             let name = if is_member { GROUP } else { &self.plan.name };
             self.oracle.listens(name, Listener { qos, hears_raw, hates_poison });
@@ -164,7 +180,9 @@ impl Subscriber {
             message.packet_id,
             if is_new { "" } else { " again" }
         );
-        if is_new {
+        if let Some(fates) = self.fates.as_ref().filter(|_| is_new) {
+            fates.published(&text);
+        } else if is_new {
             self.oracle.arrived(if self.plan.is_member { GROUP } else { &self.plan.name }, &text);
         }
         Ok(match message.qos {

@@ -62,6 +62,15 @@ fn every_promise_is_kept_whatever_fails() {
     }
 }
 
+/// What failed once: a torn write that was counted as a loss, a session that began anew with a message half way.
+#[test]
+fn seeds_that_have_failed_pass() {
+    for seed in [660, 1081, 7163] {
+        let report = run(&Plan::new(seed, &ALL));
+        assert!(report.faults.is_empty(), "seed {seed}: {:?}", report.faults);
+    }
+}
+
 /// Those that are found soon, in every run of the tests; all of them when `TIDEGATE_FAULTS=all` asks for it.
 #[test]
 fn a_fault_that_is_put_back_is_found() {

@@ -21,6 +21,10 @@ use super::sink::Mark;
 use super::state::State;
 use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
+use crate::base::name::Name;
+
+/// More than a log has that is not rubble: what is missing in others counts as lost.
+const MAX_GAPS: usize = 4_096;
 
 #[derive(Debug, Default)]
 pub(super) struct Image {
@@ -34,13 +38,22 @@ pub(super) struct Image {
     pub unreadable: u64,
     /// Outputs that were in damaged frames and were not done.
     pub lost: u64,
+    /// Of them those that are known by the next frame of their upstream, and where it is: see [`Image::forgive`]. The first ones.
+    gaps: Vec<(Location, u64)>,
     /// Whether a snapshot has been seen: from there on, every upstream that is not in it is new.
     anchored: bool,
+    /// While a recovery reads whose messages there are. Who has written a record knows.
+    counts_unread: bool,
 }
 
 // === impl Image ===
 
 impl Image {
+    /// One that counts what each binding has.
+    pub fn of_recovery() -> Self {
+        Self { counts_unread: true, ..Self::default() }
+    }
+
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
         let applied = match frame.kind {
             CHECKPOINT => self.begin_checkpoint(frame.body),
@@ -80,7 +93,11 @@ impl Image {
     /// The upstream of this name, made when it is new.
     pub fn offsets_mut(&mut self, name: &str) -> &mut Offsets {
         let index = self.all_offsets.iter().position(|offsets| &*offsets.name == name).unwrap_or_else(|| {
-            self.all_offsets.push(if self.anchored { Offsets::new(name) } else { Offsets::unknown(name) });
+            let mut new = if self.anchored { Offsets::new(name) } else { Offsets::unknown(name) };
+            if self.counts_unread {
+                new.count_unread();
+            }
+            self.all_offsets.push(new);
             self.all_offsets.len() - 1
         });
         &mut self.all_offsets[index]
@@ -89,7 +106,15 @@ impl Image {
     /// From here on nothing unknown comes: the log has been read to its end.
     pub fn anchor(&mut self) {
         self.anchored = true;
+        self.counts_unread = false;
         self.lost += self.all_offsets.iter_mut().map(Offsets::finish).sum::<u64>();
+    }
+
+    /// What is missing in a write that is torn was promised to nobody, and is not lost. Behind it nothing was written in that segment.
+    pub fn forgive(&mut self, torn: &[Location]) {
+        let is_torn = |at: &Location| torn.iter().any(|torn| torn.segment == at.segment && torn.offset < at.offset);
+        let gaps = std::mem::take(&mut self.gaps);
+        self.lost -= gaps.iter().filter(|(at, _)| is_torn(at)).map(|(_, missing)| missing).sum::<u64>();
     }
 
     pub fn state(&self) -> &State {
@@ -196,14 +221,28 @@ impl Image {
         Ok(())
     }
 
+    /// Of which binding it is, for a recovery.
+    fn attribute(&mut self, at: Location, output: &Written<'_>) {
+        if self.counts_unread {
+            let binding = Name::of_some(output.binding);
+            self.offsets_mut(output.upstream).unread(output.number, at.segment, &binding, output.weight().bytes);
+        }
+    }
+
     fn place(&mut self, at: Location, output: &Written<'_>) {
-        self.lost += self.offsets_mut(output.upstream).output(output.number, at.segment, output.weight());
+        self.attribute(at, output);
+        let missing = self.offsets_mut(output.upstream).output(output.number, at.segment, output.weight());
+        self.lost += missing;
+        if missing > 0 && self.gaps.len() < MAX_GAPS {
+            self.gaps.push((at, missing));
+        }
     }
 
     fn apply_moved(&mut self, at: Location, frame: Frame<'_>) -> Result<(), WireError> {
         let (written, outputs) = outputs(frame)?;
         outputs.end()?;
         for output in written {
+            self.attribute(at, &output);
             self.offsets_mut(output.upstream).moved(output.number, at.segment, output.weight());
         }
         Ok(())

@@ -56,12 +56,21 @@ impl Intervals {
     }
 
     pub fn remove(&mut self, number: u64) {
-        let Some((&start, &end)) = self.0.range(..=number).next_back().filter(|(_, end)| **end > number) else {
-            return;
-        };
-        self.0.remove(&start);
-        self.insert_range(start..number);
-        self.insert_range(number.saturating_add(1)..end);
+        self.remove_range(number..number.saturating_add(1));
+    }
+
+    pub fn remove_range(&mut self, range: Range<u64>) {
+        let reaches = |end: u64| !range.is_empty() && end > range.start;
+        while let Some((&start, &end)) = self.0.range(..range.end).next_back().filter(|(_, end)| reaches(**end)) {
+            self.0.remove(&start);
+            self.insert_range(start..range.start);
+            self.insert_range(range.end..end);
+        }
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        self.ranges().map(|range| range.end - range.start).sum()
     }
 
     /// Forgets what is below.
@@ -115,6 +124,10 @@ mod tests {
             set.remove(cut);
             oracle.remove(&cut);
             prop_assert_eq!(set.numbers().collect::<Vec<_>>(), oracle.iter().copied().collect::<Vec<_>>());
+            set.remove_range(cut + 9..cut + 16);
+            oracle.retain(|number| !(cut + 9..cut + 16).contains(number));
+            prop_assert_eq!(set.numbers().collect::<Vec<_>>(), oracle.iter().copied().collect::<Vec<_>>());
+            prop_assert_eq!(set.count(), oracle.len() as u64);
             set.remove_below(cut);
             prop_assert_eq!(set.numbers().collect::<Vec<_>>(), oracle.range(cut..).copied().collect::<Vec<_>>());
         }

@@ -63,6 +63,7 @@ mod state;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod threads;
+mod unread;
 mod upstream_queue;
 mod value;
 mod wake_ups;
@@ -215,6 +216,7 @@ impl Spool {
     }
 
     /// How many bindings write to each upstream: they have equal parts of its share, when it is short ([`committer`]). One, unless it is said.
+    /// To be called before anything is committed.
     pub fn divide_among(&self, bindings: &[usize]) {
         self.shared.queue_state().divide_among(bindings);
     }

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use super::intervals::Intervals;
 use super::runs::{Run, Runs, Weight};
+use super::unread::Unread;
+use crate::base::name::Name;
 
 /// The first number that an upstream gives. Zero is "before everything".
 pub(super) const FIRST: u64 = 1;
@@ -22,6 +24,8 @@ pub(super) struct Offsets {
     awaited: Intervals,
     /// False for an upstream that was met before any snapshot told of it: what it had before cannot be known.
     known: bool,
+    /// Whose they are, while a recovery reads them.
+    unread: Option<Unread>,
 }
 
 // === impl Offsets ===
@@ -43,6 +47,25 @@ impl Offsets {
             runs: Runs::default(),
             awaited: Intervals::default(),
             known: false,
+            unread: None,
+        }
+    }
+
+    /// From now on it is counted whose messages these are.
+    pub fn count_unread(&mut self) {
+        self.unread.get_or_insert_default();
+    }
+
+    /// What was counted; the queue goes on with it.
+    pub fn take_unread(&mut self) -> Unread {
+        self.unread.take().unwrap_or_default()
+    }
+
+    /// Of which binding a message in this segment is. Before it is placed or moved.
+    pub fn unread(&mut self, number: u64, segment: u64, binding: &Option<Name>, bytes: u64) {
+        let is_new = number >= self.next || self.awaited.contains(number);
+        if let Some(unread) = self.unread.as_mut().filter(|_| is_new) {
+            unread.add(number, segment, binding, bytes);
         }
     }
 
@@ -143,8 +166,13 @@ impl Offsets {
     pub fn complete(&mut self, range: Range<u64>) {
         remove_range(&mut self.awaited, range.clone());
         self.runs.complete(range.start..range.end.min(self.next), &self.done);
+        if let Some(unread) = &mut self.unread {
+            unread.end(range.start..range.end.min(self.next), &self.done);
+        }
         self.done.insert_range(range);
-        self.runs.prune(self.oldest());
+        let oldest = self.oldest();
+        self.runs.prune(oldest);
+        self.unread.iter_mut().for_each(|unread| unread.prune(oldest));
     }
 
     pub fn runs(&self) -> &Runs {

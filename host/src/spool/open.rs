@@ -34,10 +34,14 @@ pub(super) fn open<D: Disk>(
     config: &config::Spool,
     counters: Arc<Counters>,
 ) -> Result<Parts<D>, OpenError> {
-    let mut image = Image::default();
+    let mut image = Image::of_recovery();
     let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
     kill_point::reach(KillPoint::Recovered);
     image.anchor();
+    // Without a sync for each group, what was not synced may have been acknowledged.
+    if config.sync == config::Sync::Group {
+        image.forgive(&recovery.torn);
+    }
     let mut names: Vec<Arc<str>> = upstreams.iter().map(|name| Arc::from(*name)).collect();
     let report = report(&recovery, &image, &names);
     names.extend(report.orphaned.iter().map(|orphan| Arc::from(&*orphan.upstream)));

@@ -1,7 +1,6 @@
 //! How much each binding has in the line of one upstream, for a share that several of them use.
 //!
-//! Counted where messages are placed and completed. What an earlier process left counts when it is read back; what is given up unread
-//! has no name here, so that an empty line begins anew.
+//! Counted where messages come into memory and leave it. What is in the log alone is counted by [`super::unread`].
 
 use crate::base::name::Name;
 
@@ -39,6 +38,10 @@ impl Parts {
 
     pub fn clear(&mut self) {
         self.0.clear();
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &Binding> {
+        self.0.iter().map(|(name, _)| name)
     }
 
     fn find(&self, binding: &Binding) -> Option<usize> {

@@ -97,7 +97,7 @@ impl Piece {
             let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
             if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
                 let (position, arrived) = (Position::of(written.number), timeline::instant_of(written.arrived_ms));
-                let (message, binding) = (outputs.message(&written)?, bearer(written.binding));
+                let (message, binding) = (outputs.message(&written)?, Name::of_some(written.binding));
                 let entry = Entry { position, binding, message, arrived };
                 self.bytes += entry.message.weight();
                 self.entries.push(entry);
@@ -105,11 +105,6 @@ impl Piece {
         }
         Ok(())
     }
-}
-
-/// No text is no name.
-fn bearer(binding: &str) -> Option<Name> {
-    (!binding.is_empty()).then(|| Name::of(binding))
 }
 
 impl From<Piece> for Loaded {

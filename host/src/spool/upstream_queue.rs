@@ -9,6 +9,8 @@
 //! in the log alone and is counted; when the shelf is half empty, the refill reads on where the window ends. After a restart
 //! everything is "only in the log", and the same refill brings it back: there is one way into memory for a backlog, not two.
 
+mod evicted;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -17,6 +19,7 @@ use super::log::Location;
 use super::offsets::Offsets;
 use super::parts::Parts;
 use super::qos0_ring::Qos0Ring;
+use super::unread::Unread;
 use super::{Entry, Position};
 use crate::base::name::Name;
 use crate::message::QoS;
@@ -33,11 +36,10 @@ pub(super) struct UpstreamQueue {
     shelf_bytes: usize,
     ring: Qos0Ring,
     last_sequence: u64,
-    /// Of QoS 1 and 2, and with whom they are shared.
+    /// Whose those of QoS 1 and 2 are: in memory, and in the log alone; and how many bindings there may be.
     parts: Parts,
+    unread: Unread,
     pub bindings: usize,
-    /// Numbers below are of an earlier process: they count in `parts` when they are read back.
-    recovered: u64,
     loaded: u64,
     placed: u64,
     /// Incomplete numbers between `loaded` and `placed`, and where in the log to look for them.
@@ -96,7 +98,7 @@ fn segment_starts(offsets: &Offsets) -> BTreeMap<u64, u64> {
 
 impl UpstreamQueue {
     /// As it stands after a restart: nothing in memory, everything that is not done in the log.
-    pub fn restored(offsets: &Offsets) -> Self {
+    pub fn restored(offsets: &mut Offsets) -> Self {
         let (loaded, placed) = (offsets.oldest(), offsets.next());
         let mut done = offsets.done().clone();
         done.remove_below(loaded);
@@ -108,8 +110,8 @@ impl UpstreamQueue {
             ring: Qos0Ring::default(),
             last_sequence: 0,
             parts: Parts::default(),
+            unread: offsets.take_unread(),
             bindings: 1,
-            recovered: placed,
             loaded,
             placed,
             spilled: offsets.incomplete(),
@@ -128,7 +130,6 @@ impl UpstreamQueue {
     /// A message that is in the log now: onto the shelf when it is next and there is room, else only counted.
     pub fn place(&mut self, entry: Entry, at: Location) {
         let number = entry.position.number;
-        self.parts.place(&entry);
         self.placed = number + 1;
         if self.segment_starts.last_key_value().is_none_or(|(_, segment)| *segment != at.segment) {
             self.segment_starts.insert(number, at.segment);
@@ -143,6 +144,7 @@ impl UpstreamQueue {
             self.forget_segment_starts();
         }
         self.spilled += 1;
+        self.unread.add(number, at.segment, &entry.binding, entry.message.weight() as u64);
     }
 
     /// What the refill has read. Returns the numbers that it should have met and did not.
@@ -160,9 +162,7 @@ impl UpstreamQueue {
                 lost.insert(missing);
             }
             self.spilled -= 1;
-            if number < self.recovered {
-                self.parts.place(&entry);
-            }
+            self.unread.read(number, &entry.binding);
             self.keep(entry);
         }
         self.from = loaded.next;
@@ -174,6 +174,7 @@ impl UpstreamQueue {
             self.done.remove_below(self.loaded);
         }
         self.spilled -= lost.count_in(0..self.loaded);
+        self.forget_unread();
         if loaded.is_over {
             self.seek_first();
         }
@@ -184,32 +185,6 @@ impl UpstreamQueue {
     pub fn relocate(&mut self, offsets: &Offsets) {
         self.segment_starts = segment_starts(offsets);
         self.seek_first();
-    }
-
-    /// Takes out, unsent, everything below a number, and says how many they were.
-    pub fn drop_below(&mut self, below: u64) -> Intervals {
-        let mut dropped = Intervals::default();
-        let unsent = |slot: &&mut Slot| (self.handed..below).contains(&slot.number);
-        for slot in self.shelf.iter_mut().filter(unsent) {
-            if let Some(entry) = slot.entry.take() {
-                dropped.insert(slot.number);
-                self.shelf_messages -= 1;
-                self.shelf_bytes -= entry.message.weight();
-                self.parts.complete(&entry);
-            }
-        }
-        self.trim_shelf();
-        for number in self.loaded.max(self.handed)..below.min(self.placed) {
-            if !self.done.contains(number) {
-                dropped.insert(number);
-                self.spilled -= 1;
-            }
-        }
-        dropped.ranges().for_each(|range| self.done.insert_range(range));
-        self.loaded = self.loaded.max(self.done.first_missing(self.loaded).min(self.placed));
-        self.done.remove_below(self.loaded);
-        self.seek_first();
-        dropped
     }
 
     /// Takes out one message that was not sent and is only in the log, or waits behind what was. `false` when it is not here or
@@ -287,6 +262,7 @@ impl UpstreamQueue {
         }
         let number = position.number;
         if (self.loaded..self.placed).contains(&number) && !self.done.contains(number) {
+            self.unread.end(number..number + 1, &self.done);
             self.done.insert(number);
             self.spilled -= 1;
             return true;
@@ -305,7 +281,7 @@ impl UpstreamQueue {
 
     /// Bytes of QoS 1 and 2 that this binding has here.
     pub fn part(&self, binding: &Option<Name>) -> u64 {
-        self.parts.of(binding)
+        self.parts.of(binding).saturating_add(self.unread.of(binding))
     }
 
     pub fn len(&self) -> usize {
@@ -320,6 +296,7 @@ impl UpstreamQueue {
 
     fn keep(&mut self, entry: Entry) {
         let number = entry.position.number;
+        self.parts.place(&entry);
         self.loaded = number + 1;
         self.done.remove_below(self.loaded);
         self.shelf_messages += 1;
@@ -341,6 +318,14 @@ impl UpstreamQueue {
     fn trim_shelf(&mut self) {
         while self.shelf.front().is_some_and(|slot| slot.entry.is_none()) {
             self.shelf.pop_front();
+        }
+    }
+
+    /// What is in memory or done by now.
+    fn forget_unread(&mut self) {
+        match self.spilled {
+            0 => self.unread.clear(),
+            _ => self.unread.prune(self.loaded),
         }
     }
 

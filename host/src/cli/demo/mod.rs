@@ -85,7 +85,7 @@ async fn replay(workshop: &Workshop, plan: &Arc<Plan>) -> anyhow::Result<Report>
     let mut stand_in = Running::start(parsed(&workshop.stand_in_toml(), "stand-in.toml")?).await?;
     let config = workshop.gateway_toml(local(0), stand_in.address)?;
     let mut gateway = Running::start(parsed(&config, "demo.toml")?).await?;
-    gateway.connected().await?;
+    gateway.ready().await?;
     let tracker = Arc::new(Tracker::new(plan));
     let sink = Sink::subscribe(stand_in.address, plan, tracker.clone()).await?;
     let mut table = Table::new(plan.clone(), tracker.clone(), gateway.counters.clone(), gateway.plugins.clone());

@@ -9,17 +9,22 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Gateway;
+use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::operate::{WatchedPlugin, WatchedUpstream};
 
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Its first start compiles the plugins, on a small machine for minutes.
+const COMPILED: Duration = Duration::from_secs(600);
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A gateway and the task that runs it.
 pub struct Running {
     pub address: SocketAddr,
     pub counters: Arc<Counters>,
     pub plugins: Vec<WatchedPlugin>,
+    standings: Vec<Standing>,
     upstreams: Vec<WatchedUpstream>,
     stop: CancellationToken,
     task: JoinHandle<anyhow::Result<()>>,
@@ -33,14 +38,24 @@ impl Running {
         let (_, address) = *gateway.addresses().first().context("a gateway without a listener")?;
         let counters = gateway.counters().clone();
         let (plugins, upstreams) = (gateway.plugins().to_vec(), gateway.upstreams().to_vec());
-        let stop = CancellationToken::new();
+        let (standings, stop) = (gateway.standings().to_vec(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
         let task = tokio::spawn(gateway.run(stopped));
-        Ok(Self { address, counters, plugins, upstreams, stop, task })
+        Ok(Self { address, counters, plugins, standings, upstreams, stop, task })
     }
 
-    /// Returns when every upstream is connected.
-    pub async fn connected(&mut self) -> anyhow::Result<()> {
+    /// Returns when every plugin has started, and every upstream is connected.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let started = async {
+            while self.standings.iter().any(Standing::is_starting) {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        let started = tokio::time::timeout(COMPILED, started).await;
+        started.with_context(|| format!("plugins are not compiled and started within {COMPILED:?}"))?;
+        if let Some(stopped) = self.standings.iter().find_map(Standing::stopped) {
+            bail!("{}", stopped.why);
+        }
         for WatchedUpstream { name, status, .. } in &mut self.upstreams {
             let connected = tokio::time::timeout(PATIENCE, status.wait_for(|status| status.connected)).await;
             connected.with_context(|| format!("upstream `{name}` was not reached within {PATIENCE:?}"))??;

@@ -69,8 +69,12 @@ impl Session<'_> {
     }
 
     /// A message under a packet id that the server holds would be taken for a repetition, and be lost. Its turn comes 65,535 messages later.
+    /// What an earlier process may have sent is completed before: in another session it would be new, and arrive twice.
     pub(super) fn renew_when_due(&mut self) {
-        let is_due = self.sender.inflight.has_unreleased() && !self.sender.isolation.is_alone();
+        let sender = &self.sender;
+        let is_due = sender.inflight.has_unreleased()
+            && !sender.isolation.is_alone()
+            && !(sender.inflight.may_have_sent_behind(self.cursor.number) && sender.queue.has_after(self.cursor));
         if is_due && self.leaving.is_none() && self.leave_again.is_none() {
             self.leave(End::Renew);
         }

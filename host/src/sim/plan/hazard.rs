@@ -38,9 +38,13 @@ pub enum Hazard {
     Clock,
     /// The next process has another configuration.
     Settings,
+    /// Devices that keep retained values, and who looks at them.
+    Retained,
+    /// Devices with wills that die, say good-bye, and come back.
+    Wills,
 }
 
-pub const ALL: [Hazard; 16] = [
+pub const ALL: [Hazard; 18] = [
     Hazard::Ends,
     Hazard::Disk,
     Hazard::Upstreams,
@@ -57,6 +61,8 @@ pub const ALL: [Hazard; 16] = [
     Hazard::Full,
     Hazard::Clock,
     Hazard::Settings,
+    Hazard::Retained,
+    Hazard::Wills,
 ];
 
 #[derive(Clone, Debug)]
@@ -150,6 +156,7 @@ impl Plan {
                 _ => Change::DropQos0First,
             }),
             Hazard::Poison | Hazard::Full | Hazard::Addresses | Hazard::Rude | Hazard::Subscribers => return None,
+            Hazard::Retained | Hazard::Wills => return None,
         };
         Some(Trouble { at_ms, lasts_ms, what })
     }
@@ -164,10 +171,24 @@ fn disk(dice: &mut Dice) -> What {
     }
 }
 
+// === impl Hazard ===
+
+impl Hazard {
+    /// It came later than the others, whose dice fall as they did.
+    pub(super) fn has_own_dice(self) -> bool {
+        matches!(self, Self::Retained | Self::Wills)
+    }
+}
+
 // === impl What ===
 
 impl What {
     pub fn is_of_device(&self) -> bool {
         matches!(self, Self::CutDevice(_))
+    }
+
+    /// What is written is late, or not written at all.
+    pub fn is_of_disk(&self) -> bool {
+        matches!(self, Self::DiskFull | Self::DiskSlow(_) | Self::DiskFails(_) | Self::DiskCrash(_))
     }
 }

@@ -4,9 +4,11 @@
 mod bulk;
 mod draw;
 mod hazard;
+mod state;
 mod subscribers;
 
 pub use self::hazard::{ALL, Change, Hazard, Trouble, What};
+pub use self::state::{KeeperPlan, LifeEnd, LifePlan, MortalPlan, ValuePlan, WatcherPlan};
 pub use self::subscribers::SubscriberPlan;
 use super::dice::Dice;
 
@@ -22,6 +24,9 @@ pub struct Plan {
     pub subscribers: Vec<SubscriberPlan>,
     /// A device of 3.1.1 that sends QoS 2 and never PUBREL.
     pub has_rude_device: bool,
+    pub keepers: Vec<KeeperPlan>,
+    pub watchers: Vec<WatcherPlan>,
+    pub mortals: Vec<MortalPlan>,
     /// By time.
     pub troubles: Vec<Trouble>,
 }
@@ -145,13 +150,20 @@ impl Plan {
             devices,
             subscribers: Vec::new(),
             has_rude_device,
+            keepers: Vec::new(),
+            watchers: Vec::new(),
+            mortals: Vec::new(),
             troubles: Vec::new(),
         };
         let is_bulk = has(Hazard::Full) && bulk::draw(&mut plan);
         if has(Hazard::Subscribers) && !is_bulk {
             subscribers::draw(&mut plan, poison);
         }
-        let kinds: Vec<Hazard> = hazards.iter().copied().filter(|_| dice.one_in(2)).collect();
+        if !is_bulk {
+            state::draw(&mut plan, hazards);
+        }
+        let drawn = hazards.iter().copied().filter(|hazard| !hazard.has_own_dice());
+        let kinds: Vec<Hazard> = drawn.filter(|_| dice.one_in(2)).collect();
         for _ in 0..if kinds.is_empty() { 0 } else { dice.within(0, 8) } {
             let kind = *dice.pick(&kinds);
             plan.troubles.extend(plan.trouble(kind, &mut dice));

@@ -3,7 +3,7 @@
 use super::super::dice::Dice;
 use super::{Plan, Route, Sending};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SubscriberPlan {
     pub name: String,
     pub version: u8,

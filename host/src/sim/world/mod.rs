@@ -1,5 +1,6 @@
 //! One run of a plan: everything in it happens in one thread and in virtual time.
 
+mod people;
 mod settings;
 mod troubles;
 
@@ -8,21 +9,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use self::settings::Settings;
 use super::broker::Broker;
 use super::coverage::{self, Happened, happened};
-use super::device::{Device, Handle};
+use super::device::Handle;
 use super::dice::Dice;
+use super::fates::Fates;
 use super::gate::Gate;
 use super::oracle::Oracle;
-use super::plan::{Change, FAULTS_END_MS, Plan};
+use super::plan::{Change, FAULTS_END_MS, Plan, Trouble, What};
 use super::process::{Process, Surroundings};
-use super::rude::Rude;
+use super::shelf::Shelf;
 use super::story::{self, tell};
-use super::subscriber::Subscriber;
 use crate::base::chance::chosen;
 use crate::base::clock;
 use crate::spool::log::sim::SimDisk;
@@ -54,8 +54,8 @@ struct World<'a> {
     handles: Vec<Handle>,
     dice: Dice,
     starts: u64,
-    /// The machine went off in the middle of a write.
-    is_torn: bool,
+    fates: Fates,
+    shelf: Shelf,
 }
 
 /// When a trouble begins, and when it ends.
@@ -96,6 +96,13 @@ pub fn run(plan: &Plan) -> Report {
     }
 }
 
+/// What has happened to wills since then may not be written yet.
+fn slack(plan: &Plan) -> Duration {
+    let is_late = |trouble: &Trouble| trouble.what.is_of_disk() || matches!(trouble.what, What::Settings(_));
+    let is_slow = plan.spool_bytes < 4 << 20 || plan.troubles.iter().any(is_late);
+    Duration::from_secs(if is_slow { 20 } else { 2 })
+}
+
 // === impl World ===
 
 impl<'a> World<'a> {
@@ -122,13 +129,14 @@ impl<'a> World<'a> {
             handles: Vec::new(),
             dice,
             starts: 0,
-            is_torn: false,
+            fates: Fates::new(slack(plan)),
+            shelf: Shelf::default(),
         }
     }
 
     async fn live(mut self) -> (Vec<String>, usize, Duration) {
         let begun = Instant::now();
-        let mut devices = self.devices();
+        let mut devices = self.people();
         for (at, act) in self.acts() {
             self.until(begun + Duration::from_millis(at)).await;
             match act {
@@ -155,27 +163,8 @@ impl<'a> World<'a> {
             process.kill().await;
         }
         faults.extend(self.around.oracle.judge(finished));
+        faults.extend(self.fates.judge(finished));
         (faults, self.around.oracle.obligations(), took)
-    }
-
-    fn devices(&mut self) -> JoinSet<()> {
-        let mut tasks = JoinSet::new();
-        let names: Vec<String> = self.plan.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-        for plan in &self.plan.devices {
-            let device = Device::new(plan, names.clone(), self.around.gate.clone(), self.around.oracle.clone());
-            self.handles.push(device.handle());
-            tasks.spawn(device.run());
-        }
-        for plan in &self.plan.subscribers {
-            let subscriber = Subscriber::new(plan, self.around.gate.clone(), self.around.oracle.clone());
-            self.handles.push(subscriber.handle());
-            tasks.spawn(subscriber.run());
-        }
-        if self.plan.has_rude_device {
-            let (gate, oracle) = (self.around.gate.clone(), self.around.oracle.clone());
-            tasks.spawn(Rude { gate, oracle, receive_maximum: self.plan.receive_maximum }.run());
-        }
-        tasks
     }
 
     fn acts(&self) -> Vec<(u64, Act)> {
@@ -223,7 +212,10 @@ impl<'a> World<'a> {
         self.starts += 1;
         let dice = Dice::new(self.plan.seed, &format!("process{}", self.starts));
         match Process::start(&self.settings.config(self.plan), &self.around, dice) {
-            Ok(process) => (self.process, self.restart_at) = (Some(process), None),
+            Ok(process) => {
+                self.fates.process_begins();
+                (self.process, self.restart_at) = (Some(process), None);
+            }
             Err(error) => {
                 tell!("process", "does not start: {error}");
                 self.forget_crash();
@@ -235,6 +227,7 @@ impl<'a> World<'a> {
     /// The next one comes after a while.
     async fn kill(&mut self, with_power: bool) {
         self.look();
+        self.fates.process_ends(false);
         if let Some(process) = self.process.take() {
             process.kill().await;
         }
@@ -257,9 +250,8 @@ impl<'a> World<'a> {
     }
 
     /// What was written and not synced is there in parts, and nobody was promised any of it. A part that is missing comes again from its
-    /// device, behind those that are there; and recovery cannot tell it from a loss.
+    /// device, behind those that are there.
     fn tear(&mut self) {
-        self.is_torn = true;
         happened("a write is torn");
         let upstreams = self.plan.upstreams.iter().map(|upstream| upstream.name.clone());
         let all = upstreams.chain(self.plan.subscribers.iter().map(|subscriber| subscriber.name.clone()));
@@ -268,13 +260,14 @@ impl<'a> World<'a> {
 
     /// At what the process says of itself.
     fn look(&self) {
-        if let Some(broken) = self.process.as_ref().and_then(|process| process.broken(!self.is_torn)) {
+        if let Some(broken) = self.process.as_ref().and_then(|process| process.broken()) {
             self.around.oracle.broken(broken);
         }
     }
 
     async fn stop(&mut self) {
         self.look();
+        self.fates.process_ends(true);
         if let Some(process) = self.process.take() {
             process.stop().await;
             tell!("process", "has stopped");

@@ -72,13 +72,24 @@ impl<D: Disk> Committer<D> {
         Ok(true)
     }
 
-    /// Half a segment and an eighth of the log: below that, the log is full of what is wanted.
+    /// Half a segment and an eighth of the log: below that, the log is full of what is wanted, as a whole.
     pub(super) fn is_worthwhile(&self) -> bool {
         let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
         let wanted = |(bytes, qos0): (u64, u64)| if first_to_go { bytes - qos0 } else { bytes };
         let wanted: u64 = self.image.all_offsets().iter().map(|offsets| wanted(offsets.bytes())).sum();
         let used = self.log.bytes().saturating_sub(self.log.spared());
-        used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8
+        used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8 || self.is_mostly_dropped()
+    }
+
+    /// The oldest of one binding went, and half of the oldest segment with it.
+    fn is_mostly_dropped(&self) -> bool {
+        if self.policy.when_full != WhenFull::DropOldest {
+            return false;
+        }
+        let oldest = self.done_below();
+        let runs = self.image.all_offsets().iter().flat_map(|offsets| offsets.runs().iter());
+        let wanted: u64 = runs.filter(|(_, run)| run.segment == oldest).map(|(_, run)| run.bytes).sum();
+        self.log.bytes_in(oldest..oldest + 1) >= wanted + self.log.max_append() / 2
     }
 
     /// `None` when all of the segment has been read before.

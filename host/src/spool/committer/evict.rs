@@ -1,7 +1,8 @@
 //! What goes when there is too much: what is too old, and the oldest of an upstream without room.
 //!
 //! Both take whole runs, a segment's worth of one upstream, so that nothing has to be read for it and space comes back in
-//! segments. What may have been sent stays: only the upstream can say what became of it [MQTT-4.3.3-7], and its packet id must
+//! segments. But where several bindings write to an upstream and one has more than its part ([`super::fairness`]), a segment's worth of
+//! its own goes first: what stays between is written again ([`super::compact`]). What may have been sent stays: only the upstream can say what became of it [MQTT-4.3.3-7], and its packet id must
 //! not meet another message. The queue state is told first, the log by a completion; a segment goes when that completion is durable.
 
 use std::time::{Duration, Instant};
@@ -70,17 +71,45 @@ impl<D: Disk> Committer<D> {
         if self.is_dropping {
             return false;
         }
-        let Some(name) = self.names.get(upstream) else { return false };
-        let Some(offsets) = self.image.offsets(name) else { return false };
-        // The first part of which anything may go: what was sent stays, and may be a run of its own.
-        let drop_to = |(end, _)| shared.queue_state().drop_below(upstream, end, Fate::Dropped);
-        let dropped = offsets.parts().map(drop_to).find(|dropped| *dropped > 0).unwrap_or(0);
+        let of_most = self.drop_of_most(upstream, shared);
+        let dropped = if of_most > 0 { of_most } else { self.drop_first_part(upstream, shared) };
         self.is_dropping = dropped > 0;
-        if dropped > 0
-            && let Some(suppressed) = self.warnings.permit()
-        {
-            tracing::warn!(upstream = &**name, dropped, suppressed, "no room: its oldest messages were dropped");
-        }
         dropped > 0
+    }
+
+    /// Of a binding that has more than its part: its neighbours are not to pay for it. About a segment's worth, so that space comes back, and of a
+    /// small share a part.
+    fn drop_of_most(&mut self, upstream: usize, shared: &Shared) -> u64 {
+        let room = self.room_of(self.share());
+        let bytes = self.log.max_append().min(room / 4);
+        let mut queue_state = shared.queue_state();
+        let Some(binding) = queue_state.most_over(upstream, room) else { return 0 };
+        let dropped = queue_state.drop_of(upstream, binding, bytes);
+        drop(queue_state);
+        self.tell_dropped(upstream, dropped, Some(&binding));
+        dropped
+    }
+
+    /// The first part of which anything may go: what was sent stays, and may be a run of its own.
+    fn drop_first_part(&mut self, upstream: usize, shared: &Shared) -> u64 {
+        let offsets = self.names.get(upstream).and_then(|name| self.image.offsets(name));
+        let drop_to = |(end, _)| shared.queue_state().drop_below(upstream, end, Fate::Dropped);
+        let dropped =
+            offsets.and_then(|offsets| offsets.parts().map(drop_to).find(|dropped| *dropped > 0)).unwrap_or(0);
+        self.tell_dropped(upstream, dropped, None);
+        dropped
+    }
+
+    fn tell_dropped(&mut self, upstream: usize, dropped: u64, binding: Option<&str>) {
+        let Some(name) = self.names.get(upstream).filter(|_| dropped > 0) else { return };
+        if let Some(suppressed) = self.warnings.permit() {
+            tracing::warn!(
+                upstream = &**name,
+                binding,
+                dropped,
+                suppressed,
+                "no room: its oldest messages were dropped"
+            );
+        }
     }
 }

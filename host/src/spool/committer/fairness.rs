@@ -3,6 +3,8 @@
 //! - **While there is room, everybody has all of it.** A binding that is alone with an upstream never notices.
 //! - **The last part of a share is for those who have little there.** When it begins, a binding that has more than an equal part waits,
 //!   and what others bring is taken over as before. What the upstream takes away makes room for them first.
+//! - **With `drop-oldest` nobody waits**, and a binding with more than an equal part is the first of which messages go
+//!   ([`super::evict`]).
 //! - **It is the binding's own devices that are held back**, and its clock: see [`super::barrier`]. What nobody waits for is dropped.
 //!
 //! Not a part for each binding from the beginning: most of the spool would be empty while devices are held back. Not turns: while an

@@ -121,7 +121,7 @@ impl<D: Disk> Committer<D> {
     pub fn begin(&mut self, shared: &Shared) -> Result<(), AppendError> {
         // What is done makes room before any is asked for.
         self.trim();
-        match self.roll() {
+        match self.roll().or_else(|error| self.roll_rest().map_err(|_| error)) {
             Err(AppendError::Full(shortage)) => {
                 let rolled = self.roll_for_notes(0);
                 self.begin_full(shared, Room::Any, shortage);

@@ -120,6 +120,14 @@ impl<D: Disk> Committer<D> {
         Ok(())
     }
 
+    /// What the last process has left of its segment for records: the parts of bindings are as large as before.
+    pub(super) fn roll_rest(&mut self) -> Result<(), AppendError> {
+        let body = self.image.encode_tracks();
+        self.log.roll_rest(Frame { kind: TRACKS, body: &body })?;
+        self.log.keep_reserve();
+        Ok(())
+    }
+
     /// With room for `least` bytes.
     pub(super) fn roll_reserved(&mut self, least: u64, limit: u64) -> Result<(), AppendError> {
         let body = self.image.encode_tracks();
@@ -237,6 +245,12 @@ impl<D: Disk> Committer<D> {
     /// The largest record, and the most that records may take in one write.
     pub(super) fn max_record(&self) -> u64 {
         max_record(self.log.max_append())
+    }
+
+    /// Whether fewer records in one write could find room.
+    pub(super) fn has_rest(&self, shortage: Shortage) -> bool {
+        let in_reserve = self.full.as_ref().is_some_and(|full| full.reserve);
+        matches!(shortage, Shortage::Limit { .. }) && !in_reserve
     }
 
     pub(super) fn completion_share(&self) -> u64 {

@@ -10,7 +10,8 @@ use crate::spool::completions::Completions;
 use crate::spool::log::{AppendError, Disk, Location};
 
 impl<D: Disk> Committer<D> {
-    /// Writes the completions and records from the front, as many as `ready` or as go in one write. `false` when there is no room.
+    /// Writes the completions and records from the front, as many as `ready` or as go in one write; fewer, where the last segment has room
+    /// for no more. `false` when there is none.
     pub(super) fn write(&mut self, shared: &Shared, ready: usize, room: Room) -> Result<bool, AppendError> {
         self.batch.clear(&self.image, &self.names);
         self.batch.completions(&self.completions, &self.names);
@@ -18,6 +19,9 @@ impl<D: Disk> Committer<D> {
         let count = self.batch.records(self.ready.iter().take(ready), &self.names, most);
         let was_short = self.is_short_of_room();
         match self.make(room) {
+            Err(AppendError::Full(shortage)) if room == Room::Any && count > 1 && self.has_rest(shortage) => {
+                return self.write(shared, count / 2, room);
+            }
             Err(AppendError::Full(shortage)) => {
                 self.begin_full(shared, room, shortage);
                 return Ok(false);

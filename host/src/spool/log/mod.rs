@@ -64,7 +64,8 @@
 //! segment before it reads (what a killed process left in the page cache is made durable or is gone), then shows each
 //! intact frame in order. What does not verify after the last intact frame of the last segment is a **torn tail**, never
 //! promised to anybody: the next roll cuts it. Anything else is **quarantined**: copied beside the log, reported, left
-//! where it is. Bit rot in the last frames of all cannot be told from a tear; it is reported as one.
+//! where it is. Bit rot in the last frames of all cannot be told from a tear; it is reported as one. Of what is quarantined, the
+//! torn middle of the last write is known as one (`tear`), and nothing in it counts as lost.
 //!
 //! # Not here
 //! No index, no compaction, no key: the queue state above knows what a record is, which are done, and what a snapshot holds.
@@ -86,6 +87,7 @@ mod reserve;
 mod roll;
 mod scan;
 mod segment;
+mod tear;
 mod writer;
 
 pub use self::checkpoint::{CHECKPOINT, Checkpoint, CheckpointWriter, decode_place};

@@ -13,6 +13,7 @@ use super::folder::Folder;
 use super::format::{Frame, HEADER_BYTES, Header, HeaderError, Location};
 use super::quarantine::quarantine;
 use super::segment::Clues;
+use super::tear::torn_from;
 use crate::base::kill_point::{self, KillPoint};
 
 /// What `open` found.
@@ -23,6 +24,8 @@ pub struct Recovery {
     /// Never promised to anybody.
     pub torn_tail_bytes: u64,
     pub quarantined: Vec<Quarantined>,
+    /// Where writes begin that are torn, one in a segment at most: what is missing in them was never synced.
+    pub torn: Vec<Location>,
     /// Damaged stretches beyond those that are listed, and their bytes.
     pub unlisted: u64,
     pub unlisted_bytes: u64,
@@ -110,6 +113,8 @@ fn recover_segment<D: Disk>(
 ) -> Result<(), OpenError> {
     kill_point::reach(KillPoint::Recovering);
     let walked = clues.walk(folder, recovered.id, visit)?;
+    let torn = torn_from(folder, clues.segment, &walked)?;
+    recovery.torn.extend(torn.map(|offset| Location { segment: clues.segment, offset }));
     for range in walked.damage {
         let was_durable = range.start < walked.synced;
         recovery.quarantined.push(quarantine(folder, clues.segment, range, was_durable)?);

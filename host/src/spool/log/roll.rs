@@ -49,6 +49,14 @@ impl<D: Disk> Log<D> {
         Err(AppendError::Full(shortage))
     }
 
+    /// As [`Log::roll`], of what is left when that is less than a segment.
+    pub fn roll_rest(&mut self, snapshot: Frame<'_>) -> Result<Location, AppendError> {
+        let limit = self.options.max_bytes.saturating_sub(self.segment_for(snapshot));
+        let smallest = HEADER_BYTES + snapshot.framed() + SMALLEST_ROOM;
+        let left = limit.saturating_sub(self.used()).min(self.segment_for(snapshot));
+        self.roll_within(snapshot, left.max(smallest), limit, self.options.free_floor)
+    }
+
     /// The smallest that there is, whatever the limit: a log that cannot write what is done never drains.
     pub fn roll_smallest(&mut self, snapshot: Frame<'_>, least: u64) -> Result<Location, AppendError> {
         let smallest = least.max(SMALLEST_ROOM).min(self.options.room().max(least));

@@ -2,6 +2,7 @@
 //! no message, and has a counter of its own for all of them.
 
 use super::{Fate, Output, QueueState};
+use crate::base::name::Name;
 
 impl QueueState {
     /// Outputs that will not come into the log.
@@ -19,6 +20,22 @@ impl QueueState {
         self.completions.all_done(upstream, &dropped);
         let count = dropped.count_in(0..u64::MAX);
         self.count(upstream, fate, count);
+        count
+    }
+
+    /// The binding that has most at an upstream, when that is more than its equal part of this room.
+    pub fn most_over(&self, upstream: usize, room: u64) -> Option<Name> {
+        let queue = self.queues.get(upstream).filter(|queue| queue.bindings > 1)?;
+        queue.most_over(room / queue.bindings as u64)
+    }
+
+    /// Takes about so many bytes of the oldest of a binding away unsent. Returns how many messages they were.
+    pub fn drop_of(&mut self, upstream: usize, binding: Name, bytes: u64) -> u64 {
+        let Some(queue) = self.queues.get_mut(upstream) else { return 0 };
+        let dropped = queue.drop_of(&Some(binding), bytes);
+        self.completions.all_done(upstream, &dropped);
+        let count = dropped.count_in(0..u64::MAX);
+        self.count(upstream, Fate::Dropped, count);
         count
     }
 

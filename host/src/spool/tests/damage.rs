@@ -74,6 +74,55 @@ fn an_upstream_that_is_not_configured_keeps_its_messages() {
     assert_eq!(bench.read(0), ["b"]);
 }
 
+/// Several records in one write; the power goes before it is synced, and leaves any sectors of it.
+fn torn(seed: u64) -> Bench {
+    let bench = Bench::new(2);
+    bench.commit(1, &[(0, Q1, "first"), (1, Q1, "first")]);
+    bench.disk.fail_at(2, super::super::log::sim::Fault::Crash);
+    for ticket in 2..=9 {
+        let text = format!("{ticket:0>700}");
+        let outputs = vec![output(&(ticket as usize % 2, Q1, &*text))];
+        let receipt = Receipt::new(ticket, bench.acks.clone());
+        bench.spool.shared.queue_state().commit(Record { outputs, receipt, ..Record::default() });
+    }
+    bench.spool.shared.tell();
+    let Bench { disk, config, names, spool, acks, .. } = bench;
+    drop(spool);
+    assert_eq!((acks.try_next(), acks.try_next()), (Some(1), None), "no other was promised");
+    disk.power_cut(seed);
+    Bench::open(disk, names, config).unwrap()
+}
+
+#[test]
+fn what_is_missing_in_a_torn_write_was_promised_to_nobody_and_is_not_lost() {
+    let has_gap = |bench: &Bench, upstream| {
+        let entries = bench.entries(upstream);
+        entries.windows(2).any(|pair| pair[1].position.number > pair[0].position.number + 1)
+    };
+    let mut gaps = 0;
+    for seed in 0..100 {
+        let mut bench = torn(seed);
+        gaps += (0..2).filter(|upstream| has_gap(&bench, *upstream)).count();
+        for _ in 0..2 {
+            let lost = (bench.restored.recovery.lost, bench.counters.totals().acknowledged_lost);
+            assert_eq!(lost, (0, 0), "seed {seed}: {:?}", bench.restored.recovery);
+            bench.commit(10, &[(0, Q1, "after"), (1, Q1, "after")]);
+            bench = bench.reopen();
+        }
+    }
+    assert!(gaps > 20, "{gaps} writes of 200 are torn in the middle");
+}
+
+#[test]
+fn a_loss_beside_a_torn_write_is_counted() {
+    for seed in 0..100 {
+        let bench = torn(seed);
+        flip(&bench, "first");
+        let bench = bench.reopen();
+        assert!(bench.restored.recovery.lost >= 2, "seed {seed}: {:?}", bench.restored.recovery);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
