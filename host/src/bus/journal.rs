@@ -150,11 +150,15 @@ impl Journal {
         &self.in_flight
     }
 
-    /// Each by itself: a frame has a largest size, and all retained messages together may exceed it.
-    pub fn deliver(&self, pending_deliveries: Vec<PendingDelivery>) {
-        for pending_delivery in pending_deliveries {
-            self.commit(Record::default(), vec![pending_delivery]);
+    /// Each by itself: a frame has a largest size, and all retained messages together may exceed it. `progress` with the last one: written
+    /// before, it would tell a restart that all of them are there.
+    pub fn deliver(&self, pending_deliveries: Vec<PendingDelivery>, mut progress: Option<Change>) {
+        let last = pending_deliveries.len().saturating_sub(1);
+        for (index, pending_delivery) in pending_deliveries.into_iter().enumerate() {
+            let changes = if index == last { progress.take().into_iter().collect() } else { Vec::new() };
+            self.commit(Record { changes, ..Record::default() }, vec![pending_delivery]);
         }
+        self.change(progress.into_iter().collect(), Receipt::none());
     }
 }
 

@@ -6,7 +6,9 @@
 //! What is fetched goes behind all that waits in the mailbox. So it overtakes nothing: a message that waits there for the same topic
 //! is older than what the store has now, or the same.
 //!
-//! A replay ends with its session. It is not written down: after a crash in its midst, a session that survives has what was fetched so far.
+//! A replay ends with its session. In one that survives a restart, how far it has come is written with what it fetches
+//! ([`Replayed::is_over`], [`Replay::behind`]), so that it goes on after a crash: what was fetched in its last turn comes twice then, and nothing
+//! is missing.
 
 use std::time::Instant;
 
@@ -18,6 +20,9 @@ use crate::topic::{TopicFilter, TopicName};
 const LOOKED_AT: usize = 1_024;
 pub(super) const FETCHED: usize = 256;
 
+/// Topics that are looked at to tell whether there is anything to be replayed.
+const GLANCE: usize = 16;
+
 /// What is left to be replayed for one subscription.
 #[derive(Debug)]
 pub struct Replay {
@@ -25,6 +30,8 @@ pub struct Replay {
     subscription: Subscription,
     /// The last topic that was looked at.
     behind: Option<TopicName>,
+    /// Something of it was to be written down.
+    has_written: bool,
 }
 
 /// One turn of a replay.
@@ -37,7 +44,26 @@ pub struct Replayed {
 
 impl Replay {
     pub fn new(filter: TopicFilter, subscription: Subscription) -> Self {
-        Self { filter, subscription, behind: None }
+        Self::behind_topic(filter, subscription, None)
+    }
+
+    /// The rest of one.
+    pub fn behind_topic(filter: TopicFilter, subscription: Subscription, behind: Option<TopicName>) -> Self {
+        Self { filter, subscription, behind, has_written: false }
+    }
+
+    pub fn subscription(&self) -> &Subscription {
+        &self.subscription
+    }
+
+    /// The last topic that was looked at.
+    pub fn behind(&self) -> Option<&TopicName> {
+        self.behind.as_ref()
+    }
+
+    /// Whether something of it may still wait to be written.
+    pub fn has_written(&self) -> bool {
+        self.has_written
     }
 
     pub fn filter(&self) -> &TopicFilter {
@@ -46,6 +72,15 @@ impl Replay {
 }
 
 impl Bus {
+    /// Whether there may be something to replay: a short look, because one SUBSCRIBE may ask for very many filters.
+    pub fn may_replay(&self, filter: &TopicFilter, now: Instant) -> bool {
+        let retained = self.retained();
+        let mut looked_at = 0;
+        let mut topics = retained.behind(filter, None, now).take(GLANCE).inspect(|_| looked_at += 1);
+        let is_found = topics.any(|(_, found)| found.is_some());
+        is_found || looked_at == GLANCE
+    }
+
     /// The next few, into the mailbox. RETAIN stays set [MQTT-3.3.1-8].
     pub fn replay(&self, replay: &mut Replay, now: Instant) -> Replayed {
         let retained = self.retained();
@@ -67,6 +102,7 @@ impl Bus {
         let behind = behind.cloned();
         drop(topics);
         replay.behind = behind.or(replay.behind.take());
+        replay.has_written |= !pending_deliveries.is_empty();
         Replayed { pending_deliveries, is_over }
     }
 }

@@ -85,8 +85,9 @@ impl QueueState {
             self.commit_unawaited(record.outputs.drain(..));
             return Some(record);
         }
+        // Also of a log that is closed: it is not acknowledged, and what it comes from waits on the disk or at its device.
+        self.unplaced += messages;
         if !self.dead {
-            self.unplaced += messages;
             self.incoming.push_back(record);
             self.wake_ups.notify();
         }

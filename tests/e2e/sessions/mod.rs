@@ -8,6 +8,7 @@ mod groups;
 mod lowered;
 mod options;
 mod persistent;
+mod replay;
 mod retained;
 mod shared;
 mod suspects;

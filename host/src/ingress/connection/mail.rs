@@ -53,8 +53,8 @@ impl<R, W> Connection<R, W> {
 
     /// The next few retained messages that the device has asked for.
     pub(super) fn replay(&mut self) {
-        let pending_deliveries = self.session.replay(&self.context.bus);
-        self.context.dispatcher.journal().deliver(pending_deliveries);
+        let (pending_deliveries, progress) = self.session.replay(&self.context.bus);
+        self.context.dispatcher.journal().deliver(pending_deliveries, progress);
     }
 
     fn skip_given_up(&mut self, delivery: &Delivery) {

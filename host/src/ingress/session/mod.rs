@@ -194,9 +194,9 @@ impl Session {
         self.subscriptions.wants_replay(&self.mailbox)
     }
 
-    /// The next few of them: what has to be written down before it is delivered.
-    pub fn replay(&mut self, bus: &Bus) -> Vec<PendingDelivery> {
-        if self.wants_replay() { self.subscriptions.replay(bus) } else { Vec::new() }
+    /// The next few of them: what has to be written down before it is delivered, and how far that is.
+    pub fn replay(&mut self, bus: &Bus) -> (Vec<PendingDelivery>, Option<Change>) {
+        if self.wants_replay() { self.subscriptions.replay(bus) } else { Default::default() }
     }
 
     /// Whether the device has room for another delivery.

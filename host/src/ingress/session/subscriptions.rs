@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::base::clock;
 use crate::base::ledger::Charge;
 use crate::bus::{Bus, Mailbox, PendingDelivery, Replay, Replayed, Subscription};
-use crate::ingress::stored::StoredSubscription;
+use crate::ingress::stored::{StoredReplay, StoredSubscription};
 use crate::message::QoS;
 use crate::mqtt::{Reason, RetainHandling, Subscribe, SubscribeRequest, Unsubscribe};
 use crate::spool::{Change, Key};
@@ -75,14 +75,15 @@ impl Subscriptions {
         !self.replays.is_empty() && mailbox.replays() < ENOUGH_REPLAYS
     }
 
-    /// The next few retained messages.
-    pub fn replay(&mut self, bus: &Bus) -> Vec<PendingDelivery> {
-        let Some(replay) = self.replays.front_mut() else { return Vec::new() };
+    /// The next few retained messages, and how far that is, when it is to be written.
+    pub fn replay(&mut self, bus: &Bus) -> (Vec<PendingDelivery>, Option<Change>) {
+        let Some(replay) = self.replays.front_mut() else { return Default::default() };
         let Replayed { pending_deliveries, is_over } = bus.replay(replay, clock::now());
+        let progress = progress(replay, !pending_deliveries.is_empty(), is_over);
         if is_over {
             self.replays.pop_front();
         }
-        pending_deliveries
+        (pending_deliveries, progress)
     }
 
     pub fn unsubscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Unsubscribe) -> Changed {
@@ -102,11 +103,15 @@ impl Subscriptions {
         changed
     }
 
-    /// As it was before a restart. Nothing is replayed: what was due then waits in the mailbox.
+    /// As it was before a restart. What was fetched of retained messages waits in the mailbox, the rest is replayed.
     pub fn restore(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, text: &str, stored: StoredSubscription) {
         let Ok(filter) = SharedFilter::parse(text) else { return };
-        let StoredSubscription { options, id } = stored;
-        bus.subscribe(&filter, Subscription { mailbox: mailbox.clone(), options, id });
+        let StoredSubscription { options, id, replay } = stored;
+        let subscription = Subscription { mailbox: mailbox.clone(), options, id };
+        bus.subscribe(&filter, subscription.clone());
+        if let (None, StoredReplay::Behind(topic)) = (&filter.group, replay) {
+            self.replays.push_back(Replay::behind_topic(filter.filter.clone(), subscription, topic));
+        }
         self.insert(text, filter);
         self.charge.restore(self.cost());
         mailbox.set_subscriptions(self.filters.len());
@@ -181,13 +186,18 @@ impl Subscriptions {
         let is_new = bus.subscribe(&filter, subscription.clone());
         let sends_if_new = request.options.retain_handling == RetainHandling::SendIfNew;
         // Never for a shared subscription (MQTT 5, section 4.8.2).
-        if filter.group.is_none() && (is_asked || (sends_if_new && is_new)) {
+        let is_wanted = filter.group.is_none() && (is_asked || (sends_if_new && is_new));
+        if is_wanted {
             self.forget_replay(&filter);
-            self.replays.push_back(Replay::new(filter.filter.clone(), subscription));
         }
+        let replays = is_wanted && bus.may_replay(&filter.filter, clock::now());
         if mailbox.generation().is_some() {
-            let value = StoredSubscription { options: request.options, id }.encode();
+            let replay = if replays { StoredReplay::Behind(None) } else { StoredReplay::Over };
+            let value = StoredSubscription { options: request.options, id, replay }.encode();
             changed.changes.push(Change::put(key(mailbox, &request.filter), value));
+        }
+        if replays {
+            self.replays.push_back(Replay::new(filter.filter.clone(), subscription));
         }
         self.insert(&request.filter, filter);
         reason
@@ -198,6 +208,18 @@ impl Subscriptions {
             self.replays.retain(|replay| *replay.filter() != filter.filter);
         }
     }
+}
+
+/// How far a replay is, to be written with the last of what it has fetched. That it is over is not written alone while something of it may wait
+/// to be written: a small record passes by a full log. Then it stays behind its last topic, and a restart finds that there is no more.
+fn progress(replay: &Replay, has_fetched: bool, is_over: bool) -> Option<Change> {
+    let Subscription { mailbox, options, id } = replay.subscription();
+    if mailbox.generation().is_none() || !(has_fetched || (is_over && !replay.has_written())) {
+        return None;
+    }
+    let stands = if is_over { StoredReplay::Over } else { StoredReplay::Behind(replay.behind().cloned()) };
+    let value = StoredSubscription { options: *options, id: *id, replay: stands }.encode();
+    Some(Change::put(key(mailbox, replay.filter().as_str()), value))
 }
 
 fn key(mailbox: &Mailbox, filter: &str) -> Key {

@@ -7,7 +7,7 @@ mod will;
 
 pub use exchange::StoredExchange;
 pub use session::StoredSession;
-pub use subscription::StoredSubscription;
+pub use subscription::{StoredReplay, StoredSubscription};
 pub use will::StoredWill;
 
 use crate::spool::wire::{Fields, WireError};

@@ -32,12 +32,13 @@ proptest! {
         retain_as_published: bool,
         handling in 0..3_usize,
         id in prop::option::of(1..u32::MAX),
+        behind in prop::option::of(prop::option::of("[a-zé]{1,9}")),
     ) {
         use RetainHandling::{DoNotSend, SendAtSubscribe, SendIfNew};
         let retain_handling = [SendAtSubscribe, SendIfNew, DoNotSend][handling];
         let qos = QoS::from_bits(qos).unwrap();
         let options = SubscribeOptions { qos, no_local, retain_as_published, retain_handling };
-        let subscription = StoredSubscription { options, id };
+        let subscription = StoredSubscription { options, id, replay: replay(behind) };
         prop_assert_eq!(StoredSubscription::decode(&subscription.encode()), Ok(subscription));
     }
 
@@ -60,6 +61,11 @@ proptest! {
         let _ = StoredSubscription::decode(&bytes);
         let _ = StoredWill::decode(&bytes.into());
     }
+}
+
+fn replay(behind: Option<Option<String>>) -> StoredReplay {
+    let topic = |topic: String| TopicName::parse(&topic).unwrap();
+    behind.map_or(StoredReplay::Over, |behind| StoredReplay::Behind(behind.map(topic)))
 }
 
 #[test]

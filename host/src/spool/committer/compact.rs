@@ -72,13 +72,15 @@ impl<D: Disk> Committer<D> {
         Ok(true)
     }
 
-    /// Half a segment and an eighth of the log: below that, the log is full of what is wanted, as a whole.
+    /// Half a segment, which is what small records take of the reserve before they wait, and an eighth of the log: below that, the log is
+    /// full of what is wanted, and to move it would write more than eight times what it gains. What is not written yet of the last segment
+    /// is nothing to gain.
     pub(super) fn is_worthwhile(&self) -> bool {
         let first_to_go = self.policy.when_full == WhenFull::DropQos0First;
         let wanted = |(bytes, qos0): (u64, u64)| if first_to_go { bytes - qos0 } else { bytes };
         let wanted: u64 = self.image.all_offsets().iter().map(|offsets| wanted(offsets.bytes())).sum();
-        let used = self.log.bytes().saturating_sub(self.log.spared());
-        used.saturating_sub(wanted) >= self.log.max_append() / 2 + used / 8 || self.is_mostly_dropped()
+        let (used, half) = (self.log.used(), self.log.max_append() / 2 - self.completion_share());
+        used.saturating_sub(wanted) >= half.max(used / 8) || self.is_mostly_dropped()
     }
 
     /// The oldest of one binding went, and half of the oldest segment with it.

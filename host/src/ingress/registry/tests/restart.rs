@@ -104,7 +104,8 @@ impl Fixture {
         let changed = device.session.subscriptions.subscribe(&self.registry.bus, &mailbox, &packet, 10);
         self.dispatcher.journal().change(changed.changes, Receipt::none());
         while device.session.wants_replay() {
-            self.dispatcher.journal().deliver(device.session.replay(&self.registry.bus));
+            let (pending_deliveries, progress) = device.session.replay(&self.registry.bus);
+            self.dispatcher.journal().deliver(pending_deliveries, progress);
         }
     }
 
