@@ -14,6 +14,7 @@ mod identity;
 mod interop;
 mod kills;
 mod malformed;
+mod outputs;
 mod plugin_starts;
 mod plugin_state;
 mod process_edges;

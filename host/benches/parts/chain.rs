@@ -45,7 +45,7 @@ fn pass(lane: &Lane, message: &Message, count: usize) {
     let job = |_| {
         let sender = sender.clone();
         let done = Box::new(move |done: Done| sender.send(is_well(&done)).unwrap_or(()));
-        Job { message: message.clone(), origin: origin.clone(), done }
+        Job { message: message.clone(), origin: origin.clone(), may_wait: true, done }
     };
     lane.push((0..count).map(job));
     assert!((0..count).all(|_| outcomes.recv().expect("a worker that lives")));

@@ -244,7 +244,7 @@ impl Dispatcher {
 
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
-        let bindings = input.bindings.clone();
+        let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
         if let [id] = *bindings {
             return self.push_alone(id, message, origin, input);
         }
@@ -262,7 +262,7 @@ impl Dispatcher {
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
             let (dispatcher, gather) = (self.clone(), gather.clone());
             let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
-            lane.push([Job { message: message.clone(), origin: origin.clone(), done }]);
+            lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, done }]);
         }
     }
 
@@ -273,9 +273,9 @@ impl Dispatcher {
             let outcome = Outcome::Outputs(vec![message]);
             return self.complete(Gathered::of_one(input, Done::of(outcome)));
         };
-        let dispatcher = self.clone();
+        let (dispatcher, may_wait) = (self.clone(), input.may_wait());
         let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));
-        lane.push([Job { message, origin, done }]);
+        lane.push([Job { message, origin, may_wait, done }]);
     }
 
     fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {

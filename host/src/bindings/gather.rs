@@ -45,6 +45,13 @@ pub(super) struct Gathered {
     pub outcomes: SmallVec<[Done; 1]>,
 }
 
+impl Input {
+    /// Nothing but its device waits for it: no message that caused it, and none behind it in an order.
+    pub(super) fn may_wait(&self) -> bool {
+        self.ticket.is_none() && self.inbound.origin.hops == 0
+    }
+}
+
 impl Gathered {
     pub(super) fn of_one(input: Input, done: Done) -> Self {
         Self { input, outcomes: smallvec![done] }

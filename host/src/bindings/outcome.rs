@@ -27,7 +27,10 @@ use crate::chain::{Done, Failure, Outcome};
 use crate::config::BindingId;
 use crate::message::Message;
 use crate::plugin::FailureKind;
-use crate::spool::{Change, Key, Output, Receipt, Record};
+use crate::spool::{Change, Key, Output, Place, Receipt, Record};
+
+/// Bytes of outputs that a place allows its input: with them, as many inputs as there are places make 16 MiB.
+const LIGHT: usize = 4 << 10;
 
 /// What all bindings together made of an input.
 #[derive(Default)]
@@ -91,7 +94,7 @@ impl Dispatcher {
             let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
             let mut is_told = true;
             if !routed.local.is_empty() {
-                let caused = settled.caused.get_or_insert_with(|| inbound.allowance());
+                let caused = settled.caused.get_or_insert_with(|| allowance(binding, inbound));
                 if !caused.take(&routed.local) {
                     (routed, is_told) = (self.limit(binding, inbound, caused), caused.is_to_tell());
                 }
@@ -179,11 +182,22 @@ impl Dispatcher {
         }
         record.hold = held.for_record(keeps_something);
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };
+        // Not shared with what it causes: that waits for lanes, and this is what a lane waits for.
+        self.weigh(bindings, &mut record);
         record.receipt = inbound.receipt;
         self.journal.commit(record, pending_deliveries);
         // After their cause: what they delete is written by then.
         for inbound in further {
             self.publish_further(inbound, cause.clone());
+        }
+    }
+
+    /// Much of it holds back the lanes that made it. What is not is bounded by places.
+    fn weigh(&self, bindings: &[BindingId], record: &mut Record) {
+        let bytes: usize = record.outputs.iter().map(|output| output.message.weight()).sum();
+        if bytes > LIGHT {
+            let lanes = bindings.iter().filter_map(|id| self.table.get(*id)?.lane.as_ref());
+            record.hold.extend(lanes.map(|lane| Place::Weight(lane.hold(bytes))));
         }
     }
 
@@ -237,6 +251,17 @@ impl Dispatcher {
         }
         tracing::warn!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
     }
+}
+
+/// What begins here weighs on the lane that begins it.
+fn allowance(binding: &Binding, inbound: &Inbound) -> Arc<Caused> {
+    let caused = inbound.allowance();
+    if inbound.caused.is_none()
+        && let Some(lane) = &binding.lane
+    {
+        caused.weigh_on(lane.hold_caused());
+    }
+    caused
 }
 
 /// Whether nothing of an input is in its record but what must be safe with the whole of it, and what may be there before: that it is retained.

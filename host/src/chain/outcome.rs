@@ -55,6 +55,14 @@ impl Done {
     pub fn of(outcome: Outcome) -> Self {
         Self { outcome, changes: Vec::new(), skipped: None }
     }
+
+    /// Bytes of what came out.
+    pub fn weight(&self) -> usize {
+        match &self.outcome {
+            Outcome::Outputs(messages) => messages.iter().map(Message::weight).sum(),
+            Outcome::Filtered | Outcome::Failed(_) => 0,
+        }
+    }
 }
 
 // === impl Failure ===

@@ -131,7 +131,7 @@ mod tests {
     fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
         let results = results.clone();
         let done = Box::new(move |done: Done| results.send(done.outcome).unwrap_or(()));
-        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), done }
+        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), may_wait: true, done }
     }
 
     fn pass(payload: &str) -> Outcome {
@@ -188,6 +188,43 @@ mod tests {
         (0..500).for_each(|_| go.send(()).unwrap());
         let position = (0..501).position(|_| results.recv_timeout(PATIENCE).unwrap() == pass("other")).unwrap();
         assert!(position <= crate::chain::batching::MAX_BATCH, "after {position}");
+        drop(workers);
+    }
+
+    #[test]
+    fn a_lane_takes_nothing_up_while_too_much_of_what_it_made_waits_for_the_spool() {
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let (_little, much) = (lanes[0].hold(1 << 20), lanes[0].hold(16 << 20));
+        lanes[0].push([job("waits", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        drop(much);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits"));
+        let _much = lanes[0].hold(16 << 20);
+        lanes[0].push([job("has no ack", &send)]);
+        workers.shutdown(PATIENCE);
+        drop((send, lanes));
+        assert!(results.recv().is_err(), "a stop does not wait for room, nor sends the spool what has none");
+    }
+
+    #[test]
+    fn a_lane_that_has_caused_much_goes_on_while_others_may_wait_for_one_of_its_jobs() {
+        let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
+        let (send, results): Results = mpsc::channel();
+        let mut caused = lanes[0].hold_caused();
+        caused.grow(1 << 20);
+        lanes[0].push([job("waits", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        lanes[0].push([Job { may_wait: false, ..job("urgent", &send) }]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits"));
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("urgent"));
+        lanes[0].push([job("waits again", &send)]);
+        lanes[1].push([job("other", &send)]);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("other"));
+        drop(caused);
+        assert_eq!(results.recv_timeout(PATIENCE).unwrap(), pass("waits again"));
         drop(workers);
     }
 

@@ -50,6 +50,8 @@ impl WatchedUpstream {
         let (status, labels) = (self.status.borrow().clone(), [("upstream", self.name.as_str())]);
         let waiting = self.queue.len() as f64;
         families.gauge("tidegate_upstream_waiting", "Messages in the spool for it.", &labels, waiting);
+        let help = "Bytes of the messages for it that are in memory; the others are in the log.";
+        families.gauge("tidegate_upstream_memory_bytes", help, &labels, self.queue.memory() as f64);
         let help = "1 while it is connected.";
         families.gauge("tidegate_upstream_connected", help, &labels, u8::from(status.connected).into());
         let help = "Attempts to connect.";

@@ -102,7 +102,6 @@ impl Qos0Ring {
         self.messages
     }
 
-    #[cfg(test)]
     pub fn weight(&self) -> usize {
         self.bytes
     }

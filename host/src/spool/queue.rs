@@ -139,6 +139,11 @@ impl Queue {
         self.shared.queue_state().len(self.upstream.0)
     }
 
+    /// Bytes of those that are in memory.
+    pub fn memory(&self) -> usize {
+        self.shared.queue_state().weight(self.upstream.0)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

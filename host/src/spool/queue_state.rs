@@ -279,7 +279,6 @@ impl QueueState {
     }
 
     /// Bytes in memory.
-    #[cfg(test)]
     pub fn weight(&self, upstream: usize) -> usize {
         self.queues.get(upstream).map_or(0, UpstreamQueue::weight)
     }

@@ -8,6 +8,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::in_flight::Part;
 use super::{Change, Receipt};
+use crate::base::held_bytes::HeldPart;
 use crate::base::name::Name;
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
@@ -38,6 +39,8 @@ pub enum Place {
     Shared(Arc<Hold>),
     /// The places of the message that caused this one: who is held back by them waits for all that it causes.
     Cause(Arc<Hold>),
+    /// What it weighs: its lane waits while that is much.
+    Weight(HeldPart),
     /// What its client has waiting.
     InFlight(Box<Part>),
 }

@@ -289,7 +289,6 @@ impl UpstreamQueue {
     }
 
     /// Bytes in memory.
-    #[cfg(test)]
     pub fn weight(&self) -> usize {
         self.shelf_bytes + self.ring.weight()
     }

@@ -124,20 +124,23 @@ impl Held {
     }
 }
 
-/// What has a limit for all that there is of it, as `tidegate status` says it: of the account, in queues, as retained, in plugins.
+/// What has a limit for all that there is of it, as `tidegate status` says it: of the account, in queues, as retained, in plugins,
+/// of the spool.
 fn charge(gateway: &Gateway) -> usize {
-    const HELD: [&str; 4] = [
+    const HELD: [&str; 5] = [
         "tidegate_client_memory_bytes",
         "tidegate_queued_bytes",
         "tidegate_retained_bytes",
         "tidegate_plugin_memory_bytes",
+        "tidegate_upstream_memory_bytes",
     ];
     let status = status(gateway);
     let families = status["metrics"].as_array().expect("metrics are a list");
-    let held = families.iter().filter(|family| family["name"].as_str().is_some_and(|name| HELD.contains(&name)));
-    let bytes: Vec<f64> = held.filter_map(|family| family["samples"][0]["value"].as_f64()).collect();
-    assert_eq!(bytes.len(), HELD.len(), "a gateway says what is held: {families:?}");
-    bytes.iter().sum::<f64>() as usize
+    let held: Vec<_> =
+        families.iter().filter(|of| of["name"].as_str().is_some_and(|name| HELD.contains(&name))).collect();
+    assert_eq!(held.len(), HELD.len(), "a gateway says what is held: {families:?}");
+    let samples = held.iter().filter_map(|family| family["samples"].as_array()).flatten();
+    samples.filter_map(|sample| sample["value"].as_f64()).sum::<f64>() as usize
 }
 
 fn status(gateway: &Gateway) -> serde_json::Value {

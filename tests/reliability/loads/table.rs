@@ -65,7 +65,7 @@ impl Measured {
         let failed = self.quiet.failed + self.loaded.seen.failed;
         [
             (self.loaded.held.memory > self.allowed(&self.loaded.held)).then_some(Missed::Memory),
-            (self.restarted.memory > self.allowed(&self.restarted)).then_some(Missed::MemoryAfterRestart),
+            (self.restarted.memory > self.allowed_after_restart()).then_some(Missed::MemoryAfterRestart),
             (ratio > SLOWER).then_some(Missed::Slower(ratio)),
             (self.loaded.seen.longest_ping() > PING).then_some(Missed::Ping),
             (failed > 0).then_some(Missed::Unanswered(failed)),
@@ -73,6 +73,11 @@ impl Measured {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What was there, or what is there now.
+    fn allowed_after_restart(&self) -> usize {
+        self.allowed(&self.loaded.held).max(self.allowed(&self.restarted))
     }
 
     fn allowed(&self, held: &Held) -> usize {

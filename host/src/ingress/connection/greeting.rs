@@ -69,8 +69,7 @@ fn examine<R, W>(wire: &mut Wire<R, W>, connect: Connect, limits: &BrokerLimits)
     if wire.codec.size(&connack) > terms.peer_maximum_packet_size {
         return Err((Reason::PACKET_TOO_LARGE, "the device's Maximum Packet Size has no room for CONNACK"));
     }
-    // What CONNECT was read into is not needed any more.
-    wire.prepare();
+    wire.begin_anew();
     if !wire.has_memory(terms.will.as_ref().map_or(0, |will| will.message.weight())) {
         return Err((Reason::QUOTA_EXCEEDED, NO_MEMORY));
     }

@@ -15,7 +15,7 @@ const READ_BYTES: usize = 4 * 1024;
 pub const HIGH_WATER: usize = 256 * 1024;
 
 /// A buffer that grew beyond this is given back once it is empty.
-const KEEP_BYTES: usize = 64 * 1024;
+const KEEP_BYTES: usize = 32 * 1024;
 
 pub struct Wire<R, W> {
     pub reader: R,
@@ -23,22 +23,25 @@ pub struct Wire<R, W> {
     pub codec: Codec,
     pub incoming: BytesMut,
     pub outgoing: BytesMut,
+    /// The most that `incoming` has been since it was new: all of that stays with it when a packet is taken from it, whatever is left.
+    allocated: usize,
     charge: Charge,
 }
 
 impl<R, W> Wire<R, W> {
     pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing, charge }
+        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing, allocated: 0, charge }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
     pub fn has_memory(&mut self, more: usize) -> bool {
-        self.charge.resize(self.incoming.capacity() + self.outgoing.capacity() + more)
+        self.charge.resize(self.allocated() + self.outgoing.capacity() + more)
     }
 
     /// The next packet of what has been read.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
+        self.allocated = self.allocated();
         self.codec.decode(&mut self.incoming)
     }
 
@@ -64,15 +67,27 @@ impl<R, W> Wire<R, W> {
         self.outgoing.len() >= HIGH_WATER
     }
 
+    /// As [`Wire::prepare`], when the next packets are of another kind: whatever the last one was read into is not needed any more.
+    pub fn begin_anew(&mut self) {
+        if self.incoming.is_empty() {
+            (self.incoming, self.allocated) = (BytesMut::new(), 0);
+        }
+        self.prepare();
+    }
+
     /// Room for the next read; memory that a burst needed goes back after it.
     pub fn prepare(&mut self) {
         if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_BYTES {
             self.outgoing = BytesMut::new();
         }
-        if self.incoming.is_empty() && self.incoming.capacity() > KEEP_BYTES {
-            self.incoming = BytesMut::new();
+        if self.incoming.is_empty() && self.allocated() > KEEP_BYTES {
+            (self.incoming, self.allocated) = (BytesMut::new(), 0);
         }
         self.incoming.reserve(READ_BYTES);
+    }
+
+    fn allocated(&self) -> usize {
+        self.allocated.max(self.incoming.capacity())
     }
 }
 
@@ -88,5 +103,35 @@ impl<R: AsyncRead + Unpin, W> Wire<R, W> {
                 Ok(0) | Err(_) => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::ledger::{FREE, Ledger};
+
+    /// With a will, a name and a password of 60 KB each.
+    fn large_connect() -> Vec<u8> {
+        let field = [&60_000_u16.to_be_bytes()[..], &[b'x'; 60_000]].concat();
+        let head = b"\x00\x04MQTT\x04\xC6\x00\x00\x00\x01d\x00\x01t";
+        let body = [&head[..], &field, &field, &field].concat();
+        let length =
+            [body.len() & 0x7F | 0x80, body.len() >> 7 & 0x7F | 0x80, body.len() >> 14].map(|digit| digit as u8);
+        [&[0x10], &length[..], &body].concat()
+    }
+
+    #[test]
+    fn the_memory_of_a_large_packet_is_charged_until_it_is_given_back_however_little_of_it_is_left() {
+        let ledger = Ledger::new(1 << 20);
+        let mut wire = Wire::new((), (), 1 << 20, ledger.charge());
+        wire.incoming = BytesMut::with_capacity(200_000);
+        wire.incoming.extend_from_slice(&large_connect());
+        assert!(matches!(wire.next_packet(), Ok(Some(Packet::Connect(_)))));
+        assert!(wire.has_memory(0));
+        assert_eq!(ledger.used(), 200_000 - FREE);
+        wire.prepare();
+        assert!(wire.has_memory(0));
+        assert_eq!((ledger.used(), wire.incoming.capacity()), (0, READ_BYTES));
     }
 }
