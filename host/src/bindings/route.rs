@@ -210,7 +210,7 @@ impl Router<'_> {
         match destination.target {
             Target::Upstream(upstream) => {
                 self.check_ring(gateways)?;
-                let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
+                let (binding, arrived) = (Some(self.binding.name), self.inbound.arrived);
                 self.made.outputs.push(Output { upstream, binding, message, arrived });
             }
             Target::Local => {

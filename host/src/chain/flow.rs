@@ -217,7 +217,7 @@ impl Flow {
 
     pub fn finish(self) -> Vec<Done> {
         let fate = |input: Input| Done {
-            outcome: input.failure.map_or(Outcome::Filtered, |failure| Outcome::Failed(failure)),
+            outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
             changes: input.changes,
             skipped: input.skipped,
         };

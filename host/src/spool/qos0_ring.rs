@@ -153,7 +153,7 @@ impl Qos0Ring {
         }
         let size = |tally: &&Tally<'_>| if by_messages { tally.messages } else { tally.bytes };
         let largest = tallies.iter().max_by_key(size)?;
-        Some(Victim { binding: largest.binding.clone(), left: (self.messages / COUNT_AGAIN).max(1), from: 0 })
+        Some(Victim { binding: *largest.binding, left: (self.messages / COUNT_AGAIN).max(1), from: 0 })
     }
 }
 
