@@ -9,3 +9,10 @@ pub struct Listener {
     /// An address other than loopback, without TLS and authentication, must be asked for in these words.
     pub allow_insecure: bool,
 }
+
+impl Listener {
+    /// Whether it lets everybody do everything where there are no access rules.
+    pub fn is_open_without_rules(&self) -> bool {
+        self.allow_insecure || self.bind.ip().is_loopback()
+    }
+}
