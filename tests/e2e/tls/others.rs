@@ -70,7 +70,8 @@ fn talk(command: &mut Command, welcome: impl FnOnce()) -> Finished {
 
 /// Connections of it that were let in, and closed by the gateway as TLS wants it.
 fn is_let_in(plant: &Plant, command: &mut Command, times: usize) -> Finished {
-    let finished = talk(command, || plant.gateway.expect_log_times(times, &[": connected ", "by-hand", "user=\"sensor\""]));
+    let finished =
+        talk(command, || plant.gateway.expect_log_times(times, &[": connected ", "by-hand", "user=\"sensor\""]));
     assert!(!finished.err.contains("unexpected eof"), "{finished:#?}");
     finished
 }
