@@ -7,6 +7,9 @@ use crate::message::{Message, Origin};
 
 use super::outcome::{Done, TickResult};
 
+/// Called once with what has come of it.
+pub type Finish<T> = Box<dyn FnOnce(T) + Send>;
+
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {
     pub message: Message,
@@ -16,7 +19,7 @@ pub struct Job {
     pub rank: Rank,
     /// Called on a worker thread, in the order in which jobs are taken up: it must not block. Dropped uncalled when the gateway stops first:
     /// the message is then not acknowledged, and its device sends it again.
-    pub done: Box<dyn FnOnce(Done) + Send>,
+    pub done: Finish<Done>,
 }
 
 /// The clock's turn in a lane, between its jobs. It has a turn as a client has.
@@ -25,7 +28,7 @@ pub struct Tick {
     pub now_ms: u64,
     pub rank: Rank,
     /// As of a [`Job`].
-    pub done: Box<dyn FnOnce(TickResult) + Send>,
+    pub done: Finish<TickResult>,
 }
 
 /// How a job stands to the others of its lane.

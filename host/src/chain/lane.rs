@@ -26,7 +26,7 @@ use crate::plugin::Envelope;
 
 use super::batching::MAX_BATCH_BYTES;
 use super::flow::Flow;
-use super::job::{Job, Taken, Tick, Work};
+use super::job::{Finish, Job, Taken, Tick, Work};
 use super::outcome::{Done, TickResult};
 use super::run_queue::{Pool, RunQueue};
 use super::slow_lane::{Probation, Stopwatch};
@@ -101,8 +101,8 @@ enum End {
 }
 
 enum Waiting {
-    Jobs(Vec<(Box<dyn FnOnce(Done) + Send>, Taken)>),
-    Tick(Box<dyn FnOnce(TickResult) + Send>, Taken),
+    Jobs(Vec<(Finish<Done>, Taken)>),
+    Tick(Finish<TickResult>, Taken),
 }
 
 // === impl Lane ===
