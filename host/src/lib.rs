@@ -1,5 +1,6 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
+pub mod access;
 pub mod app;
 pub mod base;
 pub mod bindings;
@@ -19,4 +20,5 @@ pub mod setup;
 #[cfg(test)]
 mod sim;
 pub mod spool;
+pub mod tls;
 pub mod topic;
