@@ -96,7 +96,7 @@ impl Clients {
     }
 
     /// Of the client whose turn it is.
-    pub fn next(&mut self) -> Option<&Work> {
+    pub fn peek(&mut self) -> Option<&Work> {
         loop {
             let at = *self.ring.front()?;
             let queue = self.queues.get_mut(at)?;
@@ -186,7 +186,7 @@ mod tests {
     /// Whose are served, in order.
     fn served(clients: &mut Clients, most: usize) -> Vec<String> {
         let name = |work: Work| work.client().map(|client| client.to_string()).unwrap_or_default();
-        std::iter::from_fn(|| clients.next().is_some().then(|| clients.pop()).flatten()).map(name).take(most).collect()
+        std::iter::from_fn(|| clients.peek().is_some().then(|| clients.pop()).flatten()).map(name).take(most).collect()
     }
 
     #[test]

@@ -60,7 +60,7 @@ impl Turns {
         }
         let is_overtaken = self.front.is_empty();
         let work = if is_overtaken {
-            self.clients.next().filter(|work| is_wanted(work))?;
+            self.clients.peek().filter(|work| is_wanted(work))?;
             self.clients.pop()?
         } else {
             self.front.front().filter(|work| is_wanted(work))?;
