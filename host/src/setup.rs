@@ -16,6 +16,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::auth::{self, Users};
 use crate::chain::{Chain, Standing};
 use crate::config::Config;
 use crate::egress;
@@ -30,6 +31,8 @@ pub use self::secrets::exposed;
 const COMPILED: &str = "compiled";
 
 pub struct Setup {
+    /// Of the password file, where a listener asks for one.
+    pub users: Option<Users>,
     /// In the order of the configuration.
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Arc<Loader>,
@@ -44,7 +47,7 @@ pub struct Setup {
 pub struct Refusals(pub Vec<String>);
 
 /// What does not depend on a plugin.
-type Ground = (Vec<egress::Prepared>, Option<Engine>, Trust);
+type Ground = (Vec<egress::Prepared>, Option<Engine>, Trust, Option<Users>);
 
 /// Where the gateway keeps compiled plugins.
 pub fn cache(config: &Config) -> PathBuf {
@@ -63,7 +66,7 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     let ground = ground(config, cache, &mut refusals);
-    let Some((upstreams, engine, trust)) = ground else { return Err(Refusals(refusals)) };
+    let Some((upstreams, engine, trust, users)) = ground else { return Err(Refusals(refusals)) };
     let loader = Loader::load(config, engine, trust);
     refusals.extend(loader.refusals());
     let plugins = loader.loaded();
@@ -76,7 +79,7 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
         refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
     match refusals.is_empty() {
-        true => Ok(Setup { upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
+        true => Ok(Setup { users, upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
         false => Err(Refusals(refusals)),
     }
 }
@@ -85,10 +88,10 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
 pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     match ground(config, Some(cache), &mut refusals) {
-        Some((upstreams, engine, trust)) if refusals.is_empty() => {
+        Some((upstreams, engine, trust, users)) if refusals.is_empty() => {
             let plugins = Loader::begin(config, engine, trust, &threads.compilers);
             let (chains, standings) = starts::begin(config, &plugins, threads);
-            Ok(Setup { upstreams, plugins, chains, standings })
+            Ok(Setup { users, upstreams, plugins, chains, standings })
         }
         _ => Err(Refusals(refusals)),
     }
@@ -100,7 +103,8 @@ fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> 
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
     let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
     let engine = keep(engine(config, cache), refusals);
-    Some((upstreams, engine?, trust?))
+    let users = config.access.passwords.as_deref().and_then(|path| keep(auth::file::read(path), refusals));
+    Some((upstreams, engine?, trust?, users))
 }
 
 /// Only when there is a plugin that needs it.

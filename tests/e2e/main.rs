@@ -1,6 +1,7 @@
 //! One promise a file; the tests are sentences that can be false.
 
 mod acknowledged;
+mod auth;
 mod bindings;
 mod bounds;
 mod circuit_breaker;

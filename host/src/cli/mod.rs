@@ -10,6 +10,7 @@ mod compile;
 mod demo;
 mod explain;
 mod logging;
+mod passwd;
 pub mod plugin_build;
 mod run;
 mod sessions;
@@ -62,6 +63,8 @@ enum Command {
     Sessions(sessions::Args),
     /// A running gateway at a glance
     Status(status::Args),
+    /// Set the password of a user in a password file, or take the user out
+    Passwd(passwd::Args),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -160,6 +163,7 @@ impl Command {
             Self::Spool(command) => command.run(out),
             Self::Sessions(args) => sessions::run(&args, out),
             Self::Status(args) => status::run(&args, out),
+            Self::Passwd(args) => passwd::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }

@@ -20,6 +20,7 @@
 
 mod check;
 mod checked;
+mod client_ids;
 mod defaults;
 mod ids;
 mod load;
@@ -32,6 +33,7 @@ mod tests;
 mod writers;
 
 pub use checked::*;
+pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};

@@ -1,11 +1,12 @@
 //! CONNECT and CONNACK: what the device asks for, what it gets. Pure.
 //!
-//! Authentication and access control have their place here, before a session is touched; until they exist a listener
-//! that is not on loopback has to be allowed in words (`allow_insecure`).
+//! Who the device is was asked before ([`super::connection`]); what it may have as a session says [`super::registry`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
+use crate::auth::User;
 use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 use crate::topic::TopicName;
@@ -21,6 +22,9 @@ pub const LARGEST_PACKET: usize = 268_435_455 + 5;
 pub struct Terms {
     pub version: Version,
     pub client_id: String,
+    /// Who it has proved to be, and the line of the password file that said so, if it was a password.
+    pub user: Option<Arc<str>>,
+    pub login: Option<Arc<User>>,
     pub clean_start: bool,
     /// How long the session outlives the connection.
     pub session_expiry: Duration,
@@ -65,6 +69,8 @@ pub fn negotiate(
         version: connect.version,
         session_expiry: session_expiry(&connect, limits.max_session_expiry),
         client_id: if assigned { assign() } else { connect.client_id },
+        user: None,
+        login: None,
         clean_start: connect.clean_start,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,

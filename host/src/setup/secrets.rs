@@ -10,7 +10,12 @@ const OTHERS: u32 = 0o077;
 
 /// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
 pub fn exposed(config: &Config) -> Vec<String> {
-    config.upstreams.iter().flat_map(of_upstream).collect()
+    let passwords = config.access.passwords.as_deref().filter(|path| is_exposed(path));
+    let passwords = passwords.map(|path| {
+        let path = path.display();
+        format!("access: the password file `{path}` can be read by others on this machine: `chmod 600 {path}`, as the gateway's user")
+    });
+    passwords.into_iter().chain(config.upstreams.iter().flat_map(of_upstream)).collect()
 }
 
 fn of_upstream(upstream: &Upstream) -> Vec<String> {

@@ -104,6 +104,7 @@ impl Process {
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let context = Arc::new(Context {
             limits,
+            identities: Default::default(),
             bus,
             dispatcher,
             registry: registry.clone(),

@@ -2,13 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::name;
-use crate::config::checked::Listener;
+use super::{name, spool};
+use crate::config::ClientIds;
+use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
+
+const AUTH: [(&str, Auth); 2] = [("none", Auth::None), ("password", Auth::Password)];
 
 pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
     let named = broker.named("listeners");
@@ -31,8 +34,10 @@ pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
 fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let bind = bind(table);
     let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
+    let auth = spool::one_of(table, "auth", &AUTH).unwrap_or_default();
+    let client_ids = client_ids(table, auth);
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, allow_insecure }, typed))
+    Some((Listener { name: name.to_owned(), bind, allow_insecure, auth, client_ids }, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
@@ -51,14 +56,45 @@ fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
     None
 }
 
+fn client_ids(table: &Table<'_>, auth: Auth) -> Option<ClientIds> {
+    const EXAMPLE: &str = "write which client identifiers a user may have: `client_id = \"{user}-*\"`";
+    let typed = table.text("client_id")?;
+    let pattern = match ClientIds::parse(typed.get_ref()) {
+        Ok(pattern) => pattern,
+        Err(error) => {
+            let sentence = format!("cannot read `client_id = \"{}\"`: {error}", typed.get_ref());
+            table.add(Problem::error(typed.span(), sentence).advice(EXAMPLE));
+            return None;
+        }
+    };
+    // What is wrong with `auth` has been told.
+    if pattern.names_user()
+        && auth == Auth::None
+        && table.value("auth").is_none_or(|(auth, _)| auth.as_str() == Some("none"))
+    {
+        let sentence = "`client_id` names the user, and nobody here proves to be one";
+        let advice = "add `auth = \"password\"` to this listener";
+        table.add(Problem::error(typed.span(), sentence).advice(advice));
+    }
+    Some(pattern)
+}
+
 /// Without TLS and authentication, a listener that the network can reach must be asked for.
 fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str>) {
     let address = listener.bind;
     if listener.allow_insecure || address.ip().is_loopback() {
         return;
     }
-    let sentence = format!("`{address}` is open to the network, without encryption and without passwords");
-    let advice = "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted";
+    let (sentence, advice) = match listener.auth {
+        Auth::None => (
+            format!("`{address}` is open to the network, without encryption and without passwords"),
+            "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted",
+        ),
+        Auth::Password => (
+            format!("`{address}` is open to the network without encryption: passwords could be read on their way"),
+            "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted",
+        ),
+    };
     table.add(Problem::error(typed.span(), sentence).advice(advice));
 }
 

@@ -13,7 +13,11 @@ use crate::config::similar::did_you_mean;
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("", "attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
     ("broker", "tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
-    ("broker", "users", "this version has no passwords on listeners yet"),
+    (
+        "broker",
+        "users",
+        "users and their passwords are in a file: `[access]`, and below it `passwords = \"users.passwd\"`",
+    ),
     ("broker", "acl", "this version has no access lists yet"),
     ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),

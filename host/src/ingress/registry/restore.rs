@@ -97,6 +97,7 @@ impl Registry {
         // The version comes with the next connection; until then only the window matters.
         let link = Link::new(Version::V5, stored.window, stored.window);
         let mut session = Session::new(client.clone(), mailbox.clone(), link);
+        session.set_owner(stored.owner.clone());
         let has_groups = !queued.is_empty() && subscriptions.iter().any(|(filter, _)| filter.starts_with("$share/"));
         for (filter, subscription) in subscriptions {
             session.subscriptions.restore(&self.bus, &mailbox, &filter, subscription);

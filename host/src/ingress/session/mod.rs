@@ -46,6 +46,8 @@ use crate::topic::TopicName;
 #[derive(Debug)]
 pub struct Session {
     client: Arc<str>,
+    /// The user that has proved to be its own: nobody else gets this session.
+    owner: Option<Arc<str>>,
     mailbox: Arc<Mailbox>,
     pub subscriptions: Subscriptions,
     receiver: Receiver,
@@ -114,6 +116,7 @@ impl Session {
         Self {
             subscriptions: Subscriptions::new(mailbox.ledger().charge()),
             client,
+            owner: None,
             mailbox,
             receiver: Receiver::default(),
             outbound: Outbound::new(link.peer_receive_maximum),
@@ -136,6 +139,14 @@ impl Session {
 
     pub fn client(&self) -> &Arc<str> {
         &self.client
+    }
+
+    pub fn owner(&self) -> Option<&Arc<str>> {
+        self.owner.as_ref()
+    }
+
+    pub fn set_owner(&mut self, owner: Option<Arc<str>>) {
+        self.owner = owner;
     }
 
     pub fn mailbox(&self) -> &Arc<Mailbox> {

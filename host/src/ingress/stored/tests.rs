@@ -20,9 +20,13 @@ proptest! {
         expiry_ms: u64,
         ends_at_ms in prop::option::of(1..u64::MAX),
         window: u16,
+        owner in prop::option::of("[a-zé]{1,9}"),
     ) {
-        let session = StoredSession { generation, expiry: Duration::from_millis(expiry_ms), ends_at_ms, window };
-        prop_assert_eq!(StoredSession::decode(&session.encode()), Ok(session));
+        let (expiry, owner) = (Duration::from_millis(expiry_ms), owner.map(Into::into));
+        let session = StoredSession { generation, expiry, ends_at_ms, window, owner };
+        let written = session.encode();
+        prop_assert_eq!(written[0], if session.owner.is_some() { 2 } else { 1 });
+        prop_assert_eq!(StoredSession::decode(&written), Ok(session));
     }
 
     #[test]
