@@ -26,7 +26,8 @@ fn passwords(root: &Table<'_>, table: &Table<'_>, asking: Option<&Listener>) -> 
         return None;
     }
     let path = table.file("passwords", MAKE)?;
-    if let Some((_, span)) = table.value("passwords").filter(|_| asking.is_none()) {
+    // A listener that was not understood may be the one that asks.
+    if let Some((_, span)) = table.value("passwords").filter(|_| asking.is_none() && !table.has_problems()) {
         let sentence = "no listener asks for these passwords: whoever reaches one may connect";
         let advice = "add `auth = \"password\"` to each listener that is to ask for them, or remove `passwords`";
         table.add(Problem::error(span, sentence).advice(advice));

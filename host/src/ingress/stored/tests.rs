@@ -84,6 +84,6 @@ fn a_will_of_before_is_read() {
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    let refused = StoredSession::decode(&[2, 0, 0]).unwrap_err();
-    assert_eq!(refused.to_string(), "unknown version of a stored session 2");
+    let refused = StoredSession::decode(&[3, 0, 0]).unwrap_err();
+    assert_eq!(refused.to_string(), "unknown version of a stored session 3");
 }
