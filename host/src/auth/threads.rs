@@ -135,6 +135,24 @@ mod tests {
         assert!(there.is_some_and(|there| there != here));
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn no_more_run_at_once_than_there_are_threads() {
+        let threads = Arc::new(Threads::start().unwrap());
+        let (now, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let mut all = tokio::task::JoinSet::new();
+        for address in 0..64 {
+            let (threads, now, most) = (threads.clone(), now.clone(), most.clone());
+            let work = move || {
+                most.fetch_max(now.fetch_add(1, SeqCst) + 1, SeqCst);
+                thread::sleep(Duration::from_millis(1));
+                now.fetch_sub(1, SeqCst);
+            };
+            all.spawn(async move { threads.run(address, Instant::now() + LONG, work).await });
+        }
+        assert!(all.join_all().await.iter().all(Option::is_some));
+        assert!((1..=MAX_THREADS).contains(&most.load(SeqCst)));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn who_has_left_or_waited_too_long_is_not_worked_for() {
         let threads = queued_only(10);
