@@ -69,8 +69,9 @@ impl Identities {
         }
     }
 
-    /// For a client that has none.
-    pub fn assign(&self, user: Option<&str>, unique: String) -> String {
+    /// A client identifier for a client that has none. Its user, if that is who it says, may have it.
+    pub fn assign(&self, peer: &Peer, said: &Credentials, unique: String) -> String {
+        let user = if self.asks_for_passwords() { said.name() } else { peer.name.as_deref() };
         match &self.client_ids {
             Some(client_ids) => client_ids.assign(user, unique),
             None => unique,

@@ -12,7 +12,8 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Context;
 use super::door::Door;
-use crate::config;
+use super::tls::Acceptor;
+use crate::config::{self, Auth};
 use crate::metrics::OpenConnection;
 
 /// After a failed accept, which is nearly always "no more descriptors": time for some to be closed.
@@ -22,18 +23,24 @@ pub struct Listener {
     name: String,
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Acceptor>>,
 }
 
 impl Listener {
-    pub async fn bind(spec: &config::Listener) -> anyhow::Result<Self> {
+    /// `tls` is what its files have been made into.
+    pub async fn bind(spec: &config::Listener, tls: Option<Arc<Acceptor>>) -> anyhow::Result<Self> {
         let socket = TcpListener::bind(spec.bind).await.with_context(|| {
             format!("listener `{}` cannot bind {}: is another broker running there?", spec.name, spec.bind)
         })?;
         let address = socket.local_addr().context("a bound listener has an address")?;
-        if spec.allow_insecure && !address.ip().is_loopback() {
-            tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish");
+        if spec.allow_insecure && !spec.is_locked() && !address.ip().is_loopback() {
+            let who = match spec.auth {
+                Auth::None => "anybody who reaches this address can publish",
+                Auth::Password | Auth::Certificate => "whoever reads what goes to this address learns the passwords",
+            };
+            tracing::warn!(listener = %spec.name, %address, "allow_insecure: {who}; lock it with `tls` and `auth`");
         }
-        Ok(Self { name: spec.name.clone(), socket, address })
+        Ok(Self { name: spec.name.clone(), socket, address, tls })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -44,11 +51,15 @@ impl Listener {
         &self.name
     }
 
+    pub fn tls(&self) -> Option<&Arc<Acceptor>> {
+        self.tls.as_ref()
+    }
+
     /// Runs until `shutdown`, then waits for its connections to say good-bye. `places` caps connections over all listeners.
     pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
         tracing::info!(listener = %self.name, address = %self.address, "listening");
         let connections = TaskTracker::new();
-        let door = Arc::new(Door::new(&self.name, context));
+        let door = Arc::new(Door::new(&self.name, self.tls, context));
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,

@@ -3,19 +3,31 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Listener, Upstream};
 
 /// Reading, writing or running by the group or by anybody.
 const OTHERS: u32 = 0o077;
 
 /// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
 pub fn exposed(config: &Config) -> Vec<String> {
-    let passwords = config.access.passwords.as_deref().filter(|path| is_exposed(path));
-    let passwords = passwords.map(|path| {
-        let path = path.display();
-        format!("access: the password file `{path}` can be read by others on this machine: `chmod 600 {path}`, as the gateway's user")
-    });
-    passwords.into_iter().chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+    let of_listeners = config.broker.listeners.iter().filter_map(of_listener);
+    let passwords = config.access.passwords.as_deref().and_then(of_passwords);
+    of_listeners.chain(passwords).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+}
+
+fn of_listener(listener: &Listener) -> Option<String> {
+    let key = listener.tls.as_ref().map(|tls| tls.key.as_path()).filter(|key| is_exposed(key))?;
+    let (name, path) = (&listener.name, key.display());
+    Some(format!(
+        "listener `{name}`: the key `{path}` can be read by others on this machine, who can then pretend to be this gateway: `chmod 600 {path}`, as the gateway's user"
+    ))
+}
+
+fn of_passwords(path: &Path) -> Option<String> {
+    let path = is_exposed(path).then(|| path.display())?;
+    Some(format!(
+        "access: the password file `{path}` can be read by others on this machine, who can then guess from its hashes: `chmod 600 {path}`, as the gateway's user"
+    ))
 }
 
 fn of_upstream(upstream: &Upstream) -> Vec<String> {

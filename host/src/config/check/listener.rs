@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{name, spool};
+use super::{listener_tls, name, spool};
 use crate::config::ClientIds;
 use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
@@ -11,7 +11,8 @@ use crate::config::raw::{Placed, Table};
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
 
-const AUTH: [(&str, Auth); 2] = [("none", Auth::None), ("password", Auth::Password)];
+const AUTH: [(&str, Auth); 3] =
+    [("none", Auth::None), ("password", Auth::Password), ("certificate", Auth::Certificate)];
 
 pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
     let named = broker.named("listeners");
@@ -35,9 +36,10 @@ fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let bind = bind(table);
     let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
     let auth = spool::one_of(table, "auth", &AUTH).unwrap_or_default();
+    let tls = listener_tls::check(table, auth);
     let client_ids = client_ids(table, auth);
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, allow_insecure, auth, client_ids }, typed))
+    Some((Listener { name: name.to_owned(), bind, tls, auth, client_ids, allow_insecure }, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
@@ -73,28 +75,38 @@ fn client_ids(table: &Table<'_>, auth: Auth) -> Option<ClientIds> {
         && table.value("auth").is_none_or(|(auth, _)| auth.as_str() == Some("none"))
     {
         let sentence = "`client_id` names the user, and nobody here proves to be one";
-        let advice = "add `auth = \"password\"` to this listener";
+        let advice = "add `auth = \"password\"` or `auth = \"certificate\"` to this listener";
         table.add(Problem::error(typed.span(), sentence).advice(advice));
     }
     Some(pattern)
 }
 
-/// Without TLS and authentication, a listener that the network can reach must be asked for.
+/// What the network can reach has TLS and knows who is there, or somebody has asked for it to be open.
 fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str>) {
+    const TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\", client_ca = \"devices.pem\" }`";
+    const PLAIN_TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\" }`";
+    const AUTH: &str = "`auth = \"certificate\"`";
     let address = listener.bind;
-    if listener.allow_insecure || address.ip().is_loopback() {
+    if address.ip().is_loopback() || listener.is_locked() {
         return;
     }
-    let (sentence, advice) = match listener.auth {
-        Auth::None => (
-            format!("`{address}` is open to the network, without encryption and without passwords"),
-            "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted",
-        ),
-        Auth::Password => (
-            format!("`{address}` is open to the network without encryption: passwords could be read on their way"),
-            "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted",
-        ),
+    // What was typed and is wrong has been told, and is no lock that is missing.
+    let (has_tls, has_auth) = (table.value("tls").is_some(), table.value("auth").is_some());
+    if listener.allow_insecure || (has_tls && has_auth && listener.auth != Auth::None) {
+        return;
+    }
+    let (lacks, lines) = match (has_tls, listener.auth) {
+        (false, Auth::None) => ("without encryption, and nobody proves who he is", format!("{TLS} and {AUTH}")),
+        (false, Auth::Password) => ("without encryption, and passwords can be read on their way", PLAIN_TLS.to_owned()),
+        (false, Auth::Certificate) => ("without encryption", TLS.to_owned()),
+        (true, _) => {
+            ("and nobody proves who he is", format!("`auth = \"password\"`, or {AUTH} with `client_ca` in `tls`"))
+        }
     };
+    let sentence = format!("`{address}` is open to the network, {lacks}");
+    let advice = format!(
+        "lock it with {lines}; or bind to 127.0.0.1; or add `allow_insecure = true` if everybody in this network is trusted"
+    );
     table.add(Problem::error(typed.span(), sentence).advice(advice));
 }
 

@@ -38,12 +38,12 @@ where
         }
     };
     let said = Credentials::take(&mut connect);
-    if said.name().is_some() && !context.identities.asks_for_passwords() {
+    if said.name().is_some() && peer.name.is_none() && !context.identities.asks_for_passwords() {
         tell_unchecked_credentials(peer);
     }
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
-    let assigned = || context.identities.assign(peer.name.as_deref().or(said.name()), new_client_id());
+    let assigned = || context.identities.assign(peer, &said, new_client_id());
     let mut terms = match examine(&mut wire, connect, &context.limits, assigned) {
         Ok(terms) => terms,
         Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
