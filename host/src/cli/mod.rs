@@ -12,6 +12,7 @@ mod explain;
 mod logging;
 mod passwd;
 pub mod plugin_build;
+mod rights;
 mod run;
 mod sessions;
 mod signals;

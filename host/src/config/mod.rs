@@ -18,6 +18,7 @@
 //!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
+mod acl_source;
 mod check;
 mod checked;
 mod client_ids;
@@ -32,6 +33,7 @@ mod similar;
 mod tests;
 mod writers;
 
+pub use acl_source::AclError;
 pub use checked::*;
 pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::handshake::{Refusal, Terms};
+use super::handshake::Refusal;
 use super::peer::Peer;
 use crate::auth::{Passwords, Refused, User};
 use crate::config::ClientIds;
@@ -78,8 +78,8 @@ impl Identities {
         }
     }
 
-    pub fn check_client_id(&self, terms: &Terms) -> Result<(), Refusal> {
-        let is_allowed = |client_ids: &ClientIds| client_ids.allow(terms.user.as_deref(), &terms.client_id);
+    pub fn check_client_id(&self, user: Option<&str>, client_id: &str) -> Result<(), Refusal> {
+        let is_allowed = |client_ids: &ClientIds| client_ids.allow(user, client_id);
         match self.client_ids.as_ref().is_none_or(is_allowed) {
             true => Ok(()),
             false => Err((Reason::NOT_AUTHORIZED, NO_CLIENT_ID)),

@@ -4,6 +4,7 @@
 //! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
 
 mod access;
+mod access_doubts;
 mod addresses;
 mod binding;
 mod broker;
@@ -21,6 +22,7 @@ mod listener_tls;
 mod loops;
 mod name;
 mod own_listener;
+mod passwords;
 mod plugin;
 mod policies;
 mod spool;

@@ -9,7 +9,7 @@ mod plugin;
 mod spool;
 mod upstream;
 
-pub use access::Access;
+pub use access::{Access, AclSource};
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};

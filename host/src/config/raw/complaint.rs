@@ -22,7 +22,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "users",
         "users and their passwords are in a file: `[access]`, and below it `passwords = \"users.passwd\"`",
     ),
-    ("broker", "acl", "this version has no access lists yet"),
+    ("broker", "acl", "access rules stand in `[access]`: `acl_file`, or `[[access.rules]]`"),
     ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "tls", "`mqtts://` in `url` is TLS; the files for it are `ca`, `cert` and `key`, here"),

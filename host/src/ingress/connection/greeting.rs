@@ -48,14 +48,14 @@ where
         Ok(terms) => terms,
         Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
     };
-    let identified = shutdown.run_until_cancelled(identify(&mut terms, peer, said, &context.identities)).await?;
-    if let Err((refusal, user)) = identified {
+    let identified = identify(&mut terms, peer, said, &context.identities);
+    if let Err((refusal, user)) = shutdown.run_until_cancelled(identified).await? {
         context.metrics.logins_refused.increment();
         complain(peer, context, refusal, user.as_deref());
         return answer(wire, refusal, largest).await;
     }
-    peer.name = terms.user.clone();
     tell_denied_will(&terms, peer, context);
+    permission::grant(&mut terms, peer, context);
     match shutdown.run_until_cancelled(context.registry.open(&terms, peer.deadline)).await? {
         Ok(opened) if !context.identities.still_has(terms.login.as_deref()) => {
             let ending = Ending { will: None, session_expiry: terms.session_expiry };
@@ -85,14 +85,14 @@ where
 /// Who it is, and whether its client identifier is its own. With what may be logged of a user who is not let in.
 async fn identify(
     terms: &mut Terms,
-    peer: &Peer,
+    peer: &mut Peer,
     said: Credentials,
     identities: &Identities,
 ) -> Result<(), (Refusal, Option<String>)> {
     let Proof { user, login } = identities.prove(peer, &said).await?;
-    (terms.user, terms.login) = (user, login);
-    let user = terms.user.as_deref().map(str::to_owned);
-    identities.check_client_id(terms).map_err(|refusal| (refusal, user))
+    (peer.name, terms.login) = (user, login);
+    let user = peer.name.as_deref();
+    identities.check_client_id(user, &terms.client_id).map_err(|refusal| (refusal, user.map(str::to_owned)))
 }
 
 /// What is known without a session.

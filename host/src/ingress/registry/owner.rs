@@ -18,7 +18,7 @@ impl Slot {
             Self::Away(away) => away.session.owner(),
             Self::Ending => None,
         };
-        owner.is_none() || owner == terms.user.as_ref()
+        owner.is_none() || owner == terms.user()
     }
 
     pub(super) fn user(&self) -> Option<&Arc<str>> {

@@ -1,8 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::Identity;
 use crate::message::{Message, QoS};
 use crate::mqtt::{RetainHandling, SubscribeOptions};
 use crate::topic::TopicName;
@@ -20,13 +22,11 @@ proptest! {
         expiry_ms: u64,
         ends_at_ms in prop::option::of(1..u64::MAX),
         window: u16,
-        owner in prop::option::of("[a-zé]{1,9}"),
+        identity in identity(),
     ) {
-        let (expiry, owner) = (Duration::from_millis(expiry_ms), owner.map(Into::into));
-        let session = StoredSession { generation, expiry, ends_at_ms, window, owner };
-        let written = session.encode();
-        prop_assert_eq!(written[0], if session.owner.is_some() { 2 } else { 1 });
-        prop_assert_eq!(StoredSession::decode(&written), Ok(session));
+        let expiry = Duration::from_millis(expiry_ms);
+        let session = StoredSession { generation, expiry, ends_at_ms, window, identity };
+        prop_assert_eq!(StoredSession::decode(&session.encode()), Ok(session));
     }
 
     #[test]
@@ -52,9 +52,10 @@ proptest! {
         delay: u32,
         topic in "[a-zé]{1,9}",
         payload in prop::collection::vec(any::<u8>(), 0..50),
+        identity in identity(),
     ) {
         let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::AtLeastOnce);
-        let will = StoredWill { due_ms, delay: Duration::from_secs(delay.into()), message };
+        let will = StoredWill { due_ms, delay: Duration::from_secs(delay.into()), message, identity };
         prop_assert_eq!(StoredWill::decode(&will.clone().encode()), Ok(will));
     }
 
@@ -65,6 +66,17 @@ proptest! {
         let _ = StoredSubscription::decode(&bytes);
         let _ = StoredWill::decode(&bytes.into());
     }
+}
+
+/// Without the client, which is in the key.
+fn identity() -> impl Strategy<Value = Option<Arc<Identity>>> {
+    let names = (prop::option::of("[a-z/+é]{0,9}"), "[a-z]{0,9}");
+    prop::option::of(names).prop_map(|names| {
+        let identity = |(user, listener): (Option<String>, String)| {
+            Arc::new(Identity { user: user.map(Into::into), client: "".into(), listener: listener.into() })
+        };
+        names.map(identity)
+    })
 }
 
 fn replay(behind: Option<Option<String>>) -> StoredReplay {

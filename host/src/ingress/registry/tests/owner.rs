@@ -1,8 +1,10 @@
 use super::*;
+use crate::access::Identity;
 
 fn of_user(fixture: &Fixture, client: &str, clean_start: bool, user: Option<&str>) -> Terms {
     let mut terms = fixture.terms(client, clean_start, 100);
-    terms.user = user.map(Into::into);
+    let (user, client) = (user.map(Into::into), client.into());
+    terms.permit = fixture.registry.access.permit(Identity { user, client, listener: "devices".into() });
     terms
 }
 
