@@ -51,7 +51,17 @@ impl Etc {
             let subject = format!("/CN={name}");
             let (key, cert) = (format!("{key}.key"), format!("{name}.crt"));
             let mut make = Command::new("openssl");
-            make.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90"]);
+            make.args([
+                "req",
+                "-x509",
+                "-newkey",
+                "ec",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+                "-nodes",
+                "-days",
+                "90",
+            ]);
             make.args(["-subj", &subject, "-keyout", &key, "-out", &cert]).current_dir(&certs);
             assert_eq!(finish("openssl", &mut make).code, Some(0));
             fs::set_permissions(certs.join(key), Permissions::from_mode(0o600)).unwrap();
@@ -91,7 +101,16 @@ impl Etc {
         let place = self.path().display().to_string();
         let text = text.lines().map(here).collect::<Vec<_>>().join("\n") + "\n";
         // Longer ones first: the last is a part of others.
-        let folders = ["/etc/mosquitto", "/var/lib/mosquitto", "/var/log/mosquitto", "/run/mosquitto", "/mosquitto/data", "/mosquitto/log", "/usr/share/mosquitto/www", "/data"];
+        let folders = [
+            "/etc/mosquitto",
+            "/var/lib/mosquitto",
+            "/var/log/mosquitto",
+            "/run/mosquitto",
+            "/mosquitto/data",
+            "/mosquitto/log",
+            "/usr/share/mosquitto/www",
+            "/data",
+        ];
         let text = folders.iter().fold(text, |text, folder| text.replace(&format!(" {folder}"), &format!(" {place}")));
         fs::write(&path, text).unwrap();
         path
@@ -104,7 +123,9 @@ fn here(line: &str) -> String {
     match words.as_slice() {
         ["listener", "0" | "99999", ..] => line.to_owned(),
         ["listener", _] => format!("listener {}", ports::free()),
-        ["listener", _, "localhost" | "::1" | "127.0.0.1" | "0.0.0.0"] => format!("listener {} {}", ports::free(), words[2]),
+        ["listener", _, "localhost" | "::1" | "127.0.0.1" | "0.0.0.0"] => {
+            format!("listener {} {}", ports::free(), words[2])
+        }
         ["listener", _, _] => format!("listener {} localhost", ports::free()),
         ["port", _] => format!("port {}", ports::free()),
         ["plugin" | "auth_plugin", _] => format!("{} /nowhere/plugin.so", words[0]),
@@ -138,7 +159,8 @@ fn what_is_imported_is_what_mosquitto_starts_with() {
         let (name, etc) = (name(&case), Etc::new());
         let text = fs::read_to_string(&case).unwrap();
         let file = etc.put("mosquitto.conf", &text.replace("\nuser root", ""));
-        let has_listener = ["listener ", "port ", "include_dir "].iter().any(|word| text.lines().any(|line| line.starts_with(word)));
+        let has_listener =
+            ["listener ", "port ", "include_dir "].iter().any(|word| text.lines().any(|line| line.starts_with(word)));
         let refused = REFUSED.iter().find(|(refused, _)| *refused == name);
         match (mosquitto(&file, has_listener), refused) {
             (Ok(()), None) => {}
@@ -224,7 +246,10 @@ fn a_message_goes_the_way_of_the_bridge() {
     let _gateway = Process::start("tidegate", run.args(["run", "-c", "gateway.toml"]).current_dir(etc.path()));
     let there = upstream.address().port().to_string();
     let mut listen = Command::new("mosquitto_sub");
-    let mut heard = Process::start("mosquitto_sub", listen.args(["-p", &there, "-t", "sites/#", "-v", "-C", "1", "-W", "60", "-q", "1"]));
+    let mut heard = Process::start(
+        "mosquitto_sub",
+        listen.args(["-p", &there, "-t", "sites/#", "-v", "-C", "1", "-W", "60", "-q", "1"]),
+    );
     eventually("a device publishes, and its message arrives", SOON, || {
         let mut publish = Command::new("mosquitto_pub");
         publish.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", "site/a/b", "-m", "21.5"]);

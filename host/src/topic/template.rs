@@ -32,7 +32,9 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    #[error("`{{{0}}}` is no value of a topic; use one of {{topic}}, {{gateway}}, {{binding}}, {{client}}, or {{topic/2+}} for what is below the first two levels")]
+    #[error(
+        "`{{{0}}}` is no value of a topic; use one of {{topic}}, {{gateway}}, {{binding}}, {{client}}, or {{topic/2+}} for what is below the first two levels"
+    )]
     UnknownPlace(String),
     #[error("`{{` opens a value that is not closed by `}}`")]
     Unclosed,
@@ -163,7 +165,9 @@ impl Part {
             Self::Text(text) => text,
             Self::Topic => values.topic,
             // A filter that ends with `#` stands for topics of any depth, so that nothing less can be said of what is below.
-            Self::Below(levels) => below(values.topic, *levels).unwrap_or(if values.topic.ends_with('#') { "#" } else { "" }),
+            Self::Below(levels) => {
+                below(values.topic, *levels).unwrap_or(if values.topic.ends_with('#') { "#" } else { "" })
+            }
             Self::Gateway => values.gateway,
             Self::Binding => values.binding,
             Self::Client => values.client,

@@ -43,8 +43,7 @@ pub struct Said<'a, T> {
 }
 
 /// Of these only the keyword is shown, in the output and in what is said about it.
-const SECRETS: [&str; 5] =
-    ["password", "remote_password", "local_password", "bridge_psk", "tls_engine_kpass_sha1"];
+const SECRETS: [&str; 5] = ["password", "remote_password", "local_password", "bridge_psk", "tls_engine_kpass_sha1"];
 /// Options of plugins have passwords of databases among them.
 const SECRET_PREFIXES: [&str; 2] = ["auth_opt_", "plugin_opt_"];
 

@@ -24,7 +24,12 @@ pub enum Offer {
     /// Nothing has to be done for it here.
     Needless(&'static str),
     /// There is nothing like it. Where its first word is one of these, nothing has to be done for it.
-    Missing { but: &'static [&'static str], then: &'static str, why: &'static str, todo: &'static str },
+    Missing {
+        but: &'static [&'static str],
+        then: &'static str,
+        why: &'static str,
+        todo: &'static str,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]

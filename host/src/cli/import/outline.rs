@@ -69,7 +69,8 @@ const STARTS_PER_LISTENER: [&str; 5] = ["auth_plugin", "password_file", "plugin"
 
 impl<'a> Outline<'a> {
     pub fn new(lines: &'a [Line]) -> Self {
-        let is_on = |line: &&Line| line.keyword == "per_listener_settings" && ["true", "1"].contains(&line.value.as_str());
+        let is_on =
+            |line: &&Line| line.keyword == "per_listener_settings" && ["true", "1"].contains(&line.value.as_str());
         let mut outline = Self { is_per_listener: lines.iter().any(|line| is_on(&line)), ..Self::default() };
         let mut default = Listener::default();
         let mut cursor = Cursor { scope: 0, listener: None, bridge: None };
@@ -94,7 +95,9 @@ impl<'a> Outline<'a> {
             outline.default = default;
         } else {
             let lines = default.settings.lines().chain(default.access.lines());
-            lines.for_each(|line| line.needless("mosquitto takes no notice of it either: it stands above the first `listener`"));
+            lines.for_each(|line| {
+                line.needless("mosquitto takes no notice of it either: it stands above the first `listener`")
+            });
         }
         outline
     }
@@ -116,8 +119,10 @@ impl<'a> Outline<'a> {
 
     fn starts(&self, default: &Listener<'_>) -> bool {
         let said = |keyword: &str| default.settings.all(keyword).next().is_some();
-        let on = |keyword: &&str| default.settings.all(keyword).any(|line| ["true", "1"].contains(&line.value.as_str()));
-        let otherwise = |(keyword, value): &(&str, &str)| default.settings.all(keyword).any(|line| line.value != *value);
+        let on =
+            |keyword: &&str| default.settings.all(keyword).any(|line| ["true", "1"].contains(&line.value.as_str()));
+        let otherwise =
+            |(keyword, value): &(&str, &str)| default.settings.all(keyword).any(|line| line.value != *value);
         let own = |keyword: &&str| default.access.all(keyword).next().is_some();
         STARTS.into_iter().any(said)
             || STARTS_WHEN_ON.iter().any(on)
@@ -194,10 +199,14 @@ mod tests {
     /// Each line was tried with mosquitto 2.0.11.
     #[test]
     fn the_default_listener_is_there_when_mosquitto_starts_it() {
-        for starts in ["max_connections 5", "max_qos 1", "socket_domain ipv4", "cafile /x", "bind_interface lo", "port 1884"] {
+        for starts in
+            ["max_connections 5", "max_qos 1", "socket_domain ipv4", "cafile /x", "bind_interface lo", "port 1884"]
+        {
             assert_eq!(ports(&format!("{starts}\nlistener 2")), ["default", "2"], "{starts}");
         }
-        for does_not in ["protocol mqtt", "require_certificate false", "http_dir /x", "tls_version tlsv1.2", "password_file /x"] {
+        for does_not in
+            ["protocol mqtt", "require_certificate false", "http_dir /x", "tls_version tlsv1.2", "password_file /x"]
+        {
             assert_eq!(ports(&format!("{does_not}\nlistener 2")), ["2"], "{does_not}");
         }
         assert_eq!(ports("per_listener_settings true\npassword_file /x"), ["default"]);

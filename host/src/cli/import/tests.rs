@@ -97,7 +97,8 @@ fn each_line_is_taken_over_or_named_where_it_stands() {
         for line in &lines {
             let place = format!("# {}", draft::one_line(&line.to_string()));
             let is_shown = imported.text.lines().any(|shown| shown == place);
-            let is_closed = matches!(line.keyword.as_str(), "allow_anonymous" | "per_listener_settings" | "include_dir");
+            let is_closed =
+                matches!(line.keyword.as_str(), "allow_anonymous" | "per_listener_settings" | "include_dir");
             assert!(is_shown || line.fate() == line::Fate::Taken, "{}: {line}", case.display());
             // What needs no setting: words that only say how others are meant.
             let without = is_closed || is_default(line);
@@ -141,7 +142,8 @@ fn without_a_place_for_it_a_password_is_left_to_who_imports() {
 
 /// Keywords with values that may mean something, in any order.
 fn line() -> impl Strategy<Value = String> {
-    let keywords: Vec<&'static str> = options::all().map(|keyword| keyword.name).chain(["plugin_opt_x", "bogus"]).collect();
+    let keywords: Vec<&'static str> =
+        options::all().map(|keyword| keyword.name).chain(["plugin_opt_x", "bogus"]).collect();
     let value = prop_oneof![
         Just("true".to_owned()),
         Just("false".to_owned()),

@@ -21,7 +21,10 @@ pub fn all(output: &Path, imported: &Imported, force: bool) -> anyhow::Result<()
     if !force {
         let paths = secrets.iter().map(|(path, _)| path.as_path()).chain([output]);
         for path in paths.filter(|path| path.symlink_metadata().is_ok()) {
-            anyhow::bail!("`{}` is there already: name another file with -o, or write over it with --force", path.display());
+            anyhow::bail!(
+                "`{}` is there already: name another file with -o, or write over it with --force",
+                path.display()
+            );
         }
     }
     for (path, text) in &secrets {
@@ -48,7 +51,8 @@ mod tests {
     use super::super::{import, paths::Paths, source};
     use super::*;
 
-    const BRIDGE: &str = "connection cloud\naddress broker\nremote_username u\nremote_password geheim \ntopic # out 1\n";
+    const BRIDGE: &str =
+        "connection cloud\naddress broker\nremote_username u\nremote_password geheim \ntopic # out 1\n";
 
     fn imported(output: &Path) -> Imported {
         import(&source::lines(BRIDGE, "m.conf", 0), "m.conf", &Paths::new(Path::new("m.conf"), output), true)
@@ -63,7 +67,8 @@ mod tests {
         let secret = folder.path().join("cloud.password");
         assert_eq!(fs::read_to_string(&secret).unwrap(), "geheim\n");
         assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
-        let said = [&imported.text, &imported.report.talk(), &fs::read_to_string(&output).unwrap()].map(|t| t.contains("geheim"));
+        let said = [&imported.text, &imported.report.talk(), &fs::read_to_string(&output).unwrap()]
+            .map(|t| t.contains("geheim"));
         assert_eq!(said, [false; 3]);
     }
 

@@ -46,7 +46,9 @@ fn settle<'a>(table: &mut Table<'a>, bindings: &mut [Table<'a>], bridge: &Bridge
     let todo = format!("{}; then take the `#` away from [upstreams.{name}] and its bindings", hold.todo);
     bridge.head.leave(why.as_str(), todo.as_str());
     bridge.settings.leave(&why, &todo);
-    bindings.iter_mut().for_each(|binding| binding.hold(Hold::new(format!("upstream `{name}` is not, either"), "see there")));
+    bindings
+        .iter_mut()
+        .for_each(|binding| binding.hold(Hold::new(format!("upstream `{name}` is not, either"), "see there")));
 }
 
 fn upstream<'a>(
@@ -75,7 +77,11 @@ fn upstream<'a>(
         table.note("It stays where it is until that fails; the first one is looked for once a day.");
     }
     if let Some(said) = settings.number("bridge_session_expiry_interval") {
-        table.add("session_expiry", quoted(&format!("{}s", said.value.clamp(1, i64::from(u32::MAX) / 2))), Some(said.line));
+        table.add(
+            "session_expiry",
+            quoted(&format!("{}s", said.value.clamp(1, i64::from(u32::MAX) / 2))),
+            Some(said.line),
+        );
     }
     table
 }
@@ -83,7 +89,8 @@ fn upstream<'a>(
 fn urls<'a>(bridge: &Bridge<'a>, table: &mut Table<'a>) -> Vec<String> {
     let missing = || Hold::new("it has no `address`", "name the other broker in `url`");
     let line = bridge.settings.text(&["address", "addresses"]).map(|said| said.line);
-    let found = line.ok_or_else(missing).and_then(|line| addresses::urls(line.words(), upstream_tls::is_on(&bridge.settings)));
+    let found =
+        line.ok_or_else(missing).and_then(|line| addresses::urls(line.words(), upstream_tls::is_on(&bridge.settings)));
     match found {
         Ok(urls) => {
             table.add("url", one_or_list(&urls), line);
@@ -104,7 +111,9 @@ fn protocol<'a>(bridge: &Bridge<'a>, table: &mut Table<'a>) {
         Some("mqttv50") => table.add("protocol", "5", line),
         None | Some("mqttv311") => {
             table.add("protocol", "4", line);
-            table.note("MQTT 3.1.1. Write 5 if the other broker speaks MQTT 5: it then says itself what it takes and refuses.");
+            table.note(
+                "MQTT 3.1.1. Write 5 if the other broker speaks MQTT 5: it then says itself what it takes and refuses.",
+            );
         }
         Some(other) => {
             table.add("protocol", "4", line);
@@ -126,7 +135,8 @@ fn client_id<'a>(
         id == said.value && others.iter().any(|other| urls.iter().any(|url| url.eq_ignore_ascii_case(other)))
     };
     if clients.iter().any(is_same) {
-        table.hold(Hold::new("another connection is the same client of the same broker", "give it another `client_id`"));
+        table
+            .hold(Hold::new("another connection is the same client of the same broker", "give it another `client_id`"));
     }
     clients.push((said.value.to_owned(), urls.to_owned()));
 }
@@ -139,12 +149,16 @@ fn credentials<'a>(around: &Around<'a, '_>, bridge: &Bridge<'a>, name: &str, tab
     }
     let password = password?;
     if username.is_none() {
-        password.line.leave("mosquitto sends a password with a user name only", "add `remote_username`, and import again");
+        password
+            .line
+            .leave("mosquitto sends a password with a user name only", "add `remote_username`, and import again");
         return None;
     }
     let file = format!("{name}.password");
     if !around.has_place {
-        let todo = format!("import with `-o FILE`, which writes `{file}` beside it; or make that file yourself, and name it in `password_file`");
+        let todo = format!(
+            "import with `-o FILE`, which writes `{file}` beside it; or make that file yourself, and name it in `password_file`"
+        );
         password.line.leave("it is written into no output that others may read", todo);
         return None;
     }
@@ -157,7 +171,8 @@ fn own_bindings<'a>(bridge: &Bridge<'a>, upstream: &str, names: &mut Names) -> V
     let mut groups: Vec<Group<'a>> = Vec::new();
     for line in bridge.settings.all("topic") {
         let Some(outward) = topics::outward(line) else { continue };
-        let is_same = |group: &&mut Group<'_>| (&group.outward.topic, group.outward.qos) == (&outward.topic, outward.qos);
+        let is_same =
+            |group: &&mut Group<'_>| (&group.outward.topic, group.outward.qos) == (&outward.topic, outward.qos);
         match groups.iter_mut().find(is_same) {
             Some(group) => {
                 if !group.filters.contains(&outward.filter) {

@@ -24,7 +24,8 @@ pub fn find<'a>(listener: &Listener<'a>) -> Result<Door<'a>, Hold> {
         Some(head) => {
             let mut words = head.words();
             let port = words.next().and_then(|word| word.parse::<u16>().ok());
-            let port = port.ok_or_else(|| Hold::new("mosquitto takes no such port", "write a number from 1 to 65535"))?;
+            let port =
+                port.ok_or_else(|| Hold::new("mosquitto takes no such port", "write a number from 1 to 65535"))?;
             (port, words.next().filter(|word| !word.starts_with('#')))
         }
         None => {

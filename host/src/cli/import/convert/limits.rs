@@ -63,7 +63,9 @@ fn connections<'a>(outline: &Outline<'a>, table: &mut Table<'a>) {
         }
     }
     let unlimited = each.iter().flatten().filter(|said| said.value < 0);
-    unlimited.for_each(|said| said.line.leave("there is always a cap", "raise `max_connections` in [broker.limits] if 900 are not enough"));
+    unlimited.for_each(|said| {
+        said.line.leave("there is always a cap", "raise `max_connections` in [broker.limits] if 900 are not enough")
+    });
 }
 
 fn leave_each(given: &[&Said<'_, i64>], why: &str) {
@@ -122,7 +124,8 @@ fn leave_unlimited(line: &Line, key: &str) {
 fn expiry<'a>(said: &Said<'a, &'a str>) -> Option<(String, &'a Line)> {
     let refuse = || said.line.leave("mosquitto refuses this value", "write a number and one of h, d, w, m, y");
     let unit = said.value.chars().last()?;
-    let Some(number) = said.value.strip_suffix(unit).and_then(|number| number.parse::<u64>().ok()).filter(|n| *n > 0) else {
+    let Some(number) = said.value.strip_suffix(unit).and_then(|number| number.parse::<u64>().ok()).filter(|n| *n > 0)
+    else {
         refuse();
         return None;
     };

@@ -68,7 +68,8 @@ fn make<'a>(
     }
     if let Some(prefix) = listener.settings.text(&["mount_point"]) {
         let why = "topics of one listener get no prefix of their own, and its devices would meet those of others";
-        let todo = format!("let them publish below `{}` themselves, with access rules that keep them there", prefix.value);
+        let todo =
+            format!("let them publish below `{}` themselves, with access rules that keep them there", prefix.value);
         table.hold(Hold::new(why, todo));
     }
     let asks_for_passwords = who.auth == who::Auth::Password;
@@ -83,7 +84,8 @@ fn local_only<'a>(around: &Around<'a, '_>, local: &Listener<'a>, files: &who::Fi
     table.note("mosquitto has no listener in its file: it serves this machine only.");
     let who = who::add(around, local, files, &listener_tls::Found::default(), &mut table);
     let asks_for_passwords = who.auth == who::Auth::Password;
-    let mut made = Made { table, name: "local".to_owned(), asks_for_passwords, is_locked: false, acl_file: who.acl_file };
+    let mut made =
+        Made { table, name: "local".to_owned(), asks_for_passwords, is_locked: false, acl_file: who.acl_file };
     settle(&mut made, local);
     made
 }

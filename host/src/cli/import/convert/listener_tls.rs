@@ -53,7 +53,10 @@ pub fn add<'a>(around: &Around<'a, '_>, listener: &Listener<'a>, table: &mut Tab
 fn other_keys(settings: &Section<'_>) -> Option<Hold> {
     let engine = settings.text(&["tls_engine"]).is_some();
     let form = settings.word(&["tls_keyform"]).is_some_and(|said| said.value == "engine");
-    settings.last(&["tls_engine_kpass_sha1"]).iter().for_each(|line| line.leave("keys are in files here", "see `keyfile`"));
+    settings
+        .last(&["tls_engine_kpass_sha1"])
+        .iter()
+        .for_each(|line| line.leave("keys are in files here", "see `keyfile`"));
     if engine || form {
         return Some(Hold::new("keys are in files here, not in an engine", "name a key in a file in `tls`"));
     }
@@ -85,14 +88,18 @@ fn client_certificates<'a>(
         }
         (None, None) => {
             parts.push(("client_ca", file("devices-ca.pem")));
-            table.hold(Hold::new("`require_certificate` has no `cafile`", "name the CA that signs certificates of devices"));
+            table.hold(Hold::new(
+                "`require_certificate` has no `cafile`",
+                "name the CA that signs certificates of devices",
+            ));
         }
     }
     if let Some(crl) = settings.text(&["crlfile"]) {
         parts.push(("crl", file(crl.value)));
         from.push(crl.line);
     }
-    let (common_name, subject) = (settings.is_on("use_identity_as_username"), settings.is_on("use_subject_as_username"));
+    let (common_name, subject) =
+        (settings.is_on("use_identity_as_username"), settings.is_on("use_subject_as_username"));
     if let Some(line) = common_name {
         parts.push(("identity", quoted("cn")));
         from.push(line);

@@ -100,7 +100,10 @@ fn forwarded(parts: &Parts<'_>) -> Result<Outward, Problem> {
     }
     let topic = topic(pattern, local, remote)?;
     if topic.as_ref().is_some_and(|topic| Template::parse(topic).is_err()) {
-        return Err(("the topic at the other broker cannot be written as a template", "use a prefix without `{`, `+` and `#`"));
+        return Err((
+            "the topic at the other broker cannot be written as a template",
+            "use a prefix without `{`, `+` and `#`",
+        ));
     }
     // What is published at QoS 0 goes out at QoS 0 through a bridge with 1, too; here it is raised, which no receiver minds. A bridge with 2
     // takes away nothing, which is what there is without a setting.
@@ -118,7 +121,10 @@ fn topic(pattern: &str, local: &str, remote: &str) -> Result<Option<String>, Pro
         return Ok((!before.is_empty()).then(|| format!("{before}{{topic}}")));
     }
     if !local.ends_with('/') {
-        return Err(("a local prefix that ends within a level cannot be taken away", "end it with `/`, and begin the topic behind it"));
+        return Err((
+            "a local prefix that ends within a level cannot be taken away",
+            "end it with `/`, and begin the topic behind it",
+        ));
     }
     Ok(Some(format!("{remote}{{topic/{}+}}", local.matches('/').count())))
 }
@@ -183,7 +189,16 @@ mod tests {
 
     #[test]
     fn what_mosquitto_refuses_is_named() {
-        for line in ["\"\" out 0 a", "\"\" out 0 \"\" b", "\"\"", "# sideways", "# out 3", "a# out 0", "# out sensors/ x/", "x out 0 +/ b/"] {
+        for line in [
+            "\"\" out 0 a",
+            "\"\" out 0 \"\" b",
+            "\"\"",
+            "# sideways",
+            "# out 3",
+            "a# out 0",
+            "# out sensors/ x/",
+            "x out 0 +/ b/",
+        ] {
             let (outward, fate) = read(line);
             assert!(outward.is_none() && matches!(fate, Fate::Left { .. }), "{line}");
         }

@@ -40,7 +40,9 @@ pub fn add<'a>(around: &Around<'a, '_>, settings: &Section<'a>, table: &mut Tabl
         }
         (None, None) => {}
         (one, other) => {
-            one.iter().chain(&other).for_each(|said| said.line.leave("a client certificate needs its key", "name both"));
+            one.iter()
+                .chain(&other)
+                .for_each(|said| said.line.leave("a client certificate needs its key", "name both"));
         }
     }
     if let Some(alpn) = alpn {

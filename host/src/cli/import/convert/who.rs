@@ -3,8 +3,8 @@
 //! mosquitto knows listeners that ask for a password and let in who has none as well; here a listener does the one or the other, and
 //! such a one becomes one that asks.
 
-use super::listener_tls::Found;
 use super::Around;
+use super::listener_tls::Found;
 use crate::cli::import::draft::{Hold, Table, quoted};
 use crate::cli::import::line::{Line, Said};
 use crate::cli::import::outline::Listener;
@@ -44,11 +44,17 @@ pub fn add<'a>(
     let anonymous = access.flag("allow_anonymous");
     let passwords = access.text(&["password_file"]);
     let acl = access.text(&["acl_file"]);
-    access.last(&["psk_file"]).iter().for_each(|line| line.leave("TLS with pre-shared keys is not offered", "see `psk_hint`"));
+    access
+        .last(&["psk_file"])
+        .iter()
+        .for_each(|line| line.leave("TLS with pre-shared keys is not offered", "see `psk_hint`"));
     for (file, of_all, what) in [(&passwords, &files.passwords, "passwords"), (&acl, &files.acl, "access rules")] {
         if file.as_ref().is_some_and(|file| of_all.as_deref() != Some(file.value)) {
             let why = format!("all listeners have one file of {what}, and this one is another");
-            table.hold(Hold::new(why, "put what is in it into the one of [access], for this listener alone where that is possible"));
+            table.hold(Hold::new(
+                why,
+                "put what is in it into the one of [access], for this listener alone where that is possible",
+            ));
         }
     }
     let anonymous_line = anonymous.as_ref().filter(|said| said.value).map(|said| said.line);
@@ -66,7 +72,11 @@ pub fn add<'a>(
         (Auth::None, _) => {}
         (Auth::Password, passwords) => {
             let closed = anonymous.iter().filter(|said| !said.value);
-            table.add("auth", quoted("password"), closed.map(|said| said.line).chain(passwords.iter().map(|said| said.line)));
+            table.add(
+                "auth",
+                quoted("password"),
+                closed.map(|said| said.line).chain(passwords.iter().map(|said| said.line)),
+            );
         }
         (Auth::Certificate, _) => table.add("auth", quoted("certificate"), None),
     }
@@ -88,7 +98,9 @@ fn auth<'a>(
     match (passwords, lets_all_in) {
         (Some(_), true) => {
             let todo = "give them a user name and password, or a listener of their own that asks for none";
-            anonymous.iter().for_each(|said| said.line.leave("devices without a password are refused where others need one", todo));
+            anonymous
+                .iter()
+                .for_each(|said| said.line.leave("devices without a password are refused where others need one", todo));
             Auth::Password
         }
         (Some(_), false) => Auth::Password,
@@ -137,7 +149,9 @@ fn client_ids<'a>(around: &Around<'a, '_>, listener: &Listener<'a>, auth: Auth, 
         line.leave(why, "set the client id of these devices to their user name");
         table.hold_if_not_yet("client_id of a listener");
         table.add("client_id", quoted("{user}"), Some(line));
-        prefix.iter().for_each(|said| said.line.leave("this listener binds client ids to user names", "see `client_id` there"));
+        prefix
+            .iter()
+            .for_each(|said| said.line.leave("this listener binds client ids to user names", "see `client_id` there"));
         return;
     }
     let Some(prefix) = prefix else { return };

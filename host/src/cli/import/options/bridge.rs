@@ -79,9 +79,19 @@ pub const KEYWORDS: &[Keyword] = &[
     asked("remote_username", Bridge),
     needless("restart_timeout", Bridge, "the gateway tries again after some seconds, up to a minute, with jitter"),
     asked("round_robin", Bridge),
-    missing("start_type", Bridge, &["automatic"], ALWAYS, "nothing, if the link bears that; what is sent waits in the spool while it is down"),
+    missing(
+        "start_type",
+        Bridge,
+        &["automatic"],
+        ALWAYS,
+        "nothing, if the link bears that; what is sent waits in the spool while it is down",
+    ),
     needless("threshold", Bridge, ALWAYS),
     asked("topic", Bridge),
-    needless("try_private", Bridge, "messages of MQTT 5 count the gateways that they have crossed; MQTT 3.1.1 has no place for that"),
+    needless(
+        "try_private",
+        Bridge,
+        "messages of MQTT 5 count the gateways that they have crossed; MQTT 3.1.1 has no place for that",
+    ),
     asked("username", Bridge),
 ];
