@@ -18,14 +18,10 @@ pub fn all(output: &Path, imported: &Imported, force: bool) -> anyhow::Result<()
     let folder = output.parent().unwrap_or(Path::new(""));
     let secrets: Vec<(PathBuf, &str)> =
         imported.secrets.iter().map(|secret| (folder.join(&secret.file), secret.text.as_str())).collect();
-    if !force {
-        let paths = secrets.iter().map(|(path, _)| path.as_path()).chain([output]);
-        for path in paths.filter(|path| path.symlink_metadata().is_ok()) {
-            anyhow::bail!(
-                "`{}` is there already: name another file with -o, or write over it with --force",
-                path.display()
-            );
-        }
+    let mut paths = secrets.iter().map(|(path, _)| path.as_path()).chain([output]);
+    if let Some(path) = paths.find(|path| !force && path.symlink_metadata().is_ok()) {
+        let advice = "name another file with -o, or write over it with --force";
+        anyhow::bail!("`{}` is there already: {advice}", path.display());
     }
     for (path, text) in &secrets {
         write(path, &format!("{text}\n"), SECRET, force)?;
