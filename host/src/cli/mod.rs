@@ -12,6 +12,7 @@ mod explain;
 pub mod import;
 mod logging;
 pub mod plugin_build;
+mod rights;
 mod run;
 mod sessions;
 mod signals;
