@@ -71,6 +71,7 @@ pub fn add<'a>(
     match (auth, &passwords) {
         (Auth::None, _) => {}
         (Auth::Password, passwords) => {
+            table.hold_if_not_yet("auth = \"password\"");
             let closed = anonymous.iter().filter(|said| !said.value);
             table.add(
                 "auth",
