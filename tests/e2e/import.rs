@@ -88,7 +88,9 @@ impl Etc {
     fn revocations(&self) {
         let certs = self.path().join("certs");
         fs::write(certs.join("index.txt"), "").unwrap();
-        let ca = "[ca]\ndefault_ca = c\n[c]\ndatabase = index.txt\ndefault_md = sha256\ndefault_crl_days = 30\n";
+        // With a number: without one it is of version 1, which rustls does not read.
+        fs::write(certs.join("crlnumber"), "01\n").unwrap();
+        let ca = "[ca]\ndefault_ca = c\n[c]\ndatabase = index.txt\ncrlnumber = crlnumber\ndefault_md = sha256\ndefault_crl_days = 30\n";
         fs::write(certs.join("ca.cnf"), ca).unwrap();
         let mut make = Command::new("openssl");
         make.args(["ca", "-config", "ca.cnf", "-gencrl", "-keyfile", "ca.key", "-cert", "ca.crt", "-out", "ca.crl"]);
