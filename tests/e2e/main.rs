@@ -2,6 +2,7 @@
 
 mod access;
 mod acknowledged;
+mod auth;
 mod bindings;
 mod bounds;
 mod circuit_breaker;
@@ -12,6 +13,7 @@ mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
 mod identity;
+mod import;
 mod interop;
 mod kills;
 mod malformed;
