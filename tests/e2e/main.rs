@@ -1,5 +1,6 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod access;
 mod acknowledged;
 mod bindings;
 mod bounds;
@@ -11,6 +12,7 @@ mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
 mod identity;
+mod import;
 mod interop;
 mod kills;
 mod malformed;
