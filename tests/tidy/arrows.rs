@@ -7,13 +7,16 @@ use regex::Regex;
 use crate::tree::{File, files};
 
 /// From the bottom to the top. A new module gets its place here.
-const ORDER: [&str; 19] = [
+const ORDER: &[&str] = &[
     "base",
     "topic",
     "message",
     "mqtt",
     "config",
     "metrics",
+    "tls",
+    "access",
+    "auth",
     "spool",
     "plugin",
     "dead_letter",

@@ -15,3 +15,4 @@ pub mod timeline;
 pub mod token_bucket;
 pub mod utc;
 pub mod wake;
+pub mod watched_files;

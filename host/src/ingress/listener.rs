@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::connection::{self, Context};
+use super::connection::Context;
+use super::door::Door;
 use crate::config;
 use crate::metrics::OpenConnection;
 
@@ -47,6 +48,7 @@ impl Listener {
     pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
         tracing::info!(listener = %self.name, address = %self.address, "listening");
         let connections = TaskTracker::new();
+        let door = Arc::new(Door::new(&self.name, context));
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
@@ -57,28 +59,20 @@ impl Listener {
                 }
             };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                context.metrics.connections_refused.increment();
-                if let Some(suppressed) = context.complaints.permit() {
+                door.context().metrics.connections_refused.increment();
+                if let Some(suppressed) = door.context().complaints.permit() {
                     tracing::warn!(%peer, suppressed, "connection refused: broker.limits.max_connections is reached");
                 }
                 continue;
             };
-            let (context, shutdown) = (context.clone(), shutdown.clone());
-            let open = OpenConnection::count(context.metrics.clone());
+            let (door, shutdown) = (door.clone(), shutdown.clone());
+            let open = OpenConnection::count(door.context().metrics.clone());
             connections.spawn(async move {
-                serve_tcp(stream, peer, context, shutdown).await;
+                door.serve(stream, peer, shutdown).await;
                 drop((open, place));
             });
         }
         connections.close();
         connections.wait().await;
     }
-}
-
-async fn serve_tcp(stream: TcpStream, peer: SocketAddr, context: Arc<Context>, shutdown: CancellationToken) {
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%peer, "TCP_NODELAY: {error}");
-    }
-    let (reader, writer) = stream.into_split();
-    connection::serve(reader, writer, peer, context, shutdown).await;
 }

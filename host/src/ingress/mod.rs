@@ -2,8 +2,10 @@
 //! [`session`].
 
 pub mod connection;
+mod door;
 pub mod handshake;
 pub mod listener;
+pub mod peer;
 pub mod registry;
 pub mod session;
 mod stored;

@@ -12,6 +12,7 @@ use super::broker::Broker;
 use super::dice::Dice;
 use crate::egress::{Dial, Endpoint, Transport};
 use crate::ingress::connection::{self, Context};
+use crate::ingress::peer::Peer;
 
 /// Where devices connect to.
 #[derive(Clone)]
@@ -59,7 +60,8 @@ impl Gate {
         let open = state.open.as_mut()?;
         let (near, far) = tokio::io::duplex(capacity);
         let (reader, writer) = tokio::io::split(far);
-        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        let peer = Peer::accepted(address, "devices".into(), open.context.limits.handshake_timeout);
         open.connections.spawn(connection::serve(reader, writer, peer, open.context.clone(), open.stop.clone()));
         Some(near)
     }

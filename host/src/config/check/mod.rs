@@ -15,6 +15,7 @@ mod glob;
 mod grants;
 mod json;
 mod limits;
+mod listener;
 mod loops;
 mod name;
 mod own_listener;

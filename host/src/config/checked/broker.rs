@@ -1,20 +1,13 @@
 //! `[broker]`: the listeners, and what devices may make the gateway hold.
 
-use std::net::SocketAddr;
 use std::time::Duration;
+
+use super::Listener;
 
 #[derive(Clone, Debug)]
 pub struct Broker {
     pub listeners: Vec<Listener>,
     pub limits: BrokerLimits,
-}
-
-#[derive(Clone, Debug)]
-pub struct Listener {
-    pub name: String,
-    pub bind: SocketAddr,
-    /// An address other than loopback, without TLS and authentication, must be asked for in these words.
-    pub allow_insecure: bool,
 }
 
 /// Caps on what devices can make the gateway hold. Hitting one sheds load with a reason; it never ends the process.

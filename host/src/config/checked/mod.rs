@@ -3,13 +3,15 @@
 mod binding;
 mod broker;
 mod faults;
+mod listener;
 mod plugin;
 mod spool;
 mod upstream;
 
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
-pub use broker::{Broker, BrokerLimits, Listener};
+pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
+pub use listener::Listener;
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
 pub use upstream::{Address, Refused, Tls, Upstream};

@@ -11,7 +11,7 @@ use crate::spool::{Output, Record};
 pub(super) const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
-    pub(super) fn complain(&self, peer: SocketAddr, client: &str, violation: &Violation) {
+    pub(super) fn complain(&self, peer: &Peer, client: &str, violation: &Violation) {
         let expected = [
             Reason::SESSION_TAKEN_OVER,
             Reason::SERVER_SHUTTING_DOWN,

@@ -15,7 +15,7 @@ use crate::mqtt::{ConnAck, Connect, DecodeError, Foreign};
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(
     mut wire: Wire<R, W>,
-    peer: SocketAddr,
+    peer: &Peer,
     context: &Arc<Context>,
     shutdown: CancellationToken,
 ) -> Option<Connection<R, W>>
@@ -23,8 +23,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let deadline = Instant::now() + context.limits.handshake_timeout;
-    let greeting = tokio::time::timeout_at(deadline, read_connect(&mut wire));
+    let greeting = tokio::time::timeout_at(peer.deadline, read_connect(&mut wire));
     let connect = match shutdown.run_until_cancelled(greeting).await? {
         Ok(Ok(connect)) => connect?,
         Ok(Err(DecodeError { reason, detail })) => {
@@ -47,9 +46,9 @@ where
         Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
     };
     tell_denied_will(&terms, peer, context);
-    match shutdown.run_until_cancelled(context.registry.open(&terms, deadline)).await? {
+    match shutdown.run_until_cancelled(context.registry.open(&terms, peer.deadline)).await? {
         Ok(opened) => {
-            let connection = welcome(wire, terms, opened, context, shutdown);
+            let connection = welcome(wire, terms, opened, (peer, context), shutdown);
             Some(Connection { is_gateway, ..connection })
         }
         Err(reason) => refuse(wire, peer, context, (reason, no_session(reason)), largest).await,
@@ -75,7 +74,7 @@ fn examine<R, W>(wire: &mut Wire<R, W>, connect: Connect, limits: &BrokerLimits)
     Ok(terms)
 }
 
-fn tell_denied_will(terms: &Terms, peer: SocketAddr, context: &Context) {
+fn tell_denied_will(terms: &Terms, peer: &Peer, context: &Context) {
     if let Some(topic) = &terms.denied_will
         && let Some(suppressed) = context.complaints.permit()
     {
@@ -100,7 +99,7 @@ fn welcome<R, W>(
     mut wire: Wire<R, W>,
     terms: Terms,
     opened: Opened,
-    context: &Arc<Context>,
+    (peer, context): (&Peer, &Arc<Context>),
     shutdown: CancellationToken,
 ) -> Connection<R, W> {
     let Opened { session, present, releases, kicked } = opened;
@@ -111,8 +110,10 @@ fn welcome<R, W>(
     let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
+    let (client, principal) = (session.client().clone(), peer.name.clone());
+    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal };
     Connection {
-        origin: Arc::new(Origin { client: session.client().clone(), arrived_ms: unix_ms(), hops: 0, principal: None }),
+        origin: Arc::new(origin),
         wire,
         session,
         context: context.clone(),
@@ -173,7 +174,7 @@ fn other_protocol(foreign: Foreign) -> &'static str {
 }
 
 /// Once: each device of a plant may do so.
-fn tell_unchecked_credentials(peer: SocketAddr) {
+fn tell_unchecked_credentials(peer: &Peer) {
     static TOLD: AtomicBool = AtomicBool::new(false);
     if !TOLD.swap(true, std::sync::atomic::Ordering::Relaxed) {
         tracing::warn!(
@@ -186,7 +187,7 @@ fn tell_unchecked_credentials(peer: SocketAddr) {
 /// CONNACK with the reason, when the first bytes told which version to say it in, and that version has a word for it.
 async fn refuse<R, W>(
     mut wire: Wire<R, W>,
-    peer: SocketAddr,
+    peer: &Peer,
     context: &Context,
     (reason, detail): Refusal,
     largest: usize,

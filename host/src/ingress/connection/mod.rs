@@ -14,7 +14,6 @@ mod takeover;
 mod wire;
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -27,6 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
+use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
 use crate::base::clock::unix_ms;
@@ -105,19 +105,19 @@ enum End {
 }
 
 /// Serves one device from its first byte to its last. Returns when the connection is over.
-pub async fn serve<R, W>(reader: R, writer: W, peer: SocketAddr, context: Arc<Context>, shutdown: CancellationToken)
+pub async fn serve<R, W>(reader: R, writer: W, peer: Peer, context: Arc<Context>, shutdown: CancellationToken)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
     let charge = context.registry.ledger().charge();
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
-    let Some(mut connection) = greeting::greet(wire, peer, &context, shutdown).await else { return };
+    let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     tracing::debug!(%peer, client = ?brief(&client), version = ?connection.version, "connected");
     let end = connection.run().await;
     if let End::Because(violation) = &end {
-        connection.complain(peer, &client, violation);
+        connection.complain(&peer, &client, violation);
         connection.say_goodbye(violation).await;
     }
     if end.is_by_the_device() {

@@ -1,0 +1,130 @@
+//! Files that may change while the gateway runs: certificates, keys, password files, access rules.
+//!
+//! They are looked at by time, not by inotify: certificates arrive by `mv`, by a symbolic link that is turned (as Kubernetes does), on network
+//! file systems, in folders that are made anew. A look costs one `stat` for each file.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio_util::sync::CancellationToken;
+
+/// Certificates are renewed days before they end, and who removes a user waits for it at most so long, and once more until the file is still.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+
+/// What of a file tells that it is another one. `None`: there is none, or it cannot be looked at.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+#[derive(Debug)]
+struct WatchedFiles {
+    paths: Vec<PathBuf>,
+    taken: Vec<Stamp>,
+    seen: Vec<Stamp>,
+}
+
+/// Calls `reload` after each change of one of these files, on a thread that may wait for disks, until `stop`. It says itself what was wrong
+/// with them: what was read before stays in use then.
+pub async fn watch(paths: Vec<PathBuf>, stop: CancellationToken, reload: impl Fn() + Send + Sync + 'static) {
+    let (mut files, reload) = (WatchedFiles::new(paths), Arc::new(reload));
+    let mut every = tokio::time::interval(LOOK_EVERY);
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        let reload = reload.clone();
+        let look = move || {
+            if files.have_changed() {
+                reload();
+            }
+            files
+        };
+        // A panic in it has ended the process.
+        let Ok(looked) = tokio::task::spawn_blocking(look).await else { return };
+        files = looked;
+    }
+}
+
+// === impl WatchedFiles ===
+
+impl WatchedFiles {
+    fn new(paths: Vec<PathBuf>) -> Self {
+        let taken = stamps(&paths);
+        Self { paths, seen: taken.clone(), taken }
+    }
+
+    /// Whether they are others than before, and have been still since the last look: of a file that is being written half would be read.
+    fn have_changed(&mut self) -> bool {
+        let now = stamps(&self.paths);
+        let is_still = now == self.seen;
+        self.seen = now;
+        if !is_still || self.seen == self.taken {
+            return false;
+        }
+        self.taken.clone_from(&self.seen);
+        true
+    }
+}
+
+fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
+    let stamp = |path: &PathBuf| {
+        let metadata = fs::metadata(path).ok()?;
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+    };
+    paths.iter().map(stamp).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_told_once_when_the_file_is_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, next) = (folder.path().join("a"), folder.path().join("next"));
+        fs::write(&path, "1").unwrap();
+        let mut files = WatchedFiles::new(vec![path.clone()]);
+        assert!(!files.have_changed());
+        fs::write(&next, "2").unwrap();
+        fs::rename(&next, &path).unwrap();
+        let looks: Vec<bool> = (0..4).map(|_| files.have_changed()).collect();
+        assert_eq!(looks, [false, true, false, false]);
+    }
+
+    #[test]
+    fn one_that_is_written_all_the_time_waits_until_it_is_still() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let mut files = WatchedFiles::new(vec![path.clone()]);
+        for size in 1..5 {
+            fs::write(&path, vec![0; size]).unwrap();
+            assert!(!files.have_changed());
+        }
+        assert!(files.have_changed());
+    }
+
+    #[test]
+    fn a_file_that_goes_and_comes_back_as_it_was_has_not_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, away) = (folder.path().join("a"), folder.path().join("b"));
+        fs::write(&path, "1").unwrap();
+        let mut files = WatchedFiles::new(vec![path.clone()]);
+        fs::rename(&path, &away).unwrap();
+        assert!(!files.have_changed());
+        fs::rename(&away, &path).unwrap();
+        assert!(!files.have_changed());
+        assert!(!files.have_changed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_reloads_after_a_change_and_ends_when_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (stop, (told, mut heard)) = (CancellationToken::new(), tokio::sync::mpsc::unbounded_channel());
+        let task = tokio::spawn(watch(vec![path.clone()], stop.clone(), move || told.send(()).unwrap()));
+        tokio::task::yield_now().await;
+        fs::write(&path, "new").unwrap();
+        heard.recv().await.unwrap();
+        stop.cancel();
+        task.await.unwrap();
+    }
+}

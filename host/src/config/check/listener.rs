@@ -1,0 +1,76 @@
+//! `[broker.listeners.NAME]`: where devices connect.
+
+use std::net::SocketAddr;
+
+use super::name;
+use crate::config::checked::Listener;
+use crate::config::problem::Problem;
+use crate::config::raw::{Placed, Table};
+
+/// With the place of its `bind`, which is where two of them can be in each other's way.
+type Typed<'a> = (Listener, Placed<&'a str>);
+
+pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
+    let named = broker.named("listeners");
+    if named.is_empty() {
+        return vec![Listener::local()];
+    }
+    let mut listeners: Vec<Typed<'_>> = Vec::new();
+    for (name, table) in named {
+        name::check(&table, &name);
+        if let Some((listener, typed)) = check(&table, name.get_ref()) {
+            guard_the_network(&table, &listener, &typed);
+            guard_the_port(&table, listener.bind, &typed, &listeners);
+            listeners.push((listener, typed));
+        }
+        table.finish();
+    }
+    listeners.into_iter().map(|(listener, _)| listener).collect()
+}
+
+fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
+    let bind = bind(table);
+    let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
+    let (bind, typed) = bind?;
+    Some((Listener { name: name.to_owned(), bind, allow_insecure }, typed))
+}
+
+fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
+    let Some(typed) = table.text("bind") else {
+        if table.value("bind").is_none() {
+            table.missing("bind", "say where to listen: `bind = \"127.0.0.1:1883\"`");
+        }
+        return None;
+    };
+    if let Ok(address) = typed.get_ref().parse() {
+        return Some((address, typed));
+    }
+    let sentence = format!("cannot read \"{}\" as an address to listen on", typed.get_ref());
+    let advice = "write an IP address and a port: \"127.0.0.1:1883\", \"0.0.0.0:1883\" or \"[::1]:1883\"";
+    table.add(Problem::error(typed.span(), sentence).advice(advice));
+    None
+}
+
+/// Without TLS and authentication, a listener that the network can reach must be asked for.
+fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str>) {
+    let address = listener.bind;
+    if listener.allow_insecure || address.ip().is_loopback() {
+        return;
+    }
+    let sentence = format!("`{address}` is open to the network, without encryption and without passwords");
+    let advice = "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted";
+    table.add(Problem::error(typed.span(), sentence).advice(advice));
+}
+
+fn guard_the_port(table: &Table<'_>, address: SocketAddr, typed: &Placed<&str>, earlier: &[Typed<'_>]) {
+    let Some((other, place)) = earlier.iter().find(|(other, _)| collide(other.bind, address)) else { return };
+    let sentence = format!("`{address}` is taken by the listener `{}`", other.name);
+    let problem = Problem::error(typed.span(), sentence).also(place.span(), "first used here");
+    table.add(problem.advice("give each listener its own port"));
+}
+
+/// Port 0 asks the system for a free one, so it never collides.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (wide || one.ip() == other.ip())
+}
