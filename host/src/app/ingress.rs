@@ -65,6 +65,7 @@ impl Ingress {
         for listener in listeners {
             let context = Context {
                 limits: limits.clone(),
+                mqtt_3_1: listener.spec().mqtt_3_1,
                 bus: bus.clone(),
                 dispatcher: dispatcher.clone(),
                 registry: registry.clone(),

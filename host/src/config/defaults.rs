@@ -4,8 +4,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checked::{
-    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync, WhenFull,
+    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync, Transport,
+    WhenFull,
 };
+use crate::mqtt::Mqtt31;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -46,7 +48,14 @@ impl Listener {
     /// The one listener of a file without listeners: this machine only.
     pub fn local() -> Self {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, MQTT_PORT));
-        Self { name: "local".into(), bind, allow_insecure: false }
+        Self {
+            name: "local".into(),
+            bind,
+            allow_insecure: false,
+            transport: Transport::Tcp,
+            proxy_protocol: false,
+            mqtt_3_1: Mqtt31::Refused,
+        }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::metrics::OpenConnection;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub struct Listener {
-    name: String,
+    spec: config::Listener,
     socket: TcpListener,
     address: SocketAddr,
 }
@@ -33,7 +33,7 @@ impl Listener {
         if spec.allow_insecure && !address.ip().is_loopback() {
             tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish");
         }
-        Ok(Self { name: spec.name.clone(), socket, address })
+        Ok(Self { spec: spec.clone(), socket, address })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -41,19 +41,23 @@ impl Listener {
     }
 
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
+    }
+
+    pub fn spec(&self) -> &config::Listener {
+        &self.spec
     }
 
     /// Runs until `shutdown`, then waits for its connections to say good-bye. `places` caps connections over all listeners.
     pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
-        tracing::info!(listener = %self.name, address = %self.address, "listening");
+        tracing::info!(listener = %self.spec.name, address = %self.address, "listening");
         let connections = TaskTracker::new();
-        let door = Arc::new(Door::new(&self.name, context));
+        let door = Arc::new(Door::new(&self.spec, context));
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::error!(listener = %self.name, "cannot accept: {error}");
+                    tracing::error!(listener = %self.spec.name, "cannot accept: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

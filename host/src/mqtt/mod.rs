@@ -89,6 +89,11 @@ impl Codec {
         self.version
     }
 
+    /// What it is told by its `version` that 3.1 has no word for is left out.
+    pub fn is_3_1(&self) -> bool {
+        self.is_3_1
+    }
+
     /// The largest packet that the device takes, as far as it could be understood before something was bad [MQTT-3.1.2-24].
     pub fn peer_maximum_packet_size(&self) -> Option<u32> {
         self.peer_maximum

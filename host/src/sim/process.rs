@@ -31,6 +31,7 @@ use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
+use crate::mqtt::Mqtt31;
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Fate, Position, Queue, Restored, Spool};
 
@@ -104,6 +105,7 @@ impl Process {
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let context = Arc::new(Context {
             limits,
+            mqtt_3_1: Mqtt31::Refused,
             bus,
             dispatcher,
             registry: registry.clone(),

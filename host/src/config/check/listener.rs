@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
-use super::name;
+use super::{name, transport};
 use crate::config::checked::Listener;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
+use crate::mqtt::Mqtt31;
 
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
@@ -31,8 +32,11 @@ pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
 fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let bind = bind(table);
     let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
+    let transport = transport::check(table);
+    let proxy_protocol = table.flag("proxy_protocol").unwrap_or(false);
+    let mqtt_3_1 = if table.flag("mqtt_3_1").unwrap_or(false) { Mqtt31::Served } else { Mqtt31::Refused };
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, allow_insecure }, typed))
+    Some((Listener { name: name.to_owned(), bind, allow_insecure, transport, proxy_protocol, mqtt_3_1 }, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {

@@ -22,6 +22,7 @@ mod own_listener;
 mod plugin;
 mod policies;
 mod spool;
+mod transport;
 mod trust;
 mod unused;
 mod upstream;

@@ -38,7 +38,7 @@ use crate::bus::Bus;
 use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
 use crate::metrics::ListenerMetrics;
-use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
+use crate::mqtt::{Codec, Disconnect, Mqtt31, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;
@@ -49,6 +49,7 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 /// What every connection of a listener shares.
 pub struct Context {
     pub limits: BrokerLimits,
+    pub mqtt_3_1: Mqtt31,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
     pub registry: Arc<Registry>,
@@ -111,7 +112,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let charge = context.registry.ledger().charge();
-    let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
+    let codec = Codec::new(context.limits.max_packet_size).with_mqtt_3_1(context.mqtt_3_1);
+    let wire = Wire::new(reader, writer, codec, charge);
     let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     tracing::debug!(%peer, client = ?brief(&client), version = ?connection.version, "connected");

@@ -16,7 +16,7 @@ impl Mask {
 
     /// Takes it from the next bytes of a payload, which may come in any pieces.
     pub fn lift(&mut self, bytes: &mut [u8]) {
-        let length = bytes.len();
+        let turned = bytes.len() % self.0.len();
         let [a, b, c, d] = self.0;
         let key = u128::from_ne_bytes([a, b, c, d, a, b, c, d, a, b, c, d, a, b, c, d]);
         let (steps, rest) = bytes.as_chunks_mut::<STEP>();
@@ -24,7 +24,7 @@ impl Mask {
             *step = (u128::from_ne_bytes(*step) ^ key).to_ne_bytes();
         }
         rest.iter_mut().zip(self.0.iter().cycle()).for_each(|(byte, key)| *byte ^= key);
-        self.0.rotate_left(length % self.0.len());
+        self.0.rotate_left(turned);
     }
 }
 

@@ -17,8 +17,7 @@ const PURPOSE: &str = "This port is for MQTT over WebSocket, with the subprotoco
 
 /// The answer to a request that begins `bytes`, and how many of these it takes. `None`: more is needed.
 pub fn answer(bytes: &[u8], origins: &[String]) -> Result<Option<(usize, Vec<u8>)>, Refused> {
-    let parsed = Request::try_parse(bytes).map_err(|_| Refused::new("400 Bad Request", "", PURPOSE, "a request that is not HTTP/1.1"));
-    let Some((length, request)) = parsed? else { return Ok(None) };
+    let Some((length, request)) = Request::try_parse(bytes).map_err(|error| no_upgrade(&error))? else { return Ok(None) };
     let mut response = server::create_response(&request).map_err(|error| no_upgrade(&error))?;
     check_origin(&request, origins)?;
     let Some(subprotocol) = subprotocol(&request) else {
@@ -31,7 +30,7 @@ pub fn answer(bytes: &[u8], origins: &[String]) -> Result<Option<(usize, Vec<u8>
 
 fn no_upgrade(error: &Error) -> Refused {
     let Error::Protocol(error) = error else {
-        return Refused::new("400 Bad Request", "", PURPOSE, "a request that cannot be answered");
+        return Refused::new("400 Bad Request", "", PURPOSE, "a request that is not HTTP/1.1");
     };
     let (status, headers, detail) = match error {
         ProtocolError::WrongHttpMethod => ("405 Method Not Allowed", "Allow: GET\r\n", "an HTTP request other than GET"),
@@ -43,6 +42,7 @@ fn no_upgrade(error: &Error) -> Refused {
             ("426 Upgrade Required", headers, "a WebSocket of another version than 13")
         }
         ProtocolError::WrongHttpVersion => ("426 Upgrade Required", "Upgrade: websocket\r\n", "HTTP before 1.1"),
+        ProtocolError::HttparseError(_) => ("400 Bad Request", "", "a request that is not HTTP/1.1"),
         _ => ("400 Bad Request", "", "a request for a WebSocket without a valid Sec-WebSocket-Key"),
     };
     Refused::new(status, headers, PURPOSE, detail)

@@ -100,6 +100,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
             let kept = self.decoder.decode(raw, &mut self.encoder);
             buffer.set_filled(before + kept);
             if kept > 0 {
+                // As far as there is room. An error is there the next time, too.
+                let _ = self.poll_control(cx);
                 return Poll::Ready(Ok(()));
             }
         }
