@@ -14,6 +14,7 @@
 //! | `drain` | a backlog goes upstream while live traffic goes on |
 //! | `rest` | start, memory at rest, with many connections and with many bindings |
 //! | `soak` | memory over many messages |
+//! | `transport` | a message and an idle connection, over WebSocket beside TCP |
 
 mod chart;
 mod closed;
@@ -27,6 +28,7 @@ mod rest;
 mod soak;
 mod system;
 mod table;
+mod transport;
 mod upstream;
 mod usage;
 
@@ -57,6 +59,7 @@ enum Command {
     Drain(drain::Options),
     Rest(rest::Options),
     Soak(soak::Options),
+    Transport(transport::Options),
 }
 
 #[derive(clap::Args)]
@@ -90,6 +93,7 @@ fn main() {
         Command::Drain(options) => drain::run(&options),
         Command::Rest(options) => rest::run(&options),
         Command::Soak(options) => soak::run(&options),
+        Command::Transport(options) => transport::run(&options),
     }
 }
 
