@@ -47,8 +47,9 @@ fn a_device_publishes_and_hears_at_each_qos_and_sends_again_with_dup() {
         device.send(&wire::packet(first, b"\0\x07\0\x01t\x02"));
         assert_eq!(device.expect(wire::SUBACK).codes(V4), [2]);
     }
+    let mut other = Raw::clean(gateway.listener("local"), V4, "other");
     for qos in 0..3 {
-        device.send(&wire::publish(V4, "t", "x").qos(qos, 9).encode());
+        device.send(&wire::publish(V4, "u", "x").qos(qos, 9).encode());
         if qos == 1 {
             assert_eq!(device.expect(wire::PUBACK).packet_id(), 9);
         }
@@ -57,6 +58,7 @@ fn a_device_publishes_and_hears_at_each_qos_and_sends_again_with_dup() {
             device.send(&wire::packet(0x6A, b"\0\x09"));
             assert_eq!(device.expect(wire::PUBCOMP).packet_id(), 9);
         }
+        other.publish("t", "x", qos);
         let delivered = device.expect_delivery();
         assert_eq!(delivered.qos, qos);
         device.acknowledge(&delivered);

@@ -57,7 +57,8 @@ fn answer(mut stream: TcpStream, page: &str, library: &[u8], tell: &Sender<Strin
             break (head.to_owned(), body.to_owned());
         }
     };
-    let (kind, content) = match head.split_whitespace().nth(1) {
+    let path = head.split_whitespace().nth(1).and_then(|target| target.split('?').next());
+    let (kind, content) = match path {
         Some("/mqtt.js") => ("text/javascript", library),
         Some("/") => ("text/html", page.as_bytes()),
         Some("/said") => {

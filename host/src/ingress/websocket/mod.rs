@@ -30,4 +30,4 @@ pub use stream::{Reader, WebSocket, Writer};
 pub use upgrade::{Refused, upgrade};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

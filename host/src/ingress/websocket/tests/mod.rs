@@ -7,7 +7,7 @@ mod streams;
 use super::*;
 
 /// A frame as a client sends it.
-pub(super) fn frame(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     let mut frame = vec![first];
     match payload.len() {
         length @ 0..=125 => frame.push(0x80 | length as u8),
@@ -25,10 +25,10 @@ pub(super) fn frame(first: u8, key: [u8; 4], payload: &[u8]) -> Vec<u8> {
     frame
 }
 
-pub(super) const BINARY: u8 = 0x82;
-pub(super) const CLOSE: u8 = 0x88;
-pub(super) const PING: u8 = 0x89;
-pub(super) const PONG: u8 = 0x8A;
+pub(crate) const BINARY: u8 = 0x82;
+pub(crate) const CLOSE: u8 = 0x88;
+pub(crate) const PING: u8 = 0x89;
+pub(crate) const PONG: u8 = 0x8A;
 
 /// What a server has written: each frame, of fewer than 65,536 bytes.
 pub(super) fn frames(mut bytes: &[u8]) -> Vec<(u8, Vec<u8>)> {
