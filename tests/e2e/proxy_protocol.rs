@@ -71,7 +71,10 @@ fn a_header_that_nobody_expects_is_called_one() {
         device.send(&header);
         assert!(device.expect_close().is_empty());
     }
-    gateway.expect_log_times(2, &["connection refused", "a load balancer sends a PROXY protocol header", "proxy_protocol = true"]);
+    gateway.expect_log_times(
+        2,
+        &["connection refused", "a load balancer sends a PROXY protocol header", "proxy_protocol = true"],
+    );
     gateway.stop();
 }
 

@@ -114,7 +114,7 @@ impl WebSocket {
     }
 
     /// The next frame. `None`: the other side has closed.
-    pub fn next(&mut self) -> Option<Frame> {
+    pub fn next_frame(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = take(&mut self.raw) {
                 return Some(frame);
@@ -128,7 +128,7 @@ impl WebSocket {
 
     /// The next frame, which must be of this kind.
     pub fn expect(&mut self, first: u8) -> Vec<u8> {
-        match self.next() {
+        match self.next_frame() {
             Some(frame) if frame.first == first => frame.payload,
             other => panic!("expected a frame {first:#x}, got {other:?}"),
         }
@@ -151,7 +151,7 @@ impl WebSocket {
     /// The close frame with its code, and then the end of the connection.
     pub fn expect_close(&mut self) -> u16 {
         let payload = self.expect(CLOSE);
-        assert_eq!(self.next(), None, "nothing follows a close frame");
+        assert_eq!(self.next_frame(), None, "nothing follows a close frame");
         u16::from_be_bytes([payload[0], payload[1]])
     }
 
@@ -228,7 +228,7 @@ fn relay(mut device: TcpStream, server: SocketAddr, frame_bytes: usize) {
         }
         let _ = up.write_all(&frame(CLOSE, &1000_u16.to_be_bytes()));
     });
-    while let Some(Frame { first: BINARY, payload }) = socket.next() {
+    while let Some(Frame { first: BINARY, payload }) = socket.next_frame() {
         if device.write_all(&payload).is_err() {
             break;
         }

@@ -11,7 +11,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Ended>) {
-    let (mut decoder, mut encoder) = (Decoder::new(), Encoder::new());
+    let (mut decoder, mut encoder) = (Decoder::default(), Encoder::default());
     let mut kept = Vec::new();
     for piece in pieces {
         let mut piece = piece.to_vec();

@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checked::{
-    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync, Transport,
-    WhenFull,
+    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync,
+    Transport, WhenFull,
 };
 use crate::mqtt::Mqtt31;
 

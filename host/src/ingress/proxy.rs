@@ -34,7 +34,9 @@ pub enum ProxyError {
     /// A load balancer that looks whether the port is open does so.
     #[error("closed without a word")]
     Silent,
-    #[error("no PROXY protocol header comes first, but {0}: connect through the load balancer, let it send the header (haproxy: `send-proxy-v2`), or remove `proxy_protocol = true` from the listener")]
+    #[error(
+        "no PROXY protocol header comes first, but {0}: connect through the load balancer, let it send the header (haproxy: `send-proxy-v2`), or remove `proxy_protocol = true` from the listener"
+    )]
     Missing(&'static str),
     #[error("a PROXY protocol header that breaks its format: let the load balancer send version 2, or 1")]
     Malformed,
@@ -52,7 +54,11 @@ pub async fn source<S: AsyncRead + Unpin>(stream: &mut S) -> Result<Option<Socke
             return Err(ProxyError::Missing(name(&header)));
         }
     }
-    if header == SIGNATURE { read_binary(stream, &mut header).await? } else { read_line(stream, &mut header).await? }
+    if header == SIGNATURE {
+        read_binary(stream, &mut header).await?
+    } else {
+        read_line(stream, &mut header).await?
+    }
     let (parsed, length) = ProxyHeader::parse(&header, CONFIG).map_err(|_| ProxyError::Malformed)?;
     debug_assert_eq!(length, header.len(), "nothing behind it was read");
     let stream_source = parsed.proxied_address().filter(|address| address.protocol == Protocol::Stream);
@@ -211,7 +217,11 @@ mod tests {
             assert_eq!(read(&header, 1_000).0, Err(ProxyError::Malformed), "{header:?}");
         }
         assert_eq!(read(&binary([0x21, 0x11], 60_000, V4), 1_000).0, Err(ProxyError::TooLong));
-        assert_eq!(read(&binary([0x21, 0x11], 3_000, V4), 1_000).0, Err(ProxyError::Malformed), "it ends before its end");
+        assert_eq!(
+            read(&binary([0x21, 0x11], 3_000, V4), 1_000).0,
+            Err(ProxyError::Malformed),
+            "it ends before its end"
+        );
     }
 
     proptest! {

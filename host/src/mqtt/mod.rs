@@ -103,7 +103,9 @@ impl Codec {
     ///
     /// After an error the connection is to be closed: what is left in `buffer` means nothing.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let Some(header) = Header::read(buffer, self.version, self.is_3_1, self.max_packet_size)? else { return Ok(None) };
+        let Some(header) = Header::read(buffer, self.version, self.is_3_1, self.max_packet_size)? else {
+            return Ok(None);
+        };
         if buffer.len() < header.packet_size() {
             return Ok(None);
         }

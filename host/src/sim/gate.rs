@@ -14,8 +14,8 @@ use super::dice::Dice;
 use super::frames::in_frames;
 use crate::egress::{Dial, Endpoint, Transport};
 use crate::ingress::connection::{self, Context};
-use crate::ingress::websocket::WebSocket;
 use crate::ingress::peer::Peer;
+use crate::ingress::websocket::WebSocket;
 
 /// Of so many connections, one is a WebSocket.
 const FRAMED: u64 = 4;
@@ -46,7 +46,12 @@ pub struct Roads(pub Vec<Broker>);
 
 impl Gate {
     pub fn new(seed: u64, least_pipe: usize) -> Self {
-        Self(Arc::new(Mutex::new(State { open: None, dice: Dice::new(seed, "gate"), frames: Dice::new(seed, "frames"), least_pipe })))
+        Self(Arc::new(Mutex::new(State {
+            open: None,
+            dice: Dice::new(seed, "gate"),
+            frames: Dice::new(seed, "frames"),
+            least_pipe,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

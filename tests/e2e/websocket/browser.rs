@@ -68,7 +68,10 @@ fn answer(mut stream: TcpStream, page: &str, library: &[u8], tell: &Sender<Strin
         _ => ("text/plain", &b""[..]),
     };
     let length = content.len();
-    let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    let _ = write!(
+        stream,
+        "HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
     let _ = stream.write_all(content);
 }
 

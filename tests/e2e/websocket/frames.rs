@@ -99,7 +99,7 @@ fn pings_of_the_socket_are_answered_and_do_not_stand_for_those_of_mqtt() {
     let mut answers = 0;
     let reason = loop {
         socket.send_frame(PING, b"are you there");
-        match socket.next() {
+        match socket.next_frame() {
             Some(frame) if frame.first == PONG => answers += 1,
             Some(frame) => break frame.payload[2],
             None => panic!("closed without a word"),
@@ -133,7 +133,7 @@ fn a_goodbye_of_mqtt_is_followed_by_a_close_in_good_order_and_by_no_will() {
     let code = socket.expect(CLOSE);
     assert_eq!(code, 1000_u16.to_be_bytes());
     socket.send_frame(CLOSE, &code);
-    assert_eq!(socket.next(), None, "and no reset");
+    assert_eq!(socket.next_frame(), None, "and no reset");
     web.gateway.expect_departure("device");
     listener.expect_quiet();
     web.gateway.stop();

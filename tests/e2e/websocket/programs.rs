@@ -12,7 +12,11 @@ use super::Web;
 /// Where `.ci/clients` puts this.
 pub(super) fn tool(path: &str) -> PathBuf {
     let tool = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/tools").join(path);
-    assert!(tool.exists(), "{} is missing: run `.ci/clients`, which installs the clients of these tests", tool.display());
+    assert!(
+        tool.exists(),
+        "{} is missing: run `.ci/clients`, which installs the clients of these tests",
+        tool.display()
+    );
     tool
 }
 

@@ -17,7 +17,7 @@ const MAX_CONTROL: u64 = 125;
 /// Of a close frame, before its reason.
 const CODE_BYTES: usize = 2;
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Decoder {
     /// A header of which not all has come.
     header: [u8; MAX_HEADER],
@@ -28,8 +28,9 @@ pub struct Decoder {
     ended: Option<Ended>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum State {
+    #[default]
     Header,
     Payload { left: u64, mask: Mask },
     Control { kind: Control, left: usize, mask: Mask, payload: Vec<u8> },
@@ -50,10 +51,6 @@ type Fault = (CloseCode, &'static str);
 // === impl Decoder ===
 
 impl Decoder {
-    pub fn new() -> Self {
-        Self { header: [0; MAX_HEADER], header_len: 0, state: State::Header, in_message: false, ended: None }
-    }
-
     pub fn ended(&self) -> Option<Ended> {
         self.ended
     }
@@ -65,7 +62,8 @@ impl Decoder {
             match &mut self.state {
                 State::Header => at += self.read_header(&bytes[at..], answers),
                 State::Payload { left, mask } => {
-                    let end = usize::try_from(*left).map_or(bytes.len(), |left| bytes.len().min(at.saturating_add(left)));
+                    let end =
+                        usize::try_from(*left).map_or(bytes.len(), |left| bytes.len().min(at.saturating_add(left)));
                     mask.lift(&mut bytes[at..end]);
                     bytes.copy_within(at..end, kept);
                     *left -= (end - at) as u64;
@@ -124,14 +122,17 @@ impl Decoder {
         match header.opcode {
             OpCode::Control(_) if !header.is_final => return wrong("a control frame in pieces"),
             OpCode::Control(kind) => {
-                let Some(left) = usize::try_from(length.min(MAX_CONTROL + 1)).ok().filter(|_| length <= MAX_CONTROL) else {
+                let Some(left) = usize::try_from(length.min(MAX_CONTROL + 1)).ok().filter(|_| length <= MAX_CONTROL)
+                else {
                     return wrong("a control frame of more than 125 bytes");
                 };
                 self.state = State::Control { kind, left, mask, payload: Vec::with_capacity(left) };
                 return Ok(());
             }
             // [MQTT-6.0.0-1]
-            OpCode::Data(Data::Text) => return Err((CloseCode::Unsupported, "a text frame: MQTT is sent in binary ones")),
+            OpCode::Data(Data::Text) => {
+                return Err((CloseCode::Unsupported, "a text frame: MQTT is sent in binary ones"));
+            }
             OpCode::Data(Data::Continue) if !self.in_message => return wrong("a continuation of no message"),
             OpCode::Data(Data::Continue) => {}
             OpCode::Data(_) if self.in_message => return wrong("a message within another one"),

@@ -39,10 +39,6 @@ enum Close {
 // === impl Encoder ===
 
 impl Encoder {
-    pub fn new() -> Self {
-        Self::default()
-    }
-
     /// Queues the answer to a ping.
     pub fn pong(&mut self, payload: Vec<u8>) {
         self.pong = Some(payload);

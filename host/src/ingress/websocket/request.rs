@@ -17,7 +17,9 @@ const PURPOSE: &str = "This port is for MQTT over WebSocket, with the subprotoco
 
 /// The answer to a request that begins `bytes`, and how many of these it takes. `None`: more is needed.
 pub fn answer(bytes: &[u8], origins: &[String]) -> Result<Option<(usize, Vec<u8>)>, Refused> {
-    let Some((length, request)) = Request::try_parse(bytes).map_err(|error| no_upgrade(&error))? else { return Ok(None) };
+    let Some((length, request)) = Request::try_parse(bytes).map_err(|error| no_upgrade(&error))? else {
+        return Ok(None);
+    };
     let mut response = server::create_response(&request).map_err(|error| no_upgrade(&error))?;
     check_origin(&request, origins)?;
     let Some(subprotocol) = subprotocol(&request) else {
@@ -33,7 +35,9 @@ fn no_upgrade(error: &Error) -> Refused {
         return Refused::new("400 Bad Request", "", PURPOSE, "a request that is not HTTP/1.1");
     };
     let (status, headers, detail) = match error {
-        ProtocolError::WrongHttpMethod => ("405 Method Not Allowed", "Allow: GET\r\n", "an HTTP request other than GET"),
+        ProtocolError::WrongHttpMethod => {
+            ("405 Method Not Allowed", "Allow: GET\r\n", "an HTTP request other than GET")
+        }
         ProtocolError::MissingConnectionUpgradeHeader | ProtocolError::MissingUpgradeWebSocketHeader => {
             ("426 Upgrade Required", "Upgrade: websocket\r\n", "an HTTP request that asks for no WebSocket")
         }
@@ -55,7 +59,9 @@ fn check_origin(request: &Request, origins: &[String]) -> Result<(), Refused> {
         if !origin::is_allowed(&text, host, origins) {
             let body = "Pages of this origin may not connect: add it to `origins` of the listener.\n";
             let origin = Excerpt(&text);
-            let detail = format!("a page of {origin}, which is not among `origins` of this listener: `origins = [\"{origin}\"]` lets it in");
+            let detail = format!(
+                "a page of {origin}, which is not among `origins` of this listener: `origins = [\"{origin}\"]` lets it in"
+            );
             return Err(Refused::new("403 Forbidden", "", body, detail));
         }
     }
@@ -65,7 +71,8 @@ fn check_origin(request: &Request, origins: &[String]) -> Result<(), Refused> {
 /// The first of ours that the client knows.
 fn subprotocol(request: &Request) -> Option<&'static str> {
     let offered = request.headers().get_all("Sec-WebSocket-Protocol");
-    let offered: Vec<&str> = offered.iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim).collect();
+    let offered: Vec<&str> =
+        offered.iter().filter_map(|list| list.to_str().ok()).flat_map(|list| list.split(',')).map(str::trim).collect();
     SUBPROTOCOLS.into_iter().find(|ours| offered.contains(ours))
 }
 

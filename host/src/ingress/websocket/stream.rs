@@ -39,7 +39,7 @@ struct Inner<S> {
 impl<S> WebSocket<S> {
     /// Of a socket on which both sides have agreed; `early` came behind the request.
     pub fn new(socket: S, early: BytesMut) -> Self {
-        let (decoder, encoder) = (Decoder::new(), Encoder::new());
+        let (decoder, encoder) = (Decoder::default(), Encoder::default());
         Self(Arc::new(Mutex::new(Inner { socket, early, decoder, encoder, must_flush: false })))
     }
 

@@ -107,16 +107,22 @@ fn not_http(bytes: &[u8]) -> Option<&'static str> {
     match Foreign::recognise(bytes) {
         Some(Foreign::Http) => return None,
         Some(Foreign::Tls) => {
-            return Some("the client speaks TLS, and this listener has none: use `ws://` there, or set `tls` for the listener");
+            return Some(
+                "the client speaks TLS, and this listener has none: use `ws://` there, or set `tls` for the listener",
+            );
         }
         Some(Foreign::Proxy) => {
-            return Some("a load balancer sends a PROXY protocol header, and this listener expects none: set `proxy_protocol = true` for it");
+            return Some(
+                "a load balancer sends a PROXY protocol header, and this listener expects none: set `proxy_protocol = true` for it",
+            );
         }
         None => {}
     }
     match bytes.first()? {
         b'A'..=b'Z' => None,
-        0x10 => Some("the device speaks MQTT without WebSocket: give it the port of a listener with `transport = \"tcp\"`"),
+        0x10 => {
+            Some("the device speaks MQTT without WebSocket: give it the port of a listener with `transport = \"tcp\"`")
+        }
         _ => Some("the client speaks neither HTTP nor WebSocket"),
     }
 }

@@ -1,8 +1,8 @@
 //! Connect flags (section 3.1.2.3).
 
+use super::Named;
 use crate::message::QoS;
 use crate::mqtt::Version;
-use super::Named;
 use crate::mqtt::error::{DecodeError, malformed, protocol};
 use crate::mqtt::packet::Connect;
 use crate::mqtt::walk::Walk;

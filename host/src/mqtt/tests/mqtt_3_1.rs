@@ -44,7 +44,9 @@ fn without_the_setting_it_is_refused_in_its_language_and_the_line_that_serves_it
 
 #[test]
 fn names_and_levels_that_nobody_ever_had_are_refused_with_the_setting_too() {
-    for body in [&b"\0\x06MQIsdp\x04\x02\0\0\0\x01c"[..], b"\0\x06MQIsdp\x83\x02\0\0\0\x01c", b"\0\x04MQTT\x03\x02\0\0\0\x01c"] {
+    for body in
+        [&b"\0\x06MQIsdp\x04\x02\0\0\0\x01c"[..], b"\0\x06MQIsdp\x83\x02\0\0\0\x01c", b"\0\x04MQTT\x03\x02\0\0\0\x01c"]
+    {
         let refused = codec().decode(&mut packet(0x10, body));
         assert_eq!(refused.unwrap_err().reason, Reason::UNSUPPORTED_PROTOCOL_VERSION, "{body:?}");
     }

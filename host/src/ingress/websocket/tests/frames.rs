@@ -6,7 +6,7 @@ use super::*;
 
 /// What it keeps of `bytes` in these pieces, and what it answers.
 fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Ended>, Vec<(u8, Vec<u8>)>) {
-    let (mut decoder, mut encoder) = (Decoder::new(), Encoder::new());
+    let (mut decoder, mut encoder) = (Decoder::default(), Encoder::default());
     let (mut kept, mut answers) = (Vec::new(), Vec::new());
     for piece in pieces {
         let mut piece = piece.to_vec();
@@ -161,7 +161,7 @@ fn a_frame_that_claims_more_than_any_memory_reserves_none_and_its_bytes_come_as_
 
 #[test]
 fn what_is_written_is_cut_into_frames_that_a_length_of_16_bits_can_say() {
-    let (mut encoder, mut written, bytes) = (Encoder::new(), Vec::new(), vec![b'x'; 150_000]);
+    let (mut encoder, mut written, bytes) = (Encoder::default(), Vec::new(), vec![b'x'; 150_000]);
     let mut at = 0;
     while at < bytes.len() {
         encoder.begin(bytes.len() - at);

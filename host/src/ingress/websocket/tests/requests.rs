@@ -35,7 +35,9 @@ async fn ask(bytes: &[u8], piece: usize, origins: &[&str]) -> (String, Result<bo
         let _ = reader.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
     };
-    let serve = async { upgrade(far, &origins).await.map(|socket| socket.is_some()).map_err(|refused| refused.detail.into_owned()) };
+    let serve = async {
+        upgrade(far, &origins).await.map(|socket| socket.is_some()).map_err(|refused| refused.detail.into_owned())
+    };
     let ((), answer, outcome) = tokio::join!(write, read, serve);
     (answer, outcome)
 }

@@ -54,7 +54,8 @@ async fn a_ping_is_answered_while_nothing_is_written_and_never_within_a_frame() 
         frames(&heard)
     };
     let ((), (), heard) = tokio::join!(server, write, read);
-    let data: Vec<u8> = heard.iter().filter(|(first, _)| *first == BINARY).flat_map(|(_, payload)| payload.clone()).collect();
+    let data: Vec<u8> =
+        heard.iter().filter(|(first, _)| *first == BINARY).flat_map(|(_, payload)| payload.clone()).collect();
     assert_eq!(data, vec![b'a'; 1_000]);
     assert_eq!(heard.last(), Some(&(PONG, vec![3])));
 }
