@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checked::{
-    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync,
+    Auth, BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync,
     Transport, WhenFull,
 };
 use crate::mqtt::Mqtt31;
@@ -51,6 +51,8 @@ impl Listener {
         Self {
             name: "local".into(),
             bind,
+            tls: None,
+            auth: Auth::None,
             allow_insecure: false,
             transport: Transport::Tcp,
             proxy_protocol: false,

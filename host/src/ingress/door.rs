@@ -1,5 +1,5 @@
 //! What a socket goes through between being accepted and being a device, in this order, all under one deadline: the header of a load
-//! balancer, WebSocket, CONNECT.
+//! balancer, TLS, WebSocket, CONNECT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::connection::{self, Context};
 use super::peer::Peer;
 use super::proxy::{self, ProxyError};
+use super::tls::Acceptor;
 use super::websocket;
 use crate::config::{self, Transport};
 
@@ -18,6 +19,7 @@ use crate::config::{self, Transport};
 pub struct Door {
     listener: Arc<str>,
     proxy_protocol: bool,
+    tls: Option<Arc<Acceptor>>,
     transport: Transport,
     context: Arc<Context>,
 }
@@ -25,9 +27,9 @@ pub struct Door {
 // === impl Door ===
 
 impl Door {
-    pub fn new(spec: &config::Listener, context: Arc<Context>) -> Self {
+    pub fn new(spec: &config::Listener, tls: Option<Arc<Acceptor>>, context: Arc<Context>) -> Self {
         let (listener, transport) = (spec.name.as_str().into(), spec.transport.clone());
-        Self { listener, proxy_protocol: spec.proxy_protocol, transport, context }
+        Self { listener, proxy_protocol: spec.proxy_protocol, tls, transport, context }
     }
 
     pub fn context(&self) -> &Context {
@@ -43,13 +45,20 @@ impl Door {
         if self.proxy_protocol && self.ask_for_source(&mut stream, &mut peer, &shutdown).await.is_none() {
             return;
         }
-        match &self.transport {
-            Transport::Tcp => {
-                let (reader, writer) = stream.into_split();
-                connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
+        if let Some(tls) = &self.tls {
+            let accepting = tls.accept(stream, &mut peer, &self.context);
+            let Some(Some(stream)) = shutdown.run_until_cancelled(accepting).await else { return };
+            if let Transport::WebSocket { origins } = &self.transport {
+                return self.serve_websocket(stream, origins, peer, shutdown).await;
             }
-            Transport::WebSocket { origins } => self.serve_websocket(stream, origins, peer, shutdown).await,
+            let (reader, writer) = tokio::io::split(stream);
+            return connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
         }
+        if let Transport::WebSocket { origins } = &self.transport {
+            return self.serve_websocket(stream, origins, peer, shutdown).await;
+        }
+        let (reader, writer) = stream.into_split();
+        connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
     }
 
     /// `None`: it is over.

@@ -11,5 +11,6 @@ pub mod registry;
 pub mod session;
 mod stored;
 mod strict_utf8;
+pub mod tls;
 pub mod websocket;
 pub mod wills;

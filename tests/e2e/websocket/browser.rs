@@ -11,6 +11,7 @@ use std::time::Duration;
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::process::Process;
 use tidegate_tests::raw::Raw;
+use tidegate_tests::tls::Authority;
 use tidegate_tests::wire::V5;
 
 use super::programs::{script, tool};
@@ -80,6 +81,8 @@ fn browse(url: &str) -> (Process, tempfile::TempDir) {
     let mut command = Command::new(CHROMIUM);
     // Tests run as root in containers, where its own sandbox does not.
     command.args(["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--remote-debugging-port=0"]);
+    // It does not know the CA of a test.
+    command.arg("--ignore-certificate-errors");
     command.arg(format!("--user-data-dir={}", profile.path().display())).arg(url);
     (Process::start(CHROMIUM, &mut command), profile)
 }
@@ -94,16 +97,20 @@ fn mqtt_js_in_chromium_is_served_when_its_page_is_listed_and_kept_out_when_not()
     let listener = |name: &str, origins: &str| {
         format!("[broker.listeners.{name}]\nbind = \"127.0.0.1:0\"\ntransport = \"websocket\"\norigins = [{origins}]\n")
     };
-    let config = listener("listed", &format!("{origin:?}")) + &listener("closed", "\"https://elsewhere.example\"");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (cert, key) = Authority::new("CA").server().write(folder.path(), "gw");
+    let tls = listener("tls", &format!("{origin:?}")) + &format!("tls = {{ cert = {cert:?}, key = {key:?} }}\n");
+    let closed = listener("closed", "\"https://elsewhere.example\"");
+    let config = listener("listed", &format!("{origin:?}")) + &tls + &closed;
     let gateway = Gateway::start(&config);
     let mut subscriber = Raw::clean(gateway.listener("local"), V5, "subscriber");
     subscriber.subscribe("from/#", 0);
-    let (listed, closed) = (gateway.listener("listed").port(), gateway.listener("closed").port());
-    let (_browser, _profile) = browse(&format!("{origin}/?listed={listed}&closed={closed}"));
+    let [listed, tls, closed] = ["listed", "tls", "closed"].map(|name| gateway.listener(name).port());
+    let (_browser, _profile) = browse(&format!("{origin}/?listed={listed}&tls={tls}&closed={closed}"));
     let said = pages.said.recv_timeout(PATIENCE).expect("the page says how it went");
-    assert_eq!(said, "listed: heard 9 of 9; closed: refused");
-    let lengths: Vec<_> = (0..9).map(|_| subscriber.expect_delivery().payload.len()).collect();
-    assert_eq!(lengths.iter().filter(|length| **length == 200_000).count(), 3);
+    assert_eq!(said, "listed: heard 9 of 9; tls: heard 9 of 9; closed: refused");
+    let lengths: Vec<_> = (0..18).map(|_| subscriber.expect_delivery().payload.len()).collect();
+    assert_eq!(lengths.iter().filter(|length| **length == 200_000).count(), 6);
     gateway.expect_log(&["listener=closed", "connection refused", &format!("origins = [{origin:?}]")]);
     gateway.stop();
 }

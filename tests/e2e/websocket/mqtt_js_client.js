@@ -1,8 +1,11 @@
-// MQTT.js in Node: VERSION PORT. Publishes to itself at each QoS.
+// MQTT.js in Node: VERSION PORT, with TLS where CA names a file. Publishes to itself at each QoS.
+const fs = require("fs");
 const mqtt = require("mqtt");
 
 const [version, port] = process.argv.slice(2).map(Number);
-const client = mqtt.connect(`ws://127.0.0.1:${port}/mqtt`, {
+const ca = process.env.CA && fs.readFileSync(process.env.CA);
+const client = mqtt.connect(`${ca ? "wss" : "ws"}://127.0.0.1:${port}/mqtt`, {
+  ca,
   clientId: `mqttjs${version}`,
   protocolVersion: version,
   reconnectPeriod: 0,

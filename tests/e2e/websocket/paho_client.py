@@ -1,5 +1,6 @@
-"""paho over WebSocket: VERSION PORT. Publishes to itself at each QoS."""
+"""paho over WebSocket: VERSION PORT, with TLS where CA names a file. Publishes to itself at each QoS."""
 
+import os
 import sys
 import threading
 
@@ -14,6 +15,8 @@ client = mqtt.Client(
     protocol=mqtt.MQTTv5 if version == 5 else mqtt.MQTTv311,
 )
 client.ws_set_options(path="/mqtt")
+if "CA" in os.environ:
+    client.tls_set(ca_certs=os.environ["CA"])
 
 
 def on_connect(client, userdata, flags, reason, properties):

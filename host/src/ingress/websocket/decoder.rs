@@ -32,8 +32,16 @@ pub struct Decoder {
 enum State {
     #[default]
     Header,
-    Payload { left: u64, mask: Mask },
-    Control { kind: Control, left: usize, mask: Mask, payload: Vec<u8> },
+    Payload {
+        left: u64,
+        mask: Mask,
+    },
+    Control {
+        kind: Control,
+        left: usize,
+        mask: Mask,
+        payload: Vec<u8>,
+    },
 }
 
 /// Why nothing of what comes is looked at any more.
