@@ -1,5 +1,6 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod access;
 mod acknowledged;
 mod bindings;
 mod bounds;

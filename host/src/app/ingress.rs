@@ -10,6 +10,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access;
+use crate::access::Access;
 use crate::base::clock::unix_ms;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -60,7 +62,11 @@ impl Ingress {
         let tls: Vec<_> = listeners.iter().filter_map(|one| one.tls().cloned()).collect();
         tls.iter().for_each(|one| watch_tls(one, &mut tasks, &stop));
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
-        let registry = sessions(&limits, &bus, &dispatcher, restored);
+        let access = access::of(config);
+        let registry = sessions(&limits, &bus, &dispatcher, (restored, &access));
+        if let Some(watch) = access::watch(config, &access, stop.clone()) {
+            tasks.spawn(named("watch of `acl_file`".to_owned(), watch));
+        }
         for (binding, every) in dispatcher.intervals() {
             let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
             tasks.spawn(named(format!("timer of a binding, every {every:?}"), ticks));
@@ -70,6 +76,7 @@ impl Ingress {
         let places = Arc::new(Semaphore::new(config.broker.limits.max_connections));
         for listener in listeners {
             let context = Context {
+                access: access.clone(),
                 limits: limits.clone(),
                 mqtt_3_1: listener.spec().mqtt_3_1,
                 bus: bus.clone(),
@@ -155,7 +162,12 @@ fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+fn sessions(
+    limits: &BrokerLimits,
+    bus: &Arc<Bus>,
+    dispatcher: &Arc<Dispatcher>,
+    (last, access): (&Restored, &Arc<Access>),
+) -> Arc<Registry> {
     let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
@@ -165,7 +177,8 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
     };
     let queues = Queues::new(limits.max_queued_bytes_total, Ledger::new(limits.memory), dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());
-    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
+    let registry = Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions);
+    let registry = Arc::new(registry.with_access(access.clone()));
     registry.restore(&last.state).log();
     dispatcher.restore(&last.state);
     registry

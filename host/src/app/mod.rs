@@ -7,6 +7,7 @@
 //! [`Gateway::start`] goes from right to left, because a stage needs the one that it hands messages to; [`Gateway::stop`] goes
 //! from left to right, as messages flow.
 
+pub mod access;
 mod chains;
 mod ingress;
 mod operate;

@@ -68,6 +68,11 @@ impl Listener {
     pub fn is_locked(&self) -> bool {
         self.tls.is_some() && self.auth != Auth::None
     }
+
+    /// Whether it lets everybody do everything where there are no access rules.
+    pub fn is_open_without_rules(&self) -> bool {
+        self.allow_insecure || self.bind.ip().is_loopback()
+    }
 }
 
 // === impl ListenerTls ===

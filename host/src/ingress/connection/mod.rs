@@ -10,6 +10,7 @@ mod greeting;
 mod incoming;
 mod mail;
 mod parked;
+mod permission;
 mod takeover;
 mod wire;
 
@@ -30,6 +31,7 @@ use wire::Wire;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
+use crate::access::Access;
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
@@ -49,6 +51,7 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 
 /// What every connection of a listener shares.
 pub struct Context {
+    pub access: Arc<Access>,
     pub limits: BrokerLimits,
     pub mqtt_3_1: Mqtt31,
     pub bus: Arc<Bus>,
@@ -158,7 +161,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 return end;
             }
             self.replay();
-            self.deliver_mail();
+            if let Err(end) = self.deliver_mail() {
+                return end;
+            }
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
             if !self.has_memory() {
