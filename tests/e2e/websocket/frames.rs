@@ -159,7 +159,7 @@ fn a_frame_that_claims_a_terabyte_is_held_to_the_size_of_its_packets() {
     socket.send(&[&[BINARY, 0x80 | 127][..], &(1_u64 << 40).to_be_bytes(), &[0; 4]].concat());
     // Packets in it are served as any others, one after the other.
     for id in 1..=200 {
-        socket.send(&wire::publish(V5, "t", &"x".repeat(200_000)).qos(1, id).encode());
+        socket.send(&wire::publish(V5, "t", "x".repeat(200_000)).qos(1, id).encode());
         assert_eq!(socket.expect_packet(wire::PUBACK).packet_id(), id);
     }
     let grown = web.gateway.memory().saturating_sub(before);
