@@ -53,6 +53,7 @@ impl Listener {
             bind,
             tls: None,
             auth: Auth::None,
+            client_ids: None,
             allow_insecure: false,
             transport: Transport::Tcp,
             proxy_protocol: false,

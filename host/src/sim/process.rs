@@ -108,6 +108,7 @@ impl Process {
             access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
             mqtt_3_1: Mqtt31::Refused,
+            identities: Default::default(),
             bus,
             dispatcher,
             registry: registry.clone(),

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::ClientIds;
 use crate::mqtt::Mqtt31;
 
 #[derive(Clone, Debug)]
@@ -13,6 +14,8 @@ pub struct Listener {
     pub auth: Auth,
     /// An address other than loopback, without TLS and authentication, must be asked for in these words.
     pub allow_insecure: bool,
+    /// Which client identifiers a user may have. None: any, as long as no session of another user has it.
+    pub client_ids: Option<ClientIds>,
     pub transport: Transport,
     /// A load balancer stands before it, and says in a header where each connection comes from.
     pub proxy_protocol: bool,
@@ -35,6 +38,8 @@ pub enum Auth {
     /// It does not.
     #[default]
     None,
+    /// With a user name and a password of `[access] passwords`.
+    Password,
     /// By a certificate that `client_ca` has signed.
     Certificate,
 }

@@ -28,6 +28,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
+use super::identities::Identities;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
@@ -53,6 +54,7 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 pub struct Context {
     pub access: Arc<Access>,
     pub limits: BrokerLimits,
+    pub identities: Identities,
     pub mqtt_3_1: Mqtt31,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
@@ -115,10 +117,10 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let charge = context.registry.ledger().charge();
+    let (mut peer, charge) = (peer, context.registry.ledger().charge());
     let codec = Codec::new(context.limits.max_packet_size).with_mqtt_3_1(context.mqtt_3_1);
     let wire = Wire::new(reader, writer, codec, charge);
-    let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
+    let Some(mut connection) = greeting::greet(wire, &mut peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
     tracing::debug!(%peer, client = ?brief(&client), user, version = ?connection.version, "connected");
