@@ -9,12 +9,12 @@
 //! |---|---|
 //! | `table` (default) | throughput, CPU and memory for QoS 0, 1, 2 with 1 and 20 publishers, and latency; `--write` puts it into `docs/` |
 //! | `compare` | this build beside another one (`--with PATH`): ratios of throughput and CPU |
+//! | `websocket` | a message and an idle connection, over WebSocket beside TCP |
 //! | `one` | one closed-loop round, for a profiler |
 //! | `latency` | one open-loop round |
 //! | `drain` | a backlog goes upstream while live traffic goes on |
 //! | `rest` | start, memory at rest, with many connections and with many bindings |
 //! | `soak` | memory over many messages |
-//! | `transport` | a message and an idle connection, over WebSocket beside TCP |
 
 mod chart;
 mod closed;
@@ -28,9 +28,9 @@ mod rest;
 mod soak;
 mod system;
 mod table;
-mod transport;
 mod upstream;
 mod usage;
+mod websocket;
 
 use std::time::Duration;
 
@@ -54,12 +54,12 @@ struct Options {
 enum Command {
     Table(table::Options),
     Compare(compare::Options),
+    Websocket(websocket::Options),
     One(Load),
     Latency(Rate),
     Drain(drain::Options),
     Rest(rest::Options),
     Soak(soak::Options),
-    Transport(transport::Options),
 }
 
 #[derive(clap::Args)]
@@ -88,12 +88,12 @@ fn main() {
     match options.command.unwrap_or_else(|| Command::Table(table::Options::default())) {
         Command::Table(options) => table::run(&options),
         Command::Compare(options) => compare::run(&options),
+        Command::Websocket(options) => websocket::run(&options),
         Command::One(load) => println!("{:#?}", load.closed().run(load.system)),
         Command::Latency(rate) => println!("{:#?}", rate.open().run(rate.load.system)),
         Command::Drain(options) => drain::run(&options),
         Command::Rest(options) => rest::run(&options),
         Command::Soak(options) => soak::run(&options),
-        Command::Transport(options) => transport::run(&options),
     }
 }
 
