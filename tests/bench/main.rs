@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `table` (default) | throughput, CPU and memory for QoS 0, 1, 2 with 1 and 20 publishers, and latency; `--write` puts it into `docs/` |
 //! | `compare` | this build beside another one (`--with PATH`): ratios of throughput and CPU |
+//! | `websocket` | a message and an idle connection, over WebSocket beside TCP |
 //! | `one` | one closed-loop round, for a profiler |
 //! | `latency` | one open-loop round |
 //! | `drain` | a backlog goes upstream while live traffic goes on |
@@ -31,6 +32,7 @@ mod table;
 mod tls;
 mod upstream;
 mod usage;
+mod websocket;
 
 use std::time::Duration;
 
@@ -54,6 +56,7 @@ struct Options {
 enum Command {
     Table(table::Options),
     Compare(compare::Options),
+    Websocket(websocket::Options),
     One(Load),
     Latency(Rate),
     Drain(drain::Options),
@@ -88,6 +91,7 @@ fn main() {
     match options.command.unwrap_or_else(|| Command::Table(table::Options::default())) {
         Command::Table(options) => table::run(&options),
         Command::Compare(options) => compare::run(&options),
+        Command::Websocket(options) => websocket::run(&options),
         Command::One(load) => println!("{:#?}", load.closed().run(load.system)),
         Command::Latency(rate) => println!("{:#?}", rate.open().run(rate.load.system)),
         Command::Drain(options) => drain::run(&options),

@@ -222,6 +222,13 @@ impl Gateway {
         self.address
     }
 
+    /// Of a listener of the test's own.
+    pub fn listener(&self, name: &str) -> SocketAddr {
+        let named = format!("listening listener={name} ");
+        let found = || self.log().find(|line| line.contains(&named).then(|| address(line)).flatten());
+        eventually(&format!("the listener `{name}` listens"), SOON, found)
+    }
+
     /// Its resident memory in bytes.
     pub fn memory(&self) -> usize {
         self.process.memory()

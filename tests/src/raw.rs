@@ -86,6 +86,11 @@ impl Raw {
         Self::connect(broker, &Connect::new(version, client_id)).0
     }
 
+    /// Its own end of the connection.
+    pub fn local_address(&self) -> SocketAddr {
+        self.stream.socket().local_addr().expect("a socket that is connected")
+    }
+
     pub fn version(&self) -> Version {
         self.version
     }

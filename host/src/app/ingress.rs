@@ -80,6 +80,7 @@ impl Ingress {
             let context = Context {
                 access: access.clone(),
                 limits: limits.clone(),
+                mqtt_3_1: listener.spec().mqtt_3_1,
                 identities: identities::of(listener.name(), config, passwords.as_ref()),
                 bus: bus.clone(),
                 dispatcher: dispatcher.clone(),

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::checked::{
     Auth, BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync,
-    WhenFull,
+    Transport, WhenFull,
 };
+use crate::mqtt::Mqtt31;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -47,8 +48,17 @@ impl Listener {
     /// The one listener of a file without listeners: this machine only.
     pub fn local() -> Self {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, MQTT_PORT));
-        let (tls, auth, client_ids) = (None, Auth::None, None);
-        Self { name: "local".into(), bind, tls, auth, client_ids, allow_insecure: false }
+        Self {
+            name: "local".into(),
+            bind,
+            tls: None,
+            auth: Auth::None,
+            client_ids: None,
+            allow_insecure: false,
+            transport: Transport::Tcp,
+            proxy_protocol: false,
+            mqtt_3_1: Mqtt31::Refused,
+        }
     }
 }
 

@@ -202,7 +202,7 @@ fn closes_too(tls: bool) -> &'static str {
 fn other_port(foreign: Foreign) -> &'static str {
     match foreign {
         Foreign::Tls => "use `mqtts://` in the url",
-        Foreign::Http => "give its port for MQTT (often 1883, with TLS 8883)",
+        Foreign::Http | Foreign::Proxy => "give its port for MQTT (often 1883, with TLS 8883)",
     }
 }
 

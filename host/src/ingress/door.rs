@@ -1,27 +1,35 @@
-//! What a socket goes through between being accepted and being a device, in this order, all under one deadline.
+//! What a socket goes through between being accepted and being a device, in this order, all under one deadline: the header of a load
+//! balancer, TLS, WebSocket, CONNECT.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{self, Context};
 use super::peer::Peer;
+use super::proxy::{self, ProxyError};
 use super::tls::Acceptor;
+use super::websocket;
+use crate::config::{self, Transport};
 
 /// What all connections of a listener go through.
 pub struct Door {
     listener: Arc<str>,
+    proxy_protocol: bool,
     tls: Option<Arc<Acceptor>>,
+    transport: Transport,
     context: Arc<Context>,
 }
 
 // === impl Door ===
 
 impl Door {
-    pub fn new(listener: &str, tls: Option<Arc<Acceptor>>, context: Arc<Context>) -> Self {
-        Self { listener: listener.into(), tls, context }
+    pub fn new(spec: &config::Listener, tls: Option<Arc<Acceptor>>, context: Arc<Context>) -> Self {
+        let (listener, transport) = (spec.name.as_str().into(), spec.transport.clone());
+        Self { listener, proxy_protocol: spec.proxy_protocol, tls, transport, context }
     }
 
     pub fn context(&self) -> &Context {
@@ -29,18 +37,88 @@ impl Door {
     }
 
     /// Returns when the connection is over.
-    pub async fn serve(&self, stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
+    pub async fn serve(&self, mut stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
         let mut peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
         }
+        if self.proxy_protocol && self.ask_for_source(&mut stream, &mut peer, &shutdown).await.is_none() {
+            return;
+        }
         if let Some(tls) = &self.tls {
             let accepting = tls.accept(stream, &mut peer, &self.context);
             let Some(Some(stream)) = shutdown.run_until_cancelled(accepting).await else { return };
+            if let Transport::WebSocket { origins } = &self.transport {
+                return self.serve_websocket(stream, origins, peer, shutdown).await;
+            }
             let (reader, writer) = tokio::io::split(stream);
             return connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
         }
+        if let Transport::WebSocket { origins } = &self.transport {
+            return self.serve_websocket(stream, origins, peer, shutdown).await;
+        }
         let (reader, writer) = stream.into_split();
         connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
+    }
+
+    /// `None`: it is over.
+    async fn ask_for_source(
+        &self,
+        stream: &mut TcpStream,
+        peer: &mut Peer,
+        shutdown: &CancellationToken,
+    ) -> Option<()> {
+        match self.in_time(proxy::source(stream), peer, "PROXY protocol header", shutdown).await? {
+            Ok(Some(source)) => peer.address = source,
+            Ok(None) => {}
+            Err(ProxyError::Silent) => return None,
+            Err(error) => {
+                self.refuse(peer, &error);
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    async fn serve_websocket<S>(&self, stream: S, origins: &[String], peer: Peer, shutdown: CancellationToken)
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        let upgrade = websocket::upgrade(stream, origins);
+        let socket = match self.in_time(upgrade, &peer, "request for a WebSocket", &shutdown).await {
+            Some(Ok(Some(socket))) => socket,
+            Some(Err(refused)) => return self.refuse(&peer, &refused.detail),
+            Some(Ok(None)) | None => return,
+        };
+        let (reader, writer) = socket.halves();
+        connection::serve(reader, writer, peer.clone(), self.context.clone(), shutdown).await;
+        if let Some(detail) = socket.fault() {
+            self.refuse(&peer, &detail);
+        }
+        socket.finish().await;
+    }
+
+    /// `None` when the deadline of the peer, or the gateway's end, comes first.
+    async fn in_time<T>(
+        &self,
+        stage: impl Future<Output = T>,
+        peer: &Peer,
+        what: &str,
+        shutdown: &CancellationToken,
+    ) -> Option<T> {
+        let done = shutdown.run_until_cancelled(tokio::time::timeout_at(peer.deadline, stage)).await?.ok();
+        if done.is_none() {
+            self.context.metrics.connections_refused.increment();
+            tracing::info!(%peer, "connection ended: no {what} within broker.limits.handshake_timeout");
+        }
+        done
+    }
+
+    fn refuse(&self, peer: &Peer, detail: &dyn std::fmt::Display) {
+        self.context.metrics.connections_refused.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            let listener = &self.listener;
+            tracing::warn!(%peer, %listener, suppressed, "connection refused: {detail}");
+        }
     }
 }

@@ -60,6 +60,11 @@ pub fn negotiate(
         return Err((Reason::CLIENT_IDENTIFIER_NOT_VALID, "the client identifier is longer than 1,024 bytes"));
     }
     let assigned = connect.client_id.is_empty();
+    if assigned && connect.is_3_1 {
+        // Its section 3.1 wants 1 to 23 characters. Longer ones are taken, as later versions allow.
+        let detail = "MQTT 3.1 has no empty client identifier: give the device one";
+        return Err((Reason::CLIENT_IDENTIFIER_NOT_VALID, detail));
+    }
     if assigned && connect.version == Version::V311 && !connect.clean_start {
         // Nobody could ever come back to that session 3.1.1 [MQTT-3.1.3-8].
         let detail = "an empty client identifier needs Clean Session in MQTT 3.1.1: give the device an identifier";
@@ -187,6 +192,15 @@ mod tests {
         assert_eq!(nameless(Version::V5, false), Ok("assigned".into()));
         assert_eq!(nameless(Version::V311, true), Ok("assigned".into()));
         assert_eq!(nameless(Version::V311, false), Err(Reason::CLIENT_IDENTIFIER_NOT_VALID));
+    }
+
+    #[test]
+    fn a_device_of_3_1_needs_an_identifier_which_may_be_longer_than_its_specification_says() {
+        let named = |client_id: String| {
+            agree(Connect { client_id, clean_start: true, is_3_1: true, ..connect(Version::V311) }).map(|_| ())
+        };
+        assert_eq!(named(String::new()), Err(Reason::CLIENT_IDENTIFIER_NOT_VALID));
+        assert_eq!(named("x".repeat(24)), Ok(()));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::metrics::OpenConnection;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 pub struct Listener {
-    name: String,
+    spec: config::Listener,
     socket: TcpListener,
     address: SocketAddr,
     tls: Option<Arc<Acceptor>>,
@@ -40,7 +40,7 @@ impl Listener {
             };
             tracing::warn!(listener = %spec.name, %address, "allow_insecure: {who}; lock it with `tls` and `auth`");
         }
-        Ok(Self { name: spec.name.clone(), socket, address, tls })
+        Ok(Self { spec: spec.clone(), socket, address, tls })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -48,7 +48,11 @@ impl Listener {
     }
 
     pub fn name(&self) -> &str {
-        &self.name
+        &self.spec.name
+    }
+
+    pub fn spec(&self) -> &config::Listener {
+        &self.spec
     }
 
     pub fn tls(&self) -> Option<&Arc<Acceptor>> {
@@ -57,14 +61,14 @@ impl Listener {
 
     /// Runs until `shutdown`, then waits for its connections to say good-bye. `places` caps connections over all listeners.
     pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
-        tracing::info!(listener = %self.name, address = %self.address, "listening");
+        tracing::info!(listener = %self.spec.name, address = %self.address, "listening");
         let connections = TaskTracker::new();
-        let door = Arc::new(Door::new(&self.name, self.tls, context));
+        let door = Arc::new(Door::new(&self.spec, self.tls, context));
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::error!(listener = %self.name, "cannot accept: {error}");
+                    tracing::error!(listener = %self.spec.name, "cannot accept: {error}");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }

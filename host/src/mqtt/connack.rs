@@ -27,6 +27,13 @@ pub(super) fn encode(connack: &ConnAck, version: Version, out: &mut BytesMut) {
     wire::block(&Properties(connack), out);
 }
 
+/// That of 3.1 says nothing of a session: the byte is unused (its section 3.2).
+pub(super) fn encode_v31(connack: &ConnAck, out: &mut BytesMut) {
+    if let Some(code) = connack.reason.connack_v311() {
+        out.bytes(&[0x20, 2, 0, code]);
+    }
+}
+
 /// The reason codes of a CONNACK [MQTT-3.2.2-8]. One that it does not have becomes the nearest that it has.
 fn legal(reason: Reason) -> Reason {
     match reason.0 {

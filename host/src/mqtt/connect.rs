@@ -17,20 +17,42 @@ use crate::message::Message;
 /// Marks the protocol level of mosquitto's bridges.
 const BRIDGE: u8 = 0x80;
 
+const NOT_SERVED: &str =
+    "the device speaks MQTT 3.1 (`MQIsdp`): give it 3.1.1, or set `mqtt_3_1 = true` for this listener";
+
+/// Whether devices of MQTT 3.1 are served, as those of 3.1.1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mqtt31 {
+    #[default]
+    Refused,
+    Served,
+}
+
+/// The version that a CONNECT names.
+pub(super) struct Named {
+    pub version: Version,
+    /// It is 3.1, and `version` is 3.1.1.
+    pub is_3_1: bool,
+}
+
 /// Protocol name and level: the only fields that may be read before the version is known. An error comes with the version that it is to be
 /// told in, where there is one.
 ///
-/// MQTT 3.1 (`MQIsdp`) and the private level of mosquitto's bridges (0x84) are refused; those bridges then try again
+/// MQTT 3.1 (`MQIsdp`) is refused unless it is `served`, the private level of mosquitto's bridges (0x84) always; those bridges then try again
 /// with level 4. What is later than 5 is told so as 5 tells it [MQTT-3.1.2-2], what is earlier as 3.1.1 does: 3.1.1 [MQTT-3.1.2-2].
-pub(super) fn version(walk: &mut Walk<'_>) -> Result<Version, (DecodeError, Option<Version>)> {
+pub(super) fn version(walk: &mut Walk<'_>, mqtt_3_1: Mqtt31) -> Result<Named, (DecodeError, Option<Version>)> {
     let unsupported = |detail| DecodeError { reason: Reason::UNSUPPORTED_PROTOCOL_VERSION, detail };
     let malformed = |error| (error, None);
-    if walk.binary().map_err(malformed)? != b"MQTT" {
+    let name = walk.binary().map_err(malformed)?;
+    if name != b"MQTT" && name != b"MQIsdp" {
         return Err((unsupported("the protocol name is not MQTT"), Some(Version::V311)));
     }
+    let is_3_1 = name == b"MQIsdp";
     match walk.u8().map_err(malformed)? {
-        4 => Ok(Version::V311),
-        5 => Ok(Version::V5),
+        3 if is_3_1 && mqtt_3_1 == Mqtt31::Served => Ok(Named { version: Version::V311, is_3_1 }),
+        _ if is_3_1 => Err((unsupported(NOT_SERVED), Some(Version::V311))),
+        4 => Ok(Named { version: Version::V311, is_3_1 }),
+        5 => Ok(Named { version: Version::V5, is_3_1 }),
         level => {
             let language = if level & !BRIDGE >= 5 { Version::V5 } else { Version::V311 };
             Err((unsupported("a protocol level other than 4 (3.1.1) and 5"), Some(language)))
@@ -41,11 +63,12 @@ pub(super) fn version(walk: &mut Walk<'_>) -> Result<Version, (DecodeError, Opti
 /// What follows the protocol level. `maximum_packet_size` is what the device takes, known even when what follows it is bad.
 pub(super) fn decode(
     walk: &mut Walk<'_>,
-    version: Version,
+    named: &Named,
     maximum_packet_size: &mut Option<u32>,
 ) -> Result<Connect, DecodeError> {
-    let flags = Flags::read(walk, version)?;
-    let mut connect = Connect::new(version, "");
+    let &Named { version, is_3_1 } = named;
+    let flags = Flags::read(walk, named)?;
+    let mut connect = Connect { is_3_1, ..Connect::new(version, "") };
     connect.clean_start = flags.clean_start();
     connect.keep_alive = walk.u16()?;
     if version == Version::V5 {
@@ -57,10 +80,12 @@ pub(super) fn decode(
     if flags.will() {
         connect.will = Some(will(walk, version, flags)?);
     }
-    if flags.username() {
+    // In 3.1 (its section 3.1) the length of the packet counts more than these flags: a field that is announced may be missing.
+    let is_there = |walk: &Walk<'_>| !(is_3_1 && walk.is_empty());
+    if flags.username() && is_there(walk) {
         connect.username = Some(walk.text()?.to_owned());
     }
-    if flags.password() {
+    if flags.password() && is_there(walk) {
         connect.password = Some(Password(Bytes::copy_from_slice(walk.binary()?)));
     }
     walk.finish()?;

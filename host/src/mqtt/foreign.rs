@@ -6,7 +6,12 @@ pub enum Foreign {
     Tls,
     /// WebSocket begins so, too.
     Http,
+    /// The header that a load balancer puts before a connection, version 1 or 2.
+    Proxy,
 }
+
+/// How a header of the PROXY protocol begins, in each of its versions.
+const PROXY: [&[u8]; 2] = [b"PROXY ", b"\r\n\r\n\0\r\nQUIT\n"];
 
 /// No packet that MQTT allows as the first one of either side begins like these: CONNECT begins with 0x10, CONNACK with 0x20.
 const METHODS: [&[u8]; 9] =
@@ -21,6 +26,9 @@ impl Foreign {
         if let [0x15 | 0x16, 3, 0..=4, ..] = bytes {
             return Some(Self::Tls);
         }
+        if PROXY.iter().any(|header| bytes.starts_with(header)) {
+            return Some(Self::Proxy);
+        }
         METHODS.iter().any(|method| bytes.starts_with(method)).then_some(Self::Http)
     }
 
@@ -28,6 +36,7 @@ impl Foreign {
         match self {
             Self::Tls => "TLS",
             Self::Http => "HTTP or WebSocket",
+            Self::Proxy => "a PROXY protocol header",
         }
     }
 }
@@ -44,6 +53,9 @@ mod tests {
             (b"HTTP/1.1 400 Bad Request\r\n", Some(Foreign::Http)),
             (b"GET /mqtt HTTP/1.1\r\n", Some(Foreign::Http)),
             (b"PRI * HTTP/2.0\r\n", Some(Foreign::Http)),
+            (b"PROXY UNKNOWN\r\n", Some(Foreign::Proxy)),
+            (b"\r\n\r\n\0\r\nQUIT\n\x20", Some(Foreign::Proxy)),
+            (b"\r\n\r\n", None),
             (b"\x10\x0c\0\x04MQTT\x05", None),
             (b"\x20\x03\0\0\0", None),
             (b"\x16", None),

@@ -36,7 +36,9 @@ pub(super) struct Header {
 // === impl Kind ===
 
 impl Kind {
-    fn read(first: u8, version: Option<Version>) -> Result<Self, DecodeError> {
+    fn read(first: u8, version: Option<Version>, is_3_1: bool) -> Result<Self, DecodeError> {
+        // In 3.1 these flags are unused, or say that the packet is sent again.
+        let first = if is_3_1 && matches!(first >> 4, 6 | 8 | 10) { first & 0xF0 | 0b0010 } else { first };
         let (kind, flags) = match (first >> 4, version) {
             (1, None) => (Self::Connect, 0),
             // [MQTT-3.1.0-1]: this also turns away whoever speaks HTTP or TLS to us, at its first byte.
@@ -65,10 +67,15 @@ impl Kind {
 // === impl Header ===
 
 impl Header {
-    /// `None`: more bytes are needed.
-    pub fn read(buffer: &[u8], version: Option<Version>, max_size: usize) -> Result<Option<Self>, DecodeError> {
+    /// `None`: more bytes are needed. `is_3_1` goes with version 3.1.1.
+    pub fn read(
+        buffer: &[u8],
+        version: Option<Version>,
+        is_3_1: bool,
+        max_size: usize,
+    ) -> Result<Option<Self>, DecodeError> {
         let Some((&first, rest)) = buffer.split_first() else { return Ok(None) };
-        let kind = Kind::read(first, version)?;
+        let kind = Kind::read(first, version, is_3_1)?;
         let Some((remaining, digits)) = wire::read_varint(rest)? else { return Ok(None) };
         let header = Self { kind, flags: first & 0x0F, size: 1 + digits, remaining };
         if header.packet_size() > max_size {

@@ -47,6 +47,7 @@ mod tests;
 
 use bytes::BytesMut;
 
+pub use connect::Mqtt31;
 pub use error::DecodeError;
 pub use foreign::Foreign;
 pub use packet::*;
@@ -59,6 +60,9 @@ use frame::{Header, Kind};
 #[derive(Debug)]
 pub struct Codec {
     version: Option<Version>,
+    mqtt_3_1: Mqtt31,
+    /// The device speaks 3.1, and `version` is 3.1.1. Only here and in its CONNECT does it make a difference.
+    is_3_1: bool,
     max_packet_size: usize,
     /// Of the device, as far as its CONNECT has been understood.
     peer_maximum: Option<u32>,
@@ -71,12 +75,23 @@ pub struct Codec {
 impl Codec {
     /// Packets of more bytes than this, fixed header included, are refused before they are buffered.
     pub fn new(max_packet_size: usize) -> Self {
-        Self { version: None, max_packet_size, peer_maximum: None, last_topic: None }
+        let mqtt_3_1 = Mqtt31::Refused;
+        Self { version: None, mqtt_3_1, is_3_1: false, max_packet_size, peer_maximum: None, last_topic: None }
+    }
+
+    /// Whether a CONNECT of MQTT 3.1 is taken. What such a device gets instead of what 3.1 does not have: see docs/decisions/0056.
+    pub fn with_mqtt_3_1(self, mqtt_3_1: Mqtt31) -> Self {
+        Self { mqtt_3_1, ..self }
     }
 
     /// In which to answer. `None` until a CONNECT has named one; one that we do not speak is answered in the nearest that we do.
     pub fn version(&self) -> Option<Version> {
         self.version
+    }
+
+    /// What it is told by its `version` that 3.1 has no word for is left out.
+    pub fn is_3_1(&self) -> bool {
+        self.is_3_1
     }
 
     /// The largest packet that the device takes, as far as it could be understood before something was bad [MQTT-3.1.2-24].
@@ -88,7 +103,9 @@ impl Codec {
     ///
     /// After an error the connection is to be closed: what is left in `buffer` means nothing.
     pub fn decode(&mut self, buffer: &mut BytesMut) -> Result<Option<Packet>, DecodeError> {
-        let Some(header) = Header::read(buffer, self.version, self.max_packet_size)? else { return Ok(None) };
+        let Some(header) = Header::read(buffer, self.version, self.is_3_1, self.max_packet_size)? else {
+            return Ok(None);
+        };
         if buffer.len() < header.packet_size() {
             return Ok(None);
         }
@@ -101,11 +118,12 @@ impl Codec {
 
     /// The version that a CONNECT names of which only the beginning is there, so that who is refused before the end is told why.
     pub fn learn_version(&mut self, beginning: &[u8]) {
-        let header = Header::read(beginning, self.version, self.max_packet_size);
+        let header = Header::read(beginning, self.version, self.is_3_1, self.max_packet_size);
         if let Ok(Some(header)) = header
             && header.kind == Kind::Connect
         {
-            self.version = connect::version(&mut header.body(beginning)).map_or_else(|(_, language)| language, Some);
+            let named = connect::version(&mut header.body(beginning), self.mqtt_3_1);
+            self.version = named.map_or_else(|(_, language)| language, |named| Some(named.version));
         }
     }
 
@@ -122,7 +140,9 @@ impl Codec {
             Packet::PubRec(ack) => ack::encode(0x50, ack, version, out),
             Packet::PubRel(ack) => ack::encode(0x62, ack, version, out),
             Packet::PubComp(ack) => ack::encode(0x70, ack, version, out),
+            Packet::ConnAck(connack) if self.is_3_1 => connack::encode_v31(connack, out),
             Packet::ConnAck(connack) => connack::encode(connack, version, out),
+            Packet::SubAck(list) if self.is_3_1 => suback::encode_v31(list, out),
             Packet::SubAck(list) => suback::encode(list, version, out),
             Packet::UnsubAck(list) => suback::encode_unsuback(list, version, out),
             Packet::PingResp => out.extend_from_slice(&[0xD0, 0]),
@@ -147,13 +167,13 @@ impl Codec {
     /// The version is kept even when the rest of the CONNECT is bad: the CONNACK that says so must be in its language.
     fn connect(&mut self, header: &Header, packet: &[u8]) -> Result<Packet, DecodeError> {
         let mut walk = header.body(packet);
-        let version = connect::version(&mut walk).map_err(|(error, language)| {
+        let named = connect::version(&mut walk, self.mqtt_3_1).map_err(|(error, language)| {
             self.version = language;
             error
         })?;
-        self.version = Some(version);
-        header.check_length(version)?;
-        let connect = connect::decode(&mut walk, version, &mut self.peer_maximum)?;
+        (self.version, self.is_3_1) = (Some(named.version), named.is_3_1);
+        header.check_length(named.version)?;
+        let connect = connect::decode(&mut walk, &named, &mut self.peer_maximum)?;
         Ok(Packet::Connect(Box::new(connect)))
     }
 

@@ -41,6 +41,8 @@ pub enum Packet {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Connect {
     pub version: Version,
+    /// It is MQTT 3.1, which is served as 3.1.1.
+    pub is_3_1: bool,
     /// May be empty: the server then assigns one (MQTT 5) or accepts it for a clean session only (3.1.1).
     pub client_id: String,
     /// `clean session` of 3.1.1, `clean start` of 5.
@@ -175,6 +177,7 @@ impl Connect {
     pub fn new(version: Version, client_id: impl Into<String>) -> Self {
         Self {
             version,
+            is_3_1: false,
             client_id: client_id.into(),
             clean_start: true,
             keep_alive: 0,

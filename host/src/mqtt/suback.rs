@@ -12,6 +12,12 @@ pub(super) fn encode(list: &ReasonList, version: Version, out: &mut BytesMut) {
     write(0x90, list.packet_id, version, list.reasons.iter().map(|reason| code(*reason).0), out);
 }
 
+/// That of 3.1 cannot refuse (its section 3.9): it grants a QoS, and the lowest one is the nearest to nothing.
+pub(super) fn encode_v31(list: &ReasonList, out: &mut BytesMut) {
+    let granted = |reason: &Reason| if reason.is_failure() { 0 } else { suback_v311(*reason).0 };
+    write(0x90, list.packet_id, Version::V311, list.reasons.iter().map(granted), out);
+}
+
 /// In 3.1.1 only the packet identifier is written.
 pub(super) fn encode_unsuback(list: &ReasonList, version: Version, out: &mut BytesMut) {
     let reasons = if version == Version::V5 { &list.reasons[..] } else { &[] };

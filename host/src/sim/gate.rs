@@ -4,15 +4,21 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use bytes::BytesMut;
 use tokio::io::DuplexStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::broker::Broker;
 use super::dice::Dice;
+use super::frames::in_frames;
 use crate::egress::{Dial, Endpoint, Transport};
 use crate::ingress::connection::{self, Context};
 use crate::ingress::peer::Peer;
+use crate::ingress::websocket::WebSocket;
+
+/// Of so many connections, one is a WebSocket.
+const FRAMED: u64 = 4;
 
 /// Where devices connect to.
 #[derive(Clone)]
@@ -21,6 +27,8 @@ pub struct Gate(Arc<Mutex<State>>);
 struct State {
     open: Option<Open>,
     dice: Dice,
+    /// Which connections are WebSockets.
+    frames: Dice,
     least_pipe: usize,
 }
 
@@ -38,7 +46,12 @@ pub struct Roads(pub Vec<Broker>);
 
 impl Gate {
     pub fn new(seed: u64, least_pipe: usize) -> Self {
-        Self(Arc::new(Mutex::new(State { open: None, dice: Dice::new(seed, "gate"), least_pipe })))
+        Self(Arc::new(Mutex::new(State {
+            open: None,
+            dice: Dice::new(seed, "gate"),
+            frames: Dice::new(seed, "frames"),
+            least_pipe,
+        })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -56,14 +69,26 @@ impl Gate {
 
     pub fn connect(&self) -> Option<DuplexStream> {
         let mut state = self.state();
-        let capacity = (*state.dice.pick(&[64, 1_000, 16_000, 64_000])).max(state.least_pipe);
-        let open = state.open.as_mut()?;
+        let State { open, dice, frames, least_pipe } = &mut *state;
+        let capacity = (*dice.pick(&[64, 1_000, 16_000, 64_000])).max(*least_pipe);
+        let open = open.as_mut()?;
         let (near, far) = tokio::io::duplex(capacity);
-        let (reader, writer) = tokio::io::split(far);
+        let (context, stop) = (open.context.clone(), open.stop.clone());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         let peer = Peer::accepted(address, "devices".into(), open.context.limits.handshake_timeout);
-        open.connections.spawn(connection::serve(reader, writer, peer, open.context.clone(), open.stop.clone()));
-        Some(near)
+        if !frames.one_in(FRAMED) {
+            let (reader, writer) = tokio::io::split(far);
+            open.connections.spawn(connection::serve(reader, writer, peer, context, stop));
+            return Some(near);
+        }
+        let socket = WebSocket::new(far, BytesMut::new());
+        open.connections.spawn(async move {
+            let (reader, writer) = socket.halves();
+            connection::serve(reader, writer, peer, context, stop).await;
+            assert_eq!(socket.fault(), None, "no device of the simulation breaks the framing");
+            socket.finish().await;
+        });
+        Some(in_frames(near, capacity, Dice::new(frames.next(), "of one connection")))
     }
 
     /// The words of a panic in a connection.

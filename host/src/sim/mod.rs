@@ -20,6 +20,7 @@ mod coverage;
 mod device;
 mod dice;
 mod fates;
+mod frames;
 mod gate;
 mod keeper;
 mod mortal;

@@ -32,6 +32,7 @@ use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
+use crate::mqtt::Mqtt31;
 use crate::spool::log::sim::SimDisk;
 use crate::spool::{Fate, Position, Queue, Restored, Spool};
 
@@ -106,6 +107,7 @@ impl Process {
         let context = Arc::new(Context {
             access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
+            mqtt_3_1: Mqtt31::Refused,
             identities: Default::default(),
             bus,
             dispatcher,

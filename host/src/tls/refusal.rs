@@ -105,7 +105,7 @@ impl Refusal {
             Error::InvalidMessage(InvalidMessage::InvalidContentType | InvalidMessage::UnknownProtocolVersion) => {
                 Self::new(
                     Kind::NotTls,
-                    "what comes is no TLS, and this listener speaks nothing else: let the device use TLS (`mqtts://`), or a listener without `tls`",
+                    "what comes is no TLS, and this listener speaks nothing else: let the device use TLS (`mqtts://`), or a listener without `tls`; where a load balancer sends a PROXY protocol header, set `proxy_protocol = true`",
                 )
             }
             other => Self::new(Kind::BrokenOff, format!("the TLS handshake failed: {}", Excerpt(&other.to_string()))),

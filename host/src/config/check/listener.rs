@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 
-use super::{listener_tls, name, spool};
+use super::{listener_tls, name, spool, transport};
 use crate::config::ClientIds;
 use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
+use crate::mqtt::Mqtt31;
 
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
@@ -38,8 +39,14 @@ fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let auth = spool::one_of(table, "auth", &AUTH).unwrap_or_default();
     let tls = listener_tls::check(table, auth);
     let client_ids = client_ids(table, auth);
+    let transport = transport::check(table);
+    let proxy_protocol = table.flag("proxy_protocol").unwrap_or(false);
+    let mqtt_3_1 = if table.flag("mqtt_3_1").unwrap_or(false) { Mqtt31::Served } else { Mqtt31::Refused };
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, tls, auth, client_ids, allow_insecure }, typed))
+    let name = name.to_owned();
+    let listener =
+        Listener { name, bind, tls, auth, client_ids, allow_insecure, transport, proxy_protocol, mqtt_3_1 };
+    Some((listener, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {

@@ -26,6 +26,7 @@ mod passwords;
 mod plugin;
 mod policies;
 mod spool;
+mod transport;
 mod trust;
 mod unused;
 mod upstream;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::ClientIds;
+use crate::mqtt::Mqtt31;
 
 #[derive(Clone, Debug)]
 pub struct Listener {
@@ -15,6 +16,20 @@ pub struct Listener {
     pub allow_insecure: bool,
     /// Which client identifiers a user may have. None: any, as long as no session of another user has it.
     pub client_ids: Option<ClientIds>,
+    pub transport: Transport,
+    /// A load balancer stands before it, and says in a header where each connection comes from.
+    pub proxy_protocol: bool,
+    pub mqtt_3_1: Mqtt31,
+}
+
+/// What the bytes of MQTT come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Tcp,
+    WebSocket {
+        /// Whose pages may connect: in lower case, as a browser says it, or `*`.
+        origins: Vec<String>,
+    },
 }
 
 /// How a device proves who it is.

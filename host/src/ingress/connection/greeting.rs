@@ -211,7 +211,10 @@ fn other_protocol(foreign: Foreign) -> &'static str {
     match foreign {
         Foreign::Tls => "the device speaks TLS, and this listener is for MQTT without it: use `mqtt://` there",
         Foreign::Http => {
-            "the device speaks HTTP or WebSocket, and this listener is for MQTT: use a port and a url for MQTT there"
+            "the device speaks HTTP or WebSocket, and this listener is for MQTT without it: use a port and a url for MQTT there, or give it a listener with `transport = \"websocket\"`"
+        }
+        Foreign::Proxy => {
+            "a load balancer sends a PROXY protocol header, and this listener expects none: set `proxy_protocol = true` for the listener, or do not send it"
         }
     }
 }

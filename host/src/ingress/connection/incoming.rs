@@ -110,6 +110,7 @@ impl<R, W> Connection<R, W> {
     /// At once, or when what it changed is safe. The device decides its size, by what it asks for at once [MQTT-3.1.2-24].
     fn answer(&mut self, changed: Changed, packet: impl FnOnce(Vec<Reason>) -> Packet) -> Result<(), End> {
         let Changed { reasons, changes } = changed;
+        self.tell_unsaid(&reasons);
         let packet = packet(reasons);
         let is_too_large = self.wire.codec.size(&packet) > self.peer_maximum_packet_size;
         if self.session.is_durable() {
@@ -125,6 +126,17 @@ impl<R, W> Connection<R, W> {
             return Err(because(Reason::PACKET_TOO_LARGE, detail));
         }
         Ok(())
+    }
+
+    /// MQTT 3.1 cannot be told that a filter is refused: its SUBACK grants QoS 0, and nothing comes.
+    fn tell_unsaid(&self, reasons: &[Reason]) {
+        if self.wire.codec.is_3_1()
+            && let Some(reason) = reasons.iter().find(|reason| reason.is_failure())
+            && let Some(suppressed) = self.context.complaints.permit()
+        {
+            let client = brief(self.session.client());
+            tracing::warn!(?client, suppressed, "a filter is refused, which MQTT 3.1 has no word for: {reason}");
+        }
     }
 
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {

@@ -42,7 +42,7 @@ use crate::bus::Bus;
 use crate::config::BrokerLimits;
 use crate::message::{Message, Origin};
 use crate::metrics::ListenerMetrics;
-use crate::mqtt::{Disconnect, Packet, Reason, ReasonList, Version};
+use crate::mqtt::{Codec, Disconnect, Mqtt31, Packet, Reason, ReasonList, Version};
 
 /// Bytes that are read of a connection whose packets wait.
 const READ_AHEAD: usize = 64 * 1024;
@@ -55,6 +55,7 @@ pub struct Context {
     pub access: Arc<Access>,
     pub limits: BrokerLimits,
     pub identities: Identities,
+    pub mqtt_3_1: Mqtt31,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
     pub registry: Arc<Registry>,
@@ -117,7 +118,8 @@ where
     W: AsyncWrite + Unpin,
 {
     let (mut peer, charge) = (peer, context.registry.ledger().charge());
-    let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
+    let codec = Codec::new(context.limits.max_packet_size).with_mqtt_3_1(context.mqtt_3_1);
+    let wire = Wire::new(reader, writer, codec, charge);
     let Some(mut connection) = greeting::greet(wire, &mut peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     let user = peer.name.as_deref().map(brief).map(tracing::field::debug);

@@ -36,18 +36,9 @@ pub struct Wire<R, W> {
 }
 
 impl<R, W> Wire<R, W> {
-    pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge) -> Self {
+    pub fn new(reader: R, writer: W, codec: Codec, charge: Charge) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self {
-            reader,
-            writer,
-            codec: Codec::new(max_packet_size),
-            incoming,
-            outgoing,
-            is_held: false,
-            allocated: 0,
-            charge,
-        }
+        Self { reader, writer, codec, incoming, outgoing, is_held: false, allocated: 0, charge }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
@@ -216,7 +207,7 @@ mod tests {
     #[test]
     fn the_memory_of_a_large_packet_is_charged_until_it_is_given_back_however_little_of_it_is_left() {
         let ledger = Ledger::new(1 << 20);
-        let mut wire = Wire::new((), (), 1 << 20, ledger.charge());
+        let mut wire = Wire::new((), (), Codec::new(1 << 20), ledger.charge());
         wire.incoming = BytesMut::with_capacity(200_000);
         wire.incoming.extend_from_slice(&large_connect());
         assert!(matches!(wire.next_packet(), Ok(Some(Packet::Connect(_)))));

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::troubles::Troubles;
 use super::turns::Turns;
 use crate::base::clock::unix_ms;
-use crate::config::{Auth, Identity, Listener, ListenerTls};
+use crate::config::{Auth, Identity, Listener, ListenerTls, Transport};
 use crate::metrics::TlsSnapshot;
 use crate::tls::certificate::Details;
 use crate::tls::expiry::Ends;
@@ -21,6 +21,8 @@ use crate::tls::server::{self, Loaded, ServerError};
 
 /// What ALPN may agree on. Devices that were made for AWS IoT ask for its own name of the same protocol.
 const PROTOCOLS: [&str; 2] = ["mqtt", "x-amzn-mqtt-ca"];
+/// The same where MQTT is in WebSocket: a browser offers this alone (RFC 6455 has no name of its own), and not to agree ends a handshake.
+const WEB_PROTOCOLS: [&str; 1] = ["http/1.1"];
 
 /// How often it is looked at what ends soon: the clock of a board may be set at any time after the start.
 const LOOK_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -31,6 +33,7 @@ pub struct Acceptor {
     listener: String,
     auth: Auth,
     files: ListenerTls,
+    protocols: &'static [&'static str],
     current: RwLock<Current>,
     pub(super) turns: Turns,
     pub(super) troubles: Troubles,
@@ -59,10 +62,14 @@ impl Acceptor {
     /// `None` without TLS.
     pub fn load(listener: &Listener) -> Result<Option<Self>, ServerError> {
         let Some(files) = listener.tls.clone() else { return Ok(None) };
-        let current = RwLock::new(server::load(&files, &PROTOCOLS)?.into());
+        let protocols: &[&str] = match listener.transport {
+            Transport::Tcp => &PROTOCOLS,
+            Transport::WebSocket { .. } => &WEB_PROTOCOLS,
+        };
+        let current = RwLock::new(server::load(&files, protocols)?.into());
         let (name, auth) = (listener.name.clone(), listener.auth);
         let (turns, troubles) = (Turns::new(), Troubles::new());
-        Ok(Some(Self { listener: name, auth, files, current, turns, troubles }))
+        Ok(Some(Self { listener: name, auth, files, protocols, current, turns, troubles }))
     }
 
     pub fn auth(&self) -> Auth {
@@ -86,7 +93,7 @@ impl Acceptor {
     /// After a change of the files.
     pub fn reload(&self) {
         let listener = &self.listener;
-        match server::load(&self.files, &PROTOCOLS) {
+        match server::load(&self.files, self.protocols) {
             Ok(loaded) => {
                 let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
                 *current = loaded.into();

@@ -1,5 +1,6 @@
 //! Connect flags (section 3.1.2.3).
 
+use super::Named;
 use crate::message::QoS;
 use crate::mqtt::Version;
 use crate::mqtt::error::{DecodeError, malformed, protocol};
@@ -9,8 +10,10 @@ use crate::mqtt::walk::Walk;
 #[derive(Clone, Copy)]
 pub(super) struct Flags(u8);
 
+const RESERVED: u8 = 0b0000_0001;
 const CLEAN_START: u8 = 0b0000_0010;
 const WILL: u8 = 0b0000_0100;
+const OF_A_WILL: u8 = 0b0011_1000;
 const WILL_RETAIN: u8 = 0b0010_0000;
 const PASSWORD: u8 = 0b0100_0000;
 const USERNAME: u8 = 0b1000_0000;
@@ -18,19 +21,21 @@ const USERNAME: u8 = 0b1000_0000;
 // === impl Flags ===
 
 impl Flags {
-    pub fn read(walk: &mut Walk<'_>, version: Version) -> Result<Self, DecodeError> {
+    pub fn read(walk: &mut Walk<'_>, named: &Named) -> Result<Self, DecodeError> {
         let flags = Self(walk.u8()?);
+        // In 3.1 what is not used may be anything.
+        let flags = if named.is_3_1 { flags.without_unused() } else { flags };
         // [MQTT-3.1.2-3]
-        if flags.0 & 0b0000_0001 != 0 {
+        if flags.0 & RESERVED != 0 {
             return Err(malformed("the reserved connect flag is set"));
         }
         // [MQTT-3.1.2-11], [MQTT-3.1.2-13]
-        if !flags.will() && flags.0 & 0b0011_1000 != 0 {
+        if !flags.will() && flags.0 & OF_A_WILL != 0 {
             return Err(malformed("will QoS or will retain without a will"));
         }
         flags.will_qos()?;
         // MQTT 3.1.1 [MQTT-3.1.2-22]; MQTT 5 allows it, for tokens.
-        if version == Version::V311 && flags.password() && !flags.username() {
+        if named.version == Version::V311 && flags.password() && !flags.username() {
             return Err(protocol("a password without a user name"));
         }
         Ok(flags)
@@ -48,6 +53,11 @@ impl Flags {
             set((will.message.qos as u8) << 3, true);
         }
         Self(flags)
+    }
+
+    fn without_unused(self) -> Self {
+        let unused = if self.will() { RESERVED } else { RESERVED | OF_A_WILL };
+        Self(self.0 & !unused)
     }
 
     pub fn byte(self) -> u8 {

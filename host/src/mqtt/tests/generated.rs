@@ -71,6 +71,7 @@ fn connect(version: Version) -> impl Strategy<Value = Packet> {
         move |(client_id, (clean_start, keep_alive), (username, password), will, limits)| {
             let v5 = version == V5;
             Packet::Connect(Box::new(Connect {
+                is_3_1: false,
                 version,
                 client_id,
                 clean_start,

@@ -3,6 +3,7 @@
 mod accepted;
 mod client;
 mod generated;
+mod mqtt_3_1;
 mod outgoing;
 mod refused;
 
