@@ -279,7 +279,8 @@ fn who_comes_in_at_mosquitto_comes_in_and_nobody_else() {
     ];
     let etc = Etc::new();
     let port = ports::free();
-    let text = format!("listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}/passwd\n", etc.path().display());
+    let text =
+        format!("listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}/passwd\n", etc.path().display());
     fs::write(etc.path().join("mosquitto.conf"), &text).unwrap();
     fs::write(etc.path().join("run.conf"), format!("{text}user root\nlog_dest stderr\n")).unwrap();
     let mosquitto = Process::start("mosquitto", Mosquitto::command().arg("-c").arg(etc.path().join("run.conf")));

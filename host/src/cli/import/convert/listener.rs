@@ -154,7 +154,10 @@ fn add_origins<'a>(table: &mut Table<'a>, origins: &[&'a Line]) {
             line.take();
             good.push(line);
         } else {
-            line.leave("this is not an origin", "write scheme, host and port, as `https://panel.example`, into `origins`");
+            line.leave(
+                "this is not an origin",
+                "write scheme, host and port, as `https://panel.example`, into `origins`",
+            );
         }
     }
     if good.is_empty() && origins.is_empty() {
