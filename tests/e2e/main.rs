@@ -12,6 +12,7 @@ mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
 mod identity;
+mod import;
 mod interop;
 mod kills;
 mod malformed;

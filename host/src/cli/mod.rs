@@ -9,6 +9,7 @@ mod check;
 mod compile;
 mod demo;
 mod explain;
+pub mod import;
 mod logging;
 pub mod plugin_build;
 mod rights;
@@ -52,6 +53,8 @@ enum Command {
     Check(check::Args),
     /// Say which bindings and plugins a topic meets, and where it would go
     Explain(explain::Args),
+    /// Make a configuration of a mosquitto.conf, and name what was not taken over
+    Import(import::Args),
     /// Put messages through the bindings, offline: `[topic] payload` lines in, the same form out
     Test(test::Args),
     /// Show it all on this machine: simulated devices, plugins, an upstream, and the proof
@@ -156,6 +159,7 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
+            Self::Import(args) => import::run(&args, out),
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
             Self::Spool(command) => command.run(out),
