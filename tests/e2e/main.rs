@@ -2,6 +2,7 @@
 
 mod access;
 mod acknowledged;
+mod auth;
 mod bindings;
 mod bounds;
 mod circuit_breaker;

@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 pub mod import;
 mod logging;
+mod passwd;
 pub mod plugin_build;
 mod rights;
 mod run;
@@ -66,6 +67,8 @@ enum Command {
     Sessions(sessions::Args),
     /// A running gateway at a glance
     Status(status::Args),
+    /// Set the password of a user in a password file, or take the user out
+    Passwd(passwd::Args),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -165,6 +168,7 @@ impl Command {
             Self::Spool(command) => command.run(out),
             Self::Sessions(args) => sessions::run(&args, out),
             Self::Status(args) => status::run(&args, out),
+            Self::Passwd(args) => passwd::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }
