@@ -15,7 +15,11 @@ pub fn of(config: &Config) -> Arc<Access> {
 }
 
 /// None without a file that could change.
-pub fn watch(config: &Config, access: &Arc<Access>, stop: CancellationToken) -> Option<impl Future<Output = ()> + use<>> {
+pub fn watch(
+    config: &Config,
+    access: &Arc<Access>,
+    stop: CancellationToken,
+) -> Option<impl Future<Output = ()> + use<>> {
     let source = config.access.acl_file.clone()?;
     let paths = vec![source.path.clone()];
     let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default() });
