@@ -48,6 +48,12 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
+    /// With these lines in its configuration, for its one listener.
+    pub fn configured(lines: &str) -> Self {
+        let stopped = Self::stopped();
+        Self { settings: format!("{lines}{}", stopped.settings), ..stopped }.started()
+    }
+
     fn started(mut self) -> Self {
         let mosquitto = &mut self;
         for _ in 0..ATTEMPTS {
@@ -78,6 +84,11 @@ impl Mosquitto {
     /// The part of a gateway's configuration that names this one.
     pub fn upstream(&self, name: &str, protocol: u8) -> String {
         format!("[upstreams.{name}]\nurl = \"mqtt://{}\"\nprotocol = {protocol}\n", self.address)
+    }
+
+    /// Its log, since it was started last.
+    pub fn said(&self) -> Vec<String> {
+        self.process.as_ref().map_or_else(Vec::new, |process| process.err().all())
     }
 
     /// SIGTERM: sessions, retained and queued messages are saved.

@@ -19,12 +19,14 @@ mod listener;
 mod loops;
 mod name;
 mod own_listener;
+mod pin;
 mod plugin;
 mod policies;
 mod spool;
 mod trust;
 mod unused;
 mod upstream;
+mod upstream_tls;
 mod url;
 
 use super::checked::Config;
