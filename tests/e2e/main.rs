@@ -30,6 +30,7 @@ mod specification_rules;
 mod spool_commands;
 mod spool_room;
 mod terminals;
+mod tls;
 mod told;
 mod trust;
 mod upstream_faults;

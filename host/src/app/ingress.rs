@@ -13,12 +13,14 @@ use tokio_util::sync::CancellationToken;
 use crate::base::clock::unix_ms;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
+use crate::base::watched_files;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
 use crate::config::{BrokerLimits, Config};
 use crate::ingress::connection::Context;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
+use crate::ingress::tls::Acceptor;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
 use crate::spool::{Key, Restored};
@@ -34,6 +36,8 @@ const COMPLAINTS_PER_SECOND: u32 = 5;
 
 pub struct Ingress {
     addresses: Vec<(String, SocketAddr)>,
+    /// Of listeners that have TLS.
+    tls: Vec<Arc<Acceptor>>,
     sessions: Arc<Registry>,
     /// Each gives its name when it ends.
     tasks: JoinSet<String>,
@@ -53,6 +57,8 @@ impl Ingress {
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
+        let tls: Vec<_> = listeners.iter().filter_map(|one| one.tls().cloned()).collect();
+        tls.iter().for_each(|one| watch_tls(one, &mut tasks, &stop));
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
         let registry = sessions(&limits, &bus, &dispatcher, restored);
         for (binding, every) in dispatcher.intervals() {
@@ -77,11 +83,15 @@ impl Ingress {
             tasks.spawn(named(name, listener.run(Arc::new(context), places.clone(), stop.clone())));
         }
         tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
-        Self { addresses, sessions: registry, tasks, stop }
+        Self { addresses, tls, sessions: registry, tasks, stop }
     }
 
     pub fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    pub fn tls(&self) -> &[Arc<Acceptor>] {
+        &self.tls
     }
 
     pub fn sessions(&self) -> &Arc<Registry> {
@@ -110,12 +120,21 @@ async fn named(name: String, task: impl Future<Output = ()>) -> String {
     name
 }
 
-pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+/// `tls` has one for each listener, in their order.
+pub async fn bind(config: &Config, tls: Vec<Option<Acceptor>>) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
-    for spec in &config.broker.listeners {
-        listeners.push(Listener::bind(spec).await?);
+    for (spec, tls) in config.broker.listeners.iter().zip(tls) {
+        listeners.push(Listener::bind(spec, tls.map(Arc::new)).await?);
     }
     Ok(listeners)
+}
+
+/// Its files, and its calendar.
+fn watch_tls(acceptor: &Arc<Acceptor>, tasks: &mut JoinSet<String>, stop: &CancellationToken) {
+    let reloading = acceptor.clone();
+    let watching = watched_files::watch(acceptor.files(), stop.clone(), move || reloading.reload());
+    tasks.spawn(named("watch of TLS files".to_owned(), watching));
+    tasks.spawn(named("calendar of certificates".to_owned(), acceptor.clone().watch_ends(stop.clone())));
 }
 
 /// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte

@@ -69,7 +69,7 @@ impl Gateway {
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
-        let listeners = ingress::bind(&config).await?;
+        let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;

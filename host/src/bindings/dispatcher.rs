@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::AcquireError;
 
 use super::MAX_HOPS;
@@ -13,12 +14,12 @@ use super::letter_limit::LetterLimit;
 use super::order::{Line, Order};
 use super::places::{Held, Places};
 use super::route::Inbound;
-use super::table::Table;
+use super::table::{Bindings, Table};
 use super::ticks::FinishedTick;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
-use crate::chain::{Done, Job, Lane, Outcome};
+use crate::chain::{Done, Job, Lane, Outcome, Rank};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
@@ -29,7 +30,7 @@ use crate::spool::{Hold, Place, Record, Spool};
 pub struct Pending {
     inbound: Inbound,
     kept: Kept,
-    bindings: Arc<[BindingId]>,
+    bindings: Bindings,
     account: Account,
     /// What caused it, and waits for it.
     pub(super) cause: Option<Place>,
@@ -38,7 +39,7 @@ pub struct Pending {
 pub struct Dispatcher {
     pub(super) gateway: String,
     pub(super) table: Table,
-    bus: Arc<Bus>,
+    pub(super) bus: Arc<Bus>,
     pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
     /// Of messages that keep something and are bounded by no binding; for each hop, as in a binding: who holds one until what it causes
@@ -60,9 +61,10 @@ pub(super) enum Leaving {
 // === impl Pending ===
 
 impl Pending {
-    /// Whose places it takes, for which hop.
-    pub(super) fn line(&self) -> (u8, Arc<[BindingId]>) {
-        (self.inbound.origin.hops, self.bindings.clone())
+    /// Whose it is, and whose places it takes, for which hop.
+    pub(super) fn line(&self) -> (u8, Bindings, Arc<str>) {
+        let Origin { client, hops, .. } = &*self.inbound.origin;
+        (*hops, self.bindings.clone(), client.clone())
     }
 
     /// Whether somebody waits for its outcome, or it is written down: then it may wait, but never go. What has a cause with places is
@@ -129,7 +131,7 @@ impl Dispatcher {
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
-    pub fn receive(&self, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
+    pub fn receive(self: &Arc<Self>, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
         from.received.increment();
         self.deliver_and_match(inbound)
     }
@@ -169,13 +171,13 @@ impl Dispatcher {
 
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
-    pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
+    pub fn again(self: &Arc<Self>, inbound: Inbound, binding: &str) -> Option<Pending> {
         let id = self.table.find(binding)?;
-        let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [id].into(), account, cause: None })
+        let (kept, account) = (Kept::default(), Account::open(self));
+        Some(Pending { inbound, kept, bindings: smallvec![id], account, cause: None })
     }
 
-    pub(super) fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
+    pub(super) fn deliver_and_match(self: &Arc<Self>, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
         let bindings = self.table.matching(&inbound.message.topic);
@@ -184,7 +186,7 @@ impl Dispatcher {
             inbound.receipt.nothing_to_keep();
             return None;
         }
-        let account = Account::open(self.counters.clone());
+        let account = Account::open(self);
         Some(Pending { inbound, kept, bindings, account, cause: None })
     }
 
@@ -216,10 +218,11 @@ impl Dispatcher {
         }
         let lines = self.lines(&bindings, &inbound.origin);
         if lines.is_empty() {
-            return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
+            return self.push(Input { inbound, kept, bindings, held, account, ticket: None, is_fixed: false });
         }
         let has_lane = bindings.iter().any(|id| self.lane(*id).is_some());
-        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket) };
+        let is_fixed = lines.len() > 1;
+        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket), is_fixed };
         if has_lane {
             return self.order.enter(lines, |ticket| self.push(input(ticket)));
         }
@@ -244,10 +247,12 @@ impl Dispatcher {
 
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
-        let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
-        if let [id] = *bindings {
+        if let [id] = *input.bindings {
             return self.push_alone(id, message, origin, input);
         }
+        let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
+        let ranks: SmallVec<[Rank; 4]> =
+            bindings.iter().map(|id| self.lane(*id).map_or(Rank::Client, |lane| input.rank(lane))).collect();
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
             let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
@@ -257,12 +262,13 @@ impl Dispatcher {
         // the order may be locked for its ticket.
         for (slot, _) in lanes().filter(|(_, lane)| lane.is_none()) {
             let outcome = Outcome::Outputs(vec![message.clone()]);
-            self.finish(&gather, slot, Done::of(outcome));
+            Self::finish(&gather, slot, Done::of(outcome));
         }
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
-            let (dispatcher, gather) = (self.clone(), gather.clone());
-            let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
-            lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, done }]);
+            let gather = gather.clone();
+            let done = Box::new(move |done| Self::finish(&gather, slot, done));
+            let rank = ranks.get(slot).copied().unwrap_or_default();
+            lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, rank, done }]);
         }
     }
 
@@ -271,29 +277,28 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
-            return self.complete(Gathered::of_one(input, Done::of(outcome)));
+            return Self::complete(Gathered::of_one(input, Done::of(outcome)));
         };
-        let (dispatcher, may_wait) = (self.clone(), input.may_wait());
-        let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));
-        lane.push([Job { message, origin, may_wait, done }]);
+        let (may_wait, rank) = (input.may_wait(), input.rank(lane));
+        let done = Box::new(move |done| Self::complete(Gathered::of_one(input, done)));
+        lane.push([Job { message, origin, may_wait, rank, done }]);
     }
 
-    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
+    fn finish(gather: &Gather, slot: usize, done: Done) {
         if let Some(gathered) = gather.put(slot, done) {
-            self.complete(gathered);
+            Self::complete(gathered);
         }
     }
 
-    fn complete(self: &Arc<Self>, gathered: Gathered) {
-        match gathered.input.ticket {
-            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| self.leave(leaving)),
-            None => self.conclude(gathered),
-        }
+    fn complete(gathered: Gathered) {
+        let Some(ticket) = gathered.input.ticket else { return Self::conclude(gathered) };
+        let dispatcher = gathered.input.account.dispatcher().clone();
+        dispatcher.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| dispatcher.leave(leaving));
     }
 
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
-            Leaving::Input(gathered) => self.conclude(*gathered),
+            Leaving::Input(gathered) => Self::conclude(*gathered),
             Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }

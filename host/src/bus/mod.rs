@@ -156,6 +156,18 @@ impl Bus {
         gone + left > 0
     }
 
+    /// What is to be written of retained messages by a record that others may have overtaken: as it is now, so that the last record of a
+    /// topic has its last message.
+    pub fn refresh(&self, changes: &mut [Change]) {
+        let retained = self.retained();
+        for change in changes {
+            if let Key::Retained { topic } = &change.key {
+                let last = retained.get(topic);
+                change.value = last.map(|(message, arrived)| stored::encode_retained(message, arrived));
+            }
+        }
+    }
+
     fn retained(&self) -> RwLockReadGuard<'_, Retained> {
         self.retained.read().unwrap_or_else(PoisonError::into_inner)
     }

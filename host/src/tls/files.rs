@@ -13,7 +13,8 @@ use rustls::sign::CertifiedKey;
 
 use super::pem::{self, Section};
 use super::private_key::private_key;
-use super::{der, ec_key};
+use super::{der, ec_key, revocation};
+use crate::base::clock::unix_ms;
 use crate::base::excerpt::Excerpt;
 use crate::base::utc::Utc;
 
@@ -26,6 +27,8 @@ pub enum FileError {
     Content { path: PathBuf, what: String },
     #[error("a certificate of `{path}` is not usable: {source}")]
     Certificate { path: PathBuf, source: rustls::Error },
+    #[error("the key in `{key}` does not belong to the certificate in `{cert}`: they have to be of one pair, and our own certificate the first in its file")]
+    Mismatch { cert: PathBuf, key: PathBuf },
 }
 
 /// What is used, and what an operator should know about it.
@@ -79,28 +82,23 @@ pub fn anchors(path: &Path) -> Result<Found<RootCertStore>, FileError> {
     }
 }
 
-/// One at least, all of them good: without one of them, what it revokes would be let in.
+/// One at least, all of them good: without one of them, what it revokes would be let in. Or one in DER, as many CAs publish them.
 pub fn revocation_lists(path: &Path) -> Result<Found<Vec<CertificateRevocationListDer<'static>>>, FileError> {
     let bytes = read(path)?;
+    if pem::is_der(&bytes) {
+        let value = vec![CertificateRevocationListDer::from(bytes)];
+        return Ok(Found { doubts: overdue(path, &value), value });
+    }
     let sections = of_kind(&bytes, &["X509 CRL"]);
     if sections.is_empty() {
         return Err(FileError::new(path, nothing(&bytes, "X509 CRL")));
     }
-    let (mut value, mut doubts) = (Vec::new(), Vec::new());
-    for (index, section) in sections.iter().enumerate() {
-        let error = |why| FileError::new(path, format!("revocation list {} (line {}): {why}", index + 1, section.line));
-        let content = section.content.as_ref().map_err(|fault| error(fault.to_string()))?;
-        let list = der::revocation_list(content).ok_or_else(|| error("its bytes are no revocation list".into()))?;
-        if list.version == 1 {
-            return Err(error(format!(
-                "it is of version 1, and only version 2 can be used; issue it with `crl_extensions` set in openssl's configuration (issuer: {})",
-                der::name(list.issuer)
-            )));
-        }
-        doubts.extend(overdue(path, &list));
-        value.push(CertificateRevocationListDer::from(content.clone()));
-    }
-    Ok(Found { value, doubts })
+    let list = |(index, section): (usize, Section)| {
+        let error = |fault| FileError::new(path, format!("revocation list {} (line {}): {fault}", index + 1, section.line));
+        section.content.map(CertificateRevocationListDer::from).map_err(error)
+    };
+    let value: Vec<_> = sections.into_iter().enumerate().map(list).collect::<Result<_, _>>()?;
+    Ok(Found { doubts: overdue(path, &value), value })
 }
 
 /// A certificate and its key. One that rustls cannot look into, of X.509 version 1 for example, is shown all the same: whether it is good is
@@ -111,10 +109,6 @@ pub fn pair(
     key: &Path,
     passphrase: Option<&[u8]>,
 ) -> Result<Found<CertifiedKey>, FileError> {
-    let error = |path: &Path| {
-        let path = path.to_owned();
-        move |source| FileError::Certificate { path, source }
-    };
     let chain = certificates(cert)?;
     let Found { value: private, mut doubts } = private_key(key, passphrase)?;
     let public = chain.first().and_then(|leaf| der::certificate(leaf)).map(|leaf| leaf.public_key);
@@ -129,9 +123,9 @@ pub fn pair(
         }
         Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) | Ok(()) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
-            return Err(FileError::new(cert, format!("is not the certificate of the key `{}`", key.display())));
+            return Err(FileError::Mismatch { cert: cert.into(), key: key.into() });
         }
-        Err(source) => return Err(error(cert)(source)),
+        Err(source) => return Err(FileError::Certificate { path: cert.into(), source }),
     }
     Ok(Found { value: pair, doubts })
 }
@@ -185,14 +179,14 @@ fn unusable(error: &rustls::Error) -> String {
     }
 }
 
-fn overdue(path: &Path, list: &der::RevocationList<'_>) -> Option<String> {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let due = list.next_update.filter(|due| *due < now)?;
-    let (issuer, path) = (der::name(list.issuer), path.display());
-    Some(format!(
-        "the revocation list of {issuer} in `{path}` was to be renewed until {}; it is used all the same, and what was revoked since is not in it",
-        Utc(due)
-    ))
+/// Old ones go on being used: a plant whose link to its CA is down must not stop.
+fn overdue(path: &Path, lists: &[CertificateRevocationListDer<'_>]) -> Vec<String> {
+    let now = unix_ms() / 1_000;
+    let due = lists.iter().filter_map(revocation::next_update).filter(|due| *due < now);
+    let doubt = |due| {
+        format!("a revocation list in `{}` was to be replaced at {}; it is used all the same, and what was revoked since is not in it", path.display(), Utc(due))
+    };
+    due.map(doubt).collect()
 }
 
 /// What a file is that has none of what is looked for.
@@ -222,7 +216,6 @@ pub(super) fn nothing(bytes: &[u8], wanted: &str) -> String {
 fn tool(wanted: &str) -> &'static str {
     match wanted {
         "CERTIFICATE" => "x509",
-        "X509 CRL" => "crl",
         _ => "pkey",
     }
 }

@@ -16,6 +16,7 @@ mod grants;
 mod json;
 mod limits;
 mod listener;
+mod listener_tls;
 mod loops;
 mod name;
 mod own_listener;

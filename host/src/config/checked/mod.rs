@@ -11,7 +11,7 @@ mod upstream;
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
-pub use listener::Listener;
+pub use listener::{Auth, Identity, Listener, ListenerTls};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
 pub use upstream::{Address, Refused, Tls, Upstream};

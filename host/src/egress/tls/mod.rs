@@ -7,10 +7,10 @@ mod dates;
 mod pinned;
 mod revocation;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustls::client::WebPkiServerVerifier;
+use rustls::client::{VerifierBuilderError, WebPkiServerVerifier};
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::sign::SingleCertAndKey;
@@ -29,13 +29,23 @@ pub enum TlsError {
     #[error("a client certificate needs both `cert` and `key`")]
     HalfPair,
     #[error("cannot read the file `{path}` of `key_passphrase_file`: {source}")]
-    Passphrase { path: std::path::PathBuf, source: std::io::Error },
-    #[error("a revocation list of `{path}` cannot be used: {source}")]
-    Revocation { path: std::path::PathBuf, source: rustls::client::VerifierBuilderError },
+    Passphrase { path: PathBuf, source: std::io::Error },
+    #[error("a revocation list of `{path}` cannot be used: {why}")]
+    Revocation { path: PathBuf, why: String },
     #[error(transparent)]
     File(#[from] FileError),
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
+}
+
+impl TlsError {
+    fn revocation(path: &Path, error: &VerifierBuilderError) -> Self {
+        let why = match error {
+            VerifierBuilderError::InvalidCrl(why) => crate::tls::revocation::explain(why),
+            other => other.to_string(),
+        };
+        Self::Revocation { path: path.into(), why }
+    }
 }
 
 /// Never the process default provider: a library must not depend on who installed one.
@@ -78,7 +88,7 @@ fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Found<Arc<dyn S
             let lists = files::revocation_lists(path)?;
             doubts.extend(lists.doubts);
             let verifier = revocation::verifier(&roots, provider, lists.value);
-            Arc::new(verifier.map_err(|source| TlsError::Revocation { path: path.clone(), source })?)
+            Arc::new(verifier.map_err(|error| TlsError::revocation(path, &error))?)
         }
         None => {
             let verifier = WebPkiServerVerifier::builder_with_provider(roots, provider.clone()).build();

@@ -1,7 +1,5 @@
 //! Whole handshakes, in memory: our side as the configuration makes it, and a server with whatever openssl has made.
 
-use std::path::PathBuf;
-
 use rustls::pki_types::ServerName;
 use rustls::sign::CertifiedKey;
 use rustls::{
@@ -126,6 +124,17 @@ fn a_revoked_certificate_is_refused_and_so_is_one_of_which_no_list_knows() {
     assert_eq!(with(&["other.crl", "after.crl"]), Some(CertificateError::Revoked.into()));
     let unknown = with(&["other.crl"]).unwrap();
     assert!(crate::egress::tls_error::explain(&unknown, false).contains("`crl` has no revocation list"), "{unknown:?}");
+}
+
+#[test]
+fn a_list_of_version_1_is_refused_with_what_makes_it_version_2() {
+    let openssl = Openssl::with_ca();
+    let text = String::from_utf8(openssl.read("ca.cnf")).unwrap();
+    let without = text.lines().filter(|line| !line.starts_with("crlnumber")).collect::<Vec<_>>();
+    openssl.write("ca.cnf", without.join("\n"));
+    openssl.revocation_list("ca", "v1.crl", "");
+    let error = client_config(&revoking(&openssl, &["v1.crl"])).unwrap_err().to_string();
+    assert!(error.contains("all.crl") && error.contains("version 1") && error.contains("crlnumber"), "{error}");
 }
 
 #[test]

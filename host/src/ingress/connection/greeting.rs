@@ -36,7 +36,7 @@ where
             return None;
         }
     };
-    if connect.username.is_some() {
+    if connect.username.is_some() && peer.name.is_none() {
         tell_unchecked_credentials(peer);
     }
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);

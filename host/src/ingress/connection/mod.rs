@@ -13,6 +13,7 @@ mod parked;
 mod takeover;
 mod wire;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -114,7 +115,8 @@ where
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
     let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
-    tracing::debug!(%peer, client = ?brief(&client), version = ?connection.version, "connected");
+    let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
+    tracing::debug!(%peer, client = ?brief(&client), user, version = ?connection.version, "connected");
     let end = connection.run().await;
     if let End::Because(violation) = &end {
         connection.complain(&peer, &client, violation);
@@ -127,6 +129,8 @@ where
     // Before the session can be had again: its next connection has to find the barrier.
     context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
+    let mut wire = wire;
+    wire.close().await;
     // Who breaks off and sees the socket close finds all of that done.
     drop(wire);
     tracing::debug!(%peer, client = ?brief(&client), "disconnected");
@@ -173,15 +177,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 
     async fn next_event(&mut self, timer: std::pin::Pin<&mut tokio::time::Sleep>) -> Event {
         let (reads, replays) = (self.reads(), self.session.wants_replay());
-        let (writes, wants_mail) = (!self.wire.outgoing.is_empty(), self.wants_mail());
+        let (writes, wants_mail) = (self.wire.has_unsent(), self.wants_mail());
         let mailbox = self.session.mailbox().clone();
         let (in_flight, waits_for_room) = (self.context.dispatcher.journal().in_flight(), self.waits_for_room);
-        let Wire { reader, writer, incoming, outgoing, .. } = &mut self.wire;
+        let Wire { reader, writer, incoming, outgoing, is_held, .. } = &mut self.wire;
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Event::Shutdown,
             () = self.kicked.notified() => Event::Kicked,
-            wrote = writer.write_buf(outgoing), if writes => Event::Wrote(wrote),
+            wrote = poll_fn(|cx| wire::write(writer, outgoing, is_held, cx)), if writes => Event::Wrote(wrote),
             ticket = self.session.next_done() => Event::Done(ticket),
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),

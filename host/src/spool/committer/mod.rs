@@ -25,17 +25,20 @@ mod fairness;
 mod fold;
 mod room;
 mod waited;
+mod wills;
 mod write;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::checkpoint::Checkpointing;
 use self::compact::Compact;
+use self::fairness::Over;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
 use self::waited::Waited;
+use self::wills::Wills;
 use super::batch::{Batch, fits};
 use super::completions::Completions;
 use super::image::Image;
@@ -58,6 +61,8 @@ pub(super) struct Committer<D: Disk> {
     policy: config::Spool,
     /// Just taken; kept for its memory.
     incoming: VecDeque<Record>,
+    /// Wait for their budget.
+    wills: Wills,
     /// Held back by the share of an upstream.
     records: VecDeque<Record>,
     /// Admitted, next to be written.
@@ -72,7 +77,7 @@ pub(super) struct Committer<D: Disk> {
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
     /// Bindings that have more than their part of a share that is short.
-    over_part: BTreeSet<(usize, Arc<str>)>,
+    over_part: Over,
     waited: Option<Waited>,
     /// Damage was found when it was opened, in segments up to here; 0 when there was none.
     suspect: u64,
@@ -96,7 +101,7 @@ impl<D: Disk> Committer<D> {
             completions: Completions::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
-            over_part: BTreeSet::new(),
+            over_part: Over::new(),
             waited: None,
             checkpoint: Checkpointing::new(),
             log,
@@ -105,6 +110,7 @@ impl<D: Disk> Committer<D> {
             configured,
             policy,
             incoming: VecDeque::new(),
+            wills: Wills::new(),
             records: VecDeque::new(),
             ready: VecDeque::new(),
             full: None,
@@ -138,6 +144,11 @@ impl<D: Disk> Committer<D> {
     /// Its segments, as they were found, are not as we would write them.
     pub fn suspect_all(&mut self) {
         self.suspect = self.log.active_segment();
+    }
+
+    /// When to turn again for wills that wait; none when there are none.
+    pub fn wills_due(&self) -> Option<Instant> {
+        self.wills.due()
     }
 
     /// What an upstream has not completed.
@@ -193,6 +204,8 @@ impl<D: Disk> Committer<D> {
         self.completions.absorb(&mut queue_state.completions);
         let is_closing = queue_state.closing;
         drop(queue_state);
+        self.wills.hold(&mut self.incoming);
+        self.wills.release(&mut self.incoming, is_closing);
         self.take(shared);
         is_closing
     }

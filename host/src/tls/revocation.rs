@@ -1,0 +1,48 @@
+//! Certificate revocation lists: until when they are fresh, and why one cannot be used.
+
+use rustls::CertRevocationListError;
+use rustls::pki_types::CertificateRevocationListDer;
+use x509_cert::crl::CertificateList;
+use x509_cert::der::Decode as _;
+
+use super::certificate::seconds;
+
+/// Seconds since the Unix epoch, when the CA promises a newer one.
+pub fn next_update(list: &CertificateRevocationListDer<'_>) -> Option<u64> {
+    let list = CertificateList::<x509_cert::certificate::Rfc5280>::from_der(list).ok()?;
+    list.tbs_cert_list.next_update.map(seconds)
+}
+
+/// Why a list cannot be used, and how to make one that can.
+pub fn explain(error: &CertRevocationListError) -> String {
+    match error {
+        CertRevocationListError::UnsupportedCrlVersion => {
+            "it is of version 1; make one of version 2: `crlnumber` and `default_crl_days` in the configuration of `openssl ca -gencrl`".into()
+        }
+        CertRevocationListError::UnsupportedDeltaCrl => "it is a delta list; give the complete one".into(),
+        CertRevocationListError::UnsupportedIndirectCrl => {
+            "it is an indirect list, for certificates of other CAs; give the list of each CA".into()
+        }
+        CertRevocationListError::ParseError => "it cannot be read as a revocation list".into(),
+        other => format!("{other:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tls::files::revocation_lists;
+    use tidegate_tests::tls::Authority;
+
+    #[test]
+    fn a_list_tells_until_when_it_is_fresh() {
+        let folder = tempfile::tempdir().unwrap();
+        let (authority, path) = (Authority::new("ca"), folder.path().join("crl"));
+        let pem = authority.revoke(&[7], 30) + &authority.revoke(&[8], 30);
+        std::fs::write(&path, pem).unwrap();
+        let both = revocation_lists(&path).unwrap().value;
+        assert_eq!(both.len(), 2);
+        let in_30_days = crate::base::clock::unix_ms() / 1_000 + 30 * 86_400;
+        assert!(next_update(&both[0]).unwrap().abs_diff(in_30_days) < 60);
+    }
+}
