@@ -27,7 +27,9 @@ pub enum FileError {
     Content { path: PathBuf, what: String },
     #[error("a certificate of `{path}` is not usable: {source}")]
     Certificate { path: PathBuf, source: rustls::Error },
-    #[error("the key in `{key}` does not belong to the certificate in `{cert}`: they have to be of one pair, and our own certificate the first in its file")]
+    #[error(
+        "the key in `{key}` does not belong to the certificate in `{cert}`: they have to be of one pair, and our own certificate the first in its file"
+    )]
     Mismatch { cert: PathBuf, key: PathBuf },
 }
 
@@ -94,7 +96,8 @@ pub fn revocation_lists(path: &Path) -> Result<Found<Vec<CertificateRevocationLi
         return Err(FileError::new(path, nothing(&bytes, "X509 CRL")));
     }
     let list = |(index, section): (usize, Section)| {
-        let error = |fault| FileError::new(path, format!("revocation list {} (line {}): {fault}", index + 1, section.line));
+        let error =
+            |fault| FileError::new(path, format!("revocation list {} (line {}): {fault}", index + 1, section.line));
         section.content.map(CertificateRevocationListDer::from).map_err(error)
     };
     let value: Vec<_> = sections.into_iter().enumerate().map(list).collect::<Result<_, _>>()?;
@@ -165,7 +168,7 @@ fn parse(section: &Section) -> Result<CertificateDer<'static>, String> {
 
 fn subject(section: &Section) -> String {
     let content = section.content.as_deref().ok();
-    let certificate = content.and_then(|content| der::certificate(content));
+    let certificate = content.and_then(der::certificate);
     certificate.map_or_else(String::new, |certificate| format!(", {}", der::name(certificate.subject)))
 }
 
@@ -184,7 +187,11 @@ fn overdue(path: &Path, lists: &[CertificateRevocationListDer<'_>]) -> Vec<Strin
     let now = unix_ms() / 1_000;
     let due = lists.iter().filter_map(revocation::next_update).filter(|due| *due < now);
     let doubt = |due| {
-        format!("a revocation list in `{}` was to be replaced at {}; it is used all the same, and what was revoked since is not in it", path.display(), Utc(due))
+        format!(
+            "a revocation list in `{}` was to be replaced at {}; it is used all the same, and what was revoked since is not in it",
+            path.display(),
+            Utc(due)
+        )
     };
     due.map(doubt).collect()
 }

@@ -16,14 +16,16 @@ pub fn next_update(list: &CertificateRevocationListDer<'_>) -> Option<u64> {
 /// Why a list cannot be used, and how to make one that can.
 pub fn explain(error: &CertRevocationListError) -> String {
     match error {
-        CertRevocationListError::UnsupportedCrlVersion => {
-            "it is of version 1; make one of version 2: `crlnumber` and `default_crl_days` in the configuration of `openssl ca -gencrl`".into()
+        // A list of version 1 has no version in it, so that it looks like anything else.
+        CertRevocationListError::UnsupportedCrlVersion | CertRevocationListError::ParseError => {
+            "it cannot be read: `openssl crl -noout -text` shows whether it is one, and of version 1; make one of version 2: `crlnumber` and \
+             `default_crl_days` in the configuration of `openssl ca -gencrl`"
+                .into()
         }
         CertRevocationListError::UnsupportedDeltaCrl => "it is a delta list; give the complete one".into(),
         CertRevocationListError::UnsupportedIndirectCrl => {
             "it is an indirect list, for certificates of other CAs; give the list of each CA".into()
         }
-        CertRevocationListError::ParseError => "it cannot be read as a revocation list".into(),
         other => format!("{other:?}"),
     }
 }

@@ -73,7 +73,8 @@ type Verifier = Arc<dyn ClientCertVerifier>;
 fn verifier(provider: &Arc<CryptoProvider>, tls: &ListenerTls) -> Result<(Verifier, Option<u64>), ServerError> {
     let Some(client_ca) = &tls.client_ca else { return Ok((WebPkiClientVerifier::no_client_auth(), None)) };
     let roots = Arc::new(roots(client_ca)?);
-    let lists = tls.crl.as_deref().map(files::revocation_lists).transpose()?.map(|found| found.value).unwrap_or_default();
+    let lists =
+        tls.crl.as_deref().map(files::revocation_lists).transpose()?.map(|found| found.value).unwrap_or_default();
     let next_update = lists.iter().filter_map(revocation::next_update).min();
     let verifier = chain_revocation::verifier(provider, roots, lists).map_err(|error| match (error, &tls.crl) {
         (VerifierBuilderError::InvalidCrl(why), Some(path)) => {

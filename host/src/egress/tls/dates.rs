@@ -16,10 +16,12 @@ pub fn doubt(path: &Path, certificate: &CertificateDer<'_>) -> Option<String> {
     let (now, end) = (unix_ms() / 1_000, Details::read(certificate)?.not_after);
     let (path, clock, end_shown) = (path.display(), Utc(now), Utc(end));
     match end.saturating_sub(now) {
-        0 => Some(format!("the certificate `{path}` has expired at {end_shown}, and the clock of this machine says {clock}; renew it")),
-        left if left < AHEAD => {
-            Some(format!("the certificate `{path}` ends at {end_shown}: renew it; a new file is used without a restart"))
-        }
+        0 => Some(format!(
+            "the certificate `{path}` has expired at {end_shown}, and the clock of this machine says {clock}; renew it"
+        )),
+        left if left < AHEAD => Some(format!(
+            "the certificate `{path}` ends at {end_shown}: renew it; a new file is used without a restart"
+        )),
         _ => None,
     }
 }

@@ -201,10 +201,9 @@ fn revocation_lists_are_read_in_both_forms_and_one_that_is_overdue_is_told() {
     assert!(doubts[0].contains("old.crl") && doubts[0].contains("2020-02-01 00:00:00 UTC"), "{doubts:?}");
     let both = [openssl.read("good.crl"), b"-----BEGIN X509 CRL-----\n%\n-----END X509 CRL-----\n".into()].concat();
     openssl.write("damaged.crl", both);
-    for (file, expected) in [
-        ("damaged.crl", "revocation list 2 (line "),
-        ("ca.pem", "holds no PEM `X509 CRL` section, but: CERTIFICATE"),
-    ] {
+    for (file, expected) in
+        [("damaged.crl", "revocation list 2 (line "), ("ca.pem", "holds no PEM `X509 CRL` section, but: CERTIFICATE")]
+    {
         let error = revocation_lists(&openssl.path(file)).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains(file), "{file}: {error}");
     }
