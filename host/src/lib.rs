@@ -1,6 +1,8 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
+pub mod access;
 pub mod app;
+pub mod auth;
 pub mod base;
 pub mod bindings;
 pub mod bus;

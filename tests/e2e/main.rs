@@ -1,6 +1,8 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod access;
 mod acknowledged;
+mod auth;
 mod bindings;
 mod bounds;
 mod circuit_breaker;
@@ -11,6 +13,7 @@ mod dead_letters;
 mod disk_faults;
 mod hostile_plugins;
 mod identity;
+mod import;
 mod interop;
 mod kills;
 mod malformed;

@@ -19,6 +19,10 @@ pub struct Mosquitto {
     address: SocketAddr,
     process: Option<Process>,
     settings: String,
+    /// Of a second listener; 0 without one.
+    second: u16,
+    /// What has to stand first.
+    before: &'static str,
 }
 
 /// One that keeps its sessions and tells everything that it does.
@@ -48,10 +52,37 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
+<<<<<<< HEAD
     /// With these lines in its configuration, for its one listener.
     pub fn configured(lines: &str) -> Self {
         let stopped = Self::stopped();
         Self { settings: format!("{lines}{}", stopped.settings), ..stopped }.started()
+=======
+    /// With an ACL file on its listener, and a second listener that has none.
+    pub fn with_acl(acl: &str) -> Self {
+        Self::stopped_with_acl(acl).started()
+    }
+
+    /// Whether it starts with this ACL file.
+    pub fn takes_acl(acl: &str) -> bool {
+        let mut mosquitto = Self::stopped_with_acl(acl);
+        (0..2).any(|_| mosquitto.try_start())
+    }
+
+    fn stopped_with_acl(acl: &str) -> Self {
+        let stopped = Self::stopped();
+        let file = stopped.folder.path().join("acl");
+        fs::write(&file, acl).expect("a file in a temporary folder");
+        let second = ports::free();
+        let listener = format!("listener {second} {}\nallow_anonymous true\n", Ipv4Addr::LOCALHOST);
+        let settings = format!("acl_file {}\n{listener}log_dest stderr\nlog_type all\n", file.display());
+        Self { settings, second, before: "per_listener_settings true\n", ..stopped }
+    }
+
+    /// The listener that has no ACL file.
+    pub fn second_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.second)
+>>>>>>> main
     }
 
     fn started(mut self) -> Self {
@@ -65,11 +96,20 @@ impl Mosquitto {
         panic!("mosquitto finds no port");
     }
 
+    /// The program, for a test with a configuration of its own.
+    pub fn command() -> Command {
+        // Debian keeps servers out of the PATH of users.
+        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("mosquitto");
+        command.env("PATH", path);
+        command
+    }
+
     /// A place for one that is not there yet.
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        Self { folder, address, process: None, settings: format!("{WATCHED}{UNLIMITED}") }
+        Self { folder, address, process: None, settings: format!("{WATCHED}{UNLIMITED}"), second: 0, before: "" }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -118,10 +158,7 @@ impl Mosquitto {
     fn try_start(&mut self) -> bool {
         let config = self.folder.path().join("mosquitto.conf");
         fs::write(&config, self.config(self.folder.path())).expect("a file in a temporary folder");
-        // Debian keeps servers out of the PATH of users.
-        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new("mosquitto");
-        let mut process = Process::start("mosquitto", command.env("PATH", path).arg("-c").arg(config));
+        let mut process = Process::start("mosquitto", Self::command().arg("-c").arg(config));
         // Its own word, not a connection: that may reach another one, which took the port a moment before.
         let up = eventually("mosquitto listens or gives up", SOON, || {
             if process.err().count(|line| line.ends_with(" running")) > 0 {
@@ -136,7 +173,8 @@ impl Mosquitto {
     fn config(&self, folder: &Path) -> String {
         // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
         format!(
-            "listener {} {}\nallow_anonymous true\nuser root\npersistence_location {}/\nlog_dest stderr\n{}",
+            "{}listener {} {}\nallow_anonymous true\nuser root\npersistence_location {}/\nlog_dest stderr\n{}",
+            self.before,
             self.address.port(),
             self.address.ip(),
             folder.display(),

@@ -10,6 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::{access, identities};
+use crate::access::Access;
+use crate::auth::Passwords;
 use crate::base::clock::unix_ms;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -54,13 +57,18 @@ impl Ingress {
         dispatcher: Arc<Dispatcher>,
         restored: &Restored,
         counters: &Arc<Counters>,
+        passwords: Option<Arc<Passwords>>,
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
         let tls: Vec<_> = listeners.iter().filter_map(|one| one.tls().cloned()).collect();
         tls.iter().for_each(|one| watch_tls(one, &mut tasks, &stop));
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
-        let registry = sessions(&limits, &bus, &dispatcher, restored);
+        let access = access::of(config);
+        let registry = sessions(&limits, &bus, &dispatcher, (restored, &access));
+        if let Some(watch) = access::watch(config, &access, stop.clone()) {
+            tasks.spawn(named("watch of `acl_file`".to_owned(), watch));
+        }
         for (binding, every) in dispatcher.intervals() {
             let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
             tasks.spawn(named(format!("timer of a binding, every {every:?}"), ticks));
@@ -70,7 +78,9 @@ impl Ingress {
         let places = Arc::new(Semaphore::new(config.broker.limits.max_connections));
         for listener in listeners {
             let context = Context {
+                access: access.clone(),
                 limits: limits.clone(),
+                identities: identities::of(listener.name(), config, passwords.as_ref()),
                 bus: bus.clone(),
                 dispatcher: dispatcher.clone(),
                 registry: registry.clone(),
@@ -81,6 +91,10 @@ impl Ingress {
             };
             let name = format!("listener `{}`", listener.name());
             tasks.spawn(named(name, listener.run(Arc::new(context), places.clone(), stop.clone())));
+        }
+        if let Some(passwords) = passwords {
+            let watch = identities::watch_passwords(passwords, registry.clone(), stop.clone());
+            tasks.spawn(named("watch of the password file".to_owned(), watch));
         }
         tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
         Self { addresses, tls, sessions: registry, tasks, stop }
@@ -154,7 +168,12 @@ fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+fn sessions(
+    limits: &BrokerLimits,
+    bus: &Arc<Bus>,
+    dispatcher: &Arc<Dispatcher>,
+    (last, access): (&Restored, &Arc<Access>),
+) -> Arc<Registry> {
     let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
@@ -164,7 +183,8 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
     };
     let queues = Queues::new(limits.max_queued_bytes_total, Ledger::new(limits.memory), dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());
-    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
+    let registry = Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions);
+    let registry = Arc::new(registry.with_access(access.clone()));
     registry.restore(&last.state).log();
     dispatcher.restore(&last.state);
     registry

@@ -39,6 +39,12 @@ impl TokenBucket {
         left.is_some()
     }
 
+    /// Whether one could be taken.
+    pub fn has_token(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        self.tokens > 0
+    }
+
     /// It knows nothing that a new one would not.
     pub fn is_full(&mut self, now: Instant) -> bool {
         self.refill(now);

@@ -209,10 +209,14 @@ impl Bus {
         wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)).filter_map(of_one).collect()
     }
 
-    /// To the member whose turn it is; to the next when that one has no room.
+    /// To the member whose turn it is; to the next when that one has no room, or may not receive it.
     fn share(&self, group: &Group, message: &Message, arrived: Instant) -> Shared {
         let (mut failed, mut is_full) = (Vec::new(), false);
         while let Some(member) = group.choose(message.qos, &failed) {
+            if !member.mailbox.may_receive(&message.topic) {
+                failed.push(member.mailbox);
+                continue;
+            }
             let from_group = Some(group.delivery_of(message));
             let delivery = Delivery { from_group, ..Merged::of(&member).delivery(message, arrived) };
             match member.mailbox.put(delivery) {
@@ -235,6 +239,10 @@ impl Bus {
         match put {
             Put::Done | Put::Closed => None,
             Put::ToStore(pending_delivery) => Some(pending_delivery),
+            Put::Denied => {
+                self.counters.subscriber_denied.increment();
+                None
+            }
             Put::Full => {
                 self.counters.subscriber_dropped.increment();
                 None

@@ -18,8 +18,10 @@
 //!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
+mod acl_source;
 mod check;
 mod checked;
+mod client_ids;
 mod defaults;
 mod ids;
 mod load;
@@ -31,7 +33,9 @@ mod similar;
 mod tests;
 mod writers;
 
+pub use acl_source::AclError;
 pub use checked::*;
+pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};

@@ -1,11 +1,13 @@
 //! CONNECT and CONNACK: what the device asks for, what it gets. Pure.
 //!
-//! Authentication and access control have their place here, before a session is touched; until they exist a listener
-//! that is not on loopback has to be allowed in words (`allow_insecure`).
+//! Who the device is was asked before ([`super::connection`]); what it may have as a session says [`super::registry`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
+use crate::access::Permit;
+use crate::auth::User;
 use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 use crate::topic::TopicName;
@@ -21,6 +23,8 @@ pub const LARGEST_PACKET: usize = 268_435_455 + 5;
 pub struct Terms {
     pub version: Version,
     pub client_id: String,
+    /// The line of the password file that its user was proved by. Who it is says `permit`.
+    pub login: Option<Arc<User>>,
     pub clean_start: bool,
     /// How long the session outlives the connection.
     pub session_expiry: Duration,
@@ -30,6 +34,8 @@ pub struct Terms {
     /// Of a will that nobody will hear of, because only the gateway publishes there: as with any message, that is no reason to keep its device
     /// out. mosquitto's bridges have such a will, below `$SYS/`.
     pub denied_will: Option<TopicName>,
+    /// Of who has connected. Open until its connection says who that is.
+    pub permit: Permit,
     /// The largest packet that the device takes.
     pub peer_maximum_packet_size: usize,
     pub peer_receive_maximum: u16,
@@ -65,10 +71,12 @@ pub fn negotiate(
         version: connect.version,
         session_expiry: session_expiry(&connect, limits.max_session_expiry),
         client_id: if assigned { assign() } else { connect.client_id },
+        login: None,
         clean_start: connect.clean_start,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,
         denied_will,
+        permit: Permit::default(),
         peer_maximum_packet_size: connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize),
         peer_receive_maximum: connect.receive_maximum.unwrap_or(u16::MAX).min(limits.receive_maximum),
         receive_maximum: limits.receive_maximum,
@@ -87,8 +95,14 @@ fn session_expiry(connect: &Connect, longest: Duration) -> Duration {
 }
 
 impl Terms {
+    /// Who it has proved to be.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.permit.identity().user.as_ref()
+    }
+
     pub fn link(&self) -> Link {
-        Link::new(self.version, self.receive_maximum, self.peer_receive_maximum)
+        let link = Link::new(self.version, self.receive_maximum, self.peer_receive_maximum);
+        link.with(self.permit.clone())
     }
 
     /// One and a half times the keep-alive: then the device is taken for gone [MQTT-3.1.2-22].

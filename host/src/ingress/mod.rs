@@ -4,6 +4,7 @@
 pub mod connection;
 mod door;
 pub mod handshake;
+pub mod identities;
 pub mod listener;
 pub mod peer;
 pub mod registry;

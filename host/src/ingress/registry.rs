@@ -7,6 +7,7 @@ mod end;
 mod evict;
 mod kick;
 mod list;
+mod owner;
 mod restore;
 mod restored;
 mod waiting_will;
@@ -25,6 +26,8 @@ use waiting_will::{Orphans, WaitingWill};
 use super::handshake::Terms;
 use super::session::Session;
 use super::wills::{LeftWill, Wills, will_of};
+use crate::access::{Access, Permit};
+use crate::auth::User;
 use crate::base::held_bytes::HeldPart;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -51,11 +54,15 @@ pub struct Registry {
     max_sessions: usize,
     warnings: RateLimit,
     orphans: Orphans,
+    access: Arc<Access>,
 }
 
 enum Slot {
     Connected {
         kick: Arc<Kick>,
+        /// Who it has proved to be, and by which password.
+        user: Option<Arc<str>>,
+        login: Option<Arc<User>>,
         mailbox: Arc<Mailbox>,
         expiry: Duration,
         since: Instant,
@@ -107,7 +114,13 @@ impl Registry {
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
         let (warnings, orphans) = (RateLimit::per_second(1), Orphans::default());
-        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans }
+        let access = Arc::default();
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans, access }
+    }
+
+    /// What its sessions may do after a restart. Before that they have what their connections brought.
+    pub fn with_access(self, access: Arc<Access>) -> Self {
+        Self { access, ..self }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
@@ -142,6 +155,7 @@ impl Registry {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.get(&client) {
+            Some(slot) if !slot.is_for(terms) => return Some(Err(Reason::NOT_AUTHORIZED)),
             Some(Slot::Connected { kick, .. }) => {
                 kick.hand_over();
                 return None;
@@ -160,10 +174,11 @@ impl Registry {
             }
         }
         let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
-        let (will, place) = self.replaced_will(&client, away.as_deref(), terms.will.as_ref());
+        let (will, place) = self.replaced_will(&client, away.as_deref(), (terms.will.as_ref(), &terms.permit));
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
-        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, will: place };
+        let (kick, user, login) = (kicked.clone(), terms.user().cloned(), terms.login.clone());
+        let slot = Slot::Connected { kick, user, login, mailbox: mailbox.clone(), expiry, since, will: place };
         slots.insert(client.clone(), slot);
         drop(slots);
         evicted.into_iter().for_each(|away| self.end_evicted(*away));
@@ -179,6 +194,7 @@ impl Registry {
         kicked: Arc<Kick>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
+        mailbox.set_permit(terms.permit.clone());
         let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
             Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
@@ -242,7 +258,8 @@ impl Registry {
         session.flush(self.wills.journal());
         let (now, client) = (clock::now(), session.client().clone());
         let (is_dropped, has_will) = self.connected(&client);
-        let mut will = ending.will.map(|will| WaitingWill::of(will, now, self.ledger()));
+        let permit = session.permit().clone();
+        let mut will = ending.will.map(|will| WaitingWill::of(will, permit, now, self.ledger()));
         if will.is_none() && has_will {
             self.write_of(&client, vec![Change::delete(will_of(&client))]);
         }

@@ -13,6 +13,8 @@ metrics! {
         connections_accepted: Counter,
         /// Connections refused or ended by a cap or a protocol error.
         connections_refused: Counter,
+        /// CONNECTs refused because of who their client is: user name, password, or a client identifier of another user.
+        logins_refused: Counter,
         /// PUBLISH packets of devices, first deliveries only.
         received: Counter,
         /// Messages published to a topic that their device may not write.

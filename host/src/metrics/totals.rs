@@ -88,11 +88,13 @@ totals! { counters;
     subscriber_expired = counters.subscriber_expired.get(),
     retained_refused = counters.retained_refused.get(),
     subscriber_dropped = counters.subscriber_dropped.get(),
+    subscriber_denied = counters.subscriber_denied.get(),
     subscriber_given_up = counters.subscriber_given_up.get(),
     shared_handed_over = counters.shared_handed_over.get(),
     shared_dropped = counters.shared_dropped.get(),
     sessions_evicted = counters.sessions_evicted.get(),
     connections_refused = counters.listeners.sum(|of| of.connections_refused.get()),
+    logins_refused = counters.listeners.sum(|of| of.logins_refused.get()),
 }
 
 /// Both sides of the equation at one moment, by name.

@@ -18,6 +18,7 @@ use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
 use super::plugin::{self, Native};
 use super::story::tell;
+use crate::access::{Access, DeniedPublish};
 use crate::base::clock;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -103,7 +104,9 @@ impl Process {
         tasks.spawn(letters(letter_queue, around.oracle.clone()));
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let context = Arc::new(Context {
+            access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
+            identities: Default::default(),
             bus,
             dispatcher,
             registry: registry.clone(),

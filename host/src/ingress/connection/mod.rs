@@ -10,6 +10,7 @@ mod greeting;
 mod incoming;
 mod mail;
 mod parked;
+mod permission;
 mod takeover;
 mod wire;
 
@@ -27,9 +28,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
+use super::identities::Identities;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
+use crate::access::Access;
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
@@ -49,7 +52,9 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 
 /// What every connection of a listener shares.
 pub struct Context {
+    pub access: Arc<Access>,
     pub limits: BrokerLimits,
+    pub identities: Identities,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
     pub registry: Arc<Registry>,
@@ -111,9 +116,9 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let charge = context.registry.ledger().charge();
+    let (mut peer, charge) = (peer, context.registry.ledger().charge());
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge);
-    let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
+    let Some(mut connection) = greeting::greet(wire, &mut peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
     tracing::debug!(%peer, client = ?brief(&client), user, version = ?connection.version, "connected");
@@ -156,7 +161,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 return end;
             }
             self.replay();
-            self.deliver_mail();
+            if let Err(end) = self.deliver_mail() {
+                return end;
+            }
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
             if !self.has_memory() {
