@@ -52,12 +52,12 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
-<<<<<<< HEAD
     /// With these lines in its configuration, for its one listener.
     pub fn configured(lines: &str) -> Self {
         let stopped = Self::stopped();
         Self { settings: format!("{lines}{}", stopped.settings), ..stopped }.started()
-=======
+    }
+
     /// With an ACL file on its listener, and a second listener that has none.
     pub fn with_acl(acl: &str) -> Self {
         Self::stopped_with_acl(acl).started()
@@ -82,7 +82,6 @@ impl Mosquitto {
     /// The listener that has no ACL file.
     pub fn second_address(&self) -> SocketAddr {
         SocketAddr::new(self.address.ip(), self.second)
->>>>>>> main
     }
 
     fn started(mut self) -> Self {

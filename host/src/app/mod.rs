@@ -70,11 +70,8 @@ impl Gateway {
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
-<<<<<<< HEAD
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
-=======
         let passwords = identities::open(&config, setup.users.take())?;
->>>>>>> main
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.

@@ -22,11 +22,8 @@ mod listener_tls;
 mod loops;
 mod name;
 mod own_listener;
-<<<<<<< HEAD
-mod pin;
-=======
 mod passwords;
->>>>>>> main
+mod pin;
 mod plugin;
 mod policies;
 mod spool;
