@@ -6,6 +6,7 @@
 //! look. A gateway that is to run begins with [`begin`]: what is wrong with a plugin is then the matter of the bindings that use it.
 
 mod found;
+pub mod descriptors;
 pub mod installation;
 mod loader;
 pub mod plugin_state;

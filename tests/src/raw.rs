@@ -1,8 +1,10 @@
 //! A client that does exactly what the test says, byte by byte.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::eventually::SOON;
 use crate::wire::{self, Connect, Delivered, Packet, Properties, Version};
@@ -35,6 +37,16 @@ impl Raw {
     /// The same with a broker that may not be there.
     pub fn try_open(broker: SocketAddr, version: Version) -> Option<Self> {
         let stream = TcpStream::connect_timeout(&broker, SOON).ok()?;
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream, version, buffer: Vec::new(), next_id: 1 })
+    }
+
+    /// The same from another address of this machine: `127.0.0.2`.
+    pub fn open_from(source: IpAddr, broker: SocketAddr, version: Version) -> Option<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        socket.bind(&SocketAddr::new(source, 0).into()).ok()?;
+        socket.connect_timeout(&broker.into(), SOON).ok()?;
+        let stream = TcpStream::from(socket);
         stream.set_nodelay(true).ok()?;
         Some(Self { stream, version, buffer: Vec::new(), next_id: 1 })
     }

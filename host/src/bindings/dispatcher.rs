@@ -38,7 +38,7 @@ pub struct Pending {
 pub struct Dispatcher {
     pub(super) gateway: String,
     pub(super) table: Table,
-    bus: Arc<Bus>,
+    pub(super) bus: Arc<Bus>,
     pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
     /// Of messages that keep something and are bounded by no binding; for each hop, as in a binding: who holds one until what it causes
@@ -178,6 +178,11 @@ impl Dispatcher {
     pub(super) fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
+        self.match_delivered(inbound, kept)
+    }
+
+    /// `kept` is what its local delivery has left to be written.
+    pub(super) fn match_delivered(&self, inbound: Inbound, kept: Kept) -> Option<Pending> {
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();

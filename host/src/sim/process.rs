@@ -27,6 +27,7 @@ use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
 use crate::dead_letter::{DEAD_LETTERS, DeadLetter, Filed};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
+use crate::ingress::addresses::Addresses;
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
@@ -102,6 +103,7 @@ impl Process {
         let letter_queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
         tasks.spawn(letters(letter_queue, around.oracle.clone()));
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
+        let addresses = Addresses::new(&limits, usize::MAX);
         let context = Arc::new(Context {
             limits,
             bus,
@@ -111,6 +113,7 @@ impl Process {
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
             complaints: Arc::new(RateLimit::per_second(5)),
+            addresses,
         });
         tasks.spawn(sweep(context.clone()));
         around.gate.open(context, stop_devices.clone());

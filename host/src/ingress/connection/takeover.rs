@@ -8,6 +8,8 @@ const LAST_READS: usize = 64;
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) async fn hand_over(&mut self) -> End {
+        // Held back, it would be lost. It is no way round the limit: so many reads, and the new connection begins without a burst.
+        self.throttle = None;
         for _ in 0..LAST_READS {
             if self.is_paused() {
                 break;

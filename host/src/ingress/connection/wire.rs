@@ -1,10 +1,14 @@
 //! The bytes of one connection: buffers around the codec.
 
+use std::sync::Arc;
+
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt};
 
+use super::traffic::Traffic;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::ledger::Charge;
+use crate::metrics::ListenerMetrics;
 use crate::mqtt::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
@@ -26,12 +30,14 @@ pub struct Wire<R, W> {
     /// The most that `incoming` has been since it was new: all of that stays with it when a packet is taken from it, whatever is left.
     allocated: usize,
     charge: Charge,
+    pub traffic: Traffic,
 }
 
 impl<R, W> Wire<R, W> {
-    pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge) -> Self {
+    pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge, metrics: Arc<ListenerMetrics>) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self { reader, writer, codec: Codec::new(max_packet_size), incoming, outgoing, allocated: 0, charge }
+        let (codec, traffic) = (Codec::new(max_packet_size), Traffic::new(metrics));
+        Self { reader, writer, codec, incoming, outgoing, allocated: 0, charge, traffic }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
@@ -42,7 +48,12 @@ impl<R, W> Wire<R, W> {
     /// The next packet of what has been read.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
         self.allocated = self.allocated();
-        self.codec.decode(&mut self.incoming)
+        let before = self.incoming.len();
+        let packet = self.codec.decode(&mut self.incoming)?;
+        if let Some(packet) = &packet {
+            self.traffic.received(packet, before - self.incoming.len());
+        }
+        Ok(packet)
     }
 
     /// Queues a packet for the next write: many leave in one.
@@ -52,7 +63,9 @@ impl<R, W> Wire<R, W> {
             Packet::PubComp(_) => kill_point::reach(KillPoint::ReleaseSynced),
             _ => {}
         }
+        let before = self.outgoing.len();
         self.codec.encode(packet, &mut self.outgoing);
+        self.traffic.sent(packet, self.outgoing.len() - before);
     }
 
     /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3]; not at all
@@ -75,8 +88,9 @@ impl<R, W> Wire<R, W> {
         self.prepare();
     }
 
-    /// Room for the next read; memory that a burst needed goes back after it.
+    /// Room for the next read; memory that a burst needed goes back after it. What there was of packets is counted for all to see.
     pub fn prepare(&mut self) {
+        self.traffic.flush();
         if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_BYTES {
             self.outgoing = BytesMut::new();
         }
@@ -124,7 +138,7 @@ mod tests {
     #[test]
     fn the_memory_of_a_large_packet_is_charged_until_it_is_given_back_however_little_of_it_is_left() {
         let ledger = Ledger::new(1 << 20);
-        let mut wire = Wire::new((), (), 1 << 20, ledger.charge());
+        let mut wire = Wire::new((), (), 1 << 20, ledger.charge(), Arc::default());
         wire.incoming = BytesMut::with_capacity(200_000);
         wire.incoming.extend_from_slice(&large_connect());
         assert!(matches!(wire.next_packet(), Ok(Some(Packet::Connect(_)))));
