@@ -19,4 +19,5 @@ pub mod setup;
 #[cfg(test)]
 mod sim;
 pub mod spool;
+pub mod tls;
 pub mod topic;

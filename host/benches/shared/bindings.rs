@@ -45,7 +45,7 @@ pub fn look_up(table: &Table, names: &[TopicName]) {
 
 fn binding(filter: &TopicFilter) -> Binding {
     let spec = config::Binding {
-        name: filter.to_string().into(),
+        name: filter.to_string().as_str().into(),
         filters: vec![filter.clone()],
         plugins: Vec::new(),
         tick: None,

@@ -9,6 +9,7 @@ pub mod kill_point;
 pub mod ledger;
 pub mod log_limit;
 pub mod log_writer;
+pub mod name;
 pub mod plain;
 pub mod rate_limit;
 pub mod timeline;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use smallvec::smallvec;
 use tokio::sync::AcquireError;
 
 use super::MAX_HOPS;
@@ -13,7 +14,7 @@ use super::letter_limit::LetterLimit;
 use super::order::{Line, Order};
 use super::places::{Held, Places};
 use super::route::Inbound;
-use super::table::Table;
+use super::table::{Bindings, Table};
 use super::ticks::FinishedTick;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
@@ -29,7 +30,7 @@ use crate::spool::{Hold, Place, Record, Spool};
 pub struct Pending {
     inbound: Inbound,
     kept: Kept,
-    bindings: Arc<[BindingId]>,
+    bindings: Bindings,
     account: Account,
     /// What caused it, and waits for it.
     pub(super) cause: Option<Place>,
@@ -61,7 +62,7 @@ pub(super) enum Leaving {
 
 impl Pending {
     /// Whose places it takes, for which hop.
-    pub(super) fn line(&self) -> (u8, Arc<[BindingId]>) {
+    pub(super) fn line(&self) -> (u8, Bindings) {
         (self.inbound.origin.hops, self.bindings.clone())
     }
 
@@ -129,7 +130,7 @@ impl Dispatcher {
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
-    pub fn receive(&self, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
+    pub fn receive(self: &Arc<Self>, inbound: Inbound, from: &ListenerMetrics) -> Option<Pending> {
         from.received.increment();
         self.deliver_and_match(inbound)
     }
@@ -169,13 +170,13 @@ impl Dispatcher {
 
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
-    pub fn again(&self, inbound: Inbound, binding: &str) -> Option<Pending> {
+    pub fn again(self: &Arc<Self>, inbound: Inbound, binding: &str) -> Option<Pending> {
         let id = self.table.find(binding)?;
-        let (kept, account) = (Kept::default(), Account::open(self.counters.clone()));
-        Some(Pending { inbound, kept, bindings: [id].into(), account, cause: None })
+        let (kept, account) = (Kept::default(), Account::open(self));
+        Some(Pending { inbound, kept, bindings: smallvec![id], account, cause: None })
     }
 
-    pub(super) fn deliver_and_match(&self, inbound: Inbound) -> Option<Pending> {
+    pub(super) fn deliver_and_match(self: &Arc<Self>, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
         self.match_delivered(inbound, kept)
@@ -189,7 +190,7 @@ impl Dispatcher {
             inbound.receipt.nothing_to_keep();
             return None;
         }
-        let account = Account::open(self.counters.clone());
+        let account = Account::open(self);
         Some(Pending { inbound, kept, bindings, account, cause: None })
     }
 
@@ -249,10 +250,10 @@ impl Dispatcher {
 
     fn push(self: &Arc<Self>, input: Input) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
-        let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
-        if let [id] = *bindings {
+        if let [id] = *input.bindings {
             return self.push_alone(id, message, origin, input);
         }
+        let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
             let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
@@ -262,11 +263,11 @@ impl Dispatcher {
         // the order may be locked for its ticket.
         for (slot, _) in lanes().filter(|(_, lane)| lane.is_none()) {
             let outcome = Outcome::Outputs(vec![message.clone()]);
-            self.finish(&gather, slot, Done::of(outcome));
+            Self::finish(&gather, slot, Done::of(outcome));
         }
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
-            let (dispatcher, gather) = (self.clone(), gather.clone());
-            let done = Box::new(move |done| dispatcher.finish(&gather, slot, done));
+            let gather = gather.clone();
+            let done = Box::new(move |done| Self::finish(&gather, slot, done));
             lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, done }]);
         }
     }
@@ -276,29 +277,28 @@ impl Dispatcher {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
-            return self.complete(Gathered::of_one(input, Done::of(outcome)));
+            return Self::complete(Gathered::of_one(input, Done::of(outcome)));
         };
-        let (dispatcher, may_wait) = (self.clone(), input.may_wait());
-        let done = Box::new(move |done| dispatcher.complete(Gathered::of_one(input, done)));
+        let may_wait = input.may_wait();
+        let done = Box::new(move |done| Self::complete(Gathered::of_one(input, done)));
         lane.push([Job { message, origin, may_wait, done }]);
     }
 
-    fn finish(self: &Arc<Self>, gather: &Gather, slot: usize, done: Done) {
+    fn finish(gather: &Gather, slot: usize, done: Done) {
         if let Some(gathered) = gather.put(slot, done) {
-            self.complete(gathered);
+            Self::complete(gathered);
         }
     }
 
-    fn complete(self: &Arc<Self>, gathered: Gathered) {
-        match gathered.input.ticket {
-            Some(ticket) => self.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| self.leave(leaving)),
-            None => self.conclude(gathered),
-        }
+    fn complete(gathered: Gathered) {
+        let Some(ticket) = gathered.input.ticket else { return Self::conclude(gathered) };
+        let dispatcher = gathered.input.account.dispatcher().clone();
+        dispatcher.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| dispatcher.leave(leaving));
     }
 
     pub(super) fn leave(self: &Arc<Self>, leaving: Leaving) {
         match leaving {
-            Leaving::Input(gathered) => self.conclude(*gathered),
+            Leaving::Input(gathered) => Self::conclude(*gathered),
             Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }

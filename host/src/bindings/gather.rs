@@ -1,6 +1,6 @@
 //! One input, several bindings: waits for the outcome of each, whatever the order they come in.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use smallvec::{SmallVec, smallvec};
 
@@ -8,9 +8,9 @@ use super::account::Account;
 use super::order::Ticket;
 use super::places::Held;
 use super::route::Inbound;
+use super::table::Bindings;
 use crate::bus::Kept;
 use crate::chain::Done;
-use crate::config::BindingId;
 
 /// An input on its way through its chains.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) struct Input {
     pub inbound: Inbound,
     /// What its local delivery leaves to be written.
     pub kept: Kept,
-    pub bindings: Arc<[BindingId]>,
+    pub bindings: Bindings,
     pub held: Held,
     pub account: Account,
     /// Its place in the order of the lanes that remember, when it is in one.

@@ -23,14 +23,14 @@ use tokio::runtime::Handle;
 use super::dispatcher::{Dispatcher, Pending};
 use super::places::Held;
 use super::route::Inbound;
+use super::table::Bindings;
 use crate::base::fault::{self, Fault};
 use crate::bus::Kept;
-use crate::config::BindingId;
 use crate::message::QoS;
 use crate::spool::{Hold, Place, Record};
 
 /// Hop and bindings: messages of one client and topic meet the same.
-type Line = (u8, Arc<[BindingId]>);
+type Line = (u8, Bindings);
 
 /// Bytes of messages that nobody was promised and that wait all the same: wills of sessions that end with their connection.
 const MAX_UNPROMISED: usize = 16 << 20;

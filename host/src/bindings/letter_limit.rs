@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::route::{Inbound, Routed};
 use super::table::Binding;
 use crate::base::clock;
+use crate::base::name::Name;
 use crate::base::rate_limit::RateLimit;
 use crate::base::token_bucket::TokenBucket;
 
@@ -36,7 +37,7 @@ pub(super) struct LetterLimit {
 #[derive(Debug, Default)]
 struct Used {
     clients: HashMap<Arc<str>, TokenBucket>,
-    bindings: HashMap<Arc<str>, TokenBucket>,
+    bindings: HashMap<Name, TokenBucket>,
 }
 
 // === impl LetterLimit ===
@@ -70,7 +71,7 @@ impl LetterLimit {
         let kib = u32::try_from(inbound.message.weight() / 1_024 + 1).unwrap_or(u32::MAX);
         self.used.lock().unwrap_or_else(PoisonError::into_inner).take(
             &inbound.origin.client,
-            &binding.spec.name,
+            binding.spec.name,
             kib,
             now,
         )
@@ -80,7 +81,7 @@ impl LetterLimit {
 // === impl Used ===
 
 impl Used {
-    fn take(&mut self, client: &Arc<str>, binding: &Arc<str>, kib: u32, now: Instant) -> bool {
+    fn take(&mut self, client: &Arc<str>, binding: Name, kib: u32, now: Instant) -> bool {
         if self.clients.len() >= MAX_CLIENTS && !self.clients.contains_key(client) {
             self.clients.retain(|_, bucket| !bucket.is_full(now));
             if self.clients.len() >= MAX_CLIENTS {
@@ -90,7 +91,7 @@ impl Used {
         let (kib, full) = (kib.min(CLIENT.0), |(burst, interval)| TokenBucket::full(burst, interval, now));
         // The client first: a flood of one leaves room to the others of its binding.
         self.clients.entry(client.clone()).or_insert_with(|| full(CLIENT)).take(kib, now)
-            && self.bindings.entry(binding.clone()).or_insert_with(|| full(BINDING)).take(kib, now)
+            && self.bindings.entry(binding).or_insert_with(|| full(BINDING)).take(kib, now)
     }
 }
 
@@ -99,8 +100,8 @@ mod tests {
     use super::*;
 
     fn kept(used: &mut Used, clients: impl Iterator<Item = u32>, binding: &str, kib: u32, now: Instant) -> usize {
-        let (binding, client) = (Arc::from(binding), |client: u32| Arc::from(client.to_string()));
-        clients.filter(|number| used.take(&client(*number), &binding, kib, now)).count()
+        let (binding, client) = (Name::of(binding), |client: u32| Arc::from(client.to_string()));
+        clients.filter(|number| used.take(&client(*number), binding, kib, now)).count()
     }
 
     #[test]

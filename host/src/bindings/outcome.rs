@@ -51,33 +51,33 @@ struct Told {
 }
 
 impl Dispatcher {
-    pub(super) fn conclude(self: &Arc<Self>, gathered: Gathered) {
+    pub(super) fn conclude(gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
         let Input { mut inbound, kept, bindings, held, account, .. } = input;
-        let Kept { mut changes, pending_deliveries } = kept;
+        let (this, Kept { mut changes, pending_deliveries }) = (account.dispatcher(), kept);
         let before = changes.len();
-        let most = self.journal.max_record() / 2;
+        let most = this.journal.max_record() / 2;
         let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped }| {
             changes.append(&mut remembered);
             (bounded(outcome, &inbound.message, bindings.len(), most), skipped)
         });
-        let mut settled = self.settle(&bindings, &inbound, made);
+        let mut settled = this.settle(&bindings, &inbound, made);
         let has_memory = changes.len() > before;
         let mut record =
             Record { outputs: std::mem::take(&mut settled.outputs), ..Record::changes(changes, Receipt::none()) };
-        if !self.has_room(&record, &settled.local, &inbound) {
+        if !this.has_room(&record, &settled.local, &inbound) {
             if !inbound.is_begun() && !inbound.receipt.is_none() {
-                self.tell(&inbound, &settled);
-                self.journal.refuse(Record { receipt: inbound.receipt, ..record });
+                this.tell(&inbound, &settled);
+                this.journal.refuse(Record { receipt: inbound.receipt, ..record });
                 return account.settle();
             }
             if inbound.is_begun() {
-                settled = self.fail(&bindings, &inbound, &mut record);
+                settled = this.fail(&bindings, &inbound, &mut record);
             }
         }
-        self.tell(&inbound, &settled);
+        this.tell(&inbound, &settled);
         inbound.caused = settled.caused;
-        self.commit(record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
+        this.commit(record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
         account.settle();
     }
 
@@ -119,7 +119,7 @@ impl Dispatcher {
 
     /// Its input has caused too much: it has failed.
     fn limit(&self, binding: &Binding, inbound: &Inbound, caused: &Caused) -> Routed {
-        let mut routed = route(&self.gateway, &binding.spec, inbound, Outcome::Failed(too_many()));
+        let mut routed = route(&self.gateway, &binding.spec, inbound, Outcome::Failed(too_many().into()));
         // For those who listen for dead letters; the archive has its own.
         if !caused.take(&routed.local) {
             routed.local.clear();

@@ -11,6 +11,7 @@ use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
 use super::{Dispatcher, Inbound};
+use crate::base::name::Name;
 use crate::base::{clock, timeline};
 use crate::config::UpstreamId;
 use crate::dead_letter::{Archive, ArchiveHandle, DeadLetter};
@@ -162,7 +163,7 @@ impl Archiver {
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
-        let binding = Some(metadata.binding.as_str()).filter(|name| !name.is_empty()).map(Arc::from);
+        let binding = Some(metadata.binding.as_str()).filter(|name| !name.is_empty()).map(Name::of);
         let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: clock::now() };
         let receipt = Receipt::new(id, self.safe.clone());
         self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });

@@ -67,7 +67,7 @@ pub fn route(gateway: &str, binding: &Binding, inbound: &Inbound, outcome: Outco
             }
         }
         Outcome::Filtered => router.made.counts.filtered += 1,
-        Outcome::Failed(failure) => router.fail(failure),
+        Outcome::Failed(failure) => router.fail(*failure),
     }
     router.made
 }
@@ -109,13 +109,13 @@ pub(super) fn bounded(outcome: Outcome, input: &Message, bindings: usize, most: 
     }
     let most = most / bindings.max(1);
     let detail = format!("{} messages of {bytes} bytes, and a record has room for {most}", messages.len());
-    Outcome::Failed(failure(FailureKind::TooLarge, detail))
+    Outcome::Failed(failure(FailureKind::TooLarge, detail).into())
 }
 
 /// All that became of an input is more than one record has room for.
 pub(super) fn too_large() -> Outcome {
     let detail = "what became of it is larger than a segment of the spool".to_owned();
-    Outcome::Failed(failure(FailureKind::TooLarge, detail))
+    Outcome::Failed(failure(FailureKind::TooLarge, detail).into())
 }
 
 /// Its input has caused all that one may.
@@ -210,7 +210,7 @@ impl Router<'_> {
         match destination.target {
             Target::Upstream(upstream) => {
                 self.check_ring(gateways)?;
-                let (binding, arrived) = (Some(self.binding.name.clone()), self.inbound.arrived);
+                let (binding, arrived) = (Some(self.binding.name), self.inbound.arrived);
                 self.made.outputs.push(Output { upstream, binding, message, arrived });
             }
             Target::Local => {

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use smallvec::SmallVec;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 use super::MAX_HOPS;
@@ -12,6 +13,10 @@ use crate::config::{self, BindingId, OrderOf};
 use crate::metrics::{BindingMetrics, Counters};
 use crate::plugin::Digest;
 use crate::topic::{TopicName, Trie};
+
+/// Those that one message meets, in file order. Usually one: kept where they are used, because a share of a list that all have would be counted by
+/// each thread that has a message in its hands.
+pub type Bindings = SmallVec<[BindingId; 2]>;
 
 pub struct Table {
     bindings: Vec<Binding>,
@@ -56,12 +61,12 @@ impl Table {
     }
 
     /// The bindings that match, in file order, each once however many of its filters match.
-    pub fn matching(&self, topic: &TopicName) -> Arc<[BindingId]> {
+    pub fn matching(&self, topic: &TopicName) -> Bindings {
         self.cache.get_or_insert(topic, || {
-            let mut found: Vec<BindingId> = self.trie.matches(topic).into_iter().copied().collect();
+            let mut found: Bindings = self.trie.matches(topic).into_iter().copied().collect();
             found.sort_unstable();
             found.dedup();
-            found.into()
+            found
         })
     }
 

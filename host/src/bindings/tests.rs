@@ -27,7 +27,7 @@ struct Fixture {
 
 impl Dispatcher {
     /// As it comes from a device.
-    pub(crate) fn arrive(&self, inbound: Inbound) -> Option<Pending> {
+    pub(crate) fn arrive(self: &Arc<Self>, inbound: Inbound) -> Option<Pending> {
         self.receive(inbound, &self.counters().listeners.of("test"))
     }
 }

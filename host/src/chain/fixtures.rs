@@ -10,7 +10,7 @@ use crate::topic::TopicName;
 
 use super::{Failure, Stage};
 
-type Closure = dyn FnMut(&str) -> Result<Verdict, Failure> + Send;
+type Closure = dyn FnMut(&str) -> Result<Verdict, Box<Failure>> + Send;
 
 struct FakeStage(Box<Closure>);
 
@@ -37,7 +37,7 @@ pub fn payload(envelope: &Envelope) -> &str {
     std::str::from_utf8(&envelope.message.payload).unwrap()
 }
 
-pub fn stage(answer: impl FnMut(&str) -> Result<Verdict, Failure> + Send + 'static) -> Box<dyn Stage> {
+pub fn stage(answer: impl FnMut(&str) -> Result<Verdict, Box<Failure>> + Send + 'static) -> Box<dyn Stage> {
     Box::new(FakeStage(Box::new(answer)))
 }
 
@@ -46,7 +46,7 @@ impl Stage for FakeStage {
         "stage"
     }
 
-    fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Failure>> {
+    fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
         batch.iter().map(|envelope| (self.0)(payload(envelope))).collect()
     }
 }

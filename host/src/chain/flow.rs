@@ -28,7 +28,7 @@ pub const MAX_PART_BYTES: usize = 4 << 20;
 /// The longest wait between two attempts, however often the distance was doubled.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-type Answer = Result<Verdict, Failure>;
+type Answer = Result<Verdict, Box<Failure>>;
 
 pub struct Flow {
     inputs: Vec<Input>,
@@ -84,7 +84,7 @@ impl Flow {
             }
             if answers.is_empty() {
                 // A stage that says nothing is broken; what it did not answer for failed.
-                answers = waiting.iter().map(|_| Err(invalid(stage.name(), "gave no verdict"))).collect();
+                answers = waiting.iter().map(|_| Err(invalid(stage.name(), "gave no verdict").into())).collect();
             }
             self.note(self.answers.len(), stage.take_changes());
             self.answers.append(&mut answers);
@@ -180,10 +180,13 @@ impl Flow {
             Ok(verdict) => verdict,
             // As the part came here: what plugins before this one did stays done.
             Err(failure) if stage.policy() == Some(OnFailure::Pass) => {
-                input.skipped.get_or_insert_with(|| failure.into());
+                input.skipped.get_or_insert(failure);
                 Verdict::Forward
             }
-            Err(failure) => return input.failure = Some(Failure { then: stage.policy(), ..failure }.into()),
+            Err(mut failure) => {
+                failure.then = stage.policy();
+                return input.failure = Some(failure);
+            }
         };
         verdict.apply(message, |message| {
             if input.grow(stage.name(), message.weight()) {
@@ -214,7 +217,7 @@ impl Flow {
 
     pub fn finish(self) -> Vec<Done> {
         let fate = |input: Input| Done {
-            outcome: input.failure.map_or(Outcome::Filtered, |failure| Outcome::Failed(*failure)),
+            outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
             changes: input.changes,
             skipped: input.skipped,
         };
@@ -249,7 +252,7 @@ impl Input {
 }
 
 fn transient(answer: &Answer) -> bool {
-    matches!(answer, Err(Failure { kind: FailureKind::Refused { transient: true }, .. }))
+    matches!(answer, Err(failure) if failure.kind == FailureKind::Refused { transient: true })
 }
 
 fn invalid(stage: &str, detail: &str) -> Failure {

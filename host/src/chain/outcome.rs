@@ -32,7 +32,7 @@ pub enum Outcome {
     /// A plugin dropped it.
     Filtered,
     /// A plugin could not handle it; the binding's `on_error` says what happens now.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -79,7 +79,7 @@ impl<G: Guest + 'static> PluginStage<G> {
     }
 
     /// Answers for some of them, from the front. None at all: together they broke the instance, ask again.
-    fn step(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+    fn step(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Box<Failure>>> {
         if self.traits.takes_deletes {
             return self.ask(waiting);
         }
@@ -89,7 +89,7 @@ impl<G: Guest + 'static> PluginStage<G> {
         }
     }
 
-    fn ask(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+    fn ask(&mut self, waiting: &[Envelope]) -> Vec<Result<Verdict, Box<Failure>>> {
         let count = match self.guard.admit() {
             Admission::Any => self.together(waiting),
             Admission::One => 1,
@@ -102,7 +102,7 @@ impl<G: Guest + 'static> PluginStage<G> {
         }
     }
 
-    fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Failure> {
+    fn one(&mut self, envelope: &Envelope) -> Result<Verdict, Box<Failure>> {
         let answer = self.instances.call(|guest| guest.process_one(envelope));
         if self.batches.alone(answer.is_err()) {
             tracing::error!(plugin = self.name, "its batches fail and their messages alone do not: no more batches");
@@ -111,7 +111,7 @@ impl<G: Guest + 'static> PluginStage<G> {
         self.judge(answer, envelope)
     }
 
-    fn many(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+    fn many(&mut self, batch: &[Envelope]) -> Vec<Result<Verdict, Box<Failure>>> {
         match self.instances.call(|guest| guest.process_batch(batch)) {
             Ok(answers) => answers.into_iter().zip(batch).map(|(answer, on)| self.judge(answer, on)).collect(),
             Err(fault) => {
@@ -132,26 +132,27 @@ impl<G: Guest + 'static> PluginStage<G> {
         }
     }
 
-    fn judge(&mut self, answer: Answer, on: &Envelope) -> Result<Verdict, Failure> {
-        self.learn(&answer, source(on));
+    fn judge(&mut self, answer: Answer, on: &Envelope) -> Result<Verdict, Box<Failure>> {
+        self.learn(&answer, || source(on));
         answer.map_err(|fault| self.failed(fault))
     }
 
     /// What an answer says about the plugin. A "not now" says nothing yet: it counts when it is given up.
-    fn learn<T>(&mut self, answer: &Result<T, Fault>, by: Source) {
+    fn learn<T>(&mut self, answer: &Result<T, Fault>, by: impl FnOnce() -> Source) {
         match answer {
             Ok(_) | Err(Fault { kind: FailureKind::Refused { transient: false }, .. }) => self.guard.success(),
             Err(Fault { kind: FailureKind::Refused { transient: true }, .. }) => {}
             // No message was there when it did not start.
             Err(fault) if fault.kind == FailureKind::Unavailable => self.guard.fault(fault, None),
-            Err(fault) => self.guard.fault(fault, by),
+            Err(fault) => self.guard.fault(fault, by()),
         }
     }
 
-    fn failed(&self, fault: Fault) -> Failure {
+    fn failed(&self, fault: Fault) -> Box<Failure> {
         self.stats.fault(fault.kind);
         let attempts = u32::from(fault.kind != FailureKind::BreakerOpen);
-        Failure { plugin: self.name.clone(), kind: fault.kind, detail: fault.detail, attempts, then: None }
+        let Fault { kind, detail } = fault;
+        Box::new(Failure { plugin: self.name.clone(), kind, detail, attempts, then: None })
     }
 
     /// How many messages cross together. Whether the plugin can is known of an instance; without one, one by one.
@@ -168,7 +169,7 @@ impl<G: Guest + 'static> Stage for PluginStage<G> {
         &self.name
     }
 
-    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
+    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
         let mut answers = Vec::with_capacity(batch.len());
         while let Some(waiting @ [_, ..]) = batch.get(answers.len()..) {
             if self.wait().is_some() {
@@ -207,11 +208,11 @@ impl<G: Guest + 'static> Stage for PluginStage<G> {
             Admission::None => Err(self.guard.not_admitted()),
             Admission::Any | Admission::One => {
                 let made = self.instances.call(|guest| guest.tick(now_ms)).flatten();
-                self.learn(&made, None);
+                self.learn(&made, || None);
                 made
             }
         };
-        Some(made.map_err(|fault| self.failed(fault)))
+        Some(made.map_err(|fault| *self.failed(fault)))
     }
 
     fn try_again(&mut self, messages: usize) {

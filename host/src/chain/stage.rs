@@ -14,7 +14,7 @@ pub trait Stage: Send {
 
     /// Answers for messages from the front of `batch`, in order: for all of them or, when `until` passes first, for at least
     /// one. Called with at least one.
-    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>>;
+    fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Box<Failure>>>;
 
     /// So many messages, which this stage could not handle for the time being, will be asked about again.
     fn try_again(&mut self, _messages: usize) {}

@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn fails_on(bad: &'static str) -> Box<dyn Stage> {
-        stage(move |payload| if payload == bad { Err(failure("stage")) } else { Ok(Verdict::Forward) })
+        stage(move |payload| if payload == bad { Err(failure("stage").into()) } else { Ok(Verdict::Forward) })
     }
 
     #[test]
@@ -226,7 +226,7 @@ mod tests {
     fn a_failure_in_any_part_fails_its_input_and_no_other() {
         for bad in ["b1", "b2"] {
             let outcomes = run(vec![twice(), fails_on(bad), append("!")], &["a", "b", "c"]);
-            let failed = Outcome::Failed(failure("stage"));
+            let failed = Outcome::Failed(failure("stage").into());
             assert_eq!(outcomes, [outputs(&["a1!", "a2!"]), failed, outputs(&["c1!", "c2!"])]);
         }
     }
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn of_several_parts_only_those_go_around_a_plugin_that_it_fails() {
         let mark = stage(|payload| match payload {
-            "a2" => Err(failure("stage")),
+            "a2" => Err(failure("stage").into()),
             other => Ok(Verdict::Replace(format!("{other}?").into())),
         });
         let mut chain = Chain::of(vec![StatefulStage::new(twice()), passing(mark)]);
@@ -261,7 +261,7 @@ mod tests {
         let mut chain = Chain::of(vec![passing(fails_on("a")), kept]);
         let done = chain.run(vec![envelope("a")]).remove(0);
         let then = Some(OnFailure::Drop);
-        assert_eq!(done.outcome, Outcome::Failed(Failure { then, ..failure("stage") }));
+        assert_eq!(done.outcome, Outcome::Failed(Failure { then, ..failure("stage") }.into()));
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             fn name(&self) -> &str {
                 "mute"
             }
-            fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Failure>> {
+            fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
                 let first = batch.len() == 2;
                 if first { vec![Ok(Verdict::Forward)] } else { vec![] }
             }
@@ -303,7 +303,7 @@ mod tests {
         let counted = Arc::clone(&asked);
         let kind = FailureKind::Refused { transient: true };
         let stage = stage(move |payload| match payload {
-            "moody" if counted.fetch_add(1, SeqCst) < times => Err(Failure { kind, ..failure("stage") }),
+            "moody" if counted.fetch_add(1, SeqCst) < times => Err(Failure { kind, ..failure("stage") }.into()),
             _ => Ok(Verdict::Forward),
         });
         (stage, asked)
@@ -355,7 +355,7 @@ mod tests {
         fn name(&self) -> &str {
             "slow"
         }
-        fn process(&mut self, _: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
+        fn process(&mut self, _: &[Envelope], until: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
             self.0 += 1;
             while Instant::now() < until {
                 std::hint::spin_loop();

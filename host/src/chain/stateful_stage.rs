@@ -86,7 +86,7 @@ impl StatefulStage {
     }
 
     /// As [`Stage::process`]; with a memory, for the first message only.
-    pub fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Failure>> {
+    pub fn process(&mut self, batch: &[Envelope], until: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
         let some = if self.store.is_stateful() { batch.get(..1).unwrap_or_default() } else { batch };
         self.stage.process(some, until)
     }
@@ -129,7 +129,7 @@ impl FromIterator<Done> for TickResult {
             match outcome {
                 Outcome::Outputs(messages) => result.messages.extend(messages),
                 Outcome::Filtered => {}
-                Outcome::Failed(failure) => result.failures.push(failure),
+                Outcome::Failed(failure) => result.failures.push(*failure),
             }
         }
         result
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_plugin_keeps_what_it_wrote_when_another_behind_it_fails() {
-        let failing = stage(|_| Err(crate::chain::fixtures::failure("next")));
+        let failing = stage(|_| Err(crate::chain::fixtures::failure("next").into()));
         let done = run(&mut together(failing), &["a"]);
         assert!(matches!(done[0].outcome, Outcome::Failed(_)));
         assert_eq!(written(&done[0].changes), ["n=1"]);

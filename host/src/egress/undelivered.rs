@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::base::clock;
+use crate::base::name::Name;
 use crate::dead_letter::{ArchiveHandle, DeadLetter, Filed, Metadata};
 use crate::message::Message;
 use crate::spool::{Fate, Position};
@@ -20,7 +21,7 @@ use crate::spool::{Fate, Position};
 pub struct Undelivered {
     pub upstream: String,
     /// That made it, if one did.
-    pub binding: Option<Arc<str>>,
+    pub binding: Option<Name>,
     pub message: Message,
     pub reason: String,
     pub attempts: u32,
@@ -118,7 +119,7 @@ async fn attempt(archive: Arc<dyn DeadLetters>, mut waiting: Vec<Waiting>, told:
 impl Undelivered {
     fn into_letter(self) -> DeadLetter {
         let Self { upstream, binding, message, reason, attempts, arrived_ms } = self;
-        let (binding, failed_ms) = (binding.unwrap_or_default().to_string(), clock::unix_ms());
+        let (binding, failed_ms) = (binding.as_deref().unwrap_or_default().to_owned(), clock::unix_ms());
         let metadata = Metadata { upstream, binding, reason, attempts, arrived_ms, failed_ms, ..Metadata::default() };
         DeadLetter { message, metadata }
     }

@@ -27,7 +27,9 @@ pub struct Columns {
 /// The incoming ones, read from the front.
 struct Reader {
     payload_lens: std::vec::IntoIter<u32>,
-    payloads: Bytes,
+    payloads: Vec<u8>,
+    /// Where the next one begins.
+    at: usize,
     emit_counts: std::vec::IntoIter<u32>,
     emitted: std::vec::IntoIter<types::MessageResult>,
     failures: std::vec::IntoIter<types::Failure>,
@@ -74,7 +76,8 @@ pub fn read(result: BatchResult, count: usize, allowance: &mut Allowance) -> Res
     }
     let mut reader = Reader {
         payload_lens: result.payload_lens.into_iter(),
-        payloads: result.payloads.into(),
+        payloads: result.payloads,
+        at: 0,
         emit_counts: result.emit_counts.into_iter(),
         emitted: result.emitted.into_iter(),
         failures: result.failures.into_iter(),
@@ -107,10 +110,12 @@ impl Reader {
 
     fn payload(&mut self) -> Result<Bytes, Fault> {
         let length = self.payload_lens.next().ok_or_else(|| short("payload-lens"))?;
-        let length = usize::try_from(length).ok().filter(|length| *length <= self.payloads.len());
-        let slice = self.payloads.split_to(length.ok_or_else(|| short("payloads"))?);
+        let left = self.payloads.get(self.at..).unwrap_or_default();
+        let payload =
+            usize::try_from(length).ok().and_then(|length| left.get(..length)).ok_or_else(|| short("payloads"))?;
+        self.at += payload.len();
         // Copied, not shared: one small message that waits in a queue would keep the whole batch's bytes alive, uncounted.
-        Ok(Bytes::copy_from_slice(&slice))
+        Ok(Bytes::copy_from_slice(payload))
     }
 
     fn messages(&mut self) -> Result<Vec<types::MessageResult>, Fault> {
@@ -122,7 +127,7 @@ impl Reader {
     fn finish(&self) -> Result<(), Fault> {
         let left = [
             ("payload-lens", self.payload_lens.len()),
-            ("payloads", self.payloads.len()),
+            ("payloads", self.payloads.len() - self.at),
             ("emit-counts", self.emit_counts.len()),
             ("emitted", self.emitted.len()),
             ("failures", self.failures.len()),

@@ -35,7 +35,7 @@ pub fn begin(config: &Config, loader: &Arc<Loader>, threads: &Threads) -> (Vec<C
     let with_plugins = config.bindings.iter().filter(|binding| !binding.plugins.is_empty());
     let chain = |binding: &Binding| {
         let stores: Vec<_> = binding.plugins.iter().map(|id| loader.store(*id, &binding.name)).collect();
-        let standing = Standing::new(&binding.name, binding.on_start_failure, &told);
+        let standing = Standing::new(&Arc::from(&*binding.name), binding.on_start_failure, &told);
         let means = Means { stores: stores.clone(), starter: Some(starter.clone()) };
         let source = Source { loader: Arc::clone(loader), compilers: threads.compilers.clone() };
         standing.begin(starter, attempts(binding.clone(), source, means, Arc::clone(&room)));

@@ -47,7 +47,7 @@ impl Stage for Native {
         "native"
     }
 
-    fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Failure>> {
+    fn process(&mut self, batch: &[Envelope], _: Instant) -> Vec<Result<Verdict, Box<Failure>>> {
         batch.iter().map(|envelope| self.judge(&envelope.message)).collect()
     }
 }
@@ -55,7 +55,7 @@ impl Stage for Native {
 // === impl Native ===
 
 impl Native {
-    fn judge(&mut self, message: &Message) -> Result<Verdict, Failure> {
+    fn judge(&mut self, message: &Message) -> Result<Verdict, Box<Failure>> {
         let (id, verb) = read(&message.payload);
         match verb {
             Verb::Pass => Ok(Verdict::Forward),
@@ -79,7 +79,7 @@ fn part(message: &Message, id: &str, part: &str) -> Message {
     Message { payload: Verb::Pass.payload(&format!("{id}.{part}"), 0).into(), ..message.clone() }
 }
 
-fn failure(transient: bool) -> Failure {
+fn failure(transient: bool) -> Box<Failure> {
     let kind = FailureKind::Refused { transient };
-    Failure { plugin: "native".into(), kind, detail: "as it was told".into(), attempts: 1, then: None }
+    Failure { plugin: "native".into(), kind, detail: "as it was told".into(), attempts: 1, then: None }.into()
 }

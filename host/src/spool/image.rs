@@ -15,13 +15,13 @@ use super::frame::{
 use super::intervals::Intervals;
 use super::key::{Change, Key};
 use super::log::{CHECKPOINT, Frame, Location, decode_place};
-use super::names::Names;
 use super::offsets::Offsets;
 use super::shared::Parts;
 use super::sink::Mark;
 use super::state::State;
 use super::value::Value;
 use super::wire::{Fields, WireError, put_text};
+use crate::base::name::Name;
 
 /// More than a log has that is not rubble: what is missing in others counts as lost.
 const MAX_GAPS: usize = 4_096;
@@ -42,8 +42,8 @@ pub(super) struct Image {
     gaps: Vec<(Location, u64)>,
     /// Whether a snapshot has been seen: from there on, every upstream that is not in it is new.
     anchored: bool,
-    /// Of bindings, while a recovery reads whose messages there are. Who has written a record knows.
-    bindings: Option<Names>,
+    /// While a recovery reads whose messages there are. Who has written a record knows.
+    counts_unread: bool,
 }
 
 // === impl Image ===
@@ -51,7 +51,7 @@ pub(super) struct Image {
 impl Image {
     /// One that counts what each binding has.
     pub fn of_recovery() -> Self {
-        Self { bindings: Some(Names::default()), ..Self::default() }
+        Self { counts_unread: true, ..Self::default() }
     }
 
     pub fn apply(&mut self, at: Location, frame: Frame<'_>) {
@@ -94,7 +94,9 @@ impl Image {
     pub fn offsets_mut(&mut self, name: &str) -> &mut Offsets {
         let index = self.all_offsets.iter().position(|offsets| &*offsets.name == name).unwrap_or_else(|| {
             let mut new = if self.anchored { Offsets::new(name) } else { Offsets::unknown(name) };
-            self.bindings.iter().for_each(|_| new.count_unread());
+            if self.counts_unread {
+                new.count_unread();
+            }
             self.all_offsets.push(new);
             self.all_offsets.len() - 1
         });
@@ -104,7 +106,7 @@ impl Image {
     /// From here on nothing unknown comes: the log has been read to its end.
     pub fn anchor(&mut self) {
         self.anchored = true;
-        self.bindings = None;
+        self.counts_unread = false;
         self.lost += self.all_offsets.iter_mut().map(Offsets::finish).sum::<u64>();
     }
 
@@ -221,8 +223,8 @@ impl Image {
 
     /// Of which binding it is, for a recovery.
     fn attribute(&mut self, at: Location, output: &Written<'_>) {
-        if let Some(bindings) = &mut self.bindings {
-            let binding = bindings.of(output.binding);
+        if self.counts_unread {
+            let binding = Name::of_some(output.binding);
             self.offsets_mut(output.upstream).unread(output.number, at.segment, &binding, output.weight().bytes);
         }
     }

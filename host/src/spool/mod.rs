@@ -44,7 +44,6 @@ mod intervals;
 mod key;
 pub mod log;
 mod message;
-mod names;
 mod offsets;
 mod open;
 mod parts;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::intervals::Intervals;
 use super::runs::{Run, Runs, Weight};
 use super::unread::Unread;
+use crate::base::name::Name;
 
 /// The first number that an upstream gives. Zero is "before everything".
 pub(super) const FIRST: u64 = 1;
@@ -61,7 +62,7 @@ impl Offsets {
     }
 
     /// Of which binding a message in this segment is. Before it is placed or moved.
-    pub fn unread(&mut self, number: u64, segment: u64, binding: &Option<Arc<str>>, bytes: u64) {
+    pub fn unread(&mut self, number: u64, segment: u64, binding: &Option<Name>, bytes: u64) {
         let is_new = number >= self.next || self.awaited.contains(number);
         if let Some(unread) = self.unread.as_mut().filter(|_| is_new) {
             unread.add(number, segment, binding, bytes);

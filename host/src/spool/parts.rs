@@ -2,23 +2,15 @@
 //!
 //! Counted where messages come into memory and leave it. What is in the log alone is counted by [`super::unread`].
 
-use std::sync::Arc;
+use crate::base::name::Name;
 
 use super::Entry;
 
-type Binding = Option<Arc<str>>;
+type Binding = Option<Name>;
 
-/// Few: as many as write to this upstream. Compared by address first, which is what they are as usual.
+/// Few: as many as write to this upstream.
 #[derive(Debug, Default)]
 pub(super) struct Parts(Vec<(Binding, u64)>);
-
-fn is_same(one: &Binding, other: &Binding) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
-        (None, None) => true,
-        _ => false,
-    }
-}
 
 // === impl Parts ===
 
@@ -26,7 +18,7 @@ impl Parts {
     pub fn add(&mut self, binding: &Binding, bytes: u64) {
         match self.find(binding) {
             Some(index) => self.0.iter_mut().skip(index).take(1).for_each(|(_, part)| *part += bytes),
-            None => self.0.push((binding.clone(), bytes)),
+            None => self.0.push((*binding, bytes)),
         }
     }
 
@@ -53,7 +45,6 @@ impl Parts {
     }
 
     fn find(&self, binding: &Binding) -> Option<usize> {
-        let place = |is: fn(&Binding, &Binding) -> bool| self.0.iter().position(|(name, _)| is(name, binding));
-        place(is_same).or_else(|| place(PartialEq::eq))
+        self.0.iter().position(|(name, _)| name == binding)
     }
 }

@@ -7,7 +7,8 @@
 //! What goes from the midst leaves an empty slot, so that nothing is moved for it.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+
+use crate::base::name::Name;
 
 use super::{Entry, Position};
 
@@ -37,7 +38,7 @@ struct Slot {
 /// Whose messages go next.
 #[derive(Debug)]
 struct Victim {
-    binding: Option<Arc<str>>,
+    binding: Option<Name>,
     left: usize,
     /// The sequence below which it has none.
     from: u64,
@@ -45,7 +46,7 @@ struct Victim {
 
 /// What one binding has.
 struct Tally<'a> {
-    binding: &'a Option<Arc<str>>,
+    binding: &'a Option<Name>,
     messages: usize,
     bytes: usize,
 }
@@ -152,7 +153,7 @@ impl Qos0Ring {
         }
         let size = |tally: &&Tally<'_>| if by_messages { tally.messages } else { tally.bytes };
         let largest = tallies.iter().max_by_key(size)?;
-        Some(Victim { binding: largest.binding.clone(), left: (self.messages / COUNT_AGAIN).max(1), from: 0 })
+        Some(Victim { binding: *largest.binding, left: (self.messages / COUNT_AGAIN).max(1), from: 0 })
     }
 }
 

@@ -15,6 +15,7 @@ use super::offsets::Offsets;
 use super::upstream_queue::{Loaded, UpstreamQueue, Want};
 use super::wake_ups::WakeUps;
 use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
+use crate::base::name::Name;
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
 use crate::topic::TopicName;
@@ -195,7 +196,7 @@ impl QueueState {
     }
 
     /// With how many bindings an upstream is shared, and what this one has there.
-    pub fn part(&self, upstream: usize, binding: &Option<Arc<str>>) -> (u64, u64) {
+    pub fn part(&self, upstream: usize, binding: &Option<Name>) -> (u64, u64) {
         self.queues.get(upstream).map_or((1, 0), |queue| (queue.bindings as u64, queue.part(binding)))
     }
 

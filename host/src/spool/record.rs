@@ -9,6 +9,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::in_flight::Part;
 use super::{Change, Receipt};
 use crate::base::held_bytes::HeldPart;
+use crate::base::name::Name;
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, UpstreamMetrics};
@@ -49,7 +50,7 @@ pub enum Place {
 pub struct Output {
     pub upstream: UpstreamId,
     /// Which binding made it, by name: a configuration that has changed meanwhile finds its own. None for what no binding made.
-    pub binding: Option<Arc<str>>,
+    pub binding: Option<Name>,
     pub message: Message,
     /// When its input arrived at the gateway: message expiry counts from there.
     pub arrived: Instant,
@@ -71,7 +72,7 @@ pub struct Position {
 pub struct Entry {
     pub position: Position,
     /// See [`Output::binding`]. None in what is read to be sent: see [`Entry::to_send`].
-    pub binding: Option<Arc<str>>,
+    pub binding: Option<Name>,
     pub message: Message,
     pub arrived: Instant,
 }

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use super::frame::{Outputs, has_outputs};
 use super::log::{Disk, Frame, Location, Reader};
-use super::names::Names;
 use super::upstream_queue::{Loaded, Want};
 use super::wire::WireError;
 use super::{Entry, Position, Shared};
+use crate::base::name::Name;
 use crate::base::timeline;
 
 /// Read before the queue state is told: small enough that the first message of a backlog does not wait for the last.
@@ -19,7 +19,6 @@ const PIECE: usize = 1 << 20;
 pub(super) struct Refill<D: Disk> {
     reader: Reader<D>,
     names: Vec<Arc<str>>,
-    bindings: Names,
 }
 
 /// How a turn went.
@@ -45,7 +44,7 @@ struct Piece {
 
 impl<D: Disk> Refill<D> {
     pub fn new(reader: Reader<D>, names: Vec<Arc<str>>) -> Self {
-        Self { reader, names, bindings: Names::default() }
+        Self { reader, names }
     }
 
     /// Reads one piece, if a line wants one.
@@ -74,7 +73,7 @@ impl<D: Disk> Refill<D> {
                 break;
             }
             if has_outputs(kind)
-                && let Err(error) = piece.add(Frame { kind, body: &body }, name, want, &mut self.bindings)
+                && let Err(error) = piece.add(Frame { kind, body: &body }, name, want)
             {
                 tracing::error!(segment = at.segment, offset = at.offset, "unreadable: {error}");
             }
@@ -88,7 +87,7 @@ impl<D: Disk> Refill<D> {
 
 impl Piece {
     /// The wanted outputs of a frame.
-    fn add(&mut self, frame: Frame<'_>, name: &str, want: &Want, bindings: &mut Names) -> Result<(), WireError> {
+    fn add(&mut self, frame: Frame<'_>, name: &str, want: &Want) -> Result<(), WireError> {
         let mut outputs = Outputs::read(frame.kind, frame.body)?;
         while let Some(written) = outputs.next()? {
             if written.upstream != name {
@@ -98,7 +97,7 @@ impl Piece {
             let is_wanted = (want.loaded..want.end).contains(&written.number) && !want.done.contains(written.number);
             if is_wanted && self.entries.last().is_none_or(|last| last.position.number < written.number) {
                 let (position, arrived) = (Position::of(written.number), timeline::instant_of(written.arrived_ms));
-                let (message, binding) = (outputs.message(&written)?, bindings.of(written.binding));
+                let (message, binding) = (outputs.message(&written)?, Name::of_some(written.binding));
                 let entry = Entry { position, binding, message, arrived };
                 self.bytes += entry.message.weight();
                 self.entries.push(entry);

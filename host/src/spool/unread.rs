@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::intervals::Intervals;
+use crate::base::name::Name;
 
-type Binding = Option<Arc<str>>;
+type Binding = Option<Name>;
 
 /// By the first number of each stretch; it ends where the next begins.
 #[derive(Clone, Debug, Default)]
@@ -103,7 +103,7 @@ impl Stretch {
         let known = self.of.iter_mut().find(|(name, _)| name == binding);
         match known {
             Some((_, part)) => part.add(bytes),
-            None => self.of.push((binding.clone(), Part { count: 1, bytes })),
+            None => self.of.push((*binding, Part { count: 1, bytes })),
         }
         self.count += 1;
     }

@@ -21,6 +21,7 @@ use super::parts::Parts;
 use super::qos0_ring::Qos0Ring;
 use super::unread::Unread;
 use super::{Entry, Position};
+use crate::base::name::Name;
 use crate::message::QoS;
 use crate::metrics::UpstreamMetrics;
 
@@ -277,7 +278,7 @@ impl UpstreamQueue {
     }
 
     /// Bytes of QoS 1 and 2 that this binding has here.
-    pub fn part(&self, binding: &Option<Arc<str>>) -> u64 {
+    pub fn part(&self, binding: &Option<Name>) -> u64 {
         self.parts.of(binding).saturating_add(self.unread.of(binding))
     }
 

@@ -41,7 +41,8 @@ fn run(binding: &Binding, client: &str, outcome: Outcome) -> (Routed, Counts) {
 
 fn failure() -> Outcome {
     let kind = FailureKind::Refused { transient: false };
-    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail: "no number".into(), attempts: 1, then: None })
+    let detail = "no number".into();
+    Outcome::Failed(Failure { plugin: "threshold".into(), kind, detail, attempts: 1, then: None }.into())
 }
 
 fn upstream_topics(routed: &Routed) -> Vec<&str> {
@@ -112,7 +113,7 @@ fn an_output_without_a_valid_topic_is_a_failure_of_all_of_its_input() {
 fn a_plugin_says_for_itself_what_becomes_of_what_it_fails() {
     let failed = |then| {
         let Outcome::Failed(failure) = failure() else { panic!() };
-        Outcome::Failed(Failure { then, ..failure })
+        Outcome::Failed(Failure { then, ..*failure }.into())
     };
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
     for (binds, then, is_dead) in [
@@ -131,12 +132,12 @@ fn a_plugin_that_was_left_out_is_counted_once_for_an_input_and_told() {
     let to = vec![to(Target::Upstream(UpstreamId(0)), "{topic}")];
     let binding = binding(OnError::Drop, to);
     let (routed, _) = run(&binding, "dev", Outcome::Outputs(vec![inbound("dev").message]));
-    let routed = routed.without(Some(skipped.clone().into()));
-    assert_eq!((routed.outputs.len(), routed.failure.as_deref()), (1, Some(&skipped)));
+    let routed = routed.without(Some(skipped.clone()));
+    assert_eq!((routed.outputs.len(), routed.failure.as_deref()), (1, Some(&*skipped)));
     let counts = routed.counts;
     assert_eq!((counts.failed, counts.failed_passed), (1, 1));
     let (routed, _) = run(&binding, "dev", failure());
-    let counts = routed.without(Some(skipped.into())).counts;
+    let counts = routed.without(Some(skipped)).counts;
     assert_eq!((counts.failed, counts.failed_passed, counts.failed_dropped), (1, 0, 1));
 }
 

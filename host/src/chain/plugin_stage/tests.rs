@@ -74,7 +74,7 @@ fn bench_of(mut starts: usize, breaker: BreakerLimits, traits: Traits) -> Bench 
 }
 
 /// With all the time there is.
-fn process<G: Guest + 'static>(stage: &mut PluginStage<G>, batch: &[Envelope]) -> Vec<Result<Verdict, Failure>> {
+fn process<G: Guest + 'static>(stage: &mut PluginStage<G>, batch: &[Envelope]) -> Vec<Result<Verdict, Box<Failure>>> {
     stage.process(batch, Instant::now() + Duration::from_secs(3_600))
 }
 
@@ -82,7 +82,7 @@ impl Bench {
     /// What became of each: a number as the instance counted, or the kind of failure.
     fn send(&mut self, payloads: &[&str]) -> Vec<String> {
         let batch: Vec<_> = payloads.iter().map(|payload| envelope(payload)).collect();
-        let tell = |answer: Result<Verdict, Failure>| match answer {
+        let tell = |answer: Result<Verdict, Box<Failure>>| match answer {
             Ok(Verdict::Replace(payload)) => String::from_utf8(payload.to_vec()).unwrap(),
             Ok(other) => format!("{other:?}"),
             Err(failure) => format!("{:?}", failure.kind),

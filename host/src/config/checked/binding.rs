@@ -1,9 +1,9 @@
 //! `[[bindings]]`.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::base::name::Name;
 use crate::config::ids::{PluginId, UpstreamId};
 use crate::message::QoS;
 use crate::topic::{Template, TopicFilter};
@@ -12,8 +12,8 @@ use super::faults::{FaultPolicy, OnError};
 
 #[derive(Clone, Debug)]
 pub struct Binding {
-    /// Shared with everything that it makes.
-    pub name: Arc<str>,
+    /// Of everything that it makes.
+    pub name: Name,
     pub filters: Vec<TopicFilter>,
     /// In order; may be empty.
     pub plugins: Vec<PluginId>,

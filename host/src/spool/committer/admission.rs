@@ -57,7 +57,7 @@ impl<D: Disk> Committer<D> {
                     full.iter_mut().skip(output.upstream.0).take(1).for_each(|full| *full = true);
                 } else if self.is_over_part(output, &usage, (room, &admitted), shared) {
                     has_room = false;
-                    over.extend(output.binding.clone().map(|binding| (output.upstream.0, binding)));
+                    over.extend(output.binding.map(|binding| (output.upstream.0, binding)));
                 }
             }
             if has_room && !waited.behind.holds(&record) {

@@ -84,7 +84,7 @@ impl<D: Disk> Committer<D> {
         let bytes = self.log.max_append().min(room / 4);
         let mut queue_state = shared.queue_state();
         let Some(binding) = queue_state.most_over(upstream, room) else { return 0 };
-        let dropped = queue_state.drop_of(upstream, binding.clone(), bytes);
+        let dropped = queue_state.drop_of(upstream, binding, bytes);
         drop(queue_state);
         self.tell_dropped(upstream, dropped, Some(&binding));
         dropped

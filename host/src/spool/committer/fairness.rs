@@ -11,10 +11,10 @@
 //! upstream is away, nobody would have one.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::Committer;
 use super::admission::Usage;
+use crate::base::name::Name;
 use crate::config::WhenFull;
 use crate::spool::log::Disk;
 use crate::spool::parts::Parts;
@@ -24,7 +24,7 @@ use crate::spool::{Held, Output, Shared};
 const LAST_PART: u64 = 16;
 
 /// Bindings that are over, by upstream.
-pub(super) type Over = BTreeSet<(usize, Arc<str>)>;
+pub(super) type Over = BTreeSet<(usize, Name)>;
 
 impl<D: Disk> Committer<D> {
     /// Whether the binding of this output has to wait for the others.

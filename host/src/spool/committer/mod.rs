@@ -27,12 +27,13 @@ mod room;
 mod waited;
 mod write;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use self::checkpoint::Checkpointing;
 use self::compact::Compact;
+use self::fairness::Over;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
 use self::waited::Waited;
@@ -72,7 +73,7 @@ pub(super) struct Committer<D: Disk> {
     /// Upstreams whose share is full, by name in the log of the gateway.
     is_held: Vec<bool>,
     /// Bindings that have more than their part of a share that is short.
-    over_part: BTreeSet<(usize, Arc<str>)>,
+    over_part: Over,
     waited: Option<Waited>,
     /// Damage was found when it was opened, in segments up to here; 0 when there was none.
     suspect: u64,
@@ -96,7 +97,7 @@ impl<D: Disk> Committer<D> {
             completions: Completions::new(names.len()),
             batch: Batch::new(policy.qos0),
             is_held: vec![false; names.len()],
-            over_part: BTreeSet::new(),
+            over_part: Over::new(),
             waited: None,
             checkpoint: Checkpointing::new(),
             log,

@@ -1,9 +1,8 @@
 //! What ends without an upstream: given up before the log, dropped from it, lost in it. Each end is counted once; a dead letter is
 //! no message, and has a counter of its own for all of them.
 
-use std::sync::Arc;
-
 use super::{Fate, Output, QueueState};
+use crate::base::name::Name;
 
 impl QueueState {
     /// Outputs that will not come into the log.
@@ -25,13 +24,13 @@ impl QueueState {
     }
 
     /// The binding that has most at an upstream, when that is more than its equal part of this room.
-    pub fn most_over(&self, upstream: usize, room: u64) -> Option<Arc<str>> {
+    pub fn most_over(&self, upstream: usize, room: u64) -> Option<Name> {
         let queue = self.queues.get(upstream).filter(|queue| queue.bindings > 1)?;
         queue.most_over(room / queue.bindings as u64)
     }
 
     /// Takes about so many bytes of the oldest of a binding away unsent. Returns how many messages they were.
-    pub fn drop_of(&mut self, upstream: usize, binding: Arc<str>, bytes: u64) -> u64 {
+    pub fn drop_of(&mut self, upstream: usize, binding: Name, bytes: u64) -> u64 {
         let Some(queue) = self.queues.get_mut(upstream) else { return 0 };
         let dropped = queue.drop_of(&Some(binding), bytes);
         self.completions.all_done(upstream, &dropped);

@@ -58,7 +58,7 @@ async fn a_spool_of_the_format_before_is_read_whole_and_goes_on() {
 
 /// Of two bindings in turn, and of none.
 fn commit_of(bench: &Bench, binding: Option<&str>, text: &str) {
-    let output = Output { binding: binding.map(Arc::from), ..output(&(0, Q1, text)) };
+    let output = Output { binding: binding.map(crate::base::name::Name::of), ..output(&(0, Q1, text)) };
     bench.spool.commit(Record { outputs: vec![output], ..Record::default() });
 }
 
@@ -102,14 +102,4 @@ fn an_entry_says_which_binding_made_it_also_after_a_restart_and_when_it_was_writ
     assert_eq!(bench.spool.shared.queue_state().waiting(), before);
     bench = bench.reopen();
     assert_eq!(bindings(&bench), expected);
-}
-
-#[test]
-fn the_same_name_is_in_memory_once_when_a_backlog_is_read_back() {
-    let mut bench = Bench::new(1);
-    (0..3).for_each(|_| commit_of(&bench, Some("temperature"), "a"));
-    bench = bench.reopen();
-    let [one, two, three] = whole(&bench).try_into().unwrap();
-    let same = |a: &Entry, b: &Entry| Arc::ptr_eq(a.binding.as_ref().unwrap(), b.binding.as_ref().unwrap());
-    assert!(same(&one, &two) && same(&two, &three));
 }

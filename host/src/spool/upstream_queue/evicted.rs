@@ -1,9 +1,9 @@
 //! What goes unsent, because there is too much: below a number, or of one binding. What may have been sent stays.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use super::UpstreamQueue;
+use crate::base::name::Name;
 use crate::spool::Entry;
 use crate::spool::intervals::Intervals;
 
@@ -17,15 +17,15 @@ impl UpstreamQueue {
     }
 
     /// The binding that has most here, when that is more than this.
-    pub fn most_over(&self, part: u64) -> Option<Arc<str>> {
+    pub fn most_over(&self, part: u64) -> Option<Name> {
         let names = self.parts.names().chain(self.unread.names()).flatten();
-        let (name, most) = names.map(|name| (name, self.part(&Some(name.clone())))).max_by_key(|(_, part)| *part)?;
-        (most > part).then(|| name.clone())
+        let (name, most) = names.map(|name| (*name, self.part(&Some(*name)))).max_by_key(|(_, part)| *part)?;
+        (most > part).then_some(name)
     }
 
     /// Takes out, unsent, about so many bytes of one binding, from the oldest on: in memory one by one; of what is in the log alone a stretch
     /// that is mostly its own, because who else is in there is not known before it is read.
-    pub fn drop_of(&mut self, binding: &Option<Arc<str>>, bytes: u64) -> Intervals {
+    pub fn drop_of(&mut self, binding: &Option<Name>, bytes: u64) -> Intervals {
         let mut dropped = self.drop_shelved(binding, bytes);
         if dropped.is_empty()
             && let Some(range) = self.unread.mostly_of(binding, self.placed)
@@ -35,7 +35,7 @@ impl UpstreamQueue {
         dropped
     }
 
-    fn drop_shelved(&mut self, binding: &Option<Arc<str>>, bytes: u64) -> Intervals {
+    fn drop_shelved(&mut self, binding: &Option<Name>, bytes: u64) -> Intervals {
         let (mut dropped, mut taken, mut left, handed) = (Intervals::default(), Vec::new(), bytes, self.handed);
         for slot in self.shelf.iter_mut().filter(|slot| slot.number >= handed) {
             if left == 0 || dropped.ranges().len() >= MAX_RANGES {

@@ -1,0 +1,3 @@
+//! TLS as both sides need it: what is read from files.
+
+pub mod files;
