@@ -183,7 +183,7 @@ impl Dispatcher {
     }
 
     /// `kept` is what its local delivery has left to be written.
-    pub(super) fn match_delivered(&self, inbound: Inbound, kept: Kept) -> Option<Pending> {
+    pub(super) fn match_delivered(self: &Arc<Self>, inbound: Inbound, kept: Kept) -> Option<Pending> {
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();

@@ -80,7 +80,7 @@ impl Default for BrokerLimits {
             max_queued_bytes_total: 64 * MIB,
             // A dashboard that subscribes to each of its tiles.
             max_subscriptions_per_client: 1_000,
-            // As many as connections at most, when nothing is said about these: each device may be away once.
+            // As many as connections at most, when nothing is said of these: each device may be away once. A smaller `max_state_bytes` makes it fewer.
             max_sessions: 8_192,
             // A device that sleeps over a long weekend finds its session.
             max_session_expiry: Duration::from_secs(7 * DAY.as_secs()),

@@ -32,10 +32,12 @@ impl Door {
     /// Whether its address may have one more connection now. Otherwise nothing is read of it, and nothing said: that is what makes it cheap.
     pub fn admit(&self, address: SocketAddr) -> Option<Visit> {
         let admitted = self.context.addresses.admit(address, clock::now());
-        admitted.inspect_err(|why| {
-            self.context.metrics.connections_limited.increment();
-            self.refuse(address, why);
-        }).ok()
+        admitted
+            .inspect_err(|why| {
+                self.context.metrics.connections_limited.increment();
+                self.refuse(address, why);
+            })
+            .ok()
     }
 
     /// Counted and told, for one that is closed now.

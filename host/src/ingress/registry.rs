@@ -18,8 +18,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
-use end::{by_weight, take_to_end};
 pub use census::Census;
+use end::{by_weight, take_to_end};
 pub use kick::Kick;
 pub use list::{DropError, SessionState};
 use waiting_will::{Orphans, WaitingWill};

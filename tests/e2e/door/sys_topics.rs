@@ -56,7 +56,9 @@ fn mosquitto() -> Mosquitto {
 fn traffic(broker: SocketAddr) {
     let persistent = Connect::new(V5, "away").persistent(600);
     let (mut away, _) = Raw::connect(broker, &persistent);
-    (away.subscribe("a", 1), away.subscribe("b/#", 1), away.subscribe("$share/g/c", 1));
+    for filter in ["a", "b/#", "$share/g/c"] {
+        away.subscribe(filter, 1);
+    }
     away.leave();
     let mut device = Raw::clean(broker, V4, "device");
     device.subscribe("heard", 0);
@@ -101,7 +103,7 @@ fn each_topic_is_one_of_mosquittos_with_a_value_of_the_same_kind() {
 
 #[test]
 fn they_count_what_mosquitto_counts() {
-    const SAME: [&str; 12] = [
+    const SAME: [&str; 11] = [
         "clients/total",
         "clients/connected",
         "clients/disconnected",
@@ -109,7 +111,6 @@ fn they_count_what_mosquitto_counts() {
         "clients/inactive",
         "subscriptions/count",
         "shared_subscriptions/count",
-        "publish/messages/received",
         "publish/bytes/received",
         "messages/received",
         "bytes/received",
@@ -123,16 +124,19 @@ fn they_count_what_mosquitto_counts() {
         traffic(broker);
         // Of the three messages of the device.
         watcher.wait("the numbers behind the traffic", |of| {
-            of.number("publish/messages/received") == Some(3)
+            of.number("publish/bytes/received") == Some(2 * 8 + 5)
                 && of.number("clients/connected") == Some(1)
                 && of.number("clients/total") == Some(2)
         });
         let retained = watcher.number("retained messages/count").expect("a number");
         assert!(retained >= own + 2, "{retained} {own}");
-        SAME.map(|topic| (topic, watcher.number(topic)))
+        (watcher.number("publish/messages/received"), SAME.map(|topic| (topic, watcher.number(topic))))
     });
-    assert_eq!(counts[0], counts[1], "ours and mosquitto's");
-    assert!(counts[0].iter().all(|(_, count)| count.is_some()), "{counts:?}");
+    // mosquitto 2.0 leaves out those with RETAIN and those of QoS 2, which its manual does not say.
+    let [(publishes, counts), (_, mosquittos)] = counts;
+    assert_eq!(publishes, Some(3));
+    assert_eq!(counts, mosquittos, "ours and mosquitto's");
+    assert!(counts.iter().all(|(_, count)| count.is_some()), "{counts:?}");
     gateway.stop();
 }
 
@@ -183,14 +187,17 @@ fn nobody_publishes_there_and_the_limits_of_retained_messages_are_not_used_up() 
 #[test]
 fn a_binding_that_names_them_gets_them_and_one_for_everything_does_not() {
     let binding = |name: &str, filter: &str| {
-        format!("[[bindings]]\nname = \"{name}\"\ntopic = \"{filter}\"\nto = [{{ local = true, topic = \"{name}/{{topic}}\" }}]\n")
+        format!(
+            "[[bindings]]\nname = \"{name}\"\ntopic = \"{filter}\"\nto = [{{ local = true, topic = \"{name}\" }}]\n"
+        )
     };
-    let gateway = Gateway::start(&format!("{OFTEN}{}{}", binding("named", "$SYS/broker/uptime"), binding("all", "+/broker/#")));
+    let gateway =
+        Gateway::start(&format!("{OFTEN}{}{}", binding("named", "$SYS/broker/uptime"), binding("all", "+/broker/#")));
     let mut watcher = Raw::clean(gateway.address(), V5, "watcher");
-    subscribe(&mut watcher, &["named/#", "all/#"]);
+    subscribe(&mut watcher, &["named", "all"]);
     for _ in 0..3 {
         let delivered = watcher.expect_delivery();
-        assert_eq!(delivered.topic, "named/$SYS/broker/uptime");
+        assert_eq!(delivered.topic, "named");
         assert!(delivered.payload.ends_with(" seconds"));
     }
     gateway.stop();

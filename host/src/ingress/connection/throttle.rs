@@ -173,11 +173,13 @@ mod tests {
     async fn who_was_quiet_has_the_worth_of_one_second_at_once_and_a_new_connection_has_not() {
         let mut of = throttle(Some(50), None);
         let at_once = |throttle: &mut Throttle| {
-            (0..1_000).take_while(|_| {
-                let may = !throttle.begins_pause(Instant::now());
-                throttle.taken_up(&Packet::PingReq);
-                may
-            }).count()
+            (0..1_000)
+                .take_while(|_| {
+                    let may = !throttle.begins_pause(Instant::now());
+                    throttle.taken_up(&Packet::PingReq);
+                    may
+                })
+                .count()
         };
         assert_eq!(at_once(of.as_mut().unwrap()), 1);
         Throttle::resumed(&mut of).await;
@@ -192,7 +194,10 @@ mod tests {
             let time = Duration::from_secs(20);
             let reads = flood(&mut of, time, |of| of.read(read)).await;
             let (bytes, most) = (f64::from(reads) * read as f64, f64::from(rate) * time.as_secs_f64());
-            assert!(bytes > 0.97 * most && bytes <= 1.03 * most + 2.0 * read as f64, "{rate} {read}: {bytes} of {most}");
+            assert!(
+                bytes > 0.97 * most && bytes <= 1.03 * most + 2.0 * read as f64,
+                "{rate} {read}: {bytes} of {most}"
+            );
         }
     }
 

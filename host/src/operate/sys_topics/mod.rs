@@ -79,7 +79,15 @@ impl SysTopics {
         }
         let message = Message { retain: true, ..Message::new(topic.clone(), value.clone(), QoS::AtMostOnce) };
         let (origin, receipt, changes) = (origin.clone(), Receipt::none(), Vec::new());
-        self.dispatcher.announce(Inbound { message, origin, arrived: now, receipt, changes, attempts: 0, caused: None });
+        self.dispatcher.announce(Inbound {
+            message,
+            origin,
+            arrived: now,
+            receipt,
+            changes,
+            attempts: 0,
+            caused: None,
+        });
         self.told.insert(topic, value);
     }
 }
