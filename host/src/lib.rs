@@ -1,5 +1,6 @@
 //! tidegate: a WebAssembly plugin host for MQTT at the edge.
 
+pub mod access;
 pub mod app;
 pub mod base;
 pub mod bindings;

@@ -18,8 +18,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::chain::{Chain, Standing};
-use crate::config::Config;
+use crate::config::{Config, Listener};
 use crate::egress;
+use crate::ingress::tls::Acceptor;
 use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
 
 pub use loader::Loader;
@@ -31,7 +32,8 @@ pub use self::secrets::exposed;
 const COMPILED: &str = "compiled";
 
 pub struct Setup {
-    /// In the order of the configuration.
+    /// Of each listener, in the order of the configuration, as are upstreams.
+    pub tls: Vec<Option<Acceptor>>,
     pub upstreams: Vec<egress::Prepared>,
     pub plugins: Arc<Loader>,
     /// One for each binding that has plugins, in order.
@@ -45,7 +47,12 @@ pub struct Setup {
 pub struct Refusals(pub Vec<String>);
 
 /// What does not depend on a plugin.
-type Ground = (Vec<egress::Prepared>, Option<Engine>, Trust);
+struct Ground {
+    tls: Vec<Option<Acceptor>>,
+    upstreams: Vec<egress::Prepared>,
+    engine: Option<Engine>,
+    trust: Trust,
+}
 
 /// Where the gateway keeps compiled plugins.
 pub fn cache(config: &Config) -> PathBuf {
@@ -64,7 +71,7 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     let ground = ground(config, cache, &mut refusals);
-    let Some((upstreams, engine, trust)) = ground else { return Err(Refusals(refusals)) };
+    let Some(Ground { tls, upstreams, engine, trust }) = ground else { return Err(Refusals(refusals)) };
     let loader = Loader::load(config, engine, trust);
     refusals.extend(loader.refusals());
     let plugins = loader.loaded();
@@ -77,7 +84,7 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
         refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
     match refusals.is_empty() {
-        true => Ok(Setup { upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
+        true => Ok(Setup { tls, upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
         false => Err(Refusals(refusals)),
     }
 }
@@ -86,10 +93,10 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
 pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     match ground(config, Some(cache), &mut refusals) {
-        Some((upstreams, engine, trust)) if refusals.is_empty() => {
+        Some(Ground { tls, upstreams, engine, trust }) if refusals.is_empty() => {
             let plugins = Loader::begin(config, engine, trust, &threads.compilers);
             let (chains, standings) = starts::begin(config, &plugins, threads);
-            Ok(Setup { upstreams, plugins, chains, standings })
+            Ok(Setup { tls, upstreams, plugins, chains, standings })
         }
         _ => Err(Refusals(refusals)),
     }
@@ -97,11 +104,16 @@ pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, 
 
 /// None where even plugins cannot be looked at.
 fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Option<Ground> {
+    let tls = config.broker.listeners.iter().filter_map(|listener| keep(tls(listener), refusals)).collect();
     let upstreams = config.upstreams.iter().map(egress::prepare);
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
     let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
     let engine = keep(engine(config, cache), refusals);
-    Some((upstreams, engine?, trust?))
+    Some(Ground { tls, upstreams, engine: engine?, trust: trust? })
+}
+
+fn tls(listener: &Listener) -> Result<Option<Acceptor>, String> {
+    Acceptor::load(listener).map_err(|error| format!("listener `{}`: {error}", listener.name))
 }
 
 /// Only when there is a plugin that needs it.

@@ -1,5 +1,6 @@
 //! One promise a file; the tests are sentences that can be false.
 
+mod access;
 mod acknowledged;
 mod bindings;
 mod bounds;
@@ -31,6 +32,7 @@ mod specification_rules;
 mod spool_commands;
 mod spool_room;
 mod terminals;
+mod tls;
 mod told;
 mod trust;
 mod upstream_faults;

@@ -9,6 +9,7 @@
 //! | a network that fails | [`chaos`] |
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
+//! | certificates, and devices that speak TLS | [`tls`] |
 //! | a stream of messages and the acks they got | [`driver`] |
 //! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
@@ -40,6 +41,7 @@ pub mod process;
 pub mod raw;
 pub mod sink;
 pub mod stubborn;
+pub mod tls;
 pub mod trial;
 pub mod upstream;
 pub mod wire;

@@ -19,6 +19,10 @@ pub struct Mosquitto {
     address: SocketAddr,
     process: Option<Process>,
     settings: String,
+    /// Of a second listener; 0 without one.
+    second: u16,
+    /// What has to stand first.
+    before: &'static str,
 }
 
 /// One that keeps its sessions and tells everything that it does.
@@ -48,6 +52,32 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
+    /// With an ACL file on its listener, and a second listener that has none.
+    pub fn with_acl(acl: &str) -> Self {
+        Self::stopped_with_acl(acl).started()
+    }
+
+    /// Whether it starts with this ACL file.
+    pub fn takes_acl(acl: &str) -> bool {
+        let mut mosquitto = Self::stopped_with_acl(acl);
+        (0..2).any(|_| mosquitto.try_start())
+    }
+
+    fn stopped_with_acl(acl: &str) -> Self {
+        let stopped = Self::stopped();
+        let file = stopped.folder.path().join("acl");
+        fs::write(&file, acl).expect("a file in a temporary folder");
+        let second = ports::free();
+        let listener = format!("listener {second} {}\nallow_anonymous true\n", Ipv4Addr::LOCALHOST);
+        let settings = format!("acl_file {}\n{listener}log_dest stderr\nlog_type all\n", file.display());
+        Self { settings, second, before: "per_listener_settings true\n", ..stopped }
+    }
+
+    /// The listener that has no ACL file.
+    pub fn second_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address.ip(), self.second)
+    }
+
     fn started(mut self) -> Self {
         let mosquitto = &mut self;
         for _ in 0..ATTEMPTS {
@@ -63,7 +93,7 @@ impl Mosquitto {
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, ports::free()));
-        Self { folder, address, process: None, settings: format!("{WATCHED}{UNLIMITED}") }
+        Self { folder, address, process: None, settings: format!("{WATCHED}{UNLIMITED}"), second: 0, before: "" }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -125,7 +155,8 @@ impl Mosquitto {
     fn config(&self, folder: &Path) -> String {
         // `user root` keeps the rights of a test that runs as root, and means nothing otherwise.
         format!(
-            "listener {} {}\nallow_anonymous true\nuser root\npersistence_location {}/\nlog_dest stderr\n{}",
+            "{}listener {} {}\nallow_anonymous true\nuser root\npersistence_location {}/\nlog_dest stderr\n{}",
+            self.before,
             self.address.port(),
             self.address.ip(),
             folder.display(),

@@ -7,10 +7,29 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 use crate::eventually::SOON;
+use crate::tls::TlsStream;
 use crate::wire::{self, Connect, Delivered, Packet, Properties, Version};
 
+/// Bytes to and from the broker, with or without TLS.
+pub trait Stream: Read + Write + Send {
+    /// What they go over, for its timeouts.
+    fn socket(&self) -> &TcpStream;
+}
+
+impl Stream for TcpStream {
+    fn socket(&self) -> &TcpStream {
+        self
+    }
+}
+
+impl Stream for TlsStream {
+    fn socket(&self) -> &TcpStream {
+        &self.sock
+    }
+}
+
 pub struct Raw {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     version: Version,
     buffer: Vec<u8>,
     next_id: u16,
@@ -38,7 +57,21 @@ impl Raw {
     pub fn try_open(broker: SocketAddr, version: Version) -> Option<Self> {
         let stream = TcpStream::connect_timeout(&broker, SOON).ok()?;
         stream.set_nodelay(true).ok()?;
-        Some(Self { stream, version, buffer: Vec::new(), next_id: 1 })
+        Some(Self::over(stream, version))
+    }
+
+    /// On a connection that is there.
+    pub fn over(stream: impl Stream + 'static, version: Version) -> Self {
+        Self { stream: Box::new(stream), version, buffer: Vec::new(), next_id: 1 }
+    }
+
+    /// Connects with a clean session on a connection that is there, and expects to be welcome.
+    pub fn clean_over(stream: impl Stream + 'static, version: Version, client_id: &str) -> Self {
+        let mut raw = Self::over(stream, version);
+        raw.send(&Connect::new(version, client_id).encode());
+        let connack = raw.expect(wire::CONNACK);
+        assert_eq!(connack.reason(), 0, "CONNACK {connack:?}");
+        raw
     }
 
     /// The same from another address of this machine: `127.0.0.2`.
@@ -48,7 +81,7 @@ impl Raw {
         socket.connect_timeout(&broker.into(), SOON).ok()?;
         let stream = TcpStream::from(socket);
         stream.set_nodelay(true).ok()?;
-        Some(Self { stream, version, buffer: Vec::new(), next_id: 1 })
+        Some(Self { stream: Box::new(stream), version, buffer: Vec::new(), next_id: 1 })
     }
 
     /// Connects and expects to be welcome. Gives the CONNACK too.
@@ -79,7 +112,7 @@ impl Raw {
         let (end, mut taken) = (Instant::now() + patience, 0);
         while taken < bytes.len() {
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            self.stream.set_write_timeout(Some(left)).expect("a timeout above zero");
+            self.stream.socket().set_write_timeout(Some(left)).expect("a timeout above zero");
             match self.stream.write(&bytes[taken..]) {
                 Ok(wrote @ 1..) => taken += wrote,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -96,7 +129,7 @@ impl Raw {
                 return Next::Packet(packet);
             }
             let left = end.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-            self.stream.set_read_timeout(Some(left)).expect("a timeout above zero");
+            self.stream.socket().set_read_timeout(Some(left)).expect("a timeout above zero");
             let mut chunk = [0; 4096];
             match self.stream.read(&mut chunk) {
                 Ok(0) => return Next::Closed,

@@ -10,12 +10,12 @@ use crate::tree::{File, files};
 const ORDER: &[&str] = &[
     "base",
     "topic",
+    "access",
     "message",
     "mqtt",
     "config",
     "metrics",
     "tls",
-    "access",
     "auth",
     "spool",
     "plugin",

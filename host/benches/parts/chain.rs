@@ -4,7 +4,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
-use tidegate::chain::{Chain, Done, Job, Lane, Outcome, Workers};
+use tidegate::chain::{Chain, Done, Job, Lane, Outcome, Rank, Workers};
 use tidegate::message::{Message, Origin, QoS};
 
 use crate::shared::messages::{batch, json, message};
@@ -45,7 +45,7 @@ fn pass(lane: &Lane, message: &Message, count: usize) {
     let job = |_| {
         let sender = sender.clone();
         let done = Box::new(move |done: Done| sender.send(is_well(&done)).unwrap_or(()));
-        Job { message: message.clone(), origin: origin.clone(), may_wait: true, done }
+        Job { message: message.clone(), origin: origin.clone(), may_wait: true, rank: Rank::Client, done }
     };
     lane.push((0..count).map(job));
     assert!((0..count).all(|_| outcomes.recv().expect("a worker that lives")));

@@ -10,9 +10,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::access;
+use crate::access::Access;
 use crate::base::clock::unix_ms;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
+use crate::base::watched_files;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
 use crate::config::{BrokerLimits, Config};
@@ -20,6 +23,7 @@ use crate::ingress::addresses::Addresses;
 use crate::ingress::connection::Context;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
+use crate::ingress::tls::Acceptor;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
 use crate::operate::sys_topics::SysTopics;
@@ -37,6 +41,8 @@ const COMPLAINTS_PER_SECOND: u32 = 5;
 
 pub struct Ingress {
     addresses: Vec<(String, SocketAddr)>,
+    /// Of listeners that have TLS.
+    tls: Vec<Arc<Acceptor>>,
     sessions: Arc<Registry>,
     /// Each gives its name when it ends.
     tasks: JoinSet<String>,
@@ -56,8 +62,14 @@ impl Ingress {
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
+        let tls: Vec<_> = listeners.iter().filter_map(|one| one.tls().cloned()).collect();
+        tls.iter().for_each(|one| watch_tls(one, &mut tasks, &stop));
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
-        let registry = sessions(&limits, &bus, &dispatcher, restored);
+        let access = access::of(config);
+        let registry = sessions(&limits, &bus, &dispatcher, (restored, &access));
+        if let Some(watch) = access::watch(config, &access, stop.clone()) {
+            tasks.spawn(named("watch of `acl_file`".to_owned(), watch));
+        }
         for (binding, every) in dispatcher.intervals() {
             let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
             tasks.spawn(named(format!("timer of a binding, every {every:?}"), ticks));
@@ -69,6 +81,7 @@ impl Ingress {
         let addresses_seen = Addresses::new(&limits, max_connections);
         for listener in listeners {
             let context = Context {
+                access: access.clone(),
                 limits: limits.clone(),
                 bus: bus.clone(),
                 dispatcher: dispatcher.clone(),
@@ -87,11 +100,15 @@ impl Ingress {
             tasks.spawn(named("task of the `$SYS` topics".to_owned(), topics.run(every, stop.clone())));
         }
         tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
-        Self { addresses, sessions: registry, tasks, stop }
+        Self { addresses, tls, sessions: registry, tasks, stop }
     }
 
     pub fn addresses(&self) -> &[(String, SocketAddr)] {
         &self.addresses
+    }
+
+    pub fn tls(&self) -> &[Arc<Acceptor>] {
+        &self.tls
     }
 
     pub fn sessions(&self) -> &Arc<Registry> {
@@ -120,10 +137,11 @@ async fn named(name: String, task: impl Future<Output = ()>) -> String {
     name
 }
 
-pub async fn bind(config: &Config) -> anyhow::Result<Vec<Listener>> {
+/// `tls` has one for each listener, in their order.
+pub async fn bind(config: &Config, tls: Vec<Option<Acceptor>>) -> anyhow::Result<Vec<Listener>> {
     let mut listeners = Vec::new();
-    for spec in &config.broker.listeners {
-        listeners.push(Listener::bind(spec).await?);
+    for (spec, tls) in config.broker.listeners.iter().zip(tls) {
+        listeners.push(Listener::bind(spec, tls.map(Arc::new)).await?);
     }
     Ok(listeners)
 }
@@ -137,6 +155,14 @@ fn places(config: &Config) -> usize {
     let Places { connections, descriptors, reserved, .. } = places;
     tracing::info!(connections, descriptors, reserved, "places for connections");
     connections
+}
+
+/// Its files, and its calendar.
+fn watch_tls(acceptor: &Arc<Acceptor>, tasks: &mut JoinSet<String>, stop: &CancellationToken) {
+    let reloading = acceptor.clone();
+    let watching = watched_files::watch(acceptor.files(), stop.clone(), move || reloading.reload());
+    tasks.spawn(named("watch of TLS files".to_owned(), watching));
+    tasks.spawn(named("calendar of certificates".to_owned(), acceptor.clone().watch_ends(stop.clone())));
 }
 
 /// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte
@@ -156,7 +182,12 @@ fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.
-fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>, last: &Restored) -> Arc<Registry> {
+fn sessions(
+    limits: &BrokerLimits,
+    bus: &Arc<Bus>,
+    dispatcher: &Arc<Dispatcher>,
+    (last, access): (&Restored, &Arc<Access>),
+) -> Arc<Registry> {
     let retained = last.state.iter().filter(|(key, _)| matches!(key, Key::Retained { .. })).count();
     let mailbox = MailboxLimits {
         max_messages: limits.max_queued_messages,
@@ -166,7 +197,8 @@ fn sessions(limits: &BrokerLimits, bus: &Arc<Bus>, dispatcher: &Arc<Dispatcher>,
     };
     let queues = Queues::new(limits.max_queued_bytes_total, Ledger::new(limits.memory), dispatcher.counters().clone());
     let wills = Wills::new(dispatcher.clone());
-    let registry = Arc::new(Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions));
+    let registry = Registry::new(bus.clone(), wills, mailbox, queues, limits.max_sessions);
+    let registry = Arc::new(registry.with_access(access.clone()));
     registry.restore(&last.state).log();
     dispatcher.restore(&last.state);
     registry

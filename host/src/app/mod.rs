@@ -7,6 +7,7 @@
 //! [`Gateway::start`] goes from right to left, because a stage needs the one that it hands messages to; [`Gateway::stop`] goes
 //! from left to right, as messages flow.
 
+pub mod access;
 mod chains;
 mod ingress;
 mod operate;
@@ -68,7 +69,7 @@ impl Gateway {
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
-        let listeners = ingress::bind(&config).await?;
+        let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;

@@ -41,6 +41,7 @@ impl Operate {
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
             sessions: ingress.sessions().clone(),
+            tls: ingress.tls().to_vec(),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use smallvec::smallvec;
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::AcquireError;
 
 use super::MAX_HOPS;
@@ -19,7 +19,7 @@ use super::ticks::FinishedTick;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
-use crate::chain::{Done, Job, Lane, Outcome};
+use crate::chain::{Done, Job, Lane, Outcome, Rank};
 use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
@@ -61,9 +61,10 @@ pub(super) enum Leaving {
 // === impl Pending ===
 
 impl Pending {
-    /// Whose places it takes, for which hop.
-    pub(super) fn line(&self) -> (u8, Bindings) {
-        (self.inbound.origin.hops, self.bindings.clone())
+    /// Whose it is, and whose places it takes, for which hop.
+    pub(super) fn line(&self) -> (u8, Bindings, Arc<str>) {
+        let Origin { client, hops, .. } = &*self.inbound.origin;
+        (*hops, self.bindings.clone(), client.clone())
     }
 
     /// Whether somebody waits for its outcome, or it is written down: then it may wait, but never go. What has a cause with places is
@@ -222,10 +223,11 @@ impl Dispatcher {
         }
         let lines = self.lines(&bindings, &inbound.origin);
         if lines.is_empty() {
-            return self.push(Input { inbound, kept, bindings, held, account, ticket: None });
+            return self.push(Input { inbound, kept, bindings, held, account, ticket: None, is_fixed: false });
         }
         let has_lane = bindings.iter().any(|id| self.lane(*id).is_some());
-        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket) };
+        let is_fixed = lines.len() > 1;
+        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket), is_fixed };
         if has_lane {
             return self.order.enter(lines, |ticket| self.push(input(ticket)));
         }
@@ -254,6 +256,8 @@ impl Dispatcher {
             return self.push_alone(id, message, origin, input);
         }
         let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
+        let ranks: SmallVec<[Rank; 4]> =
+            bindings.iter().map(|id| self.lane(*id).map_or(Rank::Client, |lane| input.rank(lane))).collect();
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
             let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
@@ -268,7 +272,8 @@ impl Dispatcher {
         for (slot, lane) in lanes().filter_map(|(slot, lane)| Some((slot, lane?))) {
             let gather = gather.clone();
             let done = Box::new(move |done| Self::finish(&gather, slot, done));
-            lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, done }]);
+            let rank = ranks.get(slot).copied().unwrap_or_default();
+            lane.push([Job { message: message.clone(), origin: origin.clone(), may_wait, rank, done }]);
         }
     }
 
@@ -279,9 +284,9 @@ impl Dispatcher {
             let outcome = Outcome::Outputs(vec![message]);
             return Self::complete(Gathered::of_one(input, Done::of(outcome)));
         };
-        let may_wait = input.may_wait();
+        let (may_wait, rank) = (input.may_wait(), input.rank(lane));
         let done = Box::new(move |done| Self::complete(Gathered::of_one(input, done)));
-        lane.push([Job { message, origin, may_wait, done }]);
+        lane.push([Job { message, origin, may_wait, rank, done }]);
     }
 
     fn finish(gather: &Gather, slot: usize, done: Done) {

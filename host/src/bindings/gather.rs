@@ -10,7 +10,7 @@ use super::places::Held;
 use super::route::Inbound;
 use super::table::Bindings;
 use crate::bus::Kept;
-use crate::chain::Done;
+use crate::chain::{Done, Lane, Rank, Taken};
 
 /// An input on its way through its chains.
 #[derive(Debug)]
@@ -37,6 +37,8 @@ pub(super) struct Input {
     pub account: Account,
     /// Its place in the order of the lanes that remember, when it is in one.
     pub ticket: Option<Ticket>,
+    /// It stands in several lines with it.
+    pub is_fixed: bool,
 }
 
 /// An input with the outcome of each of its bindings, in file order.
@@ -50,10 +52,25 @@ impl Input {
     pub(super) fn may_wait(&self) -> bool {
         self.ticket.is_none() && self.inbound.origin.hops == 0
     }
+
+    /// In one of its lanes.
+    pub(super) fn rank(&self, lane: &Lane) -> Rank {
+        match self.ticket.filter(|_| lane.is_stateful()) {
+            Some(_) if self.is_fixed => Rank::Fixed,
+            Some(ticket) => Rank::Placed(ticket.0),
+            None => Rank::Client,
+        }
+    }
+
+    /// A lane has taken it up.
+    fn take(&mut self, taken: Taken) {
+        self.ticket = taken.place.map(Ticket).or(self.ticket);
+    }
 }
 
 impl Gathered {
-    pub(super) fn of_one(input: Input, done: Done) -> Self {
+    pub(super) fn of_one(mut input: Input, done: Done) -> Self {
+        input.take(done.taken);
         Self { input, outcomes: smallvec![done] }
     }
 }
@@ -67,6 +84,7 @@ impl Gather {
     /// Files one outcome; with the last one, everything comes out.
     pub(super) fn put(&self, slot: usize, outcome: Done) -> Option<Gathered> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.input.iter_mut().for_each(|input| input.take(outcome.taken));
         let place = slots.outcomes.get_mut(slot)?;
         if place.replace(outcome).is_none() {
             slots.missing -= 1;

@@ -10,8 +10,8 @@
 //! - **No circle.** It waits for places of its own hop ([`Places`]); see there.
 //! - **Bounded.** Who waits here holds a place of what caused it, so that they are as many as those may cause: what a plugin may make
 //!   of one message, times its local destinations. What is written down is bounded by who wrote it: a tick makes one at a time.
-//! - **Nobody waits in the name of others.** Each set of bindings has a line of its own, so that the full share of one upstream holds
-//!   back what goes there alone.
+//! - **Nobody waits in the name of others.** Each set of bindings has a line of its own for each client, so that the full share of one upstream
+//!   holds back what goes there alone, and a client of whose message thousands come has one of them in front of those of others.
 //! - **What was promised to nobody goes**, and is counted: QoS 0 at once, wills of sessions that end with their connection when there
 //!   are too many of them.
 
@@ -29,8 +29,8 @@ use crate::bus::Kept;
 use crate::message::QoS;
 use crate::spool::{Hold, Place, Record};
 
-/// Hop and bindings: messages of one client and topic meet the same.
-type Line = (u8, Bindings);
+/// Hop, bindings and client: messages of one client and topic meet the same.
+type Line = (u8, Bindings, Arc<str>);
 
 /// Bytes of messages that nobody was promised and that wait all the same: wills of sessions that end with their connection.
 const MAX_UNPROMISED: usize = 16 << 20;

@@ -1,10 +1,23 @@
 //! What a failure leaves in the archive.
 
+use super::caused::MAX_LETTERS;
 use super::route::Inbound;
 use super::table::Binding;
 use crate::base::clock;
+use crate::base::excerpt::brief;
 use crate::chain::Failure;
 use crate::dead_letter::{DeadLetter, Metadata};
+
+/// Of an input, of which too much has failed; the last one is told.
+pub(super) fn of_input(failure: &Failure, last: &Inbound) -> Failure {
+    let topic = brief(last.message.topic.as_str());
+    let detail = format!(
+        "of what it caused, more than {MAX_LETTERS} messages have failed: they are in this letter, and the others have none of their own; the last, \
+         on {topic:?}: {}",
+        failure.detail
+    );
+    Failure { detail, ..failure.clone() }
+}
 
 pub(super) fn dead_letter(binding: &Binding, inbound: &Inbound, failure: &Failure) -> DeadLetter {
     let metadata = Metadata {

@@ -47,17 +47,12 @@ impl LetterLimit {
         Self { used: Mutex::default(), told: RateLimit::one_in(Duration::from_secs(60)) }
     }
 
-    /// Makes one that has failed and was dropped of a letter that is one too many.
+    /// Leaves out a letter that is one too many.
     pub fn apply(&self, binding: &Binding, inbound: &Inbound, routed: &mut Routed) {
         if !routed.is_dead || inbound.is_promised() || self.permits(binding, inbound, clock::now()) {
             return;
         }
-        // All that is left of it is the letter, and its live view.
-        routed.local.clear();
-        routed.is_dead = false;
-        routed.counts.dead_lettered -= 1;
-        routed.counts.failed_dropped += 1;
-        routed.counts.dead_letters_limited += 1;
+        routed.limit_letter();
         if let Some(suppressed) = self.told.permit() {
             let (binding, client) = (&binding.spec.name, &inbound.origin.client);
             tracing::warn!(

@@ -1,5 +1,5 @@
-//! Outcomes leave in the order in which their messages entered the lanes that remember, and where the configuration asks for it, in that in
-//! which their client sent them.
+//! Outcomes leave in the order in which their messages were taken up by the lanes that remember, and where the configuration asks for it, in
+//! that in which their client sent them.
 //!
 //! A plugin that counted message 1 and then message 2 knows "2" when both are done. Were the record of message 2 written first,
 //! a crash between the two would leave a count that includes a message which comes again, or the older record would put an
@@ -14,6 +14,10 @@
 //! a slow plugin of one binding is about then holds back what the client has sent to others. A client has such a line for each hop: what is
 //! republished is a message of its own.
 //!
+//! **A lane serves its clients in turn** ([`chain::Rank`](crate::chain::Rank)), and not in the order in which they came. So the tickets of one lane go to its inputs in
+//! the order in which it takes them up: an input whose ticket stands in one line alone has the place of another one of its lane then, and no
+//! line knows the difference. An input with a ticket in two lines keeps it, and is passed by nobody.
+//!
 //! - **No circles.** Tickets are given and jobs pushed under one lock, so that two inputs meet in the same order in every line.
 //! - **One leaves at a time**, on the thread that completed the line, without the lock: what leaves may enter again (a message that
 //!   is republished).
@@ -21,13 +25,14 @@
 //!   that they must not be safe before it. Their devices send them again.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::config::BindingId;
 
 /// A place in the order. Given once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Ticket(u64);
+pub(super) struct Ticket(pub NonZeroU64);
 
 /// What leaves in order among its like.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,7 +45,7 @@ pub(super) enum Line {
 pub(super) struct Order<T>(Mutex<State<T>>);
 
 struct State<T> {
-    next: u64,
+    next: NonZeroU64,
     /// Those of clients are there while somebody stands in them.
     lines: BTreeMap<Line, VecDeque<Ticket>>,
     waiting: BTreeMap<Ticket, Waiting<T>>,
@@ -62,7 +67,7 @@ impl<T> Order<T> {
     pub fn enter<R>(&self, lines: Vec<Line>, push: impl FnOnce(Ticket) -> R) -> R {
         let mut state = self.lock();
         let ticket = Ticket(state.next);
-        state.next += 1;
+        state.next = state.next.saturating_add(1);
         for line in &lines {
             state.lines.entry(line.clone()).or_default().push_back(ticket);
         }
@@ -98,7 +103,7 @@ impl<T> Order<T> {
 impl<T> Default for Order<T> {
     fn default() -> Self {
         let state = State {
-            next: 0,
+            next: NonZeroU64::MIN,
             lines: BTreeMap::new(),
             waiting: BTreeMap::new(),
             candidates: VecDeque::new(),

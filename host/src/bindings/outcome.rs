@@ -12,11 +12,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
-use super::caused::Caused;
+use super::caused::{Begun, Caused, Letter};
 use super::counts::Counts;
 use super::dispatcher::{Dispatcher, share};
 use super::gather::{Gathered, Input};
-use super::letter::dead_letter;
+use super::letter::{dead_letter, of_input};
+use super::order::Ticket;
 use super::places::Held;
 use super::route::{Inbound, Routed, bounded, route, too_large, too_many};
 use super::table::Binding;
@@ -40,6 +41,8 @@ struct Settled {
     local: Vec<Message>,
     /// With these, what its input has caused.
     caused: Option<Arc<Caused>>,
+    /// In the place of one of what it has caused.
+    has_letter_of_input: bool,
     /// Of each binding, what is counted and told. Usually one, which takes no memory of its own.
     told: SmallVec<[Told; 1]>,
 }
@@ -53,11 +56,14 @@ struct Told {
 impl Dispatcher {
     pub(super) fn conclude(gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
-        let Input { mut inbound, kept, bindings, held, account, .. } = input;
+        let Input { mut inbound, kept, bindings, held, account, ticket, .. } = input;
         let (this, Kept { mut changes, pending_deliveries }) = (account.dispatcher(), kept);
         let before = changes.len();
+        if inbound.message.retain && may_be_late(&outcomes, ticket) {
+            this.bus.refresh(&mut changes);
+        }
         let most = this.journal.max_record() / 2;
-        let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped }| {
+        let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped, .. }| {
             changes.append(&mut remembered);
             (bounded(outcome, &inbound.message, bindings.len(), most), skipped)
         });
@@ -72,6 +78,9 @@ impl Dispatcher {
                 return account.settle();
             }
             if inbound.is_begun() {
+                if settled.has_letter_of_input {
+                    inbound.caused.iter().for_each(|caused| caused.return_letter());
+                }
                 settled = this.fail(&bindings, &inbound, &mut record);
             }
         }
@@ -94,16 +103,20 @@ impl Dispatcher {
             let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
             let mut is_told = true;
             if !routed.local.is_empty() {
-                let caused = settled.caused.get_or_insert_with(|| allowance(binding, inbound));
+                let caused = settled.caused.get_or_insert_with(|| allowance((*id, binding), inbound));
+                if inbound.caused.is_none() && place > 0 {
+                    caused.begins_at(*id);
+                }
                 if !caused.take(&routed.local) {
                     (routed, is_told) = (self.limit(binding, inbound, caused), caused.is_to_tell());
                 }
             }
             self.letter_limit.apply(binding, inbound, &mut routed);
-            routed.counts.fan_out += u32::from(place > 0);
-            if let Some(letter) = self.letter(binding, inbound, &routed) {
-                settled.outputs.push(letter);
+            if routed.is_dead {
+                self.limit_letters(inbound, &mut routed, &mut settled);
             }
+            routed.counts.fan_out += u32::from(place > 0);
+            settled.outputs.extend(self.letter(binding, inbound, &routed));
             // As usual it is the first and only one, and takes no memory of its own.
             if settled.outputs.is_empty() {
                 settled.outputs = std::mem::take(&mut routed.outputs)
@@ -115,6 +128,29 @@ impl Dispatcher {
             settled.told.push(Told { binding: *id, counts, failure: failure.filter(|_| is_told) });
         }
         settled
+    }
+
+    /// Of what one input causes: see [`Caused`].
+    fn limit_letters(&self, inbound: &Inbound, routed: &mut Routed, settled: &mut Settled) {
+        match inbound.caused.as_ref().map(|caused| caused.letter()) {
+            None | Some(Letter::Own) => {}
+            Some(Letter::Limited) => routed.limit_letter(),
+            Some(Letter::OfInput(begun)) => {
+                // Counted as this one, in whose place it is.
+                (routed.is_dead, settled.has_letter_of_input) = (false, true);
+                routed.local.clear();
+                settled.outputs.extend(self.letters_of_input(begun, inbound, routed));
+            }
+        }
+    }
+
+    fn letters_of_input(&self, begun: Begun, last: &Inbound, routed: &Routed) -> Vec<Output> {
+        let Some((failure, line)) = routed.failure.as_ref().zip(self.journal.dead_letters()) else { return Vec::new() };
+        let failure = of_input(failure, last);
+        let bindings = begun.bindings.clone();
+        let (input, arrived) = (begun.into_inbound(), last.arrived);
+        let bindings = bindings.iter().filter_map(|id| self.table.get(*id));
+        bindings.filter_map(|binding| dead_letter(binding, &input, &failure).output(line, arrived).ok()).collect()
     }
 
     /// Its input has caused too much: it has failed.
@@ -254,14 +290,19 @@ impl Dispatcher {
 }
 
 /// What begins here weighs on the lane that begins it.
-fn allowance(binding: &Binding, inbound: &Inbound) -> Arc<Caused> {
-    let caused = inbound.allowance();
+fn allowance((id, binding): (BindingId, &Binding), inbound: &Inbound) -> Arc<Caused> {
+    let caused = inbound.allowance(id);
     if inbound.caused.is_none()
         && let Some(lane) = &binding.lane
     {
         caused.weigh_on(lane.hold_caused());
     }
     caused
+}
+
+/// Whether a message that came later, of another client, may be written already.
+fn may_be_late(outcomes: &[Done], ticket: Option<Ticket>) -> bool {
+    ticket.is_some() || outcomes.iter().any(|done| done.taken.is_overtaken)
 }
 
 /// Whether nothing of an input is in its record but what must be safe with the whole of it, and what may be there before: that it is retained.

@@ -162,6 +162,15 @@ impl Inbound {
 // === impl Routed ===
 
 impl Routed {
+    /// Makes one that has failed and was dropped of a letter that is one too many. All that is left of it is the letter, and its live view.
+    pub(super) fn limit_letter(&mut self) {
+        self.local.clear();
+        self.is_dead = false;
+        self.counts.dead_lettered -= 1;
+        self.counts.failed_dropped += 1;
+        self.counts.dead_letters_limited += 1;
+    }
+
     /// With a plugin left out that failed: there is something to say, and that is all.
     pub fn without(mut self, skipped: Option<Box<Failure>>) -> Self {
         if let (None, Some(skipped)) = (&self.failure, skipped) {

@@ -178,3 +178,4 @@ mod full;
 mod letters;
 mod partly;
 mod requeue;
+mod turns;

@@ -18,10 +18,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::caused::Caused;
 use super::dispatcher::{Dispatcher, Leaving, share};
-use super::order::Line;
+use super::order::{Line, Ticket};
 use super::route::{Inbound, Routed, limit_tick, route_tick};
 use super::table::Binding;
-use crate::chain::{Tick, TickResult};
+use crate::chain::{Rank, Tick, TickResult};
 use crate::config::BindingId;
 use crate::message::{Origin, QoS};
 use crate::spool::{Receipt, Record};
@@ -68,14 +68,15 @@ impl Dispatcher {
         let dispatcher = self.clone();
         if !lane.is_stateful() {
             let done = move |result| dispatcher.finish_tick(FinishedTick { binding: id, now_ms, result, place });
-            return lane.tick(Tick { now_ms, done: Box::new(done) });
+            return lane.tick(Tick { now_ms, rank: Rank::Client, done: Box::new(done) });
         }
         self.order.enter(vec![Line::Binding(id)], |ticket| {
-            let done = move |result| {
+            let done = move |result: TickResult| {
+                let ticket = result.taken.place.map_or(ticket, Ticket);
                 let finished = FinishedTick { binding: id, now_ms, result, place };
                 dispatcher.order.complete(ticket, Leaving::Tick(finished), |outcome| dispatcher.leave(outcome));
             };
-            lane.tick(Tick { now_ms, done: Box::new(done) });
+            lane.tick(Tick { now_ms, rank: Rank::Placed(ticket.0), done: Box::new(done) });
         });
     }
 

@@ -51,6 +51,16 @@ impl Bus {
 }
 
 impl Journal {
+    /// A delivery that its member may not have any more, while the session goes on.
+    pub fn reassign(&self, delivery: &Delivery, client: &Arc<str>) {
+        let pending_deliveries: Vec<PendingDelivery> = self.bus().pass_on(delivery, clock::now()).into_iter().collect();
+        let taken = delivery.number.map(|number| Change::delete(Key::Queued { client: client.clone(), number }));
+        let record = Record { changes: taken.into_iter().collect(), ..Record::default() };
+        if !(record.changes.is_empty() && pending_deliveries.is_empty()) {
+            self.commit(record, pending_deliveries);
+        }
+    }
+
     /// The deliveries of a session that ends, each to another member of its group. `ending` is the session, marked as ended.
     /// The session must have left its groups.
     pub fn hand_over(&self, deliveries: Vec<Delivery>, client: &Arc<str>, ending: Option<&Change>) {

@@ -12,8 +12,10 @@ use tokio::sync::Notify;
 
 use super::budget::{Budget, Share, Shortage};
 use super::{FromGroup, PendingDelivery, Queues};
+use crate::access::Permit;
 use crate::base::ledger::Ledger;
 use crate::message::{Message, QoS};
+use crate::topic::TopicName;
 
 /// What a retained message costs while it waits: its payload is shared with the store, its bookkeeping is not.
 const RETAINED_COST: usize = 256;
@@ -98,6 +100,8 @@ pub(super) enum Put {
     Full,
     /// The session has ended.
     Closed,
+    /// By the access rules.
+    Denied,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +111,8 @@ struct Waiting {
     live: Count,
     retained: Count,
     attached: bool,
+    /// Of the client whose session this is.
+    permit: Permit,
     next_number: u64,
     /// Given out, and not safe yet; with a copy of what is for a group.
     unfilled: BTreeMap<u64, Option<Delivery>>,
@@ -200,6 +206,16 @@ impl Mailbox {
         self.lock().attached
     }
 
+    /// Of the client that has come, or whose session was found after a restart.
+    pub fn set_permit(&self, permit: Permit) {
+        self.lock().permit = permit;
+    }
+
+    /// Whether its client may receive what is published there.
+    pub(super) fn may_receive(&self, topic: &TopicName) -> bool {
+        self.lock().permit.may_receive(topic)
+    }
+
     pub fn attach(&self) {
         self.lock().attached = true;
     }
@@ -242,6 +258,10 @@ impl Mailbox {
         let is_qos_0 = delivery.message.qos == QoS::AtMostOnce;
         if is_qos_0 && !waiting.attached {
             return Ok(Put::Done);
+        }
+        // What may wait for long, and takes the room of others, is asked for now as well. Everything is when it is delivered.
+        if self.durable.is_some() && !waiting.permit.may_receive(&delivery.message.topic) {
+            return Ok(Put::Denied);
         }
         if waiting.count(kind).total() >= self.max(kind) {
             return Ok(Put::Full);

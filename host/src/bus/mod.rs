@@ -175,6 +175,18 @@ impl Bus {
         own + left > 0
     }
 
+    /// What is to be written of retained messages by a record that others may have overtaken: as it is now, so that the last record of a
+    /// topic has its last message.
+    pub fn refresh(&self, changes: &mut [Change]) {
+        let retained = self.retained();
+        for change in changes {
+            if let Key::Retained { topic } = &change.key {
+                let last = retained.get(topic);
+                change.value = last.map(|(message, arrived)| stored::encode_retained(message, arrived));
+            }
+        }
+    }
+
     fn retained(&self) -> RwLockReadGuard<'_, Retained> {
         self.retained.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,10 +228,14 @@ impl Bus {
         wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)).filter_map(of_one).collect()
     }
 
-    /// To the member whose turn it is; to the next when that one has no room.
+    /// To the member whose turn it is; to the next when that one has no room, or may not receive it.
     fn share(&self, group: &Group, message: &Message, arrived: Instant) -> Shared {
         let (mut failed, mut is_full) = (Vec::new(), false);
         while let Some(member) = group.choose(message.qos, &failed) {
+            if !member.mailbox.may_receive(&message.topic) {
+                failed.push(member.mailbox);
+                continue;
+            }
             let from_group = Some(group.delivery_of(message));
             let delivery = Delivery { from_group, ..Merged::of(&member).delivery(message, arrived) };
             match member.mailbox.put(delivery) {
@@ -242,6 +258,10 @@ impl Bus {
         match put {
             Put::Done | Put::Closed => None,
             Put::ToStore(pending_delivery) => Some(pending_delivery),
+            Put::Denied => {
+                self.counters.subscriber_denied.increment();
+                None
+            }
             Put::Full => {
                 self.counters.subscriber_dropped.increment();
                 None

@@ -90,7 +90,9 @@ impl Bus {
         for (topic, found) in topics.by_ref() {
             looked_at += 1;
             behind = Some(topic);
-            let Some((message, arrived)) = found else { continue };
+            let Some((message, arrived)) = found.filter(|_| replay.subscription.mailbox.may_receive(topic)) else {
+                continue;
+            };
             let delivery = Merged::of(&replay.subscription).retained(message, arrived);
             pending_deliveries.extend(self.pending_delivery(replay.subscription.mailbox.put_retained(delivery)));
             fetched += 1;

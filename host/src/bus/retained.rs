@@ -80,6 +80,11 @@ impl Retained {
         Stored::Kept
     }
 
+    /// With when it arrived.
+    pub(super) fn get(&self, topic: &TopicName) -> Option<(&Message, Instant)> {
+        self.topics.get(topic).map(|held| (&held.message, held.arrived))
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }

@@ -16,6 +16,7 @@ use crate::config::{OnFailure, Retry};
 use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
 
+use super::job::Taken;
 use super::outcome::{Done, Failure, Outcome};
 use super::stateful_stage::StatefulStage;
 
@@ -220,6 +221,7 @@ impl Flow {
             outcome: input.failure.map_or(Outcome::Filtered, Outcome::Failed),
             changes: input.changes,
             skipped: input.skipped,
+            taken: Taken::default(),
         };
         let mut done: Vec<_> = self.inputs.into_iter().map(fate).collect();
         for (Envelope { message, .. }, owner) in self.parts.into_iter().zip(self.owners) {

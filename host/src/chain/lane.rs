@@ -2,11 +2,12 @@
 //!
 //! A lane is in one place at a time: idle, queued for a thread, in a thread's hands, or waiting for a plugin that said "not
 //! now". That is what keeps order without a thread of its own: jobs go through the chain one turn after the other and are
-//! done in the order they were pushed.
+//! done in the order in which they were taken up, those of one client in the order in which they were pushed.
 //!
 //! A turn has 64 jobs or 128 KiB, and a lane with more to do goes to the end of the queue: many busy bindings share few
 //! threads fairly, and a turn is what crosses into a plugin in one call. A turn that takes long, or has to wait, is put down
-//! half done (`flow`) and taken up again before anything new: the thread is for others meanwhile.
+//! half done (`flow`) and taken up again before anything new: the thread is for others meanwhile. The next one has fewer jobs
+//! (`turn_size`), and what does not go with the next turn waits for each client by itself (`turns`).
 //!
 //! What comes out may weigh a thousand times what went in. Places are for inputs, so a lane takes up nothing new while more than
 //! [`MAX_OUTPUTS`] of its outputs wait for the spool, and takes fewer jobs in a turn when the last ones made much. That is waited for by
@@ -15,22 +16,23 @@
 //! The same for what its inputs have caused at local topics, over all stages. That waits for lanes, in a ring for this one: so a lane goes
 //! on as long as somebody else may be waiting for one of its jobs ([`Job::may_wait`]).
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::base::clock;
 use crate::base::held_bytes::{HeldBytes, HeldPart};
 use crate::base::wake::batch_wakes;
-use crate::message::{Message, Origin};
 use crate::plugin::Envelope;
 
-use super::batching::{MAX_BATCH, MAX_BATCH_BYTES};
+use super::batching::MAX_BATCH_BYTES;
 use super::flow::Flow;
+use super::job::{Finish, Job, Taken, Tick, Work};
 use super::outcome::{Done, TickResult};
 use super::run_queue::{Pool, RunQueue};
 use super::slow_lane::{Probation, Stopwatch};
 use super::stages::{Chain, Progress};
+use super::turn_size::TurnSize;
+use super::turns::Turns;
 
 /// Jobs that should wait in one lane at most, for whoever pushes: the windows of forty devices, and some ten milliseconds of a plugin
 /// that parses JSON. More would only make latency.
@@ -45,31 +47,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// What a job is expected to make before anything is known.
 const FIRST_GUESS: usize = 16 << 10;
-
-/// A message for a chain, and what to do with what becomes of it.
-pub struct Job {
-    pub message: Message,
-    pub origin: Arc<Origin>,
-    /// Nothing but its device waits for it: it is no message that was republished, and leaves in no order with others.
-    pub may_wait: bool,
-    /// Called on a worker thread, in the order of the jobs: it must not block. Dropped uncalled when the gateway stops first:
-    /// the message is then not acknowledged, and its device sends it again.
-    pub done: Box<dyn FnOnce(Done) + Send>,
-}
-
-/// The clock's turn in a lane, between its jobs.
-pub struct Tick {
-    /// In milliseconds since the Unix epoch.
-    pub now_ms: u64,
-    /// As of a [`Job`].
-    pub done: Box<dyn FnOnce(TickResult) + Send>,
-}
-
-/// What waits in a lane, in the order it came.
-enum Work {
-    Job(Job),
-    Tick(Tick),
-}
 
 #[derive(Clone)]
 pub struct Lane(Arc<Shared>);
@@ -88,10 +65,12 @@ struct Shared {
 
 #[derive(Default)]
 struct Mailbox {
-    work: VecDeque<Work>,
+    work: Turns,
     /// Anything but idle.
     scheduled: bool,
     probation: Probation,
+    /// Jobs that a turn takes up.
+    size: TurnSize,
     /// What a job of the last turn made.
     made: Option<usize>,
     /// Jobs for which others may wait.
@@ -109,19 +88,21 @@ struct ChainState {
 struct Batch {
     flow: Flow,
     waiting: Waiting,
+    /// CPU time that it has taken so far.
+    spent: Duration,
 }
 
 /// How a turn ended.
 enum End {
-    /// Each of its jobs made so many bytes.
-    Done { made: usize },
+    /// It had so many jobs, each of which made so many bytes; what it took before it was put down.
+    Done { jobs: usize, made: usize, spent: Duration },
     /// The lane is wanted again after so much time, whatever is in its mailbox.
     Paused(Duration),
 }
 
 enum Waiting {
-    Jobs(Vec<Box<dyn FnOnce(Done) + Send>>),
-    Tick(Box<dyn FnOnce(TickResult) + Send>),
+    Jobs(Vec<(Finish<Done>, Taken)>),
+    Tick(Finish<TickResult>, Taken),
 }
 
 // === impl Lane ===
@@ -166,7 +147,8 @@ impl Lane {
         let mut mailbox = self.mailbox();
         for work in work {
             mailbox.urgent += usize::from(work.is_urgent());
-            mailbox.work.push_back(work);
+            let ahead = mailbox.size.jobs();
+            mailbox.work.push(work, ahead);
         }
         if mailbox.work.is_empty() || mailbox.scheduled {
             return;
@@ -185,18 +167,20 @@ impl Lane {
             drop(state);
             return self.end_turn(stopwatch.stop(), self.wait_for_room(), pool);
         }
-        let batch = state.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
-        match state.chain.go(batch.flow) {
+        let Batch { flow, waiting, spent } = state.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
+        match state.chain.go(flow) {
             Progress::Done(done) => {
                 drop(state);
+                let jobs = waiting.jobs();
                 let made = done.iter().map(Done::weight).sum::<usize>() / done.len().max(1);
-                batch.waiting.complete(done);
-                self.end_turn(stopwatch.stop(), End::Done { made }, pool);
+                waiting.complete(done);
+                self.end_turn(stopwatch.stop(), End::Done { jobs, made, spent }, pool);
             }
             Progress::Paused(flow, wait) => {
-                state.paused = Some(Batch { flow, ..batch });
+                let busy = stopwatch.stop();
+                state.paused = Some(Batch { flow, waiting, spent: spent.saturating_add(busy) });
                 drop(state);
-                self.end_turn(stopwatch.stop(), End::Paused(wait), pool);
+                self.end_turn(busy, End::Paused(wait), pool);
             }
         }
     }
@@ -214,16 +198,18 @@ impl Lane {
             return End::Paused(LOOK_AGAIN);
         }
         self.clear();
-        End::Done { made: 0 }
+        End::Done { jobs: 0, made: 0, spent: Duration::ZERO }
     }
 
     /// After so much CPU time.
     fn end_turn(&self, busy: Duration, end: End, own: Pool) {
         let mut mailbox = self.mailbox();
-        let next = mailbox.probation.end_turn(busy, clock::now());
+        let whole = mailbox.size.of_whole_turn(busy);
+        let next = mailbox.probation.end_turn(whole, clock::now());
         let pause = match end {
             End::Paused(wait) => Some(wait),
-            End::Done { made } => {
+            End::Done { jobs, made, spent } => {
+                mailbox.size.end_turn(jobs, spent.saturating_add(busy));
                 mailbox.made = Some(made);
                 None
             }
@@ -241,8 +227,9 @@ impl Lane {
 
     /// Drop what waits; how many there were.
     pub(super) fn clear(&self) -> usize {
-        let work = self.mailbox().take_all();
-        let jobs = work.iter().filter(|work| matches!(work, Work::Job(_))).count();
+        let mut work = self.mailbox().take_all();
+        let waiting = std::iter::from_fn(|| work.pop_if(|_| true));
+        let jobs = waiting.filter(|(work, _)| matches!(work, Work::Job(_))).count();
         // In a thread's hands there is nothing to drop, and what it puts down then is not taken up again.
         let paused = self.0.state.try_lock().ok().and_then(|mut state| state.paused.take());
         jobs + paused.map_or(0, |batch| batch.waiting.jobs())
@@ -264,18 +251,10 @@ impl Lane {
     }
 }
 
-// === impl Work ===
-
-impl Work {
-    fn is_urgent(&self) -> bool {
-        matches!(self, Self::Job(job) if !job.may_wait)
-    }
-}
-
 // === impl Mailbox ===
 
 impl Mailbox {
-    fn take_all(&mut self) -> VecDeque<Work> {
+    fn take_all(&mut self) -> Turns {
         self.urgent = 0;
         std::mem::take(&mut self.work)
     }
@@ -283,18 +262,19 @@ impl Mailbox {
     /// A tick, or the jobs before the next one.
     fn take_turn(&mut self) -> Batch {
         let (mut jobs, mut bytes) = (Vec::new(), 0usize);
-        let made = self.made.unwrap_or(FIRST_GUESS);
-        while let Some(work) = self.work.pop_front() {
+        let (made, most) = (self.made.unwrap_or(FIRST_GUESS), self.size.jobs());
+        let fits = |work: &Work, jobs: usize, bytes: usize| match work {
+            _ if jobs == 0 => true,
+            Work::Job(job) => jobs < most && bytes.saturating_add(job.message.weight().max(made)) <= MAX_BATCH_BYTES,
+            Work::Tick(_) => false,
+        };
+        while let Some((work, taken)) = self.work.pop_if(|work| fits(work, jobs.len(), bytes)) {
             match work {
-                Work::Tick(tick) if jobs.is_empty() => return Batch::of_clock(tick),
-                Work::Job(job) if jobs.is_empty() || fits(jobs.len(), bytes, made, &job) => {
+                Work::Tick(tick) => return Batch::of_clock(tick, taken),
+                Work::Job(job) => {
                     bytes = bytes.saturating_add(job.message.weight().max(made));
                     self.urgent -= usize::from(!job.may_wait);
-                    jobs.push(job);
-                }
-                next => {
-                    self.work.push_front(next);
-                    break;
+                    jobs.push((job, taken));
                 }
             }
         }
@@ -302,21 +282,21 @@ impl Mailbox {
     }
 }
 
-fn fits(jobs: usize, bytes: usize, made: usize, next: &Job) -> bool {
-    jobs < MAX_BATCH && bytes.saturating_add(next.message.weight().max(made)) <= MAX_BATCH_BYTES
-}
-
 // === impl Batch ===
 
 impl Batch {
-    fn of_jobs(jobs: Vec<Job>) -> Self {
-        let open = |job: Job| (Envelope { message: job.message, origin: job.origin }, job.done);
+    fn of_jobs(jobs: Vec<(Job, Taken)>) -> Self {
+        let open = |(job, taken): (Job, Taken)| {
+            let Job { message, origin, done, .. } = job;
+            (Envelope { message, origin }, (done, taken))
+        };
         let (inputs, done): (Vec<_>, _) = jobs.into_iter().map(open).unzip();
-        Self { flow: Flow::new(inputs), waiting: Waiting::Jobs(done) }
+        Self { flow: Flow::new(inputs), waiting: Waiting::Jobs(done), spent: Duration::ZERO }
     }
 
-    fn of_clock(tick: Tick) -> Self {
-        Self { flow: Flow::of_clock(tick.now_ms), waiting: Waiting::Tick(tick.done) }
+    fn of_clock(tick: Tick, taken: Taken) -> Self {
+        let waiting = Waiting::Tick(tick.done, taken);
+        Self { flow: Flow::of_clock(tick.now_ms), waiting, spent: Duration::ZERO }
     }
 }
 
@@ -326,15 +306,17 @@ impl Waiting {
     fn jobs(&self) -> usize {
         match self {
             Self::Jobs(jobs) => jobs.len(),
-            Self::Tick(_) => 0,
+            Self::Tick(..) => 0,
         }
     }
 
     fn complete(self, done: Vec<Done>) {
         let _turn = batch_wakes();
         match self {
-            Self::Jobs(jobs) => jobs.into_iter().zip(done).for_each(|(job, done)| job(done)),
-            Self::Tick(tick) => tick(done.into_iter().collect()),
+            Self::Jobs(jobs) => {
+                jobs.into_iter().zip(done).for_each(|((job, taken), done)| job(Done { taken, ..done }));
+            }
+            Self::Tick(tick, taken) => tick(TickResult { taken, ..done.into_iter().collect() }),
         }
     }
 }

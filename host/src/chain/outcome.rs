@@ -5,6 +5,8 @@ use crate::message::Message;
 use crate::plugin::FailureKind;
 use crate::spool::Change;
 
+use super::job::Taken;
+
 /// What became of one input, and what its plugins wrote down meanwhile: safe together, or not at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Done {
@@ -13,6 +15,7 @@ pub struct Done {
     pub changes: Vec<Change>,
     /// A plugin failed it and was left out, as the configuration has it: the first one that was.
     pub skipped: Option<Box<Failure>>,
+    pub taken: Taken,
 }
 
 /// What the clock made in a chain.
@@ -22,6 +25,7 @@ pub struct TickResult {
     /// One for each plugin that failed, or whose messages a later plugin failed on. There is no message to send there.
     pub failures: Vec<Failure>,
     pub changes: Vec<Change>,
+    pub taken: Taken,
 }
 
 /// The value of a chain for one input: a test is one `assert_eq!`.
@@ -53,7 +57,7 @@ pub struct Failure {
 impl Done {
     /// Of a chain that remembers nothing.
     pub fn of(outcome: Outcome) -> Self {
-        Self { outcome, changes: Vec::new(), skipped: None }
+        Self { outcome, changes: Vec::new(), skipped: None, taken: Taken::default() }
     }
 
     /// Bytes of what came out.

@@ -17,7 +17,7 @@ use super::run_queue::Pool;
 use crate::base::clock::thread_cpu_time;
 
 /// CPU time of a turn that is still quick: ten times what a turn of 64 messages through a JSON plugin takes.
-const QUICK: Duration = Duration::from_millis(5);
+pub(super) const QUICK: Duration = Duration::from_millis(5);
 
 const PENALTY: u32 = 100;
 

@@ -123,7 +123,7 @@ impl StatefulStage {
 impl FromIterator<Done> for TickResult {
     fn from_iter<I: IntoIterator<Item = Done>>(of_plugins: I) -> Self {
         let mut result = Self::default();
-        for Done { outcome, changes, skipped } in of_plugins {
+        for Done { outcome, changes, skipped, .. } in of_plugins {
             result.changes.extend(changes);
             result.failures.extend(skipped.map(|failure| *failure));
             match outcome {

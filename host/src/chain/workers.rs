@@ -119,7 +119,7 @@ mod tests {
     use super::*;
     use crate::chain::fixtures::{message, stage};
     use crate::chain::slow_lane::Stopwatch;
-    use crate::chain::{Done, Job, Outcome, Stage};
+    use crate::chain::{Done, Job, Outcome, Rank, Stage};
     use crate::message::Origin;
     use crate::plugin::Verdict;
     use std::sync::mpsc;
@@ -131,7 +131,13 @@ mod tests {
     fn job(payload: &str, results: &mpsc::Sender<Outcome>) -> Job {
         let results = results.clone();
         let done = Box::new(move |done: Done| results.send(done.outcome).unwrap_or(()));
-        Job { message: message(payload), origin: Arc::new(Origin::gateway(0)), may_wait: true, done }
+        Job {
+            message: message(payload),
+            origin: Arc::new(Origin::gateway(0)),
+            may_wait: true,
+            rank: Rank::Client,
+            done,
+        }
     }
 
     fn pass(payload: &str) -> Outcome {

@@ -3,6 +3,7 @@
 //! Two stages. The file alone: [`crate::config`], whose problems end the command with 78. Then the world that
 //! it points to, one [`Finding`] for each thing that was looked at: [`look_around`] is the place for every such look.
 
+mod tls;
 mod world;
 
 use std::io::Write;
@@ -87,6 +88,7 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     let mut findings = world::look(config);
     match setup::prepare(config, setup::shared_cache(config).as_deref()) {
         Ok(setup) => {
+            findings.extend(setup.tls.iter().flatten().flat_map(tls::look));
             findings.extend(setup.plugins.loaded().iter().flatten().map(describe));
             let doubt = setup::plugin_state::memory_doubt(config);
             findings.extend(doubt.map(|text| Finding::new("plugins", Verdict::Doubtful, text)));

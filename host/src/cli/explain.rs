@@ -1,4 +1,4 @@
-//! `tidegate explain`: what would happen to a message on this topic?
+//! `tidegate explain`: what would happen to a message on this topic, and who may publish or receive it?
 //!
 //! Answered from the configuration alone; no plugin runs. What a plugin may still change is said, not guessed.
 
@@ -8,20 +8,32 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::rights::{Question, Right, Rights};
 use super::{ConfigFile, Format};
+use crate::base::log_writer::say;
+use crate::base::plain::plain;
 use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target};
 use crate::topic::{RenderError, Template, TemplateValues, TopicName};
+
+/// `EX_USAGE`, as clap has it.
+const EXIT_USAGE: u8 = 2;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(flatten)]
     config: ConfigFile,
-    /// The topic of a message: a name, without wildcards
-    #[arg(value_parser = TopicName::parse)]
-    topic: TopicName,
-    /// The device's client identifier, for destinations that use it
+    /// A topic: where its messages go. Behind `publish` or `subscribe`: whether that is allowed, and by which line
+    #[arg(value_name = "[publish|subscribe] TOPIC", num_args = 1..=2, required = true)]
+    asked: Vec<String>,
+    /// The device's client identifier, for destinations and access rules that use it
     #[arg(long, default_value = "{client}")]
-    client: String,
+    pub(super) client: String,
+    /// The user whose rights are asked for; without it a client that has no name
+    #[arg(long = "as", value_name = "USER")]
+    pub(super) user: Option<String>,
+    /// The listener through which it comes; the first one, if none is named
+    #[arg(long, value_name = "NAME")]
+    pub(super) listener: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -29,6 +41,9 @@ pub struct Args {
 #[derive(Debug, Serialize)]
 struct Explanation {
     topic: String,
+    /// What `--as` asks for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    access: Vec<Right>,
     bindings: Vec<Matched>,
 }
 
@@ -60,12 +75,33 @@ struct Asked<'a> {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let explanation = Asked { config: &config, topic: &args.topic, client: &args.client }.explain();
-    match args.format {
-        Format::Text => write!(out, "{explanation}")?,
-        Format::Json => writeln!(out, "{:#}", serde_json::to_value(&explanation)?)?,
+    match Question::read(&args.asked) {
+        Ok(Question::Topic(topic)) => {
+            let mut explanation = Asked { config: &config, topic: &topic, client: &args.client }.explain();
+            if args.user.is_some() {
+                let rights = Rights::of(&config, args)?;
+                explanation.access = vec![rights.publish(&topic), rights.subscribe(topic.as_str())?];
+            }
+            write_as(args.format, &explanation, out)
+        }
+        Ok(Question::Publish(topic)) => write_as(args.format, &Rights::of(&config, args)?.publish(&topic), out),
+        Ok(Question::Subscribe(filter)) => write_as(args.format, &Rights::of(&config, args)?.subscribe(&filter)?, out),
+        Err(sentence) => Ok(wrong_command_line(&sentence)),
+    }
+}
+
+fn write_as<T: Serialize + fmt::Display>(format: Format, answer: &T, out: &mut impl Write) -> anyhow::Result<ExitCode> {
+    match format {
+        Format::Text => write!(out, "{answer}")?,
+        Format::Json => writeln!(out, "{:#}", serde_json::to_value(answer)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// As clap says it of what it checks itself.
+fn wrong_command_line(sentence: &str) -> ExitCode {
+    say(&plain(&format!("error: {sentence}\n\nFor more information, try '--help'.\n")));
+    ExitCode::from(EXIT_USAGE)
 }
 
 // === impl Asked ===
@@ -73,7 +109,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 impl Asked<'_> {
     fn explain(&self) -> Explanation {
         let bindings = self.config.bindings.iter().filter_map(|binding| self.matched(binding)).collect();
-        Explanation { topic: self.topic.to_string(), bindings }
+        Explanation { topic: self.topic.to_string(), access: Vec::new(), bindings }
     }
 
     fn matched(&self, binding: &Binding) -> Option<Matched> {
@@ -138,6 +174,7 @@ fn word(policy: OnFailure) -> &'static str {
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.topic)?;
+        self.access.iter().try_for_each(|right| write!(f, "  {right}"))?;
         if self.bindings.is_empty() {
             return writeln!(f, "  no binding matches: it stays local");
         }

@@ -11,6 +11,7 @@ mod demo;
 mod explain;
 mod logging;
 pub mod plugin_build;
+mod rights;
 mod run;
 mod sessions;
 mod signals;

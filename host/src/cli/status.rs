@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::Format;
 use super::spool::Where;
-use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot};
+use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot, TlsSnapshot};
 use crate::operate::admin::{Request, client::Admin};
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +51,9 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     for stopped in &status.stopped {
         write_stopped(stopped, out)?;
     }
+    for tls in &status.tls {
+        write_tls(tls, out)?;
+    }
     for upstream in &status.upstreams {
         let state = match (&upstream.last_error, upstream.connected) {
             (_, true) => format!("connected to {}", upstream.url.as_deref().unwrap_or("it")),
@@ -71,6 +74,18 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     }
     for (counter, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
         writeln!(out, "{counter}: {count}")?;
+    }
+    Ok(())
+}
+
+/// Only what somebody has to do something about.
+fn write_tls(tls: &TlsSnapshot, out: &mut impl Write) -> std::io::Result<()> {
+    for warning in &tls.warnings {
+        writeln!(out, "listener {}: {}", tls.listener, super::spool::escape(warning))?;
+    }
+    if let Some(why) = &tls.not_in_use {
+        let (name, why) = (&tls.listener, super::spool::escape(why));
+        writeln!(out, "listener {name}: TLS files have changed and cannot be used, those from before are: {why}")?;
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::checked::{
-    BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync, WhenFull,
+    Auth, BreakerLimits, BrokerLimits, CompileLimits, DeadLetters, Listener, PluginLimits, Qos0, Retry, Spool, Sync,
+    WhenFull,
 };
 
 const KIB: usize = 1024;
@@ -49,7 +50,7 @@ impl Listener {
     /// The one listener of a file without listeners: this machine only.
     pub fn local() -> Self {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, MQTT_PORT));
-        Self { name: "local".into(), bind, allow_insecure: false }
+        Self { name: "local".into(), bind, tls: None, auth: Auth::None, allow_insecure: false }
     }
 }
 

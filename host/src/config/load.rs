@@ -25,7 +25,7 @@ pub fn parse(text: &str, file_name: &str, base_dir: &Path) -> Result<Config, Pro
         let list = mistakes.iter().map(|mistake| syntax(mistake, text)).collect();
         return Err(Problems::new(file_name, text, list));
     }
-    let reader = Reader::new(base_dir);
+    let reader = Reader::new(base_dir, file_name, text);
     let config = check::config(&Table::root(&reader, document.get_ref()));
     let problems = Problems::new(file_name, text, reader.into_problems());
     match config {

@@ -18,6 +18,7 @@
 //!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
+mod acl_source;
 mod check;
 mod checked;
 mod defaults;
@@ -31,6 +32,7 @@ mod similar;
 mod tests;
 mod writers;
 
+pub use acl_source::AclError;
 pub use checked::*;
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};

@@ -10,19 +10,21 @@ use tokio_util::sync::CancellationToken;
 use super::addresses::Visit;
 use super::connection::{self, Context};
 use super::peer::Peer;
+use super::tls::Acceptor;
 use crate::base::clock;
 
 /// What all connections of a listener go through.
 pub struct Door {
     listener: Arc<str>,
+    tls: Option<Arc<Acceptor>>,
     context: Arc<Context>,
 }
 
 // === impl Door ===
 
 impl Door {
-    pub fn new(listener: &str, context: Arc<Context>) -> Self {
-        Self { listener: listener.into(), context }
+    pub fn new(listener: &str, tls: Option<Arc<Acceptor>>, context: Arc<Context>) -> Self {
+        Self { listener: listener.into(), tls, context }
     }
 
     pub fn context(&self) -> &Context {
@@ -50,9 +52,15 @@ impl Door {
 
     /// Returns when the connection is over.
     pub async fn serve(&self, stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
-        let peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
+        let mut peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
+        }
+        if let Some(tls) = &self.tls {
+            let accepting = tls.accept(stream, &mut peer, &self.context);
+            let Some(Some(stream)) = shutdown.run_until_cancelled(accepting).await else { return };
+            let (reader, writer) = tokio::io::split(stream);
+            return connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
         }
         let (reader, writer) = stream.into_split();
         connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;

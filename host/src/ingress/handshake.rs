@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
+use crate::access::Permit;
 use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 use crate::topic::TopicName;
@@ -30,6 +31,8 @@ pub struct Terms {
     /// Of a will that nobody will hear of, because only the gateway publishes there: as with any message, that is no reason to keep its device
     /// out. mosquitto's bridges have such a will, below `$SYS/`.
     pub denied_will: Option<TopicName>,
+    /// Of who has connected. Open until its connection says who that is.
+    pub permit: Permit,
     /// The largest packet that the device takes.
     pub peer_maximum_packet_size: usize,
     pub peer_receive_maximum: u16,
@@ -69,6 +72,7 @@ pub fn negotiate(
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,
         denied_will,
+        permit: Permit::default(),
         peer_maximum_packet_size: connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize),
         peer_receive_maximum: connect.receive_maximum.unwrap_or(u16::MAX).min(limits.receive_maximum),
         receive_maximum: limits.receive_maximum,
@@ -88,7 +92,8 @@ fn session_expiry(connect: &Connect, longest: Duration) -> Duration {
 
 impl Terms {
     pub fn link(&self) -> Link {
-        Link::new(self.version, self.receive_maximum, self.peer_receive_maximum)
+        let link = Link::new(self.version, self.receive_maximum, self.peer_receive_maximum);
+        link.with(self.permit.clone())
     }
 
     /// One and a half times the keep-alive: then the device is taken for gone [MQTT-3.1.2-22].

@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connection::Context;
 use super::door::Door;
+use super::tls::Acceptor;
 use crate::config;
 use crate::metrics::OpenConnection;
 
@@ -22,18 +23,20 @@ pub struct Listener {
     name: String,
     socket: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Acceptor>>,
 }
 
 impl Listener {
-    pub async fn bind(spec: &config::Listener) -> anyhow::Result<Self> {
+    /// `tls` is what its files have been made into.
+    pub async fn bind(spec: &config::Listener, tls: Option<Arc<Acceptor>>) -> anyhow::Result<Self> {
         let socket = TcpListener::bind(spec.bind).await.with_context(|| {
             format!("listener `{}` cannot bind {}: is another broker running there?", spec.name, spec.bind)
         })?;
         let address = socket.local_addr().context("a bound listener has an address")?;
-        if spec.allow_insecure && !address.ip().is_loopback() {
-            tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish");
+        if spec.allow_insecure && !spec.is_locked() && !address.ip().is_loopback() {
+            tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish; lock it with `tls` and `auth`");
         }
-        Ok(Self { name: spec.name.clone(), socket, address })
+        Ok(Self { name: spec.name.clone(), socket, address, tls })
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -44,11 +47,15 @@ impl Listener {
         &self.name
     }
 
+    pub fn tls(&self) -> Option<&Arc<Acceptor>> {
+        self.tls.as_ref()
+    }
+
     /// Runs until `shutdown`, then waits for its connections to say good-bye. `places` caps connections over all listeners.
     pub async fn run(self, context: Arc<Context>, places: Arc<Semaphore>, shutdown: CancellationToken) {
         tracing::info!(listener = %self.name, address = %self.address, "listening");
         let connections = TaskTracker::new();
-        let door = Arc::new(Door::new(&self.name, context));
+        let door = Arc::new(Door::new(&self.name, self.tls, context));
         while let Some(accepted) = shutdown.run_until_cancelled(self.socket.accept()).await {
             let (stream, peer) = match accepted {
                 Ok(accepted) => accepted,

@@ -11,4 +11,5 @@ pub mod registry;
 pub mod session;
 mod stored;
 mod strict_utf8;
+pub mod tls;
 pub mod wills;

@@ -27,6 +27,7 @@ use waiting_will::{Orphans, WaitingWill};
 use super::handshake::Terms;
 use super::session::Session;
 use super::wills::{LeftWill, Wills, will_of};
+use crate::access::{Access, Permit};
 use crate::base::held_bytes::HeldPart;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -53,6 +54,7 @@ pub struct Registry {
     max_sessions: usize,
     warnings: RateLimit,
     orphans: Orphans,
+    access: Arc<Access>,
 }
 
 enum Slot {
@@ -109,7 +111,13 @@ impl Registry {
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
         let (warnings, orphans) = (RateLimit::per_second(1), Orphans::default());
-        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans }
+        let access = Arc::default();
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans, access }
+    }
+
+    /// What its sessions may do after a restart. Before that they have what their connections brought.
+    pub fn with_access(self, access: Arc<Access>) -> Self {
+        Self { access, ..self }
     }
 
     /// The session of this client: taken over from another connection, resumed, or new. One that begins is written before its
@@ -162,7 +170,7 @@ impl Registry {
             }
         }
         let (kicked, expiry, since) = (Arc::<Kick>::default(), terms.session_expiry, clock::now());
-        let (will, place) = self.replaced_will(&client, away.as_deref(), terms.will.as_ref());
+        let (will, place) = self.replaced_will(&client, away.as_deref(), (terms.will.as_ref(), &terms.permit));
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
         let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, will: place };
@@ -181,6 +189,7 @@ impl Registry {
         kicked: Arc<Kick>,
     ) -> (Opened, Written) {
         let (safe, written) = oneshot::channel();
+        mailbox.set_permit(terms.permit.clone());
         let mut receipt = Receipt::call(move || _ = safe.send(()));
         match away {
             Some(away) if Arc::ptr_eq(away.session.mailbox(), &mailbox) => {
@@ -244,7 +253,8 @@ impl Registry {
         session.flush(self.wills.journal());
         let (now, client) = (clock::now(), session.client().clone());
         let (is_dropped, has_will) = self.connected(&client);
-        let mut will = ending.will.map(|will| WaitingWill::of(will, now, self.ledger()));
+        let permit = session.permit().clone();
+        let mut will = ending.will.map(|will| WaitingWill::of(will, permit, now, self.ledger()));
         if will.is_none() && has_will {
             self.write_of(&client, vec![Change::delete(will_of(&client))]);
         }

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::access::Permit;
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
 use crate::base::fault::{self, Fault};
@@ -39,6 +40,8 @@ pub struct Wills {
 #[derive(Clone, Debug)]
 pub struct LeftWill {
     pub message: Message,
+    /// Of its device: the rules are asked when it is due.
+    pub permit: Permit,
     charge: Arc<Charge>,
 }
 
@@ -54,7 +57,12 @@ impl Wills {
 
     /// Of a device that connects: what is to be written, with the receipt for it, and its place for as long as it is connected. None when there
     /// is too much.
-    pub fn kept(&self, client: &Arc<str>, Will { message, delay }: &Will) -> Option<(Change, Receipt, HeldPart)> {
+    pub fn kept(
+        &self,
+        client: &Arc<str>,
+        Will { message, delay }: &Will,
+        permit: &Permit,
+    ) -> Option<(Change, Receipt, HeldPart)> {
         if fault::is_on(Fault::WillsNotWritten) {
             return None;
         }
@@ -67,7 +75,7 @@ impl Wills {
             return None;
         };
         let delay = Duration::from_secs((*delay).into());
-        let stored = StoredWill { due_ms: None, delay, message: message.clone() };
+        let stored = StoredWill { due_ms: None, delay, message: message.clone(), identity: permit.stored() };
         Some((Change::put(will_of(client), stored.encode()), receipt, place))
     }
 
@@ -75,7 +83,7 @@ impl Wills {
     /// session of the client may write a will of its own before the chains of this one are done. To be published when `changes` are
     /// committed, which say so. Until it is through, its client has it waiting, and it is charged.
     pub fn take_over(&self, client: &Arc<str>, will: LeftWill, changes: &mut Vec<Change>) -> Inbound {
-        let (will, charge) = (due(client, will.message), will.charge);
+        let (will, charge) = (due(client, will.message, &will.permit), will.charge);
         let mut will = self.written_down(client, will, changes);
         let part = self.journal().in_flight().add(client, changes.last().map_or(&[], std::slice::from_ref));
         will.receipt = Receipt::call(move || drop((charge, part)));
@@ -90,15 +98,15 @@ impl Wills {
 
     /// The same for one that was promised to nobody: where too much waits, it may be lost like any message of its kind.
     pub fn end_with_connection(&self, client: &Arc<str>, will: LeftWill, changes: &mut Vec<Change>) -> Inbound {
-        let LeftWill { message, charge } = will;
+        let LeftWill { message, permit, charge } = will;
         match self.reserve(&message) {
             Some(receipt) => {
-                let will = self.written_down(client, due(client, message), changes);
+                let will = self.written_down(client, due(client, message, &permit), changes);
                 Inbound { receipt: receipt.after(move || drop(charge)), ..will }
             }
             None => {
                 changes.push(Change::delete(will_of(client)));
-                due(client, message)
+                due(client, message, &permit)
             }
         }
     }
@@ -120,10 +128,10 @@ impl Wills {
 
 impl LeftWill {
     /// It was charged with its connection, or before a restart, and is charged on, room or not.
-    pub fn new(message: Message, ledger: &Arc<Ledger>) -> Self {
+    pub fn new(message: Message, permit: Permit, ledger: &Arc<Ledger>) -> Self {
         let mut charge = ledger.charge();
         charge.restore(message.weight());
-        Self { message, charge: Arc::new(charge) }
+        Self { message, permit, charge: Arc::new(charge) }
     }
 
     /// For the record that has a copy of it.
@@ -133,8 +141,9 @@ impl LeftWill {
     }
 }
 
-fn due(client: &Arc<str>, message: Message) -> Inbound {
-    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal: None };
+fn due(client: &Arc<str>, message: Message, permit: &Permit) -> Inbound {
+    let principal = permit.identity().user.clone();
+    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal };
     Inbound::internal(message, Arc::new(origin))
 }
 

@@ -21,9 +21,10 @@ metrics! {
         failed: Counter,
         /// Of the failed: kept as dead letters, and published to the dead-letter topic where one can be made.
         dead_lettered: Counter,
-        /// Of the failed: dropped, by `on_error = "drop"`, or because of dead letters of QoS 0 there are too many.
+        /// Of the failed: dropped, by `on_error = "drop"`, or because there are too many dead letters of QoS 0 or of one input.
         failed_dropped: Counter,
-        /// Of the failed and dropped: QoS 0, and more dead letters than its client or its binding may make.
+        /// Of the failed and dropped: QoS 0, and more dead letters than its client or its binding may make; or caused by an input that is a
+        /// dead letter itself.
         dead_letters_limited: Counter,
         /// Of the failed: went on without the plugin that failed, by `on_error = "pass"`. They are among the forwarded or filtered, too.
         failed_passed: Counter,

@@ -48,6 +48,8 @@ metrics! {
         retained_refused: Counter,
         /// Local deliveries that did not fit a subscriber's queue.
         subscriber_dropped: Counter,
+        /// Local deliveries that access rules keep from their subscriber.
+        subscriber_denied: Counter,
         /// Local deliveries on which their subscriber closes the connection: not sent to it again.
         subscriber_given_up: Counter,
         /// Local deliveries of a shared subscription that went to another member, because the session of the first one ended.

@@ -37,6 +37,22 @@ metrics! {
         received: Counter,
         /// Messages published to a topic that their device may not write.
         acl_denied: Counter,
+        /// TLS handshakes that were completed.
+        tls_handshakes: Counter,
+        /// TLS handshakes of devices without a certificate, where they need one.
+        tls_without_certificate: Counter,
+        /// TLS handshakes of devices whose certificate is not good: expired, revoked, of an unknown CA, without a name.
+        tls_bad_certificates: Counter,
+        /// TLS handshakes of devices that do not accept the certificate of the gateway.
+        tls_distrusted: Counter,
+        /// TLS handshakes of devices that have no version, cipher, curve or protocol in common with the gateway.
+        tls_incompatible: Counter,
+        /// Connections to a listener with TLS that spoke something else.
+        tls_not_tls: Counter,
+        /// TLS handshakes that were not done within the handshake timeout.
+        tls_late: Counter,
+        /// TLS handshakes that the device ended, or that broke.
+        tls_broken_off: Counter,
     }
 }
 

@@ -22,6 +22,8 @@ pub use define::Reading;
 pub use families::{Families, Family, Kind, Sample};
 pub use listener::{ListenerMetrics, OpenConnection};
 pub use number::{Counter, Gauge};
-pub use snapshot::{HeldSnapshot, OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot, UpstreamSnapshot};
+pub use snapshot::{
+    HeldSnapshot, OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot, TlsSnapshot, UpstreamSnapshot,
+};
 pub use totals::{Balance, Totals};
 pub use upstream::UpstreamMetrics;

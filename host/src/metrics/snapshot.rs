@@ -26,6 +26,9 @@ pub struct Snapshot {
     /// Of the gateway's log: nobody read them, or they could not be written.
     #[serde(default)]
     pub log_lines_lost: u64,
+    /// Of listeners that have it.
+    #[serde(default)]
+    pub tls: Vec<TlsSnapshot>,
     pub upstreams: Vec<UpstreamSnapshot>,
     pub plugins: BTreeMap<String, PluginSnapshot>,
     /// Sums over the gateway: the terms of its message accounting, and more.
@@ -41,6 +44,20 @@ pub struct HeldSnapshot {
     pub upstream: Option<String>,
     pub reason: String,
     pub advice: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub struct TlsSnapshot {
+    pub listener: String,
+    /// The subject of its certificate.
+    pub certificate: Option<String>,
+    /// When the first certificate of its chain ends, and the first revocation list is to be replaced: seconds since the Unix epoch.
+    pub not_after: Option<u64>,
+    pub list_next_update: Option<u64>,
+    /// What has ended, or soon will, and what to do.
+    pub warnings: Vec<String>,
+    /// Why files that have changed since are not in use.
+    pub not_in_use: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

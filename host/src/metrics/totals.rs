@@ -88,6 +88,7 @@ totals! { counters;
     subscriber_expired = counters.subscriber_expired.get(),
     retained_refused = counters.retained_refused.get(),
     subscriber_dropped = counters.subscriber_dropped.get(),
+    subscriber_denied = counters.subscriber_denied.get(),
     subscriber_given_up = counters.subscriber_given_up.get(),
     shared_handed_over = counters.shared_handed_over.get(),
     shared_dropped = counters.shared_dropped.get(),

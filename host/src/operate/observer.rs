@@ -9,7 +9,8 @@ use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
-use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
+use crate::ingress::tls::Acceptor;
+use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot, TlsSnapshot};
 use crate::plugin::{BreakerState, MemoryTotal};
 use crate::spool::{Held, Spool};
 
@@ -19,6 +20,8 @@ pub struct Observer {
     pub archive: ArchiveHandle,
     /// What clients hold.
     pub sessions: Arc<Registry>,
+    /// Of listeners that have it.
+    pub tls: Vec<Arc<Acceptor>>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
@@ -43,6 +46,7 @@ impl Observer {
             stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters,
             log_lines_lost: log_writer::lost(),
+            tls: self.tls.iter().map(|acceptor| acceptor.snapshot()).collect(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
             plugins: self.plugins.iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
             counters: totals
@@ -88,6 +92,7 @@ impl Observer {
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
         self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
+        self.tls.iter().for_each(|acceptor| measure_tls(&acceptor.snapshot(), &mut families));
         self.measure_memory(&mut families);
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
@@ -106,6 +111,21 @@ impl Observer {
         let used = self.plugin_memory.as_ref().map_or(0, MemoryTotal::used);
         to.gauge("tidegate_plugin_memory_bytes", help, &[], used as f64);
     }
+}
+
+/// Moments as Prometheus has them, to compare with `time()`.
+fn measure_tls(tls: &TlsSnapshot, to: &mut Families) {
+    let help = "When the first certificate in the chain of the listener ends, in seconds since the Unix epoch.";
+    let of = [("listener", tls.listener.as_str())];
+    if let Some(end) = tls.not_after {
+        to.gauge("tidegate_listener_tls_not_after_seconds", help, &of, end as f64);
+    }
+    let help = "When the first revocation list of the listener is to be replaced, in seconds since the Unix epoch.";
+    if let Some(end) = tls.list_next_update {
+        to.gauge("tidegate_listener_tls_list_next_update_seconds", help, &of, end as f64);
+    }
+    let help = "1 when files of TLS have changed and cannot be used: those from before are in use.";
+    to.gauge("tidegate_listener_tls_files_refused", help, &of, f64::from(u8::from(tls.not_in_use.is_some())));
 }
 
 fn held(Held { upstream, reason, advice }: Held) -> HeldSnapshot {

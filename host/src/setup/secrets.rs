@@ -3,14 +3,23 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use crate::config::{Config, Upstream};
+use crate::config::{Config, Listener, Upstream};
 
 /// Reading, writing or running by the group or by anybody.
 const OTHERS: u32 = 0o077;
 
 /// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
 pub fn exposed(config: &Config) -> Vec<String> {
-    config.upstreams.iter().flat_map(of_upstream).collect()
+    let of_listeners = config.broker.listeners.iter().filter_map(of_listener);
+    of_listeners.chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+}
+
+fn of_listener(listener: &Listener) -> Option<String> {
+    let key = listener.tls.as_ref().map(|tls| tls.key.as_path()).filter(|key| is_exposed(key))?;
+    let (name, path) = (&listener.name, key.display());
+    Some(format!(
+        "listener `{name}`: the key `{path}` can be read by others on this machine, who can then pretend to be this gateway: `chmod 600 {path}`, as the gateway's user"
+    ))
 }
 
 fn of_upstream(upstream: &Upstream) -> Vec<String> {

@@ -18,6 +18,7 @@ use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
 use super::plugin::{self, Native};
 use super::story::tell;
+use crate::access::{Access, DeniedPublish};
 use crate::base::clock;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -105,6 +106,7 @@ impl Process {
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let addresses = Addresses::new(&limits, usize::MAX);
         let context = Arc::new(Context {
+            access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
             bus,
             dispatcher,

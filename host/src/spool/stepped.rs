@@ -86,7 +86,8 @@ impl<D: Disk> Stepper<D> {
                 }
             };
             let again = self.fetch();
-            let due = [wait, again, self.committer.checkpoint_due()].into_iter().flatten().min();
+            let due =
+                [wait, again, self.committer.checkpoint_due(), self.committer.wills_due()].into_iter().flatten().min();
             pause(&self.shared, &self.notified, due).await;
         }
     }

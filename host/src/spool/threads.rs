@@ -76,7 +76,7 @@ fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, s
             // What has no room when it closes is not acknowledged, so that its devices keep it.
             Turn::Idle | Turn::Full(_) if closing => return committer.log_mut().sync_now(),
             Turn::Idle => {
-                let due = [sync_due, committer.sweep_due(), committer.checkpoint_due()];
+                let due = [sync_due, committer.sweep_due(), committer.checkpoint_due(), committer.wills_due()];
                 shared.sleep_until_work(due.into_iter().flatten().min());
             }
             Turn::Full(retry) => {

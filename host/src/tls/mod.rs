@@ -1,3 +1,13 @@
-//! TLS as both sides need it: what is read from files.
+//! TLS as both sides need it: what is read from files, and what of a certificate is for people.
+//!
+//! rustls decides who is let in. What it does not tell, [`certificate`] reads: until when a certificate holds, and whose it is
+//! ([`identity`]). [`server`] makes what a listener shows to devices, [`refusal`] says why one of them was not let in.
 
+pub mod certificate;
+mod chain_revocation;
+pub mod expiry;
 pub mod files;
+pub mod identity;
+pub mod refusal;
+pub mod revocation;
+pub mod server;

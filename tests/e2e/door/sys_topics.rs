@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tidegate_tests::eventually::soon;
-use tidegate_tests::gateway::Gateway;
+use tidegate_tests::eventually::{SOON, soon};
+use tidegate_tests::gateway::{Gateway, Home, Launch, address};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::{Next, Raw};
 use tidegate_tests::wire::{self, Connect, PUBLISH, V4, V5, publish};
@@ -201,6 +202,33 @@ fn a_binding_that_names_them_gets_them_and_one_for_everything_does_not() {
         assert!(delivered.payload.ends_with(" seconds"));
     }
     gateway.stop();
+}
+
+#[test]
+fn where_the_network_reaches_only_a_rule_lets_anybody_read_them() {
+    let open = "[broker.listeners.lan]\nbind = \"0.0.0.0:0\"\nallow_insecure = true\n";
+    let acl = "[access]\nacl_file = \"acl\"\n";
+    for (config, allowed) in [(format!("{OFTEN}{open}"), false), (format!("{OFTEN}{open}{acl}"), true)] {
+        let home = Arc::new(Home::new(&config));
+        std::fs::write(home.path().join("acl"), "topic read $SYS/#\n").expect("a file");
+        let gateway = Gateway::launch(&home, &Launch::default());
+        gateway.expect_log(&["listening listener=lan"]);
+        let lan = gateway.log().find(|line| line.contains("listening listener=lan").then(|| address(line)).flatten());
+        let lan = SocketAddr::from(([127, 0, 0, 1], lan.expect("its address").port()));
+        let mut watcher = Raw::clean(lan, V5, "watcher");
+        let answers = ["$SYS/#", "$SYS/broker/+", "$share/g/$SYS/#"].map(|filter| {
+            watcher.send(&wire::subscribe(V5, 1, &wire::Properties::new(), &[(filter, 0)]));
+            loop {
+                match watcher.next(SOON) {
+                    Next::Packet(packet) if packet.kind() == wire::SUBACK => return packet.codes(V5)[0],
+                    Next::Packet(_) => {}
+                    other => panic!("an answer, not {other:?}"),
+                }
+            }
+        });
+        assert_eq!(answers, if allowed { [0; 3] } else { [0x87; 3] });
+        gateway.stop();
+    }
 }
 
 #[test]

@@ -1,6 +1,10 @@
 //! What a process holds and writes, as the kernel counts it: `proc(5)`.
 
 use std::fs;
+use std::time::Duration;
+
+/// `USER_HZ`, in which the kernel tells all programs, whatever its own clock.
+const TICK: Duration = Duration::from_millis(10);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Footprint(u32);
@@ -29,6 +33,15 @@ impl Footprint {
     /// Bytes that it has caused to be written to a medium.
     pub fn written(self) -> usize {
         field(&self.read("io"), "write_bytes:")
+    }
+
+    /// Of all its threads, those that have ended among them.
+    pub fn processor_time(self) -> Duration {
+        let stat = self.read("stat");
+        // Its name stands in brackets, and may have anything in it. Then a state, ten numbers, and the ticks in user and in system mode.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
+        let ticks = fields.split_whitespace().skip(11).take(2).filter_map(|ticks| ticks.parse::<u32>().ok());
+        TICK * ticks.sum::<u32>()
     }
 
     fn kib(self, name: &str) -> usize {

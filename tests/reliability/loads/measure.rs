@@ -10,6 +10,7 @@ use tidegate_tests::upstream::Upstream;
 use super::attack::Attack;
 use super::footprint::Footprint;
 use super::honest::{Honest, Seen};
+use super::work::{Used, Work};
 
 /// How long devices are watched before a load, and beside it at least.
 const WATCHED: Duration = Duration::from_secs(3);
@@ -46,6 +47,8 @@ pub struct Load {
 /// Sizes in bytes.
 pub struct Measured {
     pub quiet: Seen,
+    /// Beside something else that takes as much of the processors as the load did.
+    pub busy: Seen,
     pub before: Held,
     pub loaded: Loaded,
     pub restarted: Held,
@@ -59,6 +62,8 @@ pub struct Loaded {
     pub written: usize,
     pub letters: u64,
     pub refusals: String,
+    /// That the gateway and who attacks it took.
+    pub cores: f64,
 }
 
 /// The most memory that a process had, and what it says that it is charged for.
@@ -82,27 +87,35 @@ impl Load {
         let mut prepared = Attack::new(gateway.address());
         (self.prepare)(&mut prepared);
         let honest = Honest::start(gateway.address());
-        let (quiet, before) = (watch(&honest), Held::now(&gateway));
+        let used = Used::since_now(Footprint::of(gateway.pid()));
+        let (quiet, cores) = (watch(&honest), used.cores());
+        let before = Held::now(&gateway);
         upstream.set_away(self.is_upstream_away);
         let loaded = self.beside(&gateway, &honest);
         drop(honest);
         let gateway = gateway.stop_and_keep().start_again();
         upstream.set_away(false);
-        drop(watch(&Honest::start(gateway.address())));
-        Measured { quiet, before, loaded, restarted: Held::at_most(&gateway) }
+        let honest = Honest::start(gateway.address());
+        drop(watch(&honest));
+        let restarted = Held::at_most(&gateway);
+        let work = Work::start(loaded.cores - cores);
+        let busy = watch(&honest);
+        drop(work);
+        Measured { quiet, busy, before, loaded, restarted }
     }
 
     fn beside(&self, gateway: &Gateway, honest: &Honest) -> Loaded {
         let footprint = Footprint::of(gateway.pid());
         footprint.forget_peak();
         let written = footprint.written();
-        let mut attack = Attack::new(gateway.address());
+        let (used, mut attack) = (Used::since_now(footprint), Attack::new(gateway.address()));
         (self.attack)(&mut attack);
         thread::sleep(WATCHED.saturating_sub(attack.elapsed()));
+        let cores = used.cores();
         let (seen, held, written) = (honest.take(), Held::at_most(gateway), footprint.written() - written);
         let letters = status(gateway)["dead_letters"].as_u64().unwrap_or_default();
         attack.listen();
-        Loaded { seen, held, sent: attack.sent, written, letters, refusals: attack.refusals() }
+        Loaded { seen, held, sent: attack.sent, written, letters, refusals: attack.refusals(), cores }
     }
 }
 

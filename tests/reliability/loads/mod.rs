@@ -1,7 +1,7 @@
 //! The table of hostile loads: what one device or one plugin can do to a gateway with default limits, and what honest devices notice of it.
 //!
 //! Each load runs against a gateway of its own. Four devices publish at QoS 1 through a plugin and one only pings ([`honest`]): first alone,
-//! then beside the load ([`attack`]), and a new process in the same place is looked at in the end ([`measure`]). The goals are in [`table`]: those
+//! then beside the load ([`attack`]), and a new process in the same place is looked at in the end, also beside as much other work ([`measure`], [`work`]). The goals are in [`table`]: those
 //! about memory and answers fail the run, those about time are said, and fail it when no busy machine explains them.
 
 mod attack;
@@ -16,6 +16,7 @@ mod share;
 mod subscribes;
 mod table;
 mod topics;
+mod work;
 
 use measure::Load;
 use table::COLUMNS;

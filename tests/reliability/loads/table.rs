@@ -5,13 +5,14 @@ use std::time::Duration;
 use super::honest::Seen;
 use super::measure::{Held, Load, Loaded, Measured};
 
-pub const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 12] = [
     "load",
     "sent, MiB",
     "charged, MiB",
     "resident: quiet, most, after a restart (allowed), MiB",
     "PUBACK p50 / p99 quiet, ms",
     "beside the load, ms",
+    "beside as much other work, ms",
     "longest ping, ms",
     "written, MiB",
     "dead letters",
@@ -22,7 +23,7 @@ pub const COLUMNS: [&str; 11] = [
 /// Beyond what the account says, and half of that for what an allocator needs.
 const OVERHEAD: usize = 32 << 20;
 
-/// By how much the p99 of honest devices may grow.
+/// By how much the p99 of honest devices may grow, beyond what any work of this kind makes of it.
 const SLOWER: u32 = 3;
 
 /// Two cores run the gateway, who attacks it and who measures: so much is no noise any more.
@@ -51,7 +52,7 @@ impl Measured {
         let (memory, written) = (format!("{memory} ({})", mib(self.allowed(held))), mib(*written));
         let missed: Vec<String> = self.missed().into_iter().map(Missed::words).collect();
         let ping = ms(self.loaded.seen.longest_ping());
-        let times = [&self.quiet, &self.loaded.seen].map(times);
+        let times = [times(&self.quiet), times(&self.loaded.seen), self.other_work()];
         cells
             .into_iter()
             .chain([memory])
@@ -60,8 +61,13 @@ impl Measured {
             .collect()
     }
 
+    /// With the cores that it took.
+    fn other_work(&self) -> String {
+        format!("{} ({:.1} cores)", times(&self.busy), self.loaded.cores)
+    }
+
     pub fn missed(&self) -> Vec<Missed> {
-        let ratio = self.loaded.seen.percentile(99).div_duration_f64(self.quiet.percentile(99)).ceil() as u32;
+        let ratio = self.slower();
         let failed = self.quiet.failed + self.loaded.seen.failed;
         [
             (self.loaded.held.memory > self.allowed(&self.loaded.held)).then_some(Missed::Memory),
@@ -73,6 +79,12 @@ impl Measured {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// Than on the same machine with as much to do for somebody else.
+    fn slower(&self) -> u32 {
+        let without = self.quiet.percentile(99).max(self.busy.percentile(99));
+        self.loaded.seen.percentile(99).div_duration_f64(without).ceil() as u32
     }
 
     /// What was there, or what is there now.

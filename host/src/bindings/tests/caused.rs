@@ -1,8 +1,10 @@
 //! One input that becomes many in each of several stages; and many that fail.
 
 use super::*;
-use crate::bindings::caused::MAX_MESSAGES;
+use crate::bindings::caused::{MAX_LETTERS, MAX_MESSAGES};
 use crate::config::{Destination, Target, UpstreamId};
+use crate::dead_letter::{DEAD_LETTERS, DeadLetter};
+use crate::spool::log::sim::SimDisk;
 use crate::topic::Template;
 
 /// Ten of one, in each stage.
@@ -87,4 +89,51 @@ fn dead_letters_of_a_flood_at_qos_0_are_a_sample_and_what_is_acknowledged_has_al
     (0..2_000).for_each(|ticket| send(&fixture, "s/x", QoS::AtLeastOnce, Receipt::new(ticket, acks.clone())));
     assert_eq!(fixture.counters.totals().dead_letters_limited, sampled.dead_letters_limited);
     assert_eq!(fixture.counters.balance(0).to_string(), "balanced");
+}
+
+/// Of so many stages, of which what is too much becomes dead letters.
+fn stages_with_letters(count: usize) -> (Fixture, Spool) {
+    let on_error = || OnError::DeadLetter { topic: Template::parse("dead/{topic}").unwrap() };
+    let stage = |stage: usize| {
+        let copies = |copy: usize| to(Target::Local, &format!("s{}/{copy}", stage + 1));
+        let spec =
+            config::Binding { plugins: vec![], tick: None, on_error: on_error(), ..spec(&format!("s{stage}/#")) };
+        Binding::new(config::Binding { to: (0..WIDTH).map(copies).collect(), ..spec }, None)
+    };
+    let counters = Arc::<Counters>::default();
+    let (disk, limits) = (SimDisk::default(), config::Spool::default());
+    let spool = Spool::manually_driven(disk, &["cloud", DEAD_LETTERS], &limits, counters.clone()).unwrap().0;
+    let bindings = (0..count).map(stage).collect();
+    (fixture_with(Workers::start(1, vec![]).unwrap().0, bindings, spool.clone(), counters), spool)
+}
+
+fn letters(spool: &Spool) -> Vec<DeadLetter> {
+    let queue = spool.queue(spool.dead_letters().unwrap());
+    let entries = queue.read(crate::spool::Position::START, 10_000, 64 << 20);
+    entries.iter().map(|entry| DeadLetter::decode(&entry.message.payload).unwrap()).collect()
+}
+
+#[test]
+fn much_that_one_input_causes_and_that_fails_is_one_dead_letter_of_it_beside_a_few() {
+    let ((fixture, spool), acks) = (stages_with_letters(5), Resolved::default());
+    send(&fixture, "s0/x", QoS::AtLeastOnce, Receipt::new(7, acks.clone()));
+    assert_eq!(acks.try_next(), Some(7));
+    let letters = letters(&spool);
+    assert_eq!(letters.len(), 1 + MAX_LETTERS as usize);
+    let own = letters.last().unwrap();
+    assert_eq!((own.message.topic.as_str(), own.metadata.binding.as_str()), ("s0/x", "s0/#"));
+    assert!(own.metadata.detail.contains("have failed"), "{}", own.metadata.detail);
+    let totals = fixture.counters.totals();
+    assert_eq!((totals.dead_lettered, totals.failed_dropped), (letters.len() as u64, totals.dead_letters_limited));
+    assert_eq!(totals.failed, totals.dead_lettered + totals.failed_dropped);
+    assert!(totals.dead_letters_limited > 0, "{}", totals.dead_letters_limited);
+    assert_eq!(fixture.counters.balance(0).to_string(), "balanced");
+}
+
+#[test]
+fn the_next_input_has_letters_of_its_own() {
+    let ((fixture, spool), acks) = (stages_with_letters(5), Resolved::default());
+    (0..3).for_each(|ticket| send(&fixture, "s0/x", QoS::AtLeastOnce, Receipt::new(ticket, acks.clone())));
+    let of_inputs = letters(&spool).iter().filter(|letter| letter.message.topic.as_str() == "s0/x").count();
+    assert_eq!((letters(&spool).len(), of_inputs), (3 * (1 + MAX_LETTERS as usize), 3));
 }

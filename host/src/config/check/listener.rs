@@ -2,13 +2,15 @@
 
 use std::net::SocketAddr;
 
-use super::name;
-use crate::config::checked::Listener;
+use super::{listener_tls, name, spool};
+use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
+
+const AUTH: [(&str, Auth); 2] = [("none", Auth::None), ("certificate", Auth::Certificate)];
 
 pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
     let named = broker.named("listeners");
@@ -31,8 +33,10 @@ pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
 fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let bind = bind(table);
     let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
+    let auth = spool::one_of(table, "auth", &AUTH).unwrap_or_default();
+    let tls = listener_tls::check(table, auth);
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, allow_insecure }, typed))
+    Some((Listener { name: name.to_owned(), bind, tls, auth, allow_insecure }, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
@@ -51,14 +55,28 @@ fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
     None
 }
 
-/// Without TLS and authentication, a listener that the network can reach must be asked for.
+/// What the network can reach has TLS and knows who is there, or somebody has asked for it to be open.
 fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str>) {
+    const TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\", client_ca = \"devices.pem\" }`";
+    const AUTH: &str = "`auth = \"certificate\"`";
     let address = listener.bind;
-    if listener.allow_insecure || address.ip().is_loopback() {
+    if address.ip().is_loopback() || listener.is_locked() {
         return;
     }
-    let sentence = format!("`{address}` is open to the network, without encryption and without passwords");
-    let advice = "bind to 127.0.0.1, or add `allow_insecure = true` if this network is trusted";
+    // What was typed and is wrong has been told, and is no lock that is missing.
+    let (has_tls, has_auth) = (table.value("tls").is_some(), table.value("auth").is_some());
+    if listener.allow_insecure || (has_tls && has_auth && listener.auth != Auth::None) {
+        return;
+    }
+    let (lacks, lines) = match (has_tls, listener.auth) {
+        (false, Auth::None) => ("without encryption, and nobody proves who he is", format!("{TLS} and {AUTH}")),
+        (false, _) => ("without encryption", TLS.to_owned()),
+        (true, _) => ("and nobody proves who he is", format!("{AUTH}, with `client_ca` in `tls`")),
+    };
+    let sentence = format!("`{address}` is open to the network, {lacks}");
+    let advice = format!(
+        "lock it with {lines}; or bind to 127.0.0.1; or add `allow_insecure = true` if everybody in this network is trusted"
+    );
     table.add(Problem::error(typed.span(), sentence).advice(advice));
 }
 

@@ -3,6 +3,8 @@
 //! A check never stops at the first problem. It returns `None`, or a default in place of a wrong value; either way a
 //! problem has been reported, and [`super::parse`] then refuses the file, so no default made up here can ever run.
 
+mod access;
+mod access_doubts;
 mod addresses;
 mod binding;
 mod broker;
@@ -16,6 +18,7 @@ mod grants;
 mod json;
 mod limits;
 mod listener;
+mod listener_tls;
 mod loops;
 mod name;
 mod own_listener;
@@ -35,6 +38,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let gateway = gateway::check(&root.table("gateway"));
     let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
     let mut broker = broker::check(&root.table("broker"));
+    let access = access::check(root, &broker.listeners);
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     own_listener::check(root, &broker.listeners, &upstreams, &upstream_names);
     let spool_table = root.table("spool");
@@ -63,6 +67,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     Some(Config {
         gateway: gateway?,
         broker,
+        access,
         upstreams,
         spool,
         dead_letters,

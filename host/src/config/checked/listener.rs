@@ -1,11 +1,70 @@
 //! `[broker.listeners.NAME]`: a place where devices connect.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub name: String,
     pub bind: SocketAddr,
+    pub tls: Option<ListenerTls>,
+    pub auth: Auth,
     /// An address other than loopback, without TLS and authentication, must be asked for in these words.
     pub allow_insecure: bool,
+}
+
+/// How a device proves who it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// It does not.
+    #[default]
+    None,
+    /// By a certificate that `client_ca` has signed.
+    Certificate,
+}
+
+/// Files in PEM form, read again when they change.
+#[derive(Clone, Debug)]
+pub struct ListenerTls {
+    pub cert: PathBuf,
+    pub key: PathBuf,
+    /// Who signs the certificates of devices; with it, each of them has to show one.
+    pub client_ca: Option<PathBuf>,
+    /// Certificates of devices that are no longer good.
+    pub crl: Option<PathBuf>,
+    pub identity: Identity,
+    /// The largest TLS record that is sent, with its header of 5 bytes.
+    pub max_fragment_size: Option<usize>,
+}
+
+/// What of a device's certificate is its name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Identity {
+    #[default]
+    CommonName,
+    SubjectAltName,
+}
+
+// === impl Listener ===
+
+impl Listener {
+    /// Whether only those come in who have proved who they are, and nobody on the way reads what they say.
+    pub fn is_locked(&self) -> bool {
+        self.tls.is_some() && self.auth != Auth::None
+    }
+
+    /// Whether it lets everybody do everything where there are no access rules.
+    pub fn is_open_without_rules(&self) -> bool {
+        self.allow_insecure || self.bind.ip().is_loopback()
+    }
+}
+
+// === impl ListenerTls ===
+
+impl ListenerTls {
+    /// All of its files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let optional = [&self.client_ca, &self.crl].into_iter().flatten();
+        [&self.cert, &self.key].into_iter().chain(optional).cloned().collect()
+    }
 }

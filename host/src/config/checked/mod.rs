@@ -1,5 +1,6 @@
 //! What is meant: a configuration with nothing left to parse and every name resolved. A file for each table.
 
+mod access;
 mod binding;
 mod broker;
 mod faults;
@@ -8,10 +9,11 @@ mod plugin;
 mod spool;
 mod upstream;
 
+pub use access::{Access, AclSource};
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
-pub use listener::Listener;
+pub use listener::{Auth, Identity, Listener, ListenerTls};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
 pub use upstream::{Address, Refused, Tls, Upstream};
@@ -24,6 +26,7 @@ use super::problem::Problems;
 pub struct Config {
     pub gateway: Gateway,
     pub broker: Broker,
+    pub access: Access,
     pub upstreams: Vec<Upstream>,
     pub spool: Spool,
     pub engine: Engine,

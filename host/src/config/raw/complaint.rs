@@ -12,9 +12,13 @@ use crate::config::similar::did_you_mean;
 /// below it). In other tables it is a word as any other.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("", "attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
-    ("broker", "tls", "this version has no TLS on listeners yet: bind to loopback, or set `allow_insecure = true`"),
+    (
+        "broker",
+        "tls",
+        "each listener has its own: `tls = { cert = \"gateway.pem\", key = \"gateway.key\" }` below `[broker.listeners.NAME]`",
+    ),
     ("broker", "users", "this version has no passwords on listeners yet"),
-    ("broker", "acl", "this version has no access lists yet"),
+    ("broker", "acl", "access rules stand in `[access]`: `acl_file`, or `[[access.rules]]`"),
     ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "tls", "`mqtts://` in `url` is TLS; the files for it are `ca`, `cert` and `key`, here"),

@@ -13,6 +13,7 @@ use bytesize::ByteSize;
 use toml::de::{DeInteger, DeTable, DeValue};
 
 use super::{Kind, Limit, Placed, Reader};
+use crate::access::Place;
 use crate::config::problem::Problem;
 
 pub struct Table<'a> {
@@ -36,6 +37,11 @@ impl<'a> Table<'a> {
 
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
+    }
+
+    /// The line of a place in this file.
+    pub fn place(&self, span: &Range<usize>) -> Place {
+        self.reader.place(span)
     }
 
     pub(super) fn name(&self) -> &str {

@@ -19,7 +19,7 @@ impl<R, W> Connection<R, W> {
     }
 
     pub(super) fn check_deadlines(&mut self) -> Result<(), End> {
-        if !self.wire.outgoing.is_empty() && self.wrote_at.elapsed() >= WRITE_TIMEOUT {
+        if self.wire.has_unsent() && self.wrote_at.elapsed() >= WRITE_TIMEOUT {
             return Err(End::Left);
         }
         if !self.reads() {

@@ -36,16 +36,17 @@ where
             return None;
         }
     };
-    if connect.username.is_some() {
+    if connect.username.is_some() && peer.name.is_none() {
         tell_unchecked_credentials(peer);
     }
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
-    let terms = match examine(&mut wire, connect, &context.limits) {
+    let mut terms = match examine(&mut wire, connect, &context.limits) {
         Ok(terms) => terms,
         Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
     };
     tell_denied_will(&terms, peer, context);
+    permission::grant(&mut terms, peer, context);
     match shutdown.run_until_cancelled(context.registry.open(&terms, peer.deadline)).await? {
         Ok(opened) => {
             let connection = welcome(wire, terms, opened, (peer, context), shutdown);

@@ -1,13 +1,14 @@
 //! From the device: packets to the session, its actions to bus and pipeline.
 
 use super::*;
+use crate::access;
 use crate::base::clock;
 use crate::base::excerpt::brief;
 use crate::base::wake::batch_wakes;
-use crate::ingress::session::Changed;
+use crate::ingress::session::{Changed, Denial};
 use crate::ingress::strict_utf8;
 use crate::spool::{Change, Receipt};
-use crate::topic::{MAX_LEVELS, TopicName};
+use crate::topic::MAX_LEVELS;
 
 /// Payloads smaller than this are copied out of the read buffer.
 const COPY_BELOW: usize = 2 * 1024;
@@ -63,14 +64,15 @@ impl<R, W> Connection<R, W> {
             Action::Send(packet) => self.wire.send(&packet),
             Action::Accept { message, receipt, identity } => self.accept(message, receipt, identity),
             Action::Store(change, receipt) => self.context.dispatcher.journal().change(vec![change], receipt),
-            Action::Denied(topic) => {
+            Action::Close(violation) => return Err(End::Because(violation)),
+            Action::Denied(denial) => {
                 self.context.metrics.received.increment();
                 self.context.metrics.acl_denied.increment();
-                self.tell_denied(topic);
+                self.tell_denied(&denial);
             }
             Action::Subscribe(packet) => {
                 let (mailbox, max) = (self.session.mailbox().clone(), self.context.limits.max_subscriptions_per_client);
-                let changed = self.session.subscriptions.subscribe(&self.context.bus, &mailbox, &packet, max);
+                let changed = self.session.subscribe(&self.context.bus, &mailbox, &packet, max);
                 self.answer(changed, |reasons| Packet::SubAck(ReasonList { packet_id: packet.packet_id, reasons }))?;
             }
             Action::Unsubscribe(packet) => {
@@ -87,11 +89,18 @@ impl<R, W> Connection<R, W> {
 
     /// A topic of ours is somebody's mistake or attack, and told to him. One with very many levels may be his usual one, and at 3.1.1 nothing
     /// tells him that his messages go nowhere.
-    fn tell_denied(&self, topic: Option<TopicName>) {
-        let client = brief(self.session.client());
-        match topic {
-            Some(topic) => tracing::debug!(?client, ?topic, "denied: the topic belongs to the gateway"),
-            None => {
+    fn tell_denied(&mut self, denial: &Denial) {
+        let client = self.session.client().clone();
+        let client = brief(&client);
+        match denial {
+            Denial::GatewaysOwn(topic) => tracing::debug!(?client, ?topic, "denied: the topic belongs to the gateway"),
+            Denial::Rules(topic) => {
+                if let Some(suppressed) = self.context.complaints.permit() {
+                    let why = self.session.permit().decide(access::Action::Publish, topic).ground;
+                    tracing::warn!(?client, ?topic, suppressed, "denied: it may not publish there: {why}");
+                }
+            }
+            Denial::TooDeep => {
                 if let Some(suppressed) = self.context.complaints.permit() {
                     tracing::warn!(?client, suppressed, "dropped: a topic of more than {MAX_LEVELS} levels");
                 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::base::clock;
 use crate::base::excerpt::brief;
 use crate::bus::Delivery;
+use crate::ingress::session::KeptBack;
 
 impl<R, W> Connection<R, W> {
     pub(super) fn send_acks(&mut self) -> Result<(), End> {
@@ -24,11 +25,14 @@ impl<R, W> Connection<R, W> {
     }
 
     /// As much as the device's window and its socket take; the old before the new.
-    pub(super) fn deliver_mail(&mut self) {
+    pub(super) fn deliver_mail(&mut self) -> Result<(), End> {
         while !self.wire.is_congested()
             && let Some(packet) = self.session.next_resend()
         {
             self.deliver(&packet);
+        }
+        for kept_back in self.session.take_kept_back() {
+            self.keep_back(kept_back)?;
         }
         match self.session.take_expired() {
             // As usual.
@@ -36,7 +40,11 @@ impl<R, W> Connection<R, W> {
             expired => self.context.bus.counters().subscriber_expired.add(expired),
         }
         while self.wants_mail() {
-            let Some(delivery) = self.session.next_delivery() else { return };
+            let Some(delivery) = self.session.next_delivery() else { return Ok(()) };
+            if !self.session.may_receive(&delivery.message.topic) {
+                self.withhold(&delivery);
+                continue;
+            }
             if delivery.message.aged(clock::since(delivery.arrived)).is_none() {
                 self.context.bus.counters().subscriber_expired.increment();
                 self.session.finish(delivery.number);
@@ -48,6 +56,27 @@ impl<R, W> Connection<R, W> {
             }
             let packet = self.session.deliver(delivery);
             self.deliver(&packet);
+        }
+        Ok(())
+    }
+
+    fn keep_back(&mut self, kept_back: KeptBack) -> Result<(), End> {
+        match kept_back {
+            KeptBack::Delivery(delivery) => self.withhold(&delivery),
+            KeptBack::Release(action) => {
+                self.context.bus.counters().subscriber_denied.increment();
+                self.carry_out(action)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The access rules keep it from this subscriber; in a group another one may have it.
+    fn withhold(&mut self, delivery: &Delivery) {
+        self.context.bus.counters().subscriber_denied.increment();
+        match delivery.from_group {
+            Some(_) => self.context.dispatcher.journal().reassign(delivery, self.session.client()),
+            None => self.session.finish(delivery.number),
         }
     }
 

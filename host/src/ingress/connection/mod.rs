@@ -10,11 +10,13 @@ mod greeting;
 mod incoming;
 mod mail;
 mod parked;
+mod permission;
 mod takeover;
 mod throttle;
 mod traffic;
 mod wire;
 
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -33,6 +35,7 @@ use super::addresses::Addresses;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
+use crate::access::Access;
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
@@ -52,6 +55,7 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 
 /// What every connection of a listener shares.
 pub struct Context {
+    pub access: Arc<Access>,
     pub limits: BrokerLimits,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
@@ -123,7 +127,8 @@ where
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge, context.metrics.clone());
     let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
-    tracing::debug!(%peer, client = ?brief(&client), version = ?connection.version, "connected");
+    let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
+    tracing::debug!(%peer, client = ?brief(&client), user, version = ?connection.version, "connected");
     let end = connection.run().await;
     if let End::Because(violation) = &end {
         connection.complain(&peer, &client, violation);
@@ -136,6 +141,8 @@ where
     // Before the session can be had again: its next connection has to find the barrier.
     context.drains.leave(client.clone(), parked);
     context.registry.close(session, ending);
+    let mut wire = wire;
+    wire.close().await;
     // Who breaks off and sees the socket close finds all of that done.
     drop(wire);
     tracing::debug!(%peer, client = ?brief(&client), "disconnected");
@@ -161,7 +168,9 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
                 return end;
             }
             self.replay();
-            self.deliver_mail();
+            if let Err(end) = self.deliver_mail() {
+                return end;
+            }
             self.session.flush(self.context.dispatcher.journal());
             self.wire.prepare();
             if !self.has_memory() {
@@ -182,15 +191,15 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
 
     async fn next_event(&mut self, timer: std::pin::Pin<&mut tokio::time::Sleep>) -> Event {
         let (reads, replays) = (self.reads(), self.session.wants_replay());
-        let (writes, wants_mail) = (!self.wire.outgoing.is_empty(), self.wants_mail());
+        let (writes, wants_mail) = (self.wire.has_unsent(), self.wants_mail());
         let mailbox = self.session.mailbox().clone();
         let (in_flight, waits_for_room) = (self.context.dispatcher.journal().in_flight(), self.waits_for_room);
-        let Wire { reader, writer, incoming, outgoing, .. } = &mut self.wire;
+        let Wire { reader, writer, incoming, outgoing, is_held, .. } = &mut self.wire;
         tokio::select! {
             biased;
             () = self.shutdown.cancelled() => Event::Shutdown,
             () = self.kicked.notified() => Event::Kicked,
-            wrote = writer.write_buf(outgoing), if writes => Event::Wrote(wrote),
+            wrote = poll_fn(|cx| wire::write(writer, outgoing, is_held, cx)), if writes => Event::Wrote(wrote),
             ticket = self.session.next_done() => Event::Done(ticket),
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),

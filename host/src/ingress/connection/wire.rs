@@ -1,9 +1,13 @@
 //! The bytes of one connection: buffers around the codec.
 
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use bytes::{Buf as _, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::traffic::Traffic;
 use crate::base::kill_point::{self, KillPoint};
@@ -27,6 +31,8 @@ pub struct Wire<R, W> {
     pub codec: Codec,
     pub incoming: BytesMut,
     pub outgoing: BytesMut,
+    /// The writer has taken bytes that its socket has not: TLS does so.
+    pub is_held: bool,
     /// The most that `incoming` has been since it was new: all of that stays with it when a packet is taken from it, whatever is left.
     allocated: usize,
     charge: Charge,
@@ -36,8 +42,17 @@ pub struct Wire<R, W> {
 impl<R, W> Wire<R, W> {
     pub fn new(reader: R, writer: W, max_packet_size: usize, charge: Charge, metrics: Arc<ListenerMetrics>) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        let (codec, traffic) = (Codec::new(max_packet_size), Traffic::new(metrics));
-        Self { reader, writer, codec, incoming, outgoing, allocated: 0, charge, traffic }
+        Self {
+            reader,
+            writer,
+            codec: Codec::new(max_packet_size),
+            incoming,
+            outgoing,
+            is_held: false,
+            allocated: 0,
+            charge,
+            traffic: Traffic::new(metrics),
+        }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
@@ -80,6 +95,10 @@ impl<R, W> Wire<R, W> {
         self.outgoing.len() >= HIGH_WATER
     }
 
+    pub fn has_unsent(&self) -> bool {
+        self.is_held || !self.outgoing.is_empty()
+    }
+
     /// As [`Wire::prepare`], when the next packets are of another kind: whatever the last one was read into is not needed any more.
     pub fn begin_anew(&mut self) {
         if self.incoming.is_empty() {
@@ -120,6 +139,35 @@ impl<R: AsyncRead + Unpin, W> Wire<R, W> {
     }
 }
 
+impl<R, W: AsyncWrite + Unpin> Wire<R, W> {
+    /// TLS says that this is the end, as far as the socket takes it at once: many clients take an end without it for an attack.
+    pub async fn close(&mut self) {
+        poll_fn(|cx| Poll::Ready(Pin::new(&mut self.writer).poll_shutdown(cx).is_ready())).await;
+    }
+}
+
+/// Writes what is queued, or moves on what the writer has taken before. Of a socket without TLS, which holds nothing back, the second costs
+/// no turn of its own: it is tried at once.
+pub fn write<W: AsyncWrite + Unpin>(
+    writer: &mut W,
+    outgoing: &mut BytesMut,
+    is_held: &mut bool,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
+    if outgoing.is_empty() {
+        ready!(Pin::new(writer).poll_flush(cx))?;
+        *is_held = false;
+        return Poll::Ready(Ok(0));
+    }
+    let wrote = ready!(Pin::new(&mut *writer).poll_write(cx, outgoing))?;
+    outgoing.advance(wrote);
+    *is_held = match Pin::new(writer).poll_flush(cx) {
+        Poll::Ready(flushed) => flushed.map(|()| false)?,
+        Poll::Pending => true,
+    };
+    Poll::Ready(Ok(wrote))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +181,50 @@ mod tests {
         let length =
             [body.len() & 0x7F | 0x80, body.len() >> 7 & 0x7F | 0x80, body.len() >> 14].map(|digit| digit as u8);
         [&[0x10], &length[..], &body].concat()
+    }
+
+    /// Takes all, and passes on what there is room for.
+    #[derive(Default)]
+    struct Holding {
+        held: Vec<u8>,
+        sent: Vec<u8>,
+        room: usize,
+    }
+
+    impl AsyncWrite for Holding {
+        fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            self.held.extend(bytes);
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            let moves = self.room.min(self.held.len());
+            let moved: Vec<u8> = self.held.drain(..moves).collect();
+            self.sent.extend(moved);
+            self.room -= moves;
+            if self.held.is_empty() { Poll::Ready(Ok(())) } else { Poll::Pending }
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_a_writer_holds_back_is_unsent_until_it_has_moved_on() {
+        let (writer, charge) = (Holding { room: 3, ..Holding::default() }, Ledger::new(1 << 20).charge());
+        let mut wire = Wire::new((), writer, 100, charge, Arc::default());
+        wire.outgoing.extend_from_slice(b"puback");
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        let mut turn = |wire: &mut Wire<(), Holding>| {
+            write(&mut wire.writer, &mut wire.outgoing, &mut wire.is_held, &mut cx).is_ready()
+        };
+        assert!(turn(&mut wire) && wire.has_unsent());
+        assert_eq!((wire.outgoing.len(), wire.writer.sent.as_slice()), (0, &b"pub"[..]));
+        assert!(!turn(&mut wire) && wire.has_unsent());
+        wire.writer.room = 10;
+        assert!(turn(&mut wire) && !wire.has_unsent());
+        assert_eq!(wire.writer.sent, b"puback");
     }
 
     #[test]

@@ -79,10 +79,14 @@ impl Registry {
             self.wills.journal().hand_over(from_groups, session.client(), ending.as_ref());
         }
         let (client, is_durable) = (session.client(), session.is_durable());
-        let will = will.map(|will| match is_durable {
-            true => self.wills.take_over(client, will.left, &mut first),
-            false => self.wills.end_with_connection(client, will.left, &mut first),
+        let had_will = will.is_some();
+        let will = will.and_then(|will| self.permitted(client, will.left)).map(|will| match is_durable {
+            true => self.wills.take_over(client, will, &mut first),
+            false => self.wills.end_with_connection(client, will, &mut first),
         });
+        if had_will && will.is_none() {
+            first.push(Change::delete(will_of(client)));
+        }
         self.wills.journal().change_session(client, first, receipt.split());
         parts.for_each(|part| self.wills.journal().change_session(client, part, receipt.split()));
         receipt.nothing_to_keep();

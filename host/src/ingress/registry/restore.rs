@@ -3,6 +3,7 @@
 
 use super::restored::{Remembered, Sessions};
 use super::*;
+use crate::access::Identity;
 use crate::base::clock::{self, is_plausible};
 use crate::base::excerpt::brief;
 use crate::ingress::session::Link;
@@ -63,13 +64,21 @@ impl Registry {
             match will.due_ms {
                 // Its session ended with its connection.
                 None => {
+                    let permit = self.permit_of(&client, will.identity.as_ref());
                     let will = StoredWill { delay: Duration::ZERO, ..will };
-                    self.orphans.add(client, WaitingWill::restored(will, clock::now(), self.ledger()));
+                    self.orphans.add(client, WaitingWill::restored(will, permit, clock::now(), self.ledger()));
                 }
-                Some(_) => self.publish_written(&client, LeftWill::new(will.message, self.ledger())),
+                Some(_) => {
+                    let permit = self.permit_of(&client, will.identity.as_ref());
+                    self.publish_written(&client, LeftWill::new(will.message, permit, self.ledger()));
+                }
             }
         }
         restored
+    }
+
+    fn permit_of(&self, client: &Arc<str>, identity: Option<&Arc<Identity>>) -> Permit {
+        self.access.permit_of_stored(client, identity.map(|identity| (**identity).clone()))
     }
 
     fn restore_retained(&self, state: &[(Key, Value)]) -> Restored {
@@ -95,7 +104,9 @@ impl Registry {
         let (limits, queues) = (self.mailbox_limits, self.queues.clone());
         let mailbox = Mailbox::durable(client.clone(), limits, queues, stored.generation);
         // The version comes with the next connection; until then only the window matters.
-        let link = Link::new(Version::V5, stored.window, stored.window);
+        let permit = self.permit_of(client, stored.identity.as_ref());
+        mailbox.set_permit(permit.clone());
+        let link = Link::new(Version::V5, stored.window, stored.window).with(permit.clone());
         let mut session = Session::new(client.clone(), mailbox.clone(), link);
         let has_groups = !queued.is_empty() && subscriptions.iter().any(|(filter, _)| filter.starts_with("$share/"));
         for (filter, subscription) in subscriptions {
@@ -115,7 +126,7 @@ impl Registry {
         let now = clock::now();
         let ends_in = ends_in(&stored);
         let ends_in = if has_groups { ends_in.max(MEMBERS_BACK) } else { ends_in };
-        let will = will.map(|will| WaitingWill::restored(will, now, self.ledger()));
+        let will = will.map(|will| WaitingWill::restored(will, permit, now, self.ledger()));
         let since = now.checked_sub(stored.expiry.saturating_sub(ends_in)).unwrap_or(now);
         Away { session, since, ends_at: now + ends_in, will }
     }

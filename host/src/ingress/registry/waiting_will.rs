@@ -5,6 +5,8 @@
 //! has [`BACK`] for it, whatever its will says of a delay.
 
 use super::*;
+use crate::access::Action;
+use crate::base::excerpt::brief;
 use crate::base::kill_point::{self, KillPoint};
 use crate::ingress::stored::StoredWill;
 
@@ -29,20 +31,21 @@ pub(super) struct Orphans(Mutex<HashMap<Arc<str>, WaitingWill>>);
 
 impl WaitingWill {
     /// From now on.
-    pub fn of(Will { message, delay }: Will, now: Instant, ledger: &Arc<Ledger>) -> Self {
+    pub fn of(Will { message, delay }: Will, permit: Permit, now: Instant, ledger: &Arc<Ledger>) -> Self {
         let delay = Duration::from_secs(delay.into());
-        Self { left: LeftWill::new(message, ledger), delay, due: now + delay, is_of_crash: false }
+        Self { left: LeftWill::new(message, permit, ledger), delay, due: now + delay, is_of_crash: false }
     }
 
-    pub fn restored(stored: StoredWill, now: Instant, ledger: &Arc<Ledger>) -> Self {
+    pub fn restored(stored: StoredWill, permit: Permit, now: Instant, ledger: &Arc<Ledger>) -> Self {
         let (due, is_of_crash) = (now + stored.due_in(BACK), stored.due_ms.is_none());
-        Self { left: LeftWill::new(stored.message, ledger), delay: stored.delay, due, is_of_crash }
+        Self { left: LeftWill::new(stored.message, permit, ledger), delay: stored.delay, due, is_of_crash }
     }
 
     /// What is written of it, with the receipt for it.
     pub fn written(&self, client: &Arc<str>) -> (Change, Receipt) {
-        let (due_ms, message) = (Some(timeline::ms_of(self.due)), self.left.message.clone());
-        let put = Change::put(will_of(client), StoredWill { due_ms, delay: self.delay, message }.encode());
+        let LeftWill { message, permit, .. } = self.left.clone();
+        let (due_ms, identity) = (Some(timeline::ms_of(self.due)), permit.stored());
+        let put = Change::put(will_of(client), StoredWill { due_ms, delay: self.delay, message, identity }.encode());
         (put, self.left.receipt())
     }
 }
@@ -77,11 +80,11 @@ impl Registry {
         &self,
         client: &Arc<str>,
         away: Option<&Away>,
-        will: Option<&Will>,
+        (will, permit): (Option<&Will>, &Permit),
     ) -> (Option<(Change, Receipt)>, Option<HeldPart>) {
         let is_orphan = self.orphans.remove(client);
         let has_one = is_orphan || away.is_some_and(|away| away.will.is_some());
-        match will.and_then(|will| self.wills.kept(client, will)) {
+        match will.and_then(|will| self.wills.kept(client, will, permit)) {
             Some((put, receipt, place)) => (Some((put, receipt)), Some(place)),
             None => (has_one.then(|| (Change::delete(will_of(client)), Receipt::none())), None),
         }
@@ -89,6 +92,9 @@ impl Registry {
 
     /// That it is due, in the place of what is written of it, and then published.
     pub(super) fn publish_written(&self, client: &Arc<str>, will: LeftWill) {
+        let Some(will) = self.permitted(client, will) else {
+            return self.write_of(client, vec![Change::delete(will_of(client))]);
+        };
         let mut changes = Vec::new();
         let will = self.wills.take_over(client, will, &mut changes);
         self.write_of(client, changes);
@@ -96,8 +102,27 @@ impl Registry {
         self.wills.publish(will);
     }
 
+    /// If the access rules still allow it; counted, if they do not.
+    pub(super) fn permitted(&self, client: &Arc<str>, mut will: LeftWill) -> Option<LeftWill> {
+        let topic = &will.message.topic;
+        if will.permit.may_publish(topic) {
+            return Some(will);
+        }
+        let counters = self.bus.counters();
+        counters.internal.increment();
+        counters.listeners.of(&will.permit.identity().listener).acl_denied.increment();
+        if let Some(suppressed) = self.warnings.permit() {
+            let why = will.permit.decide(Action::Publish, topic).ground;
+            tracing::warn!(client = ?brief(client), ?topic, suppressed, "the will of this client is not published: {why}");
+        }
+        None
+    }
+
     /// The same with the end of a connection.
     pub(super) fn publish_at_end(&self, client: &Arc<str>, will: LeftWill) {
+        let Some(will) = self.permitted(client, will) else {
+            return self.write_of(client, vec![Change::delete(will_of(client))]);
+        };
         let mut changes = Vec::new();
         let will = self.wills.end_with_connection(client, will, &mut changes);
         self.write_of(client, changes);

@@ -33,7 +33,13 @@ impl Session {
     /// The session itself. `ends_at_ms` while its device is away.
     pub fn description(&self, expiry: Duration, ends_at_ms: Option<u64>) -> Option<Change> {
         let window = self.link.peer_receive_maximum;
-        let value = StoredSession { generation: self.mailbox.generation()?, expiry, ends_at_ms, window };
+        let value = StoredSession {
+            generation: self.mailbox.generation()?,
+            expiry,
+            ends_at_ms,
+            window,
+            identity: self.link.permit.stored(),
+        };
         Some(Change::put(Key::Session { client: self.client.clone() }, value.encode()))
     }
 

@@ -11,9 +11,11 @@
 //! | on which message does the device close | [`isolation`], [`suspects`] |
 //! | what SUBSCRIBE and UNSUBSCRIBE change, and their answers | [`subscriptions`] |
 //! | what does a topic alias stand for | [`alias`] |
+//! | what is not let through by the access rules | [`denied`] |
 //! | what of it survives a restart | [`durable`] |
 
 mod alias;
+mod denied;
 mod durable;
 mod isolation;
 mod outbound;
@@ -27,6 +29,7 @@ use smallvec::SmallVec;
 
 use alias::Aliases;
 pub use alias::TOPIC_ALIAS_MAXIMUM;
+pub use denied::{Denial, KeptBack};
 pub use durable::Farewell;
 pub use isolation::ATTEMPTS;
 use isolation::Isolation;
@@ -35,6 +38,7 @@ pub use receive::{WRONG_ACK, is_gateways_own};
 pub use subscriptions::{Changed, Subscriptions};
 pub use suspects::GivenUp;
 
+use crate::access::Permit;
 use crate::bus::{Bus, Delivery, Mailbox, PendingDelivery};
 use crate::message::Message;
 pub use crate::mqtt::receiver::Packets;
@@ -55,6 +59,8 @@ pub struct Session {
     /// To be written at the next occasion: what the device has confirmed. Nothing waits for it.
     finished: Vec<Change>,
     expired: u64,
+    /// Of an earlier connection, and the device may not have it any more.
+    kept_back: Vec<KeptBack>,
     link: Link,
 }
 
@@ -66,6 +72,8 @@ pub struct Link {
     pub receive_maximum: u16,
     /// The device's.
     pub peer_receive_maximum: u16,
+    /// Of who is at the other end.
+    pub permit: Permit,
     aliases: Aliases,
 }
 
@@ -84,9 +92,10 @@ pub enum Action {
     },
     /// To be written; a packet of the session waits for the receipt.
     Store(Change, Receipt),
-    /// A message for a topic that belongs to the gateway, or has too many levels to be here: answered by the session, counted by the
-    /// connection.
-    Denied(Option<TopicName>),
+    /// A message that goes nowhere: answered by the session, counted by the connection.
+    Denied(Denial),
+    /// The connection ends.
+    Close(Violation),
     /// Carry out [`Subscriptions::subscribe`] and send the SUBACK.
     Subscribe(Subscribe),
     Unsubscribe(Unsubscribe),
@@ -121,6 +130,7 @@ impl Session {
             resolved: Resolved::default(),
             finished: Vec::new(),
             expired: 0,
+            kept_back: Vec::new(),
             link,
         }
     }
@@ -226,12 +236,14 @@ impl Session {
 
     fn next_unexpired(&mut self) -> Option<Packet> {
         loop {
-            match self.outbound.next_resend()? {
+            match self.outbound.next_resend(&mut self.link.permit)? {
                 Resend::Packet(packet) => return Some(packet),
                 Resend::Expired(number) => {
                     self.expired += 1;
                     self.finish(number);
                 }
+                Resend::Denied(delivery) => self.kept_back.push(KeptBack::Delivery(delivery)),
+                Resend::Released(answer) => self.release_kept_back(answer),
             }
         }
     }
@@ -266,7 +278,12 @@ fn too_large() -> Violation {
 
 impl Link {
     pub fn new(version: Version, receive_maximum: u16, peer_receive_maximum: u16) -> Self {
-        Self { version, receive_maximum, peer_receive_maximum, aliases: Aliases::default() }
+        let (permit, aliases) = (Permit::default(), Aliases::default());
+        Self { version, receive_maximum, peer_receive_maximum, permit, aliases }
+    }
+
+    pub fn with(self, permit: Permit) -> Self {
+        Self { permit, ..self }
     }
 }
 

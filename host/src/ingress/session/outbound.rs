@@ -5,6 +5,7 @@
 //! to be written before it is sent. Its PUBREL leaves when it is written that the device has the message. One without a number has the
 //! next identifier that is free, and its PUBREL waits for nothing.
 
+use crate::access::Permit;
 use crate::base::clock;
 use crate::bus::{Delivery, LeftOver};
 use crate::message::{Message, QoS};
@@ -40,11 +41,15 @@ pub enum Answer {
 }
 
 /// What becomes of a delivery on the next connection.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Resend {
     Packet(Packet),
     /// Nothing more. With the number of what may be forgotten.
     Expired(Option<u64>),
+    /// Nothing more: the device may not have it.
+    Denied(Box<Delivery>),
+    /// The same at QoS 2, where the device may have the identifier: what PUBREC would lead to.
+    Released(Answer),
 }
 
 // === impl Outbound ===
@@ -167,13 +172,27 @@ impl Outbound {
 
     /// The next PUBLISH that is sent again, when the window of this connection has room: the same identifier, DUP set
     /// [MQTT-4.4.0-1, MQTT-3.3.4-9].
-    pub fn next_resend(&mut self) -> Option<Resend> {
+    pub fn next_resend(&mut self, permit: &mut Permit) -> Option<Resend> {
         let (again, message) = self.sender.next_again()?;
-        let delivery = message.delivery.as_ref()?;
-        match delivery.message.aged_again(clock::since(delivery.arrived)) {
-            Some(message) => Some(Resend::Packet(packet(message, delivery, again.packet_id, again.dup))),
-            None => Some(Resend::Expired(self.abandon(again.packet_id))),
+        let (qos, delivery) = (message.qos, message.delivery.as_ref()?);
+        if permit.may_receive(&delivery.message.topic) {
+            return match delivery.message.aged_again(clock::since(delivery.arrived)) {
+                Some(message) => Some(Resend::Packet(packet(message, delivery, again.packet_id, again.dup))),
+                None => Some(Resend::Expired(self.abandon(again.packet_id))),
+            };
         }
+        self.deny(again.packet_id, qos)
+    }
+
+    /// An exchange of QoS 2 goes on without its message: forgotten, its identifier would stand for another one, which the device might take
+    /// for a repetition of this.
+    fn deny(&mut self, packet_id: u16, qos: QoS) -> Option<Resend> {
+        if qos == QoS::ExactlyOnce {
+            let received = Reply::PubRec(Ack { packet_id, reason: Reason::SUCCESS });
+            return Some(Resend::Released(self.hear(received)));
+        }
+        let delivery = self.sender.abandon(packet_id)?.1?.delivery?;
+        Some(Resend::Denied(delivery))
     }
 
     fn received(&mut self, at: u64) -> Answer {
@@ -277,10 +296,11 @@ mod tests {
             other => panic!("{other:?}"),
         };
         let releases = outbound.resume(u16::MAX);
-        let publishes = std::iter::from_fn(|| outbound.next_resend()).map(|resend| match resend {
-            Resend::Packet(packet) => packet,
-            expired => panic!("{expired:?}"),
-        });
+        let publishes =
+            std::iter::from_fn(|| outbound.next_resend(&mut Permit::default())).map(|resend| match resend {
+                Resend::Packet(packet) => packet,
+                expired => panic!("{expired:?}"),
+            });
         releases.into_iter().chain(publishes).map(line).collect()
     }
 
@@ -320,11 +340,12 @@ mod tests {
     fn what_is_sent_again_keeps_to_the_window_of_the_new_connection_and_goes_before_anything_new() {
         let mut outbound = Outbound::new(u16::MAX);
         (0..3).for_each(|_| _ = outbound.publish(delivery(QoS::AtLeastOnce)));
+        let again = |outbound: &mut Outbound| outbound.next_resend(&mut Permit::default()).is_some();
         outbound.resume(2);
-        assert!(outbound.next_resend().is_some() && outbound.next_resend().is_some());
-        assert!(outbound.next_resend().is_none() && !outbound.has_room());
+        assert!(again(&mut outbound) && again(&mut outbound));
+        assert!(!again(&mut outbound) && !outbound.has_room());
         assert_eq!(outbound.hear(Reply::PubAck(ok(1))), Answer::Ended(None));
-        assert!(outbound.next_resend().is_some());
+        assert!(again(&mut outbound));
         assert_eq!(outbound.hear(Reply::PubAck(ok(2))), Answer::Ended(None));
         assert!(outbound.has_room());
     }

@@ -47,13 +47,16 @@ impl Session {
             return Err(violation(Reason::PROTOCOL_ERROR, "a subscription identifier from a client [MQTT-3.3.4-6]"));
         }
         if publish.is_too_deep {
-            return self.deny(publish.qos, publish.packet_id, None, Reason::TOPIC_NAME_INVALID);
+            return self.deny(publish.qos, publish.packet_id, Denial::TooDeep, Reason::TOPIC_NAME_INVALID);
         }
         let topic = (self.link.aliases.resolve(publish.topic, publish.topic_alias))
             .map_err(|reason| violation(reason, "a topic alias that was not set or is out of range"))?;
         let (qos, packet_id, retain) = (publish.qos, publish.packet_id, publish.retain);
         if is_gateways_own(&topic) {
-            return self.deny(qos, packet_id, Some(topic), Reason::NOT_AUTHORIZED);
+            return self.deny(qos, packet_id, Denial::GatewaysOwn(topic), Reason::NOT_AUTHORIZED);
+        }
+        if !self.link.permit.may_publish(&topic) {
+            return self.deny_by_rules(qos, packet_id, topic);
         }
         let message = Message { topic, payload: publish.payload, qos, retain, properties: publish.properties };
         if qos == QoS::AtMostOnce {
@@ -73,23 +76,27 @@ impl Session {
         }
     }
 
+    /// A device of MQTT 3.1.1 cannot be told, but by the end of its connection.
+    fn deny_by_rules(&mut self, qos: QoS, packet_id: u16, topic: TopicName) -> Result<Actions, Violation> {
+        let (denial, reason) = (Denial::Rules(topic), Reason::NOT_AUTHORIZED);
+        if self.link.version == Version::V5 || !self.link.permit.disconnects() {
+            return self.deny(qos, packet_id, denial, reason);
+        }
+        let violation = violation(reason, "published to a topic that the access rules deny (`denied_publish`)");
+        Ok([Action::Denied(denial), Action::Close(violation)].into_iter().collect())
+    }
+
     /// Answered, and goes nowhere.
-    fn deny(
-        &mut self,
-        qos: QoS,
-        packet_id: u16,
-        topic: Option<TopicName>,
-        reason: Reason,
-    ) -> Result<Actions, Violation> {
+    fn deny(&mut self, qos: QoS, packet_id: u16, denial: Denial, reason: Reason) -> Result<Actions, Violation> {
         if qos == QoS::AtMostOnce {
-            return Ok(smallvec![Action::Denied(topic)]);
+            return Ok(smallvec![Action::Denied(denial)]);
         }
         match self.receiver.arrive(qos, packet_id) {
             Arrival::New { ticket } => {
                 // 3.1.1 has no reason to give: the message is acknowledged all the same 3.1.1 [MQTT-3.3.5-2].
                 let answer = if self.link.version == Version::V5 { reason } else { Reason::SUCCESS };
                 let acks = self.receiver.done(ticket, answer);
-                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(topic)]).collect())
+                Ok(acks.into_iter().map(Action::Send).chain([Action::Denied(denial)]).collect())
             }
             known => begun(known, packet_id),
         }

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use crate::access::Permit;
 use crate::base::clock;
 use crate::base::ledger::Charge;
 use crate::bus::{Bus, Mailbox, PendingDelivery, Replay, Replayed, Subscription};
@@ -49,7 +50,15 @@ impl Subscriptions {
 
     /// Each filter once, however often it stands in the packet: the last one counts, as if they had come one after the other
     /// (MQTT 5, section 3.8.4). Retained messages come later: see [`Subscriptions::replay`].
-    pub fn subscribe(&mut self, bus: &Bus, mailbox: &Arc<Mailbox>, packet: &Subscribe, max: usize) -> Changed {
+    ///
+    /// A filter that the rules deny is refused by itself. One that was granted before they changed stays: each message is asked for.
+    pub fn subscribe(
+        &mut self,
+        bus: &Bus,
+        mailbox: &Arc<Mailbox>,
+        packet: &Subscribe,
+        (max, permit): (usize, &mut Permit),
+    ) -> Changed {
         let mut changed = Changed::default();
         let last: HashMap<&str, usize> =
             packet.requests.iter().enumerate().map(|(index, request)| (request.filter.as_str(), index)).collect();
@@ -60,6 +69,7 @@ impl Subscriptions {
                 asked.insert(filter);
             }
             let reason = match last.get(filter) {
+                _ if is_denied(filter, permit) => Reason::NOT_AUTHORIZED,
                 Some(last) if *last != index => self.answer(request, max),
                 _ => {
                     self.add(bus, mailbox, request, packet.subscription_id, (max, asked.contains(filter)), &mut changed)
@@ -208,6 +218,10 @@ impl Subscriptions {
             self.replays.retain(|replay| *replay.filter() != filter.filter);
         }
     }
+}
+
+fn is_denied(filter: &str, permit: &mut Permit) -> bool {
+    SharedFilter::parse(filter).is_ok_and(|filter| !permit.may_subscribe(&filter.filter))
 }
 
 /// How far a replay is, to be written with the last of what it has fetched. That it is over is not written alone while something of it may wait

@@ -1,3 +1,5 @@
+mod denied;
+
 use std::time::Instant;
 
 use super::*;

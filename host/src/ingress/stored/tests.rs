@@ -1,8 +1,10 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::access::Identity;
 use crate::message::{Message, QoS};
 use crate::mqtt::{RetainHandling, SubscribeOptions};
 use crate::topic::TopicName;
@@ -20,8 +22,10 @@ proptest! {
         expiry_ms: u64,
         ends_at_ms in prop::option::of(1..u64::MAX),
         window: u16,
+        identity in identity(),
     ) {
-        let session = StoredSession { generation, expiry: Duration::from_millis(expiry_ms), ends_at_ms, window };
+        let expiry = Duration::from_millis(expiry_ms);
+        let session = StoredSession { generation, expiry, ends_at_ms, window, identity };
         prop_assert_eq!(StoredSession::decode(&session.encode()), Ok(session));
     }
 
@@ -48,9 +52,10 @@ proptest! {
         delay: u32,
         topic in "[a-zé]{1,9}",
         payload in prop::collection::vec(any::<u8>(), 0..50),
+        identity in identity(),
     ) {
         let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::AtLeastOnce);
-        let will = StoredWill { due_ms, delay: Duration::from_secs(delay.into()), message };
+        let will = StoredWill { due_ms, delay: Duration::from_secs(delay.into()), message, identity };
         prop_assert_eq!(StoredWill::decode(&will.clone().encode()), Ok(will));
     }
 
@@ -61,6 +66,17 @@ proptest! {
         let _ = StoredSubscription::decode(&bytes);
         let _ = StoredWill::decode(&bytes.into());
     }
+}
+
+/// Without the client, which is in the key.
+fn identity() -> impl Strategy<Value = Option<Arc<Identity>>> {
+    let names = (prop::option::of("[a-z/+é]{0,9}"), "[a-z]{0,9}");
+    prop::option::of(names).prop_map(|names| {
+        let identity = |(user, listener): (Option<String>, String)| {
+            Arc::new(Identity { user: user.map(Into::into), client: "".into(), listener: listener.into() })
+        };
+        names.map(identity)
+    })
 }
 
 fn replay(behind: Option<Option<String>>) -> StoredReplay {
@@ -80,6 +96,6 @@ fn a_will_of_before_is_read() {
 
 #[test]
 fn another_version_is_refused_by_its_number() {
-    let refused = StoredSession::decode(&[2, 0, 0]).unwrap_err();
-    assert_eq!(refused.to_string(), "unknown version of a stored session 2");
+    let refused = StoredSession::decode(&[3, 0, 0]).unwrap_err();
+    assert_eq!(refused.to_string(), "unknown version of a stored session 3");
 }

@@ -1,14 +1,18 @@
 //! A will that may have to be published: while its device is connected, and while it waits for its delay.
 //!
 //! ```text
+//! struct Will { version: u8 = 3, due_ms: u64, delay: u32, identity }         // where there are access rules, or its client has proved a name
 //! struct Will { version: u8 = 2, due_ms: u64 (0: connected), delay: u32 }    // in seconds. The message stands beside it
 //! struct Will { version: u8 = 1, due_ms: u64, message }                      // read for ever: only those that wait were written
 //! ```
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
+use super::identity;
+use crate::access::Identity;
 use crate::base::timeline;
 use crate::message::Message;
 use crate::spool::wire::{Fields, WireError};
@@ -21,9 +25,12 @@ pub struct StoredWill {
     /// How long it waits when its device has gone.
     pub delay: Duration,
     pub message: Message,
+    /// Of its client, without the client.
+    pub identity: Option<Arc<Identity>>,
 }
 
 const VERSION: u8 = 2;
+const WITH_IDENTITY: u8 = 3;
 /// Without a delay, of which it had no need: whoever was connected was not written.
 const WAITING_ONLY: u8 = 1;
 
@@ -32,9 +39,12 @@ const WAITING_ONLY: u8 = 1;
 impl StoredWill {
     pub fn encode(self) -> Value {
         let mut out = BytesMut::with_capacity(13);
-        out.put_u8(VERSION);
+        out.put_u8(if self.identity.is_some() { WITH_IDENTITY } else { VERSION });
         out.put_u64_le(self.due_ms.unwrap_or(0));
         out.put_u32_le(u32::try_from(self.delay.as_secs()).unwrap_or(u32::MAX));
+        if let Some(identity) = &self.identity {
+            identity::put(&mut out, identity);
+        }
         Value::with_message(out.freeze(), self.message)
     }
 
@@ -43,12 +53,14 @@ impl StoredWill {
         match fields.u8()? {
             WAITING_ONLY => {
                 let (due_ms, delay) = (Some(fields.u64()?), Duration::MAX);
-                Ok(Self { due_ms, delay, message: decode_message(fields.rest())? })
+                Ok(Self { due_ms, delay, message: decode_message(fields.rest())?, identity: None })
             }
-            VERSION => {
+            version @ (VERSION | WITH_IDENTITY) => {
                 let due_ms = Some(fields.u64()?).filter(|due| *due > 0);
                 let delay = Duration::from_secs(fields.u32()?.into());
-                Ok(Self { due_ms, delay, message: value.message_behind(fields)? })
+                let has_identity = version == WITH_IDENTITY;
+                let identity = has_identity.then(|| identity::take(&mut fields)).transpose()?.map(Arc::new);
+                Ok(Self { due_ms, delay, message: value.message_behind(fields)?, identity })
             }
             tag => Err(WireError::Unknown { what: "version of a stored will", tag }),
         }

@@ -25,6 +25,7 @@ mod fairness;
 mod fold;
 mod room;
 mod waited;
+mod wills;
 mod write;
 
 use std::collections::VecDeque;
@@ -37,6 +38,7 @@ use self::fairness::Over;
 use self::room::{Full, Room};
 pub(in crate::spool) use self::room::{RETRY, max_record};
 use self::waited::Waited;
+use self::wills::Wills;
 use super::batch::{Batch, fits};
 use super::completions::Completions;
 use super::image::Image;
@@ -59,6 +61,8 @@ pub(super) struct Committer<D: Disk> {
     policy: config::Spool,
     /// Just taken; kept for its memory.
     incoming: VecDeque<Record>,
+    /// Wait for their budget.
+    wills: Wills,
     /// Held back by the share of an upstream.
     records: VecDeque<Record>,
     /// Admitted, next to be written.
@@ -106,6 +110,7 @@ impl<D: Disk> Committer<D> {
             configured,
             policy,
             incoming: VecDeque::new(),
+            wills: Wills::new(),
             records: VecDeque::new(),
             ready: VecDeque::new(),
             full: None,
@@ -139,6 +144,11 @@ impl<D: Disk> Committer<D> {
     /// Its segments, as they were found, are not as we would write them.
     pub fn suspect_all(&mut self) {
         self.suspect = self.log.active_segment();
+    }
+
+    /// When to turn again for wills that wait; none when there are none.
+    pub fn wills_due(&self) -> Option<Instant> {
+        self.wills.due()
     }
 
     /// What an upstream has not completed.
@@ -194,6 +204,8 @@ impl<D: Disk> Committer<D> {
         self.completions.absorb(&mut queue_state.completions);
         let is_closing = queue_state.closing;
         drop(queue_state);
+        self.wills.hold(&mut self.incoming);
+        self.wills.release(&mut self.incoming, is_closing);
         self.take(shared);
         is_closing
     }

@@ -101,7 +101,7 @@ impl Fixture {
         let requests = vec![SubscribeRequest { filter: filter.into(), options }];
         let packet = Subscribe { packet_id: 1, subscription_id: Some(7), requests };
         let mailbox = device.session.mailbox().clone();
-        let changed = device.session.subscriptions.subscribe(&self.registry.bus, &mailbox, &packet, 10);
+        let changed = device.session.subscribe(&self.registry.bus, &mailbox, &packet, 10);
         self.dispatcher.journal().change(changed.changes, Receipt::none());
         while device.session.wants_replay() {
             let (pending_deliveries, progress) = device.session.replay(&self.registry.bus);

@@ -60,10 +60,10 @@ async fn what_an_earlier_version_wrote_in_1970_or_by_a_clock_that_was_ahead_last
     for ends_at_ms in [100_000, timeline::now_ms() + 3_650 * DAY_MS] {
         let fixture = fixture();
         let (generation, expiry) = (3, Duration::from_secs(100));
-        let stored = StoredSession { generation, expiry, ends_at_ms: Some(ends_at_ms), window: 4 };
+        let stored = StoredSession { generation, expiry, ends_at_ms: Some(ends_at_ms), window: 4, identity: None };
         let session = Change::put(Key::Session { client: "dev".into() }, stored.encode());
         let (due_ms, delay) = (Some(timeline::now_ms() + 3_650 * DAY_MS), Duration::from_secs(50));
-        let will = StoredWill { due_ms, delay, message: message("will", "gone", QoS::AtLeastOnce) };
+        let will = StoredWill { due_ms, delay, message: message("will", "gone", QoS::AtLeastOnce), identity: None };
         let will = Change::put(Key::Will { client: "dev".into() }, will.encode());
         fixture.dispatcher.journal().change(vec![session, will], Receipt::none());
         let fixture = fixture.restart();

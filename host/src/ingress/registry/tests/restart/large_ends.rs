@@ -14,7 +14,7 @@ async fn a_session_with_many_long_filters_ends_in_records_that_have_room_in_any_
         let options = SubscribeOptions::default();
         let requests = part.iter().map(|filter| SubscribeRequest { filter: filter.clone(), options }).collect();
         let packet = Subscribe { packet_id: 1, subscription_id: None, requests };
-        let changed = device.session.subscriptions.subscribe(&fixture.registry.bus, &mailbox, &packet, 1_000);
+        let changed = device.session.subscribe(&fixture.registry.bus, &mailbox, &packet, 1_000);
         fixture.dispatcher.journal().change(changed.changes, Receipt::none());
     }
     let (before, state) = (fixture.dispatcher.journal().records(), fixture.state());

@@ -1,0 +1,22 @@
+//! `[access]`: who may do what.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::access::{DeniedPublish, Rules};
+
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// With the ACL file as it was when the configuration was read.
+    pub rules: Arc<Rules>,
+    pub acl_file: Option<AclSource>,
+    pub denied_publish: DeniedPublish,
+}
+
+/// An ACL file, to be read again when it changes.
+#[derive(Clone, Debug)]
+pub struct AclSource {
+    pub path: PathBuf,
+    /// As people are told of it.
+    pub name: Arc<str>,
+}
