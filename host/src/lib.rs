@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod app;
+pub mod auth;
 pub mod base;
 pub mod bindings;
 pub mod bus;

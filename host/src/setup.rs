@@ -17,6 +17,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::auth::{self, Users};
 use crate::chain::{Chain, Standing};
 use crate::config::{Config, Listener};
 use crate::egress;
@@ -32,6 +33,8 @@ pub use self::secrets::exposed;
 const COMPILED: &str = "compiled";
 
 pub struct Setup {
+    /// Of the password file, where a listener asks for one.
+    pub users: Option<Users>,
     /// Of each listener, in the order of the configuration, as are upstreams.
     pub tls: Vec<Option<Acceptor>>,
     pub upstreams: Vec<egress::Prepared>,
@@ -48,6 +51,7 @@ pub struct Refusals(pub Vec<String>);
 
 /// What does not depend on a plugin.
 struct Ground {
+    users: Option<Users>,
     tls: Vec<Option<Acceptor>>,
     upstreams: Vec<egress::Prepared>,
     engine: Option<Engine>,
@@ -71,7 +75,7 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     let ground = ground(config, cache, &mut refusals);
-    let Some(Ground { tls, upstreams, engine, trust }) = ground else { return Err(Refusals(refusals)) };
+    let Some(Ground { users, tls, upstreams, engine, trust }) = ground else { return Err(Refusals(refusals)) };
     let loader = Loader::load(config, engine, trust);
     refusals.extend(loader.refusals());
     let plugins = loader.loaded();
@@ -84,7 +88,7 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
         refusals.extend(plugin_state::refusals(config, &plugins, &chains));
     }
     match refusals.is_empty() {
-        true => Ok(Setup { tls, upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
+        true => Ok(Setup { users, tls, upstreams, plugins: Arc::new(loader), chains, standings: Vec::new() }),
         false => Err(Refusals(refusals)),
     }
 }
@@ -93,10 +97,10 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
 pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     match ground(config, Some(cache), &mut refusals) {
-        Some(Ground { tls, upstreams, engine, trust }) if refusals.is_empty() => {
+        Some(Ground { users, tls, upstreams, engine, trust }) if refusals.is_empty() => {
             let plugins = Loader::begin(config, engine, trust, &threads.compilers);
             let (chains, standings) = starts::begin(config, &plugins, threads);
-            Ok(Setup { tls, upstreams, plugins, chains, standings })
+            Ok(Setup { users, tls, upstreams, plugins, chains, standings })
         }
         _ => Err(Refusals(refusals)),
     }
@@ -109,7 +113,8 @@ fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> 
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
     let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
     let engine = keep(engine(config, cache), refusals);
-    Some(Ground { tls, upstreams, engine: engine?, trust: trust? })
+    let users = config.access.passwords.as_deref().and_then(|path| keep(auth::file::read(path), refusals));
+    Some(Ground { users, tls, upstreams, engine: engine?, trust: trust? })
 }
 
 fn tls(listener: &Listener) -> Result<Option<Acceptor>, String> {

@@ -2,6 +2,7 @@
 
 mod access;
 mod acknowledged;
+mod auth;
 mod bindings;
 mod bounds;
 mod circuit_breaker;
@@ -13,6 +14,7 @@ mod disk_faults;
 mod door;
 mod hostile_plugins;
 mod identity;
+mod import;
 mod interop;
 mod kills;
 mod malformed;

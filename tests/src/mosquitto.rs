@@ -89,6 +89,15 @@ impl Mosquitto {
         panic!("mosquitto finds no port");
     }
 
+    /// The program, for a test with a configuration of its own.
+    pub fn command() -> Command {
+        // Debian keeps servers out of the PATH of users.
+        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut command = Command::new("mosquitto");
+        command.env("PATH", path);
+        command
+    }
+
     /// A place for one that is not there yet.
     pub fn stopped() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -137,10 +146,7 @@ impl Mosquitto {
     fn try_start(&mut self) -> bool {
         let config = self.folder.path().join("mosquitto.conf");
         fs::write(&config, self.config(self.folder.path())).expect("a file in a temporary folder");
-        // Debian keeps servers out of the PATH of users.
-        let path = format!("{}:/usr/sbin:/usr/local/sbin", std::env::var("PATH").unwrap_or_default());
-        let mut command = Command::new("mosquitto");
-        let mut process = Process::start("mosquitto", command.env("PATH", path).arg("-c").arg(config));
+        let mut process = Process::start("mosquitto", Self::command().arg("-c").arg(config));
         // Its own word, not a connection: that may reach another one, which took the port a moment before.
         let up = eventually("mosquitto listens or gives up", SOON, || {
             if process.err().count(|line| line.ends_with(" running")) > 0 {

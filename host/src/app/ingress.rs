@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::access;
+use super::{access, identities};
 use crate::access::Access;
+use crate::auth::Passwords;
 use crate::base::clock::unix_ms;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -59,6 +60,7 @@ impl Ingress {
         dispatcher: Arc<Dispatcher>,
         restored: &Restored,
         counters: &Arc<Counters>,
+        passwords: Option<Arc<Passwords>>,
     ) -> Self {
         let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
         let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
@@ -83,6 +85,7 @@ impl Ingress {
             let context = Context {
                 access: access.clone(),
                 limits: limits.clone(),
+                identities: identities::of(listener.name(), config, passwords.as_ref()),
                 bus: bus.clone(),
                 dispatcher: dispatcher.clone(),
                 registry: registry.clone(),
@@ -98,6 +101,10 @@ impl Ingress {
         if let Some(every) = config.broker.sys_interval {
             let topics = SysTopics::new(dispatcher.clone(), registry.clone());
             tasks.spawn(named("task of the `$SYS` topics".to_owned(), topics.run(every, stop.clone())));
+        }
+        if let Some(passwords) = passwords {
+            let watch = identities::watch_passwords(passwords, registry.clone(), stop.clone());
+            tasks.spawn(named("watch of the password file".to_owned(), watch));
         }
         tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
         Self { addresses, tls, sessions: registry, tasks, stop }

@@ -9,6 +9,7 @@
 
 pub mod access;
 mod chains;
+mod identities;
 mod ingress;
 mod operate;
 mod storage;
@@ -69,6 +70,7 @@ impl Gateway {
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
+        let passwords = identities::open(&config, setup.users.take())?;
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
@@ -85,7 +87,7 @@ impl Gateway {
             &dispatcher,
             &counters,
         );
-        let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters);
+        let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let operate =
             Operate::start(&config, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate })

@@ -7,18 +7,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use governor::clock::Clock;
-use governor::middleware::NoOpMiddleware;
+use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
 #[derive(Debug)]
 pub struct TokenBucket {
-    limiter: RateLimiter<NotKeyed, InMemoryState, Told, NoOpMiddleware<Duration>>,
+    limiter: RateLimiter<NotKeyed, InMemoryState, Told, StateInformationMiddleware>,
     burst: NonZeroU32,
     /// In which an empty one becomes full.
     fills_in: Duration,
     start: Instant,
     taken: Instant,
+    /// From when on there is one.
+    next: Instant,
     suppressed: u64,
 }
 
@@ -33,9 +35,10 @@ impl TokenBucket {
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let interval = interval.max(Duration::from_nanos(1));
         let quota = Quota::with_period(interval).unwrap_or(Quota::per_second(NonZeroU32::MIN)).allow_burst(burst);
-        let (limiter, fills_in) = (RateLimiter::direct_with_clock(quota, Told::default()), interval * burst.get());
+        let limiter = RateLimiter::direct_with_clock(quota, Told::default()).with_middleware();
+        let fills_in = interval.saturating_mul(burst.get());
         let long_ago = now.checked_sub(fills_in).unwrap_or(now);
-        Self { limiter, burst, fills_in, start: now, taken: long_ago, suppressed: 0 }
+        Self { limiter, burst, fills_in, start: now, taken: long_ago, next: now, suppressed: 0 }
     }
 
     /// Without a burst: that has to be earned by being quiet.
@@ -64,18 +67,26 @@ impl TokenBucket {
         let Some(tokens) = NonZeroU32::new(tokens.min(self.burst.get())) else { return Ok(()) };
         self.limiter.clock().tell(now.saturating_duration_since(self.start));
         match self.limiter.check_n(tokens) {
-            Ok(Err(not_yet)) => Err(self.start + not_yet.earliest_possible()),
-            // They are never more than the burst.
-            Ok(Ok(())) | Err(_) => {
-                self.taken = now;
-                Ok(())
+            Ok(Err(not_yet)) => return Err(self.start + not_yet.earliest_possible()),
+            Ok(Ok(state)) if state.remaining_burst_capacity() > 0 => self.next = now,
+            // Asked again, an empty one takes nothing, and says from when on it would. More than the burst is not asked for.
+            Ok(Ok(_)) | Err(_) => {
+                let again = self.limiter.check();
+                self.next = again.map_or_else(|not_yet| self.start + not_yet.earliest_possible(), |_| now);
             }
         }
+        self.taken = now;
+        Ok(())
     }
 
     /// The most that passes at once.
     pub fn burst(&self) -> u32 {
         self.burst.get()
+    }
+
+    /// Whether one could be taken.
+    pub fn has_token(&self, now: Instant) -> bool {
+        now >= self.next
     }
 
     /// It knows nothing that a new one would not.
@@ -138,6 +149,7 @@ mod tests {
         assert_eq!(bucket.take_or_when(3, after(300)), Ok(()));
         assert_eq!(bucket.take_or_when(1, after(300)), Err(after(400)));
         assert_eq!(bucket.take_or_when(0, after(300)), Ok(()));
+        assert!(!bucket.has_token(after(399)) && bucket.has_token(after(400)));
         // A clock that goes back, or a day that nobody asks, makes no more of it than a burst.
         assert_eq!(bucket.take_or_when(1, start), Err(after(400)));
         assert_eq!(bucket.take_or_when(10, after(86_400_000)), Ok(()));

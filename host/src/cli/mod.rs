@@ -9,7 +9,9 @@ mod check;
 mod compile;
 mod demo;
 mod explain;
+pub mod import;
 mod logging;
+mod passwd;
 pub mod plugin_build;
 mod rights;
 mod run;
@@ -52,6 +54,8 @@ enum Command {
     Check(check::Args),
     /// Say which bindings and plugins a topic meets, and where it would go
     Explain(explain::Args),
+    /// Make a configuration of a mosquitto.conf, and name what was not taken over
+    Import(import::Args),
     /// Put messages through the bindings, offline: `[topic] payload` lines in, the same form out
     Test(test::Args),
     /// Show it all on this machine: simulated devices, plugins, an upstream, and the proof
@@ -63,6 +67,8 @@ enum Command {
     Sessions(sessions::Args),
     /// A running gateway at a glance
     Status(status::Args),
+    /// Set the password of a user in a password file, or take the user out
+    Passwd(passwd::Args),
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
@@ -156,11 +162,13 @@ impl Command {
             Self::Run(args) => run::run(&args),
             Self::Check(args) => check::run(&args, out),
             Self::Explain(args) => explain::run(&args, out),
+            Self::Import(args) => import::run(&args, out),
             Self::Test(args) => test::run(&args, out),
             Self::Demo(args) => demo::run(&args, out),
             Self::Spool(command) => command.run(out),
             Self::Sessions(args) => sessions::run(&args, out),
             Self::Status(args) => status::run(&args, out),
+            Self::Passwd(args) => passwd::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }

@@ -83,10 +83,11 @@ fn line(session: &SessionState) -> String {
         None if session.expiry_seconds == 0 => "ends with its connection".to_owned(),
         None => format!("outlives its connection by {}", whole(Duration::from_secs(session.expiry_seconds))),
     };
+    let user = session.user.as_ref().map_or(String::new(), |user| format!(" of {}", escape(user)));
     let SessionState { subscriptions, queued_messages, queued_bytes, .. } = session;
     let bytes = ByteSize::b(*queued_bytes as u64);
     format!(
-        "{}: {state} for {since}, {end}, {subscriptions} subscriptions, {queued_messages} messages queued, {bytes} held",
+        "{}{user}: {state} for {since}, {end}, {subscriptions} subscriptions, {queued_messages} messages queued, {bytes} held",
         escape(client)
     )
 }

@@ -50,7 +50,8 @@ impl Listener {
     /// The one listener of a file without listeners: this machine only.
     pub fn local() -> Self {
         let bind = SocketAddr::from((Ipv4Addr::LOCALHOST, MQTT_PORT));
-        Self { name: "local".into(), bind, tls: None, auth: Auth::None, allow_insecure: false }
+        let (tls, auth, client_ids) = (None, Auth::None, None);
+        Self { name: "local".into(), bind, tls, auth, client_ids, allow_insecure: false }
     }
 }
 

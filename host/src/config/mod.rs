@@ -21,6 +21,7 @@
 mod acl_source;
 mod check;
 mod checked;
+mod client_ids;
 mod defaults;
 mod ids;
 mod load;
@@ -34,6 +35,7 @@ mod writers;
 
 pub use acl_source::AclError;
 pub use checked::*;
+pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};

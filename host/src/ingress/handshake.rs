@@ -1,12 +1,13 @@
 //! CONNECT and CONNACK: what the device asks for, what it gets. Pure.
 //!
-//! Authentication and access control have their place here, before a session is touched; until they exist a listener
-//! that is not on loopback has to be allowed in words (`allow_insecure`).
+//! Who the device is was asked before ([`super::connection`]); what it may have as a session says [`super::registry`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::session::{Link, TOPIC_ALIAS_MAXIMUM};
 use crate::access::Permit;
+use crate::auth::User;
 use crate::config::BrokerLimits;
 use crate::mqtt::{ConnAck, Connect, Reason, Version, Will};
 use crate::topic::TopicName;
@@ -22,6 +23,8 @@ pub const LARGEST_PACKET: usize = 268_435_455 + 5;
 pub struct Terms {
     pub version: Version,
     pub client_id: String,
+    /// The line of the password file that its user was proved by. Who it is says `permit`.
+    pub login: Option<Arc<User>>,
     pub clean_start: bool,
     /// How long the session outlives the connection.
     pub session_expiry: Duration,
@@ -68,6 +71,7 @@ pub fn negotiate(
         version: connect.version,
         session_expiry: session_expiry(&connect, limits.max_session_expiry),
         client_id: if assigned { assign() } else { connect.client_id },
+        login: None,
         clean_start: connect.clean_start,
         keep_alive: (connect.keep_alive > 0).then(|| Duration::from_secs(connect.keep_alive.into())),
         will: connect.will,
@@ -91,6 +95,11 @@ fn session_expiry(connect: &Connect, longest: Duration) -> Duration {
 }
 
 impl Terms {
+    /// Who it has proved to be.
+    pub fn user(&self) -> Option<&Arc<str>> {
+        self.permit.identity().user.as_ref()
+    }
+
     pub fn link(&self) -> Link {
         let link = Link::new(self.version, self.receive_maximum, self.peer_receive_maximum);
         link.with(self.permit.clone())

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::connection::Context;
 use super::door::Door;
 use super::tls::Acceptor;
-use crate::config;
+use crate::config::{self, Auth};
 use crate::metrics::OpenConnection;
 
 /// After a failed accept, which is nearly always "no more descriptors": time for some to be closed.
@@ -34,7 +34,11 @@ impl Listener {
         })?;
         let address = socket.local_addr().context("a bound listener has an address")?;
         if spec.allow_insecure && !spec.is_locked() && !address.ip().is_loopback() {
-            tracing::warn!(listener = %spec.name, %address, "allow_insecure: anybody who reaches this address can publish; lock it with `tls` and `auth`");
+            let who = match spec.auth {
+                Auth::None => "anybody who reaches this address can publish",
+                Auth::Password | Auth::Certificate => "whoever reads what goes to this address learns the passwords",
+            };
+            tracing::warn!(listener = %spec.name, %address, "allow_insecure: {who}; lock it with `tls` and `auth`");
         }
         Ok(Self { name: spec.name.clone(), socket, address, tls })
     }

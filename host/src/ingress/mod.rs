@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod connection;
 mod door;
 pub mod handshake;
+pub mod identities;
 pub mod listener;
 pub mod peer;
 pub mod registry;

@@ -8,6 +8,7 @@ mod end;
 mod evict;
 mod kick;
 mod list;
+mod owner;
 mod restore;
 mod restored;
 mod waiting_will;
@@ -28,6 +29,7 @@ use super::handshake::Terms;
 use super::session::Session;
 use super::wills::{LeftWill, Wills, will_of};
 use crate::access::{Access, Permit};
+use crate::auth::User;
 use crate::base::held_bytes::HeldPart;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -60,6 +62,9 @@ pub struct Registry {
 enum Slot {
     Connected {
         kick: Arc<Kick>,
+        /// Who it has proved to be, and by which password.
+        user: Option<Arc<str>>,
+        login: Option<Arc<User>>,
         mailbox: Arc<Mailbox>,
         expiry: Duration,
         since: Instant,
@@ -152,6 +157,7 @@ impl Registry {
         let mut slots = self.lock();
         let client: Arc<str> = terms.client_id.as_str().into();
         let away = match slots.get(&client) {
+            Some(slot) if !slot.is_for(terms) => return Some(Err(Reason::NOT_AUTHORIZED)),
             Some(Slot::Connected { kick, .. }) => {
                 kick.hand_over();
                 return None;
@@ -173,7 +179,8 @@ impl Registry {
         let (will, place) = self.replaced_will(&client, away.as_deref(), (terms.will.as_ref(), &terms.permit));
         let resumed = away.as_ref().filter(|away| away.is_resumed_by(terms)).map(|away| away.session.mailbox().clone());
         let mailbox = resumed.unwrap_or_else(|| self.mailbox(&client, outlives));
-        let slot = Slot::Connected { kick: kicked.clone(), mailbox: mailbox.clone(), expiry, since, will: place };
+        let (kick, user, login) = (kicked.clone(), terms.user().cloned(), terms.login.clone());
+        let slot = Slot::Connected { kick, user, login, mailbox: mailbox.clone(), expiry, since, will: place };
         slots.insert(client.clone(), slot);
         drop(slots);
         evicted.into_iter().for_each(|away| self.end_evicted(*away));

@@ -33,6 +33,8 @@ metrics! {
         payload_bytes_received: Counter,
         /// Bytes of the payloads of those that were written.
         payload_bytes_sent: Counter,
+        /// CONNECTs refused because of who their client is: user name, password, or a client identifier of another user.
+        logins_refused: Counter,
         /// PUBLISH packets of devices, first deliveries only.
         received: Counter,
         /// Messages published to a topic that their device may not write.

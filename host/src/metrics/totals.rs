@@ -94,6 +94,7 @@ totals! { counters;
     shared_dropped = counters.shared_dropped.get(),
     sessions_evicted = counters.sessions_evicted.get(),
     connections_refused = counters.listeners.sum(|of| of.connections_refused.get()),
+    logins_refused = counters.listeners.sum(|of| of.logins_refused.get()),
 }
 
 /// Both sides of the equation at one moment, by name.

@@ -79,6 +79,7 @@ impl Reason {
             Self::UNSUPPORTED_PROTOCOL_VERSION => Some(1),
             Self::CLIENT_IDENTIFIER_NOT_VALID => Some(2),
             Self::SERVER_UNAVAILABLE | Self::SERVER_BUSY | Self::SERVER_SHUTTING_DOWN | Self::QUOTA_EXCEEDED => Some(3),
+            Self::CONNECTION_RATE_EXCEEDED => Some(3),
             Self::UNSPECIFIED_ERROR | Self::IMPLEMENTATION_SPECIFIC_ERROR => Some(3),
             Self::BAD_USER_NAME_OR_PASSWORD => Some(4),
             Self::NOT_AUTHORIZED => Some(5),

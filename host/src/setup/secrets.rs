@@ -11,7 +11,8 @@ const OTHERS: u32 = 0o077;
 /// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
 pub fn exposed(config: &Config) -> Vec<String> {
     let of_listeners = config.broker.listeners.iter().filter_map(of_listener);
-    of_listeners.chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+    let passwords = config.access.passwords.as_deref().and_then(of_passwords);
+    of_listeners.chain(passwords).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
 }
 
 fn of_listener(listener: &Listener) -> Option<String> {
@@ -19,6 +20,13 @@ fn of_listener(listener: &Listener) -> Option<String> {
     let (name, path) = (&listener.name, key.display());
     Some(format!(
         "listener `{name}`: the key `{path}` can be read by others on this machine, who can then pretend to be this gateway: `chmod 600 {path}`, as the gateway's user"
+    ))
+}
+
+fn of_passwords(path: &Path) -> Option<String> {
+    let path = is_exposed(path).then(|| path.display())?;
+    Some(format!(
+        "access: the password file `{path}` can be read by others on this machine, who can then guess from its hashes: `chmod 600 {path}`, as the gateway's user"
     ))
 }
 

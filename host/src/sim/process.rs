@@ -108,6 +108,7 @@ impl Process {
         let context = Arc::new(Context {
             access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
+            identities: Default::default(),
             bus,
             dispatcher,
             registry: registry.clone(),

@@ -23,6 +23,8 @@ pub struct TemplateValues<'a> {
 enum Part {
     Text(String),
     Topic,
+    /// The topic without so many of its first levels.
+    Below(usize),
     Gateway,
     Binding,
     Client,
@@ -30,7 +32,9 @@ enum Part {
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
-    #[error("`{{{0}}}` is no value of a topic; use one of {{topic}}, {{gateway}}, {{binding}}, {{client}}")]
+    #[error(
+        "`{{{0}}}` is no value of a topic; use one of {{topic}}, {{gateway}}, {{binding}}, {{client}}, or {{topic/2+}} for what is below the first two levels"
+    )]
     UnknownPlace(String),
     #[error("`{{` opens a value that is not closed by `}}`")]
     Unclosed,
@@ -43,6 +47,8 @@ pub enum TemplateError {
 pub enum RenderError {
     #[error(transparent)]
     Name(#[from] NameError),
+    #[error("`{{topic/{0}+}}` is what is below the first {0} levels, and this topic has no more")]
+    TooFewLevels(usize),
     /// A client chooses its identifier, and so would choose into whose part of the topics it writes.
     #[error("`{{client}}` stands for one level, and this client identifier contains `/`")]
     ClientLevels,
@@ -51,6 +57,9 @@ pub enum RenderError {
     )]
     ClientReserved,
 }
+
+/// No plant has topics that are deeper.
+const MOST_LEVELS: usize = 100;
 
 // === impl Template ===
 
@@ -67,7 +76,8 @@ impl Template {
         push_text(&mut parts, rest);
         let template = Self { parts };
         // A wildcard in the fixed text could never become a name: say so at load, not at the first message.
-        let sample = TemplateValues { topic: "t", gateway: "g", binding: "b", client: "c" };
+        let topic = vec!["t"; template.levels_needed()].join("/");
+        let sample = TemplateValues { topic: &topic, gateway: "g", binding: "b", client: "c" };
         template.render(&sample)?;
         Ok(template)
     }
@@ -82,6 +92,7 @@ impl Template {
         if self.parts.contains(&Part::Client) {
             self.check_client(values.client)?;
         }
+        self.check_levels(values.topic)?;
         if let [part] = self.parts.as_slice() {
             return Ok(TopicName::parse(part.value(values))?);
         }
@@ -94,6 +105,19 @@ impl Template {
         }
         let is_first = self.parts.first() == Some(&Part::Client);
         if is_first && client.starts_with('$') { Err(RenderError::ClientReserved) } else { Ok(()) }
+    }
+
+    fn levels_needed(&self) -> usize {
+        let needed = |part: &Part| if let Part::Below(levels) = part { levels + 1 } else { 1 };
+        self.parts.iter().map(needed).max().unwrap_or(1)
+    }
+
+    fn check_levels(&self, topic: &str) -> Result<(), RenderError> {
+        let missing = |part: &Part| match part {
+            Part::Below(levels) if below(topic, *levels).is_none() => Some(*levels),
+            _ => None,
+        };
+        self.parts.iter().find_map(missing).map_or(Ok(()), |levels| Err(RenderError::TooFewLevels(levels)))
     }
 
     /// The text alone, unchecked: with wildcards as values, a pattern of the names that can come out.
@@ -111,7 +135,10 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let places =
             TemplateValues { topic: "{topic}", gateway: "{gateway}", binding: "{binding}", client: "{client}" };
-        self.parts.iter().try_for_each(|part| f.write_str(part.value(&places)))
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Below(levels) => write!(f, "{{topic/{levels}+}}"),
+            part => f.write_str(part.value(&places)),
+        })
     }
 }
 
@@ -124,19 +151,33 @@ impl Part {
             "gateway" => Ok(Self::Gateway),
             "binding" => Ok(Self::Binding),
             "client" => Ok(Self::Client),
-            other => Err(TemplateError::UnknownPlace(other.into())),
+            other => Self::below(other).ok_or_else(|| TemplateError::UnknownPlace(other.into())),
         }
+    }
+
+    fn below(name: &str) -> Option<Self> {
+        let levels: usize = name.strip_prefix("topic/")?.strip_suffix('+')?.parse().ok()?;
+        (1..=MOST_LEVELS).contains(&levels).then_some(Self::Below(levels))
     }
 
     fn value<'a>(&'a self, values: &TemplateValues<'a>) -> &'a str {
         match self {
             Self::Text(text) => text,
             Self::Topic => values.topic,
+            // A filter that ends with `#` stands for topics of any depth, so that nothing less can be said of what is below.
+            Self::Below(levels) => {
+                below(values.topic, *levels).unwrap_or(if values.topic.ends_with('#') { "#" } else { "" })
+            }
             Self::Gateway => values.gateway,
             Self::Binding => values.binding,
             Self::Client => values.client,
         }
     }
+}
+
+fn below(topic: &str, levels: usize) -> Option<&str> {
+    let (slash, _) = topic.match_indices('/').nth(levels.checked_sub(1)?)?;
+    topic.get(slash + 1..)
 }
 
 fn push_text(parts: &mut Vec<Part>, text: &str) {
@@ -165,6 +206,28 @@ mod tests {
         assert_eq!(Template::parse("a/{topic"), Err(TemplateError::Unclosed));
         assert_eq!(Template::parse("a/+/{topic}"), Err(TemplateError::Render(NameError::Wildcard('+').into())));
         assert_eq!(Template::parse(""), Err(TemplateError::Render(NameError::Empty.into())));
+    }
+
+    #[test]
+    fn what_is_below_the_first_levels_is_taken_and_a_topic_without_it_is_an_error() {
+        let template = Template::parse("{gateway}/{topic/2+}").unwrap();
+        assert_eq!(template.to_string(), "{gateway}/{topic/2+}");
+        let render = |topic| template.render(&TemplateValues { topic, ..VALUES });
+        assert_eq!(render("a/b/c/d").unwrap().as_str(), "plant7/c/d");
+        assert_eq!(render("a//").unwrap().as_str(), "plant7/", "the level is there");
+        assert_eq!(render("a/b"), Err(RenderError::TooFewLevels(2)));
+        assert_eq!(Template::parse("{topic/1+}").unwrap().render(&VALUES).unwrap().as_str(), "7");
+        for place in ["topic/0+", "topic/+", "topic/1", "topic/101+", "topic/-1+", "topic/1+ "] {
+            let unknown = Err(TemplateError::UnknownPlace(place.into()));
+            assert_eq!(Template::parse(&format!("a/{{{place}}}")), unknown);
+        }
+    }
+
+    #[test]
+    fn of_a_filter_that_ends_with_a_wildcard_anything_may_be_below() {
+        let template = Template::parse("x/{topic/2+}").unwrap();
+        let fill = |topic| template.fill(&TemplateValues { topic, ..VALUES });
+        assert_eq!([fill("#"), fill("a/#"), fill("a/b/#"), fill("a/+/c")], ["x/#", "x/#", "x/#", "x/c"]);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub struct Connect {
     keep_alive: u16,
     properties: Properties,
     will: Option<Will>,
+    username: Option<String>,
+    password: Option<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -28,7 +30,17 @@ impl Connect {
     /// Clean, without keep-alive.
     pub fn new(version: Version, client_id: &str) -> Self {
         let client_id = client_id.to_owned();
-        Self { version, client_id, clean: true, keep_alive: 0, properties: Properties::new(), will: None }
+        let (username, password) = (None, None);
+        Self {
+            version,
+            client_id,
+            clean: true,
+            keep_alive: 0,
+            properties: Properties::new(),
+            will: None,
+            username,
+            password,
+        }
     }
 
     /// A session that outlives the connection. The expiry is for MQTT 5; 3.1.1 has none.
@@ -61,10 +73,23 @@ impl Connect {
         self
     }
 
+    pub fn user(mut self, name: &str, password: &str) -> Self {
+        self.username = Some(name.to_owned());
+        self.password = Some(password.as_bytes().to_vec());
+        self
+    }
+
+    /// A user name without a password.
+    pub fn username(mut self, name: &str) -> Self {
+        self.username = Some(name.to_owned());
+        self
+    }
+
     pub fn encode(&self) -> Vec<u8> {
         let mut body = text("MQTT");
         body.push(self.version as u8);
-        body.push(u8::from(self.clean) << 1 | self.will.as_ref().map_or(0, Will::flags));
+        let of_user = u8::from(self.username.is_some()) << 7 | u8::from(self.password.is_some()) << 6;
+        body.push(u8::from(self.clean) << 1 | self.will.as_ref().map_or(0, Will::flags) | of_user);
         body.extend(self.keep_alive.to_be_bytes());
         let v5 = self.version == Version::V5;
         if v5 {
@@ -78,6 +103,8 @@ impl Connect {
             body.extend(text(&will.topic));
             body.extend(binary(&will.payload));
         }
+        body.extend(self.username.as_ref().map_or(Vec::new(), |name| text(name)));
+        body.extend(self.password.as_ref().map_or(Vec::new(), |password| binary(password)));
         packet(0x10, &body)
     }
 }

@@ -1,8 +1,8 @@
-//! `[access]`: the ACL file, and `[[access.rules]]`.
+//! `[access]`: the password file, the ACL file, and `[[access.rules]]`.
 
 use std::sync::Arc;
 
-use super::access_doubts as doubts;
+use super::{access_doubts as doubts, passwords};
 use crate::access::{AclFile, DeniedPublish, Entry, Glob, Grant, Layer, Pattern, Place, Places, Rule, Rules, Who};
 use crate::config::checked::{Access, AclSource, Listener};
 use crate::config::problem::Problem;
@@ -11,6 +11,7 @@ use crate::config::similar::did_you_mean;
 
 pub fn check(root: &Table<'_>, listeners: &[Listener]) -> Access {
     let table = root.table("access");
+    let passwords = passwords::file(root, &table, listeners);
     let (acl_file, acl) = acl_file(&table);
     let rules = rules(&table, listeners, acl_file.is_some());
     let denied_publish = denied_publish(&table).unwrap_or_default();
@@ -20,7 +21,7 @@ pub fn check(root: &Table<'_>, listeners: &[Listener]) -> Access {
     if rules.is_empty() && !root.has_problems() {
         doubts::closed_listeners(root, listeners);
     }
-    Access { rules: Arc::new(rules), acl_file, denied_publish }
+    Access { passwords, rules: Arc::new(rules), acl_file, denied_publish }
 }
 
 fn acl_file(table: &Table<'_>) -> (Option<AclSource>, Option<AclFile>) {

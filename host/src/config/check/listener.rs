@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{listener_tls, name, spool};
+use crate::config::ClientIds;
 use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
@@ -10,7 +11,8 @@ use crate::config::raw::{Placed, Table};
 /// With the place of its `bind`, which is where two of them can be in each other's way.
 type Typed<'a> = (Listener, Placed<&'a str>);
 
-const AUTH: [(&str, Auth); 2] = [("none", Auth::None), ("certificate", Auth::Certificate)];
+const AUTH: [(&str, Auth); 3] =
+    [("none", Auth::None), ("password", Auth::Password), ("certificate", Auth::Certificate)];
 
 pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
     let named = broker.named("listeners");
@@ -35,8 +37,9 @@ fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let allow_insecure = table.flag("allow_insecure").unwrap_or(false);
     let auth = spool::one_of(table, "auth", &AUTH).unwrap_or_default();
     let tls = listener_tls::check(table, auth);
+    let client_ids = client_ids(table, auth);
     let (bind, typed) = bind?;
-    Some((Listener { name: name.to_owned(), bind, tls, auth, allow_insecure }, typed))
+    Some((Listener { name: name.to_owned(), bind, tls, auth, client_ids, allow_insecure }, typed))
 }
 
 fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
@@ -55,9 +58,33 @@ fn bind<'a>(table: &Table<'a>) -> Option<(SocketAddr, Placed<&'a str>)> {
     None
 }
 
+fn client_ids(table: &Table<'_>, auth: Auth) -> Option<ClientIds> {
+    const EXAMPLE: &str = "write which client identifiers a user may have: `client_id = \"{user}-*\"`";
+    let typed = table.text("client_id")?;
+    let pattern = match ClientIds::parse(typed.get_ref()) {
+        Ok(pattern) => pattern,
+        Err(error) => {
+            let sentence = format!("cannot read `client_id = \"{}\"`: {error}", typed.get_ref());
+            table.add(Problem::error(typed.span(), sentence).advice(EXAMPLE));
+            return None;
+        }
+    };
+    // What is wrong with `auth` has been told.
+    if pattern.names_user()
+        && auth == Auth::None
+        && table.value("auth").is_none_or(|(auth, _)| auth.as_str() == Some("none"))
+    {
+        let sentence = "`client_id` names the user, and nobody here proves to be one";
+        let advice = "add `auth = \"password\"` or `auth = \"certificate\"` to this listener";
+        table.add(Problem::error(typed.span(), sentence).advice(advice));
+    }
+    Some(pattern)
+}
+
 /// What the network can reach has TLS and knows who is there, or somebody has asked for it to be open.
 fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str>) {
     const TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\", client_ca = \"devices.pem\" }`";
+    const PLAIN_TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\" }`";
     const AUTH: &str = "`auth = \"certificate\"`";
     let address = listener.bind;
     if address.ip().is_loopback() || listener.is_locked() {
@@ -70,8 +97,11 @@ fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str
     }
     let (lacks, lines) = match (has_tls, listener.auth) {
         (false, Auth::None) => ("without encryption, and nobody proves who he is", format!("{TLS} and {AUTH}")),
-        (false, _) => ("without encryption", TLS.to_owned()),
-        (true, _) => ("and nobody proves who he is", format!("{AUTH}, with `client_ca` in `tls`")),
+        (false, Auth::Password) => ("without encryption, and passwords can be read on their way", PLAIN_TLS.to_owned()),
+        (false, Auth::Certificate) => ("without encryption", TLS.to_owned()),
+        (true, _) => {
+            ("and nobody proves who he is", format!("`auth = \"password\"`, or {AUTH} with `client_ca` in `tls`"))
+        }
     };
     let sentence = format!("`{address}` is open to the network, {lacks}");
     let advice = format!(

@@ -22,6 +22,7 @@ mod listener_tls;
 mod loops;
 mod name;
 mod own_listener;
+mod passwords;
 mod plugin;
 mod policies;
 mod spool;

@@ -7,6 +7,8 @@ use crate::access::{DeniedPublish, Rules};
 
 #[derive(Clone, Debug, Default)]
 pub struct Access {
+    /// The users and their hashed passwords. Always there where a listener asks for passwords.
+    pub passwords: Option<PathBuf>,
     /// With the ACL file as it was when the configuration was read.
     pub rules: Arc<Rules>,
     pub acl_file: Option<AclSource>,

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use crate::config::ClientIds;
+
 #[derive(Clone, Debug)]
 pub struct Listener {
     pub name: String,
@@ -11,6 +13,8 @@ pub struct Listener {
     pub auth: Auth,
     /// An address other than loopback, without TLS and authentication, must be asked for in these words.
     pub allow_insecure: bool,
+    /// Which client identifiers a user may have. None: any, as long as no session of another user has it.
+    pub client_ids: Option<ClientIds>,
 }
 
 /// How a device proves who it is.
@@ -19,6 +23,8 @@ pub enum Auth {
     /// It does not.
     #[default]
     None,
+    /// With a user name and a password of `[access] passwords`.
+    Password,
     /// By a certificate that `client_ca` has signed.
     Certificate,
 }

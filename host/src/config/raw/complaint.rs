@@ -17,7 +17,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "tls",
         "each listener has its own: `tls = { cert = \"gateway.pem\", key = \"gateway.key\" }` below `[broker.listeners.NAME]`",
     ),
-    ("broker", "users", "this version has no passwords on listeners yet"),
+    (
+        "broker",
+        "users",
+        "users and their passwords are in a file: `[access]`, and below it `passwords = \"users.passwd\"`",
+    ),
     ("broker", "acl", "access rules stand in `[access]`: `acl_file`, or `[[access.rules]]`"),
     ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),

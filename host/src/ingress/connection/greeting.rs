@@ -7,6 +7,7 @@ use super::*;
 use crate::base::excerpt::brief;
 use crate::config::BrokerLimits;
 use crate::ingress::handshake::{LARGEST_PACKET, Refusal, Terms, negotiate};
+use crate::ingress::identities::{Credentials, Identities, Proof};
 use crate::ingress::registry::Opened;
 use crate::ingress::strict_utf8;
 use crate::message::hops::GATEWAY;
@@ -15,7 +16,7 @@ use crate::mqtt::{ConnAck, Connect, DecodeError, Foreign};
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(
     mut wire: Wire<R, W>,
-    peer: &Peer,
+    peer: &mut Peer,
     context: &Arc<Context>,
     shutdown: CancellationToken,
 ) -> Option<Connection<R, W>>
@@ -24,7 +25,7 @@ where
     W: AsyncWrite + Unpin,
 {
     let greeting = tokio::time::timeout_at(peer.deadline, read_connect(&mut wire));
-    let connect = match shutdown.run_until_cancelled(greeting).await? {
+    let mut connect = match shutdown.run_until_cancelled(greeting).await? {
         Ok(Ok(connect)) => connect?,
         Ok(Err(DecodeError { reason, detail })) => {
             let largest = wire.codec.peer_maximum_packet_size().map_or(LARGEST_PACKET, |size| size as usize);
@@ -36,34 +37,77 @@ where
             return None;
         }
     };
-    if connect.username.is_some() && peer.name.is_none() {
+    let said = Credentials::take(&mut connect);
+    if said.name().is_some() && peer.name.is_none() && !context.identities.asks_for_passwords() {
         tell_unchecked_credentials(peer);
     }
     let largest = connect.maximum_packet_size.map_or(LARGEST_PACKET, |size| size as usize);
     let is_gateway = connect.user_properties.iter().any(|(name, _)| name == GATEWAY);
-    let mut terms = match examine(&mut wire, connect, &context.limits) {
+    let assigned = || context.identities.assign(peer, &said, new_client_id());
+    let mut terms = match examine(&mut wire, connect, &context.limits, assigned) {
         Ok(terms) => terms,
         Err(refusal) => return refuse(wire, peer, context, refusal, largest).await,
     };
+    let identified = identify(&mut terms, peer, said, &context.identities);
+    if let Err((refusal, user)) = shutdown.run_until_cancelled(identified).await? {
+        context.metrics.logins_refused.increment();
+        complain(peer, context, refusal, user.as_deref());
+        return answer(wire, refusal, largest).await;
+    }
     tell_denied_will(&terms, peer, context);
     permission::grant(&mut terms, peer, context);
     match shutdown.run_until_cancelled(context.registry.open(&terms, peer.deadline)).await? {
+        Ok(opened) if !context.identities.still_has(terms.login.as_deref()) => {
+            let ending = Ending { will: None, session_expiry: terms.session_expiry };
+            context.registry.close(opened.session, ending);
+            refuse(
+                wire,
+                peer,
+                context,
+                (Reason::NOT_AUTHORIZED, "its password was changed while it connected"),
+                largest,
+            )
+            .await
+        }
         Ok(opened) => {
             let connection = welcome(wire, terms, opened, (peer, context), shutdown);
             Some(Connection { is_gateway, ..connection })
         }
-        Err(reason) => refuse(wire, peer, context, (reason, no_session(reason)), largest).await,
+        Err(reason) => {
+            if reason == Reason::NOT_AUTHORIZED {
+                context.metrics.logins_refused.increment();
+            }
+            refuse(wire, peer, context, (reason, no_session(reason)), largest).await
+        }
     }
 }
 
+/// Who it is, and whether its client identifier is its own. With what may be logged of a user who is not let in.
+async fn identify(
+    terms: &mut Terms,
+    peer: &mut Peer,
+    said: Credentials,
+    identities: &Identities,
+) -> Result<(), (Refusal, Option<String>)> {
+    let Proof { user, login } = identities.prove(peer, &said).await?;
+    (peer.name, terms.login) = (user, login);
+    let user = peer.name.as_deref();
+    identities.check_client_id(user, &terms.client_id).map_err(|refusal| (refusal, user.map(str::to_owned)))
+}
+
 /// What is known without a session.
-fn examine<R, W>(wire: &mut Wire<R, W>, connect: Connect, limits: &BrokerLimits) -> Result<Terms, Refusal> {
+fn examine<R, W>(
+    wire: &mut Wire<R, W>,
+    connect: Connect,
+    limits: &BrokerLimits,
+    assigned: impl FnOnce() -> String,
+) -> Result<Terms, Refusal> {
     if limits.strict_utf8
         && let Some(refusal) = strict_utf8::violated_by(&connect)
     {
         return Err(refusal);
     }
-    let terms = negotiate(connect, limits, new_client_id)?;
+    let terms = negotiate(connect, limits, assigned)?;
     let connack = Packet::ConnAck(Box::new(terms.connack(false, limits)));
     if wire.codec.size(&connack) > terms.peer_maximum_packet_size {
         return Err((Reason::PACKET_TOO_LARGE, "the device's Maximum Packet Size has no room for CONNACK"));
@@ -87,6 +131,7 @@ fn tell_denied_will(terms: &Terms, peer: &Peer, context: &Context) {
 /// Why, and what to do next.
 fn no_session(reason: Reason) -> &'static str {
     match reason {
+        Reason::NOT_AUTHORIZED => "this client identifier has a session of another user, for as long as that lasts",
         Reason::QUOTA_EXCEEDED => {
             "broker.limits.max_sessions is reached, and each of them is in use or has messages waiting"
         }
@@ -186,20 +231,33 @@ fn tell_unchecked_credentials(peer: &Peer) {
 
 /// CONNACK with the reason, when the first bytes told which version to say it in, and that version has a word for it.
 async fn refuse<R, W>(
-    mut wire: Wire<R, W>,
+    wire: Wire<R, W>,
     peer: &Peer,
     context: &Context,
-    (reason, detail): Refusal,
+    refusal: Refusal,
     largest: usize,
 ) -> Option<Connection<R, W>>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    complain(peer, context, refusal, peer.name.as_deref());
+    answer(wire, refusal, largest).await
+}
+
+fn complain(peer: &Peer, context: &Context, (reason, detail): Refusal, user: Option<&str>) {
     context.metrics.connections_refused.increment();
     if let Some(suppressed) = context.complaints.permit() {
-        tracing::warn!(%peer, suppressed, "connection refused: {reason}: {detail}");
+        let user = user.map(|user| tracing::field::debug(brief(user)));
+        tracing::warn!(%peer, user, suppressed, "connection refused: {reason}: {detail}");
     }
+}
+
+async fn answer<R, W>(mut wire: Wire<R, W>, (reason, detail): Refusal, largest: usize) -> Option<Connection<R, W>>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     if wire.codec.version().is_some() {
         let without = ConnAck { reason, ..ConnAck::default() };
         let with_words = ConnAck { reason_string: Some(detail.to_owned()), ..without.clone() };

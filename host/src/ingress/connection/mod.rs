@@ -32,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
 use super::addresses::Addresses;
+use super::identities::Identities;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
 use super::session::{Action, Session, Violation, WRONG_ACK};
@@ -57,6 +58,7 @@ const NO_MEMORY: &str = "broker.limits.memory is used up";
 pub struct Context {
     pub access: Arc<Access>,
     pub limits: BrokerLimits,
+    pub identities: Identities,
     pub bus: Arc<Bus>,
     pub dispatcher: Arc<Dispatcher>,
     pub registry: Arc<Registry>,
@@ -123,9 +125,9 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let charge = context.registry.ledger().charge();
+    let (mut peer, charge) = (peer, context.registry.ledger().charge());
     let wire = Wire::new(reader, writer, context.limits.max_packet_size, charge, context.metrics.clone());
-    let Some(mut connection) = greeting::greet(wire, &peer, &context, shutdown).await else { return };
+    let Some(mut connection) = greeting::greet(wire, &mut peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
     tracing::debug!(%peer, client = ?brief(&client), user, version = ?connection.version, "connected");

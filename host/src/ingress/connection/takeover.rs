@@ -1,5 +1,5 @@
 //! The device has connected again. What it said here before that has arrived: QoS 0, or the DISCONNECT that takes back its
-//! will, often in the same millisecond. It is heard before the session moves on.
+//! will, often in the same millisecond. It is heard before the session moves on. Not so where its user is not let in any more.
 
 use super::*;
 
@@ -8,6 +8,9 @@ const LAST_READS: usize = 64;
 
 impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
     pub(super) async fn hand_over(&mut self) -> End {
+        if self.kicked.is_revoked() {
+            return because(Reason::NOT_AUTHORIZED, "its user was removed, or has another password now");
+        }
         // Held back, it would be lost. It is no way round the limit: so many reads, and the new connection begins without a burst.
         self.throttle = None;
         for _ in 0..LAST_READS {

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 pub struct Kick {
     asked: Notify,
     is_dropped: AtomicBool,
+    is_revoked: AtomicBool,
 }
 
 // === impl Kick ===
@@ -22,6 +23,16 @@ impl Kick {
     pub(super) fn drop_session(&self) {
         self.is_dropped.store(true, Ordering::Relaxed);
         self.asked.notify_one();
+    }
+
+    /// Its user is not who it was when it connected.
+    pub(super) fn revoke(&self) {
+        self.is_revoked.store(true, Ordering::Relaxed);
+        self.asked.notify_one();
+    }
+
+    pub fn is_revoked(&self) -> bool {
+        self.is_revoked.load(Ordering::Relaxed)
     }
 
     /// Whether the session ends with its connection, whatever was agreed.

@@ -14,6 +14,9 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionState {
     pub client: String,
+    /// Whose it is, where a user has proved to be its own.
+    #[serde(default)]
+    pub user: Option<String>,
     pub connected: bool,
     /// Since when it is one or the other, in milliseconds since the Unix epoch.
     pub since_ms: u64,
@@ -121,6 +124,7 @@ impl Slot {
         let Holding { messages, bytes } = mailbox.holding();
         Some(SessionState {
             client: client.to_owned(),
+            user: self.user().map(|user| user.to_string()),
             connected: ends_at.is_none(),
             since_ms: unix_ms_of(since),
             expiry_seconds: expiry.as_secs(),

@@ -148,6 +148,11 @@ impl Session {
         &self.client
     }
 
+    /// The user that has proved to be its own: nobody else gets this session.
+    pub fn owner(&self) -> Option<&Arc<str>> {
+        self.link.permit.identity().user.as_ref()
+    }
+
     pub fn mailbox(&self) -> &Arc<Mailbox> {
         &self.mailbox
     }

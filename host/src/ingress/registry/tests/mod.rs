@@ -1,3 +1,4 @@
+mod owner;
 mod restart;
 
 use super::*;
