@@ -1,6 +1,7 @@
 //! What a socket goes through between being accepted and being a device, in this order, all under one deadline: the header of a load
 //! balancer, TLS, WebSocket, CONNECT.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::Visit;
 use super::connection::{self, Context};
 use super::peer::Peer;
 use super::proxy::{self, ProxyError};
 use super::tls::Acceptor;
 use super::websocket;
+use crate::base::clock;
 use crate::config::{self, Transport};
 
 /// What all connections of a listener go through.
@@ -36,15 +39,44 @@ impl Door {
         &self.context
     }
 
+    /// Whether it is a load balancer that connects, which says for whom.
+    pub fn is_behind_a_balancer(&self) -> bool {
+        self.proxy_protocol
+    }
+
+    /// Whether its address may have one more connection now. Otherwise nothing is read of it, and nothing said: that is what makes it cheap.
+    pub fn admit(&self, address: SocketAddr) -> Option<Visit> {
+        let admitted = self.context.addresses.admit(address, clock::now());
+        admitted
+            .inspect_err(|why| {
+                self.context.metrics.connections_limited.increment();
+                self.refuse(address, why);
+            })
+            .ok()
+    }
+
+    /// Counted and told, for one that is closed now.
+    pub fn refuse(&self, peer: impl Display, why: impl Display) {
+        self.context.metrics.connections_refused.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            tracing::warn!(%peer, listener = %self.listener, suppressed, "connection refused: {why}");
+        }
+    }
+
     /// Returns when the connection is over.
     pub async fn serve(&self, mut stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
         let mut peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
         }
-        if self.proxy_protocol && self.ask_for_source(&mut stream, &mut peer, &shutdown).await.is_none() {
-            return;
-        }
+        // Of the balancer nothing is limited: it has the connections of all.
+        let _visit = match self.proxy_protocol {
+            true => match self.ask_for_source(&mut stream, &mut peer, &shutdown).await {
+                Some(visit) => Some(visit),
+                None => return,
+            },
+            false => None,
+        };
         if let Some(tls) = &self.tls {
             let accepting = tls.accept(stream, &mut peer, &self.context);
             let Some(Some(stream)) = shutdown.run_until_cancelled(accepting).await else { return };
@@ -61,13 +93,13 @@ impl Door {
         connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
     }
 
-    /// `None`: it is over.
+    /// The connection counts for the address that it says. `None`: it is over.
     async fn ask_for_source(
         &self,
         stream: &mut TcpStream,
         peer: &mut Peer,
         shutdown: &CancellationToken,
-    ) -> Option<()> {
+    ) -> Option<Visit> {
         match self.in_time(proxy::source(stream), peer, "PROXY protocol header", shutdown).await? {
             Ok(Some(source)) => peer.address = source,
             Ok(None) => {}
@@ -77,7 +109,7 @@ impl Door {
                 return None;
             }
         }
-        Some(())
+        self.admit(peer.address)
     }
 
     async fn serve_websocket<S>(&self, stream: S, origins: &[String], peer: Peer, shutdown: CancellationToken)
@@ -112,13 +144,5 @@ impl Door {
             tracing::info!(%peer, "connection ended: no {what} within broker.limits.handshake_timeout");
         }
         done
-    }
-
-    fn refuse(&self, peer: &Peer, detail: &dyn std::fmt::Display) {
-        self.context.metrics.connections_refused.increment();
-        if let Some(suppressed) = self.context.complaints.permit() {
-            let listener = &self.listener;
-            tracing::warn!(%peer, %listener, suppressed, "connection refused: {detail}");
-        }
     }
 }

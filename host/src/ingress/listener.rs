@@ -73,18 +73,22 @@ impl Listener {
                     continue;
                 }
             };
+            let visit = match door.is_behind_a_balancer() {
+                true => None,
+                false => match door.admit(peer) {
+                    None => continue,
+                    admitted => admitted,
+                },
+            };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                door.context().metrics.connections_refused.increment();
-                if let Some(suppressed) = door.context().complaints.permit() {
-                    tracing::warn!(%peer, suppressed, "connection refused: broker.limits.max_connections is reached");
-                }
+                door.refuse(peer, "broker.limits.max_connections is reached");
                 continue;
             };
             let (door, shutdown) = (door.clone(), shutdown.clone());
             let open = OpenConnection::count(door.context().metrics.clone());
             connections.spawn(async move {
                 door.serve(stream, peer, shutdown).await;
-                drop((open, place));
+                drop((open, place, visit));
             });
         }
         connections.close();
