@@ -76,11 +76,15 @@ impl Delivery {
     }
 }
 
+/// rustls warns of each device that it does not like, in words of its own, as often as a stranger wants: ours say it once for each kind
+/// (`tls/refusal.rs`). Who wants to read them asks for `rustls=debug`.
+const STRANGERS: &str = "rustls=off";
+
 /// `level` for what is not mentioned. Targets and levels, not the whole language of `tracing_subscriber::EnvFilter`: that brings
 /// regular expressions, and nobody asked for them.
 fn filter(level: LevelFilter, wanted: &str) -> Result<Targets, ParseError> {
     let parts = wanted.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts.fold(level.to_string(), |list, part| format!("{list},{part}")).parse()
+    parts.fold(format!("{level},{STRANGERS}"), |list, part| format!("{list},{part}")).parse()
 }
 
 #[cfg(test)]
@@ -96,6 +100,14 @@ mod tests {
             assert_eq!(filter.would_enable("tidegate::egress", &Level::DEBUG), wanted.contains("debug"), "{wanted}");
             assert_eq!(filter.would_enable("tidegate::spool", &Level::INFO), !wanted.starts_with("warn"), "{wanted}");
             assert!(!filter.would_enable("tidegate::spool", &Level::DEBUG), "{wanted}");
+        }
+    }
+
+    #[test]
+    fn what_rustls_says_of_strangers_has_to_be_asked_for() {
+        for (wanted, says) in [("", false), ("debug", false), ("rustls=warn", true), ("trace,rustls=debug", true)] {
+            let filter = filter(LevelFilter::INFO, wanted).unwrap();
+            assert_eq!(filter.would_enable("rustls::msgs::handshake", &Level::WARN), says, "{wanted}");
         }
     }
 

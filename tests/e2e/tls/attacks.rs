@@ -90,7 +90,7 @@ fn plain_mqtt_and_tls_on_each_other_s_port_are_called_by_their_names() {
 
 #[test]
 fn nothing_of_a_key_is_in_the_log_at_trace_nor_in_status() {
-    let how = Launch { env: vec![("RUST_LOG".into(), "trace".into())], ..Launch::default() };
+    let how = Launch { env: vec![("RUST_LOG".into(), "trace,rustls=trace".into())], ..Launch::default() };
     let plant = Plant::with(MUTUAL, CERTIFICATE, "", &how);
     let issued = plant.device_ca.device("sensor");
     let mut device = Raw::clean_over(plant.client(&issued).connect(plant.address).unwrap(), V5, "sensor");
