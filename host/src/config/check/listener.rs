@@ -44,8 +44,7 @@ fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let mqtt_3_1 = if table.flag("mqtt_3_1").unwrap_or(false) { Mqtt31::Served } else { Mqtt31::Refused };
     let (bind, typed) = bind?;
     let name = name.to_owned();
-    let listener =
-        Listener { name, bind, tls, auth, client_ids, allow_insecure, transport, proxy_protocol, mqtt_3_1 };
+    let listener = Listener { name, bind, tls, auth, client_ids, allow_insecure, transport, proxy_protocol, mqtt_3_1 };
     Some((listener, typed))
 }
 
