@@ -1,8 +1,10 @@
 //! A client that does exactly what the test says, byte by byte.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+
+use socket2::{Domain, Socket, Type};
 
 use crate::eventually::SOON;
 use crate::tls::TlsStream;
@@ -70,6 +72,16 @@ impl Raw {
         let connack = raw.expect(wire::CONNACK);
         assert_eq!(connack.reason(), 0, "CONNACK {connack:?}");
         raw
+    }
+
+    /// The same from another address of this machine: `127.0.0.2`.
+    pub fn open_from(source: IpAddr, broker: SocketAddr, version: Version) -> Option<Self> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).ok()?;
+        socket.bind(&SocketAddr::new(source, 0).into()).ok()?;
+        socket.connect_timeout(&broker.into(), SOON).ok()?;
+        let stream = TcpStream::from(socket);
+        stream.set_nodelay(true).ok()?;
+        Some(Self { stream: Box::new(stream), version, buffer: Vec::new(), next_id: 1 })
     }
 
     /// Connects and expects to be welcome. Gives the CONNACK too.

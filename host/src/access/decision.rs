@@ -30,6 +30,8 @@ pub enum Ground {
     Open,
     /// There are no rules, and the network reaches the listener.
     Closed,
+    /// The same, and it is open, but not for what the gateway says of itself.
+    Sys,
     /// This line names the topic, in these words.
     Line(Place, Arc<str>),
     /// This rule is for the client, and does not name the topic.
@@ -66,7 +68,7 @@ impl Ground {
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Line(place, _) | Self::NotNamed(place) => Some(place),
-            Self::Open | Self::Closed | Self::Name | Self::Nobody => None,
+            Self::Open | Self::Closed | Self::Sys | Self::Name | Self::Nobody => None,
         }
     }
 }
@@ -77,6 +79,9 @@ impl fmt::Display for Ground {
             Self::Open => f.write_str("there are no access rules, and this listener is open to who reaches it"),
             Self::Closed => f.write_str(
                 "there are no access rules, and this listener is not on loopback: write `[[access.rules]]` or `acl_file`",
+            ),
+            Self::Sys => f.write_str(
+                "at a listener that is not on loopback, `$SYS` is for those whom an access rule allows it: write `[[access.rules]]` or `acl_file`",
             ),
             Self::Line(place, text) => write!(f, "{place}: {text}"),
             Self::NotNamed(place) => {

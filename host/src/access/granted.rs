@@ -17,8 +17,10 @@ pub struct Granted {
     pub(super) odd: Vec<Odd>,
     /// Why it is as it is when nothing of these decides.
     pub(super) otherwise: Ground,
-    /// Everything is allowed, and nothing is asked.
+    /// Everything is allowed.
     pub(super) is_open: bool,
+    /// Except to read what the gateway says of itself: at a listener that the network reaches, a rule has to name that.
+    pub(super) hides_sys: bool,
 }
 
 /// A line that denies, for a client with an unusual name.
@@ -36,16 +38,26 @@ impl Granted {
         Self { is_open: true, ..Self::nothing(Ground::Open) }
     }
 
+    pub fn everything_but_sys() -> Self {
+        Self { hides_sys: true, ..Self::everything() }
+    }
+
     pub fn nothing(ground: Ground) -> Self {
         let (layers, odd) = (Vec::new(), Vec::new());
-        Self { names: Names::default(), layers, odd, otherwise: ground, is_open: false }
+        Self { names: Names::default(), layers, odd, otherwise: ground, is_open: false, hides_sys: false }
     }
 
     pub fn allows(&self, action: Action, topic: &TopicName) -> bool {
-        self.is_open || self.find(action, topic).is_some_and(|entry| entry.grant.allows(action))
+        if self.is_open {
+            return !self.hides(action, topic.as_str());
+        }
+        self.find(action, topic).is_some_and(|entry| entry.grant.allows(action))
     }
 
     pub fn decide(&self, action: Action, topic: &TopicName) -> Decision {
+        if self.hides(action, topic.as_str()) {
+            return Decision { is_allowed: false, ground: Ground::Sys };
+        }
         match self.find(action, topic) {
             Some(entry) => by(entry, entry.grant.allows(action)),
             None => self.without_a_line(),
@@ -54,14 +66,25 @@ impl Granted {
 
     /// Whether there is a topic that the filter matches and that may be received.
     pub fn allows_filter(&self, filter: &TopicFilter) -> bool {
-        self.is_open || self.reach(filter).is_some_and(|entry| entry.grant.allows(Action::Subscribe))
+        if self.is_open {
+            return !self.hides(Action::Subscribe, filter.as_str());
+        }
+        self.reach(filter).is_some_and(|entry| entry.grant.allows(Action::Subscribe))
     }
 
     pub fn decide_filter(&self, filter: &TopicFilter) -> Decision {
+        if self.hides(Action::Subscribe, filter.as_str()) {
+            return Decision { is_allowed: false, ground: Ground::Sys };
+        }
         match self.reach(filter) {
             Some(entry) => by(entry, entry.grant.allows(Action::Subscribe)),
             None => self.without_a_line(),
         }
+    }
+
+    /// Of a topic or a filter: wildcards do not match the first level of these [MQTT-4.7.2-1].
+    fn hides(&self, action: Action, topic: &str) -> bool {
+        self.hides_sys && action == Action::Subscribe && topic.starts_with("$SYS/")
     }
 
     fn without_a_line(&self) -> Decision {

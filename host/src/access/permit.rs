@@ -29,6 +29,8 @@ pub struct Access {
     version: AtomicU64,
     /// Without rules: the listeners that are open to who reaches them.
     open: Vec<String>,
+    /// Of these, the ones that the network reaches: `$SYS` is not for everybody there.
+    exposed: Vec<String>,
     denied_publish: DeniedPublish,
 }
 
@@ -51,7 +53,12 @@ struct Asked {
 
 impl Access {
     pub fn new(rules: Arc<Rules>, open: Vec<String>, denied_publish: DeniedPublish) -> Self {
-        Self { rules: RwLock::new(rules), version: AtomicU64::new(0), open, denied_publish }
+        Self { rules: RwLock::new(rules), version: AtomicU64::new(0), open, exposed: Vec::new(), denied_publish }
+    }
+
+    /// Those of the open listeners that the network reaches.
+    pub fn exposing(self, listeners: Vec<String>) -> Self {
+        Self { exposed: listeners, ..self }
     }
 
     /// From now on these hold, for those who are connected as well.
@@ -77,15 +84,21 @@ impl Access {
         let version = self.version.load(Ordering::Acquire);
         let granted = self.of(&identity);
         // Rules do not come to a gateway that was started without any, and so nothing has to be asked again.
-        let asked = (!granted.is_open).then(|| Asked { access: self.clone(), version, granted: Arc::new(granted) });
+        let asked = (!granted.is_open || granted.hides_sys).then(|| Asked {
+            access: self.clone(),
+            version,
+            granted: Arc::new(granted),
+        });
         Permit { identity: Arc::new(identity), asked }
     }
 
     pub fn of(&self, identity: &Identity) -> Granted {
         let rules = self.rules();
+        let is_among = |listeners: &[String]| listeners.iter().any(|listener| **listener == *identity.listener);
         match rules.is_empty() {
             false => rules.of(identity),
-            true if self.open.iter().any(|open| **open == *identity.listener) => Granted::everything(),
+            true if is_among(&self.exposed) => Granted::everything_but_sys(),
+            true if is_among(&self.open) => Granted::everything(),
             true => Granted::nothing(Ground::Closed),
         }
     }

@@ -29,7 +29,14 @@ impl Rules {
     pub fn of(&self, identity: &Identity) -> Granted {
         if let Some(rule) = self.rules.iter().find(|rule| rule.who.fits(identity)) {
             let (layers, otherwise) = (vec![rule.layer.clone()], Ground::NotNamed(rule.place.clone()));
-            return Granted { names: identity.names(), layers, odd: Vec::new(), otherwise, is_open: false };
+            return Granted {
+                names: identity.names(),
+                layers,
+                odd: Vec::new(),
+                otherwise,
+                is_open: false,
+                hides_sys: false,
+            };
         }
         match &self.acl {
             Some(acl) => by_acl(acl, identity),
@@ -50,7 +57,7 @@ fn by_acl(acl: &AclFile, identity: &Identity) -> Granted {
             layers.push(acl.patterns().clone());
         }
     }
-    Granted { names: identity.names(), layers, odd, otherwise, is_open: false }
+    Granted { names: identity.names(), layers, odd, otherwise, is_open: false, hides_sys: false }
 }
 
 /// Lines that deny by a name which is not one level of a topic. They hold for what the name says as it stands.

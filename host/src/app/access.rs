@@ -9,9 +9,11 @@ use crate::base::watched_files;
 use crate::config::{AclSource, Config};
 
 pub fn of(config: &Config) -> Arc<Access> {
-    let open = config.broker.listeners.iter().filter(|listener| listener.is_open_without_rules());
-    let open = open.map(|listener| listener.name.clone()).collect();
-    Arc::new(Access::new(config.access.rules.clone(), open, config.access.denied_publish))
+    let open: Vec<_> = config.broker.listeners.iter().filter(|listener| listener.is_open_without_rules()).collect();
+    let exposed = open.iter().filter(|listener| !listener.bind.ip().is_loopback());
+    let exposed = exposed.map(|listener| listener.name.clone()).collect();
+    let open = open.iter().map(|listener| listener.name.clone()).collect();
+    Arc::new(Access::new(config.access.rules.clone(), open, config.access.denied_publish).exposing(exposed))
 }
 
 /// None without a file that could change.

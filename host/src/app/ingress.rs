@@ -20,12 +20,15 @@ use crate::base::watched_files;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
 use crate::config::{BrokerLimits, Config};
+use crate::ingress::addresses::Addresses;
 use crate::ingress::connection::Context;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::tls::Acceptor;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
+use crate::operate::sys_topics::SysTopics;
+use crate::setup::descriptors::Places;
 use crate::spool::{Key, Restored};
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
@@ -75,7 +78,9 @@ impl Ingress {
         }
         let (parked_bytes, drains) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let complaints = Arc::new(RateLimit::per_second(COMPLAINTS_PER_SECOND));
-        let places = Arc::new(Semaphore::new(config.broker.limits.max_connections));
+        let max_connections = places(config);
+        let places = Arc::new(Semaphore::new(max_connections));
+        let addresses_seen = Addresses::new(&limits, max_connections);
         for listener in listeners {
             let context = Context {
                 access: access.clone(),
@@ -89,9 +94,14 @@ impl Ingress {
                 parked_bytes: Arc::clone(&parked_bytes),
                 drains: Arc::clone(&drains),
                 complaints: complaints.clone(),
+                addresses: addresses_seen.clone(),
             };
             let name = format!("listener `{}`", listener.name());
             tasks.spawn(named(name, listener.run(Arc::new(context), places.clone(), stop.clone())));
+        }
+        if let Some(every) = config.broker.sys_interval {
+            let topics = SysTopics::new(dispatcher.clone(), registry.clone());
+            tasks.spawn(named("task of the `$SYS` topics".to_owned(), topics.run(every, stop.clone())));
         }
         if let Some(passwords) = passwords {
             let watch = identities::watch_passwords(passwords, registry.clone(), stop.clone());
@@ -142,6 +152,17 @@ pub async fn bind(config: &Config, tls: Vec<Option<Acceptor>>) -> anyhow::Result
         listeners.push(Listener::bind(spec, tls.map(Arc::new)).await?);
     }
     Ok(listeners)
+}
+
+/// How many connections there may be, all listeners together.
+fn places(config: &Config) -> usize {
+    let places = Places::secure(config);
+    if let Some(complaint) = places.complaint() {
+        tracing::warn!("{complaint}");
+    }
+    let Places { connections, descriptors, reserved, .. } = places;
+    tracing::info!(connections, descriptors, reserved, "places for connections");
+    connections
 }
 
 /// Its files, and its calendar.

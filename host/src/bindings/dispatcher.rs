@@ -180,6 +180,11 @@ impl Dispatcher {
     pub(super) fn deliver_and_match(self: &Arc<Self>, inbound: Inbound) -> Option<Pending> {
         let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
+        self.match_delivered(inbound, kept)
+    }
+
+    /// `kept` is what its local delivery has left to be written.
+    pub(super) fn match_delivered(self: &Arc<Self>, inbound: Inbound, kept: Kept) -> Option<Pending> {
         let bindings = self.table.matching(&inbound.message.topic);
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();

@@ -104,6 +104,22 @@ impl Dispatcher {
         self.counters.internal.increment();
         let Some(mut pending) = self.deliver_and_match(inbound) else { return };
         pending.cause = cause.map(Place::Cause);
+        self.start_or_file(pending);
+    }
+
+    /// What the gateway says of itself, at QoS 0: retained in memory alone. It counts as a message when a binding names its topic.
+    pub fn announce(self: &Arc<Self>, inbound: Inbound) {
+        let kept = self.bus.announce(&inbound.message, inbound.arrived);
+        if self.table.matching(&inbound.message.topic).is_empty() {
+            return;
+        }
+        self.counters.internal.increment();
+        if let Some(pending) = self.match_delivered(inbound, kept) {
+            self.start_or_file(pending);
+        }
+    }
+
+    fn start_or_file(self: &Arc<Self>, pending: Pending) {
         if let Some((pending, held)) = self.place_or_file(pending) {
             self.start(pending, held);
         }

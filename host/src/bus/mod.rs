@@ -10,6 +10,7 @@
 //! their connections keeps nothing and writes nothing.
 
 mod budget;
+mod census;
 mod hand_over;
 mod journal;
 mod mailbox;
@@ -25,6 +26,8 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Instant;
 
 pub use budget::Share;
+pub use census::BusCensus;
+use census::Subscribed;
 pub use journal::Journal;
 use mailbox::Put;
 pub use mailbox::{Delivery, Generation, Holding, LeftOver, Mailbox, MailboxLimits};
@@ -50,6 +53,7 @@ use crate::topic::{SharedFilter, TopicName, Trie};
 pub struct Bus {
     subscriptions: RwLock<Trie<Entry>>,
     retained: RwLock<Retained>,
+    subscribed: Subscribed,
     counters: Arc<Counters>,
     warnings: RateLimit,
 }
@@ -83,7 +87,8 @@ enum Shared {
 impl Bus {
     pub fn new(limits: RetainedLimits, counters: Arc<Counters>) -> Self {
         let retained = RwLock::new(Retained::new(limits));
-        Self { subscriptions: RwLock::default(), retained, counters, warnings: RateLimit::per_second(1) }
+        let (subscriptions, subscribed) = (RwLock::default(), Subscribed::default());
+        Self { subscriptions, retained, subscribed, counters, warnings: RateLimit::per_second(1) }
     }
 
     pub fn counters(&self) -> &Counters {
@@ -95,10 +100,18 @@ impl Bus {
     ///
     /// `publisher` is the client it came from, for No Local (MQTT 5, section 3.8.3.1).
     pub fn publish(&self, message: &Message, publisher: &str, now: Instant) -> Kept {
+        let changes = if message.retain { self.retain(message, now) } else { Vec::new() };
+        Kept { changes, ..self.deliver(message, publisher, now) }
+    }
+
+    /// What the gateway says of itself: retained as long as it runs, and never written.
+    pub fn announce(&self, message: &Message, now: Instant) -> Kept {
+        self.retained.write().unwrap_or_else(PoisonError::into_inner).keep_own(message, now);
+        self.deliver(message, "", now)
+    }
+
+    fn deliver(&self, message: &Message, publisher: &str, now: Instant) -> Kept {
         let mut kept = Kept::default();
-        if message.retain {
-            kept.changes = self.retain(message, now);
-        }
         let subscriptions = self.subscriptions.read().unwrap_or_else(PoisonError::into_inner);
         let mut wanted: Vec<&Subscription> = Vec::new();
         let mut groups: Vec<&Group> = Vec::new();
@@ -135,25 +148,31 @@ impl Bus {
     pub fn subscribe(&self, filter: &SharedFilter, subscription: Subscription) -> bool {
         let mut trie = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
         let entries = trie.values_mut(&filter.filter);
-        match &filter.group {
+        let is_new = match &filter.group {
             Some(group) => shared::join(entries, group, filter, subscription),
             None => subscription::replace(entries, subscription),
-        }
+        };
+        self.subscribed.add(filter, usize::from(is_new));
+        is_new
     }
 
     /// Says whether there was such a subscription.
     pub fn unsubscribe(&self, filter: &SharedFilter, mailbox: &Arc<Mailbox>) -> bool {
-        let mut left = 0;
+        let (mut left, mut own) = (0, 0);
         let mut trie = self.subscriptions.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = trie.retain(&filter.filter, |entry| match (entry, &filter.group) {
-            (Entry::Own(own), None) => !Arc::ptr_eq(&own.mailbox, mailbox),
+        trie.retain(&filter.filter, |entry| match (entry, &filter.group) {
+            (Entry::Own(subscription), None) if Arc::ptr_eq(&subscription.mailbox, mailbox) => {
+                own += 1;
+                false
+            }
             (Entry::Group(group), Some(name)) if group.name() == &**name => {
                 left += usize::from(group.leave(mailbox));
                 !group.is_empty()
             }
             _ => true,
         });
-        gone + left > 0
+        self.subscribed.remove(filter, own + left);
+        own + left > 0
     }
 
     /// What is to be written of retained messages by a record that others may have overtaken: as it is now, so that the last record of a

@@ -25,12 +25,17 @@ pub(super) struct Retained {
     topics: BTreeMap<TopicName, Held>,
     limits: RetainedLimits,
     bytes: usize,
+    payload_bytes: usize,
+    /// How many of the topics are the gateway's own.
+    own: usize,
     purged: Option<Instant>,
 }
 
 struct Held {
     message: Message,
     arrived: Instant,
+    /// The gateway says it of itself: beside the limits, and not written.
+    is_own: bool,
 }
 
 /// What became of a retained message.
@@ -51,15 +56,14 @@ pub(super) enum Stored {
 
 impl Retained {
     pub(super) fn new(limits: RetainedLimits) -> Self {
-        Self { topics: BTreeMap::new(), limits, bytes: 0, purged: None }
+        Self { topics: BTreeMap::new(), limits, bytes: 0, payload_bytes: 0, own: 0, purged: None }
     }
 
     /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6].
     /// `purged` are topics that had to go because they have expired.
     pub(super) fn store(&mut self, message: &Message, now: Instant, purged: &mut Vec<TopicName>) -> Stored {
-        let old_weight = self.topics.remove(&message.topic).map(|old| old.message.weight());
+        let old_weight = self.forget(&message.topic);
         let held = old_weight.is_some();
-        self.bytes -= old_weight.unwrap_or(0);
         if message.payload.is_empty() {
             return Stored::Forgotten { held };
         }
@@ -85,6 +89,18 @@ impl Retained {
         self.bytes
     }
 
+    /// How many there are, and the bytes of their payloads.
+    pub(super) fn count(&self) -> (usize, usize) {
+        (self.topics.len(), self.payload_bytes)
+    }
+
+    /// What the gateway says of itself, which is a few dozen topics and never more.
+    pub(super) fn keep_own(&mut self, message: &Message, now: Instant) {
+        self.forget(&message.topic);
+        self.own += 1;
+        self.insert(message, now, true);
+    }
+
     /// As it was before a restart. Whether it is beyond the limits.
     pub(super) fn restore(&mut self, message: &Message, now: Instant) -> bool {
         let is_over = !self.has_room(message.weight());
@@ -94,11 +110,28 @@ impl Retained {
 
     fn keep(&mut self, message: &Message, now: Instant) {
         self.bytes += message.weight();
-        self.topics.insert(message.topic.clone(), Held { message: message.clone(), arrived: now });
+        self.insert(message, now, false);
+    }
+
+    fn insert(&mut self, message: &Message, now: Instant, is_own: bool) {
+        self.payload_bytes += message.payload.len();
+        self.topics.insert(message.topic.clone(), Held { message: message.clone(), arrived: now, is_own });
+    }
+
+    /// The weight of what there was.
+    fn forget(&mut self, topic: &TopicName) -> Option<usize> {
+        let old = self.topics.remove(topic)?;
+        self.payload_bytes -= old.message.payload.len();
+        let weight = old.message.weight();
+        match old.is_own {
+            true => self.own -= 1,
+            false => self.bytes -= weight,
+        }
+        Some(weight)
     }
 
     fn has_room(&self, weight: usize) -> bool {
-        self.topics.len() < self.limits.max_messages && self.bytes + weight <= self.limits.max_bytes
+        self.topics.len() - self.own < self.limits.max_messages && self.bytes + weight <= self.limits.max_bytes
     }
 
     /// Drops what has expired. A walk over everything, so not with every message that finds it full.
@@ -109,9 +142,10 @@ impl Retained {
         self.purged = Some(now);
         let mut left = MAX_PURGE;
         self.topics.retain(|topic, held| {
-            let goes = left > 0 && held.has_expired(now);
+            let goes = left > 0 && !held.is_own && held.has_expired(now);
             if goes {
                 self.bytes -= held.message.weight();
+                self.payload_bytes -= held.message.payload.len();
                 left = left.saturating_sub(topic.as_str().len().max(1));
                 purged.push(topic.clone());
             }

@@ -21,6 +21,9 @@ pub const MQTTS_PORT: u16 = 8883;
 /// The state of all plugins together: it is in memory, and in each checkpoint of the spool.
 pub const MAX_STATE_TOTAL: usize = 16 << 20;
 
+/// mosquitto's own, which those who draw it have set their dashboards to.
+pub const SYS_INTERVAL: Duration = Duration::from_secs(10);
+
 /// Beside the configuration file, so that a first try needs no root.
 pub const DATA_DIR: &str = "tidegate-data";
 
@@ -67,8 +70,14 @@ impl Listener {
 impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
-            // Below the usual limit of 1024 open files, with room for upstreams and the spool.
-            max_connections: 900,
+            // What the machine gives, less what the gateway itself needs (`app/descriptors.rs`).
+            max_connections: None,
+            // These depend on the number of places, and on where a client comes from (`ingress/addresses.rs`).
+            max_connections_per_address: None,
+            max_new_connections_per_second: None,
+            // What is too much for all is held back anyway; what is too much of one, only its plant can say.
+            max_messages_per_second: None,
+            max_bytes_per_second: None,
             // Half-read packets, wills, filters: nothing of an honest plant comes near, and a Pi has room for it.
             memory: 128 * MIB,
             // Readings are small.
@@ -83,8 +92,8 @@ impl Default for BrokerLimits {
             max_queued_bytes_total: 64 * MIB,
             // A dashboard that subscribes to each of its tiles.
             max_subscriptions_per_client: 1_000,
-            // As many as connections: each device may be away once.
-            max_sessions: 900,
+            // As many as connections at most, when nothing is said of these: each device may be away once. A smaller `max_state_bytes` makes it fewer.
+            max_sessions: 8_192,
             // A device that sleeps over a long weekend finds its session.
             max_session_expiry: Duration::from_secs(7 * DAY.as_secs()),
             max_retained_messages: 10_000,

@@ -1,6 +1,7 @@
 //! What a socket goes through between being accepted and being a device, in this order, all under one deadline: the header of a load
 //! balancer, TLS, WebSocket, CONNECT.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -8,11 +9,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use super::addresses::Visit;
 use super::connection::{self, Context};
 use super::peer::Peer;
 use super::proxy::{self, ProxyError};
 use super::tls::Acceptor;
 use super::websocket;
+use crate::base::clock;
 use crate::config::{self, Transport};
 
 /// What all connections of a listener go through.
@@ -36,14 +39,42 @@ impl Door {
         &self.context
     }
 
+    /// The same as [`Door::admit`] of a socket that was accepted. `Some(None)`: behind a load balancer that is known when its header is read.
+    pub fn admit_accepted(&self, address: SocketAddr) -> Option<Option<Visit>> {
+        if self.proxy_protocol { Some(None) } else { self.admit(address).map(Some) }
+    }
+
+    /// Whether its address may have one more connection now. Otherwise nothing is read of it, and nothing said: that is what makes it cheap.
+    fn admit(&self, address: SocketAddr) -> Option<Visit> {
+        let admitted = self.context.addresses.admit(address, clock::now());
+        admitted
+            .inspect_err(|why| {
+                self.context.metrics.connections_limited.increment();
+                self.refuse(address, why);
+            })
+            .ok()
+    }
+
+    /// Counted and told, for one that is closed now.
+    pub fn refuse(&self, address: SocketAddr, why: impl Display) {
+        self.context.metrics.connections_refused.increment();
+        if let Some(suppressed) = self.context.complaints.permit() {
+            tracing::warn!(peer = %address, listener = %self.listener, suppressed, "connection refused: {why}");
+        }
+    }
+
     /// Returns when the connection is over.
     pub async fn serve(&self, mut stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
         let mut peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
         }
-        if self.proxy_protocol && self.ask_for_source(&mut stream, &mut peer, &shutdown).await.is_none() {
-            return;
+        let mut _visit = None;
+        if self.proxy_protocol {
+            _visit = self.ask_for_source(&mut stream, &mut peer, &shutdown).await;
+            if _visit.is_none() {
+                return;
+            }
         }
         if let Some(tls) = &self.tls {
             let accepting = tls.accept(stream, &mut peer, &self.context);
@@ -61,23 +92,23 @@ impl Door {
         connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
     }
 
-    /// `None`: it is over.
+    /// `None`: it is over. Otherwise it counts for where it comes from.
     async fn ask_for_source(
         &self,
         stream: &mut TcpStream,
         peer: &mut Peer,
         shutdown: &CancellationToken,
-    ) -> Option<()> {
+    ) -> Option<Visit> {
         match self.in_time(proxy::source(stream), peer, "PROXY protocol header", shutdown).await? {
             Ok(Some(source)) => peer.address = source,
             Ok(None) => {}
             Err(ProxyError::Silent) => return None,
             Err(error) => {
-                self.refuse(peer, &error);
+                self.refuse(peer.address, error);
                 return None;
             }
         }
-        Some(())
+        self.admit(peer.address)
     }
 
     async fn serve_websocket<S>(&self, stream: S, origins: &[String], peer: Peer, shutdown: CancellationToken)
@@ -87,13 +118,13 @@ impl Door {
         let upgrade = websocket::upgrade(stream, origins);
         let socket = match self.in_time(upgrade, &peer, "request for a WebSocket", &shutdown).await {
             Some(Ok(Some(socket))) => socket,
-            Some(Err(refused)) => return self.refuse(&peer, &refused.detail),
+            Some(Err(refused)) => return self.refuse(peer.address, refused.detail),
             Some(Ok(None)) | None => return,
         };
         let (reader, writer) = socket.halves();
         connection::serve(reader, writer, peer.clone(), self.context.clone(), shutdown).await;
         if let Some(detail) = socket.fault() {
-            self.refuse(&peer, &detail);
+            self.refuse(peer.address, detail);
         }
         socket.finish().await;
     }
@@ -112,13 +143,5 @@ impl Door {
             tracing::info!(%peer, "connection ended: no {what} within broker.limits.handshake_timeout");
         }
         done
-    }
-
-    fn refuse(&self, peer: &Peer, detail: &dyn std::fmt::Display) {
-        self.context.metrics.connections_refused.increment();
-        if let Some(suppressed) = self.context.complaints.permit() {
-            let listener = &self.listener;
-            tracing::warn!(%peer, %listener, suppressed, "connection refused: {detail}");
-        }
     }
 }

@@ -139,7 +139,11 @@ mod tests {
     fn limits() -> BrokerLimits {
         BrokerLimits {
             memory: 1 << 30,
-            max_connections: 10,
+            max_connections: Some(10),
+            max_connections_per_address: None,
+            max_new_connections_per_second: None,
+            max_messages_per_second: None,
+            max_bytes_per_second: None,
             max_packet_size: 1_000,
             handshake_timeout: Duration::from_secs(1),
             receive_maximum: 20,

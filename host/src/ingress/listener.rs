@@ -73,18 +73,16 @@ impl Listener {
                     continue;
                 }
             };
+            let Some(visit) = door.admit_accepted(peer) else { continue };
             let Ok(place) = places.clone().try_acquire_owned() else {
-                door.context().metrics.connections_refused.increment();
-                if let Some(suppressed) = door.context().complaints.permit() {
-                    tracing::warn!(%peer, suppressed, "connection refused: broker.limits.max_connections is reached");
-                }
+                door.refuse(peer, "broker.limits.max_connections is reached");
                 continue;
             };
             let (door, shutdown) = (door.clone(), shutdown.clone());
             let open = OpenConnection::count(door.context().metrics.clone());
             connections.spawn(async move {
                 door.serve(stream, peer, shutdown).await;
-                drop((open, place));
+                drop((open, place, visit));
             });
         }
         connections.close();

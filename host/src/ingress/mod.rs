@@ -1,6 +1,7 @@
 //! The device side, in the order a byte meets it: [`listener`], [`connection`], `mqtt`, [`handshake`], [`registry`],
 //! [`session`].
 
+pub mod addresses;
 pub mod connection;
 mod door;
 pub mod handshake;

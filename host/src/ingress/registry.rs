@@ -3,6 +3,7 @@
 //! A session that outlives its connection is written when it begins, when its device leaves or comes back, and deleted when
 //! it ends. Nobody waits for these: what is acknowledged within the session is written after them, in one log.
 
+mod census;
 mod end;
 mod evict;
 mod kick;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+pub use census::Census;
 use end::{by_weight, take_to_end};
 pub use kick::Kick;
 pub use list::{DropError, SessionState};

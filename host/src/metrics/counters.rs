@@ -56,6 +56,8 @@ metrics! {
         shared_handed_over: Counter,
         /// The same, with no other member to take them; or sent at QoS 2, so that nobody else may have them.
         shared_dropped: Counter,
+        /// Sessions whose device did not come back in time.
+        sessions_expired: Counter,
         /// Sessions that were away and owed nothing, ended for a device that needed one.
         sessions_evicted: Counter,
     }

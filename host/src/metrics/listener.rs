@@ -13,6 +13,26 @@ metrics! {
         connections_accepted: Counter,
         /// Connections refused or ended by a cap or a protocol error.
         connections_refused: Counter,
+        /// Of these, connections that were closed at once, because their address has too many or too many new ones.
+        connections_limited: Counter,
+        /// CONNECT packets.
+        connects: Counter,
+        /// Bytes of the packets that were read.
+        bytes_received: Counter,
+        /// Bytes of the packets that were written.
+        bytes_sent: Counter,
+        /// Packets of any type that were read.
+        packets_received: Counter,
+        /// Packets of any type that were written.
+        packets_sent: Counter,
+        /// PUBLISH packets that were read, repetitions too.
+        publishes_received: Counter,
+        /// PUBLISH packets that were written.
+        publishes_sent: Counter,
+        /// Bytes of the payloads of those that were read.
+        payload_bytes_received: Counter,
+        /// Bytes of the payloads of those that were written.
+        payload_bytes_sent: Counter,
         /// CONNECTs refused because of who their client is: user name, password, or a client identifier of another user.
         logins_refused: Counter,
         /// PUBLISH packets of devices, first deliveries only.

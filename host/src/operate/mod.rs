@@ -4,6 +4,7 @@ pub mod admin;
 mod observer;
 mod parts;
 mod stopped;
+pub mod sys_topics;
 
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};

@@ -28,6 +28,7 @@ use crate::chain::{self, Chain};
 use crate::config::{BrokerLimits, Config, UpstreamId};
 use crate::dead_letter::{DEAD_LETTERS, DeadLetter, Filed};
 use crate::egress::{self, DeadLetters, Operator, Undelivered};
+use crate::ingress::addresses::Addresses;
 use crate::ingress::connection::Context;
 use crate::ingress::registry::Registry;
 use crate::ingress::wills::Wills;
@@ -104,6 +105,7 @@ impl Process {
         let letter_queue = spool.queue(spool.dead_letters().unwrap_or(UpstreamId(usize::MAX)));
         tasks.spawn(letters(letter_queue, around.oracle.clone()));
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
+        let addresses = Addresses::new(&limits, usize::MAX);
         let context = Arc::new(Context {
             access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
             limits,
@@ -116,6 +118,7 @@ impl Process {
             parked_bytes: Arc::new(AtomicUsize::new(0)),
             drains: Arc::default(),
             complaints: Arc::new(RateLimit::per_second(5)),
+            addresses,
         });
         tasks.spawn(sweep(context.clone()));
         around.gate.open(context, stop_devices.clone());

@@ -189,6 +189,31 @@ fn without_rules_a_listener_is_open_or_closed_and_nothing_is_asked_at_an_open_on
 }
 
 #[test]
+fn at_an_open_listener_that_the_network_reaches_only_a_rule_gives_what_the_gateway_says_of_itself() {
+    let open = || vec!["local".to_owned(), "lan".to_owned()];
+    let access =
+        |rules: Rules| Arc::new(Access::new(Arc::new(rules), open(), DeniedPublish::Drop).exposing(vec!["lan".into()]));
+    let none = access(Rules::default());
+    let at = |access: &Arc<Access>, listener: &str| {
+        access.permit(Identity { listener: listener.into(), ..Identity::default() })
+    };
+    let topic = |name: &str| TopicName::parse(name).unwrap();
+    let filter = |text: &str| TopicFilter::parse(text).unwrap();
+    assert!(at(&none, "local").may_receive(&topic("$SYS/x")) && at(&none, "local").may_subscribe(&filter("$SYS/#")));
+    let mut lan = at(&none, "lan");
+    assert!(!lan.may_receive(&topic("$SYS/x")) && lan.may_receive(&topic("x")) && lan.may_publish(&topic("x")));
+    assert!(
+        !lan.may_subscribe(&filter("$SYS/#"))
+            && !lan.may_subscribe(&filter("$SYS/+/x"))
+            && lan.may_subscribe(&filter("#"))
+    );
+    assert_eq!(lan.decide(Action::Subscribe, &topic("$SYS/x")).ground, Ground::Sys);
+    assert!(!none.of(lan.identity()).decide_filter(&filter("$SYS/#")).is_allowed);
+    let named = access(acl("topic read $SYS/#"));
+    assert!(at(&named, "lan").may_receive(&topic("$SYS/x")) && !at(&named, "lan").may_receive(&topic("x")));
+}
+
+#[test]
 fn a_permit_that_is_held_follows_the_rules() {
     let access = Arc::new(Access::new(Arc::new(acl("topic read a")), Vec::new(), DeniedPublish::Drop));
     let mut permit = access.permit(Identity { client: "c".into(), ..Identity::default() });

@@ -11,6 +11,7 @@ use crate::app::SPOOL;
 use crate::config::{Config, Listener};
 use crate::operate::admin::client::Admin;
 use crate::setup;
+use crate::setup::descriptors::Places;
 use crate::spool::{Backlog, View};
 
 /// Nothing is changed: folders are asked whether they could be written to, and ports are let go at once.
@@ -21,6 +22,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
     // Its own ports are taken, which is as it should be.
     findings.extend(config.broker.listeners.iter().filter(|_| !is_running).filter_map(port));
     findings.extend(setup::exposed(config).into_iter().map(|text| Finding::new("secrets", Verdict::Doubtful, text)));
+    findings.extend(descriptors(&Places::expect(config)));
     findings.extend(left_behind(config));
     findings.retain(|finding| finding.verdict != Verdict::Good);
     findings
@@ -64,6 +66,11 @@ fn room(config: &Config) -> Option<Finding> {
         let text = format!("{free_shown} are free on this disk and `free_floor` is {floor_shown}: no device would get an ack; make room, or lower it under `[spool]`");
         Finding::new("disk", Verdict::Doubtful, text)
     })
+}
+
+/// Whether there may be as many connections as are configured.
+fn descriptors(places: &Places) -> Option<Finding> {
+    places.complaint().map(|text| Finding::new("descriptors", Verdict::Doubtful, text))
 }
 
 fn port(listener: &Listener) -> Option<Finding> {
@@ -154,6 +161,14 @@ mod tests {
         config.spool.free_floor = u64::MAX;
         let findings = look(&config);
         assert!(texts(&findings, Verdict::Doubtful)[0].contains("free_floor"), "{findings:?}");
+    }
+
+    #[test]
+    fn more_connections_than_descriptors_are_a_doubt() {
+        let places = Places { connections: 900, descriptors: 1_024, reserved: 124, refused: Some(5_000) };
+        let finding = descriptors(&places).unwrap();
+        assert!(finding.verdict == Verdict::Doubtful && finding.text.contains("LimitNOFILE=5124"), "{finding:?}");
+        assert!(descriptors(&Places { refused: None, ..places }).is_none());
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Caps. Each has a smallest value that still works and a largest one that is still a cap.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -16,13 +17,19 @@ pub const LONGEST_SESSION: Duration = Duration::from_secs(100 * 31_557_600);
 const LARGEST_PACKET: ByteSize = ByteSize::mib(256);
 /// Counts beyond this are no cap on any gateway.
 const MANY: usize = 10_000_000;
+/// A rate beyond this is none, for one client or address.
+const FAST: u32 = 1_000_000;
 
 pub fn broker(table: &Table<'_>) -> BrokerLimits {
     let default = BrokerLimits::default();
     let count = |key, default| table.number(key, 1..=MANY).unwrap_or(default);
     let bytes = |key, default| table.size(key, ByteSize::kib(1)..=ByteSize::tib(1)).unwrap_or(default);
     let limits = BrokerLimits {
-        max_connections: count("max_connections", default.max_connections),
+        max_connections: table.number("max_connections", 1..=MANY),
+        max_connections_per_address: table.number("max_connections_per_address", 1..=MANY),
+        max_new_connections_per_second: table.number("max_new_connections_per_second", 1..=FAST),
+        max_messages_per_second: table.number("max_messages_per_second", 1..=FAST).and_then(NonZeroU32::new),
+        max_bytes_per_second: bytes_per_second(table),
         memory: bytes("memory", default.memory),
         max_packet_size: table
             .size("max_packet_size", ByteSize::kib(1)..=LARGEST_PACKET)
@@ -45,6 +52,12 @@ pub fn broker(table: &Table<'_>) -> BrokerLimits {
     };
     table.finish();
     limits
+}
+
+/// Slower than the smallest, a packet of the usual size takes minutes.
+fn bytes_per_second(table: &Table<'_>) -> Option<NonZeroU32> {
+    let bytes = table.size("max_bytes_per_second", ByteSize::kib(1)..=ByteSize::gib(1))?;
+    u32::try_from(bytes).ok().and_then(NonZeroU32::new)
 }
 
 pub fn plugin(table: &Table<'_>) -> PluginLimits {

@@ -39,12 +39,15 @@ use super::raw::Table;
 pub fn config(root: &Table<'_>) -> Option<Config> {
     let gateway = gateway::check(&root.table("gateway"));
     let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
-    let broker = broker::check(&root.table("broker"));
+    let mut broker = broker::check(&root.table("broker"));
     let access = access::check(root, &broker.listeners);
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     own_listener::check(root, &broker.listeners, &upstreams, &upstream_names);
     let spool_table = root.table("spool");
     let spool = spool::check(&spool_table);
+    if root.table("broker").table("limits").value("max_sessions").is_none() {
+        spool::fit_sessions(&spool, &mut broker.limits);
+    }
     spool::check_state(&spool_table, &spool, &broker.limits);
     spool_table.finish();
     let engine = engine::check(&root.table("engine"));

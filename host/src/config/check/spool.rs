@@ -16,6 +16,8 @@ const SMALLEST: ByteSize = ByteSize::mib(16);
 const SMALLEST_STATE: ByteSize = ByteSize::mib(17);
 /// Of a session: what it is, some tens of subscriptions, the identities of what it sent at QoS 2.
 const SESSION_BYTES: usize = 4 << 10;
+/// As many as there were connections before these depended on the machine: a budget that had room for them has room still.
+const FEWEST_SESSIONS: usize = 900;
 /// Shorter than a sync takes on slow flash is no interval; a minute is a loss that nobody means.
 const INTERVALS: std::ops::RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(60);
 
@@ -45,6 +47,15 @@ pub fn check(table: &Table<'_>) -> Spool {
         when_full: one_of(table, "when_full", &WHEN_FULL).unwrap_or(default.when_full),
         qos0: one_of(table, "qos0", &QOS0).unwrap_or(default.qos0),
     }
+}
+
+/// When nothing is said of sessions, a smaller budget of the state has room for fewer of them.
+pub fn fit_sessions(spool: &Spool, limits: &mut BrokerLimits) {
+    let others = [limits.max_retained_bytes, limits.max_queued_bytes_total, MAX_STATE_TOTAL];
+    let others = others.into_iter().fold(0_usize, usize::saturating_add) as u64;
+    let room = spool.max_state_bytes.saturating_sub(others) / SESSION_BYTES as u64;
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    limits.max_sessions = room.clamp(FEWEST_SESSIONS, limits.max_sessions);
 }
 
 /// The caps on what is kept as state have to fit into its budget: what they allow is acknowledged, and never refused afterwards.

@@ -1,5 +1,6 @@
 //! `[broker]`: the listeners, and what devices may make the gateway hold.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::Listener;
@@ -8,12 +9,23 @@ use super::Listener;
 pub struct Broker {
     pub listeners: Vec<Listener>,
     pub limits: BrokerLimits,
+    /// How often what has changed is published below `$SYS/broker`. None: never.
+    pub sys_interval: Option<Duration>,
 }
 
 /// Caps on what devices can make the gateway hold. Hitting one sheds load with a reason; it never ends the process.
 #[derive(Clone, Debug)]
 pub struct BrokerLimits {
-    pub max_connections: usize,
+    /// None: as many as there are descriptors for.
+    pub max_connections: Option<usize>,
+    /// Of these, how many from one address, or from one IPv6 network of 64 bits. None: half of them, and any number from this machine.
+    pub max_connections_per_address: Option<usize>,
+    /// From one address; ten times as many at once. None: a hundred, and any number from this machine.
+    pub max_new_connections_per_second: Option<u32>,
+    /// PUBLISH, SUBSCRIBE, UNSUBSCRIBE and PINGREQ packets that are read of one connection. None: any number.
+    pub max_messages_per_second: Option<NonZeroU32>,
+    /// Bytes that are read of one connection.
+    pub max_bytes_per_second: Option<NonZeroU32>,
     /// Bytes of what clients make the gateway hold beside queues and retained messages.
     pub memory: usize,
     /// Largest control packet in bytes, header included.

@@ -67,6 +67,16 @@ fn the_example_says_what_it_means() {
 }
 
 #[test]
+fn sessions_are_as_many_as_their_budget_has_room_for_unless_their_number_is_set() {
+    let sessions = |text: &str| example(text).broker.limits.max_sessions;
+    let small = "[spool]\nmax_state_bytes = \"152MiB\"";
+    assert_eq!(sessions(""), 8_192);
+    // Of 152 MiB, 64 + 64 + 16 are for others.
+    assert_eq!(sessions(small), 2_048);
+    assert_eq!(sessions(&format!("{small}\n[broker.limits]\nmax_sessions = 1000")), 1_000);
+}
+
+#[test]
 fn the_list_of_brokers_that_the_example_shows_is_one() {
     let shown = EXAMPLE.lines().find_map(|line| line.strip_prefix("#   url = ")).unwrap();
     let listed = example(&EXAMPLE.replace("url = \"mqtts://broker.example.com\"", &format!("url = {shown}")));

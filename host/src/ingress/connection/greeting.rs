@@ -164,6 +164,7 @@ fn welcome<R, W>(
         session,
         context: context.clone(),
         parked,
+        throttle: Throttle::new(&context.limits, now),
         kicked,
         shutdown,
         version: terms.version,
@@ -192,6 +193,7 @@ where
                 let detail = "the first packet is not CONNECT [MQTT-3.1.0-1]";
                 return Err(DecodeError { reason: Reason::PROTOCOL_ERROR, detail });
             };
+            wire.traffic.connect();
             return Ok(Some(*connect));
         }
         wire.prepare();

@@ -22,7 +22,7 @@ impl<R, W> Connection<R, W> {
         loop {
             let _turn = batch_wakes();
             for _ in 0..TURN {
-                if self.is_paused() || !self.process_next()? {
+                if self.is_paused() || self.is_throttled() || !self.process_next()? {
                     return Ok(());
                 }
             }
@@ -44,6 +44,7 @@ impl<R, W> Connection<R, W> {
     fn process_next(&mut self) -> Result<bool, End> {
         let packet = self.wire.next_packet().map_err(|error| because(error.reason, error.detail))?;
         let Some(packet) = packet else { return Ok(false) };
+        self.throttle.iter_mut().for_each(|throttle| throttle.taken_up(&packet));
         if self.context.limits.strict_utf8
             && let Some((reason, detail)) = strict_utf8::violated(&packet)
         {

@@ -12,6 +12,8 @@ mod mail;
 mod parked;
 mod permission;
 mod takeover;
+mod throttle;
+mod traffic;
 mod wire;
 
 use std::future::poll_fn;
@@ -23,11 +25,13 @@ use std::time::Duration;
 use bytes::Bytes;
 pub use drains::Drains;
 use parked::Parked;
+use throttle::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
+use super::addresses::Addresses;
 use super::identities::Identities;
 use super::peer::Peer;
 use super::registry::{Ending, Kick, Registry};
@@ -63,6 +67,7 @@ pub struct Context {
     pub parked_bytes: Arc<AtomicUsize>,
     pub drains: Arc<Drains>,
     pub complaints: Arc<RateLimit>,
+    pub addresses: Arc<Addresses>,
 }
 
 struct Connection<R, W> {
@@ -70,6 +75,8 @@ struct Connection<R, W> {
     session: Session,
     context: Arc<Context>,
     parked: Parked,
+    /// None without limits.
+    throttle: Option<Box<Throttle>>,
     kicked: Arc<Kick>,
     shutdown: CancellationToken,
     version: Version,
@@ -93,6 +100,8 @@ enum Event {
     Wrote(io::Result<usize>),
     Done(u64),
     Started,
+    /// It may send again.
+    Resumed,
     MailReady,
     /// What waits to be written has become less.
     Room,
@@ -119,7 +128,7 @@ where
 {
     let (mut peer, charge) = (peer, context.registry.ledger().charge());
     let codec = Codec::new(context.limits.max_packet_size).with_mqtt_3_1(context.mqtt_3_1);
-    let wire = Wire::new(reader, writer, codec, charge);
+    let wire = Wire::new(reader, writer, codec, charge, context.metrics.clone());
     let Some(mut connection) = greeting::greet(wire, &mut peer, &context, shutdown).await else { return };
     let client = connection.session.client().clone();
     let user = peer.name.as_deref().map(brief).map(tracing::field::debug);
@@ -198,6 +207,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             ticket = self.session.next_done() => Event::Done(ticket),
             _ = self.parked.started() => Event::Started,
             read = reader.read_buf(incoming), if reads => Event::Read(read),
+            () = Throttle::resumed(&mut self.throttle) => Event::Resumed,
             () = in_flight.own_room(mailbox.client()), if waits_for_room => Event::Room,
             () = mailbox.ready(), if wants_mail => Event::MailReady,
             // Others have their turn first.
@@ -210,10 +220,13 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         match event {
             Event::Read(Ok(0) | Err(_)) => return Err(self.last_words()),
             Event::Wrote(Err(_)) => return Err(End::Gone),
-            Event::Read(Ok(_)) => {
+            Event::Read(Ok(read)) => {
                 kill_point::reach(KillPoint::SocketRead);
                 self.heard_at = Instant::now();
+                self.throttle.iter_mut().for_each(|throttle| throttle.read(read));
             }
+            // It has spoken, and we did not listen.
+            Event::Resumed => self.heard_at = Instant::now(),
             Event::Wrote(Ok(_)) => {
                 kill_point::happened(KillPoint::Acked);
                 self.wrote_at = Instant::now();
@@ -242,8 +255,15 @@ impl<R, W> Connection<R, W> {
         self.waits_for_room || self.parked.is_full() || self.wire.is_congested() || self.session.holds_too_much()
     }
 
+    /// Nothing is read ahead of one that sends more than it may.
     fn reads(&self) -> bool {
-        !self.is_paused() || self.wire.incoming.len() < READ_AHEAD
+        let is_held_back = self.throttle.as_ref().is_some_and(|throttle| throttle.pauses());
+        !is_held_back && (!self.is_paused() || self.wire.incoming.len() < READ_AHEAD)
+    }
+
+    /// Whether it has sent more than it may, so that the next packet waits.
+    fn is_throttled(&mut self) -> bool {
+        self.throttle.as_mut().is_some_and(|throttle| throttle.begins_pause(Instant::now()))
     }
 }
 

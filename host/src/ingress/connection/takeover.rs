@@ -11,6 +11,8 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
         if self.kicked.is_revoked() {
             return because(Reason::NOT_AUTHORIZED, "its user was removed, or has another password now");
         }
+        // Held back, it would be lost. It is no way round the limit: so many reads, and the new connection begins without a burst.
+        self.throttle = None;
         for _ in 0..LAST_READS {
             if self.is_paused() {
                 break;

@@ -3,13 +3,16 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
+use super::traffic::Traffic;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::ledger::Charge;
+use crate::metrics::ListenerMetrics;
 use crate::mqtt::{Codec, DecodeError, Packet};
 
 /// Bytes asked for in one read, and what an idle connection keeps. Small on purpose: five thousand idle devices are usual,
@@ -33,12 +36,14 @@ pub struct Wire<R, W> {
     /// The most that `incoming` has been since it was new: all of that stays with it when a packet is taken from it, whatever is left.
     allocated: usize,
     charge: Charge,
+    pub traffic: Traffic,
 }
 
 impl<R, W> Wire<R, W> {
-    pub fn new(reader: R, writer: W, codec: Codec, charge: Charge) -> Self {
+    pub fn new(reader: R, writer: W, codec: Codec, charge: Charge, metrics: Arc<ListenerMetrics>) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self { reader, writer, codec, incoming, outgoing, is_held: false, allocated: 0, charge }
+        let traffic = Traffic::new(metrics);
+        Self { reader, writer, codec, incoming, outgoing, is_held: false, allocated: 0, charge, traffic }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
@@ -49,7 +54,12 @@ impl<R, W> Wire<R, W> {
     /// The next packet of what has been read.
     pub fn next_packet(&mut self) -> Result<Option<Packet>, DecodeError> {
         self.allocated = self.allocated();
-        self.codec.decode(&mut self.incoming)
+        let before = self.incoming.len();
+        let packet = self.codec.decode(&mut self.incoming)?;
+        if let Some(packet) = &packet {
+            self.traffic.received(packet, before - self.incoming.len());
+        }
+        Ok(packet)
     }
 
     /// Queues a packet for the next write: many leave in one.
@@ -59,7 +69,9 @@ impl<R, W> Wire<R, W> {
             Packet::PubComp(_) => kill_point::reach(KillPoint::ReleaseSynced),
             _ => {}
         }
+        let before = self.outgoing.len();
         self.codec.encode(packet, &mut self.outgoing);
+        self.traffic.sent(packet, self.outgoing.len() - before);
     }
 
     /// With its reason string, when the device's Maximum Packet Size allows that [MQTT-3.2.2-19, MQTT-3.14.2-3]; not at all
@@ -86,8 +98,9 @@ impl<R, W> Wire<R, W> {
         self.prepare();
     }
 
-    /// Room for the next read; memory that a burst needed goes back after it.
+    /// Room for the next read; memory that a burst needed goes back after it. What there was of packets is counted for all to see.
     pub fn prepare(&mut self) {
+        self.traffic.flush();
         if self.outgoing.is_empty() && self.outgoing.capacity() > KEEP_BYTES {
             self.outgoing = BytesMut::new();
         }
@@ -190,7 +203,8 @@ mod tests {
 
     #[test]
     fn what_a_writer_holds_back_is_unsent_until_it_has_moved_on() {
-        let mut wire = Wire::new((), Holding { room: 3, ..Holding::default() }, 100, Ledger::new(1 << 20).charge());
+        let (writer, charge) = (Holding { room: 3, ..Holding::default() }, Ledger::new(1 << 20).charge());
+        let mut wire = Wire::new((), writer, Codec::new(100), charge, Arc::default());
         wire.outgoing.extend_from_slice(b"puback");
         let mut cx = Context::from_waker(std::task::Waker::noop());
         let mut turn = |wire: &mut Wire<(), Holding>| {
@@ -207,7 +221,7 @@ mod tests {
     #[test]
     fn the_memory_of_a_large_packet_is_charged_until_it_is_given_back_however_little_of_it_is_left() {
         let ledger = Ledger::new(1 << 20);
-        let mut wire = Wire::new((), (), Codec::new(1 << 20), ledger.charge());
+        let mut wire = Wire::new((), (), Codec::new(1 << 20), ledger.charge(), Arc::default());
         wire.incoming = BytesMut::with_capacity(200_000);
         wire.incoming.extend_from_slice(&large_connect());
         assert!(matches!(wire.next_packet(), Ok(Some(Packet::Connect(_)))));

@@ -51,6 +51,7 @@ impl Registry {
         }
         let away = take_to_end(&mut slots, client);
         drop(slots);
+        self.bus.counters().sessions_expired.add(away.is_some().into());
         away.into_iter().for_each(|away| self.finish(*away));
     }
 

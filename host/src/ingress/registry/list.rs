@@ -104,7 +104,7 @@ impl Registry {
 
 impl Slot {
     /// Of a session that has not ended.
-    fn mailbox(&self) -> Option<&Arc<Mailbox>> {
+    pub(super) fn mailbox(&self) -> Option<&Arc<Mailbox>> {
         match self {
             Self::Connected { mailbox, .. } => Some(mailbox),
             Self::Away(away) => Some(away.session.mailbox()),
