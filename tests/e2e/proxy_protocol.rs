@@ -91,6 +91,26 @@ fn a_header_that_does_not_end_is_waited_for_until_the_deadline_of_the_handshake(
 }
 
 #[test]
+fn limits_of_an_address_are_those_of_the_address_in_the_header() {
+    let gateway = Gateway::start(&format!("{BEHIND}[broker.limits]\nmax_connections_per_address = 1\n"));
+    let come = |last: u8, client: &str| {
+        let mut device = Raw::open(gateway.listener("behind"), V5);
+        let mut header = header(0x21);
+        header[19] = last;
+        device.send(&[header, Connect::new(V5, client).encode()].concat());
+        match device.next(SOON) {
+            Next::Packet(_) => Some(device),
+            Next::Closed => None,
+            Next::Silence => panic!("neither let in nor closed"),
+        }
+    };
+    let _places: Vec<Raw> = (1..=3).map(|last| come(last, &format!("c{last}")).expect("its own place")).collect();
+    assert!(come(2, "one more").is_none());
+    gateway.expect_log(&["max_connections_per_address", "peer=203.0.113.2:49153", "listener=behind"]);
+    gateway.stop();
+}
+
+#[test]
 fn a_websocket_may_stand_behind_a_load_balancer() {
     let gateway = Gateway::start(&format!("{BEHIND}transport = \"websocket\"\n"));
     let mut stream = TcpStream::connect(gateway.listener("behind")).expect("a listener");

@@ -39,13 +39,13 @@ impl Door {
         &self.context
     }
 
-    /// Whether it is a load balancer that connects, which says for whom.
-    pub fn is_behind_a_balancer(&self) -> bool {
-        self.proxy_protocol
+    /// The same as [`Door::admit`] of a socket that was accepted. `Some(None)`: behind a load balancer that is known when its header is read.
+    pub fn admit_accepted(&self, address: SocketAddr) -> Option<Option<Visit>> {
+        if self.proxy_protocol { Some(None) } else { self.admit(address).map(Some) }
     }
 
     /// Whether its address may have one more connection now. Otherwise nothing is read of it, and nothing said: that is what makes it cheap.
-    pub fn admit(&self, address: SocketAddr) -> Option<Visit> {
+    fn admit(&self, address: SocketAddr) -> Option<Visit> {
         let admitted = self.context.addresses.admit(address, clock::now());
         admitted
             .inspect_err(|why| {
@@ -56,10 +56,10 @@ impl Door {
     }
 
     /// Counted and told, for one that is closed now.
-    pub fn refuse(&self, peer: impl Display, why: impl Display) {
+    pub fn refuse(&self, address: SocketAddr, why: impl Display) {
         self.context.metrics.connections_refused.increment();
         if let Some(suppressed) = self.context.complaints.permit() {
-            tracing::warn!(%peer, listener = %self.listener, suppressed, "connection refused: {why}");
+            tracing::warn!(peer = %address, listener = %self.listener, suppressed, "connection refused: {why}");
         }
     }
 
@@ -69,14 +69,13 @@ impl Door {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
         }
-        // Of the balancer nothing is limited: it has the connections of all.
-        let _visit = match self.proxy_protocol {
-            true => match self.ask_for_source(&mut stream, &mut peer, &shutdown).await {
-                Some(visit) => Some(visit),
-                None => return,
-            },
-            false => None,
-        };
+        let mut _visit = None;
+        if self.proxy_protocol {
+            _visit = self.ask_for_source(&mut stream, &mut peer, &shutdown).await;
+            if _visit.is_none() {
+                return;
+            }
+        }
         if let Some(tls) = &self.tls {
             let accepting = tls.accept(stream, &mut peer, &self.context);
             let Some(Some(stream)) = shutdown.run_until_cancelled(accepting).await else { return };
@@ -93,7 +92,7 @@ impl Door {
         connection::serve(reader, writer, peer, self.context.clone(), shutdown).await;
     }
 
-    /// The connection counts for the address that it says. `None`: it is over.
+    /// `None`: it is over. Otherwise it counts for where it comes from.
     async fn ask_for_source(
         &self,
         stream: &mut TcpStream,
@@ -105,7 +104,7 @@ impl Door {
             Ok(None) => {}
             Err(ProxyError::Silent) => return None,
             Err(error) => {
-                self.refuse(peer, &error);
+                self.refuse(peer.address, error);
                 return None;
             }
         }
@@ -119,13 +118,13 @@ impl Door {
         let upgrade = websocket::upgrade(stream, origins);
         let socket = match self.in_time(upgrade, &peer, "request for a WebSocket", &shutdown).await {
             Some(Ok(Some(socket))) => socket,
-            Some(Err(refused)) => return self.refuse(&peer, &refused.detail),
+            Some(Err(refused)) => return self.refuse(peer.address, refused.detail),
             Some(Ok(None)) | None => return,
         };
         let (reader, writer) = socket.halves();
         connection::serve(reader, writer, peer.clone(), self.context.clone(), shutdown).await;
         if let Some(detail) = socket.fault() {
-            self.refuse(&peer, &detail);
+            self.refuse(peer.address, detail);
         }
         socket.finish().await;
     }

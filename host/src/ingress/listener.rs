@@ -73,13 +73,7 @@ impl Listener {
                     continue;
                 }
             };
-            let visit = match door.is_behind_a_balancer() {
-                true => None,
-                false => match door.admit(peer) {
-                    None => continue,
-                    admitted => admitted,
-                },
-            };
+            let Some(visit) = door.admit_accepted(peer) else { continue };
             let Ok(place) = places.clone().try_acquire_owned() else {
                 door.refuse(peer, "broker.limits.max_connections is reached");
                 continue;

@@ -42,17 +42,8 @@ pub struct Wire<R, W> {
 impl<R, W> Wire<R, W> {
     pub fn new(reader: R, writer: W, codec: Codec, charge: Charge, metrics: Arc<ListenerMetrics>) -> Self {
         let (incoming, outgoing) = (BytesMut::new(), BytesMut::new());
-        Self {
-            reader,
-            writer,
-            codec,
-            incoming,
-            outgoing,
-            is_held: false,
-            allocated: 0,
-            charge,
-            traffic: Traffic::new(metrics),
-        }
+        let traffic = Traffic::new(metrics);
+        Self { reader, writer, codec, incoming, outgoing, is_held: false, allocated: 0, charge, traffic }
     }
 
     /// Whether the account of all clients has room for what this connection holds: its buffers, and so many bytes more.
