@@ -70,7 +70,7 @@ impl Listener {
 impl Default for BrokerLimits {
     fn default() -> Self {
         Self {
-            // What the machine gives, less what the gateway itself needs (`app/descriptors.rs`).
+            // What the machine gives, less what the gateway itself needs (`setup/descriptors.rs`).
             max_connections: None,
             // These depend on the number of places, and on where a client comes from (`ingress/addresses.rs`).
             max_connections_per_address: None,
