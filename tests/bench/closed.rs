@@ -51,13 +51,12 @@ impl Closed {
 
     /// How many each publisher has sent.
     pub fn drive(self, system: &System, start: Instant) -> Vec<u64> {
-        let address = system.devices();
         let end = start + self.time;
         thread::scope(|scope| {
             let drive = |publisher| {
                 let upstream = &system.upstream;
                 scope.spawn(move || {
-                    let device = Device::connect(address, publisher, self.qos);
+                    let device = system.connect(publisher, self.qos);
                     match self.qos {
                         0 => fill(device, publisher, WINDOW_QOS_0 / self.publishers, upstream, end),
                         _ => acknowledged(device, end),

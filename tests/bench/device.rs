@@ -4,15 +4,18 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
+use tidegate_tests::raw::Stream;
+use tidegate_tests::tls;
 use tidegate_tests::wire::{Connect, Version};
 
 use crate::payload::Template;
+use crate::tls::Door;
 
 /// Longer than any pause of a system that is alive.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub struct Device {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     template: Template,
     qos: u8,
     sent: u32,
@@ -24,9 +27,18 @@ pub struct Device {
 
 impl Device {
     pub fn connect(broker: SocketAddr, publisher: usize, qos: u8) -> Self {
-        let mut stream = TcpStream::connect(broker).expect("the system accepts connections");
+        let stream = TcpStream::connect(broker).expect("the system accepts connections");
         stream.set_nodelay(true).expect("TCP_NODELAY");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a read timeout");
+        Self::over(Box::new(stream), publisher, qos)
+    }
+
+    pub fn over_tls(door: &Door, publisher: usize, qos: u8) -> Self {
+        let stream = tls::connect(door.address, door.client.clone()).expect("the system speaks TLS");
+        Self::over(Box::new(stream), publisher, qos)
+    }
+
+    fn over(mut stream: Box<dyn Stream>, publisher: usize, qos: u8) -> Self {
+        stream.socket().set_read_timeout(Some(PATIENCE)).expect("a read timeout");
         stream.write_all(&Connect::new(Version::V4, &format!("device-{publisher:02}")).encode()).expect("CONNECT");
         let mut connack = [0; 4];
         stream.read_exact(&mut connack).expect("a CONNACK");
@@ -39,9 +51,9 @@ impl Device {
         self.sent
     }
 
-    /// A second handle on the same connection, for a thread that answers while this one sends on time.
+    /// A second handle on the same connection, which is one without TLS, for a thread that answers while this one sends on time.
     pub fn answering(&self) -> Self {
-        let stream = self.stream.try_clone().expect("a second handle of a socket");
+        let stream = Box::new(self.stream.socket().try_clone().expect("a second handle of a socket"));
         let template = Template::new(0, self.qos);
         Self { stream, template, qos: self.qos, sent: 0, out: Vec::new(), unread: Vec::new() }
     }
@@ -86,6 +98,6 @@ impl Device {
     }
 
     pub fn close(&self) {
-        let _ = self.stream.shutdown(std::net::Shutdown::Both);
+        let _ = self.stream.socket().shutdown(std::net::Shutdown::Both);
     }
 }

@@ -13,6 +13,7 @@
 //! | `latency` | one open-loop round |
 //! | `drain` | a backlog goes upstream while live traffic goes on |
 //! | `rest` | start, memory at rest, with many connections and with many bindings |
+//! | `tls` | what TLS costs: a message, a connection at rest, a thousand devices that come back, beside mosquitto |
 //! | `soak` | memory over many messages |
 
 mod chart;
@@ -27,6 +28,7 @@ mod rest;
 mod soak;
 mod system;
 mod table;
+mod tls;
 mod upstream;
 mod usage;
 
@@ -56,6 +58,7 @@ enum Command {
     Latency(Rate),
     Drain(drain::Options),
     Rest(rest::Options),
+    Tls(tls::Options),
     Soak(soak::Options),
 }
 
@@ -89,6 +92,7 @@ fn main() {
         Command::Latency(rate) => println!("{:#?}", rate.open().run(rate.load.system)),
         Command::Drain(options) => drain::run(&options),
         Command::Rest(options) => rest::run(&options),
+        Command::Tls(options) => tls::run(&options),
         Command::Soak(options) => soak::run(&options),
     }
 }

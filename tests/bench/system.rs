@@ -8,6 +8,8 @@ use tidegate_tests::eventually::soon;
 use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
 
+use crate::device::Device;
+use crate::tls::{self, Door};
 use crate::upstream::Upstream;
 use crate::usage::Usage;
 
@@ -15,6 +17,8 @@ use crate::usage::Usage;
 pub enum Kind {
     /// The gateway: JSON filter and conversion in a plugin, `sync = "group"`.
     Tidegate,
+    /// The same gateway, and devices with TLS.
+    Tls,
     /// The gateway with a binding without plugins: what the plugin costs is the difference.
     Plain,
     /// Another build of the gateway, with the same plugin.
@@ -35,6 +39,8 @@ static OTHER_BUILD: OnceLock<PathBuf> = OnceLock::new();
 pub struct System {
     pub upstream: Upstream,
     devices: SocketAddr,
+    /// Where they connect with TLS, when they do.
+    door: Option<Door>,
     running: Running,
 }
 
@@ -52,20 +58,34 @@ impl System {
     /// Started, and connected to its upstream.
     pub fn start(kind: Kind) -> Self {
         let upstream = Upstream::start();
+        let mut door = None;
         let (devices, running) = match kind {
+            Kind::Tls => {
+                let (gateway, with_tls) = tls::gateway(&config(upstream.address(), true));
+                gateway.expect_plugins();
+                door = Some(with_tls);
+                (gateway.address(), Running::Tidegate(gateway))
+            }
             Kind::Tidegate => tidegate(&config(upstream.address(), true)),
             Kind::Plain => tidegate(&config(upstream.address(), false)),
             Kind::OtherBuild => started_other_build(&config(upstream.address(), true)),
             Kind::Mosquitto => mosquitto(upstream.address()),
-            Kind::Direct => return Self { devices: upstream.address(), upstream, running: Running::Nothing },
+            Kind::Direct => return Self { devices: upstream.address(), door, upstream, running: Running::Nothing },
         };
         soon("the system is connected to its upstream", || upstream.connections() > 0);
-        Self { upstream, devices, running }
+        Self { upstream, devices, door, running }
     }
 
     /// Where devices connect.
     pub fn devices(&self) -> SocketAddr {
         self.devices
+    }
+
+    pub fn connect(&self, publisher: usize, qos: u8) -> Device {
+        match &self.door {
+            Some(door) => Device::over_tls(door, publisher, qos),
+            None => Device::connect(self.devices, publisher, qos),
+        }
     }
 
     pub fn usage(&self) -> Usage {

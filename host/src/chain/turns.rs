@@ -23,8 +23,6 @@ use super::job::{Rank, Taken, Work};
 pub(super) struct Turns {
     front: VecDeque<Work>,
     clients: Clients,
-    /// Was not wanted when it was its client's turn; before all others.
-    returned: Option<Work>,
     /// One that is fixed is the first, where clients have something before it.
     behind: VecDeque<Work>,
     /// As they were brought.
@@ -57,25 +55,19 @@ impl Turns {
 
     /// The next one, if it is wanted, and how it was taken up.
     pub fn pop_if(&mut self, is_wanted: impl FnOnce(&Work) -> bool) -> Option<(Work, Taken)> {
-        let is_overtaken = self.returned.is_some() || self.front.is_empty();
-        let next = self.returned.take().or_else(|| self.front.pop_front());
-        let work = next.or_else(|| self.pop_behind())?;
-        if !is_wanted(&work) {
-            match is_overtaken {
-                true => self.returned = Some(work),
-                false => self.front.push_front(work),
-            }
-            return None;
-        }
-        let place = matches!(work.rank(), Rank::Placed(_)).then(|| self.places.pop_front()).flatten();
-        Some((work, Taken { place, is_overtaken }))
-    }
-
-    fn pop_behind(&mut self) -> Option<Work> {
-        self.clients.pop().or_else(|| {
+        if self.front.is_empty() && self.clients.is_empty() {
             self.advance();
-            self.front.pop_front().or_else(|| self.clients.pop())
-        })
+        }
+        let is_overtaken = self.front.is_empty();
+        let work = if is_overtaken {
+            self.clients.peek().filter(|work| is_wanted(work))?;
+            self.clients.pop()?
+        } else {
+            self.front.front().filter(|work| is_wanted(work))?;
+            self.front.pop_front()?
+        };
+        let place = if let Rank::Placed(_) = work.rank() { self.places.pop_front() } else { None };
+        Some((work, Taken { place, is_overtaken }))
     }
 
     /// Those up to the next that is fixed.
@@ -86,7 +78,7 @@ impl Turns {
     }
 
     pub fn is_empty(&self) -> bool {
-        self.front.is_empty() && self.returned.is_none() && self.clients.is_empty() && self.behind.is_empty()
+        self.front.is_empty() && self.clients.is_empty() && self.behind.is_empty()
     }
 }
 

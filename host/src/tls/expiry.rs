@@ -9,6 +9,8 @@ const DAY: u64 = 86_400;
 /// When things end, in seconds since the Unix epoch; `None` where there is none, or nobody can read it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ends {
+    /// When the last certificate of the chain begins.
+    pub begin: Option<u64>,
     pub certificate: Option<u64>,
     pub list: Option<u64>,
 }
@@ -20,8 +22,17 @@ impl Ends {
     pub fn warnings(&self, now: u64) -> Vec<String> {
         let certificate = self.certificate.filter(|end| *end <= now + WARN_BEFORE_DAYS * DAY);
         let list = self.list.filter(|end| *end <= now);
-        [certificate.map(|end| of_certificate(end, now)), list.map(of_list)].into_iter().flatten().collect()
+        let begin = self.begin.filter(|begin| *begin > now).map(|begin| of_begin(begin, now));
+        [begin, certificate.map(|end| of_certificate(end, now)), list.map(of_list)].into_iter().flatten().collect()
     }
+}
+
+fn of_begin(begin: u64, now: u64) -> String {
+    format!(
+        "its certificate is valid from {} on, and the clock of this machine says {}: devices whose clock says the same refuse it; is the clock set?",
+        Utc(begin),
+        Utc(now)
+    )
 }
 
 fn of_certificate(end: u64, now: u64) -> String {
@@ -46,7 +57,7 @@ mod tests {
     const NOW: u64 = 1_000 * DAY;
 
     fn certificate(end: u64) -> Vec<String> {
-        Ends { certificate: Some(end), list: None }.warnings(NOW)
+        Ends { certificate: Some(end), ..Ends::default() }.warnings(NOW)
     }
 
     #[test]
@@ -59,8 +70,15 @@ mod tests {
     }
 
     #[test]
+    fn one_that_has_not_begun_is_warned_of() {
+        let begin = |begin| Ends { begin: Some(begin), ..Ends::default() }.warnings(NOW);
+        assert_eq!(begin(NOW), Vec::<String>::new());
+        assert!(begin(NOW + 1)[0].contains("is valid from 1972-09-27 00:00:01"));
+    }
+
+    #[test]
     fn a_list_is_warned_of_when_it_is_old() {
-        let list = |end| Ends { certificate: None, list: Some(end) }.warnings(NOW);
+        let list = |end| Ends { list: Some(end), ..Ends::default() }.warnings(NOW);
         assert_eq!(list(NOW + 1), Vec::<String>::new());
         assert!(list(NOW)[0].contains("goes on being used"));
         assert_eq!(Ends::default().warnings(NOW), Vec::<String>::new());

@@ -50,7 +50,8 @@ pub fn load(tls: &ListenerTls, protocols: &[&str]) -> Result<Loaded, ServerError
     let (verifier, list) = verifier(&provider, tls)?;
     let pair = certified_key(&provider, tls)?;
     let details: Vec<_> = pair.cert.iter().map(Details::read).collect();
-    let ends = Ends { certificate: details.iter().flatten().map(|one| one.not_after).min(), list };
+    let begin = details.iter().flatten().map(|one| one.not_before).max();
+    let ends = Ends { begin, certificate: details.iter().flatten().map(|one| one.not_after).min(), list };
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)

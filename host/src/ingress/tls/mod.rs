@@ -28,6 +28,10 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(1);
 /// What is read of a device that is refused, which may have sent its CONNECT already. More is not for us.
 const FAREWELL_BYTES: u64 = 64 * 1024;
 
+/// What TLS may hold of what its device does not read, and `broker.limits.memory` does not count: one record, as each connection has its first
+/// 16 KiB free. The default of rustls is four times as much.
+const HELD_BYTES: usize = 16 * 1024;
+
 // === impl Acceptor ===
 
 impl Acceptor {
@@ -38,8 +42,9 @@ impl Acceptor {
     {
         let accepting = TlsAcceptor::from(self.config()).accept(stream).into_fallible();
         let refused = match tokio::time::timeout_at(peer.deadline, self.turns.drive(accepting)).await {
-            Ok(Ok(stream)) => match self.name(&stream, peer) {
+            Ok(Ok(mut stream)) => match self.name(&stream, peer) {
                 Ok(()) => {
+                    bound(&mut stream);
                     context.metrics.tls_handshakes.increment();
                     return Some(stream);
                 }
@@ -80,6 +85,10 @@ impl Acceptor {
     }
 }
 
+fn bound<S>(stream: &mut TlsStream<S>) {
+    stream.get_mut().1.set_buffer_limit(Some(HELD_BYTES));
+}
+
 fn counter(metrics: &ListenerMetrics, kind: Kind) -> &Counter {
     match kind {
         Kind::NoCertificate => &metrics.tls_without_certificate,
@@ -98,3 +107,6 @@ async fn let_read<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S) {
         let _ = tokio::io::copy(&mut stream.take(FAREWELL_BYTES), &mut tokio::io::sink()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
