@@ -77,6 +77,8 @@ fn a_file_that_is_wrong_or_missing_or_open_to_others_is_told_before_the_gateway_
     let home = home("");
     let check = || home.tidegate("check", &["--offline"]);
     let file = home.path().join(FILE);
+    let empty = check();
+    assert!(empty.code == Some(0) && empty.err.contains("has no users"), "{empty:?}");
     std::fs::write(&file, "# plant\nann:geheim\n").unwrap();
     let refused = check();
     assert_eq!(refused.code, Some(78), "{refused:?}");

@@ -3,6 +3,7 @@
 mod guessing;
 mod identity;
 mod logins;
+mod over_tls;
 mod passwd;
 mod reload;
 mod secrets;

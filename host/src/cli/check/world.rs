@@ -8,6 +8,7 @@ use rustix::fs::{Access, access, statvfs};
 
 use super::{Finding, Verdict};
 use crate::app::SPOOL;
+use crate::auth;
 use crate::config::{Config, Listener};
 use crate::operate::admin::client::Admin;
 use crate::setup;
@@ -23,6 +24,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
     findings.extend(config.broker.listeners.iter().filter(|_| !is_running).filter_map(port));
     findings.extend(setup::exposed(config).into_iter().map(|text| Finding::new("secrets", Verdict::Doubtful, text)));
     findings.extend(descriptors(&Places::expect(config)));
+    findings.extend(without_users(config));
     findings.extend(left_behind(config));
     findings.retain(|finding| finding.verdict != Verdict::Good);
     findings
@@ -81,6 +83,17 @@ fn port(listener: &Listener) -> Option<Finding> {
         listener.name
     );
     Some(Finding::new(format!("listener {}", listener.name), Verdict::Bad, text))
+}
+
+/// A file that cannot be read is an error, and told by who opens it.
+fn without_users(config: &Config) -> Option<Finding> {
+    let path = config.access.passwords.as_deref()?;
+    let is_empty = auth::file::read(path).is_ok_and(|users| users.is_empty());
+    let shown = path.display();
+    is_empty.then(|| {
+        let text = format!("the password file `{shown}` has no users, so nobody is let in where passwords are asked for: `tidegate passwd {shown} USER` adds one");
+        Finding::new("access", Verdict::Doubtful, text)
+    })
 }
 
 /// Messages for upstreams that are not configured any more: they wait for ever, and take room from the others.
