@@ -71,6 +71,12 @@ impl AclFile {
         &self.patterns
     }
 
+    /// Whether any of it is about user names.
+    pub fn has_users(&self) -> bool {
+        let is_used = |entry: &Entry| entry.pattern.has_user();
+        self.users.keys().any(Option::is_some) || self.patterns.entries().iter().any(is_used)
+    }
+
     /// Whether it gives nobody anything.
     pub fn is_empty(&self) -> bool {
         let allows = |layer: &Arc<Layer>| layer.entries().iter().any(|entry| entry.grant != Grant::Deny);

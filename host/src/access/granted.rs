@@ -80,9 +80,17 @@ impl Granted {
 
     /// The line that allows a part of the filter, or the first of those that deny all of it.
     fn reach(&self, filter: &TopicFilter) -> Option<&Entry> {
+        // Without a wildcard it is one topic.
+        if let Ok(topic) = TopicName::parse(filter.as_str()) {
+            return self.find(Action::Subscribe, &topic);
+        }
         let asked = Filter::of(filter);
         let (mut denials, mut first) = (Vec::new(), None);
         for (layer, index, entry) in self.lines().filter(|(_, _, entry)| entry.grant.is_about(Action::Subscribe)) {
+            // One SUBSCRIBE may have very many filters, and most lines are for other topics: these are passed by without a copy.
+            if !entry.pattern.may_meet(filter) && self.odd.is_empty() {
+                continue;
+            }
             let Some(lines) = self.filter_of(layer, index, entry) else { continue };
             let Some(common) = intersection(&asked, &lines) else { continue };
             if entry.grant == Grant::Deny {

@@ -23,6 +23,7 @@ mod glob;
 mod granted;
 mod identity;
 mod layer;
+mod memo;
 mod overlap;
 mod pattern;
 mod permit;

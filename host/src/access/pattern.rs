@@ -101,6 +101,19 @@ impl Pattern {
         Some(levels)
     }
 
+    /// False when no topic is in both, whatever the names are. A quick look: not each time that it is so.
+    pub(super) fn may_meet(&self, other: &TopicFilter) -> bool {
+        let (mut own, mut others) = (self.filter.levels(), other.levels());
+        loop {
+            match (own.next(), others.next()) {
+                (None, None) | (Some("#"), _) | (_, Some("#")) => return true,
+                (Some("+"), Some(_)) | (Some(_), Some("+")) => {}
+                (Some(one), Some(other)) if one == other => {}
+                _ => return false,
+            }
+        }
+    }
+
     /// Filled with whatever the names are, for a line that denies: there a name of several levels takes nothing that another one has.
     pub(super) fn literally(&self, identity: &Identity) -> Option<TopicFilter> {
         let names = Names { user: identity.user.clone(), client: Some(identity.client.clone()) };

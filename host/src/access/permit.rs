@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use super::decision::{Action, Decision, Ground};
 use super::granted::Granted;
 use super::identity::Identity;
+use super::memo::Memo;
 use super::rules::Rules;
 use crate::topic::{TopicFilter, TopicName};
 
@@ -45,6 +46,8 @@ struct Asked {
     access: Arc<Access>,
     version: u64,
     granted: Arc<Granted>,
+    published: Memo,
+    received: Memo,
 }
 
 // === impl Access ===
@@ -77,7 +80,13 @@ impl Access {
         let version = self.version.load(Ordering::Acquire);
         let granted = self.of(&identity);
         // Rules do not come to a gateway that was started without any, and so nothing has to be asked again.
-        let asked = (!granted.is_open).then(|| Asked { access: self.clone(), version, granted: Arc::new(granted) });
+        let asked = (!granted.is_open).then(|| Asked {
+            access: self.clone(),
+            version,
+            granted: Arc::new(granted),
+            published: Memo::default(),
+            received: Memo::default(),
+        });
         Permit { identity: Arc::new(identity), asked }
     }
 
@@ -108,15 +117,15 @@ impl Permit {
     }
 
     pub fn may_publish(&mut self, topic: &TopicName) -> bool {
-        self.granted().is_none_or(|granted| granted.allows(Action::Publish, topic))
+        self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.published, Action::Publish, topic))
     }
 
     pub fn may_receive(&mut self, topic: &TopicName) -> bool {
-        self.granted().is_none_or(|granted| granted.allows(Action::Subscribe, topic))
+        self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.received, Action::Subscribe, topic))
     }
 
     pub fn may_subscribe(&mut self, filter: &TopicFilter) -> bool {
-        self.granted().is_none_or(|granted| granted.allows_filter(filter))
+        self.asked().is_none_or(|asked| asked.granted.allows_filter(filter))
     }
 
     /// Whether a client of MQTT 3.1.1 is disconnected for what it may not publish.
@@ -127,16 +136,26 @@ impl Permit {
     /// Why, for who reads the log.
     pub fn decide(&mut self, action: Action, topic: &TopicName) -> Decision {
         let open = || Decision { is_allowed: true, ground: Ground::Open };
-        self.granted().map_or_else(open, |granted| granted.decide(action, topic))
+        self.asked().map_or_else(open, |asked| asked.granted.decide(action, topic))
     }
 
-    fn granted(&mut self) -> Option<&Granted> {
+    fn asked(&mut self) -> Option<&mut Asked> {
         let asked = self.asked.as_mut()?;
         let version = asked.access.version.load(Ordering::Acquire);
         if asked.version != version {
             asked.granted = Arc::new(asked.access.of(&self.identity));
+            (asked.published, asked.received) = Default::default();
             asked.version = version;
         }
-        Some(&asked.granted)
+        Some(asked)
     }
+}
+
+fn ask(granted: &Granted, memo: &mut Memo, action: Action, topic: &TopicName) -> bool {
+    if let Some(answer) = memo.answer(topic) {
+        return answer;
+    }
+    let answer = granted.allows(action, topic);
+    memo.keep(topic, answer);
+    answer
 }

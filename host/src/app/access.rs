@@ -1,6 +1,6 @@
 //! The access rules while the gateway runs: an ACL file that changes is read again.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
@@ -21,30 +21,47 @@ pub fn watch(
     stop: CancellationToken,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let source = config.access.acl_file.clone()?;
-    let (paths, access) = (vec![source.path.clone()], access.clone());
-    Some(async move {
-        let (again, read) = (access.clone(), source.clone());
-        // It may have changed since the configuration was read. A panic in it has ended the process.
-        let _ = tokio::task::spawn_blocking(move || _ = reload(&again, &read)).await;
-        let reload_and_tell = move || {
-            if reload(&access, &source) {
-                tracing::info!(file = %source.name, "access rules are read again: they hold from now on, for those who are connected as well");
-            }
-        };
-        watched_files::watch(paths, stop, reload_and_tell).await;
-    })
+    let paths = vec![source.path.clone()];
+    let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default() });
+    let first = reader.clone();
+    let read_and_tell = move || {
+        if reader.read() {
+            let file = &reader.source.name;
+            tracing::info!(%file, "access rules are read again: they hold from now on, for those who are connected as well");
+        }
+    };
+    let changes = watched_files::watch(paths, stop, read_and_tell);
+    // It may have changed since the configuration was read. Looked at behind the first look of the watch: a change between the two would be
+    // nobody's.
+    let once = async {
+        tokio::task::yield_now().await;
+        // A panic in it has ended the process.
+        let _ = tokio::task::spawn_blocking(move || first.read()).await;
+    };
+    Some(async { _ = tokio::join!(biased; changes, once) })
 }
 
-/// A file that is wrong, half written or gone changes nothing.
-fn reload(access: &Access, source: &AclSource) -> bool {
-    match source.read() {
-        Ok(acl) => {
-            access.replace(Rules { rules: access.rules().rules.clone(), acl: Some(acl) });
-            true
-        }
-        Err(error) => {
-            tracing::error!(file = %source.name, "access rules are not read again, and those from before hold: {error}");
-            false
+/// Reads the file, one at a time: who has read last has the last word.
+struct Reader {
+    access: Arc<Access>,
+    source: AclSource,
+    turn: Mutex<()>,
+}
+
+impl Reader {
+    /// A file that is wrong, half written or gone changes nothing.
+    fn read(&self) -> bool {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.source.read() {
+            Ok(acl) => {
+                self.access.replace(Rules { rules: self.access.rules().rules.clone(), acl: Some(acl) });
+                true
+            }
+            Err(error) => {
+                let file = &self.source.name;
+                tracing::error!(%file, "access rules are not read again, and those from before hold: {error}");
+                false
+            }
         }
     }
 }

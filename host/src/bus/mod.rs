@@ -209,14 +209,10 @@ impl Bus {
         wanted.chunk_by(|a, b| Arc::ptr_eq(&a.mailbox, &b.mailbox)).filter_map(of_one).collect()
     }
 
-    /// To the member whose turn it is; to the next when that one has no room, or may not receive it.
+    /// To the member whose turn it is; to the next when that one has no room.
     fn share(&self, group: &Group, message: &Message, arrived: Instant) -> Shared {
         let (mut failed, mut is_full) = (Vec::new(), false);
-        while let Some(member) = group.choose(message.qos, &failed) {
-            if !member.mailbox.may_receive(&message.topic) {
-                failed.push(member.mailbox);
-                continue;
-            }
+        while let Some(member) = group.choose(message, &failed) {
             let from_group = Some(group.delivery_of(message));
             let delivery = Delivery { from_group, ..Merged::of(&member).delivery(message, arrived) };
             match member.mailbox.put(delivery) {

@@ -43,13 +43,14 @@ impl Group {
     }
 
     /// Whose turn it is: round robin among those that are connected; when nobody is, among those in whose mailbox the message
-    /// can wait. Never one of `failed`, who had no room for it or whose session has just ended.
-    pub(super) fn choose(&self, qos: QoS, failed: &[Arc<Mailbox>]) -> Option<Subscription> {
+    /// can wait. Never one of `failed`, who had no room for it or whose session has just ended; and never one that may not receive it.
+    pub(super) fn choose(&self, message: &Message, failed: &[Arc<Mailbox>]) -> Option<Subscription> {
         let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let in_turn = || (0..members.len()).filter_map(|offset| members.get(turn.wrapping_add(offset) % members.len()));
-        let can = |member: &&Subscription| !failed.iter().any(|mailbox| Arc::ptr_eq(mailbox, &member.mailbox));
-        let keeps = |member: &&Subscription| qos.min(member.options.qos) > QoS::AtMostOnce;
+        let has_failed = |member: &Subscription| failed.iter().any(|mailbox| Arc::ptr_eq(mailbox, &member.mailbox));
+        let can = |member: &&Subscription| !has_failed(member) && member.mailbox.may_receive(&message.topic);
+        let keeps = |member: &&Subscription| message.qos.min(member.options.qos) > QoS::AtMostOnce;
         let connected = in_turn().filter(can).find(|member| member.mailbox.is_attached());
         connected.or_else(|| in_turn().filter(can).find(keeps)).cloned()
     }

@@ -3,9 +3,11 @@
 //! Known differences, of which none is among these: a client identifier with `/` in it, or with `$` where a topic begins, fills no place of
 //! a `pattern` here; and a SUBSCRIBE of which no topic may be received is refused here, where mosquitto grants it and delivers nothing.
 
+use std::net::SocketAddr;
+
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{self, PUBACK, V5};
+use tidegate_tests::wire::{self, CONNACK, PUBACK, V5};
 
 use super::*;
 
@@ -43,8 +45,11 @@ const FILES: [&str; 22] = [
 /// Which of the topics the client may publish, and which it gets below two wildcards.
 type Rights = (Vec<&'static str>, Vec<String>);
 
-fn rights(broker: std::net::SocketAddr, writer: std::net::SocketAddr, client: &str) -> Rights {
-    let mut device = Raw::clean(broker, V5, client);
+fn rights(broker: SocketAddr, writer: SocketAddr, client: &str) -> Rights {
+    rights_of(Raw::clean(broker, V5, client), writer)
+}
+
+fn rights_of(mut device: Raw, writer: SocketAddr) -> Rights {
     let may_publish = |device: &mut Raw, topic: &str| {
         device.send(&wire::publish(V5, topic, "own").qos(1, 1).encode());
         // mosquitto says 0x10 where nobody subscribes.
@@ -57,6 +62,28 @@ fn rights(broker: std::net::SocketAddr, writer: std::net::SocketAddr, client: &s
     let mut writer = Raw::clean(writer, V5, "writer");
     TOPICS.iter().for_each(|topic| writer.publish(topic, "x", 1));
     (published, heard(&mut device))
+}
+
+/// With a user name, which mosquitto takes as it is where it asks for no password.
+fn as_user(broker: SocketAddr, user: &str, client: &str) -> Raw {
+    let text = |text: &str| [&(text.len() as u16).to_be_bytes(), text.as_bytes()].concat();
+    let body = [text("MQTT"), vec![5, 0x82, 0, 0, 0], text(client), text(user)].concat();
+    let mut device = Raw::open(broker, V5);
+    device.send(&wire::packet(0x10, &body));
+    assert_eq!(device.expect(CONNACK).reason(), 0);
+    device
+}
+
+/// The same by what `tidegate explain` says.
+fn explained(home: &Home, user: &str, client: &str) -> Rights {
+    let is_allowed = |action: &str, topic: &str| {
+        let words = ["--as", user, "--client", client, "--format", "json", action, topic];
+        let finished = home.tidegate("explain", &words);
+        let said: serde_json::Value = serde_json::from_str(&finished.out).expect("an answer");
+        said["allowed"] == true
+    };
+    let allowed = |action: &'static str| TOPICS.into_iter().filter(move |topic| is_allowed(action, topic));
+    (allowed("publish").collect(), allowed("subscribe").map(str::to_owned).collect())
 }
 
 #[test]
@@ -94,4 +121,29 @@ fn files_that_mosquitto_does_not_take_are_not_taken() {
         assert_eq!(home.tidegate("check", &[]).code, Some(78), "{acl:?}");
         assert!(!Mosquitto::takes_acl(acl), "{acl:?}");
     }
+}
+
+#[test]
+fn users_may_do_what_they_may_do_at_mosquitto_and_nothing_else() {
+    let files = [
+        "topic a\nuser ann\ntopic read a/#\nuser bob\ntopic write a/b",
+        "user ann\ntopic readwrite #\nuser bob\ntopic deny a/b\nuser ann\ntopic deny a/#",
+        "pattern of/%u/#\nuser c1\ntopic deny of/c1/x\ntopic write a",
+        "pattern read a/%u\npattern write %u/a\npattern deny a/%u/x\npattern readwrite a/#",
+        "user c1 \ntopic read of/x%c\npattern write of/x%u\npattern read of/x%u",
+    ];
+    let mut allowed = 0;
+    for acl in files {
+        let mosquitto = Mosquitto::with_acl(acl);
+        let home = Home::new(PEOPLE);
+        fs::write(home.path().join("acl"), acl).unwrap();
+        for user in ["ann", "bob", "c1", "c+"] {
+            let device = as_user(mosquitto.address(), user, "dev");
+            let theirs = rights_of(device, mosquitto.second_address());
+            let ours = explained(&home, user, "dev");
+            assert_eq!(ours, theirs, "ours, then mosquitto's, of {user:?} by\n{acl}");
+            allowed += ours.0.len() + ours.1.len();
+        }
+    }
+    assert!(allowed > 30, "the files allow something: {allowed}");
 }

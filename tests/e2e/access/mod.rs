@@ -8,6 +8,7 @@ mod reloaded;
 mod restarted;
 mod shared;
 mod subscribed;
+mod users;
 mod wills;
 
 use std::fs;

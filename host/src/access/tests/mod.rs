@@ -3,6 +3,7 @@
 mod model;
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -196,4 +197,28 @@ fn a_permit_that_is_held_follows_the_rules() {
     assert!(permit.may_receive(&topic) && !permit.may_publish(&topic));
     access.replace(acl("topic write a"));
     assert!(!permit.may_receive(&topic) && permit.may_publish(&topic));
+}
+
+/// The quickest of several rounds: others may have this processor meanwhile.
+fn quickest(granted: &Granted, topics: &[TopicName]) -> Duration {
+    let round = || {
+        let begun = Instant::now();
+        let allowed = topics.iter().filter(|topic| granted.allows(Action::Publish, topic)).count();
+        assert_eq!(allowed, topics.len());
+        begun.elapsed()
+    };
+    (0..9).map(|_| round()).min().unwrap()
+}
+
+#[test]
+fn ten_thousand_lines_cost_what_ten_cost() {
+    let text = |lines: usize| -> String {
+        let line = |number| format!("user u1\ntopic write plant/{number}/x/#\npattern write area{number}/%u/#\n");
+        (0..lines / 2).map(line).chain(["pattern write b/%u/#".to_owned()]).collect()
+    };
+    let asker = identity(&Asker { user: Some("u1"), client: "c1" });
+    let topics: Vec<TopicName> =
+        (0..2_000).map(|number| TopicName::parse(&format!("b/u1/{number}")).unwrap()).collect();
+    let [few, many] = [10, 10_000].map(|lines| acl(&text(lines)).of(&asker));
+    assert!(quickest(&many, &topics) < quickest(&few, &topics) * 5);
 }

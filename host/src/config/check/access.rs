@@ -12,7 +12,7 @@ use crate::config::similar::did_you_mean;
 pub fn check(root: &Table<'_>, listeners: &[Listener]) -> Access {
     let table = root.table("access");
     let passwords = passwords::file(root, &table, listeners);
-    let (acl_file, acl) = acl_file(&table);
+    let (acl_file, acl) = acl_file(&table, listeners);
     let rules = rules(&table, listeners, acl_file.is_some());
     let denied_publish = denied_publish(&table).unwrap_or_default();
     table.finish();
@@ -24,7 +24,7 @@ pub fn check(root: &Table<'_>, listeners: &[Listener]) -> Access {
     Access { passwords, rules: Arc::new(rules), acl_file, denied_publish }
 }
 
-fn acl_file(table: &Table<'_>) -> (Option<AclSource>, Option<AclFile>) {
+fn acl_file(table: &Table<'_>, listeners: &[Listener]) -> (Option<AclSource>, Option<AclFile>) {
     let advice = "an ACL file of mosquitto, or leave it out and write `[[access.rules]]`";
     let (Some(path), Some(typed)) = (table.file("acl_file", advice), table.text("acl_file")) else {
         return (None, None);
@@ -37,6 +37,7 @@ fn acl_file(table: &Table<'_>) -> (Option<AclSource>, Option<AclFile>) {
                 let advice = "with an ACL file all that it does not allow is denied; leave it out if that is not meant";
                 table.add(Problem::warning(typed.span(), sentence).advice(advice));
             }
+            doubts::acl_of_nobody(table, &acl, typed.span(), listeners);
             (Some(source), Some(acl))
         }
         Err(error) => {
@@ -81,6 +82,7 @@ fn rules(access: &Table<'_>, listeners: &[Listener], has_acl: bool) -> Vec<Rule>
 
 fn rule(table: &Table<'_>, listeners: &[Listener]) -> Rule {
     let who = who(&table.table("who"), listeners);
+    doubts::rule_of_nobody(table, &who, listeners);
     let mut entries = list(table, "publish", Grant::Publish);
     entries.extend(list(table, "subscribe", Grant::Subscribe));
     if table.value("publish").is_none() && table.value("subscribe").is_none() {

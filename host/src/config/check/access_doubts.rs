@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use crate::access::{Glob, Rule, Who};
+use crate::access::{AclFile, Glob, Rule, Who};
 use crate::config::checked::Listener;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 use crate::config::similar::did_you_mean;
+
+const PROVES: &str = "set `auth` of a listener; what a client says of its name without that is not believed";
 
 /// A rule behind one that fits everybody whom it fits.
 pub fn hidden_rule(table: &Table<'_>, rule: &Rule, earlier: &[Rule], spans: &[Range<usize>]) {
@@ -35,6 +37,27 @@ pub fn unknown_listener(who: &Table<'_>, glob: &Glob, typed: &Placed<&str>, list
     let sentence = format!("this rule can never fit: no listener is called `{}`", typed.get_ref());
     let advice = did_you_mean(typed.get_ref(), &names, "there are no listeners");
     who.add(Problem::warning(typed.span(), sentence).advice(advice));
+}
+
+/// A rule for people with names, where nobody proves one.
+pub fn rule_of_nobody(table: &Table<'_>, who: &Who, listeners: &[Listener]) {
+    let is_for = |listener: &&Listener| who.listener.as_ref().is_none_or(|glob| glob.matches(&listener.name));
+    let mut meant = listeners.iter().filter(is_for).peekable();
+    let who = table.table("who");
+    if let Some((_, span)) = who.value("user").filter(|_| meant.peek().is_some() && !meant.any(Listener::proves_names))
+    {
+        let sentence = "this rule can never fit: at none of its listeners does anybody prove a user name";
+        who.add(Problem::warning(span, sentence).advice(PROVES));
+    }
+}
+
+/// The same of an ACL file.
+pub fn acl_of_nobody(table: &Table<'_>, acl: &AclFile, span: Range<usize>, listeners: &[Listener]) {
+    if acl.has_users() && !listeners.iter().any(Listener::proves_names) {
+        let sentence =
+            "its lines for users and with `%u` hold for nobody: at no listener does anybody prove a user name";
+        table.add(Problem::warning(span, sentence).advice(PROVES));
+    }
 }
 
 pub fn gateways_own(table: &Table<'_>, typed: &Placed<&str>) {

@@ -59,6 +59,11 @@ impl Listener {
         self.tls.is_some() && self.auth != Auth::None
     }
 
+    /// Whether its devices have user names that are theirs.
+    pub fn proves_names(&self) -> bool {
+        self.auth != Auth::None
+    }
+
     /// Whether it lets everybody do everything where there are no access rules.
     pub fn is_open_without_rules(&self) -> bool {
         self.allow_insecure || self.bind.ip().is_loopback()
