@@ -1,7 +1,7 @@
 //! After a restart a session and a will belong to whom they belonged to.
 
 use tidegate_tests::raw::Raw;
-use tidegate_tests::wire::{Connect, V5, Will};
+use tidegate_tests::wire::{self, Connect, V5, Will};
 
 use super::*;
 
@@ -47,10 +47,12 @@ fn the_will_of_a_device_that_was_connected_is_published_with_its_identity() {
     // Of sessions that end with their connections, which only their wills know of.
     let connect = Connect::new(V5, "dev").will(Will::new("gone/dev", "x").qos(1));
     let (mut device, _) = Raw::connect(gateway.address(), &connect);
-    // What is written of it is written by then.
-    device.publish("gone/on", "x", 1);
+    // Retained: what is acknowledged is in the log then, and the will, which came before it, too.
+    device.send(&wire::publish(V5, "gone/on", "x").qos(1, 9).retain().encode());
+    device.finish_publish(1, 9);
     gateway.crash();
-    let mut watcher = watcher(&gateway);
+    let mut watcher = Raw::clean(gateway.address(), V5, "watcher");
+    watcher.subscribe("gone/dev", 1);
     assert_eq!(watcher.expect_delivery().topic, "gone/dev");
     gateway.stop();
 }
