@@ -260,3 +260,39 @@ fn a_message_goes_the_way_of_the_bridge() {
     });
     assert_eq!(heard.out().all(), ["sites/7/a/b 21.5"]);
 }
+
+/// Whether a device with these arguments gets in and is acknowledged.
+fn publishes(port: u16, more: &[&str]) -> bool {
+    let mut publish = Command::new("mosquitto_pub");
+    publish.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-q", "1", "-t", "s/1", "-m", "x"]).args(more);
+    finish("mosquitto_pub", &mut publish).code == Some(0)
+}
+
+#[test]
+fn who_comes_in_at_mosquitto_comes_in_and_nobody_else() {
+    const TRIED: [&[&str]; 5] = [
+        &["-u", "sensor", "-P", "open sesame"],
+        &["-u", "sensor", "-P", "open"],
+        &["-u", "guest", "-P", "open sesame"],
+        &["-u", "sensor"],
+        &[],
+    ];
+    let etc = Etc::new();
+    let port = ports::free();
+    let text =
+        format!("listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {}/passwd\n", etc.path().display());
+    fs::write(etc.path().join("mosquitto.conf"), &text).unwrap();
+    fs::write(etc.path().join("run.conf"), format!("{text}user root\nlog_dest stderr\n")).unwrap();
+    let mosquitto = Process::start("mosquitto", Mosquitto::command().arg("-c").arg(etc.path().join("run.conf")));
+    eventually("mosquitto lets the sensor in", SOON, || publishes(port, TRIED[0]).then_some(()));
+    let there = TRIED.map(|tried| publishes(port, tried));
+    drop(mosquitto);
+    assert_eq!(there, [true, false, false, false, false]);
+
+    let imported = binary::run(&["import", "mosquitto.conf", "-o", "gateway.toml", "--strict"], etc.path());
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let mut run = Command::new(binary::tidegate());
+    let _gateway = Process::start("tidegate", run.args(["run", "-c", "gateway.toml"]).current_dir(etc.path()));
+    eventually("the gateway lets the sensor in", SOON, || publishes(port, TRIED[0]).then_some(()));
+    assert_eq!(TRIED.map(|tried| publishes(port, tried)), there);
+}

@@ -38,3 +38,4 @@ mod told;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;
+mod upstream_tls;

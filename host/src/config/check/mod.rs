@@ -23,12 +23,14 @@ mod loops;
 mod name;
 mod own_listener;
 mod passwords;
+mod pin;
 mod plugin;
 mod policies;
 mod spool;
 mod trust;
 mod unused;
 mod upstream;
+mod upstream_tls;
 mod url;
 
 use super::checked::Config;

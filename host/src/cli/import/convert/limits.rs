@@ -63,9 +63,7 @@ fn connections<'a>(outline: &Outline<'a>, table: &mut Table<'a>) {
         }
     }
     let unlimited = each.iter().flatten().filter(|said| said.value < 0);
-    unlimited.for_each(|said| {
-        said.line.leave("there is always a cap", "raise `max_connections` in [broker.limits] if 900 are not enough")
-    });
+    unlimited.for_each(|said| said.line.needless("there is no cap but the file descriptors that the gateway may have"));
 }
 
 fn leave_each(given: &[&Said<'_, i64>], why: &str) {

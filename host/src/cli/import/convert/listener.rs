@@ -146,10 +146,31 @@ fn transport<'a>(listener: &Listener<'a>, table: &mut Table<'a>) -> bool {
     }
 }
 
+/// Without one mosquitto asks no page where it comes from.
 fn add_origins<'a>(table: &mut Table<'a>, origins: &[&'a Line]) {
-    if !origins.is_empty() {
-        origins.iter().for_each(|line| line.take());
-        let values = origins.iter().map(|line| line.value.as_str());
-        table.add("origins", list(values), origins.iter().copied());
+    let mut good: Vec<&'a Line> = Vec::new();
+    for line in origins.iter().copied() {
+        if is_origin(&line.value) {
+            line.take();
+            good.push(line);
+        } else {
+            line.leave(
+                "this is not an origin",
+                "write scheme, host and port, as `https://panel.example`, into `origins`",
+            );
+        }
     }
+    if good.is_empty() && origins.is_empty() {
+        table.add("origins", list(["*"]), None);
+        table.note("Any page that a browser shows may connect, as before. Name yours: \"https://panel.example\".");
+    } else {
+        table.add("origins", list(good.iter().map(|line| line.value.as_str())), good.iter().copied());
+    }
+}
+
+/// As a browser writes one.
+fn is_origin(text: &str) -> bool {
+    let (scheme, authority) = text.split_once("://").unwrap_or_default();
+    let is_plain = |c: char| c.is_ascii_graphic() && !"/?#@*".contains(c);
+    text == "*" || (!scheme.is_empty() && !authority.is_empty() && authority.chars().all(is_plain))
 }

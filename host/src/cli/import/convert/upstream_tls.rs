@@ -7,6 +7,9 @@ use crate::cli::import::section::Section;
 /// Where distributions have the certificates that are trusted without `ca`, too.
 const SYSTEM: [&str; 3] = ["/etc/ssl/certs", "/etc/ssl/certs/", "/etc/pki/tls/certs"];
 
+/// One byte says the length (RFC 7301, section 3.1).
+const LONGEST_PROTOCOL: usize = 255;
+
 /// Whether mosquitto encrypts this connection: without a CA it does not, whatever else is said.
 pub fn is_on(settings: &Section<'_>) -> bool {
     let said = |keyword: &str| settings.all(keyword).next().is_some();
@@ -45,12 +48,16 @@ pub fn add<'a>(around: &Around<'a, '_>, settings: &Section<'a>, table: &mut Tabl
                 .for_each(|said| said.line.leave("a client certificate needs its key", "name both"));
         }
     }
-    if let Some(alpn) = alpn {
-        table.add("alpn", list([alpn.value]), Some(alpn.line));
-    }
     if let Some(line) = settings.is_on("bridge_insecure") {
         let why = "the name in the certificate of the other broker is always verified";
         line.leave(why, "write the name that the certificate has in `server_name`, or its digest in `pin_sha256`");
+    }
+    if let Some(alpn) = alpn {
+        if alpn.value.len() > LONGEST_PROTOCOL {
+            alpn.line.leave("a protocol of ALPN has 255 bytes at most", "correct it, and import again");
+            return;
+        }
+        table.add("alpn", list([alpn.value]), Some(alpn.line));
     }
 }
 

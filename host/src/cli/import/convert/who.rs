@@ -71,7 +71,6 @@ pub fn add<'a>(
     match (auth, &passwords) {
         (Auth::None, _) => {}
         (Auth::Password, passwords) => {
-            table.hold_if_not_yet("auth = \"password\"");
             let closed = anonymous.iter().filter(|said| !said.value);
             table.add(
                 "auth",
@@ -148,7 +147,6 @@ fn client_ids<'a>(around: &Around<'a, '_>, listener: &Listener<'a>, auth: Auth, 
             return;
         }
         line.leave(why, "set the client id of these devices to their user name");
-        table.hold_if_not_yet("client_id of a listener");
         table.add("client_id", quoted("{user}"), Some(line));
         prefix
             .iter()
@@ -161,7 +159,6 @@ fn client_ids<'a>(around: &Around<'a, '_>, listener: &Listener<'a>, auth: Auth, 
         table.hold(Hold::new(why, "use client ids without them"));
         return;
     }
-    table.hold_if_not_yet("client_id of a listener");
     table.add("client_id", quoted(&format!("{}*", prefix.value)), Some(prefix.line));
 }
 
