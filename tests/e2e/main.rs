@@ -41,4 +41,5 @@ mod told;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;
+mod upstream_tls;
 mod websocket;

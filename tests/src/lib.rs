@@ -18,6 +18,7 @@
 //! | was anything lost | [`oracle`] |
 //! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
+//! | certificates, keys and the mistakes in them | [`openssl`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
 //! A test that fails prints the configuration and the log of every process it had started.
@@ -36,6 +37,7 @@ pub mod machine;
 pub mod moments;
 pub mod mosquitto;
 pub mod mounted;
+pub mod openssl;
 pub mod oracle;
 pub mod ports;
 pub mod process;

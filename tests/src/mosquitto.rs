@@ -52,6 +52,12 @@ impl Mosquitto {
         Self { settings, ..Self::stopped() }.started()
     }
 
+    /// With these lines in its configuration, for its one listener.
+    pub fn configured(lines: &str) -> Self {
+        let stopped = Self::stopped();
+        Self { settings: format!("{lines}{}", stopped.settings), ..stopped }.started()
+    }
+
     /// With an ACL file on its listener, and a second listener that has none.
     pub fn with_acl(acl: &str) -> Self {
         Self::stopped_with_acl(acl).started()
@@ -117,6 +123,11 @@ impl Mosquitto {
     /// The part of a gateway's configuration that names this one.
     pub fn upstream(&self, name: &str, protocol: u8) -> String {
         format!("[upstreams.{name}]\nurl = \"mqtt://{}\"\nprotocol = {protocol}\n", self.address)
+    }
+
+    /// Its log, since it was started last.
+    pub fn said(&self) -> Vec<String> {
+        self.process.as_ref().map_or_else(Vec::new, |process| process.err().all())
     }
 
     /// SIGTERM: sessions, retained and queued messages are saved.

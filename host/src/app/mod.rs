@@ -70,6 +70,7 @@ impl Gateway {
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
+        setup.upstreams.iter().for_each(upstreams::tell_doubts);
         let passwords = identities::open(&config, setup.users.take())?;
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;

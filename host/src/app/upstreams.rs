@@ -85,6 +85,11 @@ impl Upstreams {
     }
 }
 
+/// What is doubtful about its files.
+pub fn tell_doubts(upstream: &Prepared) {
+    upstream.doubts().iter().for_each(|doubt| tracing::warn!(upstream = upstream.name(), "{doubt}"));
+}
+
 /// The position of the first task that ended; never, when there is none.
 async fn first_ended(tasks: &mut [JoinHandle<()>]) -> usize {
     std::future::poll_fn(|cx| {

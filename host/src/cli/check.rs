@@ -92,6 +92,7 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
             findings.extend(setup.plugins.loaded().iter().flatten().map(describe));
             let doubt = setup::plugin_state::memory_doubt(config);
             findings.extend(doubt.map(|text| Finding::new("plugins", Verdict::Doubtful, text)));
+            findings.extend(setup.upstreams.iter().flat_map(doubts));
             findings.extend(if offline { Vec::new() } else { reach(config, &setup.upstreams) });
         }
         Err(setup::Refusals(refusals)) => {
@@ -134,6 +135,12 @@ fn reach(config: &Config, upstreams: &[egress::Prepared]) -> Vec<Finding> {
         prepared.endpoints().iter().map(|url| probe(spec, prepared, url)).collect()
     };
     config.upstreams.iter().zip(upstreams).flat_map(each).collect()
+}
+
+/// What its files have that is not used, or not for long.
+fn doubts(upstream: &egress::Prepared) -> Vec<Finding> {
+    let finding = |text: &String| Finding::new(format!("upstream {}", upstream.name()), Verdict::Doubtful, text);
+    upstream.doubts().iter().map(finding).collect()
 }
 
 /// A note and no doubt: most upstreams are no gateways.

@@ -61,6 +61,13 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
             (None, false) => "connecting".to_owned(),
         };
         writeln!(out, "upstream {}: {state}", upstream.name)?;
+        if let Some(error) = &upstream.files_error {
+            let (name, error) = (&upstream.name, super::spool::escape(error));
+            writeln!(
+                out,
+                "upstream {name}: files of TLS have changed and cannot be used, the old ones are in use: {error}"
+            )?;
+        }
         if upstream.taken_over > 0 {
             let (name, times) = (&upstream.name, upstream.taken_over);
             writeln!(out, "upstream {name}: another client with our client id took the session over {times} times")?;

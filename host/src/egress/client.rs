@@ -37,6 +37,7 @@ use super::mqtt::{UpstreamSession, recovered};
 use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
+use super::reload;
 use super::rivals::Rivals;
 use super::round::Round;
 use super::session::{Acks, Elsewhere, End, Inflight, Sender, Session};
@@ -134,6 +135,11 @@ pub(crate) fn start_with<D: Dial>(
         skips,
         elsewhere: Elsewhere::default(),
     };
+    let files = upstream.clone();
+    let follow = {
+        let (reporter, stop) = (reporter.clone(), shutdown.clone());
+        async move { reload::follow(&files, reporter, stop).await }
+    };
     let client = Client {
         dial,
         sender,
@@ -148,7 +154,13 @@ pub(crate) fn start_with<D: Dial>(
         terms: None,
         rivals,
     };
-    Running { task: tokio::spawn(client.run(shutdown)), status, operator }
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = client.run(shutdown) => {}
+            () = follow => {}
+        }
+    });
+    Running { task, status, operator }
 }
 
 /// Whether an address of an upstream lets us in, tried under another client id; and, where we have credentials, whether it lets in somebody whom

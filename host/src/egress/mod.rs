@@ -34,6 +34,7 @@ mod operator;
 mod outbox;
 mod prepare;
 mod refusals;
+mod reload;
 mod resolve;
 mod rivals;
 mod round;

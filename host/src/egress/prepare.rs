@@ -4,11 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 
 use super::secret::Secret;
-use super::tls::{self, TlsError};
+use super::tls::{Current, TlsError};
 use crate::config;
 
 /// An upstream that is ready to be connected to.
@@ -20,6 +19,8 @@ pub struct Prepared {
     pub(super) endpoints: Vec<Endpoint>,
     /// The session that the spool remembers may be used by somebody else.
     pub(super) is_session_foreign: bool,
+    /// What works and should be looked at, as sentences.
+    doubts: Vec<String>,
 }
 
 /// A place to connect to.
@@ -31,7 +32,8 @@ pub struct Endpoint {
 
 #[derive(Clone)]
 pub(super) struct Tls {
-    pub config: Arc<ClientConfig>,
+    pub current: Arc<Current>,
+    /// That the certificate has to have, and that the server is told.
     pub name: ServerName<'static>,
 }
 
@@ -45,25 +47,34 @@ pub enum Error {
     ServerName { upstream: String, host: String },
 }
 
-/// Reads the files that the upstream names. Done once, at the start, so that a wrong path is found then.
+/// Reads the files that the upstream names. Done at the start, so that a wrong path is found then.
 pub fn prepare(spec: &config::Upstream) -> Result<Prepared, Error> {
     let upstream = || spec.name.clone();
     let read = |path: &PathBuf| {
         Secret::read(path).map_err(|source| Error::Password { upstream: upstream(), path: path.clone(), source })
     };
     let password = spec.password_file.as_ref().map(read).transpose()?;
-    let tls = spec.tls.as_ref().map(tls::client_config).transpose();
+    let tls = spec.tls.as_ref().map(Current::read).transpose();
     let tls = tls.map_err(|source| Error::Tls { upstream: upstream(), source })?;
+    let (tls, doubts) = tls.unzip();
+    let name = tls_name(spec);
     let endpoint = |address: &config::Address| {
-        let name = |config: &Arc<ClientConfig>| {
-            let name = ServerName::try_from(address.host.clone());
-            let name = name.map_err(|_| Error::ServerName { upstream: upstream(), host: address.host.clone() })?;
-            Ok(Tls { config: config.clone(), name })
+        let named = |current: &Arc<Current>| {
+            let host = name.unwrap_or(&address.host);
+            let name = ServerName::try_from(host.to_owned());
+            let name = name.map_err(|_| Error::ServerName { upstream: upstream(), host: host.to_owned() })?;
+            Ok(Tls { current: current.clone(), name })
         };
-        Ok(Endpoint { address: address.clone(), tls: tls.as_ref().map(name).transpose()? })
+        Ok(Endpoint { address: address.clone(), tls: tls.as_ref().map(named).transpose()? })
     };
     let endpoints = spec.addresses.iter().map(endpoint).collect::<Result<_, _>>()?;
-    Ok(Prepared { spec: spec.clone(), password, endpoints, is_session_foreign: false })
+    let doubts = doubts.unwrap_or_default();
+    Ok(Prepared { spec: spec.clone(), password, endpoints, is_session_foreign: false, doubts })
+}
+
+/// Holds wherever the upstream is, also where a server has sent us.
+fn tls_name(spec: &config::Upstream) -> Option<&str> {
+    spec.tls.as_ref()?.server_name.as_deref()
 }
 
 // === impl Prepared ===
@@ -72,6 +83,31 @@ impl Prepared {
     /// In the order of preference.
     pub fn endpoints(&self) -> &[Endpoint] {
         &self.endpoints
+    }
+
+    pub fn name(&self) -> &str {
+        &self.spec.name
+    }
+
+    pub fn doubts(&self) -> &[String] {
+        &self.doubts
+    }
+
+    /// The TLS that all of its addresses share.
+    pub(super) fn tls(&self) -> Option<&Arc<Current>> {
+        self.endpoints.first()?.tls.as_ref().map(|tls| &tls.current)
+    }
+
+    /// Another place where this upstream is. `None` when TLS cannot work with such a host.
+    pub(super) fn at(&self, address: config::Address) -> Option<Endpoint> {
+        let tls = match self.tls() {
+            Some(current) => {
+                let name = tls_name(&self.spec).unwrap_or(&address.host).to_owned();
+                Some(Tls { current: current.clone(), name: ServerName::try_from(name).ok()? })
+            }
+            None => None,
+        };
+        Some(Endpoint { address, tls })
     }
 
     /// With no more time than this to connect.
@@ -98,17 +134,6 @@ impl Prepared {
 // === impl Endpoint ===
 
 impl Endpoint {
-    /// Another one of the same upstream. `None` when TLS cannot work with such a host.
-    pub(super) fn at(&self, address: config::Address) -> Option<Self> {
-        let tls = match &self.tls {
-            Some(tls) => {
-                Some(Tls { config: tls.config.clone(), name: ServerName::try_from(address.host.clone()).ok()? })
-            }
-            None => None,
-        };
-        Some(Self { address, tls })
-    }
-
     #[cfg(test)]
     pub(crate) fn host(&self) -> &str {
         &self.address.host

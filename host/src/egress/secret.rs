@@ -1,4 +1,4 @@
-//! A password that must not be seen.
+//! A password or passphrase that must not be seen.
 
 use std::io;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Secret {
         let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         match line.len() {
-            0 => Err(invalid("its first line is empty, and is the password".to_owned())),
+            0 => Err(invalid("its first line is empty, and is the secret".to_owned())),
             length if length > MAX_BYTES => {
                 Err(invalid(format!("its first line has {length} bytes, and MQTT carries {MAX_BYTES} at most")))
             }
@@ -38,6 +38,11 @@ impl Secret {
     /// One that is none.
     pub fn of(text: &'static str) -> Self {
         Self(Bytes::from_static(text.as_bytes()))
+    }
+
+    /// For a key that it opens.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
     }
 
     /// The password itself, for the one packet that has it.

@@ -13,6 +13,8 @@ pub struct UpstreamStatus {
     pub taken_over: u64,
     /// Why the last connection failed or ended. Cleared by a new one.
     pub last_error: Option<String>,
+    /// Why files of TLS that have changed are not used.
+    pub files_error: Option<String>,
     /// What is held against a message, as of the last connection that ended.
     pub trouble: Option<Trouble>,
 }
@@ -27,7 +29,8 @@ pub struct Trouble {
     pub is_suspect: bool,
 }
 
-/// The writing side, owned by the client task.
+/// The writing side, of the client task and of who reads its files.
+#[derive(Clone)]
 pub(super) struct Reporter(watch::Sender<UpstreamStatus>);
 
 // === impl Reporter ===
@@ -52,6 +55,10 @@ impl Reporter {
             status.url = Some(url.clone());
             status.last_error = None;
         });
+    }
+
+    pub fn files(&self, error: Option<String>) {
+        self.0.send_modify(|status| status.files_error = error.clone());
     }
 
     pub fn trouble(&self, trouble: Option<Trouble>) {

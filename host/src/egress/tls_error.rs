@@ -8,9 +8,12 @@ use std::fmt::Display;
 use rustls::pki_types::UnixTime;
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
+use super::tls::NotPinned;
 use crate::base::excerpt::Excerpt;
 use crate::base::utc::Utc;
 
+/// How rustls begins the names that count.
+const KINDS: [&str; 2] = ["DnsName(", "IpAddress("];
 /// Names that are shown of those that a certificate is for.
 const NAMES: usize = 5;
 
@@ -50,6 +53,10 @@ fn certificate(error: &CertificateError) -> String {
              send the certificates between; set `ca` to the file of its CA"
                 .into()
         }
+        CertificateError::UnknownRevocationStatus => {
+            "`crl` has no revocation list of the CA that signed the upstream's certificate; add it to that file".into()
+        }
+        CertificateError::Other(other) if other.0.is::<NotPinned>() => other.to_string(),
         CertificateError::NotValidForNameContext { expected, presented } => wrong_name(&expected.to_str(), presented),
         CertificateError::NotValidForName => wrong_name("the host of the url", &[]),
         CertificateError::BadSignature => {
@@ -76,26 +83,40 @@ fn certificate(error: &CertificateError) -> String {
 fn by_name(name: &str) -> String {
     if name.contains("CaUsedAsEndEntity") {
         return "the upstream's certificate is one of a CA (CA:TRUE), as `openssl req -x509` makes it, and not one of a server; make one with \
-                basicConstraints CA:FALSE"
+                basicConstraints CA:FALSE, or trust this one by `pin_sha256`"
             .into();
     }
     if name.contains("UnsupportedCertVersion") {
-        return "the upstream's certificate is of X.509 version 1; make one of version 3, with `-extfile` and the host as subjectAltName".into();
+        return "the upstream's certificate is of X.509 version 1; make one of version 3, with `-extfile` and the host as subjectAltName, or \
+                trust this one by `pin_sha256`".into();
     }
     format!("the upstream's certificate is not accepted: {}", Excerpt(name))
 }
 
 fn wrong_name(expected: &str, presented: &[String]) -> String {
-    if presented.is_empty() {
+    // What stands there beside names of hosts and addresses (mail, for example) is for somebody else.
+    let hosts: Vec<&String> = presented.iter().filter(|name| KINDS.iter().any(|kind| name.starts_with(kind))).collect();
+    if hosts.is_empty() {
         return format!(
-            "the upstream's certificate names no host as subjectAltName (its common name does not count), and not `{}`",
+            "the upstream's certificate names no host as subjectAltName (its common name does not count), and not `{}`; make \
+             one with it, or trust this one by `pin_sha256`",
             Excerpt(expected)
         );
     }
-    let names: Vec<_> = presented.iter().take(NAMES).map(|name| Excerpt(bare(name)).to_string()).collect();
-    let more = if presented.len() > NAMES { ", ..." } else { "" };
+    if hosts.iter().any(|name| bare(name) == expected && expected.parse::<std::net::IpAddr>().is_ok()) {
+        return format!(
+            "the upstream's certificate has `{expected}` as the name of a host (DNS) and not as an address (IP); make one with \
+             `subjectAltName=IP:{expected}`, or trust this one by `pin_sha256`"
+        );
+    }
+    let names: Vec<_> = hosts.iter().take(NAMES).map(|name| Excerpt(bare(name)).to_string()).collect();
+    let more = if hosts.len() > NAMES { ", ..." } else { "" };
     let names = names.join(", ");
-    format!("the upstream's certificate is not for `{}`, but for {}{more}", Excerpt(expected), Excerpt(&names))
+    format!(
+        "the upstream's certificate is not for `{}`, but for {}{more}; give one of them as `server_name` if this is the right server",
+        Excerpt(expected),
+        Excerpt(&names)
+    )
 }
 
 /// rustls shows `DnsName("other.example")`.
@@ -106,21 +127,24 @@ fn bare(name: &str) -> &str {
 
 fn unsupported(algorithm: &[u8]) -> String {
     format!(
-        "the upstream's certificate uses {}, which is not supported; RSA (2048 to 8192 bits, SHA-256 or better), ECDSA with P-256 or P-384, and \
-         Ed25519 are",
+        "the upstream's certificate uses {}, which is not supported; RSA (2048 to 8192 bits, SHA-256 or better), ECDSA with P-256 or P-384 \
+         (SHA-256 or SHA-384), and Ed25519 are; make one with these, or trust this one by `pin_sha256`",
         algorithm_name(algorithm)
     )
 }
 
 /// By its object identifier, in DER.
 fn algorithm_name(der: &[u8]) -> String {
-    const NAMES: [(&[u8], &str); 8] = [
+    const NAMES: [(&[u8], &str); 11] = [
         (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x04", "MD5 with RSA"),
         (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x05", "SHA-1 with RSA"),
         (b"\x2a\x86\x48\x86\xf7\x0d\x01\x01\x0a", "RSA-PSS"),
         (b"\x2a\x86\x48\xce\x3d\x04\x01", "ECDSA with SHA-1"),
         (b"\x2b\x81\x04\x00\x23", "the curve P-521"),
         (b"\x2b\x65\x71", "Ed448"),
+        (b"\x2a\x86\x48\xce\x3d\x02\x01\x30", "a curve by its parameters (explicit), and not by its name"),
+        (b"\x2b\x24\x03\x03\x02\x08\x01\x01", "a Brainpool curve"),
+        (b"\x2b\x81\x04\x00\x0a", "the curve secp256k1"),
         (b"\x2a\x86\x48\xce\x3d\x04\x03\x04", "ECDSA with SHA-512"),
         (b"\x2a\x86\x48\xce\x38\x04\x03", "DSA"),
     ];
@@ -142,10 +166,10 @@ fn refused(alert: AlertDescription, has_certificate: bool) -> String {
         A::BadCertificate | A::UnsupportedCertificate | A::CertificateUnknown => "it cannot use it",
         A::AccessDenied => "it is not allowed in",
         A::DecryptError => "the key does not belong to it, or the signature is of a kind that it does not know",
-        A::UnrecognisedName => return "the upstream knows no host of the name in the url".into(),
+        A::UnrecognisedName => return "the upstream knows no host of the name in the url, or in `server_name`".into(),
         A::HandshakeFailure | A::InsufficientSecurity | A::ProtocolVersion => return nothing_in_common(alert),
         A::NoApplicationProtocol => {
-            return "the upstream wants an application protocol (ALPN) that is not offered".into();
+            return "the upstream wants an application protocol (ALPN) that is not offered; set `alpn` to what its documentation says".into();
         }
         other => return format!("the upstream ends TLS with the alert {other:?}; its own log may say more"),
     };
@@ -160,7 +184,7 @@ fn nothing_in_common(alert: AlertDescription) -> String {
         return "the upstream knows none of our versions of TLS, which are 1.2 and 1.3 (ProtocolVersion)".into();
     }
     format!(
-        "the upstream and we have no cipher or curve in common, or its certificate has a key that we do not know (P-521, Ed448), or it wants a \
+        "the upstream and we have no cipher or curve in common, or its certificate has a key that we do not know (P-521, Ed448, RSA-PSS), or it wants a \
          certificate of us ({alert:?}); we know ECDHE (X25519, P-256, P-384) with AES-GCM or ChaCha20-Poly1305, of TLS 1.2 and 1.3"
     )
 }
@@ -209,11 +233,21 @@ mod tests {
             of(CertificateError::NotValidForNameContext { expected: expected.clone(), presented: names })
         };
         assert!(
-            presented(vec!["DnsName(\"other.example\")".into(), "IpAddress(10.0.0.1)".into()])
-                .ends_with("not for `broker.example`, but for other.example, 10.0.0.1")
+            presented(vec!["DnsName(\"other.example\")".into(), "IpAddress(10.0.0.1)".into()]).contains(
+                "not for `broker.example`, but for other.example, 10.0.0.1; give one of them as `server_name`"
+            )
         );
         assert!(presented(Vec::new()).contains("common name does not count"));
+        assert!(presented(vec!["Unsupported(0x01)".into()]).contains("common name does not count"));
         assert!(presented(vec!["\u{9b}x".repeat(10_000); 10_000]).len() < 1_500);
+    }
+
+    #[test]
+    fn an_address_that_stands_there_as_a_name_is_told_so() {
+        let expected = ServerName::try_from("10.0.0.1").unwrap().to_owned();
+        let presented = vec!["DnsName(\"10.0.0.1\")".into()];
+        let text = of(CertificateError::NotValidForNameContext { expected, presented });
+        assert!(text.contains("and not as an address (IP)") && text.contains("subjectAltName=IP:10.0.0.1"), "{text}");
     }
 
     #[test]

@@ -38,7 +38,7 @@ impl Dial for Network {
         // Packets are coalesced here; Nagle's algorithm would hold the last one back until the server's delayed ack.
         stream.set_nodelay(true)?;
         let Some(tls) = &endpoint.tls else { return Ok(Box::new(stream)) };
-        let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), stream);
+        let connecting = TlsConnector::from(tls.current.get()).connect(tls.name.clone(), stream);
         let stream = connecting.await.map_err(in_handshake)?;
         Ok(Box::new(stream))
     }

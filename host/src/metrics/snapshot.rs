@@ -95,6 +95,9 @@ pub struct UpstreamSnapshot {
     #[serde(default)]
     pub taken_over: u64,
     pub last_error: Option<String>,
+    /// Why files of TLS that have changed are not used.
+    #[serde(default)]
+    pub files_error: Option<String>,
     /// What is next for it, or is sent and not acknowledged.
     pub oldest: Option<OldestSnapshot>,
 }

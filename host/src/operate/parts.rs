@@ -29,8 +29,9 @@ impl WatchedUpstream {
     pub(super) fn snapshot(&self) -> UpstreamSnapshot {
         let status = self.status.borrow().clone();
         let oldest = self.oldest(&status);
-        let UpstreamStatus { connected, url, attempts, taken_over, last_error, .. } = status;
-        UpstreamSnapshot { name: self.name.clone(), connected, url, attempts, taken_over, last_error, oldest }
+        let UpstreamStatus { connected, url, attempts, taken_over, last_error, files_error, .. } = status;
+        let name = self.name.clone();
+        UpstreamSnapshot { name, connected, url, attempts, taken_over, last_error, files_error, oldest }
     }
 
     fn oldest(&self, status: &UpstreamStatus) -> Option<OldestSnapshot> {

@@ -32,7 +32,9 @@ fn of_passwords(path: &Path) -> Option<String> {
 
 fn of_upstream(upstream: &Upstream) -> Vec<String> {
     let key = upstream.tls.as_ref().and_then(|tls| tls.key.as_deref());
-    let files = [("password_file", upstream.password_file.as_deref()), ("key", key)];
+    let passphrase = upstream.tls.as_ref().and_then(|tls| tls.key_passphrase_file.as_deref());
+    let password = upstream.password_file.as_deref();
+    let files = [("password_file", password), ("key", key), ("key_passphrase_file", passphrase)];
     let exposed = files.into_iter().filter_map(|(what, path)| Some((what, path.filter(|path| is_exposed(path))?)));
     let sentence = |(what, path): (&str, &Path)| {
         let (name, path) = (&upstream.name, path.display());

@@ -5,9 +5,14 @@
 
 pub mod certificate;
 mod chain_revocation;
+pub mod der;
+mod ec_key;
+mod encrypted_key;
 pub mod expiry;
 pub mod files;
 pub mod identity;
+pub mod pem;
+mod private_key;
 pub mod refusal;
 pub mod revocation;
 pub mod server;

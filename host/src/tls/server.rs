@@ -6,31 +6,25 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{InconsistentKeys, RootCertStore, ServerConfig};
+use rustls::sign::SingleCertAndKey;
+use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Details;
 use super::chain_revocation;
 use super::expiry::Ends;
-use super::files::{self, FileError};
-use super::revocation::{self, RevocationError};
+use super::files::{self, FileError, Found};
+use super::revocation;
 use crate::config::ListenerTls;
 
 /// What is wrong with the files of a listener.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    #[error(
-        "the key in `{key}` does not belong to the certificate in `{cert}`: they have to be of one pair, and the certificate of the gateway the first in its file"
-    )]
-    Mismatch { cert: PathBuf, key: PathBuf },
     #[error("`{path}` holds no certificate of a CA that can be used")]
     NoCa { path: PathBuf },
     #[error("a revocation list of `{path}` cannot be used: {why}")]
     List { path: PathBuf, why: String },
     #[error(transparent)]
     File(#[from] FileError),
-    #[error(transparent)]
-    Revocation(#[from] RevocationError),
     #[error(transparent)]
     Rustls(#[from] rustls::Error),
 }
@@ -48,7 +42,7 @@ pub struct Loaded {
 pub fn load(tls: &ListenerTls, protocols: &[&str]) -> Result<Loaded, ServerError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (verifier, list) = verifier(&provider, tls)?;
-    let pair = certified_key(&provider, tls)?;
+    let pair = files::certified_key(&provider, &tls.cert, &tls.key)?;
     let details: Vec<_> = pair.cert.iter().map(Details::read).collect();
     let begin = details.iter().flatten().map(|one| one.not_before).max();
     let ends = Ends { begin, certificate: details.iter().flatten().map(|one| one.not_after).min(), list };
@@ -75,21 +69,13 @@ fn without_tickets(config: &mut ServerConfig) {
     config.max_tls13_tickets = 0;
 }
 
-fn certified_key(provider: &CryptoProvider, tls: &ListenerTls) -> Result<CertifiedKey, ServerError> {
-    files::certified_key(provider, &tls.cert, &tls.key).map_err(|error| match error {
-        FileError::Certificate { source: rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch), .. } => {
-            ServerError::Mismatch { cert: tls.cert.clone(), key: tls.key.clone() }
-        }
-        other => other.into(),
-    })
-}
-
 type Verifier = Arc<dyn ClientCertVerifier>;
 
 fn verifier(provider: &Arc<CryptoProvider>, tls: &ListenerTls) -> Result<(Verifier, Option<u64>), ServerError> {
     let Some(client_ca) = &tls.client_ca else { return Ok((WebPkiClientVerifier::no_client_auth(), None)) };
     let roots = Arc::new(roots(client_ca)?);
-    let lists = tls.crl.as_deref().map(revocation::lists).transpose()?.unwrap_or_default();
+    let lists =
+        tls.crl.as_deref().map(files::revocation_lists).transpose()?.map(|found| found.value).unwrap_or_default();
     let next_update = lists.iter().filter_map(revocation::next_update).min();
     let verifier = chain_revocation::verifier(provider, roots, lists).map_err(|error| match (error, &tls.crl) {
         (VerifierBuilderError::InvalidCrl(why), Some(path)) => {
@@ -101,15 +87,10 @@ fn verifier(provider: &Arc<CryptoProvider>, tls: &ListenerTls) -> Result<(Verifi
 }
 
 /// One that cannot be used is named and left out: a bundle may have old ones among others.
-fn roots(path: &Path) -> Result<RootCertStore, ServerError> {
-    let mut roots = RootCertStore::empty();
-    for certificate in files::certificates(path)? {
-        let subject = Details::read(&certificate).map_or("one that cannot be read".to_owned(), |one| one.subject);
-        if let Err(why) = roots.add(certificate) {
-            tracing::warn!(path = %path.display(), "a certificate of `client_ca` is left out, the others are used: {subject}: {why}");
-        }
-    }
-    if roots.is_empty() { Err(ServerError::NoCa { path: path.to_owned() }) } else { Ok(roots) }
+fn roots(path: &Path) -> Result<RootCertStore, FileError> {
+    let Found { value, doubts } = files::anchors(path)?;
+    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    Ok(value)
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ mod loops;
 mod name;
 mod own_listener;
 mod passwords;
+mod pin;
 mod plugin;
 mod policies;
 mod spool;
@@ -30,6 +31,7 @@ mod transport;
 mod trust;
 mod unused;
 mod upstream;
+mod upstream_tls;
 mod url;
 
 use super::checked::Config;

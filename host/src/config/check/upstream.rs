@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{addresses, limits::LONGEST_SESSION, name, spool};
-use crate::config::checked::{Address, Refused, Tls, Upstream};
+use super::{addresses, limits::LONGEST_SESSION, name, spool, upstream_tls};
+use crate::config::checked::{Refused, Upstream};
 use crate::config::defaults;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
@@ -75,7 +75,7 @@ fn client_id(table: &Table<'_>) -> Option<String> {
 fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let addresses = addresses::check(table);
     let protocol = protocol(table);
-    let tls = tls(table, addresses.first());
+    let tls = upstream_tls::check(table, addresses.first());
     let (username, password_file) = credentials(table, protocol);
     let client_id = client_id(table);
     let second_up = |key, longest, default| table.duration(key, SECOND..=longest).unwrap_or(default);
@@ -120,28 +120,6 @@ fn protocol(table: &Table<'_>) -> Version {
         ),
     }
     Version::V5
-}
-
-fn tls(table: &Table<'_>, address: Option<&Address>) -> Option<Tls> {
-    const KEYS: [&str; 3] = ["ca", "cert", "key"];
-    let given: Vec<_> = KEYS.iter().filter_map(|key| Some((*key, table.value(key)?.1))).collect();
-    let file = |key| table.file(key, "it is a file in PEM form");
-    let tls = Tls { ca: file("ca"), cert: file("cert"), key: file("key") };
-    for (key, other) in [("cert", "key"), ("key", "cert")] {
-        let has = |key| given.iter().find(|(name, _)| *name == key);
-        if let (Some((_, span)), None) = (has(key), has(other)) {
-            let advice = format!("a client certificate needs both: add `{other}`, or remove `{key}`");
-            table.add(Problem::error(span.clone(), format!("`{key}` stands without `{other}`")).advice(advice));
-        }
-    }
-    if address?.tls {
-        return Some(tls);
-    }
-    if let Some((key, span)) = given.first() {
-        let sentence = format!("`{key}` has no effect: `mqtt://` is not encrypted");
-        table.add(Problem::error(span.clone(), sentence).advice("write `mqtts://` in `url`, or remove this key"));
-    }
-    None
 }
 
 fn credentials(table: &Table<'_>, protocol: Version) -> (Option<String>, Option<PathBuf>) {

@@ -49,12 +49,22 @@ pub struct Address {
     pub tls: bool,
 }
 
-/// TLS towards an upstream. Without a CA file the system's roots are used.
+/// TLS towards an upstream. Without a CA file the system's roots are used. Files are in PEM form, and read again when they change.
 #[derive(Clone, Debug, Default)]
 pub struct Tls {
     pub ca: Option<PathBuf>,
     pub cert: Option<PathBuf>,
     pub key: Option<PathBuf>,
+    /// Its first line opens the key.
+    pub key_passphrase_file: Option<PathBuf>,
+    /// Certificates of servers that are no longer good.
+    pub crl: Option<PathBuf>,
+    /// The name that the certificate must have, when it is not that of the url.
+    pub server_name: Option<String>,
+    /// What the connection is for, in the order of preference (RFC 7301).
+    pub alpn: Vec<String>,
+    /// SHA-256 of certificates, in DER, any of which is trusted, and nothing else.
+    pub pin_sha256: Vec<[u8; 32]>,
 }
 
 // === impl Upstream ===
@@ -64,6 +74,15 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let urls: Vec<String> = self.addresses.iter().map(Address::to_string).collect();
         f.write_str(&urls.join(", then "))
+    }
+}
+
+// === impl Tls ===
+
+impl Tls {
+    /// All of its files.
+    pub fn files(&self) -> Vec<PathBuf> {
+        [&self.ca, &self.cert, &self.key, &self.key_passphrase_file, &self.crl].into_iter().flatten().cloned().collect()
     }
 }
 

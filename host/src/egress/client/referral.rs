@@ -2,7 +2,7 @@
 //!
 //! It is followed **once**: one connection is tried there, whose own reference is not followed. After it the addresses of the configuration are
 //! next, so that a wrong reference costs one attempt and not the upstream. Credentials go there as they would have gone here: over TLS, when
-//! the url says so, with the name that the reference gives.
+//! the url says so, with the name that the reference gives, or with `server_name`: who has set it has said whom to trust.
 //!
 //! The session is that of another server. It is gone on with when it is the one that the spool remembers, which is so where a server always
 //! sends us to the same other one.
@@ -63,8 +63,9 @@ impl<D: Dial> Client<D> {
         // Who was sent here is not sent on.
         let is_configured = self.upstream.endpoints.iter().any(|endpoint| endpoint.to_string() == from.to_string());
         let reference = error.reference().filter(|_| is_configured);
-        self.referral =
-            reference.and_then(|reference| address(reference, from.address.tls)).and_then(|address| from.at(address));
+        self.referral = reference
+            .and_then(|reference| address(reference, from.address.tls))
+            .and_then(|address| self.upstream.at(address));
         self.referral.is_some()
     }
 

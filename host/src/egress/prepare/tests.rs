@@ -72,7 +72,8 @@ async fn serve() -> (u16, tokio::task::JoinHandle<bool>) {
 #[tokio::test]
 async fn a_server_of_the_given_ca_is_trusted_and_sees_our_certificate_when_there_is_one() {
     let ca = Some(file("ca.pem"));
-    let pair = config::Tls { ca: ca.clone(), cert: Some(file("client.pem")), key: Some(file("client.key")) };
+    let (cert, key) = (Some(file("client.pem")), Some(file("client.key")));
+    let pair = config::Tls { ca: ca.clone(), cert, key, ..config::Tls::default() };
     for (tls, has_certificate) in [(pair, true), (config::Tls { ca, ..config::Tls::default() }, false)] {
         let (port, server) = serve().await;
         try_out(&upstream(Some(tls), port)).await.unwrap();
@@ -144,8 +145,8 @@ async fn another_protocol_at_the_port_is_called_by_its_name() {
 async fn a_certificate_of_us_that_the_server_does_not_accept_is_ours() {
     let (port, _server) = serve().await;
     // Of its own: the server trusts the other CA alone.
-    let tls =
-        config::Tls { ca: Some(file("ca.pem")), cert: Some(file("v1-client.pem")), key: Some(file("v1-client.key")) };
+    let (cert, key) = (Some(file("v1-client.pem")), Some(file("v1-client.key")));
+    let tls = config::Tls { ca: Some(file("ca.pem")), cert, key, ..config::Tls::default() };
     let error = try_out(&upstream(Some(tls), port)).await.unwrap_err();
     assert!(error.to_string().contains("the upstream refuses our certificate"), "{error}");
 }
@@ -161,11 +162,11 @@ async fn a_server_that_lets_anybody_in_is_found_out_where_we_have_credentials() 
 #[test]
 fn mistakes_in_files_are_found_before_anything_starts() {
     let tls = |ca: Option<&str>, cert: Option<&str>, key: Option<&str>| {
-        Some(config::Tls { ca: ca.map(file), cert: cert.map(file), key: key.map(file) })
+        Some(config::Tls { ca: ca.map(file), cert: cert.map(file), key: key.map(file), ..config::Tls::default() })
     };
     let cases = [
         (tls(Some("missing.pem"), None, None), "missing.pem"),
-        (tls(Some("README.md"), None, None), "holds no certificate"),
+        (tls(Some("README.md"), None, None), "holds no PEM `CERTIFICATE` section"),
         (tls(Some("ca.pem"), Some("client.pem"), None), "both `cert` and `key`"),
         (tls(Some("ca.pem"), Some("client.pem"), Some("ca.pem")), "PRIVATE KEY"),
         (tls(Some("ca.pem"), Some("client.pem"), Some("server.key")), "client.pem"),
