@@ -45,7 +45,7 @@ pub struct Secret {
 }
 
 /// Settings that are agreed, and that the gateway has not got yet: a table that needs one is not in force.
-pub const NOT_YET: &[&str] = &["alpn", "sys_interval", "transport"];
+pub const NOT_YET: &[&str] = &["sys_interval", "transport"];
 
 // === impl Draft ===
 
