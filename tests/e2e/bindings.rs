@@ -263,6 +263,8 @@ fn what_a_client_sends_stays_in_order_over_several_bindings_when_they_ask_for_it
 #[test]
 fn a_client_identifier_chooses_no_topic_of_the_gateway_or_of_another_client() {
     let config = r#"
+        [broker]
+        sys_interval = "0s"
         [[bindings]]
         name = "first"
         topic = "first"

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::{Access, Rules};
-use crate::base::watched_files;
+use crate::base::watched_files::{self, WatchedFiles};
 use crate::config::{AclSource, Config};
 
 pub fn of(config: &Config) -> Arc<Access> {
@@ -23,7 +23,7 @@ pub fn watch(
     stop: CancellationToken,
 ) -> Option<impl Future<Output = ()> + use<>> {
     let source = config.access.acl_file.clone()?;
-    let paths = vec![source.path.clone()];
+    let files = WatchedFiles::new(vec![source.path.clone()]);
     let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default() });
     let first = reader.clone();
     let read_and_tell = move || {
@@ -32,15 +32,16 @@ pub fn watch(
             tracing::info!(%file, "access rules are read again: they hold from now on, for those who are connected as well");
         }
     };
-    let changes = watched_files::watch(paths, stop, read_and_tell);
-    // It may have changed since the configuration was read. Looked at behind the first look of the watch: a change between the two would be
-    // nobody's.
+    let changes = watched_files::watch(files, stop, read_and_tell);
+    // It may have changed since the configuration was read.
     let once = async {
-        tokio::task::yield_now().await;
         // A panic in it has ended the process.
         let _ = tokio::task::spawn_blocking(move || first.read()).await;
     };
-    Some(async { _ = tokio::join!(biased; changes, once) })
+    Some(async {
+        once.await;
+        changes.await;
+    })
 }
 
 /// Reads the file, one at a time: who has read last has the last word.

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{Passwords, Users};
-use crate::base::watched_files::watch;
+use crate::base::watched_files::{WatchedFiles, watch};
 use crate::config::{Auth, Config};
 use crate::ingress::identities::Identities;
 use crate::ingress::registry::Registry;
@@ -29,12 +29,12 @@ pub fn of(listener: &str, config: &Config, passwords: Option<&Arc<Passwords>>) -
 
 /// Until `stop`.
 pub async fn watch_passwords(passwords: Arc<Passwords>, registry: Arc<Registry>, stop: CancellationToken) {
-    let path = passwords.path().to_owned();
+    let files = WatchedFiles::new(vec![passwords.path().to_owned()]);
     let again = Arc::new(move || reload(&passwords, &registry));
     // It may have changed while the spool was read.
     let first = again.clone();
     let _ = tokio::task::spawn_blocking(move || first()).await;
-    watch(vec![path], stop, move || again()).await;
+    watch(files, stop, move || again()).await;
 }
 
 /// Who is not in a new file any more, or has another password there, is sent away at once: a password is changed because somebody else

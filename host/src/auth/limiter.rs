@@ -140,6 +140,8 @@ fn full((burst, interval): Rate, now: Instant) -> TokenBucket {
 pub(super) fn network(address: IpAddr) -> u64 {
     match address.to_canonical() {
         IpAddr::V4(address) => u32::from(address).into(),
+        // Hosts of one link are as many.
+        IpAddr::V6(address) if address.is_unicast_link_local() => u128::from(address) as u64 & !(1 << 63),
         // The lower half goes on purpose.
         IpAddr::V6(address) => (u128::from(address) >> 64) as u64 | 1 << 63,
     }

@@ -17,8 +17,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// What of a file tells that it is another one. `None`: there is none, or it cannot be looked at.
 type Stamp = Option<(SystemTime, u64, u64)>;
 
-#[derive(Debug)]
-struct WatchedFiles {
+/// Made before the files are read, so that no change between the two is overlooked.
+#[derive(Clone, Debug)]
+pub struct WatchedFiles {
     paths: Vec<PathBuf>,
     taken: Vec<Stamp>,
     seen: Vec<Stamp>,
@@ -26,8 +27,8 @@ struct WatchedFiles {
 
 /// Calls `reload` after each change of one of these files, on a thread that may wait for disks, until `stop`. It says itself what was wrong
 /// with them: what was read before stays in use then.
-pub async fn watch(paths: Vec<PathBuf>, stop: CancellationToken, reload: impl Fn() + Send + Sync + 'static) {
-    let (mut files, reload) = (WatchedFiles::new(paths), Arc::new(reload));
+pub async fn watch(mut files: WatchedFiles, stop: CancellationToken, reload: impl Fn() + Send + Sync + 'static) {
+    let reload = Arc::new(reload);
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
@@ -47,9 +48,13 @@ pub async fn watch(paths: Vec<PathBuf>, stop: CancellationToken, reload: impl Fn
 // === impl WatchedFiles ===
 
 impl WatchedFiles {
-    fn new(paths: Vec<PathBuf>) -> Self {
+    pub fn new(paths: Vec<PathBuf>) -> Self {
         let taken = stamps(&paths);
         Self { paths, seen: taken.clone(), taken }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
     }
 
     /// Whether they are others than before, and have been still since the last look: of a file that is being written half would be read.
@@ -120,9 +125,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         let (stop, (told, mut heard)) = (CancellationToken::new(), tokio::sync::mpsc::unbounded_channel());
-        let task = tokio::spawn(watch(vec![path.clone()], stop.clone(), move || told.send(()).unwrap()));
-        tokio::task::yield_now().await;
+        let files = WatchedFiles::new(vec![path.clone()]);
+        // Before anybody looks.
         fs::write(&path, "new").unwrap();
+        let task = tokio::spawn(watch(files, stop.clone(), move || told.send(()).unwrap()));
         heard.recv().await.unwrap();
         stop.cancel();
         task.await.unwrap();

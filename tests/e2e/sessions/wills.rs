@@ -107,7 +107,7 @@ fn a_will_goes_through_the_bindings_like_any_message() {
 
 #[test]
 fn a_will_on_a_topic_of_the_gateway_keeps_nobody_out_and_is_not_published() {
-    let gateway = Gateway::start("");
+    let gateway = Gateway::start("[broker]\nsys_interval = \"0s\"\n");
     let mut listener = listener(&gateway, "$SYS/#", 0);
     for version in [V4, V5] {
         let will = Will::new("$SYS/broker/connection/bridge/state", "0").qos(1).retain();

@@ -44,9 +44,6 @@ pub struct Secret {
     pub text: String,
 }
 
-/// Settings that are agreed, and that the gateway has not got yet: a table that needs one is not in force.
-pub const NOT_YET: &[&str] = &["sys_interval", "transport"];
-
 // === impl Draft ===
 
 impl Draft<'_> {
@@ -64,15 +61,8 @@ impl<'a> Table<'a> {
     }
 
     pub fn add(&mut self, key: &'static str, value: impl Into<String>, from: impl IntoIterator<Item = &'a Line>) {
-        self.hold_if_not_yet(key);
         let from = from.into_iter().collect();
         self.entries.push(Entry { key, value: value.into(), from, notes: Vec::new() });
-    }
-
-    pub fn hold_if_not_yet(&mut self, key: &str) {
-        if NOT_YET.contains(&key) {
-            self.hold(Hold::new(format!("`{key}` is not offered yet"), "keep mosquitto for this until it is"));
-        }
     }
 
     /// What is to be known of the setting that was added last.

@@ -1,16 +1,17 @@
 //! The TLS of an upstream as its next connection has it. Files that change take effect there; the connection that is open stays.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls::ClientConfig;
 
 use super::{TlsError, client_config};
+use crate::base::watched_files::WatchedFiles;
 use crate::config::Tls;
 
 /// Shared by all addresses of an upstream, and by who watches its files.
 pub struct Current {
     tls: Tls,
+    watched: WatchedFiles,
     config: Mutex<Arc<ClientConfig>>,
 }
 
@@ -19,16 +20,18 @@ pub struct Current {
 impl Current {
     /// And what is doubtful about it.
     pub fn read(tls: &Tls) -> Result<(Arc<Self>, Vec<String>), TlsError> {
+        let watched = WatchedFiles::new(tls.files());
         let found = client_config(tls)?;
-        Ok((Arc::new(Self { tls: tls.clone(), config: Mutex::new(found.value) }), found.doubts))
+        Ok((Arc::new(Self { tls: tls.clone(), watched, config: Mutex::new(found.value) }), found.doubts))
     }
 
     pub fn get(&self) -> Arc<ClientConfig> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.tls.files()
+    /// What is to be watched.
+    pub fn files(&self) -> WatchedFiles {
+        self.watched.clone()
     }
 
     /// Reads all of its files again. When something is wrong with them, what was read before stays in use. The new configuration knows no

@@ -3,7 +3,6 @@
 //! A change makes a new configuration of TLS, which takes the place of the old one for connections that come from then on; those that are
 //! there go on with what they have agreed to. Files that cannot be used change nothing.
 
-use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::troubles::Troubles;
 use super::turns::Turns;
 use crate::base::clock::unix_ms;
+use crate::base::watched_files::WatchedFiles;
 use crate::config::{Auth, Identity, Listener, ListenerTls, Transport};
 use crate::metrics::TlsSnapshot;
 use crate::tls::certificate::Details;
@@ -34,6 +34,7 @@ pub struct Acceptor {
     auth: Auth,
     files: ListenerTls,
     protocols: &'static [&'static str],
+    watched: WatchedFiles,
     current: RwLock<Current>,
     pub(super) turns: Turns,
     pub(super) troubles: Troubles,
@@ -66,10 +67,11 @@ impl Acceptor {
             Transport::Tcp => &PROTOCOLS,
             Transport::WebSocket { .. } => &WEB_PROTOCOLS,
         };
+        let watched = WatchedFiles::new(files.files());
         let current = RwLock::new(server::load(&files, protocols)?.into());
         let (name, auth) = (listener.name.clone(), listener.auth);
         let (turns, troubles) = (Turns::new(), Troubles::new());
-        Ok(Some(Self { listener: name, auth, files, protocols, current, turns, troubles }))
+        Ok(Some(Self { listener: name, auth, files, protocols, watched, current, turns, troubles }))
     }
 
     pub fn auth(&self) -> Auth {
@@ -86,8 +88,8 @@ impl Acceptor {
     }
 
     /// What is to be watched.
-    pub fn files(&self) -> Vec<PathBuf> {
-        self.files.files()
+    pub fn files(&self) -> WatchedFiles {
+        self.watched.clone()
     }
 
     /// After a change of the files.
