@@ -42,7 +42,7 @@ pub fn run(options: &Options) {
             figures.push(cpu_of_a_message(&gateway, address, options.messages));
         }
     }
-    let [over_tcp, in_frames] = figures.map(|figures| median(figures));
+    let [over_tcp, in_frames] = figures.map(median);
     println!(
         "CPU of a message at QoS 1: TCP {over_tcp:.2} µs, WebSocket {in_frames:.2} µs, ratio {:.3}",
         in_frames / over_tcp

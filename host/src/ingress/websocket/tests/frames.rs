@@ -4,8 +4,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// What was kept, how it ended, what was answered.
+type Decoded = (Vec<u8>, Option<Ended>, Vec<(u8, Vec<u8>)>);
+
 /// What it keeps of `bytes` in these pieces, and what it answers.
-fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<u8>, Option<Ended>, Vec<(u8, Vec<u8>)>) {
+fn decode<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
     let (mut decoder, mut encoder) = (Decoder::default(), Encoder::default());
     let (mut kept, mut answers) = (Vec::new(), Vec::new());
     for piece in pieces {
