@@ -15,7 +15,7 @@ use crate::mqtt::{ConnAck, Connect, DecodeError, Foreign};
 
 /// `None` when the connection is over before it began; the device has been told why, where it could be.
 pub(super) async fn greet<R, W>(
-    mut wire: Wire<R, W>,
+    wire: Wire<R, W>,
     peer: &mut Peer,
     context: &Arc<Context>,
     shutdown: CancellationToken,
@@ -24,19 +24,7 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let greeting = tokio::time::timeout_at(peer.deadline, read_connect(&mut wire));
-    let mut connect = match shutdown.run_until_cancelled(greeting).await? {
-        Ok(Ok(connect)) => connect?,
-        Ok(Err(DecodeError { reason, detail })) => {
-            let largest = wire.codec.peer_maximum_packet_size().map_or(LARGEST_PACKET, |size| size as usize);
-            return refuse(wire, peer, context, (reason, detail), largest).await;
-        }
-        Err(_) => {
-            context.metrics.connections_refused.increment();
-            tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
-            return None;
-        }
-    };
+    let (mut wire, mut connect) = hear(wire, peer, context, &shutdown).await?;
     let said = Credentials::take(&mut connect);
     if said.name().is_some() && peer.name.is_none() && !context.identities.asks_for_passwords() {
         tell_unchecked_credentials(peer);
@@ -56,28 +44,56 @@ where
     }
     tell_denied_will(&terms, peer, context);
     permission::grant(&mut terms, peer, context);
-    match shutdown.run_until_cancelled(context.registry.open(&terms, peer.deadline)).await? {
-        Ok(opened) if !context.identities.still_has(terms.login.as_deref()) => {
-            let ending = Ending { will: None, session_expiry: terms.session_expiry };
-            context.registry.close(opened.session, ending);
-            refuse(
-                wire,
-                peer,
-                context,
-                (Reason::NOT_AUTHORIZED, "its password was changed while it connected"),
-                largest,
-            )
-            .await
-        }
+    match shutdown.run_until_cancelled(open(&terms, peer, context)).await? {
         Ok(opened) => {
             let connection = welcome(wire, terms, opened, (peer, context), shutdown);
             Some(Connection { is_gateway, ..connection })
         }
+        Err(refusal) => refuse(wire, peer, context, refusal, largest).await,
+    }
+}
+
+/// CONNECT, in time.
+async fn hear<R, W>(
+    mut wire: Wire<R, W>,
+    peer: &Peer,
+    context: &Context,
+    shutdown: &CancellationToken,
+) -> Option<(Wire<R, W>, Connect)>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let greeting = tokio::time::timeout_at(peer.deadline, read_connect(&mut wire));
+    match shutdown.run_until_cancelled(greeting).await? {
+        Ok(Ok(connect)) => Some((wire, connect?)),
+        Ok(Err(DecodeError { reason, detail })) => {
+            let largest = wire.codec.peer_maximum_packet_size().map_or(LARGEST_PACKET, |size| size as usize);
+            complain(peer, context, (reason, detail), peer.name.as_deref());
+            answer(wire, (reason, detail), largest).await
+        }
+        Err(_) => {
+            context.metrics.connections_refused.increment();
+            tracing::info!(%peer, "connection ended: no CONNECT within broker.limits.handshake_timeout");
+            None
+        }
+    }
+}
+
+/// Its session, if that is its own, and it is still who it was when its password was looked at.
+async fn open(terms: &Terms, peer: &Peer, context: &Context) -> Result<Opened, Refusal> {
+    match context.registry.open(terms, peer.deadline).await {
+        Ok(opened) if !context.identities.still_has(terms.login.as_deref()) => {
+            let ending = Ending { will: None, session_expiry: terms.session_expiry };
+            context.registry.close(opened.session, ending);
+            Err((Reason::NOT_AUTHORIZED, "its password was changed while it connected"))
+        }
+        Ok(opened) => Ok(opened),
         Err(reason) => {
             if reason == Reason::NOT_AUTHORIZED {
                 context.metrics.logins_refused.increment();
             }
-            refuse(wire, peer, context, (reason, no_session(reason)), largest).await
+            Err((reason, no_session(reason)))
         }
     }
 }
@@ -256,7 +272,8 @@ fn complain(peer: &Peer, context: &Context, (reason, detail): Refusal, user: Opt
     }
 }
 
-async fn answer<R, W>(mut wire: Wire<R, W>, (reason, detail): Refusal, largest: usize) -> Option<Connection<R, W>>
+/// Gives nothing, in the type of who asks.
+async fn answer<R, W, T>(mut wire: Wire<R, W>, (reason, detail): Refusal, largest: usize) -> Option<T>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
