@@ -7,15 +7,17 @@ use std::sync::Arc;
 
 use super::job::Work;
 
-/// What a client is served when it is its turn, in bytes; and what the smallest message counts, because each costs a call.
-const QUANTUM: usize = 4 << 10;
+/// What a client is served when it is its turn, in bytes: some messages, because what is behind the lane (the log, acks, sockets) is cheaper for
+/// several of one client than for one of each.
+const QUANTUM: usize = 16 << 10;
 
 /// What the largest counts: a turn comes after so many of the others at the latest.
 const MAX_COST: usize = 64 * QUANTUM;
 
-/// Queues that stay when nobody waits, and how many jobs they have room for.
+/// Queues that stay when nobody waits; how many jobs each has room for, the usual window of a device, and all of them.
 const SPARE: usize = 64;
-const SPARE_JOBS: usize = 32;
+const SPARE_JOBS: usize = 128;
+const ALL_SPARE_JOBS: usize = 4_096;
 
 /// Clients that are found without their names being looked at, as far as they do not meet in a place.
 const NEAR: usize = 128;
@@ -33,6 +35,8 @@ pub(super) struct Clients {
     free: Vec<usize>,
     /// Where those of a name in this place of memory were last: a connection has one name for all of its messages.
     near: [u32; NEAR],
+    /// What the smallest message counts, because each costs a call.
+    least: usize,
     /// Whose a tick is.
     clock: Option<Arc<str>>,
 }
@@ -52,7 +56,9 @@ impl Clients {
         self.ring.is_empty()
     }
 
-    pub fn push(&mut self, work: Work) {
+    /// `burst` is what a client has in one turn of its small messages at most.
+    pub fn push(&mut self, work: Work, burst: usize) {
+        self.least = QUANTUM / burst.max(1);
         let at = match work.client() {
             Some(client) => self.queue_of(client),
             None => {
@@ -100,7 +106,7 @@ impl Clients {
         loop {
             let at = *self.ring.front()?;
             let queue = self.queues.get_mut(at)?;
-            if queue.credit >= cost(queue.work.front()?) || self.ring.len() == 1 {
+            if queue.credit >= cost(queue.work.front()?, self.least) || self.ring.len() == 1 {
                 return self.queues.get(at)?.work.front();
             }
             queue.credit += QUANTUM;
@@ -113,12 +119,9 @@ impl Clients {
         let at = *self.ring.front()?;
         let queue = self.queues.get_mut(at)?;
         let work = queue.work.pop_front()?;
-        queue.credit = queue.credit.saturating_sub(cost(&work));
+        queue.credit = queue.credit.saturating_sub(cost(&work, self.least));
         if queue.work.is_empty() {
             self.end(at);
-        } else if queue.credit < QUANTUM {
-            queue.credit += QUANTUM;
-            self.rotate();
         }
         Some(work)
     }
@@ -133,7 +136,8 @@ impl Clients {
     fn end(&mut self, at: usize) {
         self.ring.pop_front();
         let are_many = self.queues.len() > SPARE;
-        if are_many && self.ring.is_empty() {
+        let room = || self.queues.iter().map(|queue| queue.work.capacity()).sum::<usize>();
+        if self.ring.is_empty() && (are_many || room() > ALL_SPARE_JOBS) {
             return *self = Self::default();
         }
         let Some(queue) = self.queues.get_mut(at) else { return };
@@ -155,6 +159,7 @@ impl Default for Clients {
             of: HashMap::new(),
             free: Vec::new(),
             near: [0; NEAR],
+            least: QUANTUM,
             clock: None,
         }
     }
@@ -167,8 +172,8 @@ fn guess(client: &Arc<str>) -> usize {
     (at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40) as usize % NEAR
 }
 
-fn cost(work: &Work) -> usize {
-    work.weight().clamp(QUANTUM, MAX_COST)
+fn cost(work: &Work, least: usize) -> usize {
+    work.weight().clamp(least, MAX_COST)
 }
 
 #[cfg(test)]
@@ -192,17 +197,27 @@ mod tests {
     #[test]
     fn clients_are_served_in_turn_however_much_one_of_them_has() {
         let mut clients = Clients::default();
-        (0..1_000).for_each(|_| clients.push(work("greedy", 10)));
-        (0..2).for_each(|_| clients.push(work("a", 10)));
-        clients.push(work("b", 10));
+        (0..1_000).for_each(|_| clients.push(work("greedy", 10), 1));
+        (0..2).for_each(|_| clients.push(work("a", 10), 1));
+        clients.push(work("b", 10), 1);
         assert_eq!(served(&mut clients, 6), ["greedy", "a", "b", "greedy", "a", "greedy"]);
+    }
+
+    #[test]
+    fn a_turn_is_some_small_messages_of_a_client() {
+        let mut clients = Clients::default();
+        (0..100).for_each(|_| clients.push(work("greedy", 10), 16));
+        (0..2).for_each(|_| clients.push(work("a", 10), 16));
+        let served = served(&mut clients, 34);
+        let of_a: Vec<_> = (0..34).filter(|at| served[*at] == "a").collect();
+        assert_eq!(of_a, [16, 17]);
     }
 
     #[test]
     fn who_sends_large_messages_has_as_many_bytes_as_others_and_no_more() {
         let mut clients = Clients::default();
-        (0..10).for_each(|_| clients.push(work("large", 40_000)));
-        (0..1_000).for_each(|_| clients.push(work("small", 10)));
+        (0..10).for_each(|_| clients.push(work("large", 160_000), 1));
+        (0..1_000).for_each(|_| clients.push(work("small", 10), 1));
         let large = served(&mut clients, 110).iter().filter(|client| **client == "large").count();
         assert!((9..=11).contains(&large), "{large} beside a hundred small ones");
     }
@@ -210,8 +225,8 @@ mod tests {
     #[test]
     fn what_is_larger_than_a_share_has_its_turn_all_the_same() {
         let mut clients = Clients::default();
-        clients.push(work("large", 10 << 20));
-        (0..1_000).for_each(|_| clients.push(work("small", 10)));
+        clients.push(work("large", 10 << 20), 1);
+        (0..1_000).for_each(|_| clients.push(work("small", 10), 1));
         assert!(served(&mut clients, 66).contains(&"large".to_owned()));
     }
 
@@ -219,12 +234,12 @@ mod tests {
     fn names_that_are_new_each_time_leave_no_memory_behind() {
         let mut clients = Clients::default();
         for round in 0..3 {
-            (0..1_000).for_each(|number| clients.push(work(&format!("{round}-{number}"), 10)));
+            (0..1_000).for_each(|number| clients.push(work(&format!("{round}-{number}"), 10), 1));
             assert_eq!(served(&mut clients, usize::MAX).len(), 1_000);
             assert!(clients.is_empty() && clients.queues.is_empty() && clients.of.is_empty());
         }
         for _ in 0..1_000 {
-            clients.push(work("one", 10));
+            clients.push(work("one", 10), 1);
             assert_eq!(served(&mut clients, 2), ["one"]);
         }
         assert_eq!(clients.queues.len(), 1, "its queue is used again");
@@ -233,14 +248,14 @@ mod tests {
     #[test]
     fn beside_somebody_who_always_waits_new_names_use_the_same_queues() {
         let mut clients = Clients::default();
-        clients.push(work("patient", 10));
+        clients.push(work("patient", 10), 1);
         for number in 0..10_000 {
-            clients.push(work(&number.to_string(), 10));
-            clients.push(work("patient", 10));
+            clients.push(work(&number.to_string(), 10), 1);
+            clients.push(work("patient", 10), 1);
             assert_eq!(served(&mut clients, 2).len(), 2);
         }
         assert_eq!(served(&mut clients, 2), ["patient"]);
-        clients.push(work(&"x".repeat(60_000), 10));
+        clients.push(work(&"x".repeat(60_000), 10), 1);
         assert_eq!(served(&mut clients, 1).len(), 1);
         assert!(clients.of.keys().all(|name| name.len() < 60_000));
         assert!(clients.queues.len() <= SPARE + 2 && clients.of.len() <= SPARE + 2, "{}", clients.queues.len());

@@ -19,10 +19,15 @@ use std::num::NonZeroU64;
 use super::clients::Clients;
 use super::job::{Rank, Taken, Work};
 
+/// So many clients have their turns in a turn of the lane.
+const BURSTS: usize = 4;
+
 #[derive(Default)]
 pub(super) struct Turns {
     front: VecDeque<Work>,
     clients: Clients,
+    /// What a client has in one turn.
+    burst: usize,
     /// One that is fixed is the first, where clients have something before it.
     behind: VecDeque<Work>,
     /// As they were brought.
@@ -34,6 +39,7 @@ pub(super) struct Turns {
 impl Turns {
     /// A turn takes up so many.
     pub fn push(&mut self, work: Work, ahead: usize) {
+        self.burst = ahead / BURSTS;
         if let Rank::Placed(place) = work.rank() {
             self.places.push_back(place);
         }
@@ -49,7 +55,7 @@ impl Turns {
             (Rank::Fixed, false) => self.behind.push_back(work),
             (Rank::Fixed, true) => self.front.push_back(work),
             (_, true) if self.front.len() < ahead => self.front.push_back(work),
-            _ => self.clients.push(work),
+            _ => self.clients.push(work, self.burst),
         }
     }
 

@@ -63,8 +63,8 @@ fn waited_for(acked: &[u64], ticket: u64) -> usize {
     acked.iter().position(|acked| *acked == ticket).unwrap()
 }
 
-/// A turn, and one message each from then on.
-const SOON: usize = 64 + 10;
+/// A turn, sixteen messages of who was first, and some.
+const SOON: usize = 64 + 16 + 10;
 
 fn forwarding() -> Chain {
     Chain::new(vec![stage(|_| Ok(Verdict::Forward))])
