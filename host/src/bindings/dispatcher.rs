@@ -223,11 +223,12 @@ impl Dispatcher {
         }
         let lines = self.lines(&bindings, &inbound.origin);
         if lines.is_empty() {
-            return self.push(Input { inbound, kept, bindings, held, account, ticket: None, is_fixed: false });
+            let input = Input { inbound, kept, bindings, held, account, ticket: None, is_fixed: false };
+            return self.push(input.into());
         }
         let has_lane = bindings.iter().any(|id| self.lane(*id).is_some());
         let is_fixed = lines.len() > 1;
-        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket), is_fixed };
+        let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket), is_fixed }.into();
         if has_lane {
             return self.order.enter(lines, |ticket| self.push(input(ticket)));
         }
@@ -250,7 +251,7 @@ impl Dispatcher {
         self.table.get(id)?.lane.as_ref()
     }
 
-    fn push(self: &Arc<Self>, input: Input) {
+    fn push(self: &Arc<Self>, input: Box<Input>) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         if let [id] = *input.bindings {
             return self.push_alone(id, message, origin, input);
@@ -278,15 +279,14 @@ impl Dispatcher {
     }
 
     /// One binding, as usual: nothing is to be gathered.
-    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Input) {
+    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Box<Input>) {
         let Some(binding) = self.table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
             return Self::complete(Gathered::of_one(input, Done::of(outcome)));
         };
         let (may_wait, rank) = (input.may_wait(), input.rank(lane));
-        let done = Box::new(move |done| Self::complete(Gathered::of_one(input, done)));
-        lane.push([Job { message, origin, may_wait, rank, done }]);
+        lane.push([Job { message, origin, may_wait, rank, done: input }]);
     }
 
     fn finish(gather: &Gather, slot: usize, done: Done) {
@@ -295,7 +295,7 @@ impl Dispatcher {
         }
     }
 
-    fn complete(gathered: Gathered) {
+    pub(super) fn complete(gathered: Gathered) {
         let Some(ticket) = gathered.input.ticket else { return Self::conclude(gathered) };
         let dispatcher = gathered.input.account.dispatcher().clone();
         dispatcher.order.complete(ticket, Leaving::Input(gathered.into()), |leaving| dispatcher.leave(leaving));

@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 use smallvec::{SmallVec, smallvec};
 
 use super::account::Account;
+use super::dispatcher::Dispatcher;
 use super::order::Ticket;
 use super::places::Held;
 use super::route::Inbound;
 use super::table::Bindings;
 use crate::bus::Kept;
-use crate::chain::{Done, Lane, Rank, Taken};
+use crate::chain::{Done, Finisher, Lane, Rank, Taken};
 
 /// An input on its way through its chains.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ struct Slots {
     outcomes: Vec<Option<Done>>,
     missing: usize,
     /// Taken by the last outcome.
-    input: Option<Input>,
+    input: Option<Box<Input>>,
 }
 
 /// An input and all that goes with it until its record is committed.
@@ -43,7 +44,7 @@ pub(super) struct Input {
 
 /// An input with the outcome of each of its bindings, in file order.
 pub(super) struct Gathered {
-    pub input: Input,
+    pub input: Box<Input>,
     pub outcomes: SmallVec<[Done; 1]>,
 }
 
@@ -68,15 +69,22 @@ impl Input {
     }
 }
 
+/// In its only lane.
+impl Finisher<Done> for Input {
+    fn finish(self: Box<Self>, of: Done) {
+        Dispatcher::complete(Gathered::of_one(self, of));
+    }
+}
+
 impl Gathered {
-    pub(super) fn of_one(mut input: Input, done: Done) -> Self {
+    pub(super) fn of_one(mut input: Box<Input>, done: Done) -> Self {
         input.take(done.taken);
         Self { input, outcomes: smallvec![done] }
     }
 }
 
 impl Gather {
-    pub(super) fn new(input: Input) -> Self {
+    pub(super) fn new(input: Box<Input>) -> Self {
         let missing = input.bindings.len();
         Self { slots: Mutex::new(Slots { outcomes: vec![None; missing], missing, input: Some(input) }) }
     }

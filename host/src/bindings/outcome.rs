@@ -56,7 +56,7 @@ struct Told {
 impl Dispatcher {
     pub(super) fn conclude(gathered: Gathered) {
         let Gathered { input, outcomes } = gathered;
-        let Input { mut inbound, kept, bindings, held, account, ticket, .. } = input;
+        let Input { mut inbound, kept, bindings, held, account, ticket, .. } = *input;
         let (this, Kept { mut changes, pending_deliveries }) = (account.dispatcher(), kept);
         let before = changes.len();
         if inbound.message.retain && may_be_late(&outcomes, ticket) {

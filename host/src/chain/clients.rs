@@ -185,7 +185,13 @@ mod tests {
 
     fn work(client: &str, bytes: usize) -> Work {
         let Envelope { message, origin } = envelope_of(client, &"x".repeat(bytes));
-        Work::Job(Job { message, origin, may_wait: true, rank: Rank::Client, done: Box::new(|_| ()) })
+        Work::Job(Job {
+            message,
+            origin,
+            may_wait: true,
+            rank: Rank::Client,
+            done: Box::new(|_: crate::chain::Done| ()),
+        })
     }
 
     /// Whose are served, in order.

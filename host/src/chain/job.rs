@@ -8,7 +8,19 @@ use crate::message::{Message, Origin};
 use super::outcome::{Done, TickResult};
 
 /// Called once with what has come of it.
-pub type Finish<T> = Box<dyn FnOnce(T) + Send>;
+pub type Finish<T> = Box<dyn Finisher<T>>;
+
+/// A closure as a rule. What is large, and there for each message, has this for itself: it stays where it is, and a boxed closure would be moved out of
+/// its box to be called.
+pub trait Finisher<T>: Send {
+    fn finish(self: Box<Self>, of: T);
+}
+
+impl<T, F: FnOnce(T) + Send> Finisher<T> for F {
+    fn finish(self: Box<Self>, of: T) {
+        (*self)(of);
+    }
+}
 
 /// A message for a chain, and what to do with what becomes of it.
 pub struct Job {

@@ -314,9 +314,9 @@ impl Waiting {
         let _turn = batch_wakes();
         match self {
             Self::Jobs(jobs) => {
-                jobs.into_iter().zip(done).for_each(|((job, taken), done)| job(Done { taken, ..done }));
+                jobs.into_iter().zip(done).for_each(|((job, taken), done)| job.finish(Done { taken, ..done }));
             }
-            Self::Tick(tick, taken) => tick(TickResult { taken, ..done.into_iter().collect() }),
+            Self::Tick(tick, taken) => tick.finish(TickResult { taken, ..done.into_iter().collect() }),
         }
     }
 }

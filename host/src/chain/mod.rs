@@ -46,7 +46,7 @@ mod turn_size;
 mod turns;
 mod workers;
 
-pub use job::{Job, Rank, Taken, Tick};
+pub use job::{Finisher, Job, Rank, Taken, Tick};
 pub use lane::{LANE_CAPACITY, Lane};
 pub use late::{Begin, NoChain, Refused, Standing, Stopped};
 pub use outcome::{Done, Failure, Outcome, TickResult};

@@ -98,7 +98,7 @@ mod tests {
 
     fn job(client: &str, text: &str, rank: Rank) -> Work {
         let Envelope { message, origin } = envelope_of(client, text);
-        Work::Job(Job { message, origin, may_wait: true, rank, done: Box::new(|_| ()) })
+        Work::Job(Job { message, origin, may_wait: true, rank, done: Box::new(|_: crate::chain::Done| ()) })
     }
 
     fn placed(place: u64) -> Rank {
@@ -140,7 +140,7 @@ mod tests {
         let mut turns = Turns::default();
         (1..=4).for_each(|n| turns.push(job("greedy", &format!("g{n}"), placed(n)), 1));
         turns.push(job("honest", "h", placed(5)), 1);
-        let tick = Work::Tick(Tick { now_ms: 0, rank: placed(6), done: Box::new(|_| ()) });
+        let tick = Work::Tick(Tick { now_ms: 0, rank: placed(6), done: Box::new(|_: crate::chain::TickResult| ()) });
         turns.push(tick, 1);
         let order = all(&mut turns);
         let expected = [("g1", 1), ("g2", 2), ("h", 3), ("tick", 4), ("g3", 5), ("g4", 6)];
