@@ -120,6 +120,12 @@ impl Wills {
         self.dispatcher.restore_numbers(state);
     }
 
+    /// Whether a will of so many bytes would be written now.
+    #[cfg(test)]
+    pub fn has_room_unwritten(&self, bytes: usize) -> bool {
+        self.unwritten.total() + bytes <= MAX_UNWRITTEN
+    }
+
     fn reserve(&self, message: &Message) -> Option<Receipt> {
         let unwritten = self.unwritten.hold_within(message.weight(), MAX_UNWRITTEN)?;
         Some(Receipt::call(move || drop(unwritten)))
