@@ -12,8 +12,9 @@ use std::sync::Arc;
 
 use super::job::Work;
 
-/// What a client has in one round, in bytes.
-const QUANTUM: usize = 32 << 10;
+/// What a client has in one round, in bytes: more than what a device usually has under way. With half of it, which parts windows, acks need half as many
+/// writes again.
+const QUANTUM: usize = 64 << 10;
 
 /// What the largest counts: it comes after so many rounds at the latest.
 const MAX_COST: usize = 64 * QUANTUM;
@@ -34,8 +35,6 @@ pub(super) struct Rounds {
     clients: HashMap<Arc<str>, Share>,
     /// Whose the last one was: several come together.
     last: Option<(Arc<str>, Share)>,
-    /// Whose a tick is.
-    clock: Option<Arc<str>>,
     /// Room of a round that was.
     spare: VecDeque<Waiting>,
     /// Clients that there were when those that have nothing were last left out.
@@ -59,30 +58,24 @@ impl Rounds {
     /// `burst` is what a client has in one round of its small messages at most.
     pub fn push(&mut self, work: Work, burst: usize) {
         let cost = work.weight().clamp(QUANTUM / burst.max(1), MAX_COST);
-        let client = match work.client() {
-            Some(client) => client.clone(),
-            None => self.clock.get_or_insert_with(|| "".into()).clone(),
-        };
-        let round = self.share(client).spend(cost);
+        let round = self.share(work.client()).spend(cost);
         let may_be_passed = round > self.open;
         let queue = self.later.entry(round).or_insert_with(|| std::mem::take(&mut self.spare));
         queue.push_back((work, may_be_passed));
     }
 
-    fn share(&mut self, client: Arc<str>) -> &mut Share {
-        let open = Share { round: self.open, left: QUANTUM };
-        if self.last.as_ref().is_none_or(|(last, _)| !Arc::ptr_eq(last, &client)) {
-            if let Some((last, share)) = self.last.take() {
-                self.clients.insert(last, share);
-            }
+    /// Of the clock, when it is nobody's. A name of many messages is one in memory, and is not looked up for each of them.
+    fn share(&mut self, client: Option<&Arc<str>>) -> &mut Share {
+        let (open, clock) = (Share { round: self.open, left: QUANTUM }, Arc::<str>::default());
+        let client = client.unwrap_or(&clock);
+        if let Some((name, share)) = self.last.take_if(|(last, _)| !Arc::ptr_eq(last, client)) {
+            self.clients.insert(name, share);
             self.leave_out();
         }
-        let (clients, open_round) = (&self.clients, self.open);
-        let (_, share) = self.last.get_or_insert_with(|| {
-            let share = clients.get(&client).copied().unwrap_or(open);
-            (client, share)
-        });
-        if share.round < open_round {
+        let clients = &self.clients;
+        let known = || (client.clone(), clients.get(client).copied().unwrap_or(open));
+        let (_, share) = self.last.get_or_insert_with(known);
+        if share.round < open.round {
             *share = open;
         }
         share

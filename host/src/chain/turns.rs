@@ -168,8 +168,9 @@ mod tests {
         let mut turns = Turns::default();
         (0..4).for_each(|n| turns.push(job("greedy", &format!("g{n}"), Rank::Client), 1, 2));
         turns.push(job("honest", "h", Rank::Client), 1, 2);
-        let order: Vec<_> =
-            std::iter::from_fn(|| turns.pop_if(|_| true)).map(|(work, taken)| (text(&work), taken.is_overtaken)).collect();
+        let order: Vec<_> = std::iter::from_fn(|| turns.pop_if(|_| true))
+            .map(|(work, taken)| (text(&work), taken.is_overtaken))
+            .collect();
         let expected = [("g0", false), ("g1", false), ("g2", false), ("h", false), ("g3", true)];
         assert_eq!(order, expected.map(|(text, is_overtaken)| (text.to_owned(), is_overtaken)));
     }

@@ -64,7 +64,7 @@ fn waited_for(acked: &[u64], ticket: u64) -> usize {
 }
 
 /// A turn, a round of who was first, and some.
-const SOON: usize = 64 + 128 + 10;
+const SOON: usize = 64 + 256 + 10;
 
 fn forwarding() -> Chain {
     Chain::new(vec![stage(|_| Ok(Verdict::Forward))])
