@@ -11,6 +11,7 @@ use super::granted::Granted;
 use super::identity::Identity;
 use super::memo::Memo;
 use super::rules::Rules;
+use super::source::Source;
 use crate::topic::{TopicFilter, TopicName};
 
 /// What becomes of a client of MQTT 3.1.1 that publishes what it may not: that version has no word for it.
@@ -70,6 +71,10 @@ impl Access {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -84,7 +89,7 @@ impl Access {
     }
 
     pub fn permit(self: &Arc<Self>, identity: Identity) -> Permit {
-        let version = self.version.load(Ordering::Acquire);
+        let version = self.version();
         let granted = self.of(&identity);
         // Rules do not come to a gateway that was started without any, and so nothing has to be asked again.
         let asked = (!granted.is_open || granted.hides_sys).then(|| Asked {
@@ -125,12 +130,26 @@ impl Permit {
         &self.identity
     }
 
+    /// For what is kept of its messages.
+    pub fn source(&self) -> Option<Arc<Source>> {
+        let known = self.asked.as_ref().map(|asked| (asked.version, asked.granted.clone()));
+        self.stored().map(|identity| Arc::new(Source::knowing(identity, known)))
+    }
+
     pub fn may_publish(&mut self, topic: &TopicName) -> bool {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.published, Action::Publish, topic))
     }
 
     pub fn may_receive(&mut self, topic: &TopicName) -> bool {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.received, Action::Subscribe, topic))
+    }
+
+    /// Of a message that is kept there: whether who has published it may do so still, as well.
+    pub fn may_receive_retained(&mut self, topic: &TopicName, source: Option<&Source>) -> bool {
+        self.asked().is_none_or(|asked| {
+            ask(&asked.granted, &mut asked.received, Action::Subscribe, topic)
+                && source.is_none_or(|source| source.may_publish(&asked.access, topic))
+        })
     }
 
     pub fn may_subscribe(&mut self, filter: &TopicFilter) -> bool {
@@ -150,7 +169,7 @@ impl Permit {
 
     fn asked(&mut self) -> Option<&mut Asked> {
         let asked = self.asked.as_mut()?;
-        let version = asked.access.version.load(Ordering::Acquire);
+        let version = asked.access.version();
         if asked.version != version {
             asked.granted = Arc::new(asked.access.of(&self.identity));
             (asked.published, asked.received) = Default::default();
