@@ -10,10 +10,11 @@ use tokio_util::sync::CancellationToken;
 use super::ingress::Ingress;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
+use crate::base::current::Current;
 use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::{Observer, WatchedPlugin, admin};
+use crate::operate::{Observer, Reloads, WatchedPlugin, admin};
 use crate::setup::Loader;
 
 pub struct Operate {
@@ -33,6 +34,7 @@ impl Operate {
         storage: &Storage,
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
+        reloads: Reloads,
     ) -> anyhow::Result<Self> {
         let watched =
             |(name, stats): (&str, &Arc<_>)| WatchedPlugin { name: name.to_owned(), stats: Arc::clone(stats) };
@@ -41,17 +43,22 @@ impl Operate {
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
             sessions: ingress.sessions().clone(),
-            tls: ingress.tls().to_vec(),
+            tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
-        let state = admin::State { observer: observer.clone(), archive, sessions };
+        let state = admin::State { observer: observer.clone(), archive, sessions, reloads };
         let stop = CancellationToken::new();
         let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
         Ok(Self { admin, observer, stop })
+    }
+
+    /// After a reload.
+    pub fn look_at(&self, ingress: &Ingress) {
+        self.observer.tls.set(ingress.listeners().tls());
     }
 
     pub fn plugins(&self) -> &[WatchedPlugin] {
