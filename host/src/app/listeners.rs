@@ -79,7 +79,7 @@ pub struct Open {
 /// A listener as it is going to be.
 pub enum Prepared {
     /// Where it is.
-    Kept(config::Listener, Option<Acceptor>),
+    Kept(config::Listener, Option<Box<Acceptor>>),
     New(Listener),
 }
 
@@ -122,7 +122,7 @@ impl Listeners {
         for (spec, tls) in specs.iter().zip(tls) {
             let stays = open.iter().any(|one| one.spec.name == spec.name && one.spec.bind == spec.bind);
             if stays {
-                prepared.push(Prepared::Kept(spec.clone(), tls));
+                prepared.push(Prepared::Kept(spec.clone(), tls.map(Box::new)));
                 continue;
             }
             let tls = tls.map(Arc::new);
@@ -173,14 +173,20 @@ impl Listeners {
     }
 
     /// The same socket, for connections of another kind.
-    fn go_on(&self, mut one: Running, spec: config::Listener, tls: Option<Acceptor>, tasks: &mut Tasks) -> Running {
+    fn go_on(
+        &self,
+        mut one: Running,
+        spec: config::Listener,
+        tls: Option<Box<Acceptor>>,
+        tasks: &mut Tasks,
+    ) -> Running {
         let change = config::change_of(&one.spec, &spec);
         // They have been read for this: files that have changed in the last two seconds are in use from now on, too.
         match (&one.tls, tls) {
-            (Some(running), Some(new)) if change == ListenerChange::Unchanged => running.take_over(new),
+            (Some(running), Some(new)) if change == ListenerChange::Unchanged => running.take_over(*new),
             (_, new) => {
                 one.watch.cancel();
-                (one.tls, one.watch) = (new.map(Arc::new), tasks.token());
+                (one.tls, one.watch) = (new.map(Arc::from), tasks.token());
                 watch_tls(one.tls.as_ref(), &one.watch, tasks);
             }
         }

@@ -98,16 +98,8 @@ impl Gateway {
         );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let reloader = Reloader::new(config, installation);
-        let operate = Operate::start(
-            reloader.running(),
-            &setup.plugins,
-            &setup.standings,
-            &ingress,
-            &storage,
-            &upstreams,
-            &counters,
-            reloader.handle(),
-        )?;
+        let operate =
+            Operate::start(&reloader, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
         Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader })
     }
 

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ingress::Ingress;
+use super::reload::Reloader;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::base::current::Current;
 use crate::chain::Standing;
-use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::{Observer, Reloads, WatchedPlugin, admin};
+use crate::operate::{Observer, WatchedPlugin, admin};
 use crate::setup::Loader;
 
 pub struct Operate {
@@ -27,14 +27,13 @@ pub struct Operate {
 
 impl Operate {
     pub fn start(
-        config: &Config,
+        reloader: &Reloader,
         plugins: &Loader,
         standings: &[Standing],
         ingress: &Ingress,
         storage: &Storage,
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
-        reloads: Reloads,
     ) -> anyhow::Result<Self> {
         let watched =
             |(name, stats): (&str, &Arc<_>)| WatchedPlugin { name: name.to_owned(), stats: Arc::clone(stats) };
@@ -50,9 +49,10 @@ impl Operate {
             standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
-        let state = admin::State { observer: observer.clone(), archive, sessions, reloads };
+        let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
         let stop = CancellationToken::new();
-        let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
+        let admin =
+            admin::start(&reloader.running().gateway.data_dir, state, stop.clone()).context("the admin socket")?;
         Ok(Self { admin, observer, stop })
     }
 

@@ -75,7 +75,8 @@ fn a_dry_run_says_what_would_change_and_what_needs_a_restart_and_changes_nothing
     assert!(reload(&gateway).contains("needs a restart: spool"));
     gateway.listener("extra");
     let again = reload(&gateway);
-    assert!(!again.contains("changed: listener") && again.contains("needs a restart: spool"), "{again}");
+    let has_changed = again.lines().any(|line| line.starts_with("changed: "));
+    assert!(!has_changed && again.contains("needs a restart: spool"), "{again}");
     let gateway = gateway.stop_and_keep().start_again();
     assert!(reload(&gateway).contains("nothing differs from what runs"));
     gateway.stop();
