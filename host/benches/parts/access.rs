@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use tidegate::access::{
-    Access, AclFile, DeniedPublish, Entry, Glob, Grant, Identity, Layer, Pattern, Permit, Place, Places, Rule, Rules,
-    Who,
+    Access, AclFile, Entry, Glob, Grant, Identity, Layer, Pattern, Permit, Place, Places, Policy, Rule, Rules, Who,
 };
 use tidegate::topic::TopicName;
 
@@ -42,7 +41,7 @@ fn ask(permit: &mut Permit, names: &[TopicName]) {
 }
 
 fn permit(rules: Rules) -> Permit {
-    let access = Arc::new(Access::new(Arc::new(rules), Vec::new(), DeniedPublish::Drop));
+    let access = Arc::new(Access::new(Policy { rules: Arc::new(rules), ..Policy::default() }));
     access.permit(Identity { user: Some("device-7".into()), client: "device-7".into(), listener: "plant".into() })
 }
 

@@ -77,3 +77,49 @@ impl fmt::Debug for Source {
         self.identity.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::access::{AclFile, Policy, Rules};
+
+    fn policy(acl: Option<&str>) -> Policy {
+        let acl = acl.map(|text| AclFile::parse(text, &"acl".into()).unwrap());
+        Policy { rules: Arc::new(Rules { rules: Vec::new(), acl }), open: vec!["l".into()], ..Policy::default() }
+    }
+
+    fn identity(client: &str) -> Identity {
+        Identity { user: None, client: client.into(), listener: "l".into() }
+    }
+
+    #[test]
+    fn it_is_asked_for_under_the_rules_that_hold_then_and_without_any_by_nobody() {
+        let topic = TopicName::parse("all/x").unwrap();
+        let access = Arc::new(Access::new(policy(Some("topic readwrite all/#\n"))));
+        let (source, mut subscriber) = (access.permit(identity("dev")).source(), access.permit(identity("new")));
+        let stored = Source::new(Arc::new(identity("dev")));
+        let mut is_told = |is: bool| {
+            for source in [source.as_deref(), Some(&stored)] {
+                assert_eq!(subscriber.may_receive_retained(&topic, source), is, "{:?}", access.rules());
+            }
+            assert!(subscriber.may_receive(&topic) && subscriber.may_receive_retained(&topic, None));
+        };
+        is_told(true);
+        access.replace(policy(Some("topic read #\n")));
+        is_told(false);
+        access.replace(policy(None));
+        is_told(true);
+        access.replace(policy(Some("topic deny all/x\ntopic read #\npattern read all/#")));
+        assert!(!access.permit(identity("new")).may_receive(&topic));
+    }
+
+    #[test]
+    fn where_nothing_is_asked_it_is_kept_of_nobody_until_rules_come() {
+        let access = Arc::new(Access::new(policy(None)));
+        let mut permit = access.permit(identity("dev"));
+        assert!(permit.source().is_none());
+        access.replace(policy(Some("topic readwrite #\n")));
+        assert!(permit.may_publish(&TopicName::parse("a").unwrap()));
+        assert_eq!(permit.source().map(|source| source.identity().clone()), Some(identity("dev")));
+    }
+}
