@@ -9,6 +9,7 @@
 
 pub mod access;
 mod chains;
+mod http;
 mod identities;
 mod ingress;
 mod operate;
@@ -32,6 +33,7 @@ use crate::setup;
 use crate::setup::installation::Installation;
 
 use chains::{Beginnings, Chains};
+use http::Http;
 use ingress::Ingress;
 use operate::Operate;
 use storage::Storage;
@@ -55,6 +57,7 @@ pub struct Gateway {
     storage: Storage,
     upstreams: Upstreams,
     operate: Operate,
+    http: Http,
 }
 
 // === impl Gateway ===
@@ -64,15 +67,20 @@ impl Gateway {
     pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let counters = Arc::<Counters>::default();
         let data_dir = &config.gateway.data_dir;
+        // From here on somebody can see how far it is.
+        let http = Http::start(config.operate.http.as_ref()).await?;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
         let beginnings = Beginnings::spawn()?;
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
+        http.starting("plugins are being compiled or started");
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
         let passwords = identities::open(&config, setup.users.take())?;
+        http.starting("the listeners are not bound");
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
+        http.starting("the spool is being read");
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;
@@ -91,7 +99,8 @@ impl Gateway {
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let operate =
             Operate::start(&config, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
-        Ok(Self { counters, ingress, chains, storage, upstreams, operate })
+        http.show(operate.observer().clone());
+        Ok(Self { counters, ingress, chains, storage, upstreams, operate, http })
     }
 
     /// Runs until `stop`, then stops in good order. An error when a part ended that should not have.
@@ -104,6 +113,7 @@ impl Gateway {
             reason = self.ingress.ended() => bail!("{reason}"),
             reason = self.upstreams.ended() => bail!("{reason}"),
             reason = self.operate.ended() => bail!("{reason}"),
+            reason = self.http.ended() => bail!("{reason}"),
         }
         self.stop().await;
         Ok(())
@@ -112,11 +122,12 @@ impl Gateway {
     /// Ingress first, egress last.
     pub async fn stop(mut self) {
         let begun = tokio::time::Instant::now();
+        self.http.stopping();
         self.ingress.stop(begun + DEVICES_BY).await;
         self.chains.stop(CHAINS_BY.saturating_sub(begun.elapsed())).await;
         self.upstreams.drain(&self.storage.spool, begun + UPSTREAMS_BY).await;
         let farewell = begun + FAREWELL_BY;
-        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell));
+        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell), self.http.stop(farewell));
         self.storage.close(begun + CLOSED_BY).await;
         self.operate.report();
     }

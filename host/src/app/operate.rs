@@ -13,7 +13,7 @@ use super::upstreams::Upstreams;
 use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::{Observer, WatchedPlugin, admin};
+use crate::operate::{DiskWatch, Limits, Observer, WatchedPlugin, admin};
 use crate::setup::Loader;
 
 pub struct Operate {
@@ -39,19 +39,24 @@ impl Operate {
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
-            archive: storage.archive.clone(),
+            disk: DiskWatch::new(storage.archive.clone(), config.gateway.data_dir.clone()),
             sessions: ingress.sessions().clone(),
             tls: ingress.tls().to_vec(),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
+            limits: Limits::of(config),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
         let state = admin::State { observer: observer.clone(), archive, sessions };
         let stop = CancellationToken::new();
         let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
         Ok(Self { admin, observer, stop })
+    }
+
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
     }
 
     pub fn plugins(&self) -> &[WatchedPlugin] {

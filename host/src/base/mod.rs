@@ -4,6 +4,7 @@ pub mod chance;
 pub mod clock;
 pub mod excerpt;
 pub mod fault;
+pub mod heartbeat;
 pub mod held_bytes;
 pub mod kill_point;
 pub mod ledger;
