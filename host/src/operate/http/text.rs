@@ -131,7 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::Times;
+    use crate::metrics::{Counters, Times};
 
     fn families() -> Families {
         let (mut families, times) = (Families::default(), Times::default());
@@ -187,5 +187,24 @@ mod tests {
         ] {
             assert_eq!(Format::asked_for(accept) == Format::OpenMetrics, open, "{accept}");
         }
+    }
+
+    /// How long a scrape of so many bindings takes: the best of some, for others use this machine, too.
+    fn scrape(bindings: usize) -> Duration {
+        let counters = Counters::default();
+        (0..bindings).for_each(|number| drop(counters.bindings.of(&format!("binding-{number}"))));
+        let once = || {
+            let started = std::time::Instant::now();
+            let text = Format::Prometheus.encode(Families::of(&counters)).unwrap();
+            assert!(text.lines().count() > bindings * 17);
+            started.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap()
+    }
+
+    #[test]
+    fn ten_times_as_many_bindings_are_about_ten_times_the_work() {
+        let (few, many) = (scrape(200), scrape(2_000));
+        assert!(many < few * 40, "{few:?} for 200, {many:?} for 2,000: a hundred times would be the square");
     }
 }
