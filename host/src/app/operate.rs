@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ingress::Ingress;
+use super::reload::Reloader;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
+use crate::base::current::Current;
 use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
@@ -26,7 +28,7 @@ pub struct Operate {
 
 impl Operate {
     pub fn start(
-        config: &Config,
+        reloader: &Reloader,
         plugins: &Loader,
         standings: &[Standing],
         ingress: &Ingress,
@@ -39,24 +41,31 @@ impl Operate {
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
-            disk: DiskWatch::new(storage.archive.clone(), config.gateway.data_dir.clone()),
+            disk: DiskWatch::new(storage.archive.clone(), reloader.running().gateway.data_dir.clone()),
             sessions: ingress.sessions().clone(),
-            tls: ingress.tls().to_vec(),
+            tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
-            limits: Limits::of(config),
+            limits: Current::new(Limits::of(reloader.running())),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
-        let state = admin::State { observer: observer.clone(), archive, sessions };
+        let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
         let stop = CancellationToken::new();
-        let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
+        let admin =
+            admin::start(&reloader.running().gateway.data_dir, state, stop.clone()).context("the admin socket")?;
         Ok(Self { admin, observer, stop })
     }
 
     pub fn observer(&self) -> &Arc<Observer> {
         &self.observer
+    }
+
+    /// After a reload.
+    pub fn look_at(&self, ingress: &Ingress, config: &Config) {
+        self.observer.tls.set(ingress.listeners().tls());
+        self.observer.limits.set(Limits::of(config));
     }
 
     pub fn plugins(&self) -> &[WatchedPlugin] {

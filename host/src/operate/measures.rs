@@ -35,7 +35,7 @@ impl Limits {
 }
 
 pub(super) fn memory(observer: &Observer, to: &mut Families) {
-    let (sessions, limits) = (&observer.sessions, &observer.limits);
+    let (sessions, limits) = (&observer.sessions, observer.limits.get());
     let mut bytes = |used: (&str, &str, usize), limit: (&str, usize)| {
         to.gauge(used.0, used.1, &[], used.2 as f64);
         to.gauge(limit.0, "The most that it may be, as configured.", &[], limit.1 as f64);
@@ -72,7 +72,7 @@ pub(super) fn census(census: &Census, to: &mut Families) {
 
 /// The spool with its limit, and whether it holds devices back; and what the archive has.
 pub(super) fn storage(observer: &Observer, disk: &OnDisk, to: &mut Families) {
-    let (limits, held) = (&observer.limits, observer.spool.held());
+    let (limits, held) = (observer.limits.get(), observer.spool.held());
     let help = "Messages in the spool, of all upstreams; also of those that are not in the configuration any more.";
     to.gauge("tidegate_spool_messages", help, &[], observer.spool.waiting() as f64);
     let help = "The most that the spool may have in use, `spool.max_bytes`.";

@@ -8,6 +8,7 @@ mod measures;
 mod observer;
 mod parts;
 mod process;
+mod reload;
 mod stopped;
 pub mod sys_topics;
 
@@ -15,3 +16,4 @@ pub use disk::DiskWatch;
 pub use measures::Limits;
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};
+pub use reload::{ReloadReport, ReloadRequest, Reloads};

@@ -7,6 +7,7 @@ use super::disk::{DiskWatch, OnDisk};
 use super::measures::{self, Limits};
 use super::parts::{WatchedPlugin, WatchedUpstream};
 use super::stopped::{self, snapshot as stopped_snapshot};
+use crate::base::current::Current;
 use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::ingress::registry::Registry;
@@ -22,7 +23,7 @@ pub struct Observer {
     /// What clients hold.
     pub sessions: Arc<Registry>,
     /// Of listeners that have it.
-    pub tls: Vec<Arc<Acceptor>>,
+    pub tls: Current<Vec<Arc<Acceptor>>>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
@@ -30,7 +31,7 @@ pub struct Observer {
     pub plugin_memory: Option<MemoryTotal>,
     /// Of bindings that have plugins.
     pub standings: Vec<Standing>,
-    pub limits: Limits,
+    pub limits: Current<Limits>,
 }
 
 // === impl Observer ===
@@ -48,7 +49,7 @@ impl Observer {
             stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters: disk.letters,
             log_lines_lost: log_writer::lost(),
-            tls: self.tls.iter().map(|acceptor| acceptor.snapshot()).collect(),
+            tls: self.tls.get().iter().map(|acceptor| acceptor.snapshot()).collect(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
             plugins: self.plugins.iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
             counters: totals
@@ -102,7 +103,7 @@ impl Observer {
         measures::storage(self, disk, &mut families);
         measures::memory(self, &mut families);
         measures::census(&self.sessions.census(), &mut families);
-        self.tls.iter().for_each(|acceptor| measures::tls(&acceptor.snapshot(), &mut families));
+        self.tls.get().iter().for_each(|acceptor| measures::tls(&acceptor.snapshot(), &mut families));
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
         families

@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Operate {
     /// None: nobody listens.
     pub http: Option<Http>,
 }
 
 /// Where metrics and health are.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Http {
     pub bind: SocketAddr,
     /// Whoever asks has to know what is in it. Always there where the network can ask.
