@@ -1,7 +1,7 @@
 //! The HTTP listener of an operator, from the first moment of a start to the last of a stop; and its token, which is read again when it
 //! changes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -76,7 +76,7 @@ fn read(path: &Path) -> anyhow::Result<Token> {
     Token::read(path).with_context(|| format!("`operate.http_token_file` {}", path.display()))
 }
 
-fn reload(path: &PathBuf, state: &State) {
+fn reload(path: &Path, state: &State) {
     match Token::read(path) {
         Ok(token) => {
             state.replace_token(token);
