@@ -38,11 +38,14 @@ pub async fn watch_passwords(passwords: Arc<Passwords>, registry: Arc<Registry>,
 }
 
 /// Who is not in a new file any more, or has another password there, is sent away at once: a password is changed because somebody else
-/// knows it, and a user is removed because of what it does now.
-fn reload(passwords: &Passwords, registry: &Registry) {
+/// knows it, and a user is removed because of what it does now. Gives whether the file is in use.
+fn reload(passwords: &Passwords, registry: &Registry) -> bool {
     let reloaded = match passwords.reload() {
         Ok(reloaded) => reloaded,
-        Err(error) => return tracing::error!("{error}; what was read before stays in use"),
+        Err(error) => {
+            tracing::error!("{error}; what was read before stays in use");
+            return false;
+        }
     };
     let sent_away = registry.revoke(&reloaded.ended);
     if reloaded.has_changed {
@@ -54,4 +57,5 @@ fn reload(passwords: &Passwords, registry: &Registry) {
             "the password file has changed: users whose password is another one, or who are gone, connect again"
         );
     }
+    true
 }

@@ -26,6 +26,7 @@ mod passwords;
 mod pin;
 mod plugin;
 mod policies;
+mod proxy;
 mod spool;
 mod transport;
 mod trust;
@@ -33,6 +34,8 @@ mod unused;
 mod upstream;
 mod upstream_tls;
 mod url;
+
+pub use transport::is_origin;
 
 use super::checked::Config;
 use super::problem::Problems;
