@@ -41,7 +41,7 @@ fn a_key_under_a_passphrase_is_used_is_renewed_with_it_and_neither_is_told() -> 
 
     let renewed = authority.server();
     write_sealed(home.path(), &renewed, PASSPHRASES[1]);
-    gateway.expect_log(&["listener=devices", "cannot be used", "does not open with the passphrase"]);
+    gateway.expect_log(&["cannot be used", "does not open with the passphrase"]);
     Raw::clean_over(connect(), V5, "device").leave();
     replace(&passphrase, &format!("{}\n", PASSPHRASES[1]));
     gateway.expect_log(&["are in use for new connections"]);
