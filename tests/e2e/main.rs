@@ -40,6 +40,7 @@ mod spool_room;
 mod terminals;
 mod tls;
 mod told;
+mod transports;
 mod trust;
 mod upstream_faults;
 mod upstream_outage;

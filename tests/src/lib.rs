@@ -10,7 +10,9 @@
 //! | a device that behaves | [`device`], a real `mosquitto_pub` |
 //! | a device that does exactly what the test says | [`raw`], with packets from [`wire`] |
 //! | the same in frames | [`websocket`] |
+//! | the same as bytes | [`framed`] |
 //! | certificates, and devices that speak TLS | [`tls`] |
+//! | one device over each transport | [`doors`] |
 //! | a stream of messages and the acks they got | [`driver`] |
 //! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
@@ -29,10 +31,12 @@ pub mod binary;
 pub mod chaos;
 pub mod counters;
 pub mod device;
+pub mod doors;
 pub mod driver;
 pub mod eventually;
 pub mod fake_clock;
 pub mod fleet;
+pub mod framed;
 pub mod gateway;
 pub mod http;
 pub mod machine;

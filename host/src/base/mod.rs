@@ -14,6 +14,7 @@ pub mod log_writer;
 pub mod name;
 pub mod plain;
 pub mod rate_limit;
+pub mod secret;
 pub mod timeline;
 pub mod token_bucket;
 pub mod utc;

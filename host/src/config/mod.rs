@@ -37,6 +37,7 @@ mod tests;
 mod writers;
 
 pub use acl_source::AclError;
+pub use check::is_origin;
 pub use checked::*;
 pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;

@@ -27,6 +27,7 @@ mod passwords;
 mod pin;
 mod plugin;
 mod policies;
+mod proxy;
 mod spool;
 mod transport;
 mod trust;
@@ -34,6 +35,8 @@ mod unused;
 mod upstream;
 mod upstream_tls;
 mod url;
+
+pub use transport::is_origin;
 
 use super::checked::Config;
 use super::problem::Problems;

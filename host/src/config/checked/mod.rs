@@ -14,7 +14,7 @@ pub use access::{Access, AclSource};
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
-pub use listener::{Auth, Identity, Listener, ListenerTls, Transport};
+pub use listener::{Auth, Identity, Listener, ListenerTls, Proxy, Transport};
 pub use operate::{Http, Operate};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
