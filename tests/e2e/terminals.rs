@@ -91,6 +91,8 @@ fn what_was_typed_begins_no_line_of_its_own() {
         vec!["explain", "-c", FORGED, "t"],
         vec!["run", "-c", FORGED],
         vec!["status", "--data-dir", FORGED],
+        vec!["reload", "--data-dir", FORGED],
+        vec!["reload", "-c", FORGED],
         vec!["status", "--format", FORGED],
         vec!["import", FORGED],
         vec!["plugin", "build", FORGED],
