@@ -16,6 +16,7 @@
 //! | who listens | [`sink`], a real `mosquitto_sub` |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
+//! | systemd, as a gateway sees it | [`supervisor`] |
 //! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
 //! | certificates, keys and the mistakes in them | [`openssl`] |
@@ -44,6 +45,7 @@ pub mod process;
 pub mod raw;
 pub mod sink;
 pub mod stubborn;
+pub mod supervisor;
 pub mod tls;
 pub mod trial;
 pub mod upstream;

@@ -21,13 +21,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::task::JoinHandle;
 
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::Standing;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
-use crate::operate::{WatchedPlugin, WatchedUpstream};
+use crate::operate::{Supervisor, WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
@@ -107,6 +108,13 @@ impl Gateway {
         }
         self.stop().await;
         Ok(())
+    }
+
+    /// Tells a supervisor that devices are served, and that the gateway lives: from the async threads, which must not hang any more than the
+    /// spool. Until it is aborted.
+    pub fn attend(&self, supervisor: &Supervisor) -> JoinHandle<()> {
+        let spool = self.storage.spool.clone();
+        tokio::spawn(supervisor.clone().attend(self.standings().to_vec(), move || spool.heartbeat()))
     }
 
     /// Ingress first, egress last.

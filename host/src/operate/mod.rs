@@ -5,6 +5,8 @@ mod observer;
 mod parts;
 mod stopped;
 pub mod sys_topics;
+mod systemd;
 
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};
+pub use systemd::Supervisor;
