@@ -67,6 +67,15 @@ impl AclFile {
         self.users.get(&user.map(Arc::from))
     }
 
+    /// Whether it says the same, wherever its lines stand.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let has_like = |(user, layer): (&Option<Arc<str>>, &Arc<Layer>)| {
+            other.users.get(user).is_some_and(|others| layer.is_like(others))
+        };
+        let is_same_size = self.users.len() == other.users.len();
+        is_same_size && self.users.iter().all(has_like) && self.patterns.is_like(&other.patterns)
+    }
+
     pub(super) fn patterns(&self) -> &Arc<Layer> {
         &self.patterns
     }

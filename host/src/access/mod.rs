@@ -39,6 +39,6 @@ pub use granted::Granted;
 pub use identity::Identity;
 pub use layer::{Entry, Grant, Layer};
 pub use pattern::{Pattern, PatternError, Places};
-pub use permit::{Access, DeniedPublish, Permit};
+pub use permit::{Access, DeniedPublish, Permit, Policy};
 pub use rule::{Rule, Who};
 pub use rules::Rules;

@@ -3,10 +3,12 @@
 pub mod admin;
 mod observer;
 mod parts;
+mod reload;
 mod stopped;
 pub mod sys_topics;
 mod systemd;
 
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};
+pub use reload::{ReloadReport, ReloadRequest, Reloads};
 pub use systemd::Supervisor;
