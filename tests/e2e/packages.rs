@@ -33,7 +33,9 @@ fn bash_completes_commands_and_options() {
     let script = binary::run(&["completions", "bash"], folder.path());
     assert_eq!(script.code, Some(0), "{}", script.err);
     fs::write(folder.path().join("tidegate.bash"), script.out).expect("a file in a temporary folder");
-    for (words, completed) in [("tidegate expl", "explain"), ("tidegate spool req", "requeue"), ("tidegate check --str", "--strict")] {
+    for (words, completed) in
+        [("tidegate expl", "explain"), ("tidegate spool req", "requeue"), ("tidegate check --str", "--strict")]
+    {
         let last = words.split(' ').count() - 1;
         let word = words.rsplit(' ').next().unwrap_or_default();
         let ask = format!(

@@ -66,7 +66,8 @@ pub mod tests {
     }
 
     fn gather(above: &str, command: &clap::Command, all: &mut Vec<Shown>) {
-        let page = if above.is_empty() { command.get_name().to_owned() } else { format!("{above}-{}", command.get_name()) };
+        let page =
+            if above.is_empty() { command.get_name().to_owned() } else { format!("{above}-{}", command.get_name()) };
         let options = command.get_arguments().filter(|one| !one.is_hide_set());
         let options = options.filter_map(|one| one.get_long().map(str::to_owned)).collect();
         for below in command.get_subcommands().filter(|one| !one.is_hide_set() && one.get_name() != "help") {
@@ -81,14 +82,19 @@ pub mod tests {
         write_pages(folder.path()).unwrap();
         let shown = shown();
         for Shown { page, options } in &shown {
-            let text = fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap_or_else(|_| panic!("no {page}.1"));
+            let text =
+                fs::read_to_string(folder.path().join(format!("{page}.1"))).unwrap_or_else(|_| panic!("no {page}.1"));
             // A dash that is to be copied from a page is written `\-`.
             let text = text.replace(r"\-", "-");
             for option in options {
                 assert!(text.contains(&format!("--{option}")), "{page}.1 has no `--{option}`");
             }
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), shown.len(), "and no page is of a command that is hidden");
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            shown.len(),
+            "and no page is of a command that is hidden"
+        );
     }
 
     #[test]

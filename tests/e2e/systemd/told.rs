@@ -89,8 +89,13 @@ fn a_stop_is_told_when_it_begins_and_no_sign_of_life_follows() {
         supervisor.wait_for("WATCHDOG=1", 2);
         process.signal(signal);
         assert!(process.wait().success());
-        let told = eventually("STOPPING=1", SOON, || Some(supervisor.told()).filter(|told| told.contains(&"STOPPING=1".into())));
-        assert_eq!(told.iter().skip_while(|told| *told != "STOPPING=1").filter(|told| *told == "WATCHDOG=1").count(), 0);
+        let told = eventually("STOPPING=1", SOON, || {
+            Some(supervisor.told()).filter(|told| told.contains(&"STOPPING=1".into()))
+        });
+        assert_eq!(
+            told.iter().skip_while(|told| *told != "STOPPING=1").filter(|told| *told == "WATCHDOG=1").count(),
+            0
+        );
         assert!(told.iter().position(|told| told == "READY=1") < told.iter().position(|told| told == "STOPPING=1"));
     }
 }

@@ -3,8 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use tidegate_tests::binary;
+use tidegate_tests::eventually::{SOON, eventually};
+use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::process::{Finished, finish};
 
 /// What `systemd-analyze security` may say at most, in tenths.
@@ -35,6 +38,40 @@ fn exit_codes_that_starting_again_does_not_mend_are_those_of_the_command_line() 
     assert!(text().contains("RestartPreventExitStatus=2 78\n"));
     let wrong = binary::run(&["run", "--nonsense"], Path::new("/"));
     assert_eq!(wrong.code, Some(2));
+}
+
+/// Why `MemoryDenyWriteExecute` is off, and where it can be on, as the comment of the unit says.
+#[test]
+fn with_pulley_no_page_becomes_executable_and_with_cranelift_code_does() {
+    assert!(text().contains("MemoryDenyWriteExecute=no") && text().contains("backend = \"pulley\""));
+    assert_eq!(made_executable("pulley"), Vec::<String>::new());
+    let by_cranelift = made_executable("cranelift");
+    assert!(!by_cranelift.is_empty(), "it is what the other half of this test would see");
+    assert!(by_cranelift.iter().all(|call| !call.contains("PROT_WRITE")), "never both at once: {by_cranelift:?}");
+}
+
+/// The calls by which a gateway with a plugin has made pages executable.
+fn made_executable(backend: &str) -> Vec<String> {
+    let home = Arc::new(Home::exactly(&format!(
+        "[gateway]\ndata_dir = \"data\"\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n[engine]\nbackend = \"{backend}\"\n\
+         [plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = {{ min = 0 }}\n\
+         [[bindings]]\nname = \"b\"\ntopic = \"t\"\nplugins = [\"p\"]\nto = [{{ local = true, topic = \"o\" }}]\n"
+    )));
+    let trace = home.path().join("calls");
+    let calls = "trace=mprotect,pkey_mprotect,mmap";
+    let under = ["strace", "-D", "-f", "-e", calls, "-o"].map(str::to_owned).into_iter();
+    let under = under.chain([trace.display().to_string()]).collect();
+    let gateway = Gateway::launch(&home, &Launch { under, ..Launch::default() });
+    gateway.expect_plugins();
+    let pid = gateway.pid().to_string();
+    gateway.stop();
+    let written = || fs::read_to_string(&trace).expect("strace writes it: apt-get install strace");
+    // strace ends a moment after the gateway.
+    let is_end = |line: &str| line.starts_with(&pid) && line.contains("+++ exited");
+    let calls = eventually("strace ends", SOON, || Some(written()).filter(|calls| calls.lines().any(is_end)));
+    // Programs and libraries are mapped so from their files, which is allowed.
+    let is_executable = |call: &&str| call.contains("PROT_EXEC") && !call.contains("MAP_DENYWRITE");
+    calls.lines().filter(is_executable).map(str::to_owned).collect()
 }
 
 fn analyze(args: &[&str], unit: &Path) -> Finished {

@@ -38,9 +38,11 @@ fn without_a_watchdog_nobody_is_told_that_it_lives() {
 #[test]
 fn a_writer_of_the_spool_that_hangs_ends_the_signs_of_life() {
     let supervisor = Supervisor::listening();
-    let mut launch = injecting("fdatasync:delay_enter=600s:when=12+").expect("strace, and a machine that lets it trace");
+    let mut launch =
+        injecting("fdatasync:delay_enter=600s:when=12+").expect("strace, and a machine that lets it trace");
     launch.env = supervisor.launch(Some(PERIOD)).env;
-    let upstream = "[upstreams.away]\nurl = \"mqtt://127.0.0.1:9\"\n[[bindings]]\nname = \"b\"\ntopic = \"#\"\nto = [\"away\"]\n";
+    let upstream =
+        "[upstreams.away]\nurl = \"mqtt://127.0.0.1:9\"\n[[bindings]]\nname = \"b\"\ntopic = \"#\"\nto = [\"away\"]\n";
     let gateway = Gateway::launch(&Arc::new(Home::new(upstream)), &launch);
     supervisor.wait_for("WATCHDOG=1", 2);
     let mut device = Raw::clean(gateway.address(), V4, "device");
@@ -54,7 +56,11 @@ fn a_writer_of_the_spool_that_hangs_ends_the_signs_of_life() {
     }
     let signs = supervisor.count("WATCHDOG=1");
     sleep(4 * PERIOD);
-    assert_eq!(supervisor.count("WATCHDOG=1"), signs, "a gateway that acknowledges nothing any more says that it lives");
+    assert_eq!(
+        supervisor.count("WATCHDOG=1"),
+        signs,
+        "a gateway that acknowledges nothing any more says that it lives"
+    );
     Raw::open(gateway.address(), V4);
     gateway.kill();
 }

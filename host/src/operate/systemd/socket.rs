@@ -26,7 +26,9 @@ impl NotifySocket {
         match address.as_bytes() {
             [b'/', ..] => SocketAddr::from_pathname(address).map(Self),
             [b'@', name @ ..] if !name.is_empty() => SocketAddr::from_abstract_name(name).map(Self),
-            _ => Err(io::Error::new(ErrorKind::InvalidInput, "neither an absolute path nor a name that begins with `@`")),
+            _ => {
+                Err(io::Error::new(ErrorKind::InvalidInput, "neither an absolute path nor a name that begins with `@`"))
+            }
         }
     }
 

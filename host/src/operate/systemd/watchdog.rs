@@ -31,7 +31,9 @@ async fn answered(heartbeat: impl Future<Output = ()>, period: Duration, late: D
         () = &mut heartbeat => return,
         () = sleep(late) => {}
     }
-    tracing::error!("the writer of the spool does not answer: after {period:?} without a sign of life the supervisor ends this process");
+    tracing::error!(
+        "the writer of the spool does not answer: after {period:?} without a sign of life the supervisor ends this process"
+    );
     heartbeat.await;
     tracing::info!("the writer of the spool answers again");
 }
@@ -39,7 +41,7 @@ async fn answered(heartbeat: impl Future<Output = ()>, period: Duration, late: D
 #[cfg(test)]
 mod tests {
     use std::cell::Cell;
-    use std::future::{pending, ready};
+    use std::future::pending;
 
     use super::*;
 
@@ -47,7 +49,7 @@ mod tests {
 
     async fn signs_within(time: Duration, heartbeat: impl AsyncFn()) -> u32 {
         let signs = Cell::new(0);
-        let sign = || ready(signs.set(signs.get() + 1));
+        let sign = || async { signs.set(signs.get() + 1) };
         let _ = tokio::time::timeout(time, run(PERIOD, || heartbeat(), sign)).await;
         signs.get()
     }
@@ -74,7 +76,7 @@ mod tests {
     async fn what_is_slow_gives_a_sign_as_soon_as_it_answers() {
         let begun = Instant::now();
         let (signs, slow) = (Cell::new(None), Duration::from_secs(25));
-        let sign = || ready(signs.set(signs.get().or(Some(begun.elapsed()))));
+        let sign = || async { signs.set(signs.get().or(Some(begun.elapsed()))) };
         let _ = tokio::time::timeout(PERIOD, run(PERIOD, || sleep(slow), sign)).await;
         assert_eq!(signs.get(), Some(slow));
     }
