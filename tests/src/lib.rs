@@ -18,6 +18,7 @@
 //! | who listens | [`sink`], a real `mosquitto_sub` |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
 //! | was anything lost | [`oracle`] |
+//! | systemd, as a gateway sees it | [`supervisor`] |
 //! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
 //! | who watches over HTTP, and the equation in what is seen | [`http`], [`scrape`] |
@@ -51,6 +52,7 @@ pub mod raw;
 pub mod scrape;
 pub mod sink;
 pub mod stubborn;
+pub mod supervisor;
 pub mod tls;
 pub mod trial;
 pub mod upstream;

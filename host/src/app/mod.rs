@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::task::JoinHandle;
 
 use crate::base::kill_point::{self, KillPoint};
 use crate::bindings::{Dispatcher, Table};
@@ -34,7 +35,7 @@ use crate::bus::{Bus, RetainedLimits};
 use crate::chain::Standing;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
-use crate::operate::{ReloadRequest, Reloads, WatchedPlugin, WatchedUpstream};
+use crate::operate::{ReloadRequest, Reloads, Supervisor, WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
@@ -143,6 +144,13 @@ impl Gateway {
         }
         self.stop().await;
         Ok(())
+    }
+
+    /// Tells a supervisor that devices are served, and that the gateway lives: from the async threads, which must not hang any more than the
+    /// spool. Until it is aborted.
+    pub fn attend(&self, supervisor: &Supervisor) -> JoinHandle<()> {
+        let spool = self.storage.spool.clone();
+        tokio::spawn(supervisor.clone().attend(self.standings().to_vec(), move || spool.heartbeat()))
     }
 
     /// Nothing here can fail or wait.

@@ -7,10 +7,12 @@
 
 mod check;
 mod compile;
+mod completions;
 mod demo;
 mod explain;
 pub mod import;
 mod logging;
+mod manual;
 mod passwd;
 pub mod plugin_build;
 mod reload;
@@ -76,6 +78,10 @@ enum Command {
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// What a shell needs to complete commands and options
+    Completions(completions::Args),
+    /// The manual pages of all commands
+    Man(manual::Args),
     /// Compile a component from stdin to stdout within limits: what the gateway runs for itself
     #[command(hide = true)]
     Compile(compile::Args),
@@ -157,7 +163,7 @@ impl Command {
 
     /// Whether what it writes is bytes. Everything else may reach a terminal in the end, also through a pipe.
     fn is_raw(&self) -> bool {
-        matches!(self, Self::Compile(_))
+        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_))
     }
 
     fn log_delivery(&self) -> Delivery {
@@ -177,6 +183,8 @@ impl Command {
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
+            Self::Completions(args) => completions::run(&args, out),
+            Self::Man(args) => manual::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }

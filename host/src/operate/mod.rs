@@ -11,9 +11,11 @@ mod process;
 mod reload;
 mod stopped;
 pub mod sys_topics;
+mod systemd;
 
 pub use disk::DiskWatch;
 pub use measures::Limits;
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};
 pub use reload::{ReloadReport, ReloadRequest, Reloads};
+pub use systemd::Supervisor;
