@@ -71,7 +71,7 @@ fn only_who_may_connect_ends_connections_of_a_listener_that_stays() {
         change_of(&base, &wanted)
     };
     assert_eq!(change(|_| ()), ListenerChange::Unchanged);
-    assert_eq!(change(|wanted| wanted.proxy_protocol = true), ListenerChange::NewConnections);
+    assert_eq!(change(|wanted| wanted.proxy = Some(config::Proxy { from: None })), ListenerChange::NewConnections);
     assert_eq!(change(|wanted| wanted.auth = config::Auth::Password), ListenerChange::AllConnections);
     let ids = |wanted: &mut config::Listener| wanted.client_ids = config::ClientIds::parse("x-*").ok();
     assert_eq!(change(ids), ListenerChange::AllConnections);
