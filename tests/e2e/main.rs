@@ -14,6 +14,7 @@ mod disk_faults;
 mod documented;
 mod door;
 mod hostile_plugins;
+mod http;
 mod identity;
 mod import;
 mod interop;
