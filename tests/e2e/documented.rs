@@ -37,7 +37,8 @@ fn the_page_on_security_leads_to_a_device_that_is_let_in_and_one_that_is_not() {
     let folder = folder.path();
     // Another port: several tests may run on this machine.
     let page = SECURE.replace("8883", &ports::free().to_string());
-    let ([certificate, passwords, check, run, client], [config]) = (&blocks(&page, "sh")[..], &blocks(&page, "toml")[..])
+    let ([certificate, passwords, check, run, client], [config]) =
+        (&blocks(&page, "sh")[..], &blocks(&page, "toml")[..])
     else {
         panic!("the page has other blocks")
     };
