@@ -19,6 +19,7 @@
 //! | systemd, as a gateway sees it | [`supervisor`] |
 //! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
+//! | who watches over HTTP, and the equation in what is seen | [`http`], [`scrape`] |
 //! | certificates, keys and the mistakes in them | [`openssl`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
@@ -34,6 +35,7 @@ pub mod eventually;
 pub mod fake_clock;
 pub mod fleet;
 pub mod gateway;
+pub mod http;
 pub mod machine;
 pub mod moments;
 pub mod mosquitto;
@@ -43,6 +45,7 @@ pub mod oracle;
 pub mod ports;
 pub mod process;
 pub mod raw;
+pub mod scrape;
 pub mod sink;
 pub mod stubborn;
 pub mod supervisor;
