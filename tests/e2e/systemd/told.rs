@@ -75,7 +75,8 @@ fn a_gateway_that_cannot_start_is_never_ready_and_says_by_its_exit_code_whether_
     ];
     for (config, code) in broken {
         let supervisor = Supervisor::listening();
-        let mut process = supervisor.launch(None).start(&Home::exactly(config));
+        let home = Home::exactly(config);
+        let mut process = supervisor.launch(None).start(&home);
         assert_eq!(process.wait().code(), Some(code), "{}", process.err().text());
         assert_eq!(supervisor.told(), Vec::<String>::new());
     }

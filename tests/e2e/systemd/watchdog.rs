@@ -41,8 +41,7 @@ fn a_writer_of_the_spool_that_hangs_ends_the_signs_of_life() {
     let mut launch =
         injecting("fdatasync:delay_enter=600s:when=12+").expect("strace, and a machine that lets it trace");
     launch.env = supervisor.launch(Some(PERIOD)).env;
-    let upstream =
-        "[upstreams.away]\nurl = \"mqtt://127.0.0.1:9\"\n[[bindings]]\nname = \"b\"\ntopic = \"#\"\nto = [\"away\"]\n";
+    let upstream = "[upstreams.away]\nurl = \"mqtt://127.0.0.1:9\"\n[[bindings]]\nname = \"b\"\ntopic = \"#\"\nto = [{ upstream = \"away\" }]\n";
     let gateway = Gateway::launch(&Arc::new(Home::new(upstream)), &launch);
     supervisor.wait_for("WATCHDOG=1", 2);
     let mut device = Raw::clean(gateway.address(), V4, "device");
