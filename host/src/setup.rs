@@ -12,6 +12,7 @@ mod loader;
 pub mod plugin_state;
 mod secrets;
 mod starts;
+mod writable;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -26,8 +27,6 @@ use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
 
 pub use loader::Loader;
 pub use starts::Threads;
-
-pub use self::secrets::exposed;
 
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
@@ -49,10 +48,22 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Refusals(pub Vec<String>);
 
+/// The files by which devices are let in.
+pub struct Doors {
+    /// Of the password file, where a listener asks for one.
+    pub users: Option<Users>,
+    /// Of each listener, in the order of the configuration.
+    pub tls: Vec<Option<Acceptor>>,
+}
+
+/// Files that others on this machine can read or write and should not, each as a sentence.
+pub fn exposed(config: &Config) -> Vec<String> {
+    [secrets::exposed(config), writable::by_anybody(config)].concat()
+}
+
 /// What does not depend on a plugin.
 struct Ground {
-    users: Option<Users>,
-    tls: Vec<Option<Acceptor>>,
+    doors: Doors,
     upstreams: Vec<egress::Prepared>,
     engine: Option<Engine>,
     trust: Trust,
@@ -75,7 +86,9 @@ pub fn shared_cache(config: &Config) -> Option<PathBuf> {
 pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     let ground = ground(config, cache, &mut refusals);
-    let Some(Ground { users, tls, upstreams, engine, trust }) = ground else { return Err(Refusals(refusals)) };
+    let Some(Ground { doors: Doors { users, tls }, upstreams, engine, trust }) = ground else {
+        return Err(Refusals(refusals));
+    };
     let loader = Loader::load(config, engine, trust);
     refusals.extend(loader.refusals());
     let plugins = loader.loaded();
@@ -97,7 +110,7 @@ pub fn prepare(config: &Config, cache: Option<&Path>) -> Result<Setup, Refusals>
 pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, Refusals> {
     let mut refusals = Vec::new();
     match ground(config, Some(cache), &mut refusals) {
-        Some(Ground { users, tls, upstreams, engine, trust }) if refusals.is_empty() => {
+        Some(Ground { doors: Doors { users, tls }, upstreams, engine, trust }) if refusals.is_empty() => {
             let plugins = Loader::begin(config, engine, trust, &threads.compilers);
             let (chains, standings) = starts::begin(config, &plugins, threads);
             Ok(Setup { users, tls, upstreams, plugins, chains, standings })
@@ -106,15 +119,27 @@ pub fn begin(config: &Config, cache: &Path, threads: &Threads) -> Result<Setup, 
     }
 }
 
+/// For who reads a configuration while another one runs.
+pub fn doors(config: &Config) -> Result<Doors, Refusals> {
+    let mut refusals = Vec::new();
+    let doors = open_doors(config, &mut refusals);
+    if refusals.is_empty() { Ok(doors) } else { Err(Refusals(refusals)) }
+}
+
+fn open_doors(config: &Config, refusals: &mut Vec<String>) -> Doors {
+    let tls = config.broker.listeners.iter().filter_map(|listener| keep(tls(listener), refusals)).collect();
+    let users = config.access.passwords.as_deref().and_then(|path| keep(auth::file::read(path), refusals));
+    Doors { users, tls }
+}
+
 /// None where even plugins cannot be looked at.
 fn ground(config: &Config, cache: Option<&Path>, refusals: &mut Vec<String>) -> Option<Ground> {
-    let tls = config.broker.listeners.iter().filter_map(|listener| keep(tls(listener), refusals)).collect();
+    let doors = open_doors(config, refusals);
     let upstreams = config.upstreams.iter().map(egress::prepare);
     let upstreams = upstreams.filter_map(|upstream| keep(upstream, refusals)).collect();
     let trust = keep(Trust::open(&config.trust, &config.gateway.data_dir), refusals);
     let engine = keep(engine(config, cache), refusals);
-    let users = config.access.passwords.as_deref().and_then(|path| keep(auth::file::read(path), refusals));
-    Some(Ground { users, tls, upstreams, engine: engine?, trust: trust? })
+    Some(Ground { doors, upstreams, engine: engine?, trust: trust? })
 }
 
 fn tls(listener: &Listener) -> Result<Option<Acceptor>, String> {

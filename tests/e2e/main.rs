@@ -25,6 +25,7 @@ mod plugin_state;
 mod process_edges;
 mod proxy_protocol;
 mod qos_kept;
+mod reload;
 mod restart;
 mod retained_deletes;
 mod rings;

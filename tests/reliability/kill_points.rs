@@ -18,9 +18,17 @@ const STAGED: usize = HITS[1];
 const EXACTLY_ONCE_ONLY: [&str; 5] =
     ["ingress.pubrel", "ingress.pubcomp", "egress.received_synced", "egress.pubrel", "egress.pubcomp"];
 
-/// Points that need an upstream which refuses, or takes QoS 0 alone, a device with a will, or an archive that is full;
-/// `tests/e2e/upstream_faults`, `tests/e2e/sessions/wills.rs` and `tests/e2e/dead_letters.rs` kill there.
-const ELSEWHERE: [&str; 4] = ["egress.letter_filed", "egress.proven", "ingress.will_due", "archive.carried"];
+/// Points that need an upstream which refuses, or takes QoS 0 alone, a device with a will, an archive that is full, or a reload;
+/// `tests/e2e/upstream_faults`, `tests/e2e/sessions/wills.rs`, `tests/e2e/dead_letters.rs` and `tests/e2e/reload` kill there.
+const ELSEWHERE: [&str; 7] = [
+    "egress.letter_filed",
+    "egress.proven",
+    "ingress.will_due",
+    "archive.carried",
+    "reload.prepared",
+    "reload.rules",
+    "reload.done",
+];
 
 /// Points that a gateway meets while it starts.
 const AT_START: [&str; 2] = ["spool.recovering", "spool.recovered"];

@@ -70,6 +70,12 @@ impl Layer {
         &self.entries
     }
 
+    /// Whether it says the same, wherever its lines stand.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let words = |entry: &Entry| (entry.grant, entry.text.clone());
+        self.entries.iter().map(words).eq(other.entries.iter().map(words))
+    }
+
     /// The first line that decides.
     pub(super) fn find(&self, action: Action, topic: &TopicName, names: &Names) -> Option<usize> {
         let trie = match action {

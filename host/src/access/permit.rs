@@ -1,16 +1,18 @@
 //! The rules that hold now, and what a client holds of them.
 //!
 //! A permit is asked for each message, so it has the answer for its client at hand, and looks at one number to see whether the rules have
-//! changed since. Where there are none it has nothing to ask.
+//! changed since. Where there are none it has nothing to ask, until some come with a reload.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use super::acl_file::AclFile;
 use super::decision::{Action, Decision, Ground};
 use super::granted::Granted;
 use super::identity::Identity;
 use super::memo::Memo;
 use super::rules::Rules;
+use super::source::Source;
 use crate::topic::{TopicFilter, TopicName};
 
 /// What becomes of a client of MQTT 3.1.1 that publishes what it may not: that version has no word for it.
@@ -22,32 +24,43 @@ pub enum DeniedPublish {
     Disconnect,
 }
 
+/// What holds for all clients at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Policy {
+    pub rules: Arc<Rules>,
+    /// Without rules: the listeners that are open to who reaches them.
+    pub open: Vec<String>,
+    /// Of these, the ones that the network reaches: `$SYS` is not for everybody there.
+    pub exposed: Vec<String>,
+    pub denied_publish: DeniedPublish,
+}
+
 /// Of the whole gateway.
 #[derive(Debug, Default)]
 pub struct Access {
-    rules: RwLock<Arc<Rules>>,
-    /// Rises with each change of them.
+    policy: RwLock<Arc<Policy>>,
+    /// Rises with each change of it.
     version: AtomicU64,
-    /// Without rules: the listeners that are open to who reaches them.
-    open: Vec<String>,
-    /// Of these, the ones that the network reaches: `$SYS` is not for everybody there.
-    exposed: Vec<String>,
-    denied_publish: DeniedPublish,
 }
 
 /// Of one client. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
 pub struct Permit {
     identity: Arc<Identity>,
-    /// None where nothing is asked.
+    /// None where there is nothing to ask, now and ever.
+    access: Option<Arc<Access>>,
+    /// Of the access rules that `asked` is made of.
+    version: u64,
+    /// None where everything is allowed.
     asked: Option<Asked>,
+    /// It is of a session that came through an open listener, before a restart: without rules it may do everything.
+    was_open: bool,
 }
 
 #[derive(Clone, Debug)]
 struct Asked {
-    access: Arc<Access>,
-    version: u64,
     granted: Arc<Granted>,
+    denied_publish: DeniedPublish,
     published: Memo,
     received: Memo,
 }
@@ -55,53 +68,66 @@ struct Asked {
 // === impl Access ===
 
 impl Access {
-    pub fn new(rules: Arc<Rules>, open: Vec<String>, denied_publish: DeniedPublish) -> Self {
-        Self { rules: RwLock::new(rules), version: AtomicU64::new(0), open, exposed: Vec::new(), denied_publish }
+    pub fn new(policy: Policy) -> Self {
+        Self { policy: RwLock::new(Arc::new(policy)), version: AtomicU64::new(0) }
     }
 
-    /// Those of the open listeners that the network reaches.
-    pub fn exposing(self, listeners: Vec<String>) -> Self {
-        Self { exposed: listeners, ..self }
+    /// From now on this holds, for those who are connected as well.
+    pub fn replace(&self, policy: Policy) {
+        self.change(|held| *held = policy);
     }
 
-    /// From now on these hold, for those who are connected as well.
-    pub fn replace(&self, rules: Rules) {
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+    /// The same for the ACL file alone, unless somebody else has the word by then.
+    pub fn replace_acl(&self, acl: AclFile, is_still_wanted: impl FnOnce() -> bool) {
+        self.change(|held| {
+            if is_still_wanted() {
+                held.rules = Arc::new(Rules { rules: held.rules.rules.clone(), acl: Some(acl) });
+            }
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Policy)) {
+        let mut held = self.policy.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut held));
+        drop(held);
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    pub fn policy(&self) -> Arc<Policy> {
+        self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     pub fn rules(&self) -> Arc<Rules> {
-        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.policy().rules.clone()
     }
 
     /// Of a session that is found after a restart. Its identity was written where there were rules; without any, and without one, it came
     /// through a listener that was open.
     pub fn permit_of_stored(self: &Arc<Self>, client: &Arc<str>, identity: Option<Identity>) -> Permit {
-        match identity {
-            None if self.rules().is_empty() => Permit::open(Identity { client: client.clone(), ..Identity::default() }),
-            identity => self.permit(Identity { client: client.clone(), ..identity.unwrap_or_default() }),
-        }
+        let was_open = identity.is_none();
+        Permit::new(self, Identity { client: client.clone(), ..identity.unwrap_or_default() }, was_open)
     }
 
     pub fn permit(self: &Arc<Self>, identity: Identity) -> Permit {
-        let version = self.version.load(Ordering::Acquire);
-        let granted = self.of(&identity);
-        // Rules do not come to a gateway that was started without any, and so nothing has to be asked again.
-        let asked = (!granted.is_open || granted.hides_sys).then(|| Asked {
-            access: self.clone(),
-            version,
-            granted: Arc::new(granted),
-            published: Memo::default(),
-            received: Memo::default(),
-        });
-        Permit { identity: Arc::new(identity), asked }
+        Permit::new(self, identity, false)
     }
 
     pub fn of(&self, identity: &Identity) -> Granted {
-        let rules = self.rules();
+        self.policy().of(identity)
+    }
+}
+
+// === impl Policy ===
+
+impl Policy {
+    fn of(&self, identity: &Identity) -> Granted {
         let is_among = |listeners: &[String]| listeners.iter().any(|listener| **listener == *identity.listener);
-        match rules.is_empty() {
-            false => rules.of(identity),
+        match self.rules.is_empty() {
+            false => self.rules.of(identity),
             true if is_among(&self.exposed) => Granted::everything_but_sys(),
             true if is_among(&self.open) => Granted::everything(),
             true => Granted::nothing(Ground::Closed),
@@ -112,8 +138,11 @@ impl Access {
 // === impl Permit ===
 
 impl Permit {
-    fn open(identity: Identity) -> Self {
-        Self { identity: Arc::new(identity), asked: None }
+    fn new(access: &Arc<Access>, identity: Identity, was_open: bool) -> Self {
+        let access = Some(access.clone());
+        let mut permit = Self { identity: Arc::new(identity), access, version: 0, asked: None, was_open };
+        permit.renew();
+        permit
     }
 
     /// What a restart has to know of it, if anything.
@@ -125,6 +154,12 @@ impl Permit {
         &self.identity
     }
 
+    /// For what is kept of its messages.
+    pub fn source(&self) -> Option<Arc<Source>> {
+        let known = self.asked.as_ref().map(|asked| (self.version, asked.granted.clone()));
+        self.stored().map(|identity| Arc::new(Source::knowing(identity, known)))
+    }
+
     pub fn may_publish(&mut self, topic: &TopicName) -> bool {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.published, Action::Publish, topic))
     }
@@ -133,13 +168,19 @@ impl Permit {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.received, Action::Subscribe, topic))
     }
 
+    /// Of a message that is kept there: whether who has published it may do so still, as well.
+    pub fn may_receive_retained(&mut self, topic: &TopicName, source: Option<&Source>) -> bool {
+        let still_may = |(source, access): (&Source, &Access)| source.may_publish(access, topic);
+        self.may_receive(topic) && source.zip(self.access.as_deref()).is_none_or(still_may)
+    }
+
     pub fn may_subscribe(&mut self, filter: &TopicFilter) -> bool {
         self.asked().is_none_or(|asked| asked.granted.allows_filter(filter))
     }
 
     /// Whether a client of MQTT 3.1.1 is disconnected for what it may not publish.
     pub fn disconnects(&self) -> bool {
-        self.asked.as_ref().is_some_and(|asked| asked.access.denied_publish == DeniedPublish::Disconnect)
+        self.asked.as_ref().is_some_and(|asked| asked.denied_publish == DeniedPublish::Disconnect)
     }
 
     /// Why, for who reads the log.
@@ -149,14 +190,28 @@ impl Permit {
     }
 
     fn asked(&mut self) -> Option<&mut Asked> {
-        let asked = self.asked.as_mut()?;
-        let version = asked.access.version.load(Ordering::Acquire);
-        if asked.version != version {
-            asked.granted = Arc::new(asked.access.of(&self.identity));
-            (asked.published, asked.received) = Default::default();
-            asked.version = version;
+        let now = self.access.as_ref()?.version();
+        if self.version != now {
+            self.renew();
         }
-        Some(asked)
+        self.asked.as_mut()
+    }
+
+    fn renew(&mut self) {
+        let Some(access) = &self.access else { return };
+        // Before what it is the version of: what changes in between is seen the next time.
+        self.version = access.version();
+        let policy = access.policy();
+        let granted = match self.was_open && policy.rules.is_empty() {
+            true => Granted::everything(),
+            false => policy.of(&self.identity),
+        };
+        self.asked = (!granted.is_open || granted.hides_sys).then(|| Asked {
+            granted: Arc::new(granted),
+            denied_publish: policy.denied_publish,
+            published: Memo::default(),
+            received: Memo::default(),
+        });
     }
 }
 

@@ -16,12 +16,21 @@ pub struct Rule {
 }
 
 /// What is not written fits everybody.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Who {
     /// Fits only who has proved a name.
     pub user: Option<Glob>,
     pub client: Option<Glob>,
     pub listener: Option<Glob>,
+}
+
+// === impl Rule ===
+
+impl Rule {
+    /// Whether it says the same, wherever it stands.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.who == other.who && self.layer.is_like(&other.layer)
+    }
 }
 
 // === impl Who ===

@@ -25,6 +25,17 @@ impl Rules {
         self.rules.is_empty() && self.acl.is_none()
     }
 
+    /// Whether they say the same, wherever their lines stand: for who compares two configurations.
+    pub fn are_like(&self, other: &Self) -> bool {
+        let acls_are_like = match (&self.acl, &other.acl) {
+            (Some(one), Some(other)) => one.is_like(other),
+            (None, None) => true,
+            _ => false,
+        };
+        let pairs = || self.rules.iter().zip(&other.rules);
+        acls_are_like && self.rules.len() == other.rules.len() && pairs().all(|(one, other)| one.is_like(other))
+    }
+
     /// What this client may do.
     pub fn of(&self, identity: &Identity) -> Granted {
         if let Some(rule) = self.rules.iter().find(|rule| rule.who.fits(identity)) {

@@ -4,16 +4,30 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, Rules};
+use crate::access::{Access, Policy};
 use crate::base::watched_files::{self, WatchedFiles};
 use crate::config::{AclSource, Config};
 
-pub fn of(config: &Config) -> Arc<Access> {
+pub fn of(config: &Config) -> Access {
+    Access::new(policy(config))
+}
+
+pub fn policy(config: &Config) -> Policy {
     let open: Vec<_> = config.broker.listeners.iter().filter(|listener| listener.is_open_without_rules()).collect();
     let exposed = open.iter().filter(|listener| !listener.bind.ip().is_loopback());
     let exposed = exposed.map(|listener| listener.name.clone()).collect();
     let open = open.iter().map(|listener| listener.name.clone()).collect();
-    Arc::new(Access::new(config.access.rules.clone(), open, config.access.denied_publish).exposing(exposed))
+    Policy { rules: config.access.rules.clone(), open, exposed, denied_publish: config.access.denied_publish }
+}
+
+/// After a reload. Sessions that came through an open listener which is no more may do what they could: their devices come back through
+/// another one, and what waits for them until then is theirs.
+pub fn policy_after(running: &Policy, config: &Config) -> Policy {
+    let mut next = policy(config);
+    let is_gone = |name: &&String| config.broker.listeners.iter().all(|listener| listener.name != **name);
+    next.open.extend(running.open.iter().filter(is_gone).cloned());
+    next.exposed.extend(running.exposed.iter().filter(is_gone).cloned());
+    next
 }
 
 /// None without a file that could change.
@@ -24,7 +38,7 @@ pub fn watch(
 ) -> Option<impl Future<Output = ()> + use<>> {
     let source = config.access.acl_file.clone()?;
     let files = WatchedFiles::new(vec![source.path.clone()]);
-    let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default() });
+    let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default(), stop: stop.clone() });
     let first = reader.clone();
     let read_and_tell = move || {
         let is_read = reader.read();
@@ -51,6 +65,8 @@ struct Reader {
     access: Arc<Access>,
     source: AclSource,
     turn: Mutex<()>,
+    /// Another configuration has another file.
+    stop: CancellationToken,
 }
 
 impl Reader {
@@ -59,7 +75,7 @@ impl Reader {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         match self.source.read() {
             Ok(acl) => {
-                self.access.replace(Rules { rules: self.access.rules().rules.clone(), acl: Some(acl) });
+                self.access.replace_acl(acl, || !self.stop.is_cancelled());
                 true
             }
             Err(error) => {

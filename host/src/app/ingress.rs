@@ -1,27 +1,27 @@
 //! What brings messages in: the listeners with their devices, and the clocks of sessions and plugins.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::listeners::{Common, Listeners, Prepared};
+use super::reload::Now;
+use super::tasks::Tasks;
 use super::{access, identities};
 use crate::access::Access;
-use crate::auth::Passwords;
+use crate::auth::{Passwords, Users};
 use crate::base::clock::unix_ms;
+use crate::base::kill_point::{self, KillPoint};
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
-use crate::base::watched_files;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
 use crate::config::{BrokerLimits, Config};
 use crate::ingress::addresses::Addresses;
-use crate::ingress::connection::Context;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
 use crate::ingress::tls::Acceptor;
@@ -40,14 +40,21 @@ const PACKETS_IN_A_RECORD: usize = 3;
 /// Complaints about connections in the log, each second.
 const COMPLAINTS_PER_SECOND: u32 = 5;
 
+/// What a reload has ready for it.
+pub struct PreparedIngress {
+    pub listeners: Vec<Prepared>,
+    /// Of the password file.
+    pub users: Option<Users>,
+    /// None where no listener asks for one.
+    pub passwords: Option<Arc<Passwords>>,
+}
+
 pub struct Ingress {
-    addresses: Vec<(String, SocketAddr)>,
-    /// Of listeners that have TLS.
-    tls: Vec<Arc<Acceptor>>,
-    sessions: Arc<Registry>,
-    /// Each gives its name when it ends.
-    tasks: JoinSet<String>,
-    stop: CancellationToken,
+    listeners: Listeners,
+    tasks: Tasks,
+    /// Of those who look at files of `[access]`.
+    watch: CancellationToken,
+    sys_interval: watch::Sender<Option<Duration>>,
 }
 
 // === impl Ingress ===
@@ -62,87 +69,97 @@ impl Ingress {
         counters: &Arc<Counters>,
         passwords: Option<Arc<Passwords>>,
     ) -> Self {
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        let addresses = listeners.iter().map(|one| (one.name().to_owned(), one.address())).collect();
-        let tls: Vec<_> = listeners.iter().filter_map(|one| one.tls().cloned()).collect();
-        tls.iter().for_each(|one| watch_tls(one, &mut tasks, &stop));
+        let mut tasks = Tasks::new();
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
-        let access = access::of(config);
+        let access = Arc::new(access::of(config));
         let registry = sessions(&limits, &bus, &dispatcher, (restored, &access));
-        if let Some(watch) = access::watch(config, &access, stop.clone()) {
-            tasks.spawn(named("watch of `acl_file`".to_owned(), watch));
-        }
         for (binding, every) in dispatcher.intervals() {
+            let stop = tasks.token();
             let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
-            tasks.spawn(named(format!("timer of a binding, every {every:?}"), ticks));
+            tasks.spawn(format!("timer of a binding, every {every:?}"), &stop, ticks);
         }
-        let (parked_bytes, drains) = (Arc::new(AtomicUsize::new(0)), Arc::default());
-        let complaints = Arc::new(RateLimit::per_second(COMPLAINTS_PER_SECOND));
         let max_connections = places(config);
-        let places = Arc::new(Semaphore::new(max_connections));
-        let addresses_seen = Addresses::new(&limits, max_connections);
-        for listener in listeners {
-            let context = Context {
-                access: access.clone(),
-                limits: limits.clone(),
-                mqtt_3_1: listener.spec().mqtt_3_1,
-                identities: identities::of(listener.name(), config, passwords.as_ref()),
-                bus: bus.clone(),
-                dispatcher: dispatcher.clone(),
-                registry: registry.clone(),
-                metrics: counters.listeners.of(listener.name()),
-                parked_bytes: Arc::clone(&parked_bytes),
-                drains: Arc::clone(&drains),
-                complaints: complaints.clone(),
-                addresses: addresses_seen.clone(),
-            };
-            let name = format!("listener `{}`", listener.name());
-            tasks.spawn(named(name, listener.run(Arc::new(context), places.clone(), stop.clone())));
-        }
-        if let Some(every) = config.broker.sys_interval {
-            let topics = SysTopics::new(dispatcher.clone(), registry.clone());
-            tasks.spawn(named("task of the `$SYS` topics".to_owned(), topics.run(every, stop.clone())));
-        }
-        if let Some(passwords) = passwords {
-            let watch = identities::watch_passwords(passwords, registry.clone(), stop.clone());
-            tasks.spawn(named("watch of the password file".to_owned(), watch));
-        }
-        tasks.spawn(named("sweep of sessions".to_owned(), sweep(registry.clone(), stop.clone())));
-        Self { addresses, tls, sessions: registry, tasks, stop }
+        let addresses = Addresses::new(&limits, max_connections);
+        let common = Common {
+            access,
+            passwords,
+            limits,
+            bus,
+            dispatcher: dispatcher.clone(),
+            registry: registry.clone(),
+            counters: counters.clone(),
+            parked_bytes: Arc::new(AtomicUsize::new(0)),
+            drains: Arc::default(),
+            complaints: Arc::new(RateLimit::per_second(COMPLAINTS_PER_SECOND)),
+            addresses,
+            places: Arc::new(Semaphore::new(max_connections)),
+        };
+        let listeners = Listeners::start(listeners, common, &mut tasks);
+        let sweeping = tasks.token();
+        tasks.spawn("sweep of sessions", &sweeping, sweep(registry.clone(), sweeping.clone()));
+        let (sys_interval, every) = watch::channel(config.broker.sys_interval);
+        let (topics, stop) = (SysTopics::new(dispatcher, registry), tasks.token());
+        tasks.spawn("task of the `$SYS` topics", &stop, topics.run(every, stop.clone()));
+        let watch = tasks.token();
+        let mut ingress = Self { listeners, tasks, watch, sys_interval };
+        ingress.watch_access(config);
+        ingress
     }
 
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        &self.addresses
+    /// Nothing of this can fail. Rules first, so that nobody comes in by new doors and old rules.
+    pub fn apply(&mut self, next: &Config, prepared: PreparedIngress) {
+        let PreparedIngress { listeners, users, passwords } = prepared;
+        let common = self.listeners.common();
+        // From here on, who has read files for the configuration of before has no word in it.
+        self.watch.cancel();
+        common.access.replace(access::policy_after(&common.access.policy(), next));
+        if let Some((passwords, users)) = passwords.as_ref().zip(users) {
+            identities::replace(passwords, users, &common.registry, || true);
+        }
+        kill_point::reach(KillPoint::ReloadRules);
+        let packet = common.limits.max_packet_size;
+        let limits = BrokerLimits { max_packet_size: packet, ..next.broker.limits.clone() };
+        self.listeners.apply(listeners, limits, passwords, &mut self.tasks);
+        self.watch = self.tasks.token();
+        self.watch_access(next);
+        self.sys_interval.send_if_modified(|every| std::mem::replace(every, next.broker.sys_interval) != *every);
     }
 
-    pub fn tls(&self) -> &[Arc<Acceptor>] {
-        &self.tls
+    /// What a reload finds in use.
+    pub fn open(&self) -> Now {
+        Now { listeners: self.listeners.open(), passwords: self.listeners.common().passwords.clone() }
+    }
+
+    pub fn listeners(&self) -> &Listeners {
+        &self.listeners
     }
 
     pub fn sessions(&self) -> &Arc<Registry> {
-        &self.sessions
+        &self.listeners.common().registry
     }
 
     /// Why a part of it ended by itself.
     pub async fn ended(&mut self) -> String {
-        match self.tasks.join_next().await {
-            Some(Ok(name)) => format!("the {name} ended by itself"),
-            ended => format!("a listener, a timer or the sweep of sessions ended by itself: {ended:?}"),
-        }
+        self.tasks.ended().await
     }
 
-    pub async fn stop(mut self, by: Instant) {
-        self.stop.cancel();
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout_at(by, all).await.is_err() {
+    pub async fn stop(self, by: Instant) {
+        if !self.tasks.stop(by).await {
             tracing::warn!("some devices did not leave in time");
         }
     }
-}
 
-async fn named(name: String, task: impl Future<Output = ()>) -> String {
-    task.await;
-    name
+    /// The files of `[access]`, until `watch` says that there are others.
+    fn watch_access(&mut self, config: &Config) {
+        let (common, stop) = (self.listeners.common(), &self.watch);
+        if let Some(watch) = access::watch(config, &common.access, stop.clone()) {
+            self.tasks.spawn("watch of `acl_file`", stop, watch);
+        }
+        if let Some((passwords, path)) = common.passwords.clone().zip(config.access.passwords.clone()) {
+            let watch = identities::watch_passwords(path, passwords, common.registry.clone(), stop.clone());
+            self.tasks.spawn("watch of the password file", stop, watch);
+        }
+    }
 }
 
 /// `tls` has one for each listener, in their order.
@@ -163,14 +180,6 @@ fn places(config: &Config) -> usize {
     let Places { connections, descriptors, reserved, .. } = places;
     tracing::info!(connections, descriptors, reserved, "places for connections");
     connections
-}
-
-/// Its files, and its calendar.
-fn watch_tls(acceptor: &Arc<Acceptor>, tasks: &mut JoinSet<String>, stop: &CancellationToken) {
-    let reloading = acceptor.clone();
-    let watching = watched_files::watch(acceptor.files(), stop.clone(), move || reloading.reload());
-    tasks.spawn(named("watch of TLS files".to_owned(), watching));
-    tasks.spawn(named("calendar of certificates".to_owned(), acceptor.clone().watch_ends(stop.clone())));
 }
 
 /// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte

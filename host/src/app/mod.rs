@@ -11,29 +11,36 @@ pub mod access;
 mod chains;
 mod identities;
 mod ingress;
+mod listeners;
 mod operate;
+mod reload;
 mod storage;
+mod tasks;
 mod timekeeper;
 mod upstreams;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
 
+use crate::base::kill_point::{self, KillPoint};
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::Standing;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
-use crate::operate::{WatchedPlugin, WatchedUpstream};
+use crate::operate::{ReloadRequest, Reloads, WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
 use chains::{Beginnings, Chains};
 use ingress::Ingress;
 use operate::Operate;
+use reload::{Ready, Reloader};
 use storage::Storage;
 use upstreams::Upstreams;
 
@@ -55,6 +62,7 @@ pub struct Gateway {
     storage: Storage,
     upstreams: Upstreams,
     operate: Operate,
+    reloader: Reloader,
 }
 
 // === impl Gateway ===
@@ -71,7 +79,7 @@ impl Gateway {
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
-        let passwords = identities::open(&config, setup.users.take())?;
+        let passwords = setup.users.take().map(identities::open).transpose()?;
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
@@ -89,24 +97,59 @@ impl Gateway {
             &counters,
         );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
+        let reloader = Reloader::new(config, installation);
         let operate =
-            Operate::start(&config, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
-        Ok(Self { counters, ingress, chains, storage, upstreams, operate })
+            Operate::start(&reloader, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
+        Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader })
+    }
+
+    /// Where the configuration comes from, and is read again when somebody asks.
+    pub fn reload_from(mut self, file: &Path) -> Self {
+        self.reloader.read_from(file);
+        self
+    }
+
+    pub fn reloads(&self) -> Reloads {
+        self.reloader.handle()
     }
 
     /// Runs until `stop`, then stops in good order. An error when a part ended that should not have.
     pub async fn run(mut self, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let (worker_died, spool_died) = (self.chains.died(), self.storage.spool.died());
-        tokio::select! {
-            () = stop => {}
-            reason = spool_died => bail!("{reason}; what was acknowledged is on disk, and is found at the next start"),
-            thread = worker_died => bail!("worker thread `{thread}` died; the log says why"),
-            reason = self.ingress.ended() => bail!("{reason}"),
-            reason = self.upstreams.ended() => bail!("{reason}"),
-            reason = self.operate.ended() => bail!("{reason}"),
+        let (mut stop, mut worker_died) = (pin!(stop), pin!(self.chains.died()));
+        let mut spool_died = pin!(self.storage.spool.died());
+        loop {
+            let open = self.ingress.open();
+            tokio::select! {
+                () = &mut stop => break,
+                reason = &mut spool_died => {
+                    bail!("{reason}; what was acknowledged is on disk, and is found at the next start")
+                }
+                thread = &mut worker_died => bail!("worker thread `{thread}` died; the log says why"),
+                reason = self.ingress.ended() => bail!("{reason}"),
+                reason = self.upstreams.ended() => bail!("{reason}"),
+                reason = self.operate.ended() => bail!("{reason}"),
+                (request, ready) = self.reloader.next(&open) => self.reload(request, ready),
+            }
         }
         self.stop().await;
         Ok(())
+    }
+
+    /// Nothing here can fail or wait.
+    fn reload(&mut self, request: ReloadRequest, ready: Result<Ready, String>) {
+        let report = self.reloader.report(request.dry_run, &ready);
+        if let (false, Ok(Ready { next, ingress, .. })) = (request.dry_run, ready) {
+            kill_point::reach(KillPoint::ReloadPrepared);
+            self.ingress.apply(&next, ingress);
+            self.operate.look_at(&self.ingress);
+            self.reloader.runs(next);
+            kill_point::reach(KillPoint::Reloaded);
+        }
+        if !request.dry_run {
+            report.log();
+        }
+        // Who has asked may have left.
+        let _ = request.answer.send(report);
     }
 
     /// Ingress first, egress last.
@@ -122,8 +165,8 @@ impl Gateway {
     }
 
     /// Name and bound address of each listener: useful where the configuration asks the kernel for a port.
-    pub fn addresses(&self) -> &[(String, SocketAddr)] {
-        self.ingress.addresses()
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        self.ingress.listeners().addresses()
     }
 
     pub fn counters(&self) -> &Arc<Counters> {

@@ -8,10 +8,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::ingress::Ingress;
+use super::reload::Reloader;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
+use crate::base::current::Current;
 use crate::chain::Standing;
-use crate::config::Config;
 use crate::metrics::Counters;
 use crate::operate::{Observer, WatchedPlugin, admin};
 use crate::setup::Loader;
@@ -26,7 +27,7 @@ pub struct Operate {
 
 impl Operate {
     pub fn start(
-        config: &Config,
+        reloader: &Reloader,
         plugins: &Loader,
         standings: &[Standing],
         ingress: &Ingress,
@@ -41,17 +42,23 @@ impl Operate {
             spool: storage.spool.clone(),
             archive: storage.archive.clone(),
             sessions: ingress.sessions().clone(),
-            tls: ingress.tls().to_vec(),
+            tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
-        let state = admin::State { observer: observer.clone(), archive, sessions };
+        let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
         let stop = CancellationToken::new();
-        let admin = admin::start(&config.gateway.data_dir, state, stop.clone()).context("the admin socket")?;
+        let admin =
+            admin::start(&reloader.running().gateway.data_dir, state, stop.clone()).context("the admin socket")?;
         Ok(Self { admin, observer, stop })
+    }
+
+    /// After a reload.
+    pub fn look_at(&self, ingress: &Ingress) {
+        self.observer.tls.set(ingress.listeners().tls());
     }
 
     pub fn plugins(&self) -> &[WatchedPlugin] {

@@ -8,14 +8,12 @@
 //!    long. The limiter is asked again then, because much may have been wrong meanwhile.
 
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::{io, mem};
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::file::{self, ReadError};
 use super::limiter::{Guesser, Limiter, network};
 use super::proven::{Key, is_proven};
 use super::threads::Threads;
@@ -26,7 +24,6 @@ use crate::base::clock;
 pub const MAX_PASSWORD_BYTES: usize = 1_024;
 
 pub struct Passwords {
-    path: PathBuf,
     users: RwLock<Arc<Users>>,
     limiter: Arc<Limiter>,
     threads: Threads<Verdict>,
@@ -60,13 +57,9 @@ pub struct Reloaded {
 // === impl Passwords ===
 
 impl Passwords {
-    pub fn new(path: PathBuf, users: Users) -> io::Result<Self> {
+    pub fn new(users: Users) -> io::Result<Self> {
         let (limiter, threads, key) = (Arc::default(), Threads::start()?, Key::new()?);
-        Ok(Self { path, users: RwLock::new(Arc::new(users)), limiter, threads, key })
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.path
+        Ok(Self { users: RwLock::new(Arc::new(users)), limiter, threads, key })
     }
 
     /// Whose password this is.
@@ -97,16 +90,18 @@ impl Passwords {
         self.users().has(user)
     }
 
-    /// Reads the file again. What was read before stays in use when it is wrong.
-    pub fn reload(&self) -> Result<Reloaded, ReadError> {
-        let read = file::read(&self.path)?;
+    /// From now on these are the users, unless somebody else has the word by then.
+    pub fn replace_if(&self, read: Users, is_wanted: impl FnOnce() -> bool) -> Option<Reloaded> {
         let mut users = self.users.write().unwrap_or_else(PoisonError::into_inner);
+        if !is_wanted() {
+            return None;
+        }
         let new = Arc::new(users.replaced_by(read));
         let old = mem::replace(&mut *users, new.clone());
         drop(users);
         let ended: Vec<_> = old.ended_in(&new).cloned().collect();
         let has_changed = !ended.is_empty() || new.len() != old.len();
-        Ok(Reloaded { has_changed, users: new.len(), ended })
+        Some(Reloaded { has_changed, users: new.len(), ended })
     }
 
     fn users(&self) -> Arc<Users> {
@@ -199,7 +194,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_right_is_let_in_and_nobody_else() {
-        let passwords = Passwords::new(PathBuf::new(), users(&format!("a:{SIX}\nb:{SEVEN}"))).unwrap();
+        let passwords = Passwords::new(users(&format!("a:{SIX}\nb:{SEVEN}"))).unwrap();
         for name in ["a", "b", "a"] {
             assert_eq!(check(&passwords, name, RIGHT).await, Ok(name.to_owned()));
             assert_eq!(check(&passwords, name, b"wrong").await, Err(Refused::WrongPassword), "{name} was right before");
@@ -212,17 +207,16 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_that_was_right_before_needs_no_thread_and_a_changed_one_is_wrong() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("p");
-        let passwords = Passwords::new(path.clone(), users(&format!("a:{SIX}\nkept:{SIX}"))).unwrap();
+        let passwords = Passwords::new(users(&format!("a:{SIX}\nkept:{SIX}"))).unwrap();
         for name in ["a", "kept"] {
             check(&passwords, name, RIGHT).await.unwrap();
         }
         let (late, right) = (Instant::now(), Bytes::from_static(RIGHT));
         let again = |name: &'static str| passwords.check(address(), name, &right, late);
         assert!(again("a").await.is_ok());
-        std::fs::write(&path, format!("a:{}\nkept:{SIX}", super::super::Hash::new(b"new", [7; 16]).to_line())).unwrap();
-        let reloaded = passwords.reload().unwrap();
+        let new = format!("a:{}\nkept:{SIX}", super::super::Hash::new(b"new", [7; 16]).to_line());
+        assert!(passwords.replace_if(users(&new), || false).is_none() && again("a").await.is_ok());
+        let reloaded = passwords.replace_if(users(&new), || true).unwrap();
         assert_eq!(reloaded.ended.iter().map(|user| &*user.name).collect::<Vec<_>>(), ["a"]);
         assert!(reloaded.ended.iter().all(|user| !passwords.has(user)));
         assert!(again("kept").await.is_ok());
@@ -232,7 +226,7 @@ mod tests {
 
     #[tokio::test]
     async fn after_so_many_wrong_ones_nothing_is_tried_at_all() {
-        let passwords = Passwords::new(PathBuf::new(), users(&format!("a:{SIX}"))).unwrap();
+        let passwords = Passwords::new(users(&format!("a:{SIX}"))).unwrap();
         let mut tried = 0;
         for _ in 0..100 {
             tried += usize::from(check(&passwords, "a", b"wrong").await == Err(Refused::WrongPassword));

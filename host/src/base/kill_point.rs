@@ -80,6 +80,12 @@ kill_points! {
     CheckpointDurable = "spool.checkpoint_durable",
     /// The one before is gone, the segments below are still there.
     CheckpointRetired = "spool.checkpoint_retired",
+    /// A reload is ready, and nothing is changed.
+    ReloadPrepared = "reload.prepared",
+    /// New access rules hold, the listeners are those from before.
+    ReloadRules = "reload.rules",
+    /// All of a reload is done, and nobody has been told.
+    Reloaded = "reload.done",
     /// Recovery is about to read a segment.
     Recovering = "spool.recovering",
     /// Recovery has read everything, nothing is written yet.

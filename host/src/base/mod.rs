@@ -2,6 +2,7 @@
 
 pub mod chance;
 pub mod clock;
+pub mod current;
 pub mod excerpt;
 pub mod fault;
 pub mod held_bytes;

@@ -147,8 +147,8 @@ impl Lane {
         let mut mailbox = self.mailbox();
         for work in work {
             mailbox.urgent += usize::from(work.is_urgent());
-            let ahead = mailbox.size.jobs();
-            mailbox.work.push(work, ahead);
+            let (ahead, burst) = (mailbox.size.jobs(), mailbox.size.of_client());
+            mailbox.work.push(work, ahead, burst);
         }
         if mailbox.work.is_empty() || mailbox.scheduled {
             return;

@@ -20,7 +20,6 @@ mod backoff;
 mod batches;
 mod batching;
 mod breaker;
-mod clients;
 mod deletes;
 #[cfg(test)]
 pub(crate) mod fixtures;
@@ -33,6 +32,7 @@ mod late;
 mod outcome;
 mod plugin_stage;
 mod restart;
+mod rounds;
 mod run_queue;
 mod slow_lane;
 mod stage;

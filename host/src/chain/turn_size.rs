@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::batching::MAX_BATCH;
 use super::slow_lane::QUICK;
 
+/// Twice the usual window of a device.
+const CLIENT: usize = 256;
+
 #[derive(Debug)]
 pub(super) struct TurnSize(usize);
 
@@ -16,6 +19,12 @@ pub(super) struct TurnSize(usize);
 impl TurnSize {
     pub fn jobs(&self) -> usize {
         self.0
+    }
+
+    /// Small messages that a client has before others come. Behind a quick plugin more than its usual window: what is behind the lane (the log, acks,
+    /// sockets) is cheaper for many of one client. Behind a slow one, that is little beside what the others wait for.
+    pub fn of_client(&self) -> usize {
+        if self.0 == MAX_BATCH { CLIENT } else { self.0.div_ceil(4) }
     }
 
     /// A turn of so many took so much CPU time.
@@ -58,6 +67,14 @@ mod tests {
             size.end_turn(size.jobs(), Duration::from_micros(2) * size.jobs() as u32);
         }
         assert_eq!(size.jobs(), MAX_BATCH);
+    }
+
+    #[test]
+    fn a_client_has_its_window_behind_a_quick_plugin_and_a_part_of_a_turn_behind_a_slow_one() {
+        let mut size = TurnSize::default();
+        assert_eq!(size.of_client(), 256);
+        size.end_turn(64, 8 * QUICK);
+        assert_eq!((size.jobs(), size.of_client()), (8, 2));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod import;
 mod logging;
 mod passwd;
 pub mod plugin_build;
+mod reload;
 mod rights;
 mod run;
 mod sessions;
@@ -65,6 +66,8 @@ enum Command {
     Spool(spool::SpoolCommand),
     /// The sessions of devices on a running gateway: who is connected or away, and what waits; `drop` ends one
     Sessions(sessions::Args),
+    /// A running gateway reads its configuration again: what can change now does, and what needs a restart is named
+    Reload(reload::Args),
     /// A running gateway at a glance
     Status(status::Args),
     /// Set the password of a user in a password file, or take the user out
@@ -143,7 +146,9 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) => LevelFilter::WARN,
+            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_) => {
+                LevelFilter::WARN
+            }
             _ => LevelFilter::INFO,
         }
     }
@@ -167,6 +172,7 @@ impl Command {
             Self::Demo(args) => demo::run(&args, out),
             Self::Spool(command) => command.run(out),
             Self::Sessions(args) => sessions::run(&args, out),
+            Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),

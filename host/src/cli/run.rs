@@ -28,7 +28,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     end_process_on_panic();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let ended = runtime.block_on(async {
-        let gateway = Gateway::start(config).await?;
+        let gateway = Gateway::start(config).await?.reload_from(args.config.path());
+        tokio::spawn(signals.clone().reload(gateway.reloads()));
         signals.running();
         gateway.run(signals.stop()).await
     });

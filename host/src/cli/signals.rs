@@ -3,7 +3,7 @@
 //! | signal | what happens |
 //! |---|---|
 //! | SIGTERM, SIGINT | a stop in good order. A second one changes nothing: the stop has a deadline, and a signal that is sent to the whole group and passed on by a wrapper comes twice |
-//! | SIGHUP | a line in the log: there is no reload yet. The end of a terminal does not end the gateway either |
+//! | SIGHUP | the configuration is read again, as by `tidegate reload`; during the start, when that is done. The end of a terminal does not end the gateway either |
 //! | SIGUSR1, SIGUSR2 | a line in the log: they mean nothing |
 //! | SIGXFSZ | nothing: the write that was too much for a limit on the size of files fails, and says so |
 //! | SIGPIPE | nothing: Rust's runtime ignores it |
@@ -18,10 +18,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{LAST_LINES, log_writer};
+use crate::operate::Reloads;
 
 /// The stop itself takes at most 7 s, the rest of the runtime and the last lines a second: `docker stop` kills after 10 s.
 const STOPPED_BY: Duration = Duration::from_secs(9);
@@ -34,6 +36,8 @@ const STARTED_BY: Duration = Duration::from_secs(2);
 pub struct Signals {
     stop: CancellationToken,
     is_running: Arc<AtomicBool>,
+    /// Several that come while one is carried out are one.
+    reload: Arc<Notify>,
 }
 
 /// All that is heard.
@@ -48,6 +52,7 @@ struct Sources {
 
 enum Heard {
     Stop(&'static str),
+    HangUp,
     Other(&'static str),
     Deadline,
 }
@@ -62,7 +67,7 @@ impl Signals {
             let _inside = runtime.enter();
             Sources::open()?
         };
-        let signals = Self { stop: CancellationToken::new(), is_running: Arc::default() };
+        let signals = Self { stop: CancellationToken::new(), is_running: Arc::default(), reload: Arc::default() };
         let owned = signals.clone();
         let run = move || runtime.block_on(owned.run(&mut sources));
         std::thread::Builder::new().name("signals".into()).spawn(run)?;
@@ -72,6 +77,15 @@ impl Signals {
     /// Until the gateway is to stop.
     pub async fn stop(&self) {
         self.stop.cancelled().await;
+    }
+
+    /// Asks for a reload after each SIGHUP, until the gateway is to stop. The log has what became of it.
+    pub async fn reload(self, reloads: Reloads) {
+        while self.stop.run_until_cancelled(self.reload.notified()).await.is_some() {
+            if let Err(error) = reloads.ask(false).await {
+                tracing::warn!("SIGHUP: {error}");
+            }
+        }
     }
 
     /// The start has come to its end.
@@ -89,6 +103,10 @@ impl Signals {
                     self.stop.cancel();
                     was_running = self.is_running.load(Ordering::Relaxed);
                     deadline = Some(Instant::now() + if was_running { STOPPED_BY } else { STARTED_BY });
+                }
+                Heard::HangUp => {
+                    tracing::info!("SIGHUP: the configuration is read again");
+                    self.reload.notify_one();
                 }
                 Heard::Other(said) => tracing::warn!("{said}"),
                 Heard::Deadline => {
@@ -144,7 +162,7 @@ impl Sources {
         tokio::select! {
             _ = self.terminate.recv() => Heard::Stop("SIGTERM"),
             _ = self.interrupt.recv() => Heard::Stop("SIGINT"),
-            _ = self.hang_up.recv() => Heard::Other("SIGHUP: the configuration cannot be read again while running; restart to change it"),
+            _ = self.hang_up.recv() => Heard::HangUp,
             _ = self.user1.recv() => Heard::Other("SIGUSR1 means nothing to a gateway"),
             _ = self.user2.recv() => Heard::Other("SIGUSR2 means nothing to a gateway"),
             _ = self.file_size.recv() => Heard::Other("SIGXFSZ: a file has reached the limit of this process on the size of files"),

@@ -16,6 +16,8 @@
 //! a key, and a person then mends a file one error per attempt. Reading the document ourselves costs one small file
 //! (`raw/table.rs`) and reports everything at once.
 //!
+//! [`plan`](plan()) compares two of them: what a reload does, and what needs a restart.
+//!
 //! Components are not opened here, only looked for: what is inside them is `plugin`'s business.
 
 mod acl_source;
@@ -25,6 +27,7 @@ mod client_ids;
 mod defaults;
 mod ids;
 mod load;
+mod plan;
 mod problem;
 mod public_key;
 mod raw;
@@ -40,6 +43,7 @@ pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};
+pub use plan::{ListenerChange, Plan, Step, change_of, plan, taken_over};
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{KeyId, PublicKey};
 pub use similar::did_you_mean;

@@ -109,6 +109,16 @@ impl Problems {
         Some((before.matches('\n').count() + 1, before[line_start..].chars().count() + 1))
     }
 
+    /// Those of one kind, a line each: for who has no room for carets.
+    pub fn in_lines(&self, severity: Severity) -> Vec<String> {
+        let line = |problem: &Problem| {
+            let place = self.position(problem).map_or(String::new(), |(line, column)| format!("{line}:{column}: "));
+            let advice = problem.advice.as_ref().map_or(String::new(), |advice| format!("; {advice}"));
+            format!("{}:{place}{}{advice}", self.file, problem.sentence).replace(":cannot read", ": cannot read")
+        };
+        self.iter().filter(|problem| problem.severity == severity).map(line).collect()
+    }
+
     /// All problems with carets; `styled` adds terminal colours.
     ///
     /// With colours no control character can be told from ours afterwards: what the file and its name have is written by number before.

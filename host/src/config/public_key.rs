@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// A key that signatures are checked with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     key: minisign_verify::PublicKey,
     id: KeyId,

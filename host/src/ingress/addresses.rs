@@ -40,13 +40,22 @@ struct Limit {
 }
 
 pub struct Addresses {
-    /// Of this machine's own.
-    loopback: Limit,
-    others: Limit,
+    /// Of all of them.
+    max_connections: usize,
     table: Mutex<Table>,
 }
 
+/// What is configured counts for every address; what is not, for those of other machines: on this one runs who could stop the gateway
+/// anyway, a proxy among it.
+#[derive(Clone, Copy, Debug)]
+struct Limits {
+    /// Of this machine's own.
+    loopback: Limit,
+    others: Limit,
+}
+
 struct Table {
+    limits: Limits,
     known: HashMap<Key, Known>,
     /// With so many it is cleaned.
     clean_at: usize,
@@ -84,27 +93,27 @@ pub enum Refused {
 // === impl Addresses ===
 
 impl Addresses {
-    /// `max_connections` is that of all of them. What is configured counts for every address; what is not, for those of other machines: on this one
-    /// runs who could stop the gateway anyway, a proxy among it.
     pub fn new(limits: &BrokerLimits, max_connections: usize) -> Arc<Self> {
-        let configured = Limit {
-            open: limits.max_connections_per_address.unwrap_or(usize::MAX),
-            per_second: limits.max_new_connections_per_second,
-        };
-        let others = Limit {
-            // One address does not keep all others out.
-            open: limits.max_connections_per_address.unwrap_or(max_connections.div_ceil(2)),
-            per_second: Some(configured.per_second.unwrap_or(DEFAULT_PER_SECOND)),
-        };
-        let table = Table { known: HashMap::new(), clean_at: FEW, cleaned: clock::now() };
-        Arc::new(Self { loopback: configured, others, table: Mutex::new(table) })
+        let limits = Limits::of(limits, max_connections);
+        let table = Table { limits, known: HashMap::new(), clean_at: FEW, cleaned: clock::now() };
+        Arc::new(Self { max_connections, table: Mutex::new(table) })
+    }
+
+    /// From now on these hold. What an address has open counts on.
+    pub fn set_limits(&self, limits: &BrokerLimits, now: Instant) {
+        let mut table = self.lock();
+        let limits = Limits::of(limits, self.max_connections);
+        table.limits = limits;
+        for (key, known) in &mut table.known {
+            *known = Known { open: known.open, ..Known::new(limits.of_key(*key), now) };
+        }
     }
 
     /// Whether one more may come from there now.
     pub fn admit(self: &Arc<Self>, address: SocketAddr, now: Instant) -> Result<Visit, Refused> {
         let ip = address.ip().to_canonical();
-        let limit = if ip.is_loopback() { self.loopback } else { self.others };
         let mut table = self.lock();
+        let limit = table.limits.of_address(ip);
         let key = table.place(Key::of(ip), now);
         let known = table.known.entry(key).or_insert_with(|| Known::new(limit, now));
         known.admit(limit, now)?;
@@ -113,6 +122,31 @@ impl Addresses {
 
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+// === impl Limits ===
+
+impl Limits {
+    fn of(limits: &BrokerLimits, max_connections: usize) -> Self {
+        let loopback = Limit {
+            open: limits.max_connections_per_address.unwrap_or(usize::MAX),
+            per_second: limits.max_new_connections_per_second,
+        };
+        let others = Limit {
+            // One address does not keep all others out.
+            open: limits.max_connections_per_address.unwrap_or(max_connections.div_ceil(2)),
+            per_second: Some(loopback.per_second.unwrap_or(DEFAULT_PER_SECOND)),
+        };
+        Self { loopback, others }
+    }
+
+    fn of_address(&self, ip: IpAddr) -> Limit {
+        if ip.is_loopback() { self.loopback } else { self.others }
+    }
+
+    fn of_key(&self, key: Key) -> Limit {
+        if key.is_loopback() { self.loopback } else { self.others }
     }
 }
 
@@ -145,6 +179,15 @@ impl Key {
             IpAddr::V6(v6) if v6.is_unicast_link_local() => Self::LinkLocal(v6),
             // The upper half.
             IpAddr::V6(v6) => Self::Net64((v6.to_bits() >> 64) as u64),
+        }
+    }
+
+    fn is_loopback(self) -> bool {
+        match self {
+            Self::V4(octets) => octets[0] == 127,
+            // All that is used of this network is `::1`.
+            Self::Net64(network) => network == 0,
+            Self::LinkLocal(_) | Self::Rest => false,
         }
     }
 }

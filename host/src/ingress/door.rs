@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 
+use super::Shutdown;
 use super::addresses::Visit;
 use super::connection::{self, Context};
 use super::peer::Peer;
@@ -27,14 +27,16 @@ pub struct Door {
     tls: Option<Arc<Acceptor>>,
     transport: Transport,
     context: Arc<Context>,
+    shutdown: Shutdown,
 }
 
 // === impl Door ===
 
 impl Door {
-    pub fn new(spec: &config::Listener, tls: Option<Arc<Acceptor>>, context: Arc<Context>) -> Self {
+    /// Its connections end with `shutdown`.
+    pub fn new(spec: &config::Listener, tls: Option<Arc<Acceptor>>, context: Arc<Context>, shutdown: Shutdown) -> Self {
         let (listener, transport) = (spec.name.as_str().into(), spec.transport.clone());
-        Self { listener, proxy: spec.proxy.clone(), tls, transport, context }
+        Self { listener, proxy: spec.proxy.clone(), tls, transport, context, shutdown }
     }
 
     pub fn context(&self) -> &Context {
@@ -71,7 +73,8 @@ impl Door {
     }
 
     /// Returns when the connection is over.
-    pub async fn serve(&self, mut stream: TcpStream, address: SocketAddr, shutdown: CancellationToken) {
+    pub async fn serve(&self, mut stream: TcpStream, address: SocketAddr) {
+        let shutdown = self.shutdown.clone();
         let mut peer = Peer::accepted(address, self.listener.clone(), self.context.limits.handshake_timeout);
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
@@ -100,12 +103,7 @@ impl Door {
     }
 
     /// `None`: it is over. Otherwise it counts for where it comes from.
-    async fn ask_for_source(
-        &self,
-        stream: &mut TcpStream,
-        peer: &mut Peer,
-        shutdown: &CancellationToken,
-    ) -> Option<Visit> {
+    async fn ask_for_source(&self, stream: &mut TcpStream, peer: &mut Peer, shutdown: &Shutdown) -> Option<Visit> {
         match self.in_time(proxy::source(stream), peer, "PROXY protocol header", shutdown).await? {
             Ok(Some(source)) => peer.address = source,
             Ok(None) => {}
@@ -118,7 +116,7 @@ impl Door {
         self.admit(peer.address)
     }
 
-    async fn serve_websocket<S>(&self, stream: S, origins: &[String], peer: Peer, shutdown: CancellationToken)
+    async fn serve_websocket<S>(&self, stream: S, origins: &[String], peer: Peer, shutdown: Shutdown)
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
@@ -142,7 +140,7 @@ impl Door {
         stage: impl Future<Output = T>,
         peer: &Peer,
         what: &str,
-        shutdown: &CancellationToken,
+        shutdown: &Shutdown,
     ) -> Option<T> {
         let done = shutdown.run_until_cancelled(tokio::time::timeout_at(peer.deadline, stage)).await?.ok();
         if done.is_none() {

@@ -3,7 +3,7 @@
 
 pub mod addresses;
 pub mod connection;
-mod door;
+pub mod door;
 pub mod handshake;
 pub mod identities;
 pub mod listener;
@@ -11,8 +11,11 @@ pub mod peer;
 mod proxy;
 pub mod registry;
 pub mod session;
+mod shutdown;
 mod stored;
 mod strict_utf8;
 pub mod tls;
 pub mod websocket;
 pub mod wills;
+
+pub use shutdown::Shutdown;

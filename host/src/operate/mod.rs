@@ -3,8 +3,10 @@
 pub mod admin;
 mod observer;
 mod parts;
+mod reload;
 mod stopped;
 pub mod sys_topics;
 
 pub use observer::Observer;
 pub use parts::{WatchedPlugin, WatchedUpstream};
+pub use reload::{ReloadReport, ReloadRequest, Reloads};

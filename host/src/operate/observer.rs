@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::parts::{WatchedPlugin, WatchedUpstream};
 use super::stopped::{self, snapshot as stopped_snapshot};
+use crate::base::current::Current;
 use crate::base::log_writer;
 use crate::chain::Standing;
 use crate::dead_letter::ArchiveHandle;
@@ -21,7 +22,7 @@ pub struct Observer {
     /// What clients hold.
     pub sessions: Arc<Registry>,
     /// Of listeners that have it.
-    pub tls: Vec<Arc<Acceptor>>,
+    pub tls: Current<Vec<Arc<Acceptor>>>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
     pub plugins: Vec<WatchedPlugin>,
@@ -46,7 +47,7 @@ impl Observer {
             stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
             dead_letters,
             log_lines_lost: log_writer::lost(),
-            tls: self.tls.iter().map(|acceptor| acceptor.snapshot()).collect(),
+            tls: self.tls.get().iter().map(|acceptor| acceptor.snapshot()).collect(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
             plugins: self.plugins.iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
             counters: totals
@@ -92,7 +93,7 @@ impl Observer {
         self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
         self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
         families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
-        self.tls.iter().for_each(|acceptor| measure_tls(&acceptor.snapshot(), &mut families));
+        self.tls.get().iter().for_each(|acceptor| measure_tls(&acceptor.snapshot(), &mut families));
         self.measure_memory(&mut families);
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);

@@ -78,13 +78,13 @@ impl Gate {
         let peer = Peer::accepted(address, "devices".into(), open.context.limits.handshake_timeout);
         if !frames.one_in(FRAMED) {
             let (reader, writer) = tokio::io::split(far);
-            open.connections.spawn(connection::serve(reader, writer, peer, context, stop));
+            open.connections.spawn(connection::serve(reader, writer, peer, context, stop.into()));
             return Some(near);
         }
         let socket = WebSocket::new(far, BytesMut::new());
         open.connections.spawn(async move {
             let (reader, writer) = socket.halves();
-            connection::serve(reader, writer, peer, context, stop).await;
+            connection::serve(reader, writer, peer, context, stop.into()).await;
             assert_eq!(socket.fault(), None, "no device of the simulation breaks the framing");
             socket.finish().await;
         });

@@ -18,7 +18,7 @@ use super::gate::{Gate, Roads};
 use super::oracle::Oracle;
 use super::plugin::{self, Native};
 use super::story::tell;
-use crate::access::{Access, DeniedPublish};
+use crate::access::{Access, Policy};
 use crate::base::clock;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -107,7 +107,7 @@ impl Process {
         let registry = sessions(&limits, &bus, &dispatcher, &restored);
         let addresses = Addresses::new(&limits, usize::MAX);
         let context = Arc::new(Context {
-            access: Arc::new(Access::new(Arc::default(), vec!["devices".to_owned()], DeniedPublish::Drop)),
+            access: Arc::new(Access::new(Policy { open: vec!["devices".to_owned()], ..Policy::default() })),
             limits,
             mqtt_3_1: Mqtt31::Refused,
             identities: Default::default(),

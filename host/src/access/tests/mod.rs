@@ -182,7 +182,7 @@ fn whom_no_rule_fits_the_acl_file_is_asked_for() {
 
 #[test]
 fn without_rules_a_listener_is_open_or_closed_and_nothing_is_asked_at_an_open_one() {
-    let access = Arc::new(Access::new(Arc::default(), vec!["local".into()], DeniedPublish::Drop));
+    let access = Arc::new(Access::new(Policy { open: vec!["local".into()], ..Policy::default() }));
     let topic = TopicName::parse("x").unwrap();
     let at = |listener: &str| access.permit(Identity { listener: listener.into(), ..Identity::default() });
     assert!(at("local").may_publish(&topic) && !at("lan").may_publish(&topic));
@@ -191,9 +191,10 @@ fn without_rules_a_listener_is_open_or_closed_and_nothing_is_asked_at_an_open_on
 
 #[test]
 fn at_an_open_listener_that_the_network_reaches_only_a_rule_gives_what_the_gateway_says_of_itself() {
-    let open = || vec!["local".to_owned(), "lan".to_owned()];
-    let access =
-        |rules: Rules| Arc::new(Access::new(Arc::new(rules), open(), DeniedPublish::Drop).exposing(vec!["lan".into()]));
+    let access = |rules: Rules| {
+        let (open, exposed) = (vec!["local".to_owned(), "lan".to_owned()], vec!["lan".to_owned()]);
+        Arc::new(Access::new(Policy { rules: Arc::new(rules), open, exposed, ..Policy::default() }))
+    };
     let none = access(Rules::default());
     let at = |access: &Arc<Access>, listener: &str| {
         access.permit(Identity { listener: listener.into(), ..Identity::default() })
@@ -216,12 +217,42 @@ fn at_an_open_listener_that_the_network_reaches_only_a_rule_gives_what_the_gatew
 
 #[test]
 fn a_permit_that_is_held_follows_the_rules() {
-    let access = Arc::new(Access::new(Arc::new(acl("topic read a")), Vec::new(), DeniedPublish::Drop));
+    let policy = |lines: &str| Policy { rules: Arc::new(acl(lines)), ..Policy::default() };
+    let access = Arc::new(Access::new(policy("topic read a")));
     let mut permit = access.permit(Identity { client: "c".into(), ..Identity::default() });
     let topic = TopicName::parse("a").unwrap();
     assert!(permit.may_receive(&topic) && !permit.may_publish(&topic));
-    access.replace(acl("topic write a"));
+    access.replace(policy("topic write a"));
     assert!(!permit.may_receive(&topic) && permit.may_publish(&topic));
+}
+
+#[test]
+fn a_permit_of_an_open_listener_follows_rules_that_come_and_go() {
+    let open = || Policy { open: vec!["local".into()], ..Policy::default() };
+    let access = Arc::new(Access::new(open()));
+    let topic = TopicName::parse("a").unwrap();
+    let live = access.permit(Identity { listener: "local".into(), ..Identity::default() });
+    for mut permit in [live, access.permit_of_stored(&"c".into(), None)] {
+        assert!(permit.may_publish(&topic) && permit.stored().is_none());
+        access.replace(Policy { rules: Arc::new(acl("topic read a")), ..open() });
+        assert!(!permit.may_publish(&topic) && permit.may_receive(&topic));
+        access.replace(open());
+        assert!(permit.may_publish(&topic));
+    }
+}
+
+#[test]
+fn a_file_that_was_read_for_rules_of_before_changes_nothing() {
+    let access = Access::new(Policy { rules: Arc::new(acl("topic read a")), ..Policy::default() });
+    let old = acl("topic read b").acl.unwrap();
+    access.replace_acl(old.clone(), || false);
+    let identity = Identity { client: "c".into(), ..Identity::default() };
+    let reads = |access: &Access, topic: &str| {
+        access.of(&identity).decide(Action::Subscribe, &TopicName::parse(topic).unwrap()).is_allowed
+    };
+    assert!(reads(&access, "a") && !reads(&access, "b"));
+    access.replace_acl(old, || true);
+    assert!(!reads(&access, "a") && reads(&access, "b"));
 }
 
 /// The quickest of several rounds: others may have this processor meanwhile.

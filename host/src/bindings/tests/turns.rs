@@ -63,8 +63,8 @@ fn waited_for(acked: &[u64], ticket: u64) -> usize {
     acked.iter().position(|acked| *acked == ticket).unwrap()
 }
 
-/// A turn, sixteen messages of who was first, and some.
-const SOON: usize = 64 + 16 + 10;
+/// A turn, a round of who was first, and some.
+const SOON: usize = 64 + 256 + 10;
 
 fn forwarding() -> Chain {
     Chain::new(vec![stage(|_| Ok(Verdict::Forward))])
@@ -118,7 +118,7 @@ fn in_two_lanes_that_remember_everybody_leaves_and_in_one_order() {
     assert!(waited_for(&acked, HONEST) < waited_for(&acked, HONEST + 1));
 }
 
-/// The older message is in the queue of its client when the newer one is done.
+/// The older message is in a later round when the newer one is done.
 #[test]
 fn what_is_retained_last_is_what_a_restart_finds() {
     let held = Held::of(vec![forwarding()], vec![spec("t/#")]);

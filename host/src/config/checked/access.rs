@@ -16,7 +16,7 @@ pub struct Access {
 }
 
 /// An ACL file, to be read again when it changes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AclSource {
     pub path: PathBuf,
     /// As people are told of it.

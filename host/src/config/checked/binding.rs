@@ -49,7 +49,7 @@ pub enum OnStartFailure {
     Strict,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     pub target: Target,
     pub topic: Template,

@@ -14,7 +14,7 @@ pub struct Broker {
 }
 
 /// Caps on what devices can make the gateway hold. Hitting one sheds load with a reason; it never ends the process.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
     /// None: as many as there are descriptors for.
     pub max_connections: Option<usize>,

@@ -30,7 +30,7 @@ pub struct BreakerLimits {
     pub open_for: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OnError {
     /// Publish the original to this local topic, with the reason as user properties.
     DeadLetter {

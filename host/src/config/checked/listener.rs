@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use crate::config::ClientIds;
 use crate::mqtt::Mqtt31;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     pub name: String,
     pub bind: SocketAddr,
@@ -54,7 +54,7 @@ pub enum Auth {
 }
 
 /// Files in PEM form, read again when they change.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerTls {
     pub cert: PathBuf,
     pub key: PathBuf,

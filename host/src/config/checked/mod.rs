@@ -39,7 +39,7 @@ pub struct Config {
     pub warnings: Problems,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gateway {
     pub id: String,
     pub data_dir: PathBuf,

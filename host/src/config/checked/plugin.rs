@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::config::public_key::PublicKey;
 
 /// How plugins become native code.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Engine {
     pub backend: Backend,
     pub limits: CompileLimits,
@@ -22,7 +22,7 @@ pub enum Backend {
 }
 
 /// What a component may ask of the compiler.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompileLimits {
     pub component_size: usize,
     pub functions: usize,
@@ -36,19 +36,19 @@ pub struct CompileLimits {
 }
 
 /// Whose plugins may run.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     pub keys: Vec<TrustedKey>,
     pub require_signature: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TrustedKey {
     pub name: String,
     pub key: PublicKey,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plugin {
     pub name: String,
     pub component: PathBuf,
@@ -62,7 +62,7 @@ pub struct Plugin {
     pub config_json: String,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PluginLimits {
     pub memory: usize,
     /// CPU time of one call; by the wall it may take ten times as long (`plugin/deadline.rs`).

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What the gateway keeps for upstreams that are away.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spool {
     /// Of the whole log on disk: full means back-pressure to the devices.
     pub max_bytes: u64,
@@ -57,7 +57,7 @@ pub enum Qos0 {
 }
 
 /// What is kept of messages that plugins failed on: whole oldest segments go when there is more.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetters {
     pub max_bytes: u64,
     pub max_age: Duration,

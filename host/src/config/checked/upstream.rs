@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::mqtt::Version;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
     pub name: String,
     /// In the order of preference; never empty, and all with or all without TLS.
@@ -50,7 +50,7 @@ pub struct Address {
 }
 
 /// TLS towards an upstream. Without a CA file the system's roots are used. Files are in PEM form, and read again when they change.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tls {
     pub ca: Option<PathBuf>,
     pub cert: Option<PathBuf>,

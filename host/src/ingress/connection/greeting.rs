@@ -18,7 +18,7 @@ pub(super) async fn greet<R, W>(
     wire: Wire<R, W>,
     peer: &mut Peer,
     context: &Arc<Context>,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 ) -> Option<Connection<R, W>>
 where
     R: AsyncRead + Unpin,
@@ -58,7 +58,7 @@ async fn hear<R, W>(
     mut wire: Wire<R, W>,
     peer: &Peer,
     context: &Context,
-    shutdown: &CancellationToken,
+    shutdown: &Shutdown,
 ) -> Option<(Wire<R, W>, Connect)>
 where
     R: AsyncRead + Unpin,
@@ -162,7 +162,7 @@ fn welcome<R, W>(
     terms: Terms,
     opened: Opened,
     (peer, context): (&Peer, &Arc<Context>),
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
 ) -> Connection<R, W> {
     let Opened { session, present, releases, kicked } = opened;
     wire.send(&Packet::ConnAck(Box::new(terms.connack(present, &context.limits))));
@@ -172,8 +172,8 @@ fn welcome<R, W>(
     let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
-    let (client, principal) = (session.client().clone(), peer.name.clone());
-    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal };
+    let (client, principal, source) = (session.client().clone(), peer.name.clone(), terms.permit.source());
+    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal, source };
     Connection {
         origin: Arc::new(origin),
         wire,

@@ -28,9 +28,9 @@ use parked::Parked;
 use throttle::Throttle;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use wire::Wire;
 
+use super::Shutdown;
 use super::addresses::Addresses;
 use super::identities::Identities;
 use super::peer::Peer;
@@ -78,7 +78,7 @@ struct Connection<R, W> {
     /// None without limits.
     throttle: Option<Box<Throttle>>,
     kicked: Arc<Kick>,
-    shutdown: CancellationToken,
+    shutdown: Shutdown,
     version: Version,
     /// What comes from it has crossed one more gateway.
     is_gateway: bool,
@@ -121,7 +121,7 @@ enum End {
 }
 
 /// Serves one device from its first byte to its last. Returns when the connection is over.
-pub async fn serve<R, W>(reader: R, writer: W, peer: Peer, context: Arc<Context>, shutdown: CancellationToken)
+pub async fn serve<R, W>(reader: R, writer: W, peer: Peer, context: Arc<Context>, shutdown: Shutdown)
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -236,7 +236,7 @@ impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> Connection<R, W> {
             Event::Started | Event::MailReady | Event::Kicked => {}
             Event::Room => self.waits_for_room = false,
             Event::Tick => return self.check_deadlines(),
-            Event::Shutdown => return Err(because(Reason::SERVER_SHUTTING_DOWN, "the gateway stops")),
+            Event::Shutdown => return Err(End::Because(self.shutdown.violation())),
         }
         Ok(())
     }

@@ -116,6 +116,12 @@ impl Acceptor {
         }
     }
 
+    /// Files of the same listener that were just read are in use for new connections.
+    pub fn take_over(&self, newer: Self) {
+        let newer = newer.current.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = newer;
+    }
+
     /// Says each day what ends soon, until `stop`.
     pub async fn watch_ends(self: Arc<Self>, stop: CancellationToken) {
         let mut every = tokio::time::interval(LOOK_EVERY);

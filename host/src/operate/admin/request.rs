@@ -8,6 +8,12 @@ use crate::dead_letter::Filter;
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     Status,
+    /// The configuration is read again, and what can change now does.
+    Reload {
+        /// Only say what would.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Dead letters go through their binding again.
     Requeue {
         filter: Filter,

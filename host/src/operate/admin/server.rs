@@ -20,7 +20,7 @@ use super::socket::with_path;
 use crate::config::did_you_mean;
 use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
-use crate::operate::Observer;
+use crate::operate::{Observer, Reloads};
 
 /// An operator and a script or two.
 const MAX_CONNECTIONS: usize = 8;
@@ -39,6 +39,7 @@ pub struct State {
     pub observer: Arc<Observer>,
     pub archive: ArchiveHandle,
     pub sessions: Arc<Registry>,
+    pub reloads: Reloads,
 }
 
 /// Listens until it is stopped. Whoever calls this holds the lock of the spool: a socket that is there is a dead one's.
@@ -123,6 +124,10 @@ impl State {
     async fn carry_out(&self, request: Request) -> Response {
         let letters = match request {
             Request::Status => return respond(&self.observer.snapshot().await),
+            Request::Reload { dry_run } => {
+                let report = self.reloads.ask(dry_run).await;
+                return report.map_or_else(Response::Error, |report| respond(&report));
+            }
             Request::Sessions => return respond(&self.sessions.list()),
             Request::DropSession { client } => {
                 let dropped = self.sessions.drop_session(&client).await;

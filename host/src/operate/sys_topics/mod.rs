@@ -16,6 +16,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::base::clock;
@@ -48,12 +49,25 @@ impl SysTopics {
         Self { dispatcher, sessions, start, loads, most_clients: 0, told: HashMap::new() }
     }
 
-    /// At once, and then this often, until `stop`.
-    pub async fn run(mut self, every: Duration, stop: CancellationToken) {
-        let mut interval = tokio::time::interval(every);
+    /// At once, and then this often, until `stop`. None: never.
+    pub async fn run(mut self, mut every: watch::Receiver<Option<Duration>>, stop: CancellationToken) {
+        loop {
+            let interval = *every.borrow_and_update();
+            tokio::select! {
+                () = self.tell_each(interval) => {}
+                changed = every.changed() => if changed.is_err() { return },
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    async fn tell_each(&mut self, interval: Option<Duration>) {
+        let Some(interval) = interval else { return std::future::pending().await };
+        let mut interval = tokio::time::interval(interval);
         // After a pause of the machine, one look and not all that were missed.
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        while stop.run_until_cancelled(interval.tick()).await.is_some() {
+        loop {
+            interval.tick().await;
             self.tell(clock::now());
         }
     }

@@ -1,14 +1,14 @@
 //! What the access rules do not let through.
 
 use super::*;
-use crate::access::{Access, AclFile, DeniedPublish, Identity, Rules};
+use crate::access::{Access, AclFile, DeniedPublish, Identity, Policy, Rules};
 
 fn rules(acl: &str) -> Rules {
     Rules { rules: Vec::new(), acl: Some(AclFile::parse(acl, &"acl".into()).unwrap()) }
 }
 
 fn access(acl: &str, denied: DeniedPublish) -> Arc<Access> {
-    Arc::new(Access::new(Arc::new(rules(acl)), Vec::new(), denied))
+    Arc::new(Access::new(Policy { rules: Arc::new(rules(acl)), denied_publish: denied, ..Policy::default() }))
 }
 
 fn under(access: &Arc<Access>, version: Version) -> Session {
@@ -75,7 +75,7 @@ fn what_was_sent_is_not_sent_again_when_the_rules_have_changed() {
             is_replay: false,
         });
     }
-    access.replace(rules("topic read other"));
+    access.replace(Policy { rules: Arc::new(rules("topic read other")), ..Policy::default() });
     let permit = session.permit().clone();
     session.resume(Link::new(Version::V5, 10, 10).with(permit));
     assert_eq!(session.next_resend(), None);

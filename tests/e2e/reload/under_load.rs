@@ -1,0 +1,53 @@
+//! Many reloads under load cost nobody anything.
+
+use std::time::Duration;
+
+use tidegate_tests::gateway::Launch;
+use tidegate_tests::raw::Raw;
+use tidegate_tests::trial::{Load, Trial};
+use tidegate_tests::wire::V5;
+
+use super::*;
+
+const RELOADS: usize = 12;
+
+/// Of QoS 0, around each reload.
+const MORE: usize = 20;
+
+/// Each of these is different from the one before: rules for everybody, limits, a listener that comes and goes, `$SYS`.
+fn variant(number: usize) -> String {
+    let rules = "[[access.rules]]\npublish = [\"#\"]\nsubscribe = [\"#\"]\n";
+    match number % 4 {
+        0 => rules.to_owned(),
+        1 => "[broker.listeners.extra]\nbind = \"127.0.0.1:0\"\n".to_owned(),
+        2 => "[broker]\nsys_interval = \"1s\"\n[broker.limits]\nmax_subscriptions_per_client = 500\n".to_owned(),
+        _ => format!("{rules}[broker.limits]\nhandshake_timeout = \"20s\"\n"),
+    }
+}
+
+#[test]
+fn many_reloads_lose_nothing_repeat_nothing_and_end_no_connection() {
+    let load = Load { devices: 3, qos: vec![1, 2], pause: Duration::from_millis(2), ..Load::default() };
+    let mut trial = Trial::new(&load);
+    trial.start(&Launch::default());
+    let address = trial.running().address();
+    let (mut panel, mut sensor) = (Raw::clean(address, V5, "q0 panel"), Raw::clean(address, V5, "q0 sensor"));
+    panel.subscribe("zero/#", 0);
+    let config = std::fs::read_to_string(trial.home.path().join("gateway.toml")).expect("its configuration");
+    for number in 0..RELOADS {
+        trial.fleet.wait_for_more(20);
+        (0..MORE).for_each(|more| sensor.publish("zero/t", &(number * MORE + more).to_string(), 0));
+        let gateway = trial.running();
+        write_exactly(gateway, &format!("{config}\n{}", variant(number)));
+        let said = reload(gateway);
+        assert!(said.starts_with("changed: ") && !said.contains("needs a restart"), "{number}: {said}");
+    }
+    for number in 0..RELOADS * MORE {
+        assert_eq!(panel.expect_delivery().payload, number.to_string());
+    }
+    trial.fleet.wait_for_more(20);
+    let (devices, log) = (trial.fleet.len() + 2, trial.running().log().clone());
+    assert_eq!(log.count(|line| line.contains(": connected ") && line.contains("client=\"q")), devices);
+    assert_eq!(log.count(|line| line.contains(": disconnected ")), 0);
+    trial.judge().assert_kept(RELOADS * 20);
+}
