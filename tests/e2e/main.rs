@@ -13,6 +13,7 @@ mod dead_letters;
 mod disk_faults;
 mod door;
 mod hostile_plugins;
+mod http;
 mod identity;
 mod import;
 mod interop;

@@ -20,6 +20,7 @@
 //! | was anything lost | [`oracle`] |
 //! | a wall clock that is set | [`fake_clock`] |
 //! | a disk that fills up, or whose power is cut | [`mounted`] |
+//! | who watches over HTTP, and the equation in what is seen | [`http`], [`scrape`] |
 //! | certificates, keys and the mistakes in them | [`openssl`] |
 //! | waiting | [`eventually`](eventually::eventually): for conditions, never for durations |
 //!
@@ -37,6 +38,7 @@ pub mod fake_clock;
 pub mod fleet;
 pub mod framed;
 pub mod gateway;
+pub mod http;
 pub mod machine;
 pub mod moments;
 pub mod mosquitto;
@@ -46,6 +48,7 @@ pub mod oracle;
 pub mod ports;
 pub mod process;
 pub mod raw;
+pub mod scrape;
 pub mod sink;
 pub mod stubborn;
 pub mod tls;

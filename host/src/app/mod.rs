@@ -9,6 +9,7 @@
 
 pub mod access;
 mod chains;
+mod http;
 mod identities;
 mod ingress;
 mod listeners;
@@ -38,6 +39,7 @@ use crate::setup;
 use crate::setup::installation::Installation;
 
 use chains::{Beginnings, Chains};
+use http::Http;
 use ingress::Ingress;
 use operate::Operate;
 use reload::{Ready, Reloader};
@@ -63,6 +65,7 @@ pub struct Gateway {
     upstreams: Upstreams,
     operate: Operate,
     reloader: Reloader,
+    http: Http,
 }
 
 // === impl Gateway ===
@@ -72,15 +75,20 @@ impl Gateway {
     pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let counters = Arc::<Counters>::default();
         let data_dir = &config.gateway.data_dir;
+        // From here on somebody can see how far it is.
+        let http = Http::start(config.operate.http.as_ref()).await?;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
         let beginnings = Beginnings::spawn()?;
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
+        http.starting("plugins are being compiled or started");
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
         let passwords = setup.users.take().map(identities::open).transpose()?;
+        http.starting("the listeners are not bound");
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
+        http.starting("the spool is being read");
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;
@@ -100,7 +108,8 @@ impl Gateway {
         let reloader = Reloader::new(config, installation);
         let operate =
             Operate::start(&reloader, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
-        Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader })
+        http.show(operate.observer().clone());
+        Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader, http })
     }
 
     /// Where the configuration comes from, and is read again when somebody asks.
@@ -128,6 +137,7 @@ impl Gateway {
                 reason = self.ingress.ended() => bail!("{reason}"),
                 reason = self.upstreams.ended() => bail!("{reason}"),
                 reason = self.operate.ended() => bail!("{reason}"),
+                reason = self.http.ended() => bail!("{reason}"),
                 (request, ready) = self.reloader.next(&open) => self.reload(request, ready),
             }
         }
@@ -141,7 +151,7 @@ impl Gateway {
         if let (false, Ok(Ready { next, ingress, .. })) = (request.dry_run, ready) {
             kill_point::reach(KillPoint::ReloadPrepared);
             self.ingress.apply(&next, ingress);
-            self.operate.look_at(&self.ingress);
+            self.operate.look_at(&self.ingress, &next);
             self.reloader.runs(next);
             kill_point::reach(KillPoint::Reloaded);
         }
@@ -155,11 +165,12 @@ impl Gateway {
     /// Ingress first, egress last.
     pub async fn stop(mut self) {
         let begun = tokio::time::Instant::now();
+        self.http.stopping();
         self.ingress.stop(begun + DEVICES_BY).await;
         self.chains.stop(CHAINS_BY.saturating_sub(begun.elapsed())).await;
         self.upstreams.drain(&self.storage.spool, begun + UPSTREAMS_BY).await;
         let farewell = begun + FAREWELL_BY;
-        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell));
+        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell), self.http.stop(farewell));
         self.storage.close(begun + CLOSED_BY).await;
         self.operate.report();
     }

@@ -13,8 +13,9 @@ use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::base::current::Current;
 use crate::chain::Standing;
+use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::{Observer, WatchedPlugin, admin};
+use crate::operate::{DiskWatch, Limits, Observer, WatchedPlugin, admin};
 use crate::setup::Loader;
 
 pub struct Operate {
@@ -40,13 +41,14 @@ impl Operate {
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
-            archive: storage.archive.clone(),
+            disk: DiskWatch::new(storage.archive.clone(), reloader.running().gateway.data_dir.clone()),
             sessions: ingress.sessions().clone(),
             tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
             plugins: plugins.stats().map(watched).collect(),
             plugin_memory: plugins.memory().cloned(),
             standings: standings.to_vec(),
+            limits: Current::new(Limits::of(reloader.running())),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
         let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
@@ -56,9 +58,14 @@ impl Operate {
         Ok(Self { admin, observer, stop })
     }
 
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
     /// After a reload.
-    pub fn look_at(&self, ingress: &Ingress) {
+    pub fn look_at(&self, ingress: &Ingress, config: &Config) {
         self.observer.tls.set(ingress.listeners().tls());
+        self.observer.limits.set(Limits::of(config));
     }
 
     pub fn plugins(&self) -> &[WatchedPlugin] {

@@ -5,6 +5,7 @@ pub mod clock;
 pub mod current;
 pub mod excerpt;
 pub mod fault;
+pub mod heartbeat;
 pub mod held_bytes;
 pub mod kill_point;
 pub mod ledger;

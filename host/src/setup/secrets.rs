@@ -12,7 +12,8 @@ const OTHERS: u32 = 0o077;
 pub fn exposed(config: &Config) -> Vec<String> {
     let of_listeners = config.broker.listeners.iter().flat_map(of_listener);
     let passwords = config.access.passwords.as_deref().and_then(of_passwords);
-    of_listeners.chain(passwords).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+    let token = config.operate.http.as_ref().and_then(|http| of_token(http.token_file.as_deref()?));
+    of_listeners.chain(passwords).chain(token).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
 }
 
 fn of_listener(listener: &Listener) -> Vec<String> {
@@ -32,6 +33,13 @@ fn of_passwords(path: &Path) -> Option<String> {
     let path = is_exposed(path).then(|| path.display())?;
     Some(format!(
         "access: the password file `{path}` can be read by others on this machine, who can then guess from its hashes: `chmod 600 {path}`, as the gateway's user"
+    ))
+}
+
+fn of_token(path: &Path) -> Option<String> {
+    let path = is_exposed(path).then(|| path.display())?;
+    Some(format!(
+        "operate: the token `{path}` can be read by others on this machine, who can then look at this gateway: `chmod 600 {path}`, as the gateway's user"
     ))
 }
 

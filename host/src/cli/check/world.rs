@@ -9,8 +9,9 @@ use rustix::fs::{Access, access, statvfs};
 use super::{Finding, Verdict};
 use crate::app::SPOOL;
 use crate::auth;
-use crate::config::{Config, Listener};
+use crate::config::{self, Config, Listener};
 use crate::operate::admin::client::Admin;
+use crate::operate::http::Token;
 use crate::setup;
 use crate::setup::descriptors::Places;
 use crate::spool::{Backlog, View};
@@ -23,6 +24,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
     // Its own ports are taken, which is as it should be.
     findings.extend(config.broker.listeners.iter().filter(|_| !is_running).filter_map(port));
     findings.extend(setup::exposed(config).into_iter().map(|text| Finding::new("secrets", Verdict::Doubtful, text)));
+    findings.extend(config.operate.http.iter().flat_map(|http| of_http(http, is_running)));
     findings.extend(descriptors(&Places::expect(config)));
     findings.extend(without_users(config));
     findings.extend(left_behind(config));
@@ -73,6 +75,21 @@ fn room(config: &Config) -> Option<Finding> {
 /// Whether there may be as many connections as are configured.
 fn descriptors(places: &Places) -> Option<Finding> {
     places.complaint().map(|text| Finding::new("descriptors", Verdict::Doubtful, text))
+}
+
+/// Where metrics are, and the token for them.
+fn of_http(http: &config::Http, is_running: bool) -> Vec<Finding> {
+    let error = if is_running { None } else { TcpListener::bind(http.bind).err() };
+    let port = error.map(|error| {
+        let text = format!("{} cannot be bound ({error}): does another program listen there?", http.bind);
+        Finding::new("operate.http", Verdict::Bad, text)
+    });
+    let token = http.token_file.as_deref().and_then(|path| {
+        let error = Token::read(path).err()?;
+        let text = format!("`{}` {error}", path.display());
+        Some(Finding::new("operate.http_token_file", Verdict::Bad, text))
+    });
+    port.into_iter().chain(token).collect()
 }
 
 fn port(listener: &Listener) -> Option<Finding> {

@@ -142,7 +142,7 @@ fn guard_the_port(table: &Table<'_>, address: SocketAddr, typed: &Placed<&str>, 
 }
 
 /// Port 0 asks the system for a free one, so it never collides.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (wide || one.ip() == other.ip())
 }

@@ -45,6 +45,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Plan {
     limits::compare(running, wanted, &mut plan);
     access::compare(running, wanted, &mut plan);
     kept::what_messages_meet(running, wanted, &mut plan);
+    kept::operate(running, wanted, &mut plan);
     plan
 }
 

@@ -137,6 +137,8 @@ fn rules_are_compared_by_what_they_say_and_not_by_their_lines() {
 fn what_messages_go_through_is_named_for_a_restart() {
     assert_eq!(restart("topic = \"a/#\"", "topic = \"b/#\""), ["binding all"]);
     assert_eq!(restart("mqtt://localhost", "mqtt://other"), ["upstream cloud"]);
+    let watched = "[operate]\nhttp = \"127.0.0.1:9464\"\n[upstreams.cloud]";
+    assert_eq!(restart("[upstreams.cloud]", watched), ["operate"]);
     assert_eq!(restart("id = \"gw\"", "id = \"gw2\"").first().map(String::as_str), Some("gateway.id"));
     assert_eq!(restart("[upstreams.cloud]", "[spool]\nmax_age = \"1d\"\n[upstreams.cloud]"), ["spool"]);
     // It moves the number of the other one, and nothing else.
