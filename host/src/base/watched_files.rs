@@ -3,8 +3,8 @@
 //! They are looked at by time, not by inotify: certificates arrive by `mv`, by a symbolic link that is turned (as Kubernetes does), on network
 //! file systems, in folders that are made anew. A look costs one `stat` for each file.
 //!
-//! A change is also one of its owner or its permissions: who is told that a file cannot be read types `chmod`. What cannot be used is tried again
-//! after some minutes all the same, because the reason may lie beside the file: no descriptor was free, a policy of the system forbade it.
+//! What cannot be used is tried again after some minutes though nothing has changed, because the reason may lie beside the file: no descriptor
+//! was free, a policy of the system forbade it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -20,17 +20,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// Until what could not be used is tried, and told, again: in looks.
 const LOOKS_UNTIL_AGAIN: u32 = 300;
 
-/// What of a file tells that it is another one. `None`: there is none, or it cannot be looked at.
-type Stamp = Option<Seen>;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    modified: SystemTime,
-    /// Of the inode: also of what `chmod` and `chown` do, and of a write that sets the time back.
-    changed: (i64, i64),
-    length: u64,
-    inode: u64,
-}
+/// What of a file tells that it is another one: when it was written, its size, its inode, and when any of that or its mode changed, because one that is
+/// written anew may have the old time (`rsync -t`, `touch -r`) and the old size, and one that could not be read becomes readable by a `chmod`.
+/// `None`: there is none, or it cannot be looked at.
+type Stamp = Option<(SystemTime, u64, u64, (i64, i64))>;
 
 /// Made before the files are read, so that no change between the two is overlooked.
 #[derive(Clone, Debug)]
@@ -99,8 +92,8 @@ impl WatchedFiles {
 fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
     let stamp = |path: &PathBuf| {
         let metadata = fs::metadata(path).ok()?;
-        let (modified, changed) = (metadata.modified().ok()?, (metadata.ctime(), metadata.ctime_nsec()));
-        Some(Seen { modified, changed, length: metadata.len(), inode: metadata.ino() })
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), changed))
     };
     paths.iter().map(stamp).collect()
 }
@@ -137,24 +130,30 @@ mod tests {
     }
 
     #[test]
-    fn permissions_are_a_change_and_so_is_a_write_that_sets_the_time_back() {
+    fn one_that_is_written_anew_with_its_old_size_and_time_has_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        fs::write(&path, "old").unwrap();
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut files = WatchedFiles::new(vec![path.clone()]);
+        // The clock of a file system goes by ticks.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(&path, "new").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        let looks: Vec<bool> = (0..3).map(|_| files.have_changed()).collect();
+        assert_eq!(looks, [false, true, false]);
+    }
+
+    #[test]
+    fn one_whose_mode_is_mended_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
         fs::write(&path, "1").unwrap();
-        let modified = fs::metadata(&path).unwrap().modified().unwrap();
         let mut files = WatchedFiles::new(vec![path.clone()]);
-        // Past the time that the system gives to files, which is coarse.
-        let later = || std::thread::sleep(Duration::from_millis(50));
-        later();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-        assert_eq!([files.have_changed(), files.have_changed()], [false, true]);
-        later();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
-        assert_eq!([files.have_changed(), files.have_changed()], [false, true]);
-        later();
-        fs::write(&path, "2").unwrap();
-        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
-        assert_eq!([files.have_changed(), files.have_changed()], [false, true]);
+        std::thread::sleep(Duration::from_millis(20));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let looks: Vec<bool> = (0..3).map(|_| files.have_changed()).collect();
+        assert_eq!(looks, [false, true, false]);
     }
 
     #[tokio::test(start_paused = true)]
