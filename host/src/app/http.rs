@@ -76,14 +76,17 @@ fn read(path: &Path) -> anyhow::Result<Token> {
     Token::read(path).with_context(|| format!("`operate.http_token_file` {}", path.display()))
 }
 
-fn reload(path: &Path, state: &State) {
+/// Whether it is in use.
+fn reload(path: &Path, state: &State) -> bool {
     match Token::read(path) {
         Ok(token) => {
             state.replace_token(token);
             tracing::info!(file = %path.display(), "the token for HTTP has changed: the one from before is refused from now on");
+            true
         }
         Err(error) => {
             tracing::error!(file = %path.display(), "the token for HTTP {error}; the one from before stays in use");
+            false
         }
     }
 }
