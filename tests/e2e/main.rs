@@ -11,6 +11,7 @@ mod compiling;
 mod config_errors;
 mod dead_letters;
 mod disk_faults;
+mod documented;
 mod door;
 mod hostile_plugins;
 mod http;

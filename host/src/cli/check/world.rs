@@ -1,5 +1,6 @@
 //! What the gateway needs of its machine: its folder, its ports, room on the disk; and what an earlier configuration has left there.
 
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -15,6 +16,9 @@ use crate::operate::http::Token;
 use crate::setup;
 use crate::setup::descriptors::Places;
 use crate::spool::{Backlog, View};
+
+/// What is said of the data folder is about this.
+pub const DATA_DIR: &str = "data_dir";
 
 /// Nothing is changed: folders are asked whether they could be written to, and ports are let go at once.
 pub fn look(config: &Config) -> Vec<Finding> {
@@ -34,7 +38,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
 
 /// The folder, or the one in which it would be made.
 fn data_dir(data_dir: &Path) -> Finding {
-    let about = "data_dir";
+    let about = DATA_DIR;
     let shown = data_dir.display();
     let Some(there) = existing(data_dir) else {
         return Finding::new(about, Verdict::Bad, format!("no part of `{shown}` is there: correct `gateway.data_dir`"));
@@ -95,11 +99,21 @@ fn of_http(http: &config::Http, is_running: bool) -> Vec<Finding> {
 fn port(listener: &Listener) -> Option<Finding> {
     let bind: SocketAddr = listener.bind;
     let error = TcpListener::bind(bind).err()?;
-    let text = format!(
-        "listener `{}`: {bind} cannot be listened on: {error}; end who has it, or change `bind`",
-        listener.name
-    );
+    let text = format!("listener `{}`: {bind} cannot be listened on: {error}; {}", listener.name, way_out(&error));
     Some(Finding::new(format!("listener {}", listener.name), Verdict::Bad, text))
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "end who has it (`ss -tlnp` shows it), or change `bind`",
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address (`ip address` shows those that it has): change `bind`"
+        }
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE: give it to this user, or change `bind`"
+        }
+        _ => "change `bind`",
+    }
 }
 
 /// A file that cannot be read is an error, and told by who opens it.
