@@ -1,5 +1,7 @@
 //! Signs of life say that the gateway works, and not that a timer runs.
 
+use std::fs;
+use std::process::Command;
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
@@ -61,5 +63,14 @@ fn a_writer_of_the_spool_that_hangs_ends_the_signs_of_life() {
         "a gateway that acknowledges nothing any more says that it lives"
     );
     Raw::open(gateway.address(), V4);
+    end_tracer(gateway.pid());
     gateway.kill();
+}
+
+/// strace would keep the thread that it holds back, also after the process was killed.
+fn end_tracer(pid: u32) {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("the gateway runs");
+    let tracer = status.lines().find_map(|line| line.strip_prefix("TracerPid:")).map(str::trim);
+    let line = format!("kill -KILL {}", tracer.expect("the kernel tells it"));
+    assert!(Command::new("sh").arg("-c").arg(&line).status().is_ok_and(|status| status.success()), "{line}");
 }
