@@ -15,6 +15,7 @@
 //! | `drain` | a backlog goes upstream while live traffic goes on |
 //! | `rest` | start, memory at rest, with many connections and with many bindings |
 //! | `tls` | what TLS costs: a message, a connection at rest, a thousand devices that come back, beside mosquitto |
+//! | `rates` | CPU, wake-ups and latency of a message at the low rates that most gateways have, beside mosquitto, and at rest |
 //! | `soak` | memory over many messages |
 
 mod chart;
@@ -25,6 +26,7 @@ mod drain;
 mod figures;
 mod open;
 mod payload;
+mod rates;
 mod rest;
 mod soak;
 mod system;
@@ -60,6 +62,7 @@ enum Command {
     One(Load),
     Latency(Rate),
     Drain(drain::Options),
+    Rates(rates::Options),
     Rest(rest::Options),
     Tls(tls::Options),
     Soak(soak::Options),
@@ -95,6 +98,7 @@ fn main() {
         Command::One(load) => println!("{:#?}", load.closed().run(load.system)),
         Command::Latency(rate) => println!("{:#?}", rate.open().run(rate.load.system)),
         Command::Drain(options) => drain::run(&options),
+        Command::Rates(options) => rates::run(&options),
         Command::Rest(options) => rest::run(&options),
         Command::Tls(options) => tls::run(&options),
         Command::Soak(options) => soak::run(&options),

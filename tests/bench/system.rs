@@ -11,7 +11,7 @@ use tidegate_tests::mosquitto::Mosquitto;
 use crate::device::Device;
 use crate::tls::{self, Door};
 use crate::upstream::Upstream;
-use crate::usage::Usage;
+use crate::usage::{Activity, Usage};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Kind {
@@ -90,6 +90,10 @@ impl System {
 
     pub fn usage(&self) -> Usage {
         self.pid().map(Usage::of).unwrap_or_default()
+    }
+
+    pub fn activity(&self) -> Activity {
+        self.pid().map(Activity::of).unwrap_or_default()
     }
 
     fn pid(&self) -> Option<u32> {

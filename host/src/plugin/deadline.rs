@@ -7,7 +7,7 @@
 //! By the wall it may take ten times as long and no longer: whoever waits behind it has waited enough, whoever's fault that is.
 //!
 //! Reading CPU time is a system call, a tenth of a call into a guest: it is read at the first epoch within a call, which a quick one
-//! never sees. What came before is at most one tick, and is not counted.
+//! never sees. What came before is at most a tenth of the deadline (`epoch`), and is not counted.
 
 use std::time::{Duration, Instant};
 
