@@ -87,9 +87,10 @@ impl Queue {
     pub fn complete(&self, position: Position, fate: Fate) {
         let mut queue_state = self.shared.queue_state();
         let first_note = queue_state.complete(self.upstream.0, position, fate);
+        let is_news = first_note && !queue_state.wake_ups.looks_by_itself;
         let wanted = queue_state.has_want();
         drop(queue_state);
-        if first_note || wanted {
+        if is_news || wanted {
             self.shared.notify();
         }
     }

@@ -12,6 +12,7 @@ use crate::base::clock;
 
 use super::Shared;
 use super::committer::{Committer, RETRY, Turn};
+use super::completions::DELAY;
 use super::log::{AppendError, Disk};
 use super::queue_state::QueueState;
 use super::refill::{Refill, Refilled};
@@ -119,19 +120,27 @@ impl Shared {
     /// Until records wait, completions are due, somebody asks whether it turns, the spool closes, or a moment.
     fn sleep_until_work(&self, until: Option<Instant>) {
         let mut queue_state = self.queue_state();
+        // Messages that were just written are soon done. Who says so need not wake this thread: it looks once by itself, before they
+        // are due.
+        let mut look = Some(clock::now() + DELAY);
         while queue_state.incoming.is_empty() && !queue_state.closing && !queue_state.heartbeat.is_asked() {
             let now = clock::now();
             let due = [until, queue_state.completions.due()].into_iter().flatten().min();
-            let Some(due) = due else {
-                queue_state.wake_ups.is_committer_asleep = true;
-                queue_state = self.work.wait(queue_state).unwrap_or_else(PoisonError::into_inner);
-                continue;
-            };
-            let Some(left) = due.checked_duration_since(now).filter(|left| !left.is_zero()) else { return };
+            if due.is_some_and(|due| due <= now) {
+                break;
+            }
+            look = look.filter(|look| *look > now);
             queue_state.wake_ups.is_committer_asleep = true;
-            (queue_state, _) = self.work.wait_timeout(queue_state, left).unwrap_or_else(PoisonError::into_inner);
+            queue_state.wake_ups.looks_by_itself = look.is_some();
+            queue_state = match [due, look].into_iter().flatten().min() {
+                Some(until) => {
+                    self.work.wait_timeout(queue_state, until - now).unwrap_or_else(PoisonError::into_inner).0
+                }
+                None => self.work.wait(queue_state).unwrap_or_else(PoisonError::into_inner),
+            };
         }
         queue_state.wake_ups.is_committer_asleep = false;
+        queue_state.wake_ups.looks_by_itself = false;
     }
 
     /// Until a backlog wants to be read on.

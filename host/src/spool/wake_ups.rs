@@ -24,6 +24,8 @@ pub(super) struct WakeUps {
     of: Vec<New>,
     /// The threads of the spool, each until somebody wakes it.
     pub is_committer_asleep: bool,
+    /// It sleeps no longer than a completion may wait that comes now.
+    pub looks_by_itself: bool,
     pub is_refill_asleep: bool,
     /// There may be something for them.
     notified: bool,
