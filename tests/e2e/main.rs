@@ -40,6 +40,7 @@ mod specification_rules;
 mod spool_commands;
 mod spool_room;
 mod systemd;
+mod tap;
 mod terminals;
 mod tls;
 mod told;

@@ -142,6 +142,7 @@ impl Archiver {
             hops: 0,
             principal: None,
             source: None,
+            trace: None,
         };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);

@@ -22,7 +22,9 @@ mod sessions;
 mod signals;
 mod spool;
 mod status;
+mod tap;
 mod test;
+mod top;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -73,6 +75,10 @@ enum Command {
     Reload(reload::Args),
     /// A running gateway at a glance
     Status(status::Args),
+    /// The same, refreshed in a terminal, with what has come in between
+    Top(top::Args),
+    /// Messages of a running gateway as they come, and why one did not arrive
+    Tap(tap::Args),
     /// Set the password of a user in a password file, or take the user out
     Passwd(passwd::Args),
     /// Work on plugins
@@ -157,13 +163,14 @@ impl Command {
             Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_) => {
                 LevelFilter::WARN
             }
+            Self::Tap(_) | Self::Top(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
 
-    /// Whether what it writes is bytes. Everything else may reach a terminal in the end, also through a pipe.
+    /// Whether what it writes is bytes, or moves a cursor. Everything else may reach a terminal in the end, also through a pipe.
     fn is_raw(&self) -> bool {
-        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_))
+        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_) | Self::Top(_))
     }
 
     fn log_delivery(&self) -> Delivery {
@@ -182,6 +189,8 @@ impl Command {
             Self::Sessions(args) => sessions::run(&args, out),
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
+            Self::Tap(args) => tap::run(&args, out),
+            Self::Top(args) => top::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
             Self::Completions(args) => completions::run(&args, out),
             Self::Man(args) => manual::run(&args, out),

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub use self::place::Where;
+pub use self::place::{Place, Where};
 pub use self::text::escape;
 
 #[derive(Debug, Subcommand)]

@@ -1,0 +1,66 @@
+//! What a message meets here, told to an operator who follows it.
+
+use std::sync::Arc;
+
+use super::counts::Counts;
+use super::dispatcher::Dispatcher;
+use super::route::Inbound;
+use crate::chain::{Failure, Lane};
+use crate::config::BindingId;
+use crate::message::Origin;
+use crate::tap::{Payload, Step, Trace};
+
+impl Dispatcher {
+    /// Follows it from here on, when an operator wants to see such messages. What comes from one that is followed is, too. `met`: the bindings
+    /// that have it now.
+    pub(super) fn trace(&self, inbound: &mut Inbound, met: &[BindingId]) {
+        let (message, origin) = (&inbound.message, &inbound.origin);
+        // Also of a dead letter, which meets one binding alone: what another one takes out of it is in it.
+        let redacts = |id: &BindingId| self.lane(*id).is_some_and(Lane::redacts);
+        let hides = self.table.matching(&message.topic).iter().chain(met).any(redacts);
+        let trace = match &origin.trace {
+            Some(trace) => Some(trace.further(hides)),
+            None => self.taps.begin(&message.topic, &origin.client, hides),
+        };
+        let Some(trace) = trace else { return };
+        trace.tell(|| received(inbound, &trace));
+        trace.tell(|| Step::Bindings { bindings: self.names(met) });
+        inbound.origin = Arc::new(Origin { trace: Some(trace), ..(**origin).clone() });
+    }
+
+    fn names(&self, bindings: &[BindingId]) -> Vec<String> {
+        bindings.iter().filter_map(|id| self.table.get(*id)).map(|binding| binding.spec.name.to_string()).collect()
+    }
+}
+
+fn received(inbound: &Inbound, trace: &Trace) -> Step {
+    let (message, origin) = (&inbound.message, &inbound.origin);
+    let payload = if trace.hides() { Payload::hidden(&message.payload) } else { Payload::of(&message.payload) };
+    Step::Received {
+        topic: Trace::name(message.topic.as_str()),
+        client: Trace::name(&origin.client),
+        qos: message.qos as u8,
+        retain: message.retain,
+        hops: origin.hops,
+        payload,
+    }
+}
+
+/// What became of it in one of its bindings.
+pub(super) fn tell(inbound: &Inbound, binding: &str, counts: &Counts, failure: Option<&Failure>) {
+    let Some(trace) = &inbound.origin.trace else { return };
+    trace.tell(|| Step::Binding {
+        binding: binding.to_owned(),
+        became: became(counts).to_owned(),
+        detail: failure.map(Failure::to_string),
+    });
+}
+
+fn became(counts: &Counts) -> &'static str {
+    match counts {
+        Counts { forwarded: 1.., .. } => "forwarded",
+        Counts { filtered: 1.., .. } => "filtered",
+        Counts { dead_lettered: 1.., .. } => "dead-lettered",
+        _ => "dropped",
+    }
+}
