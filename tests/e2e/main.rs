@@ -19,6 +19,7 @@ mod identity;
 mod import;
 mod interop;
 mod kills;
+mod log_levels;
 mod malformed;
 mod mqtt_3_1;
 mod outputs;

@@ -9,6 +9,7 @@ pub mod heartbeat;
 pub mod held_bytes;
 pub mod kill_point;
 pub mod ledger;
+pub mod log_levels;
 pub mod log_limit;
 pub mod log_writer;
 pub mod name;

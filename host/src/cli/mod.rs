@@ -11,6 +11,7 @@ mod completions;
 mod demo;
 mod explain;
 pub mod import;
+mod log;
 mod logging;
 mod manual;
 mod passwd;
@@ -45,9 +46,9 @@ use crate::setup::Refusals;
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version)]
 pub struct Cli {
-    /// How to write the log, which goes to stderr; RUST_LOG chooses what is in it.
-    #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: logging::LogFormat,
+    /// How to write the log, which goes to stderr: as text, unless the configuration says otherwise; RUST_LOG chooses what is in it.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<logging::LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -75,7 +76,9 @@ enum Command {
     Reload(reload::Args),
     /// A running gateway at a glance
     Status(status::Args),
-    /// The same, refreshed in a terminal, with what has come in between
+    /// What a running gateway logs, and another level for it
+    Log(log::Args),
+    /// The same as status, refreshed in a terminal, with what has come in between
     Top(top::Args),
     /// Messages of a running gateway as they come, and why one did not arrive
     Tap(tap::Args),
@@ -139,7 +142,7 @@ impl Cli {
     }
 
     pub fn run(self) -> ExitCode {
-        self.log_format.install(self.command.log_level(), self.command.log_delivery());
+        logging::install(self.log_format, self.command.log_level(), self.command.log_delivery());
         // Not locked for good: a command that draws from a second thread would wait for ever.
         let ran = match self.command.is_raw() {
             true => self.command.run(&mut io::stdout()),
@@ -160,10 +163,8 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_) => {
-                LevelFilter::WARN
-            }
-            Self::Tap(_) | Self::Top(_) => LevelFilter::WARN,
+            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_)
+            | Self::Tap(_) | Self::Top(_) | Self::Log(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -190,6 +191,7 @@ impl Command {
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Tap(args) => tap::run(&args, out),
+            Self::Log(args) => log::run(&args, out),
             Self::Top(args) => top::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
             Self::Completions(args) => completions::run(&args, out),

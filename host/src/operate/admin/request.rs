@@ -30,6 +30,13 @@ pub enum Request {
         /// Not even kept as a dead letter.
         drop: bool,
     },
+    /// What is logged: with these levels beside those that hold, or as it is configured. Says what holds then.
+    Log {
+        #[serde(default)]
+        levels: String,
+        #[serde(default)]
+        reset: bool,
+    },
     /// What becomes of messages, told line by line until whoever asks leaves.
     Tap(Wanted),
     Sessions,

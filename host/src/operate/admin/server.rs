@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::request::{Request, Response};
 use super::socket::with_path;
 use super::tap;
+use crate::base::log_levels;
 use crate::config::did_you_mean;
 use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
@@ -153,6 +154,7 @@ impl State {
             }
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
             Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,
+            Request::Log { levels, reset } => return log(&levels, reset),
             Request::Tap(_) => return Response::Error("a tap is a conversation of its own".into()),
         };
         // Under its old name, too, for one release.
@@ -171,6 +173,18 @@ impl State {
             Response::Ok(json!({ "number": skipped.number, "topic": skipped.topic, "kept": !drop }))
         })
     }
+}
+
+fn log(levels: &str, reset: bool) -> Response {
+    let holds = match levels.parse() {
+        Ok(_) if reset => log_levels::reset(),
+        Ok(levels) => log_levels::ask(&levels),
+        Err(error) => return Response::Error(error.to_string()),
+    };
+    if reset || !levels.is_empty() {
+        tracing::info!("the log has other levels: {holds}");
+    }
+    Response::Ok(json!({ "levels": holds.to_string() }))
 }
 
 pub(super) fn respond(answer: &impl serde::Serialize) -> Response {
