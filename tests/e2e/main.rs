@@ -3,6 +3,7 @@
 mod access;
 mod acknowledged;
 mod auth;
+mod backup;
 mod bindings;
 mod bounds;
 mod circuit_breaker;

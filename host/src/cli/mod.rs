@@ -5,6 +5,7 @@
 //!
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
+mod backup;
 mod check;
 mod compile;
 mod completions;
@@ -70,6 +71,10 @@ enum Command {
     /// Look at what is kept on disk, and change it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Copy what a gateway keeps on disk, also while it runs
+    Backup(backup::Args),
+    /// Bring a backup back, without sending again what waited in it
+    Restore(backup::RestoreArgs),
     /// The sessions of devices on a running gateway: who is connected or away, and what waits; `drop` ends one
     Sessions(sessions::Args),
     /// A running gateway reads its configuration again: what can change now does, and what needs a restart is named
@@ -164,7 +169,7 @@ impl Command {
     fn log_level(&self) -> LevelFilter {
         match self {
             Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_)
-            | Self::Tap(_) | Self::Top(_) | Self::Log(_) => LevelFilter::WARN,
+            | Self::Tap(_) | Self::Top(_) | Self::Log(_) | Self::Backup(_) | Self::Restore(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
@@ -191,6 +196,8 @@ impl Command {
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Tap(args) => tap::run(&args, out),
+            Self::Backup(args) => backup::run(&args, out),
+            Self::Restore(args) => backup::restore(&args, out),
             Self::Log(args) => log::run(&args, out),
             Self::Top(args) => top::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
+pub use self::export::export_waiting;
 pub use self::place::{Place, Where};
 pub use self::text::escape;
 
