@@ -10,7 +10,6 @@ use tidegate_tests::gateway::{Gateway, Home, Launch};
 use tidegate_tests::mosquitto::Mosquitto;
 use tidegate_tests::process::Finished;
 use tidegate_tests::raw::Raw;
-use tidegate_tests::sink::Sink;
 use tidegate_tests::wire::{Connect, V5};
 
 fn good(finished: Finished) -> String {
@@ -66,7 +65,6 @@ fn what_waited_is_not_sent_by_the_restored_one_and_everything_else_is_there() {
     assert!(again.code == Some(1) && again.err.contains("is there already"), "{again:?}");
     // The original goes on, and sends them.
     cloud.restart();
-    let sink = Sink::subscribe(cloud.address(), "up/#");
     gateway.expect_count("forwarded", 2);
     gateway.stop();
 
@@ -81,7 +79,6 @@ fn what_waited_is_not_sent_by_the_restored_one_and_everything_else_is_there() {
     gateway.expect_count("forwarded", 1);
     let counters = gateway.stop();
     assert_eq!((counters["forwarded"], counters["recovered"]), (1, 0));
-    drop(sink);
 
     let (home, said) = restored(&config(&cloud), &backup, &["--send-again"]);
     assert!(!said.contains("not sent"), "{said}");

@@ -54,7 +54,9 @@ pub fn configure(levels: &LogLevels) {
             (sources.configured, sources.asked) = (levels.clone(), LogLevels::default());
         }
     };
-    LOG.get().into_iter().for_each(|log| drop(log.change(change)));
+    if let Some(log) = LOG.get() {
+        log.change(change);
+    }
 }
 
 /// By an operator, until the process ends or is asked for others. What holds then.

@@ -7,6 +7,7 @@ pub mod excerpt;
 pub mod fault;
 pub mod heartbeat;
 pub mod held_bytes;
+pub mod journal;
 pub mod kill_point;
 pub mod ledger;
 pub mod log_levels;

@@ -5,6 +5,7 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use clap::ValueEnum;
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{Layer, Registry, registry, reload};
 
+use crate::base::journal::{Journal, JournalSocket, SOCKET};
 use crate::base::log_levels::{self, LogLevels};
 use crate::base::log_limit::LogLimit;
 use crate::base::log_writer::LogWriter;
@@ -56,7 +58,7 @@ pub fn install(format: Option<LogFormat>, level: LevelFilter, delivery: Delivery
         return;
     }
     // The subscriber lives as long as the process.
-    log_levels::begin(usual, environment, move |filter| drop(levels.reload(filter)));
+    log_levels::begin(usual, environment, move |filter| _ = levels.reload(filter));
     if format.is_none() {
         FORMAT.get_or_init(|| handle);
     }
@@ -70,11 +72,24 @@ pub fn install(format: Option<LogFormat>, level: LevelFilter, delivery: Delivery
 /// A gateway has read how it is to log.
 pub fn configured(log: &config::Log) {
     log_levels::configure(&log.level);
-    let format = match log.format {
+    let Some(handle) = FORMAT.get() else { return };
+    let writer = match log.format {
         None | Some(config::LogFormat::Text) => return,
-        Some(config::LogFormat::Json) => LogFormat::Json,
+        Some(config::LogFormat::Json) => Ok(LogFormat::Json.writer(Delivery::Queued)),
+        Some(config::LogFormat::Journald) => journal(),
     };
-    FORMAT.get().into_iter().for_each(|handle| drop(handle.reload(format.writer(Delivery::Queued))));
+    match writer {
+        // As above.
+        Ok(writer) => _ = handle.reload(writer),
+        Err(error) => tracing::warn!(
+            "the log is text on stderr, because there is no journal at `{SOCKET}` ({error}); outside of systemd, remove `format` under [log]"
+        ),
+    }
+}
+
+fn journal() -> io::Result<Writer> {
+    let log = LogWriter::of_journal(JournalSocket::at(Path::new(SOCKET))?)?;
+    Ok(Journal(move || log.clone()).boxed())
 }
 
 /// rustls warns of each device that it does not like, in words of its own, as often as a stranger wants: ours say it once for each kind

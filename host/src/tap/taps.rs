@@ -159,6 +159,17 @@ impl Tap {
         self.wanted.count.is_some_and(|count| self.begun.load(Ordering::Relaxed) >= count)
     }
 
+    /// What was not told, since the last time.
+    fn left_over(&self) -> Option<Step> {
+        let (lines, messages) = (self.lost.swap(0, Ordering::Relaxed), self.left_out.swap(0, Ordering::Relaxed));
+        if lines > 0 {
+            // The other one with the next line.
+            self.left_out.fetch_add(messages, Ordering::Relaxed);
+            return Some(Step::Lost { lines });
+        }
+        (messages > 0).then_some(Step::LeftOut { messages })
+    }
+
     pub fn tell(&self, line: Line) {
         if !self.wanted.why && !line.step.is_arrival() {
             return;
@@ -179,11 +190,8 @@ impl Watching {
 
     /// The next line. It may be dropped and called again at any time.
     pub async fn next(&mut self) -> Line {
-        for (count, step) in [(&self.tap.lost, lost as fn(u64) -> Step), (&self.tap.left_out, left_out)] {
-            match count.swap(0, Ordering::Relaxed) {
-                0 => {}
-                count => return Line { message: 0, at_ms: clock::unix_ms(), after_us: 0, step: step(count) },
-            }
+        if let Some(step) = self.tap.left_over() {
+            return Line { message: 0, at_ms: clock::unix_ms(), after_us: 0, step };
         }
         match self.lines.recv().await {
             Some((line, _room)) => line,
@@ -199,14 +207,6 @@ impl Drop for Watching {
         self.taps.lock().retain(|tap| !Arc::ptr_eq(tap, &self.tap));
         OPEN.fetch_sub(1, Ordering::Relaxed);
     }
-}
-
-fn lost(lines: u64) -> Step {
-    Step::Lost { lines }
-}
-
-fn left_out(messages: u64) -> Step {
-    Step::LeftOut { messages }
 }
 
 #[cfg(test)]

@@ -14,4 +14,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// Fields for the journal of systemd.
+    Journald,
 }
