@@ -56,7 +56,9 @@ fn levels_change_while_it_runs_and_are_taken_back() {
 #[test]
 fn the_configuration_chooses_level_and_format_and_a_reload_the_level() {
     let config = |level: &str| {
-        format!("[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"{level}\"\nformat = \"json\"\n")
+        format!(
+            "[gateway]\nid = \"gw\"\ndata_dir = \"data\"\n[broker.listeners.local]\nbind = \"127.0.0.1:0\"\n[log]\nlevel = \"{level}\"\nformat = \"json\"\n"
+        )
     };
     let home = Home::exactly(&config("info"));
     let process = run(&home, &[]);

@@ -7,7 +7,7 @@ use super::dispatcher::Dispatcher;
 use super::route::Inbound;
 use crate::chain::{Failure, Lane};
 use crate::config::BindingId;
-use crate::message::Origin;
+use crate::message::{Message, Origin};
 use crate::tap::{Payload, Step, Trace};
 
 impl Dispatcher {
@@ -23,9 +23,18 @@ impl Dispatcher {
             None => self.taps.begin(&message.topic, &origin.client, hides),
         };
         let Some(trace) = trace else { return };
-        trace.tell(|| received(inbound, &trace));
+        trace.tell(|| received(message, &origin.client, origin.hops, trace.hides()));
         trace.tell(|| Step::Bindings { bindings: self.names(met) });
         inbound.origin = Arc::new(Origin { trace: Some(trace), ..(**origin).clone() });
+    }
+
+    /// Follows an output that goes to its upstream again, past all bindings.
+    pub(super) fn trace_output(&self, message: &Message, client: &str) -> Option<Trace> {
+        let redacts = |id: &BindingId| self.lane(*id).is_some_and(Lane::redacts);
+        let hides = (0..).map(BindingId).take_while(|id| self.table.get(*id).is_some()).any(|id| redacts(&id));
+        let trace = self.taps.begin(&message.topic, client, hides)?;
+        trace.tell(|| received(message, client, 0, trace.hides()));
+        Some(trace)
     }
 
     fn names(&self, bindings: &[BindingId]) -> Vec<String> {
@@ -33,15 +42,14 @@ impl Dispatcher {
     }
 }
 
-fn received(inbound: &Inbound, trace: &Trace) -> Step {
-    let (message, origin) = (&inbound.message, &inbound.origin);
-    let payload = if trace.hides() { Payload::hidden(&message.payload) } else { Payload::of(&message.payload) };
+fn received(message: &Message, client: &str, hops: u8, hides: bool) -> Step {
+    let payload = if hides { Payload::hidden(&message.payload) } else { Payload::of(&message.payload) };
     Step::Received {
         topic: Trace::name(message.topic.as_str()),
-        client: Trace::name(&origin.client),
+        client: Trace::name(client),
         qos: message.qos as u8,
         retain: message.retain,
-        hops: origin.hops,
+        hops,
         payload,
     }
 }

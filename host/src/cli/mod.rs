@@ -168,8 +168,17 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_)
-            | Self::Tap(_) | Self::Top(_) | Self::Log(_) | Self::Backup(_) | Self::Restore(_) => LevelFilter::WARN,
+            Self::Demo(_)
+            | Self::Test(_)
+            | Self::Sessions(_)
+            | Self::Spool(_)
+            | Self::Status(_)
+            | Self::Reload(_)
+            | Self::Tap(_)
+            | Self::Top(_)
+            | Self::Log(_)
+            | Self::Backup(_)
+            | Self::Restore(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }

@@ -111,8 +111,6 @@ fn copy_if_there(from: &Path, to: &Path) -> anyhow::Result<()> {
     match fs::copy(from, to) {
         Ok(_) => sync(to),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) => {
-            Err(error).with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display()))
-        }
+        Err(error) => Err(error).with_context(|| format!("cannot copy `{}` to `{}`", from.display(), to.display())),
     }
 }

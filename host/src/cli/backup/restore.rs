@@ -68,7 +68,10 @@ fn refuse_unless_empty(place: &Place) -> anyhow::Result<()> {
         bail!("a gateway runs on `{dir}`: stop it first");
     }
     if let Some(there) = [place.spool(), place.letters()].iter().find(|folder| folder.exists()) {
-        bail!("`{}` is there already: a backup is restored to a data folder that has none; move it away first", there.display());
+        bail!(
+            "`{}` is there already: a backup is restored to a data folder that has none; move it away first",
+            there.display()
+        );
     }
     Ok(())
 }

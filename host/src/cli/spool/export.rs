@@ -76,7 +76,8 @@ pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
     let place = args.place.find()?;
     let Some(path) = &args.output else {
         let mut out = BufWriter::new(out);
-        args.what.show(&place, Sink { out: &mut out, format: Format::Json, left: usize::MAX, shown: 0, failed: None })?;
+        args.what
+            .show(&place, Sink { out: &mut out, format: Format::Json, left: usize::MAX, shown: 0, failed: None })?;
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -122,7 +123,9 @@ impl What {
             return Err(error.into());
         }
         if let (Some(number), 0) = (self.number.or(self.id), sink.shown) {
-            bail!("there is none with number {number}: it has been sent, or went; `tidegate spool peek` shows those that there are");
+            bail!(
+                "there is none with number {number}: it has been sent, or went; `tidegate spool peek` shows those that there are"
+            );
         }
         Ok(ExitCode::SUCCESS)
     }

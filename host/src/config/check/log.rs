@@ -31,7 +31,8 @@ fn format(table: &Table<'_>) -> Option<LogFormat> {
 fn level(table: &Table<'_>) -> LogLevels {
     let Some(typed) = table.text("level") else { return LogLevels::default() };
     typed.get_ref().parse().unwrap_or_else(|error: LevelError| {
-        let advice = "write `level = \"info\"`, or with a target of its own level `level = \"info,tidegate::egress=debug\"`";
+        let advice =
+            "write `level = \"info\"`, or with a target of its own level `level = \"info,tidegate::egress=debug\"`";
         table.add(Problem::error(typed.span(), error.to_string()).advice(advice));
         LogLevels::default()
     })

@@ -50,7 +50,7 @@ impl Admin {
         mut self,
         request: &Request,
         patience: Duration,
-    ) -> Result<impl Iterator<Item = Result<serde_json::Value, AskError>>, AskError> {
+    ) -> Result<impl Iterator<Item = Result<serde_json::Value, AskError>> + use<>, AskError> {
         self.say(request)?;
         self.0.set_read_timeout(Some(patience))?;
         let mut answers = BufReader::new(self.0);
