@@ -22,6 +22,7 @@ mod kills;
 mod malformed;
 mod mqtt_3_1;
 mod outputs;
+mod own_plugins;
 mod packages;
 mod plugin_starts;
 mod plugin_state;
