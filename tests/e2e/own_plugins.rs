@@ -124,7 +124,10 @@ fn a_new_plugin_is_refused_with_what_to_do_and_leaves_nothing() {
     let folder = folder.path();
     file(folder, "mine", "kept");
     let new = |name: &str| -> Finished {
-        finish("tidegate plugin new", Command::new(binary::tidegate()).args(["plugin", "new", "--", name]).current_dir(folder))
+        finish(
+            "tidegate plugin new",
+            Command::new(binary::tidegate()).args(["plugin", "new", "--", name]).current_dir(folder),
+        )
     };
     for (name, code, told) in [
         ("Range", 2, "a name begins with a letter from a to z"),

@@ -28,15 +28,23 @@ const LONGEST: usize = 64;
 
 /// What no crate can be called in `use`.
 const KEYWORDS: [&str; 48] = [
-    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else", "enum",
-    "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod", "move", "mut",
-    "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "try", "type", "typeof",
-    "unsafe", "use", "where", "while",
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
+    "try", "type", "typeof", "unsafe", "use", "where", "while",
 ];
 
 /// Rust's own crates, and what the plugin depends on: cargo would not know which of both is meant.
 const TAKEN: [&str; 10] = [
-    "alloc", "core", "proc_macro", "serde", "serde_json", "serde_path_to_error", "std", "test", "tidegate_plugin",
+    "alloc",
+    "core",
+    "proc_macro",
+    "serde",
+    "serde_json",
+    "serde_path_to_error",
+    "std",
+    "test",
+    "tidegate_plugin",
     "wit_bindgen",
 ];
 
