@@ -57,7 +57,7 @@ const FILES: &[(&str, &str)] = of_the_sdk! {
 };
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    new_folder(&args.folder, |folder| write(folder))?;
+    new_folder(&args.folder, write)?;
     let path = toml::Value::String(args.folder.display().to_string());
     writeln!(out, "{NAME} = {{ path = {path} }}")?;
     Ok(ExitCode::SUCCESS)
