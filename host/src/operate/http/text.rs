@@ -131,6 +131,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::base::clock;
     use crate::metrics::{Counters, Times};
 
     fn families() -> Families {
