@@ -190,7 +190,7 @@ mod tests {
         }
     }
 
-    /// The CPU time of a scrape of so many bindings: the best of some, for others use this machine, too.
+    /// What a scrape of so many bindings costs, the best of some: in time of the processor, for others use this machine, too.
     fn scrape(bindings: usize) -> Duration {
         let counters = Counters::default();
         (0..bindings).for_each(|number| drop(counters.bindings.of(&format!("binding-{number}"))));
