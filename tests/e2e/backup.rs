@@ -153,3 +153,28 @@ fn one_message_is_exported_by_its_number_and_one_that_is_not_there_is_told() {
     });
     gateway.stop();
 }
+
+#[test]
+fn a_restore_that_was_cut_off_before_its_end_is_done_again() {
+    let cloud = Mosquitto::stopped();
+    let gateway = Gateway::start(&config(&cloud));
+    let mut device = Raw::clean(gateway.address(), V5, "device");
+    ["1", "no number"].iter().for_each(|payload| device.publish("up/x", payload, 1));
+    gateway.expect_letters(1);
+    let backup = gateway.home().path().join("backup").display().to_string();
+    good(gateway.home().tidegate("backup", &["--to", &backup]));
+    assert_eq!(fs::metadata(format!("{backup}/backup.json")).expect("a file").permissions().mode() & 0o777, 0o600);
+    let (home, _) = restored(&config(&cloud), &backup, &["--send-again"]);
+    // As if it had ended before the last move.
+    let data = home.path().join("data");
+    fs::create_dir(data.join("restore.unfinished")).expect("a folder");
+    fs::rename(data.join("spool"), data.join("restore.unfinished/spool")).expect("on one file system");
+    good(home.tidegate("restore", &[&backup, "--send-again"]));
+    assert!(!data.join("restore.unfinished").exists());
+    assert!(good(home.spool("stat", &[])).contains("cloud: 1 waiting"));
+    // A gateway has run since: what it has acknowledged stays.
+    fs::create_dir(data.join("restore.unfinished")).expect("a folder");
+    assert_eq!(home.tidegate("restore", &[&backup]).code, Some(1));
+    assert!(good(home.spool("stat", &[])).contains("cloud: 1 waiting"));
+    gateway.stop();
+}

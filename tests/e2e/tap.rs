@@ -134,6 +134,22 @@ fn why_a_message_does_not_arrive_is_told_wherever_it_ends() {
 }
 
 #[test]
+fn what_an_upstream_does_not_take_and_what_has_no_ack_have_their_ends_too() {
+    let cloud = Mosquitto::with_acl("topic write up/in/0\n");
+    let gateway = Gateway::start(&bindings(&cloud));
+    let mut device = Raw::clean(gateway.address(), V5, "device");
+    for (topic, qos, fate) in [("in/0", 0, "written"), ("in/1", 1, "undelivered")] {
+        let tap = Tap::why(&gateway, topic, 1);
+        device.publish(topic, r#"{"c":1}"#, qos);
+        let lines = tap.end();
+        let ended = lines.iter().find(|line| line["step"] == "ended" && line["upstream"] == "cloud");
+        assert_eq!(ended.map(|line| &line["fate"]), Some(&fate.into()), "{lines:#?}");
+        assert_eq!(ended.map(|line| line["number"].is_null()), Some(qos == 0), "{lines:#?}");
+    }
+    gateway.stop();
+}
+
+#[test]
 fn what_a_plugin_has_to_take_out_is_not_shown_before_it_has_nor_by_another_binding() {
     let config = format!(
         r#"{PLUGINS}

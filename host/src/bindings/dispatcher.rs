@@ -16,6 +16,7 @@ use super::places::{Held, Places};
 use super::route::Inbound;
 use super::table::{Bindings, Table};
 use super::ticks::FinishedTick;
+use super::traced;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
@@ -82,6 +83,7 @@ impl Pending {
     /// Nobody waits for it, and its bindings have no place for it: what is left is what it does locally.
     pub(super) fn give_up(self, counters: &Counters) -> Kept {
         counters.dropped_full.increment();
+        traced::tell_dropped(&self.inbound);
         self.account.settle();
         if fault::is_on(Fault::InternalDropped) {
             self.inbound.receipt.nothing_to_keep();

@@ -72,3 +72,9 @@ fn became(counts: &Counts) -> &'static str {
         _ => "dropped",
     }
 }
+
+/// See [`super::Pending`].
+pub(super) fn tell_dropped(inbound: &Inbound) {
+    let Some(trace) = &inbound.origin.trace else { return };
+    trace.tell(|| Step::Dropped { detail: "its binding has no place for it, and nobody was promised anything".into() });
+}

@@ -92,3 +92,77 @@ impl Followed {
 fn number(position: Position) -> Option<u64> {
     (position.sequence == 0).then_some(position.number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tap::{Taps, Wanted, Watching};
+    use crate::topic::TopicName;
+
+    fn watching() -> (Trace, Watching) {
+        let taps = Arc::new(Taps::default());
+        let wanted =
+            Wanted { filter: "#".into(), client: None, why: true, every: 1, rate: 100, count: None, seconds: 60 };
+        let watching = taps.open(wanted).unwrap();
+        (taps.begin(&TopicName::parse("t").unwrap(), "c", false).unwrap(), watching)
+    }
+
+    fn followed() -> Followed {
+        Followed::of(vec!["cloud".into(), "edge".into()])
+    }
+
+    /// Upstream, number, and what became of it.
+    async fn next_end(watching: &mut Watching) -> (String, Option<u64>, String) {
+        loop {
+            match watching.next().await.step {
+                Step::Ended { upstream, number, fate } => return (upstream, number, fate),
+                Step::Spool { .. } => {}
+                step => panic!("{step:?}"),
+            }
+        }
+    }
+
+    fn end(upstream: &str, number: Option<u64>, fate: &str) -> (String, Option<u64>, String) {
+        (upstream.to_owned(), number, fate.to_owned())
+    }
+
+    #[tokio::test]
+    async fn each_end_is_told_once_with_its_upstream_and_its_fate() {
+        let (trace, mut watching) = watching();
+        let mut followed = followed();
+        (1..=4).for_each(|number| followed.begin(0, Position::of(number), 0, &trace));
+        followed.begin(1, Position::of(1), 0, &trace);
+        followed.end(1, Position::of(1), Fate::Expired);
+        followed.end(1, Position::of(1), Fate::Forwarded);
+        let mut numbers = Intervals::default();
+        numbers.insert_range(2..4);
+        followed.end_all(0, &numbers, Fate::Dropped);
+        followed.end(0, Position::of(1), Fate::Forwarded);
+        assert_eq!(next_end(&mut watching).await, end("edge", Some(1), "expired"));
+        let mut dropped = [next_end(&mut watching).await.1, next_end(&mut watching).await.1];
+        dropped.sort();
+        assert_eq!(dropped, [Some(2), Some(3)]);
+        assert_eq!(next_end(&mut watching).await, end("cloud", Some(1), "acknowledged"));
+        assert_eq!(followed.entries.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn what_leaves_memory_unsent_is_told_as_dropped() {
+        let (trace, mut watching) = watching();
+        let mut followed = followed();
+        let at = |sequence| Position { number: 0, sequence };
+        (1..=3).for_each(|sequence| followed.begin(0, at(sequence), 0, &trace));
+        followed.end_missing(0, |position| position.sequence != 2);
+        followed.end(0, at(1), Fate::Forwarded);
+        assert_eq!(next_end(&mut watching).await, end("cloud", None, "dropped"));
+        assert_eq!(next_end(&mut watching).await, end("cloud", None, "written"));
+    }
+
+    #[test]
+    fn no_more_than_so_many_are_followed() {
+        let (trace, _watching) = watching();
+        let mut followed = followed();
+        (1..=MOST as u64 + 10).for_each(|number| followed.begin(0, Position::of(number), 0, &trace));
+        assert_eq!(followed.entries.len(), MOST);
+    }
+}

@@ -20,7 +20,7 @@ use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
 use crate::base::name::Name;
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
-use crate::tap::Trace;
+use crate::tap::{Step, Trace};
 use crate::topic::TopicName;
 
 pub(super) struct QueueState {
@@ -116,6 +116,9 @@ impl QueueState {
             && let Some(oldest) = self.incoming.remove(oldest)
         {
             self.give_up(&oldest.outputs, Fate::Dropped);
+            if let Some(trace) = &oldest.trace {
+                trace.tell(|| Step::Dropped { detail: "newer ones of QoS 0 wait for the log".into() });
+            }
             self.unawaited -= 1;
         }
         self.unplaced += outputs.len();

@@ -52,6 +52,8 @@ pub enum Step {
     },
     /// Nothing of it was taken over, and its device is told so.
     Refused { detail: String },
+    /// Nobody was promised anything, and there is no room for it.
+    Dropped { detail: String },
     /// It has its place: with a number on the disk, without one in memory, as QoS 0 is.
     Spool { upstream: String, number: Option<u64>, ahead: usize },
     /// The sender of the upstream has taken it up. Again with each new connection, until it is acknowledged.

@@ -78,8 +78,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn publish(unfinished: &Path, to: &Path, manifest: Manifest) -> anyhow::Result<Manifest> {
     let path = unfinished.join(MANIFEST);
-    fs::write(&path, serde_json::to_vec_pretty(&manifest)?).with_context(|| path.display().to_string())?;
-    copy::sync(&path)?;
+    copy::write_private(&path, &serde_json::to_vec_pretty(&manifest)?)?;
     copy::sync(unfinished)?;
     fs::rename(unfinished, to).with_context(|| format!("cannot name it `{}`", to.display()))?;
     copy::sync(to.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")))?;

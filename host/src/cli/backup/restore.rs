@@ -44,9 +44,6 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     read_manifest(&args.backup)?;
     refuse_unless_empty(&place)?;
     let unfinished = place.data_dir.join(UNFINISHED);
-    if unfinished.exists() {
-        fs::remove_dir_all(&unfinished).with_context(|| format!("cannot remove `{}`", unfinished.display()))?;
-    }
     copy::make_private(&unfinished)?;
     copy::data_folder(&Place::at(args.backup.clone()), &unfinished)?;
     let waiting = if args.send_again { 0 } else { give_up(&place, &unfinished)? };
@@ -67,11 +64,25 @@ fn refuse_unless_empty(place: &Place) -> anyhow::Result<()> {
     if Admin::connect(&place.data_dir)?.is_some() {
         bail!("a gateway runs on `{dir}`: stop it first");
     }
+    forget_unfinished(place)?;
     if let Some(there) = [place.spool(), place.letters()].iter().find(|folder| folder.exists()) {
         bail!(
             "`{}` is there already: a backup is restored to a data folder that has none; move it away first",
             there.display()
         );
+    }
+    Ok(())
+}
+
+/// What a restore has left that did not come to its end. It began without a spool and an archive: what is there of the archive is its own, as long as no
+/// gateway has run here and made a spool.
+fn forget_unfinished(place: &Place) -> anyhow::Result<()> {
+    let unfinished = place.data_dir.join(UNFINISHED);
+    if !unfinished.exists() || place.spool().exists() {
+        return Ok(());
+    }
+    for folder in [place.letters(), unfinished].iter().filter(|folder| folder.exists()) {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove `{}`", folder.display()))?;
     }
     Ok(())
 }

@@ -30,6 +30,7 @@ pub fn write(line: &Line, out: &mut impl Write) -> io::Result<()> {
             writeln!(out, "{after} binding {binding}: {became}{detail}")
         }
         Step::Refused { detail } => writeln!(out, "{after} refused, and its device is told: {}", escape(detail)),
+        Step::Dropped { detail } => writeln!(out, "{after} dropped: {}", escape(detail)),
         Step::Spool { upstream, number, ahead } => {
             writeln!(out, "{after} {}: in the spool, {}, {ahead} before it", line_of(upstream), place(*number))
         }
