@@ -34,6 +34,7 @@
 //! | keep or drop a message | [`Plugin::filter`] |
 //! | make none, one or many messages of it | [`Plugin::transform`], [`Output`], [`Outputs`] |
 //! | read it | [`Message`], [`Pointer`] |
+//! | let a configuration choose what becomes of a message without its number | [`When`] |
 //! | check the configuration, once | [`Plugin::init`] |
 //! | remember something between messages | a field with `#[serde(skip)]`: see [`Plugin`] |
 //! | remember it for good, over restarts and crashes | [`state`] |
@@ -69,6 +70,7 @@ mod pointer;
 pub mod state;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod testing;
+pub mod when;
 
 pub use bindings::tidegate::plugin::types::{Properties, Qos as QoS};
 pub use error::{Error, Result};
@@ -76,11 +78,13 @@ pub use message::Message;
 pub use output::{Output, Outputs};
 pub use plugin::Plugin;
 pub use pointer::Pointer;
+pub use when::{Reading, When};
 
 /// What a plugin needs, in one line.
 pub mod prelude {
     pub use crate::{
-        Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Result, bail, export, log, metrics, state,
+        Error, Message, Output, Outputs, Plugin, Pointer, Properties, QoS, Reading, Result, When, bail, export, log,
+        metrics, state,
     };
     pub use serde::{Deserialize, Serialize};
 }

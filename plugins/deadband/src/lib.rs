@@ -18,6 +18,9 @@ struct Deadband {
     /// Where in the payload the number is; without it the payload is the number.
     #[serde(default)]
     field: Pointer,
+    /// What becomes of a message that has no number there.
+    #[serde(default)]
+    when: When,
     /// Half the width of the band, in the unit of the reading.
     absolute: Option<f64>,
     /// Half the width of the band, in percent of the last reading forwarded.
@@ -66,7 +69,11 @@ impl Plugin for Deadband {
     }
 
     fn filter(&mut self, message: &Message) -> Result<bool> {
-        let reading = message.number(&self.field)?;
+        let reading = match self.when.number(message, &self.field)? {
+            Reading::Number(reading) => reading,
+            Reading::Pass => return Ok(true),
+            Reading::Drop => return Ok(false),
+        };
         // The clock costs a call to the host: asked for only when silence counts.
         let arrived = self.max_silence.map_or(Duration::ZERO, |_| message.arrived());
         if self.forwarded.get(message.topic()).is_some_and(|last| !self.tells_news(&last, reading, arrived)) {
@@ -157,6 +164,15 @@ mod tests {
             let out = deadband.at(Duration::from_secs(second)).send("a", "7").unwrap();
             assert_eq!(!out.is_empty(), passes, "at {second} s");
         }
+    }
+
+    #[test]
+    fn what_is_no_reading_moves_no_band() {
+        let mut deadband =
+            Tester::<Deadband>::configured(json!({ "absolute": 1, "when": { "not_json": "pass" } })).unwrap();
+        assert_eq!(deadband.send("a", "7").unwrap().len(), 1);
+        assert_eq!(deadband.send("a", "offline").unwrap(), [Message::new("a", "offline")]);
+        assert_eq!(deadband.send("a", "7").unwrap(), []);
     }
 
     #[test]

@@ -10,6 +10,9 @@ struct Threshold {
     /// Where in the payload the number is; without it the payload is the number.
     #[serde(default)]
     field: Pointer,
+    /// What becomes of a message that has no number there.
+    #[serde(default)]
+    when: When,
     min: Option<f64>,
     max: Option<f64>,
     /// Forward what is outside the range instead.
@@ -29,7 +32,11 @@ impl Plugin for Threshold {
     }
 
     fn filter(&mut self, message: &Message) -> Result<bool> {
-        let reading = message.number(&self.field)?;
+        let reading = match self.when.number(message, &self.field)? {
+            Reading::Number(reading) => reading,
+            Reading::Pass => return Ok(true),
+            Reading::Drop => return Ok(false),
+        };
         Ok(self.contains(reading) != self.invert)
     }
 }
@@ -89,6 +96,19 @@ mod tests {
     }
 
     #[test]
+    fn a_message_without_the_number_passes_or_ends_as_configured() {
+        let when = json!({ "missing": "pass", "null": "drop", "text": "read" });
+        let config = json!({ "field": "/value", "min": 0, "when": when });
+        let mut threshold = Tester::<Threshold>::configured(config).unwrap();
+        for (payload, passes) in
+            [("{}", true), (r#"{"value":null}"#, false), (r#"{"value":"1"}"#, true), (r#"{"value":"-1"}"#, false)]
+        {
+            assert_eq!(threshold.send("cellar", payload).unwrap().len(), usize::from(passes), "{payload}");
+        }
+        assert!(threshold.send("cellar", "warm").is_err());
+    }
+
+    #[test]
     fn a_delete_passes_whatever_the_range() {
         let mut threshold = Tester::<Threshold>::configured(json!({ "min": 0 })).unwrap();
         let delete = Message::new("cellar", "").with_retain(true);
@@ -100,7 +120,7 @@ mod tests {
         let cases = [
             (json!({}), "a threshold needs `min`, `max` or both"),
             (json!({ "min": 2, "max": 1 }), "`min` = 2 is above `max` = 1: nothing would be inside"),
-            (json!({ "mni": 2 }), "unknown field `mni`, expected one of `field`, `min`, `max`, `invert`"),
+            (json!({ "mni": 2 }), "unknown field `mni`, expected one of `field`, `when`, `min`, `max`, `invert`"),
             (json!({ "field": "value", "min": 2 }), "`field`: `value` is no JSON pointer: write `/value`"),
         ];
         for (config, reason) in cases {

@@ -23,6 +23,9 @@ struct Window {
     /// Where in the payload the number is; without it the payload is the number.
     #[serde(default)]
     field: Pointer,
+    /// What becomes of a message that has no number there.
+    #[serde(default)]
+    when: When,
     /// What is put behind the topic of the readings.
     #[serde(default = "window")]
     suffix: String,
@@ -46,7 +49,12 @@ impl Plugin for Window {
     }
 
     fn filter(&mut self, message: &Message) -> Result<bool> {
-        let (topic, reading) = (message.topic(), message.number(&self.field)?);
+        let reading = match self.when.number(message, &self.field)? {
+            Reading::Number(reading) => reading,
+            Reading::Pass => return Ok(true),
+            Reading::Drop => return Ok(false),
+        };
+        let topic = message.topic();
         let place = match state::get::<Place>(topic)? {
             Some(place) => place.with(reading, message.arrived()),
             None => self.first(reading, message.arrived())?,
@@ -171,6 +179,16 @@ mod tests {
         assert_eq!((summaries[0].topic(), summaries[0].qos()), ("a/minute", QoS::ExactlyOnce));
         assert!(window.send("a", r#"{"fahrenheit": 70}"#).is_err());
         assert_eq!(window.tick().unwrap(), [], "what failed is not counted");
+    }
+
+    #[test]
+    fn what_is_no_reading_is_in_no_summary() {
+        let mut window =
+            Tester::<Window>::configured(json!({ "when": { "not_json": "pass", "null": "drop" } })).unwrap();
+        window.send("a", "1").unwrap();
+        assert_eq!(window.send("a", "offline").unwrap(), [Message::new("a", "offline")]);
+        assert_eq!(window.send("a", "null").unwrap(), []);
+        assert_eq!(tick(&mut window, 10)[0].1["count"], 1);
     }
 
     #[test]

@@ -50,6 +50,7 @@ const FILES: &[(&str, &str)] = of_the_sdk! {
     "src/state.rs"
     "src/testing.rs"
     "src/testing/gateway.rs"
+    "src/when.rs"
     "wit/guest.wit"
     "wit/host.wit"
     "wit/types.wit"
