@@ -8,7 +8,7 @@
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -23,7 +23,7 @@ pub(super) const STACK_BYTES: usize = 2 << 20;
 
 pub struct Workers {
     run_queue: Arc<RunQueue<Lane>>,
-    lanes: Vec<Lane>,
+    lanes: Mutex<Vec<Lane>>,
     died: watch::Receiver<Option<String>>,
 }
 
@@ -52,7 +52,7 @@ impl Workers {
         let (sender, died) = watch::channel(None);
         let sender = Arc::new(sender);
         let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&run_queue))).collect();
-        let workers = Self { run_queue: Arc::clone(&run_queue), lanes: lanes.clone(), died };
+        let workers = Self { run_queue: Arc::clone(&run_queue), lanes: Mutex::new(lanes.clone()), died };
         let quick = (0..threads).map(|number| (format!("chain-{number}"), Pool::Quick));
         let slow = (0..slow).map(|number| (format!("slow-chain-{number}"), Pool::Slow));
         for (name, pool) in quick.chain(slow) {
@@ -61,6 +61,13 @@ impl Workers {
             thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work(pool))?;
         }
         Ok((workers, lanes))
+    }
+
+    /// One more lane.
+    pub fn add(&self, chain: Chain) -> Lane {
+        let lane = Lane::new(chain, Arc::clone(&self.run_queue));
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone());
+        lane
     }
 
     /// Resolves with the name of a worker thread that panicked. Never resolves otherwise.
@@ -80,7 +87,7 @@ impl Workers {
     pub fn shutdown(self, deadline: Duration) -> usize {
         self.run_queue.drain(deadline);
         self.run_queue.stop();
-        self.lanes.iter().map(Lane::clear).sum()
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Lane::clear).sum()
     }
 }
 
