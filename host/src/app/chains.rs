@@ -88,9 +88,13 @@ impl Chains {
         for spec in &next.bindings {
             let known = before.share(&spec.name).or_else(|| before.share_of_before(&spec.name));
             let place = chains.iter().position(|(name, _)| *name == *spec.name);
-            let chain = place.map(|place| chains.swap_remove(place).1);
+            let change = change_of_binding(running, next, spec);
+            let has_lane = known.as_ref().is_some_and(|known| known.lane.is_some());
+            // Without plugins as well: what comes must not pass what is in the lane.
+            let empty = || (has_lane && spec.plugins.is_empty()).then(|| Chain::new(Vec::new()));
+            let chain = place.map(|place| chains.swap_remove(place).1).or_else(empty);
             let digests = spec.plugins.iter().filter_map(|plugin| loader.digest(*plugin)).collect();
-            bindings.push(match (change_of_binding(running, next, spec), known, chain) {
+            bindings.push(match (change, known, chain) {
                 (BindingChange::Same, Some(known), _) => known,
                 (BindingChange::Route, Some(known), _) => Arc::new(known.changed(spec.clone())),
                 (_, known, Some(chain)) => match known.as_ref().and_then(|known| Some((known, known.lane.clone()?))) {

@@ -137,9 +137,9 @@ impl Gateway {
     /// Nothing here can fail or wait.
     fn reload(&mut self, request: ReloadRequest, ready: Result<Ready, String>) {
         let report = self.reloader.report(request.dry_run, &ready);
-        if let (false, Ok(Ready { next, ingress, changes, .. })) = (request.dry_run, ready) {
+        if let (false, Ok(Ready { running, next, ingress, changes, .. })) = (request.dry_run, ready) {
             kill_point::reach(KillPoint::ReloadPrepared);
-            self.chains.apply(self.reloader.running(), &next, changes, self.ingress.dispatcher());
+            self.chains.apply(&running, &next, changes, self.ingress.dispatcher());
             self.storage.spool.divide_among(&next.writers());
             self.ingress.apply(&next, ingress);
             self.operate.look_at(&self.ingress, &self.chains);

@@ -74,7 +74,11 @@ impl Dispatcher {
         let most = this.journal.max_record() / 2;
         let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped, taken }| {
             changes.append(&mut remembered);
-            Made { outcome: bounded(outcome, &inbound.message, bindings.len(), most), skipped, by: Some(taken.generation) }
+            Made {
+                outcome: bounded(outcome, &inbound.message, bindings.len(), most),
+                skipped,
+                by: Some(taken.generation),
+            }
         });
         let mut settled = this.settle(&table, &bindings, &inbound, made);
         let has_memory = changes.len() > before;
@@ -176,7 +180,12 @@ impl Dispatcher {
     /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost
     /// by the spool, and ends all the same.
     fn fail(&self, table: &Table, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
-        let mut settled = self.settle(table, bindings, inbound, bindings.iter().map(|_| Made { outcome: too_large(), skipped: None, by: None }));
+        let mut settled = self.settle(
+            table,
+            bindings,
+            inbound,
+            bindings.iter().map(|_| Made { outcome: too_large(), skipped: None, by: None }),
+        );
         record.outputs = std::mem::take(&mut settled.outputs);
         if !self.has_room(record, &settled.local, inbound) {
             settled.local.clear();

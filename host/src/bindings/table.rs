@@ -214,3 +214,65 @@ impl Binding {
         self.ticking.clone().try_acquire_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{FaultPolicy, OnError};
+    use crate::topic::TopicFilter;
+
+    fn binding(name: &str, filter: &str) -> config::Binding {
+        config::Binding {
+            name: name.into(),
+            filters: vec![TopicFilter::parse(filter).unwrap()],
+            plugins: vec![],
+            tick: None,
+            on_error: OnError::Drop,
+            faults: FaultPolicy::default(),
+            order: Default::default(),
+            on_start_failure: Default::default(),
+            to: vec![],
+        }
+    }
+
+    fn shared(name: &str, filter: &str) -> Arc<Binding> {
+        Arc::new(Binding::new(binding(name, filter), None))
+    }
+
+    fn names(table: &Table, topic: &str) -> Vec<String> {
+        let found = table.matching(&TopicName::parse(topic).unwrap());
+        found.iter().filter_map(|id| Some(table.get(*id)?.spec.name.to_string())).collect()
+    }
+
+    #[test]
+    fn a_binding_keeps_its_id_and_those_of_one_message_are_in_the_order_of_the_file() {
+        let first = Table::new(vec![Binding::new(binding("a", "t"), None), Binding::new(binding("b", "t"), None)]);
+        let (a, b) = (first.find("a").unwrap(), first.find("b").unwrap());
+        let next = first.followed_by(vec![shared("c", "#"), first.share("b").unwrap(), shared("a", "t")]);
+        assert_eq!((next.find("a"), next.find("b")), (Some(a), Some(b)));
+        assert_eq!((names(&first, "t"), names(&next, "t")), (vec!["a".into(), "b".into()], vec!["c".into(), "b".into(), "a".into()]));
+    }
+
+    #[test]
+    fn one_that_is_no_more_is_met_by_nobody_and_still_there_for_what_it_has_begun() {
+        let first = Table::new(vec![Binding::new(binding("a", "t"), None), Binding::new(binding("b", "t"), None)]);
+        let (a, next) = (first.find("a").unwrap(), first.followed_by(vec![first.share("b").unwrap()]));
+        assert_eq!((names(&next, "t"), next.find("a"), next.is_used(a)), (vec!["b".into()], None, false));
+        assert_eq!(&*next.get(a).unwrap().spec.name, "a");
+        // It comes back, and has no second id.
+        let again = next.followed_by(vec![shared("a", "other"), next.share("b").unwrap()]);
+        assert_eq!((again.find("a"), names(&again, "t"), names(&again, "other")), (Some(a), vec!["b".into()], vec!["a".into()]));
+    }
+
+    #[test]
+    fn what_a_chain_has_made_goes_where_that_chain_was_configured_to_send_it() {
+        let mut one = Binding::new(binding("a", "0"), None);
+        for number in 1..=6 {
+            (one, _) = one.with_next_chain(binding("a", &number.to_string()), Vec::new());
+        }
+        let filter = |generation: u32| one.spec_of(generation).filters[0].to_string();
+        assert_eq!([6, 5, 4, 3, 2].map(filter), ["6", "5", "4", "3", "2"]);
+        assert_eq!(filter(0), "6", "long ago: as it is now");
+        assert_eq!(one.changed(binding("a", "x")).spec_of(6).filters[0].to_string(), "x", "the same chain");
+    }
+}

@@ -148,7 +148,10 @@ impl Lane {
         mailbox.next = Some(Box::new(Next { chain, generation }));
         let is_idle = !mailbox.scheduled;
         drop(mailbox);
-        if is_idle && let Ok(mut state) = self.0.state.try_lock() && state.paused.is_none() {
+        if is_idle
+            && let Ok(mut state) = self.0.state.try_lock()
+            && state.paused.is_none()
+        {
             // A thread that takes it meanwhile finds it done.
             let next = self.mailbox().next.take();
             self.go_on_with(&mut state, next);
@@ -375,7 +378,9 @@ impl Waiting {
         let by = |taken: Taken| Taken { generation, ..taken };
         match self {
             Self::Jobs(jobs) => {
-                jobs.into_iter().zip(done).for_each(|((job, taken), done)| job.finish(Done { taken: by(taken), ..done }));
+                jobs.into_iter()
+                    .zip(done)
+                    .for_each(|((job, taken), done)| job.finish(Done { taken: by(taken), ..done }));
             }
             Self::Tick(tick, taken) => tick.finish(TickResult { taken: by(taken), ..done.into_iter().collect() }),
         }

@@ -205,6 +205,39 @@ mod tests {
     }
 
     #[test]
+    fn a_chain_takes_the_place_of_another_behind_what_that_has_begun() {
+        let (first, begins, go) = gated();
+        let (workers, lanes) = Workers::start(2, vec![Chain::new(vec![first])]).unwrap();
+        let results: (mpsc::Sender<(Outcome, u32)>, _) = mpsc::channel();
+        let job = |payload: &str| {
+            let send = results.0.clone();
+            let done = Box::new(move |done: Done| send.send((done.outcome, done.taken.generation)).unwrap_or(()));
+            Job { done, ..job(payload, &mpsc::channel().0) }
+        };
+        lanes[0].push([job("begun")]);
+        begins.recv_timeout(PATIENCE).unwrap();
+        lanes[0].push((0..100).map(|i| job(&i.to_string())));
+        let second = |mark: &'static str| {
+            Chain::new(vec![stage(move |payload| Ok(Verdict::Replace(format!("{payload}{mark}").into())))])
+        };
+        // Nobody meets one that is replaced before its turn.
+        lanes[0].replace(second("?"), 1);
+        lanes[0].replace(second("!"), 2);
+        go.send(()).unwrap();
+        let next = || results.1.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(next(), (pass("begun"), 0));
+        (0..100).for_each(|i| assert_eq!(next(), (pass(&format!("{i}!")), 2)));
+        // An idle one has it at once.
+        while !lanes[0].is_idle() {
+            thread::yield_now();
+        }
+        lanes[0].replace(second("+"), 3);
+        lanes[0].push([job("x")]);
+        assert_eq!(next(), (pass("x+"), 3));
+        assert_eq!(workers.shutdown(PATIENCE), 0);
+    }
+
+    #[test]
     fn a_lane_takes_nothing_up_while_too_much_of_what_it_made_waits_for_the_spool() {
         let (workers, lanes) = Workers::start(1, vec![Chain::new(vec![]), Chain::new(vec![])]).unwrap();
         let (send, results): Results = mpsc::channel();

@@ -86,7 +86,10 @@ fn store(plugin: &LoadedPlugin, binding: &Binding, known: &Plugins) -> StateStor
 
 fn because(error: NoChain) -> String {
     match error {
-        NoChain::NotYet => "one of its plugins is still being compiled: reload again when `tidegate status` says that it has started".to_owned(),
+        NoChain::NotYet => {
+            "one of its plugins is still being compiled: reload again when `tidegate status` says that it has started"
+                .to_owned()
+        }
         NoChain::Refused(why) => why.to_string(),
     }
 }

@@ -74,6 +74,19 @@ impl Loader {
         Self { plugins, engine, trust, runs }
     }
 
+    /// Which code plugins of both have: that which runs, and that which is in the file now. Where none runs there is nothing to compare.
+    pub fn tell_code(&self, running: &mut Config, wanted: &mut Config) {
+        let code_of = |name: &str| {
+            let entry = self.plugins.iter().find(|entry| entry.spec.name == name)?;
+            entry.known.digest.get().cloned()
+        };
+        running.plugins.iter_mut().for_each(|plugin| plugin.code = code_of(&plugin.name));
+        let Some(engine) = &self.engine else { return };
+        for plugin in wanted.plugins.iter_mut().filter(|plugin| code_of(&plugin.name).is_some()) {
+            plugin.code = engine.digest(&plugin.component);
+        }
+    }
+
     /// For another configuration while this one runs: what is as before is shared, the rest is loaded and compiled now. An error where one
     /// of those that bindings use cannot be. `cache` is for a gateway that had no plugins.
     pub fn followed_by(&self, config: &Config, cache: &Path) -> Result<Self, Vec<String>> {
@@ -84,7 +97,7 @@ impl Loader {
         let mut next = Self { plugins: Vec::new(), engine, trust: self.trust.clone(), runs: AtomicBool::new(false) };
         for (index, spec) in config.plugins.iter().enumerate() {
             let before = self.plugins.iter().find(|entry| entry.spec.name == spec.name);
-            if let Some(same) = before.filter(|before| before.spec == *spec) {
+            if let Some(same) = before.filter(|before| before.is_as(spec)) {
                 next.plugins.push(same.clone());
                 continue;
             }
@@ -111,7 +124,7 @@ impl Loader {
 
     /// Why others are not.
     pub fn refusals(&self) -> impl Iterator<Item = String> {
-        let refusal = |entry: &Entry| Some(entry.refused(entry.found().refused()?).reason);
+        let refusal = |entry: &Arc<Entry>| Some(entry.refused(entry.found().refused()?).reason);
         self.plugins.iter().filter_map(refusal)
     }
 
@@ -214,6 +227,12 @@ impl Loader {
 // === impl Entry ===
 
 impl Entry {
+    /// Whether it is what this asks for, code and all.
+    fn is_as(&self, spec: &config::Plugin) -> bool {
+        let of_one_code = config::Plugin { code: self.spec.code.clone(), ..spec.clone() };
+        of_one_code == self.spec && self.known.digest.get() == spec.code.as_ref()
+    }
+
     /// Held while it is looked at: bindings that share it do not do so twice. Not while it is compiled.
     fn found(&self) -> MutexGuard<'_, Found> {
         lock(&self.found)

@@ -1,5 +1,6 @@
 //! Reload: another configuration without a restart, all of it or nothing, and nobody notices who need not.
 
+mod bindings;
 mod kills;
 mod listeners;
 mod refused;

@@ -25,6 +25,16 @@ fn variant(number: usize) -> String {
     }
 }
 
+/// The binding of the load with the same plugin under other limits, called in another way, and with another binding before it.
+fn chain(config: &str, number: usize) -> String {
+    let other = "[[bindings]]\nname = \"other\"\ntopic = \"other/#\"\nto = [{ local = true, topic = \"elsewhere\" }]\n[[bindings]]";
+    match number % 3 {
+        0 => config.replace("deadline = \"10s\"", "deadline = \"11s\""),
+        1 => config.replace("plugins = [", "retry = { attempts = 2 }\nplugins = ["),
+        _ => config.replace("[[bindings]]", other),
+    }
+}
+
 #[test]
 fn many_reloads_lose_nothing_repeat_nothing_and_end_no_connection() {
     let load = Load { devices: 3, qos: vec![1, 2], pause: Duration::from_millis(2), ..Load::default() };
@@ -38,7 +48,7 @@ fn many_reloads_lose_nothing_repeat_nothing_and_end_no_connection() {
         trial.fleet.wait_for_more(20);
         (0..MORE).for_each(|more| sensor.publish("zero/t", &(number * MORE + more).to_string(), 0));
         let gateway = trial.running();
-        write_exactly(gateway, &format!("{config}\n{}", variant(number)));
+        write_exactly(gateway, &format!("{}\n{}", chain(&config, number), variant(number)));
         let said = reload(gateway);
         assert!(said.starts_with("changed: ") && !said.contains("needs a restart"), "{number}: {said}");
     }

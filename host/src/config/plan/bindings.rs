@@ -43,7 +43,9 @@ pub fn compare(running: &Config, wanted: &Config, plan: &mut Plan) {
             BindingChange::Same => plan.unchanged(what),
             BindingChange::Added => step(plan, what, "added"),
             BindingChange::Route => step(plan, what, "changed for messages from now on"),
-            BindingChange::Chain => step(plan, what, "its plugins are called as is written now, behind what they have begun"),
+            BindingChange::Chain => {
+                step(plan, what, "its plugins are called as is written now, behind what they have begun")
+            }
         }
     }
     if is_reordered(running, wanted) {
@@ -83,7 +85,10 @@ fn obstacles(running: &Config, wanted: &Config) -> Vec<(String, String)> {
     let binding = |binding: &Binding| {
         let missing = binding.to.iter().find(|to| renumbered_target(to, running, wanted).is_none())?;
         let name = target(missing.target, wanted).unwrap_or_default();
-        Some((format!("binding {} to", binding.name), format!("its upstream `{name}` has a line of the spool after a restart")))
+        Some((
+            format!("binding {} to", binding.name),
+            format!("its upstream `{name}` has a line of the spool after a restart"),
+        ))
     };
     wanted.plugins.iter().filter_map(plugin).chain(wanted.bindings.iter().filter_map(binding)).collect()
 }
