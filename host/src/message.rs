@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::access::Source;
 use crate::topic::TopicName;
 
 /// Quality of service (MQTT 5, section 4.3). Ordered: a delivery uses the lesser of what was published and subscribed.
@@ -58,6 +59,9 @@ pub struct Origin {
     pub hops: u8,
     /// The user name that its client has proved to be its own. None where nobody asks for one.
     pub principal: Option<Arc<str>>,
+    /// Its client as the access rules know it, for what is kept of it. None where they ask nothing, and of what the gateway has made of it:
+    /// that is as the configuration says.
+    pub source: Option<Arc<Source>>,
 }
 
 // === impl QoS ===
@@ -140,7 +144,7 @@ impl Properties {
 impl Origin {
     /// The origin of what the gateway itself says.
     pub fn gateway(arrived_ms: u64) -> Self {
-        Self { client: "tidegate".into(), arrived_ms, hops: 0, principal: None }
+        Self { client: "tidegate".into(), arrived_ms, hops: 0, principal: None, source: None }
     }
 }
 

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`codec`] | a PUBLISH from bytes and to bytes |
 //! | [`trie`] | which filters match, among ten and among ten thousand |
+//! | [`access`] | whether a client may publish, by how many rules there are |
 //! | [`boundary`] | a call into a plugin by the size of its batch, and the same work without a plugin |
 //! | [`chain`] | a chain and a lane from end to end |
 //! | [`spool`] | until it is safe, by how many wait together; a drain; a start |
@@ -16,6 +17,7 @@
 
 #![expect(clippy::expect_used, reason = "a benchmark that cannot be set up has nobody to tell")]
 
+mod access;
 mod boundary;
 mod chain;
 mod codec;
@@ -66,6 +68,7 @@ fn time(is_written: bool) {
     let mut criterion = if is_written { criterion } else { criterion.configure_from_args() };
     codec::bench(&mut criterion);
     trie::bench(&mut criterion);
+    access::bench(&mut criterion);
     boundary::bench(&mut criterion);
     chain::bench(&mut criterion);
     spool::bench(&mut criterion);

@@ -50,6 +50,8 @@ impl AclFile {
     /// All that is wrong, not the first of it.
     pub fn parse(text: &str, file: &Arc<str>) -> Result<Self, Vec<LineError>> {
         let (mut lines, mut errors) = (Lines::default(), Vec::new());
+        // Some editors put a mark of the encoding in front, which nobody sees. mosquitto refuses the file then.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.split('\n').enumerate() {
             let place = Place { file: file.clone(), line: index + 1 };
             if let Err(sentence) = lines.take(line.trim_end_matches(is_space), &place) {
@@ -189,6 +191,15 @@ mod tests {
         let numbers: Vec<&str> = errors.iter().filter_map(|error| error.split(':').nth(1)).collect();
         assert_eq!(numbers, ["1", "2", "3", "4", "5", "6", "7", "8"]);
         assert!(errors[3].contains("`rw` is none of") && errors[6].contains("tabs"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_in_front_belongs_to_no_line() {
+        for (text, line) in [("# x\r\ntopic a\r\n", 2), ("topic a", 1)] {
+            let acl = parse(&format!("\u{feff}{text}")).unwrap();
+            assert_eq!(lines(acl.of(None).unwrap()), [(line, Grant::Both, "a")]);
+        }
+        assert!(parse("topic a\n\u{feff}topic b").is_err(), "anywhere else it is in the way");
     }
 
     #[test]

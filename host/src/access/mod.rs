@@ -15,7 +15,7 @@
 //! - Nothing is made for each client but its identity: a level with a place in it stands as `+` in the trie that all share, and what is found
 //!   there is compared with the names afterwards ([`pattern`], [`layer`]).
 //! - A subscription is allowed when one topic at least is that its filter matches and that may be received ([`overlap`]). Each message is
-//!   asked for by itself when it is delivered.
+//!   asked for by itself when it is delivered; a retained one also for who has published it ([`source`]).
 
 mod acl_file;
 mod decision;
@@ -29,6 +29,7 @@ mod pattern;
 mod permit;
 mod rule;
 mod rules;
+mod source;
 #[cfg(test)]
 mod tests;
 
@@ -42,3 +43,4 @@ pub use pattern::{Pattern, PatternError, Places};
 pub use permit::{Access, DeniedPublish, Permit, Policy};
 pub use rule::{Rule, Who};
 pub use rules::Rules;
+pub use source::Source;

@@ -12,6 +12,7 @@ use super::granted::Granted;
 use super::identity::Identity;
 use super::memo::Memo;
 use super::rules::Rules;
+use super::source::Source;
 use crate::topic::{TopicFilter, TopicName};
 
 /// What becomes of a client of MQTT 3.1.1 that publishes what it may not: that version has no word for it.
@@ -92,6 +93,10 @@ impl Access {
         self.version.fetch_add(1, Ordering::Release);
     }
 
+    pub(super) fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
     pub fn policy(&self) -> Arc<Policy> {
         self.policy.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -149,12 +154,24 @@ impl Permit {
         &self.identity
     }
 
+    /// For what is kept of its messages.
+    pub fn source(&self) -> Option<Arc<Source>> {
+        let known = self.asked.as_ref().map(|asked| (self.version, asked.granted.clone()));
+        self.stored().map(|identity| Arc::new(Source::knowing(identity, known)))
+    }
+
     pub fn may_publish(&mut self, topic: &TopicName) -> bool {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.published, Action::Publish, topic))
     }
 
     pub fn may_receive(&mut self, topic: &TopicName) -> bool {
         self.asked().is_none_or(|asked| ask(&asked.granted, &mut asked.received, Action::Subscribe, topic))
+    }
+
+    /// Of a message that is kept there: whether who has published it may do so still, as well.
+    pub fn may_receive_retained(&mut self, topic: &TopicName, source: Option<&Source>) -> bool {
+        let still_may = |(source, access): (&Source, &Access)| source.may_publish(access, topic);
+        self.may_receive(topic) && source.zip(self.access.as_deref()).is_none_or(still_may)
     }
 
     pub fn may_subscribe(&mut self, filter: &TopicFilter) -> bool {
@@ -173,7 +190,7 @@ impl Permit {
     }
 
     fn asked(&mut self) -> Option<&mut Asked> {
-        let now = self.access.as_ref()?.version.load(Ordering::Acquire);
+        let now = self.access.as_ref()?.version();
         if self.version != now {
             self.renew();
         }
@@ -183,7 +200,7 @@ impl Permit {
     fn renew(&mut self) {
         let Some(access) = &self.access else { return };
         // Before what it is the version of: what changes in between is seen the next time.
-        self.version = access.version.load(Ordering::Acquire);
+        self.version = access.version();
         let policy = access.policy();
         let granted = match self.was_open && policy.rules.is_empty() {
             true => Granted::everything(),

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use super::file::{ReadError, read_bytes};
 use super::hash::Hash;
+use super::users::without_mark;
 
 /// Of a new file: nobody but its user.
 const MODE: u32 = 0o600;
@@ -56,7 +57,7 @@ fn edit(path: &Path, name: &str, line: Option<&str>) -> io::Result<Edited> {
 fn replaced(old: &[u8], name: &str, line: Option<&str>) -> (Vec<u8>, Edited) {
     let is_of = |line: &[u8]| line.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b':'));
     let (mut new, mut left, mut was_there) = (Vec::with_capacity(old.len() + 256), line, false);
-    for kept in old.split_inclusive(|byte| *byte == b'\n') {
+    for kept in without_mark(old).split_inclusive(|byte| *byte == b'\n') {
         if !is_of(kept) {
             new.extend_from_slice(kept);
             continue;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! Stricter than mosquitto, which leaves out what it does not understand: a line that is wrong makes the file wrong, so that nobody finds
-//! out by being locked out, or by being let in.
+//! out by being locked out, or by being let in. The mark of the encoding that some editors put in front is left out: it would be a part of
+//! the first name, and nobody would see it.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,6 +21,8 @@ pub const MAX_NAME_BYTES: usize = 1_024;
 
 /// Of the problems of one file, so many are told.
 const TOLD: usize = 10;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 pub struct Users {
     by_name: HashMap<Arc<str>, Arc<User>>,
@@ -84,7 +87,7 @@ pub enum NameError {
 impl Users {
     pub fn parse(file: &[u8]) -> Result<Self, FileError> {
         let (mut in_order, mut lines, mut problems) = (Vec::new(), HashMap::new(), Vec::new());
-        for (index, line) in file.split(|byte| *byte == b'\n').enumerate() {
+        for (index, line) in without_mark(file).split(|byte| *byte == b'\n').enumerate() {
             match parse_line(line) {
                 Ok(None) => {}
                 Ok(Some(user)) => match lines.insert(user.name.clone(), index + 1) {
@@ -148,6 +151,10 @@ impl Users {
     pub fn ended_in<'a>(&'a self, new: &'a Self) -> impl Iterator<Item = &'a Arc<User>> {
         self.in_order.iter().filter(|user| !new.has(user))
     }
+}
+
+pub(super) fn without_mark(file: &[u8]) -> &[u8] {
+    file.strip_prefix(BYTE_ORDER_MARK).unwrap_or(file)
 }
 
 fn parse_line(line: &[u8]) -> Result<Option<User>, LineError> {
@@ -228,6 +235,13 @@ mod tests {
         for name in ["a", "b+/#*", "ä b"] {
             assert!(matches!(users.find(name), Found::User(user) if &*user.name == name));
         }
+    }
+
+    #[test]
+    fn a_mark_of_the_encoding_is_no_part_of_the_first_name() {
+        let users = users(&format!("\u{feff}a:{SIX}\r\nb:{SIX}"));
+        assert!(matches!(users.find("a"), Found::User(_)) && users.len() == 2);
+        assert!(refused("\u{feff}# devices\nx".as_bytes()).starts_with("line 2: there is no `:`"));
     }
 
     #[test]

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 /// Certificates are renewed days before they end, and who removes a user waits for it at most so long, and once more until the file is still.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
-/// What of a file tells that it is another one. `None`: there is none, or it cannot be looked at.
-type Stamp = Option<(SystemTime, u64, u64)>;
+/// What of a file tells that it is another one: when it was written, its size, its inode, and when any of that or its mode changed, because one that is
+/// written anew may have the old time (`rsync -t`, `touch -r`) and the old size, and one that could not be read becomes readable by a `chmod`.
+/// `None`: there is none, or it cannot be looked at.
+type Stamp = Option<(SystemTime, u64, u64, (i64, i64))>;
 
 /// Made before the files are read, so that no change between the two is overlooked.
 #[derive(Clone, Debug)]
@@ -73,13 +75,16 @@ impl WatchedFiles {
 fn stamps(paths: &[PathBuf]) -> Vec<Stamp> {
     let stamp = |path: &PathBuf| {
         let metadata = fs::metadata(path).ok()?;
-        Some((metadata.modified().ok()?, metadata.len(), metadata.ino()))
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        Some((metadata.modified().ok()?, metadata.len(), metadata.ino(), changed))
     };
     paths.iter().map(stamp).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -108,16 +113,30 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_goes_and_comes_back_as_it_was_has_not_changed() {
+    fn one_that_is_written_anew_with_its_old_size_and_time_has_changed() {
         let folder = tempfile::tempdir().unwrap();
-        let (path, away) = (folder.path().join("a"), folder.path().join("b"));
+        let path = folder.path().join("a");
+        fs::write(&path, "old").unwrap();
+        let written = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut files = WatchedFiles::new(vec![path.clone()]);
+        // The clock of a file system goes by ticks.
+        std::thread::sleep(Duration::from_millis(20));
+        fs::write(&path, "new").unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(written).unwrap();
+        let looks: Vec<bool> = (0..3).map(|_| files.have_changed()).collect();
+        assert_eq!(looks, [false, true, false]);
+    }
+
+    #[test]
+    fn one_whose_mode_is_mended_is_read_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
         fs::write(&path, "1").unwrap();
         let mut files = WatchedFiles::new(vec![path.clone()]);
-        fs::rename(&path, &away).unwrap();
-        assert!(!files.have_changed());
-        fs::rename(&away, &path).unwrap();
-        assert!(!files.have_changed());
-        assert!(!files.have_changed());
+        std::thread::sleep(Duration::from_millis(20));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        let looks: Vec<bool> = (0..3).map(|_| files.have_changed()).collect();
+        assert_eq!(looks, [false, true, false]);
     }
 
     #[tokio::test(start_paused = true)]

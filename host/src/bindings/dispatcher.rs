@@ -194,7 +194,7 @@ impl Dispatcher {
     }
 
     pub(super) fn deliver_and_match(self: &Arc<Self>, inbound: Inbound) -> Option<Pending> {
-        let mut kept = self.bus.publish(&inbound.message, &inbound.origin.client, inbound.arrived);
+        let mut kept = self.bus.publish(&inbound.message, &*inbound.origin, inbound.arrived);
         kept.changes.extend_from_slice(&inbound.changes);
         self.match_delivered(inbound, kept)
     }

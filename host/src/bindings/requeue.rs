@@ -141,6 +141,7 @@ impl Archiver {
             arrived_ms: metadata.arrived_ms,
             hops: 0,
             principal: None,
+            source: None,
         };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);

@@ -144,7 +144,8 @@ impl Inbound {
     }
 
     pub(super) fn next_hop(&self) -> Arc<Origin> {
-        Arc::new(Origin { hops: self.origin.hops.saturating_add(1), ..(*self.origin).clone() })
+        let hops = self.origin.hops.saturating_add(1);
+        Arc::new(Origin { hops, source: None, ..(*self.origin).clone() })
     }
 
     /// Whether somebody waits for its outcome, or it is written down.

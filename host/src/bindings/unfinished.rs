@@ -5,8 +5,8 @@
 //! identity needs it: at QoS 1 the ack waits for all of it, and the device sends it again.
 //!
 //! ```text
-//! // `arrived_ms` is in the gateway's own time. The client is in the key, the message beside these; before format 3 of the spool it stood behind them. Version 1 has no principal; a text without characters is none.
-//! struct Unfinished { version: u8 = 2, hops: u8, arrived_ms: u64, principal: text }
+//! // `arrived_ms` is in the gateway's own time. The client is in the key, the message beside these; before format 3 of the spool it stood behind them. Version 1 has no principal, and 2 no listener; a text without characters is none.
+//! struct Unfinished { version: u8 = 3, hops: u8, arrived_ms: u64, principal: text, listener: text }
 //! ```
 
 use std::sync::Arc;
@@ -14,15 +14,17 @@ use std::sync::Arc;
 use bytes::{BufMut, BytesMut};
 
 use super::route::Inbound;
+use crate::access::{Identity, Source};
 use crate::base::{clock, timeline};
 use crate::message::Origin;
 use crate::spool::wire::{Fields, WireError, put_text};
 use crate::spool::{Change, Key, Value};
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+const WITHOUT_LISTENER: u8 = 2;
 const WITHOUT_PRINCIPAL: u8 = 1;
 
-/// At most so many bytes beside client, principal and message.
+/// At most so many bytes beside client, principal and message. What a chain makes has no listener.
 pub(super) const MAX_FIELDS: usize = 64;
 
 /// Written down.
@@ -40,6 +42,7 @@ pub(super) fn encode(inbound: &Inbound) -> Value {
     out.put_u8(inbound.origin.hops);
     out.put_u64_le(timeline::ms_of(inbound.arrived));
     put_text(&mut out, inbound.origin.principal.as_deref().unwrap_or_default());
+    put_text(&mut out, inbound.origin.source.as_ref().map_or("", |source| &source.identity().listener));
     Value::with_message(out.freeze(), inbound.message.clone())
 }
 
@@ -47,15 +50,22 @@ pub(super) fn encode(inbound: &Inbound) -> Value {
 pub(super) fn decode(client: &Arc<str>, number: u64, value: &Value) -> Result<Option<Inbound>, WireError> {
     let mut fields = Fields::new(value);
     let version = fields.u8()?;
-    if version != VERSION && version != WITHOUT_PRINCIPAL {
+    if !(WITHOUT_PRINCIPAL..=VERSION).contains(&version) {
         return Err(WireError::Unknown { what: "version of an unfinished message", tag: version });
     }
     let (hops, arrived_ms) = (fields.u8()?, fields.u64()?);
-    let principal = if version == WITHOUT_PRINCIPAL { "" } else { fields.text()? };
-    let principal = (!principal.is_empty()).then(|| principal.into());
+    let text = |is_there: bool, fields: &mut Fields<'_>| -> Result<Option<Arc<str>>, WireError> {
+        let text = if is_there { fields.text()? } else { "" };
+        Ok((!text.is_empty()).then(|| text.into()))
+    };
+    let principal = text(version > WITHOUT_PRINCIPAL, &mut fields)?;
+    let listener = text(version > WITHOUT_LISTENER, &mut fields)?;
+    let identity = |listener| Identity { user: principal.clone(), client: client.clone(), listener };
+    let source = listener.map(|listener| Arc::new(Source::new(Arc::new(identity(listener)))));
     let (message, arrived) = (value.message_behind(fields)?, timeline::instant_of(arrived_ms));
     let is_over = message.aged(clock::since(arrived)).is_none();
-    let origin = Arc::new(Origin { client: client.clone(), arrived_ms: clock::unix_ms_of(arrived), hops, principal });
+    let arrived_ms = clock::unix_ms_of(arrived);
+    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal, source });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
     // With the time that it came at: written down again, it is as old as it is.
     Ok((!is_over).then(|| Inbound { changes, arrived, ..Inbound::internal(message, origin) }))
@@ -77,10 +87,14 @@ mod tests {
             payload in prop::collection::vec(any::<u8>(), 0..50),
             hops: u8,
             principal in prop::option::of("[a-z]{1,9}"),
+            listener in prop::option::of("[a-z]{1,9}"),
             number: u64,
         ) {
             let message = Message::new(TopicName::parse(&topic).unwrap(), payload, QoS::ExactlyOnce);
-            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal: principal.map(Arc::from) });
+            let principal: Option<Arc<str>> = principal.map(Arc::from);
+            let identity = |listener: String| Identity { user: principal.clone(), client: "dev".into(), listener: listener.into() };
+            let source = listener.map(|listener| Arc::new(Source::new(Arc::new(identity(listener)))));
+            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal, source });
             let written = Inbound::internal(message, origin);
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
             let origin = Origin { arrived_ms: written.origin.arrived_ms, ..(*read.origin).clone() };

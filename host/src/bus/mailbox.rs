@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 
 use super::budget::{Budget, Share, Shortage};
 use super::{FromGroup, PendingDelivery, Queues};
-use crate::access::Permit;
+use crate::access::{Permit, Source};
 use crate::base::ledger::Ledger;
 use crate::message::{Message, QoS};
 use crate::topic::TopicName;
@@ -214,6 +214,11 @@ impl Mailbox {
     /// Whether its client may receive what is published there.
     pub(super) fn may_receive(&self, topic: &TopicName) -> bool {
         self.lock().permit.may_receive(topic)
+    }
+
+    /// The same of what is kept there, which is of this client.
+    pub(super) fn may_receive_retained(&self, topic: &TopicName, source: Option<&Source>) -> bool {
+        self.lock().permit.may_receive_retained(topic, source)
     }
 
     pub fn attach(&self) {

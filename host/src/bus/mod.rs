@@ -35,16 +35,17 @@ pub use pending_delivery::PendingDelivery;
 pub use queues::Queues;
 pub use replay::{Replay, Replayed};
 pub use retained::RetainedLimits;
-use retained::{Retained, Stored};
+use retained::{Held, Retained, Stored};
 pub use shared::FromGroup;
 use shared::Group;
 pub use subscription::Subscription;
 use subscription::{Entry, Merged};
 
+use crate::access::Source;
 use crate::base::clock;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
-use crate::message::Message;
+use crate::message::{Message, Origin};
 use crate::metrics::Counters;
 use crate::spool::wire::WireError;
 use crate::spool::{Change, Key, Value};
@@ -56,6 +57,15 @@ pub struct Bus {
     subscribed: Subscribed,
     counters: Arc<Counters>,
     warnings: RateLimit,
+}
+
+/// Who a message comes from.
+#[derive(Clone, Copy)]
+pub struct Publisher<'a> {
+    /// For No Local (MQTT 5, section 3.8.3.1).
+    client: &'a str,
+    /// For the access rules, when it is retained.
+    source: Option<&'a Arc<Source>>,
 }
 
 /// What a message leaves that a restart must find.
@@ -82,6 +92,21 @@ enum Shared {
     },
 }
 
+// === impl Publisher ===
+
+impl<'a> From<&'a Origin> for Publisher<'a> {
+    fn from(origin: &'a Origin) -> Self {
+        Self { client: &origin.client, source: origin.source.as_ref() }
+    }
+}
+
+/// A client of whom nothing is asked.
+impl<'a> From<&'a str> for Publisher<'a> {
+    fn from(client: &'a str) -> Self {
+        Self { client, source: None }
+    }
+}
+
 // === impl Bus ===
 
 impl Bus {
@@ -97,11 +122,10 @@ impl Bus {
 
     /// Puts the message into every mailbox that wants it, and keeps it when it is retained. Mailboxes of sessions that survive a
     /// restart get it when what comes back is safe.
-    ///
-    /// `publisher` is the client it came from, for No Local (MQTT 5, section 3.8.3.1).
-    pub fn publish(&self, message: &Message, publisher: &str, now: Instant) -> Kept {
-        let changes = if message.retain { self.retain(message, now) } else { Vec::new() };
-        Kept { changes, ..self.deliver(message, publisher, now) }
+    pub fn publish<'a>(&self, message: &Message, publisher: impl Into<Publisher<'a>>, now: Instant) -> Kept {
+        let Publisher { client, source } = publisher.into();
+        let changes = if message.retain { self.retain(message, source, now) } else { Vec::new() };
+        Kept { changes, ..self.deliver(message, client, now) }
     }
 
     /// What the gateway says of itself: retained as long as it runs, and never written.
@@ -139,9 +163,9 @@ impl Bus {
     /// The retained message of a topic as it was before a restart: kept, whatever the limits are now. Says whether it is beyond
     /// them; `None` when it expired meanwhile.
     pub fn restore_retained(&self, value: &Value) -> Result<Option<bool>, WireError> {
-        let message = stored::decode_retained(value)?;
+        let restored = stored::decode_retained(value)?;
         let mut retained = self.retained.write().unwrap_or_else(PoisonError::into_inner);
-        Ok(message.map(|message| retained.restore(&message, clock::now())))
+        Ok(restored.map(|(message, source)| retained.restore(&message, source, clock::now())))
     }
 
     /// Adds or replaces a subscription. Says whether it is new: retained messages may depend on it [MQTT-3.3.1-10].
@@ -182,7 +206,8 @@ impl Bus {
         for change in changes {
             if let Key::Retained { topic } = &change.key {
                 let last = retained.get(topic);
-                change.value = last.map(|(message, arrived)| stored::encode_retained(message, arrived));
+                let encode = |held: &Held| stored::encode_retained(&held.message, held.arrived, held.source.as_deref());
+                change.value = last.map(encode);
             }
         }
     }
@@ -191,11 +216,12 @@ impl Bus {
         self.retained.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn retain(&self, message: &Message, now: Instant) -> Vec<Change> {
+    fn retain(&self, message: &Message, source: Option<&Arc<Source>>, now: Instant) -> Vec<Change> {
         let mut purged = Vec::new();
         // The value shares the payload of the message: in memory once.
-        let value = (!message.payload.is_empty()).then(|| stored::encode_retained(message, now));
-        let stored = self.store(message, now, &mut purged);
+        let encode = || stored::encode_retained(message, now, source.map(|source| &**source));
+        let value = (!message.payload.is_empty()).then(encode);
+        let stored = self.store(message, source, now, &mut purged);
         let mut changes: Vec<_> = purged.into_iter().map(|topic| Change::delete(Key::Retained { topic })).collect();
         let key = Key::Retained { topic: message.topic.clone() };
         changes.extend(match stored {
@@ -206,8 +232,14 @@ impl Bus {
         changes
     }
 
-    fn store(&self, message: &Message, now: Instant, purged: &mut Vec<TopicName>) -> Stored {
-        let stored = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, now, purged);
+    fn store(
+        &self,
+        message: &Message,
+        source: Option<&Arc<Source>>,
+        now: Instant,
+        purged: &mut Vec<TopicName>,
+    ) -> Stored {
+        let stored = self.retained.write().unwrap_or_else(PoisonError::into_inner).store(message, source, now, purged);
         if let Stored::Refused { .. } = stored {
             self.counters.retained_refused.increment();
             if let Some(suppressed) = self.warnings.permit() {

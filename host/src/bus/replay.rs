@@ -90,10 +90,12 @@ impl Bus {
         for (topic, found) in topics.by_ref() {
             looked_at += 1;
             behind = Some(topic);
-            let Some((message, arrived)) = found.filter(|_| replay.subscription.mailbox.may_receive(topic)) else {
+            let Some(held) = found else { continue };
+            if !replay.subscription.mailbox.may_receive_retained(topic, held.source.as_deref()) {
+                self.counters.subscriber_denied.increment();
                 continue;
-            };
-            let delivery = Merged::of(&replay.subscription).retained(message, arrived);
+            }
+            let delivery = Merged::of(&replay.subscription).retained(&held.message, held.arrived);
             pending_deliveries.extend(self.pending_delivery(replay.subscription.mailbox.put_retained(delivery)));
             fetched += 1;
             if fetched == FETCHED {

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::access::Source;
 use crate::message::Message;
 use crate::topic::{TopicFilter, TopicName};
 
@@ -29,11 +31,15 @@ pub(super) struct Retained {
     /// How many of the topics are the gateway's own.
     own: usize,
     purged: Option<Instant>,
+    /// Of what was restored last: neighbours are often of one client.
+    restored: Option<Arc<Source>>,
 }
 
-struct Held {
-    message: Message,
-    arrived: Instant,
+pub(super) struct Held {
+    pub message: Message,
+    pub arrived: Instant,
+    /// Who has published it, where that is asked.
+    pub source: Option<Arc<Source>>,
     /// The gateway says it of itself: beside the limits, and not written.
     is_own: bool,
 }
@@ -56,18 +62,24 @@ pub(super) enum Stored {
 
 impl Retained {
     pub(super) fn new(limits: RetainedLimits) -> Self {
-        Self { topics: BTreeMap::new(), limits, bytes: 0, payload_bytes: 0, own: 0, purged: None }
+        Self { topics: BTreeMap::new(), limits, bytes: 0, payload_bytes: 0, own: 0, purged: None, restored: None }
     }
 
     /// Keeps the message, or forgets its topic when the payload is empty [MQTT-3.3.1-6].
     /// `purged` are topics that had to go because they have expired.
-    pub(super) fn store(&mut self, message: &Message, now: Instant, purged: &mut Vec<TopicName>) -> Stored {
+    pub(super) fn store(
+        &mut self,
+        message: &Message,
+        source: Option<&Arc<Source>>,
+        now: Instant,
+        purged: &mut Vec<TopicName>,
+    ) -> Stored {
         let old_weight = self.forget(&message.topic);
         let held = old_weight.is_some();
         if message.payload.is_empty() {
             return Stored::Forgotten { held };
         }
-        let weight = message.weight();
+        let weight = weight(message, source);
         // No larger than what it replaces: it has room even when the limits have become lower.
         let replaces = old_weight.is_some_and(|old| weight <= old);
         if !replaces && !self.has_room(weight) {
@@ -76,13 +88,12 @@ impl Retained {
         if !replaces && !self.has_room(weight) {
             return Stored::Refused { held };
         }
-        self.keep(message, now);
+        self.keep(message, source.cloned(), now);
         Stored::Kept
     }
 
-    /// With when it arrived.
-    pub(super) fn get(&self, topic: &TopicName) -> Option<(&Message, Instant)> {
-        self.topics.get(topic).map(|held| (&held.message, held.arrived))
+    pub(super) fn get(&self, topic: &TopicName) -> Option<&Held> {
+        self.topics.get(topic)
     }
 
     pub(super) fn bytes(&self) -> usize {
@@ -98,31 +109,36 @@ impl Retained {
     pub(super) fn keep_own(&mut self, message: &Message, now: Instant) {
         self.forget(&message.topic);
         self.own += 1;
-        self.insert(message, now, true);
+        self.insert(Held { message: message.clone(), arrived: now, source: None, is_own: true });
     }
 
     /// As it was before a restart. Whether it is beyond the limits.
-    pub(super) fn restore(&mut self, message: &Message, now: Instant) -> bool {
-        let is_over = !self.has_room(message.weight());
-        self.keep(message, now);
+    pub(super) fn restore(&mut self, message: &Message, source: Option<Source>, now: Instant) -> bool {
+        let source = source.map(|source| match &self.restored {
+            Some(last) if **last == source => last.clone(),
+            _ => Arc::new(source),
+        });
+        self.restored.clone_from(&source);
+        let is_over = !self.has_room(weight(message, source.as_ref()));
+        self.keep(message, source, now);
         is_over
     }
 
-    fn keep(&mut self, message: &Message, now: Instant) {
-        self.bytes += message.weight();
-        self.insert(message, now, false);
+    fn keep(&mut self, message: &Message, source: Option<Arc<Source>>, now: Instant) {
+        self.bytes += weight(message, source.as_ref());
+        self.insert(Held { message: message.clone(), arrived: now, source, is_own: false });
     }
 
-    fn insert(&mut self, message: &Message, now: Instant, is_own: bool) {
-        self.payload_bytes += message.payload.len();
-        self.topics.insert(message.topic.clone(), Held { message: message.clone(), arrived: now, is_own });
+    fn insert(&mut self, held: Held) {
+        self.payload_bytes += held.message.payload.len();
+        self.topics.insert(held.message.topic.clone(), held);
     }
 
     /// The weight of what there was.
     fn forget(&mut self, topic: &TopicName) -> Option<usize> {
         let old = self.topics.remove(topic)?;
         self.payload_bytes -= old.message.payload.len();
-        let weight = old.message.weight();
+        let weight = old.weight();
         match old.is_own {
             true => self.own -= 1,
             false => self.bytes -= weight,
@@ -144,7 +160,7 @@ impl Retained {
         self.topics.retain(|topic, held| {
             let goes = left > 0 && !held.is_own && held.has_expired(now);
             if goes {
-                self.bytes -= held.message.weight();
+                self.bytes -= held.weight();
                 self.payload_bytes -= held.message.payload.len();
                 left = left.saturating_sub(topic.as_str().len().max(1));
                 purged.push(topic.clone());
@@ -153,14 +169,14 @@ impl Retained {
         });
     }
 
-    /// The topics that may match, in order, behind one: those that begin as the filter does. Each with its message and when that
-    /// arrived, or nothing when it does not match or has expired.
+    /// The topics that may match, in order, behind one: those that begin as the filter does. Each with what is kept, or nothing
+    /// when it does not match or has expired.
     pub(super) fn behind<'a>(
         &'a self,
         filter: &'a TopicFilter,
         topic: Option<&TopicName>,
         now: Instant,
-    ) -> impl Iterator<Item = (&'a TopicName, Option<(&'a Message, Instant)>)> {
+    ) -> impl Iterator<Item = (&'a TopicName, Option<&'a Held>)> {
         let (first, end) = filter.range();
         let from = match topic {
             Some(topic) => Bound::Excluded(topic.as_str()),
@@ -170,13 +186,23 @@ impl Retained {
         let topics = self.topics.range::<str, _>((from, Bound::Unbounded)).take_while(move |(topic, _)| within(topic));
         topics.map(move |(topic, held)| {
             let is_wanted = filter.matches(topic) && !held.has_expired(now);
-            (topic, is_wanted.then_some((&held.message, held.arrived)))
+            (topic, is_wanted.then_some(held))
         })
     }
 }
 
 impl Held {
+    fn weight(&self) -> usize {
+        weight(&self.message, self.source.as_ref())
+    }
+
     fn has_expired(&self, now: Instant) -> bool {
         self.message.expiry().is_some_and(|expiry| now.saturating_duration_since(self.arrived) >= expiry)
     }
+}
+
+/// Bytes that it keeps in memory. Who has published it is shared by all that is kept of him, and charged to each: what he clears leaves the
+/// rest as it is.
+fn weight(message: &Message, source: Option<&Arc<Source>>) -> usize {
+    message.weight() + source.map_or(0, |source| source.weight())
 }

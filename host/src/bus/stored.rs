@@ -5,6 +5,7 @@
 //! struct Queued   { version: u8 = 1, stage: u8, arrived_ms: u64, ids: u16 count, u32* }      // PUBLISHED
 //! struct Queued   { version: u8 = 1, stage: u8, flags: u8, subscription: text, arrived_ms: u64, ids }   // FROM_GROUP
 //! struct Retained { version: u8 = 1, arrived_ms: u64 }
+//! struct Retained { version: u8 = 2, arrived_ms: u64, identity, client: text }    // where there are access rules, or its client has proved a name
 //! ```
 //!
 //! The message stands beside these, so that it is shared with others of its record; before format 3 of the spool it stood behind them.
@@ -13,17 +14,23 @@
 //!
 //! The arrival is written in the gateway's own time (`base::timeline`): what waited while the gateway was off has aged by that.
 
+pub mod identity;
+
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{Delivery, FromGroup};
+use crate::access::{Identity, Source};
 use crate::base::{clock, timeline};
 use crate::message::{Message, QoS};
 use crate::spool::Value;
 use crate::spool::wire::{Fields, WireError, put_text};
 
 const VERSION: u8 = 1;
+/// Of a retained message.
+const WITH_IDENTITY: u8 = 2;
 
 /// Version, stage, time, and how many identifiers.
 const HEAD_BYTES: usize = 1 + 1 + 8 + 2;
@@ -100,19 +107,33 @@ fn published(
     Ok(Queued::Published(message.map(delivery)))
 }
 
-pub(super) fn encode_retained(message: &Message, arrived: Instant) -> Value {
+pub(super) fn encode_retained(message: &Message, arrived: Instant, source: Option<&Source>) -> Value {
     let mut out = BytesMut::with_capacity(HEAD_BYTES);
-    out.put_u8(VERSION);
+    out.put_u8(if source.is_some() { WITH_IDENTITY } else { VERSION });
     out.put_u64_le(timeline::ms_of(arrived));
+    if let Some(source) = source {
+        identity::put(&mut out, source.identity());
+        put_text(&mut out, &source.identity().client);
+    }
     Value::with_message(out.freeze(), message.clone())
 }
 
 /// `None` when it expired meanwhile.
-pub(super) fn decode_retained(value: &Value) -> Result<Option<Message>, WireError> {
+pub(super) fn decode_retained(value: &Value) -> Result<Option<(Message, Option<Source>)>, WireError> {
     let mut fields = Fields::new(value);
-    version(&mut fields)?;
+    let has_identity = match fields.u8()? {
+        VERSION => false,
+        WITH_IDENTITY => true,
+        tag => return Err(WireError::Unknown { what: "version of a retained message", tag }),
+    };
     let age = timeline::age_of(fields.u64()?);
-    Ok(value.message_behind(fields)?.aged(age))
+    let source = has_identity.then(|| source(&mut fields)).transpose()?;
+    Ok(value.message_behind(fields)?.aged(age).map(|message| (message, source)))
+}
+
+fn source(fields: &mut Fields<'_>) -> Result<Source, WireError> {
+    let identity = identity::take(fields)?;
+    Ok(Source::new(Arc::new(Identity { client: fields.text()?.into(), ..identity })))
 }
 
 fn version(fields: &mut Fields<'_>) -> Result<(), WireError> {
@@ -139,6 +160,7 @@ mod tests {
             retain: bool,
             subscription_ids in prop::collection::vec(any::<u32>(), 0..4),
             number: u64,
+            user in prop::option::of(prop::option::of("[a-z]{1,9}")),
             group in prop::option::of(("[a-z/$]{1,20}", 0..3_u8, any::<bool>())),
         ) {
             let from_group = group.map(|(subscription, qos, retain)| {
@@ -152,8 +174,11 @@ mod tests {
             };
             prop_assert_eq!((&read.message, &read.subscription_ids), (&written.message, &written.subscription_ids));
             prop_assert_eq!((read.number, &read.from_group), (written.number, &written.from_group));
-            let retained = encode_retained(&written.message, written.arrived);
-            prop_assert_eq!(decode_retained(&retained).unwrap(), Some(written.message));
+            let source = user.map(|user| {
+                Source::new(Arc::new(Identity { user: user.map(Arc::from), client: "c".into(), listener: "l".into() }))
+            });
+            let retained = encode_retained(&written.message, written.arrived, source.as_ref());
+            prop_assert_eq!(decode_retained(&retained).unwrap(), Some((written.message, source)));
         }
 
         #[test]
@@ -180,9 +205,9 @@ mod tests {
         crate::spool::encode_message(&written.message, &mut old);
         let Queued::Published(Some(read)) = decode_queued(9, &old.into()).unwrap() else { panic!("another stage") };
         assert_eq!((read.message, read.subscription_ids), (written.message.clone(), vec![7]));
-        let mut old = BytesMut::from(&encode_retained(&written.message, written.arrived)[..]);
+        let mut old = BytesMut::from(&encode_retained(&written.message, written.arrived, None)[..]);
         crate::spool::encode_message(&written.message, &mut old);
-        assert_eq!(decode_retained(&old.into()).unwrap(), Some(written.message));
+        assert_eq!(decode_retained(&old.into()).unwrap(), Some((written.message, None)));
     }
 
     #[test]

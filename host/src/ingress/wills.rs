@@ -148,8 +148,8 @@ impl LeftWill {
 }
 
 fn due(client: &Arc<str>, message: Message, permit: &Permit) -> Inbound {
-    let principal = permit.identity().user.clone();
-    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal };
+    let (principal, source) = (permit.identity().user.clone(), permit.source());
+    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal, source };
     Inbound::internal(message, Arc::new(origin))
 }
 

@@ -241,7 +241,13 @@ mod tests {
 
     fn envelope(payload: &str) -> Envelope {
         let message = Message::new(TopicName::parse("t").unwrap(), payload.to_owned(), QoS::ExactlyOnce);
-        let origin = Origin { client: format!("client of {payload}").into(), arrived_ms: 7, hops: 0, principal: None };
+        let origin = Origin {
+            client: format!("client of {payload}").into(),
+            arrived_ms: 7,
+            hops: 0,
+            principal: None,
+            source: None,
+        };
         Envelope { message, origin: Arc::new(origin) }
     }
 

@@ -6,6 +6,7 @@ mod explained;
 mod published;
 mod reloaded;
 mod restarted;
+mod retained_sources;
 mod shared;
 mod subscribed;
 mod users;

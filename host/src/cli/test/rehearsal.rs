@@ -74,8 +74,13 @@ impl<'a> Rehearsal<'a> {
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
-        let origin =
-            Arc::new(Origin { client: self.client.clone(), arrived_ms: self.now_ms(), hops: 0, principal: None });
+        let origin = Arc::new(Origin {
+            client: self.client.clone(),
+            arrived_ms: self.now_ms(),
+            hops: 0,
+            principal: None,
+            source: None,
+        });
         self.follow(VecDeque::from([Inbound::internal(message, origin)]))
     }
 

@@ -92,8 +92,12 @@ fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str
     const TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\", client_ca = \"devices.pem\" }`";
     const PLAIN_TLS: &str = "`tls = { cert = \"gateway.pem\", key = \"gateway.key\" }`";
     const AUTH: &str = "`auth = \"certificate\"`";
+    const PASSWORD: &str = "`auth = \"password\"`";
     let address = listener.bind;
-    if address.ip().is_loopback() || listener.is_locked() {
+    if listener.is_locked() {
+        return tell_needless_permission(table, listener);
+    }
+    if address.ip().is_loopback() {
         return;
     }
     // What was typed and is wrong has been told, and is no lock that is missing.
@@ -102,18 +106,31 @@ fn guard_the_network(table: &Table<'_>, listener: &Listener, typed: &Placed<&str
         return;
     }
     let (lacks, lines) = match (has_tls, listener.auth) {
-        (false, Auth::None) => ("without encryption, and nobody proves who he is", format!("{TLS} and {AUTH}")),
+        (false, Auth::None) => ("without encryption, and nobody proves who he is", {
+            format!("{PLAIN_TLS} and {PASSWORD}, or with {TLS} and {AUTH}")
+        }),
         (false, Auth::Password) => ("without encryption, and passwords can be read on their way", PLAIN_TLS.to_owned()),
         (false, Auth::Certificate) => ("without encryption", TLS.to_owned()),
-        (true, _) => {
-            ("and nobody proves who he is", format!("`auth = \"password\"`, or {AUTH} with `client_ca` in `tls`"))
-        }
+        (true, _) => ("and nobody proves who he is", format!("{PASSWORD}, or {AUTH} with `client_ca` in `tls`")),
     };
     let sentence = format!("`{address}` is open to the network, {lacks}");
     let advice = format!(
         "lock it with {lines}; or bind to 127.0.0.1; or add `allow_insecure = true` if everybody in this network is trusted"
     );
     table.add(Problem::error(typed.span(), sentence).advice(advice));
+}
+
+/// It opens nothing that is locked, and whoever takes the lock away would not be told.
+fn tell_needless_permission(table: &Table<'_>, listener: &Listener) {
+    let Some((_, span)) = table.value("allow_insecure").filter(|_| listener.allow_insecure) else { return };
+    let sentence = "`allow_insecure` is not needed: this listener has `tls` and `auth`";
+    let advice = match listener.bind.ip().is_loopback() {
+        true => "remove it",
+        false => {
+            "remove it. Where there are no access rules, it also lets everybody who comes in do everything: say in `[access]` who may do what"
+        }
+    };
+    table.add(Problem::warning(span, sentence).advice(advice));
 }
 
 fn guard_the_port(table: &Table<'_>, address: SocketAddr, typed: &Placed<&str>, earlier: &[Typed<'_>]) {

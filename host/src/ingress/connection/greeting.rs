@@ -172,8 +172,8 @@ fn welcome<R, W>(
     let parked = Parked::new(context.dispatcher.clone(), context.parked_bytes.clone())
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
-    let (client, principal) = (session.client().clone(), peer.name.clone());
-    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal };
+    let (client, principal, source) = (session.client().clone(), peer.name.clone(), terms.permit.source());
+    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal, source };
     Connection {
         origin: Arc::new(origin),
         wire,

@@ -157,7 +157,9 @@ impl<R, W> Connection<R, W> {
     fn origin(&mut self) -> Arc<Origin> {
         let now = unix_ms();
         if self.origin.arrived_ms != now {
-            self.origin = Arc::new(Origin { arrived_ms: now, ..(*self.origin).clone() });
+            // Rules may have come since it connected.
+            let source = self.origin.source.clone().or_else(|| self.session.permit().source());
+            self.origin = Arc::new(Origin { arrived_ms: now, source, ..(*self.origin).clone() });
         }
         self.origin.clone()
     }

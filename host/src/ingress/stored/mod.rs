@@ -1,7 +1,6 @@
 //! What the device side writes down, one file for each kind of value. Each begins with its version.
 
 mod exchange;
-mod identity;
 mod session;
 mod subscription;
 mod will;

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::{VERSION, identity};
+use super::VERSION;
 use crate::access::Identity;
 use crate::bus::Generation;
+use crate::bus::stored::identity;
 use crate::spool::wire::{Fields, WireError};
 
 const WITH_IDENTITY: u8 = 2;

@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
 
-use super::identity;
 use crate::access::Identity;
 use crate::base::timeline;
+use crate::bus::stored::identity;
 use crate::message::Message;
 use crate::spool::wire::{Fields, WireError};
 use crate::spool::{Value, decode_message};

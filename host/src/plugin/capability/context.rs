@@ -55,7 +55,9 @@ mod tests {
 
     #[test]
     fn each_message_has_its_own_origin_and_one_that_is_not_there_is_an_error() {
-        let origin = |client: &str| Arc::new(Origin { client: client.into(), arrived_ms: 7, hops: 0, principal: None });
+        let origin = |client: &str| {
+            Arc::new(Origin { client: client.into(), arrived_ms: 7, hops: 0, principal: None, source: None })
+        };
         let mut origins = Origins::default();
         let shared = origin("b");
         origins.set([&origin("a"), &shared, &shared, &origin("c")]);

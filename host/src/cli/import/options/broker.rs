@@ -27,9 +27,9 @@ pub const KEYWORDS: &[Keyword] = &[
     missing(
         "check_retain_source",
         Broker,
-        &["false", "0"],
-        "whether who published may do so is asked when the message comes, and not again when it is delivered",
-        "delete retained messages of users that you take rights from: publish an empty one",
+        &["true", "1"],
+        "a retained message is delivered only as long as its publisher may publish it",
+        "leave publishers the right to topics whose retained messages are to stay, or publish these as somebody who has it",
     ),
     asked("clientid_prefixes", Broker),
     needless(

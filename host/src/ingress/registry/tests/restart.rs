@@ -49,7 +49,8 @@ impl Fixture {
     }
 
     fn publish(&self, message: Message) {
-        let origin = Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0, principal: None });
+        let origin =
+            Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0, principal: None, source: None });
         self.accept(Inbound::internal(message, origin));
     }
 
@@ -71,6 +72,7 @@ impl Fixture {
                         arrived_ms: 0,
                         hops: 0,
                         principal: None,
+                        source: None,
                     });
                     let changes = identity.into_iter().collect();
                     self.accept(Inbound { receipt, changes, ..Inbound::internal(message, origin) });

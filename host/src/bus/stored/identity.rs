@@ -1,7 +1,7 @@
-//! Who a session is of, as the access rules ask for it: the name that was proved, and the listener.
+//! Who a session, a will or a retained message is of, as the access rules ask for it: the name that was proved, and the listener.
 //!
 //! ```text
-//! { has_user: u8, user: text, listener: text }    // the client is in the key
+//! { has_user: u8, user: text, listener: text }    // the client stands elsewhere
 //! ```
 
 use bytes::{BufMut, BytesMut};
@@ -9,14 +9,14 @@ use bytes::{BufMut, BytesMut};
 use crate::access::Identity;
 use crate::spool::wire::{Fields, WireError, put_text};
 
-pub fn put(out: &mut BytesMut, identity: &Identity) {
+pub(crate) fn put(out: &mut BytesMut, identity: &Identity) {
     out.put_u8(identity.user.is_some().into());
     put_text(out, identity.user.as_deref().unwrap_or(""));
     put_text(out, &identity.listener);
 }
 
 /// Without the client.
-pub fn take(fields: &mut Fields<'_>) -> Result<Identity, WireError> {
+pub(crate) fn take(fields: &mut Fields<'_>) -> Result<Identity, WireError> {
     let has_user = fields.u8()? != 0;
     let user = fields.text()?;
     let listener = fields.text()?.into();
