@@ -42,6 +42,13 @@ pub struct Beginnings {
 const START_PATIENCE: Duration = Duration::from_secs(1);
 const LOOK_EACH: Duration = Duration::from_millis(5);
 
+/// A chain that is to take its place in a lane.
+struct Swap {
+    lane: Lane,
+    chain: Chain,
+    generation: u32,
+}
+
 // === impl Chains ===
 
 impl Chains {
@@ -84,46 +91,42 @@ impl Chains {
         let before = dispatcher.shared_table();
         self.forget_retired(next);
         self.plugins.stores = with(&self.plugins.stores, &chains);
+        self.plugins.loader = loader;
         let (mut bindings, mut swaps) = (Vec::new(), Vec::new());
         for spec in &next.bindings {
             let known = before.share(&spec.name).or_else(|| before.share_of_before(&spec.name));
-            let place = chains.iter().position(|(name, _)| *name == *spec.name);
-            let change = change_of_binding(running, next, spec);
-            let has_lane = known.as_ref().is_some_and(|known| known.lane.is_some());
-            // Without plugins as well: what comes must not pass what is in the lane.
-            let empty = || (has_lane && spec.plugins.is_empty()).then(|| Chain::new(Vec::new()));
-            let chain = place.map(|place| chains.swap_remove(place).1).or_else(empty);
-            let digests = spec.plugins.iter().filter_map(|plugin| loader.digest(*plugin)).collect();
-            bindings.push(match (change, known, chain) {
-                (BindingChange::Same, Some(known), _) => known,
-                (BindingChange::Route, Some(known), _) => Arc::new(known.changed(spec.clone())),
-                (_, known, Some(chain)) => match known.as_ref().and_then(|known| Some((known, known.lane.clone()?))) {
-                    Some((known, lane)) => {
-                        let (binding, generation) = known.with_next_chain(spec.clone(), digests);
-                        swaps.push((lane, chain, generation));
-                        Arc::new(binding)
-                    }
-                    None => {
-                        let lane = self.workers.add(chain);
-                        self.counted(Binding::new(spec.clone(), Some(lane)).with_digests(digests), dispatcher)
-                    }
-                },
-                (_, _, None) => self.counted(Binding::new(spec.clone(), None), dispatcher),
+            let (change, chain) = (change_of_binding(running, next, spec), take(&mut chains, &spec.name));
+            bindings.push(match (change, known) {
+                (BindingChange::Same, Some(known)) => known,
+                (BindingChange::Route, Some(known)) => Arc::new(known.changed(spec.clone())),
+                (_, known) => {
+                    let (binding, swap) = self.rebuilt(spec, known.as_deref(), chain);
+                    swaps.extend(swap);
+                    let metrics = dispatcher.counters().bindings.of(&spec.name);
+                    Arc::new(Binding { metrics, ..binding })
+                }
             });
         }
         dispatcher.replace_table(before.followed_by(bindings));
         kill_point::reach(KillPoint::ReloadTable);
-        swaps.into_iter().for_each(|(lane, chain, generation)| lane.replace(chain, generation));
+        swaps.into_iter().for_each(|Swap { lane, chain, generation }| lane.replace(chain, generation));
         self.retire(running, next, &before);
-        self.plugins.loader = loader;
         if let Err(error) = self.plugins.loader.remember_versions() {
             tracing::warn!("the versions of plugins are not remembered: {error}");
         }
     }
 
-    fn counted(&self, binding: Binding, dispatcher: &Dispatcher) -> Arc<Binding> {
-        let metrics = dispatcher.counters().bindings.of(&binding.spec.name);
-        Arc::new(Binding { metrics, ..binding })
+    /// With its chain, if it has plugins. Where there is a lane already, it stays, also for a binding that has none any more: what comes must not
+    /// pass what is in it.
+    fn rebuilt(&self, spec: &config::Binding, known: Option<&Binding>, chain: Option<Chain>) -> (Binding, Option<Swap>) {
+        let digests = spec.plugins.iter().filter_map(|plugin| self.plugins.loader.digest(*plugin)).collect();
+        if let Some((known, lane)) = known.and_then(|known| Some((known, known.lane.clone()?))) {
+            let (binding, generation) = known.with_next_chain(spec.clone(), digests);
+            let chain = chain.unwrap_or_else(|| Chain::new(Vec::new()));
+            return (binding, Some(Swap { lane, chain, generation }));
+        }
+        let lane = chain.map(|chain| self.workers.add(chain));
+        (Binding::new(spec.clone(), lane).with_digests(digests), None)
     }
 
     /// Those that are not as before need not be tried again.
@@ -198,6 +201,11 @@ pub async fn wait_for_plugins(setup: &Setup) -> anyhow::Result<()> {
         }
         tokio::time::sleep(LOOK_EACH).await;
     }
+}
+
+fn take(chains: &mut Vec<(String, Chain)>, binding: &str) -> Option<Chain> {
+    let place = chains.iter().position(|(name, _)| name == binding)?;
+    Some(chains.swap_remove(place).1)
 }
 
 /// Gives plugins back what they remembered, before the first message. What stays of those that are not there.

@@ -141,7 +141,7 @@ impl Lane {
     /// From its next turn on, jobs go through this chain. At once where the lane is idle.
     pub fn replace(&self, chain: Chain, generation: u32) {
         if chain.stores().next().is_some() {
-            // Before: who leaves in an order without a need costs little.
+            // Before, and for good: what leaves without an order would pass what has a place in one.
             self.0.is_stateful.store(true, Ordering::Release);
         }
         let mut mailbox = self.mailbox();
@@ -167,7 +167,6 @@ impl Lane {
     fn go_on_with(&self, state: &mut ChainState, next: Option<Box<Next>>) {
         let Some(next) = next else { return };
         let Next { chain, generation } = *next;
-        self.0.is_stateful.store(chain.stores().next().is_some(), Ordering::Release);
         (state.chain, state.generation) = (chain, generation);
     }
 

@@ -16,42 +16,50 @@ pub enum BindingChange {
     Chain,
 }
 
+/// All of them are done, or none.
+struct Steps<'a> {
+    plan: &'a mut Plan,
+    is_free: bool,
+}
+
 pub fn compare(running: &Config, wanted: &Config, plan: &mut Plan) {
     let obstacles = obstacles(running, wanted);
-    let (what_waits, is_free) = ("; plugins and bindings change together", obstacles.is_empty());
-    let step = |plan: &mut Plan, what: String, how: &str| match is_free {
-        true => plan.now(what, how),
-        false => plan.restart(what, format!("{how}{what_waits}")),
-    };
+    let mut steps = Steps { plan, is_free: obstacles.is_empty() };
+    plugins(running, wanted, &mut steps);
+    bindings(running, wanted, &mut steps);
+    obstacles.into_iter().for_each(|(what, why)| plan.restart(what, why));
+}
+
+fn plugins(running: &Config, wanted: &Config, steps: &mut Steps<'_>) {
     for plugin in running.plugins.iter().filter(|one| named(&wanted.plugins, &one.name).is_none()) {
-        step(plan, format!("plugin {}", plugin.name), "taken away");
+        steps.add(format!("plugin {}", plugin.name), "taken away");
     }
     for plugin in &wanted.plugins {
         let what = format!("plugin {}", plugin.name);
         match named(&running.plugins, &plugin.name) {
-            None => step(plan, what, "added"),
-            Some(before) if before == plugin => plan.unchanged(what),
-            Some(_) => step(plan, what, "changed: what it remembers stays"),
+            None => steps.add(what, "added"),
+            Some(before) if before == plugin => steps.plan.unchanged(what),
+            Some(_) => steps.add(what, "changed: what it remembers stays"),
         }
     }
+}
+
+fn bindings(running: &Config, wanted: &Config, steps: &mut Steps<'_>) {
     for gone in running.bindings.iter().filter(|one| find(wanted, &one.name).is_none()) {
-        step(plan, format!("binding {}", gone.name), "taken away: what it has begun is finished");
+        steps.add(format!("binding {}", gone.name), "taken away: what it has begun is finished");
     }
     for binding in &wanted.bindings {
         let what = format!("binding {}", binding.name);
         match change_of_binding(running, wanted, binding) {
-            BindingChange::Same => plan.unchanged(what),
-            BindingChange::Added => step(plan, what, "added"),
-            BindingChange::Route => step(plan, what, "changed for messages from now on"),
-            BindingChange::Chain => {
-                step(plan, what, "its plugins are called as is written now, behind what they have begun")
-            }
+            BindingChange::Same => steps.plan.unchanged(what),
+            BindingChange::Added => steps.add(what, "added"),
+            BindingChange::Route => steps.add(what, "changed for messages from now on"),
+            BindingChange::Chain => steps.add(what, "its plugins are started anew, and take over behind what the others have begun"),
         }
     }
     if is_reordered(running, wanted) {
-        step(plan, "binding order".to_owned(), "they stand in another order, which is that of their outputs");
+        steps.add("binding order".to_owned(), "they stand in another order, which is that of their outputs");
     }
-    obstacles.into_iter().for_each(|(what, why)| plan.restart(what, why));
 }
 
 /// Plugins and bindings of what runs then. Upstreams have the numbers that they have in the gateway that runs.
@@ -138,4 +146,15 @@ fn find<'a>(config: &'a Config, name: &str) -> Option<&'a Binding> {
 
 fn named<'a>(plugins: &'a [Plugin], name: &str) -> Option<&'a Plugin> {
     plugins.iter().find(|plugin| plugin.name == name)
+}
+
+// === impl Steps ===
+
+impl Steps<'_> {
+    fn add(&mut self, what: String, how: &str) {
+        match self.is_free {
+            true => self.plan.now(what, how),
+            false => self.plan.restart(what, format!("{how}; plugins and bindings change together")),
+        }
+    }
 }
