@@ -16,7 +16,7 @@ use crate::spool::{Key, Receipt, Record, Restored, Spool, Value};
 
 pub struct Chains {
     workers: Workers,
-    beginnings: Beginnings,
+    _beginnings: Beginnings,
     plugins: Plugins,
     /// Of bindings that have plugins, and began with the gateway.
     standings: Vec<Standing>,
@@ -74,7 +74,7 @@ impl Chains {
         let (loader, starter) = (setup.plugins.clone(), beginnings.starters.handle());
         let plugins = Plugins { loader, stores, left: Arc::new(left), starter };
         let standings = setup.standings.clone();
-        Ok((Self { workers, beginnings, plugins, standings, retired: Vec::new() }, bindings))
+        Ok((Self { workers, _beginnings: beginnings, plugins, standings, retired: Vec::new() }, bindings))
     }
 
     pub fn plugins(&self) -> &Plugins {
@@ -103,7 +103,7 @@ impl Chains {
                     let (binding, swap) = self.rebuilt(spec, known.as_deref(), chain);
                     swaps.extend(swap);
                     let metrics = dispatcher.counters().bindings.of(&spec.name);
-                    Arc::new(Binding { metrics, ..binding })
+                    Arc::new(binding.with_metrics(metrics))
                 }
             });
         }
@@ -118,7 +118,12 @@ impl Chains {
 
     /// With its chain, if it has plugins. Where there is a lane already, it stays, also for a binding that has none any more: what comes must not
     /// pass what is in it.
-    fn rebuilt(&self, spec: &config::Binding, known: Option<&Binding>, chain: Option<Chain>) -> (Binding, Option<Swap>) {
+    fn rebuilt(
+        &self,
+        spec: &config::Binding,
+        known: Option<&Binding>,
+        chain: Option<Chain>,
+    ) -> (Binding, Option<Swap>) {
         let digests = spec.plugins.iter().filter_map(|plugin| self.plugins.loader.digest(*plugin)).collect();
         if let Some((known, lane)) = known.and_then(|known| Some((known, known.lane.clone()?))) {
             let (binding, generation) = known.with_next_chain(spec.clone(), digests);

@@ -198,6 +198,11 @@ impl Binding {
         Self { digests, ..self }
     }
 
+    /// Those that are shown under its name.
+    pub fn with_metrics(self, metrics: Arc<BindingMetrics>) -> Self {
+        Self { metrics, ..self }
+    }
+
     pub fn digest_of(&self, plugin: &str) -> &str {
         let digest = self.digests.iter().find(|(name, _)| name == plugin).and_then(|(_, digest)| digest.get());
         digest.map_or("", String::as_str)
@@ -250,7 +255,10 @@ mod tests {
         let (a, b) = (first.find("a").unwrap(), first.find("b").unwrap());
         let next = first.followed_by(vec![shared("c", "#"), first.share("b").unwrap(), shared("a", "t")]);
         assert_eq!((next.find("a"), next.find("b")), (Some(a), Some(b)));
-        assert_eq!((names(&first, "t"), names(&next, "t")), (vec!["a".into(), "b".into()], vec!["c".into(), "b".into(), "a".into()]));
+        assert_eq!(
+            (names(&first, "t"), names(&next, "t")),
+            (vec!["a".into(), "b".into()], vec!["c".into(), "b".into(), "a".into()])
+        );
     }
 
     #[test]
@@ -261,7 +269,10 @@ mod tests {
         assert_eq!(&*next.get(a).unwrap().spec.name, "a");
         // It comes back, and has no second id.
         let again = next.followed_by(vec![shared("a", "other"), next.share("b").unwrap()]);
-        assert_eq!((again.find("a"), names(&again, "t"), names(&again, "other")), (Some(a), vec!["b".into()], vec!["a".into()]));
+        assert_eq!(
+            (again.find("a"), names(&again, "t"), names(&again, "other")),
+            (Some(a), vec!["b".into()], vec!["a".into()])
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Counts of one plugin, over all bindings that use it: written by the worker threads, read by anybody.
 
-use std::sync::{Arc, Weak, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::faults::FailureKind;

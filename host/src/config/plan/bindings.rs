@@ -54,7 +54,9 @@ fn bindings(running: &Config, wanted: &Config, steps: &mut Steps<'_>) {
             BindingChange::Same => steps.plan.unchanged(what),
             BindingChange::Added => steps.add(what, "added"),
             BindingChange::Route => steps.add(what, "changed for messages from now on"),
-            BindingChange::Chain => steps.add(what, "its plugins are started anew, and take over behind what the others have begun"),
+            BindingChange::Chain => {
+                steps.add(what, "its plugins are started anew, and take over behind what the others have begun")
+            }
         }
     }
     if is_reordered(running, wanted) {
