@@ -82,7 +82,7 @@ impl Table {
         for (rank, id) in used.iter().enumerate() {
             let Some((binding, place)) = id.of(&bindings).zip(id.of_mut(&mut ranks)) else { continue };
             *place = Some(rank);
-            binding.spec.filters.iter().for_each(|filter| _ = trie.insert(filter, *id));
+            binding.spec.filters.iter().for_each(|filter| trie.insert(filter, *id));
             by_client.extend((binding.spec.order == OrderOf::Client).then_some(*id));
         }
         Self { bindings, ranks, used, trie, cache: MatchCache::default(), by_client }
