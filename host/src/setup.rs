@@ -13,6 +13,7 @@ mod loader;
 pub mod plugin_state;
 mod secrets;
 mod starts;
+mod writable;
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -27,8 +28,6 @@ use crate::plugin::{Engine, EngineError, LoadedPlugin, Trust};
 
 pub use loader::Loader;
 pub use starts::Threads;
-
-pub use self::secrets::exposed;
 
 /// Compiled plugins, in the data folder.
 const COMPILED: &str = "compiled";
@@ -56,6 +55,11 @@ pub struct Doors {
     pub users: Option<Users>,
     /// Of each listener, in the order of the configuration.
     pub tls: Vec<Option<Acceptor>>,
+}
+
+/// Files that others on this machine can read or write and should not, each as a sentence.
+pub fn exposed(config: &Config) -> Vec<String> {
+    [secrets::exposed(config), writable::by_anybody(config)].concat()
 }
 
 /// What does not depend on a plugin.

@@ -1,6 +1,7 @@
 //! A bad configuration is refused whole: every problem at once, exit code 78, nothing started.
 
 use std::fs;
+use std::net::TcpListener;
 
 use tidegate_tests::gateway::Home;
 use tidegate_tests::process::Finished;
@@ -170,4 +171,31 @@ fn a_good_configuration_passes_the_check() {
     let home = Home::new("[plugins.p]\ncomponent = \"plugins/threshold.wasm\"\nconfig = { min = 3 }\n");
     let finished = home.tidegate("check", &["--offline"]);
     assert_eq!(finished.code, Some(0), "{finished:?}");
+}
+
+#[test]
+fn what_is_wrong_outside_of_the_file_is_told_once_and_at_its_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let bind = taken.local_addr().expect("it is bound");
+    let home = Home::exactly(&format!(
+        "[broker.listeners.field]\nbind = \"{bind}\"\n[plugins.p]\ncomponent = \"gone.wasm\"\n\
+         [upstreams.cloud]\nurl = \"mqtt://127.0.0.1:1\"\n\
+         [[bindings]]\nname = \"b\"\ntopic = \"t\"\nplugins = [\"p\"]\nto = [{{ upstream = \"cloud\" }}]\n"
+    ));
+    let finished = home.tidegate("check", &["--offline"]);
+    assert_eq!(finished.code, EX_CONFIG, "{finished:?}");
+    assert_says(
+        &finished,
+        &["gateway.toml:2:8", "listener `field`", "`ss -tlnp`", "gateway.toml:4:13", "gateway.toml: 2 errors"],
+    );
+    assert_eq!(finished.err.matches("gone.wasm\"").count(), 1, "drawn once: {finished:?}");
+    // A data folder that is none: one sentence, and none of what would be in it.
+    fs::write(home.path().join("file"), "").expect("a file in a temporary folder");
+    let home_of_none = "[gateway]\ndata_dir = \"file\"\n[broker.listeners.field]\nbind = \"127.0.0.1:0\"\n";
+    fs::write(home.path().join("gateway.toml"), home_of_none).expect("as above");
+    let finished = home.tidegate("check", &["--offline"]);
+    assert_says(&finished, &["is not a folder", "gateway.toml:2:12", "gateway.toml: 1 error\n"]);
+    // For programs the same.
+    let json = home.tidegate("check", &["--offline", "--format", "json"]).out;
+    assert!(json.contains("\"line\": 2") && json.contains("\"column\": 12"), "{json}");
 }

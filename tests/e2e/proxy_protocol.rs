@@ -64,6 +64,25 @@ fn a_device_without_the_header_is_closed_and_the_log_says_what_to_do() {
 }
 
 #[test]
+fn only_load_balancers_that_are_named_may_say_where_somebody_comes_from() {
+    let gateway = Gateway::start(&format!("{BEHIND}proxy_from = [\"127.0.0.2\", \"127.0.1.0/24\"]\n"));
+    let from = |source: [u8; 4]| {
+        let mut device = Raw::open_from(source.into(), gateway.listener("behind"), V5).expect("a listener");
+        device.send(&[header(0x21), Connect::new(V5, "device").encode()].concat());
+        device.next(SOON)
+    };
+    for balancer in [[127, 0, 0, 2], [127, 0, 1, 9]] {
+        assert!(matches!(from(balancer), Next::Packet(_)), "{balancer:?}");
+    }
+    for stranger in [[127, 0, 0, 1], [127, 0, 2, 1]] {
+        assert_eq!(from(stranger), Next::Closed, "{stranger:?}");
+        let peer = format!("peer={}:", std::net::IpAddr::from(stranger));
+        gateway.expect_log(&["connection refused", "not in `proxy_from`", &peer, "listener=behind"]);
+    }
+    gateway.stop();
+}
+
+#[test]
 fn a_header_that_nobody_expects_is_called_one() {
     let gateway = Gateway::start("");
     for header in [header(0x21), b"PROXY TCP4 203.0.113.7 10.0.0.1 49153 1883\r\n".to_vec()] {

@@ -65,6 +65,50 @@ fn what_was_typed_wrongly_is_quoted_without_it() {
     assert!(assert_harmless_run(&home, &["--help"]).out.contains("check"));
 }
 
+/// A line end, behind which something stands that would look as if the gateway had said it; and what turns a text around.
+const FORGED: &str = "x\nforged: all is well\u{2028}\u{202e}";
+
+#[test]
+fn what_was_typed_begins_no_line_of_its_own() {
+    let home = Home::exactly("[gateway]\ndata_dir = \"d\"\n[broker.listeners.l]\nbind = \"127.0.0.1:0\"\n");
+    let (file, folder) = (home.path().join(format!("{FORGED}.toml")), home.path().join(FORGED));
+    fs::copy(home.path().join("gateway.toml"), file).expect("any name but NUL and slash");
+    fs::create_dir(&folder).expect("as above");
+    let (config, other) = (["-c", "gateway.toml"], format!("{FORGED}.toml"));
+    let with_config = |args: &[&'static str]| [args, &config].concat();
+    for args in [
+        [&with_config(&["explain"])[..], &[FORGED]].concat(),
+        [&with_config(&["explain", "publish", "t", "--as"])[..], &[FORGED, "--client", FORGED]].concat(),
+        [&with_config(&["explain", "subscribe"])[..], &[FORGED]].concat(),
+        [&with_config(&["explain", "publish", "t", "--listener"])[..], &[FORGED]].concat(),
+        [&with_config(&["sessions", "drop"])[..], &[FORGED]].concat(),
+        [&with_config(&["spool", "peek", "--upstream"])[..], &[FORGED]].concat(),
+        [&with_config(&["spool", "requeue", "--binding"])[..], &[FORGED]].concat(),
+        [&with_config(&["spool", "purge", "--yes", "--upstream"])[..], &[FORGED]].concat(),
+        [&with_config(&["test"])[..], &[FORGED]].concat(),
+        vec!["check", "-c", &other],
+        vec!["check", "-c", &other, "--offline"],
+        vec!["explain", "-c", FORGED, "t"],
+        vec!["run", "-c", FORGED],
+        vec!["status", "--data-dir", FORGED],
+        vec!["reload", "--data-dir", FORGED],
+        vec!["reload", "-c", FORGED],
+        vec!["status", "--format", FORGED],
+        vec!["import", FORGED],
+        vec!["plugin", "build", FORGED],
+        vec!["passwd", "users", FORGED, "-D"],
+        vec![FORGED],
+        vec!["check", FORGED],
+        vec!["check", "--x\nforged: y"],
+    ] {
+        let finished = assert_harmless_run(&home, &args);
+        for text in [&finished.out, &finished.err] {
+            assert!(!text.lines().any(|line| line.trim_start().starts_with("forged")), "{args:?}: {finished:?}");
+            assert!(!text.contains(['\u{2028}', '\u{202e}']), "{args:?}: {finished:?}");
+        }
+    }
+}
+
 #[test]
 fn a_rehearsal_writes_topics_and_payloads_by_number() {
     let home = Home::new(PLUGIN);
@@ -117,4 +161,17 @@ fn a_gateway_and_the_commands_beside_it_write_none_of_what_devices_and_plugins_s
     gateway.expect_log(&["so much to say"]);
     assert_harmless("the log", &[&gateway.log().text()]);
     gateway.kill();
+}
+
+#[test]
+fn the_compiler_of_a_plugin_quotes_its_source_without_it() {
+    let home = Home::new("");
+    fs::create_dir(home.path().join("src")).expect("a folder in a temporary folder");
+    let manifest = "[package]\nname = \"p\"\nversion = \"0.0.0\"\n[lib]\ncrate-type = [\"cdylib\"]\n[workspace]\n";
+    let source = "compile_error!(\"so \\u{1b}[2J \\u{9b}31m it is\");";
+    for (file, text) in [("Cargo.toml", manifest), ("src/lib.rs", source)] {
+        fs::write(home.path().join(file), text).expect("as above");
+    }
+    let finished = assert_harmless_run(&home, &["plugin", "build", "."]);
+    assert!(finished.code == Some(1) && finished.err.contains("it is"), "{finished:?}");
 }

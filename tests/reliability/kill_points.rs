@@ -1,4 +1,5 @@
-//! Every named kill point, at QoS 1 and 2: the process dies there under load, another one goes on.
+//! Every named kill point, at QoS 1 and 2: the process dies there under load, of which each device comes over another transport; another
+//! one goes on.
 
 use std::sync::Arc;
 

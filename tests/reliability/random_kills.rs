@@ -1,5 +1,5 @@
-//! SIGKILL at random moments, some of them while it starts, under the load of twenty devices; half of them with local stages between
-//! the plugin and the upstream.
+//! SIGKILL at random moments, some of them while it starts, under the load of twenty devices, which come over TCP, TLS, WebSocket and both in
+//! turn; half of the kills with local stages between the plugin and the upstream.
 
 use std::time::Duration;
 

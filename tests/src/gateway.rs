@@ -229,6 +229,16 @@ impl Gateway {
         eventually(&format!("the listener `{name}` listens"), SOON, found)
     }
 
+    /// Of `operate.http`.
+    pub fn http(&self) -> SocketAddr {
+        let found = || {
+            self.log().find(|line| {
+                line.contains("over HTTP").then(|| line.split_once("address=")).flatten()?.1.trim().parse().ok()
+            })
+        };
+        eventually("metrics are offered", SOON, found)
+    }
+
     /// Its resident memory in bytes.
     pub fn memory(&self) -> usize {
         self.process.memory()

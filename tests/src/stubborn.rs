@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::doors::Dial;
 use crate::driver::{Expect, WINDOW, payload_of};
 use crate::eventually::SOON;
 use crate::oracle::{Expected, Oracle};
@@ -38,6 +39,7 @@ pub struct Habits {
     pub padding: usize,
     /// What becomes of a message on its way, as [`Expect`] says.
     pub expect: Expect,
+    pub dial: Dial,
 }
 
 struct Exchange {
@@ -85,8 +87,8 @@ impl Stubborn {
 
     /// Takes up its session at this address, if somebody is there.
     pub fn connect(&mut self, gateway: SocketAddr) {
-        let Habits { version, ref name, .. } = self.habits;
-        let Some(mut raw) = Raw::try_open(gateway, version) else { return };
+        let Habits { version, ref name, ref dial, .. } = self.habits;
+        let Some(mut raw) = dial.open(gateway, version) else { return };
         raw.send(&Connect::new(version, name).persistent(SESSION_EXPIRY).encode());
         let Next::Packet(connack) = raw.next(SOON) else { return };
         assert_eq!((connack.kind(), connack.reason()), (CONNACK, 0), "{name}: {connack:?}");

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::doors::{Dial, Doors, Way};
 use crate::driver::Expect;
 use crate::fleet::{FRESH, Fleet};
 use crate::gateway::{Gateway, Home, Launch, Stillborn};
@@ -101,8 +102,11 @@ impl Trial {
     /// Nothing runs yet but the upstream and the devices.
     pub fn new(load: &Load) -> Self {
         let upstream = Upstream::start();
-        let home = Arc::new(Home::new(&format!("{}{}{}", load.config, upstream.config(5), load.bindings())));
-        let (fleet, subscribers) = (Fleet::paced(load.habits(), load.pause), load.subscribers);
+        let doors = Doors::new();
+        let config = format!("{}{}{}{}", load.config, doors.config(), upstream.config(5), load.bindings());
+        let home = Arc::new(Home::new(&config));
+        doors.install(home.path());
+        let (fleet, subscribers) = (Fleet::paced(load.habits(&doors), load.pause), load.subscribers);
         Self { home, fleet, upstream, gateway: None, subscribers, crashes: 0 }
     }
 
@@ -217,8 +221,11 @@ impl Trial {
 // === impl Load ===
 
 impl Load {
-    fn habits(&self) -> Vec<Habits> {
-        self.habits_through(if self.is_staged { doubled_in_stages } else { doubled })
+    /// One device after the other comes through another listener.
+    fn habits(&self, doors: &Arc<Doors>) -> Vec<Habits> {
+        let habits = self.habits_through(if self.is_staged { doubled_in_stages } else { doubled });
+        let ways = Way::ALL.into_iter().cycle();
+        habits.into_iter().zip(ways).map(|(one, way)| Habits { dial: Dial::through(doors, way), ..one }).collect()
     }
 
     fn bindings(&self) -> String {
@@ -235,7 +242,7 @@ impl Load {
             let name = format!("q{qos}d{number}");
             let version = if number.is_multiple_of(2) { V5 } else { V4 };
             let topic = format!("load/{name}");
-            Habits { name, topic, qos: *qos, version, padding: self.padding, expect }
+            Habits { name, topic, qos: *qos, version, padding: self.padding, expect, dial: Dial::default() }
         };
         let of = |qos| (0..self.devices).map(move |number| device(qos, number));
         self.qos.iter().flat_map(of).collect()

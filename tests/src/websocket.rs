@@ -174,7 +174,7 @@ impl WebSocket {
 }
 
 /// A frame of a server: without a mask.
-fn take(raw: &mut Vec<u8>) -> Option<Frame> {
+pub(crate) fn take(raw: &mut Vec<u8>) -> Option<Frame> {
     let [first, length, rest @ ..] = raw.as_slice() else { return None };
     let (length, rest) = match (length, rest) {
         (0..=125, rest) => (usize::from(*length), rest),

@@ -41,10 +41,12 @@ pub fn watch(
     let reader = Arc::new(Reader { access: access.clone(), source, turn: Mutex::default(), stop: stop.clone() });
     let first = reader.clone();
     let read_and_tell = move || {
-        if reader.read() {
+        let is_read = reader.read();
+        if is_read {
             let file = &reader.source.name;
             tracing::info!(%file, "access rules are read again: they hold from now on, for those who are connected as well");
         }
+        is_read
     };
     let changes = watched_files::watch(files, stop, read_and_tell);
     // It may have changed since the configuration was read.

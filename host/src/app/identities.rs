@@ -32,8 +32,14 @@ pub async fn watch_passwords(
     let files = WatchedFiles::new(vec![path.clone()]);
     let until = stop.clone();
     let again = Arc::new(move || match auth::file::read(&path) {
-        Ok(users) => replace(&passwords, users, &registry, || !until.is_cancelled()),
-        Err(error) => tracing::error!("{error}; what was read before stays in use"),
+        Ok(users) => {
+            replace(&passwords, users, &registry, || !until.is_cancelled());
+            true
+        }
+        Err(error) => {
+            tracing::error!("{error}; what was read before stays in use");
+            false
+        }
     });
     // It may have changed while the spool was read.
     let first = again.clone();

@@ -9,6 +9,7 @@
 
 pub mod access;
 mod chains;
+mod http;
 mod identities;
 mod ingress;
 mod listeners;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::bail;
+use tokio::task::JoinHandle;
 
 use crate::base::kill_point::{self, KillPoint};
 use crate::bindings::{Dispatcher, Table};
@@ -33,11 +35,12 @@ use crate::bus::{Bus, RetainedLimits};
 use crate::chain::Standing;
 use crate::config::{BrokerLimits, Config};
 use crate::metrics::Counters;
-use crate::operate::{ReloadRequest, Reloads, WatchedPlugin, WatchedUpstream};
+use crate::operate::{ReloadRequest, Reloads, Supervisor, WatchedPlugin, WatchedUpstream};
 use crate::setup;
 use crate::setup::installation::Installation;
 
 use chains::{Beginnings, Chains};
+use http::Http;
 use ingress::Ingress;
 use operate::Operate;
 use reload::{Ready, Reloader};
@@ -63,6 +66,7 @@ pub struct Gateway {
     upstreams: Upstreams,
     operate: Operate,
     reloader: Reloader,
+    http: Http,
 }
 
 // === impl Gateway ===
@@ -72,15 +76,20 @@ impl Gateway {
     pub async fn start(mut config: Config) -> anyhow::Result<Self> {
         let counters = Arc::<Counters>::default();
         let data_dir = &config.gateway.data_dir;
+        // From here on somebody can see how far it is.
+        let http = Http::start(config.operate.http.as_ref()).await?;
         let installation = Installation::open(data_dir, &data_dir.join(SPOOL))?;
         installation.complete(&mut config.upstreams);
         let beginnings = Beginnings::spawn()?;
         let mut setup = setup::begin(&config, &setup::cache(&config), &beginnings.threads())?;
+        http.starting("plugins are being compiled or started");
         chains::wait_for_plugins(&setup).await?;
         setup::exposed(&config).iter().for_each(|secret| tracing::warn!("{secret}"));
         setup.upstreams.iter().for_each(upstreams::tell_doubts);
         let passwords = setup.users.take().map(identities::open).transpose()?;
+        http.starting("the listeners are not bound");
         let listeners = ingress::bind(&config, std::mem::take(&mut setup.tls)).await?;
+        http.starting("the spool is being read");
         let (storage, restored) = Storage::open(&config, &counters)?;
         // The spool's lock is held: no other gateway writes into this folder.
         setup.plugins.remember_versions()?;
@@ -99,7 +108,8 @@ impl Gateway {
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let reloader = Reloader::new(config, installation);
         let operate = Operate::start(&reloader, &chains, &ingress, &storage, &upstreams, &counters)?;
-        Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader })
+        http.show(operate.observer().clone());
+        Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader, http })
     }
 
     /// Where the configuration comes from, and is read again when somebody asks.
@@ -127,11 +137,19 @@ impl Gateway {
                 reason = self.ingress.ended() => bail!("{reason}"),
                 reason = self.upstreams.ended() => bail!("{reason}"),
                 reason = self.operate.ended() => bail!("{reason}"),
+                reason = self.http.ended() => bail!("{reason}"),
                 (request, ready) = self.reloader.next(&now) => self.reload(request, ready),
             }
         }
         self.stop().await;
         Ok(())
+    }
+
+    /// Tells a supervisor that devices are served, and that the gateway lives: from the async threads, which must not hang any more than the
+    /// spool. Until it is aborted.
+    pub fn attend(&self, supervisor: &Supervisor) -> JoinHandle<()> {
+        let spool = self.storage.spool.clone();
+        tokio::spawn(supervisor.clone().attend(self.standings().to_vec(), move || spool.heartbeat()))
     }
 
     /// Nothing here can fail or wait.
@@ -142,7 +160,7 @@ impl Gateway {
             self.chains.apply(&running, &next, changes, self.ingress.dispatcher());
             self.storage.spool.divide_among(&next.writers());
             self.ingress.apply(&next, ingress);
-            self.operate.look_at(&self.ingress, &self.chains);
+            self.operate.look_at(&self.ingress, &self.chains, &next);
             self.reloader.runs(next);
             kill_point::reach(KillPoint::Reloaded);
         }
@@ -156,11 +174,12 @@ impl Gateway {
     /// Ingress first, egress last.
     pub async fn stop(mut self) {
         let begun = tokio::time::Instant::now();
+        self.http.stopping();
         self.ingress.stop(begun + DEVICES_BY).await;
         self.chains.stop(CHAINS_BY.saturating_sub(begun.elapsed())).await;
         self.upstreams.drain(&self.storage.spool, begun + UPSTREAMS_BY).await;
         let farewell = begun + FAREWELL_BY;
-        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell));
+        tokio::join!(self.upstreams.stop(farewell), self.operate.stop(farewell), self.http.stop(farewell));
         self.storage.close(begun + CLOSED_BY).await;
         self.operate.report();
     }

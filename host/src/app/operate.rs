@@ -13,8 +13,9 @@ use super::reload::Reloader;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::base::current::Current;
+use crate::config::Config;
 use crate::metrics::Counters;
-use crate::operate::{Observer, WatchedPlugin, admin};
+use crate::operate::{DiskWatch, Limits, Observer, WatchedPlugin, admin};
 
 pub struct Operate {
     admin: JoinHandle<()>,
@@ -36,13 +37,14 @@ impl Operate {
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
-            archive: storage.archive.clone(),
+            disk: DiskWatch::new(storage.archive.clone(), reloader.running().gateway.data_dir.clone()),
             sessions: ingress.sessions().clone(),
             tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
             plugins: Current::new(watched(chains)),
             plugin_memory: Current::new(chains.plugins().loader.memory().cloned()),
             standings: Current::new(chains.standings().to_vec()),
+            limits: Current::new(Limits::of(reloader.running())),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
         let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
@@ -52,12 +54,17 @@ impl Operate {
         Ok(Self { admin, observer, stop })
     }
 
+    pub fn observer(&self) -> &Arc<Observer> {
+        &self.observer
+    }
+
     /// After a reload.
-    pub fn look_at(&self, ingress: &Ingress, chains: &Chains) {
+    pub fn look_at(&self, ingress: &Ingress, chains: &Chains, config: &Config) {
         self.observer.tls.set(ingress.listeners().tls());
         self.observer.plugins.set(watched(chains));
         self.observer.plugin_memory.set(chains.plugins().loader.memory().cloned());
         self.observer.standings.set(chains.standings().to_vec());
+        self.observer.limits.set(Limits::of(config));
     }
 
     pub fn plugins(&self) -> Vec<WatchedPlugin> {

@@ -2,6 +2,9 @@
 //!
 //! They are looked at by time, not by inotify: certificates arrive by `mv`, by a symbolic link that is turned (as Kubernetes does), on network
 //! file systems, in folders that are made anew. A look costs one `stat` for each file.
+//!
+//! What cannot be used is tried again after some minutes though nothing has changed, because the reason may lie beside the file: no descriptor
+//! was free, a policy of the system forbade it.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -14,6 +17,9 @@ use tokio_util::sync::CancellationToken;
 /// Certificates are renewed days before they end, and who removes a user waits for it at most so long, and once more until the file is still.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 
+/// Until what could not be used is tried, and told, again: in looks.
+const LOOKS_UNTIL_AGAIN: u32 = 300;
+
 /// What of a file tells that it is another one: when it was written, its size, its inode, and when any of that or its mode changed, because one that is
 /// written anew may have the old time (`rsync -t`, `touch -r`) and the old size, and one that could not be read becomes readable by a `chmod`.
 /// `None`: there is none, or it cannot be looked at.
@@ -25,19 +31,25 @@ pub struct WatchedFiles {
     paths: Vec<PathBuf>,
     taken: Vec<Stamp>,
     seen: Vec<Stamp>,
+    /// Looks until what was taken is tried again. None: it is in use.
+    again_in: Option<u32>,
 }
 
 /// Calls `reload` after each change of one of these files, on a thread that may wait for disks, until `stop`. It says itself what was wrong
-/// with them: what was read before stays in use then.
-pub async fn watch(mut files: WatchedFiles, stop: CancellationToken, reload: impl Fn() + Send + Sync + 'static) {
+/// with them, and gives whether they are in use: what was read before is otherwise.
+pub async fn watch(
+    mut files: WatchedFiles,
+    stop: CancellationToken,
+    reload: impl Fn() -> bool + Send + Sync + 'static,
+) {
     let reload = Arc::new(reload);
     let mut every = tokio::time::interval(LOOK_EVERY);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while stop.run_until_cancelled(every.tick()).await.is_some() {
         let reload = reload.clone();
         let look = move || {
-            if files.have_changed() {
-                reload();
+            if files.are_due() {
+                files.again_in = (!reload()).then_some(LOOKS_UNTIL_AGAIN);
             }
             files
         };
@@ -52,11 +64,16 @@ pub async fn watch(mut files: WatchedFiles, stop: CancellationToken, reload: imp
 impl WatchedFiles {
     pub fn new(paths: Vec<PathBuf>) -> Self {
         let taken = stamps(&paths);
-        Self { paths, seen: taken.clone(), taken }
+        Self { paths, seen: taken.clone(), taken, again_in: None }
     }
 
     pub fn is_empty(&self) -> bool {
         self.paths.is_empty()
+    }
+
+    fn are_due(&mut self) -> bool {
+        self.again_in = self.again_in.map(|looks| looks.saturating_sub(1));
+        self.have_changed() || self.again_in == Some(0)
     }
 
     /// Whether they are others than before, and have been still since the last look: of a file that is being written half would be read.
@@ -140,6 +157,27 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_cannot_be_used_is_tried_again_though_no_file_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a");
+        let (stop, (told, mut heard)) = (CancellationToken::new(), tokio::sync::mpsc::unbounded_channel());
+        let files = WatchedFiles::new(vec![path.clone()]);
+        fs::write(&path, "new").unwrap();
+        let tries = std::sync::atomic::AtomicU32::new(0);
+        let task = tokio::spawn(watch(files, stop.clone(), move || {
+            told.send(()).unwrap();
+            tries.fetch_add(1, std::sync::atomic::Ordering::Relaxed) == 2
+        }));
+        for _ in 0..3 {
+            heard.recv().await.unwrap();
+        }
+        let once_more = tokio::time::timeout(LOOK_EVERY * 2 * LOOKS_UNTIL_AGAIN, heard.recv()).await;
+        assert!(once_more.is_err(), "it is in use");
+        stop.cancel();
+        task.await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn it_reloads_after_a_change_and_ends_when_told() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a");
@@ -147,7 +185,7 @@ mod tests {
         let files = WatchedFiles::new(vec![path.clone()]);
         // Before anybody looks.
         fs::write(&path, "new").unwrap();
-        let task = tokio::spawn(watch(files, stop.clone(), move || told.send(()).unwrap()));
+        let task = tokio::spawn(watch(files, stop.clone(), move || told.send(()).is_ok()));
         heard.recv().await.unwrap();
         stop.cancel();
         task.await.unwrap();

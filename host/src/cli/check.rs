@@ -3,6 +3,7 @@
 //! Two stages. The file alone: [`crate::config`], whose problems end the command with 78. Then the world that
 //! it points to, one [`Finding`] for each thing that was looked at: [`look_around`] is the place for every such look.
 
+mod place;
 mod tls;
 mod world;
 
@@ -14,7 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::{ConfigFile, EXIT_CONFIG, Format};
-use crate::base::plain::plain;
+use crate::base::log_writer::say;
+use crate::base::plain::line;
 use crate::config::{self, Config, Problems, Severity, Upstream};
 use crate::egress::{self, Probed};
 use crate::mqtt::Version;
@@ -36,7 +38,7 @@ pub struct Args {
 }
 
 /// One thing outside the file that was looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 struct Finding {
     /// `upstream cloud`
     about: String,
@@ -58,15 +60,13 @@ enum Verdict {
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    let config = match args.format {
-        Format::Text => args.config.load()?,
-        Format::Json => match config::load(args.config.path()) {
-            Ok(config) => config,
-            Err(problems) => {
-                writeln!(out, "{:#}", as_json(false, &problems, &[]))?;
-                return Ok(ExitCode::from(EXIT_CONFIG));
-            }
-        },
+    let config = match (config::load(args.config.path()), args.format) {
+        (Ok(config), _) => config,
+        (Err(problems), Format::Text) => return Err(problems.into()),
+        (Err(problems), Format::Json) => {
+            writeln!(out, "{:#}", as_json(false, &problems, &[]))?;
+            return Ok(ExitCode::from(EXIT_CONFIG));
+        }
     };
     let findings = look_around(&config, args.offline);
     let good = findings.iter().all(|finding| finding.verdict != Verdict::Bad);
@@ -86,6 +86,11 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 /// Everything that the file points to and that can be tried without changing it.
 fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
     let mut findings = world::look(config);
+    let is_homeless =
+        findings.iter().any(|finding| finding.about == world::DATA_DIR && finding.verdict == Verdict::Bad);
+    // What is in a data folder that is none need not be told.
+    let within = format!("`{}/", config.gateway.data_dir.display());
+    let is_told = |refusal: &String| is_homeless && refusal.contains(&within);
     match setup::prepare(config, setup::shared_cache(config).as_deref()) {
         Ok(setup) => {
             findings.extend(setup.tls.iter().flatten().flat_map(tls::look));
@@ -96,7 +101,8 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
             findings.extend(if offline { Vec::new() } else { reach(config, &setup.upstreams) });
         }
         Err(setup::Refusals(refusals)) => {
-            findings.extend(refusals.into_iter().map(|text| Finding::new("setup", Verdict::Bad, text)));
+            let refusals = refusals.into_iter().filter(|refusal| !is_told(refusal));
+            findings.extend(refusals.map(|text| Finding::new("setup", Verdict::Bad, text)));
         }
     }
     findings
@@ -105,6 +111,15 @@ fn look_around(config: &Config, offline: bool) -> Vec<Finding> {
 impl Finding {
     fn new(about: impl Into<String>, verdict: Verdict, text: impl Into<String>) -> Self {
         Self { about: about.into(), verdict, text: text.into() }
+    }
+
+    fn drawn(&self, file: &Problems) -> config::Problem {
+        let span = file.place(&place::of(self));
+        let (severity, sentence) = match self.verdict {
+            Verdict::Bad => (Severity::Error, self.text.clone()),
+            _ => (Severity::Warning, format!("{}: {}", self.about, self.text)),
+        };
+        config::Problem { severity, span, sentence, advice: None, also: None }
     }
 }
 
@@ -169,14 +184,16 @@ fn write_text(
     good: bool,
     out: &mut impl Write,
 ) -> std::io::Result<()> {
-    for finding in findings {
-        match finding.verdict {
-            Verdict::Good => writeln!(out, "{}: {}", finding.about, finding.text)?,
-            Verdict::Doubtful => eprintln!("{}", plain(&format!("warning: {}: {}", finding.about, finding.text))),
-            Verdict::Bad => eprintln!("{}", plain(&format!("error: {}", finding.text))),
-        }
+    let (fine, told): (Vec<_>, Vec<_>) = findings.iter().partition(|finding| finding.verdict == Verdict::Good);
+    for finding in fine {
+        writeln!(out, "{}: {}", finding.about, finding.text)?;
+    }
+    let problems = drawn(&config.warnings, &told);
+    if !problems.is_empty() {
+        say(&format!("{}\n", super::draw(&problems)));
     }
     if !good {
+        say(&line(&format!("{}: {}", problems.file(), problems.summary())));
         return Ok(());
     }
     let count = |number: usize, what: &str| format!("{number} {what}{}", if number == 1 { "" } else { "s" });
@@ -186,7 +203,18 @@ fn write_text(
         count(config.plugins.len(), "plugin"),
         count(config.bindings.len(), "binding"),
     ];
-    writeln!(out, "{}: good: {}", args.config.path().display(), counts.join(", "))
+    writeln!(out, "{}: good: {}", line(&args.config.path().display().to_string()), counts.join(", "))
+}
+
+/// Warnings of the file and what was found outside of it, each once and at its place.
+fn drawn(warnings: &Problems, told: &[&Finding]) -> Problems {
+    let found: Vec<_> = told.iter().map(|finding| finding.drawn(warnings)).collect();
+    // A file that is missing, for one: what does not start for that says it, too.
+    let is_said = |warning: &&config::Problem| {
+        found.iter().any(|problem| problem.severity == Severity::Error && problem.span == warning.span)
+    };
+    let warnings_left: Vec<_> = warnings.iter().filter(|warning| !is_said(warning)).cloned().collect();
+    warnings.with(warnings_left.into_iter().chain(found).collect())
 }
 
 fn as_json(good: bool, problems: &Problems, findings: &[Finding]) -> serde_json::Value {
@@ -200,6 +228,11 @@ fn as_json(good: bool, problems: &Problems, findings: &[Finding]) -> serde_json:
         json!({ "severity": severity, "line": line, "column": column, "sentence": sentence, "advice": advice })
     };
     let list: Vec<_> = problems.iter().map(problem).collect();
+    let found = |finding: &Finding| {
+        let (line, column) = problems.position(&finding.drawn(problems)).unzip();
+        json!({ "about": finding.about, "verdict": finding.verdict, "text": finding.text, "line": line, "column": column })
+    };
+    let findings: Vec<_> = findings.iter().map(found).collect();
     json!({ "file": problems.file(), "good": good, "problems": list, "findings": findings })
 }
 

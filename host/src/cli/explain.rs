@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::rights::{Question, Right, Rights};
 use super::{ConfigFile, Format};
 use crate::base::log_writer::say;
-use crate::base::plain::plain;
+use crate::base::plain::line;
 use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target};
 use crate::topic::{RenderError, Template, TemplateValues, TopicName};
 
@@ -100,7 +100,7 @@ fn write_as<T: Serialize + fmt::Display>(format: Format, answer: &T, out: &mut i
 
 /// As clap says it of what it checks itself.
 fn wrong_command_line(sentence: &str) -> ExitCode {
-    say(&plain(&format!("error: {sentence}\n\nFor more information, try '--help'.\n")));
+    say(&format!("error: {}\n\nFor more information, try '--help'.\n", line(sentence)));
     ExitCode::from(EXIT_USAGE)
 }
 
@@ -173,7 +173,7 @@ fn word(policy: OnFailure) -> &'static str {
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.topic)?;
+        writeln!(f, "{}", line(&self.topic))?;
         self.access.iter().try_for_each(|right| write!(f, "  {right}"))?;
         if self.bindings.is_empty() {
             return writeln!(f, "  no binding matches: it stays local");
@@ -184,13 +184,13 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for Matched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "  binding {} by {}", self.binding, self.filter)?;
+        writeln!(f, "  binding {} by {}", self.binding, line(&self.filter))?;
         if !self.plugins.is_empty() {
             writeln!(f, "    plugins   {}", self.plugins.join(" -> "))?;
-            writeln!(f, "    on error  {}", self.on_error)?;
+            writeln!(f, "    on error  {}", line(&self.on_error))?;
         }
         for outlet in &self.to {
-            writeln!(f, "    to        {}: {}", outlet.target, outlet.topic)?;
+            writeln!(f, "    to        {}: {}", outlet.target, line(&outlet.topic))?;
             writeln!(f, "              qos {}, retain {}", outlet.qos, outlet.retain)?;
         }
         Ok(())

@@ -7,10 +7,12 @@
 
 mod check;
 mod compile;
+mod completions;
 mod demo;
 mod explain;
 pub mod import;
 mod logging;
+mod manual;
 mod passwd;
 pub mod plugin_build;
 mod reload;
@@ -27,12 +29,13 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
 use self::logging::Delivery;
 use crate::base::log_writer::{self, say};
-use crate::base::plain::{Plain, plain};
+use crate::base::plain::{Plain, line, plain};
 use crate::config::{self, Config, Problems};
 use crate::setup::Refusals;
 
@@ -75,6 +78,10 @@ enum Command {
     /// Work on plugins
     #[command(subcommand)]
     Plugin(PluginCommand),
+    /// What a shell needs to complete commands and options
+    Completions(completions::Args),
+    /// The manual pages of all commands
+    Man(manual::Args),
     /// Compile a component from stdin to stdout within limits: what the gateway runs for itself
     #[command(hide = true)]
     Compile(compile::Args),
@@ -113,6 +120,7 @@ impl Cli {
     /// The command line, read; or what is to be said instead, with its exit code. What was typed is quoted there.
     pub fn read() -> Result<Self, ExitCode> {
         Self::try_parse().map_err(|error| {
+            let error = on_one_line(error);
             let text = error.render().to_string();
             if plain(&text) == text {
                 // In colour.
@@ -155,7 +163,7 @@ impl Command {
 
     /// Whether what it writes is bytes. Everything else may reach a terminal in the end, also through a pipe.
     fn is_raw(&self) -> bool {
-        matches!(self, Self::Compile(_))
+        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_))
     }
 
     fn log_delivery(&self) -> Delivery {
@@ -175,6 +183,8 @@ impl Command {
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
+            Self::Completions(args) => completions::run(&args, out),
+            Self::Man(args) => manual::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }
@@ -198,6 +208,21 @@ impl ConfigFile {
     }
 }
 
+/// What was typed is quoted by clap as it is: a line end in it would begin a line that looks like ours.
+fn on_one_line(mut error: clap::Error) -> clap::Error {
+    let is_typed =
+        |kind| matches!(kind, ContextKind::InvalidArg | ContextKind::InvalidValue | ContextKind::InvalidSubcommand);
+    let quoted = |(kind, value): (ContextKind, &ContextValue)| match value {
+        ContextValue::String(text) if is_typed(kind) => Some((kind, ContextValue::String(line(text)))),
+        _ => None,
+    };
+    let typed: Vec<_> = error.context().filter_map(quoted).collect();
+    for (kind, value) in typed {
+        error.insert(kind, value);
+    }
+    error
+}
+
 /// With colours where somebody looks.
 fn draw(problems: &Problems) -> String {
     problems.render(io::stderr().is_terminal())
@@ -206,17 +231,17 @@ fn draw(problems: &Problems) -> String {
 fn complain(error: &anyhow::Error) -> ExitCode {
     if let Some(problems) = error.downcast_ref::<Problems>() {
         say(&format!("{}\n", draw(problems)));
-        say(&plain(&format!("{}: {}", problems.file(), problems.summary())));
+        say(&line(&format!("{}: {}", problems.file(), problems.summary())));
         return ExitCode::from(EXIT_CONFIG);
     }
     if let Some(refusals) = error.downcast_ref::<Refusals>() {
-        say(&plain(&format!("error: {refusals}")));
+        refusals.0.iter().for_each(|refusal| say(&line(&format!("error: {refusal}"))));
         return ExitCode::from(EXIT_CONFIG);
     }
     let closed = |cause: &io::Error| cause.kind() == ErrorKind::BrokenPipe;
     // `tidegate explain ... | head -1` is no error.
     if !error.downcast_ref().is_some_and(closed) {
-        say(&plain(&format!("error: {error:#}")));
+        say(&line(&format!("error: {error:#}")));
     }
     ExitCode::FAILURE
 }

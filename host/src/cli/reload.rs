@@ -7,7 +7,7 @@ use anyhow::bail;
 
 use super::spool::Where;
 use super::{EXIT_CONFIG, Format, say};
-use crate::base::plain::plain;
+use crate::base::plain::line;
 use crate::config::Step;
 use crate::operate::ReloadReport;
 use crate::operate::admin::{Request, client::Admin};
@@ -38,10 +38,10 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
         Format::Text => write(&report, out)?,
     }
     for warning in &report.warnings {
-        say(&plain(&format!("warning: {warning}")));
+        say(&line(&format!("warning: {warning}")));
     }
     let Some(why) = &report.refused else { return Ok(ExitCode::SUCCESS) };
-    say(&plain(&format!("error: not reloaded, and the configuration from before holds: {why}")));
+    say(&line(&format!("error: not reloaded, and the configuration from before holds: {why}")));
     Ok(ExitCode::from(EXIT_CONFIG))
 }
 

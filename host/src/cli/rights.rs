@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::explain::Args;
 use crate::access::{Action, Decision, Granted, Identity};
+use crate::base::plain::line;
 use crate::config::{Config, did_you_mean};
 use crate::topic::{SharedFilter, TopicName};
 
@@ -111,9 +112,10 @@ impl Rights {
 
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { action, topic, client, listener, reason, .. } = self;
+        let Self { action, listener, .. } = self;
+        let (topic, client, reason) = (line(&self.topic), line(&self.client), line(&self.reason));
         let word = if self.allowed { "allowed" } else { "denied" };
-        let user = self.user.as_ref().map_or("nobody".to_owned(), |user| format!("user {user}"));
+        let user = self.user.as_ref().map_or("nobody".to_owned(), |user| format!("user {}", line(user)));
         writeln!(f, "{word}: {action} {topic}, as {user}, client {client}, at the listener {listener}")?;
         writeln!(f, "    by {reason}")
     }

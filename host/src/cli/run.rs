@@ -11,6 +11,7 @@ use super::{ConfigFile, LAST_LINES};
 use crate::app::Gateway;
 use crate::base::plain::plain;
 use crate::base::{kill_point, log_writer};
+use crate::operate::Supervisor;
 
 /// What still runs after a stop in good order is left behind after this.
 const REST: Duration = Duration::from_millis(500);
@@ -26,12 +27,19 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     kill_point::arm();
     let config = args.config.load()?;
     end_process_on_panic();
+    let supervisor = Supervisor::of_environment();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;
     let ended = runtime.block_on(async {
         let gateway = Gateway::start(config).await?.reload_from(args.config.path());
         tokio::spawn(signals.clone().reload(gateway.reloads()));
         signals.running();
-        gateway.run(signals.stop()).await
+        let attending = gateway.attend(&supervisor);
+        let stop = async {
+            signals.stop().await;
+            attending.abort();
+            supervisor.stopping().await;
+        };
+        gateway.run(stop).await
     });
     // Its drop would wait for whatever blocks in it, on a disk that does not answer for one.
     runtime.shutdown_timeout(REST);

@@ -59,7 +59,7 @@ impl Listener {
             client_ids: None,
             allow_insecure: false,
             transport: Transport::Tcp,
-            proxy_protocol: false,
+            proxy: None,
             mqtt_3_1: Mqtt31::Refused,
         }
     }

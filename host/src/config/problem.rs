@@ -6,8 +6,11 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::base::plain::plain;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::covered::covered;
+use super::place;
+use crate::base::plain::{line, plain};
 
 /// Everything that is wrong or doubtful in one file, with the text that it is about.
 #[derive(Clone, Default, thiserror::Error)]
@@ -63,7 +66,7 @@ impl Problem {
 impl Problems {
     pub fn new(file: impl Into<String>, text: impl Into<String>, mut list: Vec<Problem>) -> Self {
         list.sort_by_key(|problem| problem.span.as_ref().map_or(0, |span| span.start));
-        Self { file: file.into(), text: without_passwords(&text.into()), list }
+        Self { file: file.into(), text: covered(&text.into()), list }
     }
 
     /// The file itself could not be read.
@@ -77,6 +80,16 @@ impl Problems {
 
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// Where the value stands to which these keys lead, or the last of them that is there.
+    pub fn place<S: AsRef<str>>(&self, keys: &[S]) -> Option<Range<usize>> {
+        place::find(&self.text, keys)
+    }
+
+    /// Others of the same file.
+    pub fn with(&self, list: Vec<Problem>) -> Self {
+        Self::new(self.file.clone(), self.text.clone(), list)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -136,11 +149,11 @@ impl Problems {
         let problem = |problem: &Problem| Problem {
             severity: problem.severity,
             span: problem.span.as_ref().map(place),
-            sentence: plain(&problem.sentence),
-            advice: problem.advice.as_deref().map(plain),
-            also: problem.also.as_ref().map(|(span, label)| (place(span), plain(label))),
+            sentence: line(&problem.sentence),
+            advice: problem.advice.as_deref().map(line),
+            also: problem.also.as_ref().map(|(span, label)| (place(span), line(label))),
         };
-        Self { file: plain(&self.file), text: shown(&self.text), list: self.list.iter().map(problem).collect() }
+        Self { file: line(&self.file), text: shown(&self.text), list: self.list.iter().map(problem).collect() }
     }
 
     fn draw(&self, problem: &Problem, renderer: &Renderer) -> String {
@@ -198,21 +211,6 @@ fn shown(text: &str) -> String {
     plain(&text.replace("\r\n", "\n"))
 }
 
-/// What stands between `://` and the `@` of a string, covered byte by byte: a line is drawn for whatever is wrong on it, and
-/// must not tell a password that stands there by mistake.
-fn without_passwords(text: &str) -> String {
-    let (mut covered, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(scheme) = rest.find("://") {
-        let (before, after) = rest.split_at(scheme + 3);
-        let string = after.find(['"', '\'', '\n']).and_then(|end| after.get(..end)).unwrap_or(after);
-        let user = string.rfind('@').unwrap_or(0);
-        covered.push_str(before);
-        covered.extend(std::iter::repeat_n('*', user));
-        rest = after.get(user..).unwrap_or_default();
-    }
-    covered + rest
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,11 +218,10 @@ mod tests {
     #[test]
     fn a_password_on_the_line_of_another_mistake_is_not_drawn() {
         let text = "x = { url = [\"mqtt://u:p/\u{e4}@h\", 'mqtts://b'], y = \"mqtt://me@c\", bogus = 1 } # a@b";
-        let covered = "x = { url = [\"mqtt://******@h\", 'mqtts://b'], y = \"mqtt://**@c\", bogus = 1 } # a@b";
-        assert_eq!(without_passwords(text), covered);
+        let shown = "x = { url = [\"mqtt://******@h\", 'mqtts://b'], y = \"mqtt://**@c\", bogus = 1 } # a@b";
         let at = text.find("bogus").unwrap();
         let drawn = Problems::new("f", text, vec![Problem::error(at..at + 5, "unknown")]).render(false);
-        assert!(drawn.contains(covered), "{drawn}");
+        assert!(drawn.contains(shown), "{drawn}");
     }
 
     #[test]

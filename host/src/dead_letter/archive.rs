@@ -93,6 +93,11 @@ impl<D: Disk> Archive<D> {
         self.fold.letters()
     }
 
+    /// Of its files, as they count against its limit.
+    pub fn bytes(&self) -> u64 {
+        self.log.used()
+    }
+
     pub fn marked(&self) -> &Intervals {
         &self.fold.marked
     }

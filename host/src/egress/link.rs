@@ -10,7 +10,6 @@ use tokio::time::{Instant, timeout_at};
 use super::keepalive::Pace;
 use super::link_error::LinkError;
 use super::prepare::{Endpoint, Prepared};
-use super::secret::Secret;
 use super::transport::{Dial, Transport};
 use crate::base::fault::{self, Fault};
 use crate::config::{Address, Upstream};
@@ -19,7 +18,7 @@ use crate::message::{Message, QoS};
 use crate::mqtt::Reason;
 use crate::mqtt::client::{self, Incoming, Outgoing};
 use crate::mqtt::sender::Window;
-use crate::mqtt::{ConnAck, Connect, Foreign, Version};
+use crate::mqtt::{ConnAck, Connect, Foreign, Password, Version};
 
 /// How long a goodbye may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -238,7 +237,7 @@ fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, Lin
         clean_start: identity.clean_start,
         keep_alive: keep_alive_seconds(spec),
         username: spec.username.clone(),
-        password: upstream.password.as_ref().map(Secret::expose),
+        password: upstream.password.as_ref().map(|secret| Password(secret.expose())),
         session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
         maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
         // So that another gateway counts what comes from here (`message::hops`).

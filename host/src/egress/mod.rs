@@ -38,7 +38,6 @@ mod reload;
 mod resolve;
 mod rivals;
 mod round;
-mod secret;
 mod session;
 mod status;
 mod tls;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 
-use super::secret::Secret;
 use super::tls::{Current, TlsError};
+use crate::base::secret::Secret;
 use crate::config;
 
 /// An upstream that is ready to be connected to.

@@ -16,6 +16,7 @@ pub async fn follow(upstream: &Prepared, reporter: Reporter, stop: CancellationT
                 tracing::info!(upstream = name, "files of TLS have changed, and are used from the next connection on");
                 doubts.iter().for_each(|doubt| tracing::warn!(upstream = name, "{doubt}"));
                 reporter.files(None);
+                true
             }
             Err(error) => {
                 let error = Excerpt(&error.to_string()).to_string();
@@ -24,6 +25,7 @@ pub async fn follow(upstream: &Prepared, reporter: Reporter, stop: CancellationT
                     "files of TLS have changed and cannot be used, the old ones stay in use: {error}"
                 );
                 reporter.files(Some(error));
+                false
             }
         })
         .await;

@@ -18,10 +18,12 @@ use super::websocket;
 use crate::base::clock;
 use crate::config::{self, Transport};
 
+const NO_BALANCER: &str = "its address is not in `proxy_from` of this listener: connect through the load balancer, or add the address if it is one";
+
 /// What all connections of a listener go through.
 pub struct Door {
     listener: Arc<str>,
-    proxy_protocol: bool,
+    proxy: Option<config::Proxy>,
     tls: Option<Arc<Acceptor>>,
     transport: Transport,
     context: Arc<Context>,
@@ -34,7 +36,7 @@ impl Door {
     /// Its connections end with `shutdown`.
     pub fn new(spec: &config::Listener, tls: Option<Arc<Acceptor>>, context: Arc<Context>, shutdown: Shutdown) -> Self {
         let (listener, transport) = (spec.name.as_str().into(), spec.transport.clone());
-        Self { listener, proxy_protocol: spec.proxy_protocol, tls, transport, context, shutdown }
+        Self { listener, proxy: spec.proxy.clone(), tls, transport, context, shutdown }
     }
 
     pub fn context(&self) -> &Context {
@@ -43,7 +45,12 @@ impl Door {
 
     /// The same as [`Door::admit`] of a socket that was accepted. `Some(None)`: behind a load balancer that is known when its header is read.
     pub fn admit_accepted(&self, address: SocketAddr) -> Option<Option<Visit>> {
-        if self.proxy_protocol { Some(None) } else { self.admit(address).map(Some) }
+        let Some(proxy) = &self.proxy else { return self.admit(address).map(Some) };
+        if !proxy.trusts(address.ip()) {
+            self.refuse(address, NO_BALANCER);
+            return None;
+        }
+        Some(None)
     }
 
     /// Whether its address may have one more connection now. Otherwise nothing is read of it, and nothing said: that is what makes it cheap.
@@ -73,7 +80,7 @@ impl Door {
             tracing::debug!(%peer, "TCP_NODELAY: {error}");
         }
         let mut _visit = None;
-        if self.proxy_protocol {
+        if self.proxy.is_some() {
             _visit = self.ask_for_source(&mut stream, &mut peer, &shutdown).await;
             if _visit.is_none() {
                 return;

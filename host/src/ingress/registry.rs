@@ -30,6 +30,7 @@ use super::session::Session;
 use super::wills::{LeftWill, Wills, will_of};
 use crate::access::{Access, Permit};
 use crate::auth::User;
+use crate::base::heartbeat::Heartbeat;
 use crate::base::held_bytes::HeldPart;
 use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
@@ -57,6 +58,8 @@ pub struct Registry {
     warnings: RateLimit,
     orphans: Orphans,
     access: Arc<Access>,
+    /// Of the sweep.
+    heartbeat: Heartbeat,
 }
 
 enum Slot {
@@ -116,8 +119,8 @@ impl Registry {
     ) -> Self {
         let (slots, released) = (Mutex::default(), Notify::new());
         let (warnings, orphans) = (RateLimit::per_second(1), Orphans::default());
-        let access = Arc::default();
-        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans, access }
+        let (access, heartbeat) = (Arc::default(), Heartbeat::default());
+        Self { slots, released, bus, wills, mailbox_limits, queues, max_sessions, warnings, orphans, access, heartbeat }
     }
 
     /// What its sessions may do after a restart. Before that they have what their connections brought.
@@ -244,6 +247,11 @@ impl Registry {
         self.queues.ledger()
     }
 
+    /// When [`Registry::sweep`] came by.
+    pub fn heartbeat(&self) -> &Heartbeat {
+        &self.heartbeat
+    }
+
     /// Bytes that wait for subscribers.
     pub fn queued_bytes(&self) -> usize {
         self.queues.bytes()
@@ -307,6 +315,7 @@ impl Registry {
             self.expire(&client, now);
         }
         self.forget_shed();
+        self.heartbeat.beat();
     }
 
     fn write_of(&self, client: &Arc<str>, changes: Vec<Change>) {

@@ -3,10 +3,13 @@
 //!
 //! A sum over the gateway is made from the parts when somebody asks ([`Counters::totals`]), and not counted a second time.
 
+use std::sync::Arc;
+
 use super::binding::BindingMetrics;
 use super::by_name::ByName;
 use super::define::metrics;
 use super::listener::ListenerMetrics;
+use super::spool::SpoolMetrics;
 use super::upstream::UpstreamMetrics;
 
 metrics! {
@@ -67,4 +70,6 @@ metrics! {
     bindings: ByName<BindingMetrics>,
     /// By the name of the upstream; also those that are not in the configuration any more, and have messages waiting.
     upstreams: ByName<UpstreamMetrics>,
+    /// Of the log on disk.
+    spool: Arc<SpoolMetrics>,
 }

@@ -1,10 +1,8 @@
 //! Metrics as those who collect them want them: families of samples, each sample with its labels, named as Prometheus names them.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Counters, Reading};
+use super::{Counters, Labels, Reading, Times};
 
 /// All samples of one name.
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
@@ -18,9 +16,19 @@ pub struct Family {
 
 #[derive(Debug, Serialize, Deserialize, PartialEq)]
 pub struct Sample {
-    /// `upstream`, `binding`, `listener` or `plugin`, and its name.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
+    /// Of a histogram, the sum of all that was observed.
     pub value: f64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges: Option<Ranges>,
+}
+
+/// Of a histogram: the upper bound of each range and how many are in it, and not in one before; and how many there are with those that are
+/// beyond the last bound.
+#[derive(Debug, Serialize, Deserialize, PartialEq)]
+pub struct Ranges {
+    pub bounded: Vec<(f64, u64)>,
+    pub count: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,11 +36,16 @@ pub struct Sample {
 pub enum Kind {
     Counter,
     Gauge,
+    Histogram,
 }
 
 /// Families in the order of their first sample.
 #[derive(Debug, Default)]
-pub struct Families(Vec<Family>);
+pub struct Families {
+    all: Vec<Family>,
+    /// Where the next sample is likely to go: parts of one kind have the same numbers in the same order.
+    next: usize,
+}
 
 // === impl Families ===
 
@@ -49,32 +62,54 @@ impl Families {
         for one in counters.upstreams.all() {
             one.metrics.read().iter().for_each(|reading| families.reading(reading, &[("upstream", &one.name)]));
         }
+        counters.spool.measure(&mut families);
         families
     }
 
-    pub fn reading(&mut self, &Reading { name, help, kind, value }: &Reading, labels: &[(&str, &str)]) {
-        self.add(name, kind, help, labels, value as f64);
+    pub fn reading(&mut self, &Reading { name, help, kind, value }: &Reading, labels: &[(&'static str, &str)]) {
+        self.add(name, kind, help, Sample::of(labels, value as f64));
     }
 
-    pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        self.add(name, Kind::Counter, help, labels, value);
+    pub fn counter(&mut self, name: &str, help: &str, labels: &[(&'static str, &str)], value: f64) {
+        self.add(name, Kind::Counter, help, Sample::of(labels, value));
     }
 
-    pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        self.add(name, Kind::Gauge, help, labels, value);
+    pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&'static str, &str)], value: f64) {
+        self.add(name, Kind::Gauge, help, Sample::of(labels, value));
+    }
+
+    pub fn histogram(&mut self, name: &str, help: &str, labels: &[(&'static str, &str)], times: &Times) {
+        let (bounded, beyond) = times.ranges();
+        let count = bounded.iter().map(|(_, count)| count).sum::<u64>() + beyond;
+        let ranges = Some(Ranges { bounded, count });
+        let sample = Sample { ranges, ..Sample::of(labels, times.sum().as_secs_f64()) };
+        self.add(name, Kind::Histogram, help, sample);
     }
 
     pub fn into_vec(self) -> Vec<Family> {
-        self.0
+        self.all
     }
 
-    fn add(&mut self, name: &str, kind: Kind, help: &str, labels: &[(&str, &str)], value: f64) {
-        let labels = labels.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect();
-        let sample = Sample { labels, value };
-        match self.0.iter_mut().find(|family| family.name == name) {
-            Some(family) => family.samples.push(sample),
-            None => self.0.push(Family { name: name.into(), kind, help: help.into(), samples: vec![sample] }),
+    fn add(&mut self, name: &str, kind: Kind, help: &str, sample: Sample) {
+        let (before, after) = self.all.split_at(self.next.min(self.all.len()));
+        let is_it = |family: &Family| family.name == name;
+        let found = after.iter().position(is_it).map(|place| before.len() + place);
+        let place = found.or_else(|| before.iter().position(is_it)).unwrap_or_else(|| {
+            self.all.push(Family { name: name.into(), kind, help: help.into(), samples: Vec::new() });
+            self.all.len() - 1
+        });
+        self.next = place + 1;
+        if let Some(family) = self.all.get_mut(place) {
+            family.samples.push(sample);
         }
+    }
+}
+
+// === impl Sample ===
+
+impl Sample {
+    fn of(labels: &[(&'static str, &str)], value: f64) -> Self {
+        Self { labels: Labels::of(labels), value, ranges: None }
     }
 }
 
@@ -92,7 +127,8 @@ mod tests {
         let forwarded = named("tidegate_upstream_forwarded_total");
         assert_eq!(forwarded.kind, Kind::Counter);
         assert!(forwarded.help.starts_with("Messages that it has:"), "{}", forwarded.help);
-        let values: Vec<_> = forwarded.samples.iter().map(|one| (one.labels["upstream"].as_str(), one.value)).collect();
+        let values: Vec<_> =
+            forwarded.samples.iter().map(|one| (one.labels.get("upstream").unwrap(), one.value)).collect();
         assert_eq!(values, [("cloud", 2.0), ("edge", 1.0)]);
         assert_eq!(named("tidegate_in_flight").kind, Kind::Gauge);
     }

@@ -33,6 +33,10 @@ impl Gauge {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

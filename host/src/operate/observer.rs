@@ -3,22 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::disk::{DiskWatch, OnDisk};
+use super::measures::{self, Limits};
 use super::parts::{WatchedPlugin, WatchedUpstream};
 use super::stopped::{self, snapshot as stopped_snapshot};
 use crate::base::current::Current;
 use crate::base::log_writer;
 use crate::chain::Standing;
-use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
 use crate::ingress::tls::Acceptor;
-use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot, TlsSnapshot};
+use crate::metrics::{Counters, Families, HeldSnapshot, Snapshot};
 use crate::plugin::{BreakerState, MemoryTotal};
 use crate::spool::{Held, Spool};
 
 pub struct Observer {
     pub counters: Arc<Counters>,
     pub spool: Spool,
-    pub archive: ArchiveHandle,
+    pub disk: DiskWatch,
     /// What clients hold.
     pub sessions: Arc<Registry>,
     /// Of listeners that have it.
@@ -30,13 +31,14 @@ pub struct Observer {
     pub plugin_memory: Current<Option<MemoryTotal>>,
     /// Of bindings that have plugins.
     pub standings: Current<Vec<Standing>>,
+    pub limits: Current<Limits>,
 }
 
 // === impl Observer ===
 
 impl Observer {
     pub async fn snapshot(&self) -> Snapshot {
-        let dead_letters = self.archive.letters().await;
+        let disk = self.on_disk().await;
         let totals = self.counters.totals();
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -45,7 +47,7 @@ impl Observer {
             held: self.spool.held().into_iter().map(held).collect(),
             starting: self.starting(),
             stopped: self.standings.get().iter().filter_map(stopped_snapshot).collect(),
-            dead_letters,
+            dead_letters: disk.letters,
             log_lines_lost: log_writer::lost(),
             tls: self.tls.get().iter().map(|acceptor| acceptor.snapshot()).collect(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
@@ -55,7 +57,7 @@ impl Observer {
                 .into_iter()
                 .map(|(name, count)| (name.to_owned(), count))
                 .collect::<BTreeMap<_, _>>(),
-            metrics: self.families(dead_letters).into_vec(),
+            metrics: self.families(&disk).into_vec(),
         }
     }
 
@@ -79,7 +81,7 @@ impl Observer {
         open.chain(stopped).collect()
     }
 
-    fn starting(&self) -> Vec<String> {
+    pub(super) fn starting(&self) -> Vec<String> {
         let standings = self.standings.get();
         let starting = standings.iter().filter(|standing| standing.is_starting());
         starting.map(|standing| standing.binding().to_string()).collect()
@@ -89,46 +91,25 @@ impl Observer {
         self.upstreams.iter().find(|upstream| upstream.name == name)
     }
 
-    fn families(&self, dead_letters: u64) -> Families {
+    /// What the disk says, as far as it answers.
+    pub async fn on_disk(&self) -> OnDisk {
+        self.disk.look().await
+    }
+
+    pub fn families(&self, disk: &OnDisk) -> Families {
         let mut families = Families::of(&self.counters);
         self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
         self.plugins.get().iter().for_each(|plugin| plugin.measure(&mut families));
         self.standings.get().iter().for_each(|standing| stopped::measure(standing, &mut families));
-        families.gauge("tidegate_dead_letters", "Dead letters in the archive.", &[], dead_letters as f64);
-        self.tls.get().iter().for_each(|acceptor| measure_tls(&acceptor.snapshot(), &mut families));
-        self.measure_memory(&mut families);
+        measures::losses(self, &mut families);
+        measures::storage(self, disk, &mut families);
+        measures::memory(self, &mut families);
+        measures::census(&self.sessions.census(), &mut families);
+        self.tls.get().iter().for_each(|acceptor| measures::tls(&acceptor.snapshot(), &mut families));
         let lost = log_writer::lost() as f64;
         families.counter("tidegate_log_lines_lost_total", "Lines of the log that could not be written.", &[], lost);
         families
     }
-
-    /// What has a limit for all of them together.
-    fn measure_memory(&self, to: &mut Families) {
-        let help = "What clients hold beside queues and retained messages, and beyond what each is sure of: `broker.limits.memory` at most.";
-        to.gauge("tidegate_client_memory_bytes", help, &[], self.sessions.ledger().used() as f64);
-        let help = "What waits for subscribers: `broker.limits.max_queued_bytes_total` at most.";
-        to.gauge("tidegate_queued_bytes", help, &[], self.sessions.queued_bytes() as f64);
-        let help = "Retained messages: `broker.limits.max_retained_bytes` at most.";
-        to.gauge("tidegate_retained_bytes", help, &[], self.sessions.retained_bytes() as f64);
-        let help = "Memory of the instances of all plugins: `memory_total` of `[engine.limits]` at most.";
-        let used = Option::as_ref(&self.plugin_memory.get()).map_or(0, MemoryTotal::used);
-        to.gauge("tidegate_plugin_memory_bytes", help, &[], used as f64);
-    }
-}
-
-/// Moments as Prometheus has them, to compare with `time()`.
-fn measure_tls(tls: &TlsSnapshot, to: &mut Families) {
-    let help = "When the first certificate in the chain of the listener ends, in seconds since the Unix epoch.";
-    let of = [("listener", tls.listener.as_str())];
-    if let Some(end) = tls.not_after {
-        to.gauge("tidegate_listener_tls_not_after_seconds", help, &of, end as f64);
-    }
-    let help = "When the first revocation list of the listener is to be replaced, in seconds since the Unix epoch.";
-    if let Some(end) = tls.list_next_update {
-        to.gauge("tidegate_listener_tls_list_next_update_seconds", help, &of, end as f64);
-    }
-    let help = "1 when files of TLS have changed and cannot be used: those from before are in use.";
-    to.gauge("tidegate_listener_tls_files_refused", help, &of, f64::from(u8::from(tls.not_in_use.is_some())));
 }
 
 fn held(Held { upstream, reason, advice }: Held) -> HeldSnapshot {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::base::clock;
 use crate::egress::{Operator, UpstreamStatus};
 use crate::metrics::{Families, OldestSnapshot, PluginSnapshot, UpstreamSnapshot};
 use crate::plugin::{Metric, PluginStats};
@@ -41,7 +42,7 @@ impl WatchedUpstream {
         Some(OldestSnapshot {
             number,
             topic: entry.message.topic.to_string(),
-            age_seconds: entry.arrived.elapsed().as_secs(),
+            age_seconds: clock::since(entry.arrived).as_secs(),
             attempts: trouble.map_or(0, |trouble| trouble.attempts),
             suspect: trouble.is_some_and(|trouble| trouble.is_suspect),
         })
@@ -59,6 +60,23 @@ impl WatchedUpstream {
         families.counter("tidegate_upstream_connection_attempts_total", help, &labels, status.attempts as f64);
         let help = "Sessions that another client with our client id has taken over.";
         families.counter("tidegate_upstream_taken_over_total", help, &labels, status.taken_over as f64);
+        let help = "1 when its files of TLS have changed and cannot be used: those from before are in use.";
+        let is_refused = status.files_error.is_some();
+        families.gauge("tidegate_upstream_tls_files_refused", help, &labels, u8::from(is_refused).into());
+        self.measure_oldest(&status, families);
+    }
+
+    /// Whether it takes what is sent: one that is connected and stuck shows here.
+    fn measure_oldest(&self, status: &UpstreamStatus, families: &mut Families) {
+        let (oldest, labels) = (self.queue.oldest(), [("upstream", self.name.as_str())]);
+        let help = "Age of the oldest message that it has not acknowledged, waiting or sent; 0 when there is none.";
+        let age = oldest.as_ref().map_or(0.0, |entry| clock::since(entry.arrived).as_secs_f64());
+        families.gauge("tidegate_upstream_oldest_unacked_seconds", help, &labels, age);
+        let number = oldest.map(|entry| entry.position.number);
+        let trouble = status.trouble.as_ref().filter(|trouble| Some(trouble.number) == number);
+        let help = "Connections that ended with the oldest message unacknowledged, and refusals of it.";
+        let attempts = trouble.map_or(0, |trouble| trouble.attempts);
+        families.gauge("tidegate_upstream_oldest_attempts", help, &labels, attempts.into());
     }
 }
 

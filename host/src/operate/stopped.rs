@@ -18,10 +18,14 @@ pub fn snapshot(standing: &Standing) -> Option<StoppedSnapshot> {
     })
 }
 
+/// Both, while it is one or the other.
 pub fn measure(standing: &Standing, to: &mut Families) {
+    let of = [("binding", &**standing.binding())];
+    let help = "1 while the plugins of the binding are being compiled or started for the first time.";
+    to.gauge("tidegate_binding_starting", help, &of, u8::from(standing.is_starting()).into());
     let stopped = standing.stopped();
-    let plugin = stopped.as_ref().map_or("", |stopped| stopped.why.plugin.as_str());
-    let labels = [("binding", &**standing.binding()), ("plugin", plugin)];
+    let plugin = stopped.as_ref().map(|stopped| ("plugin", stopped.why.plugin.as_str()));
+    let labels: Vec<_> = of.into_iter().chain(plugin).collect();
     let help = "1 while the binding is stopped, because this plugin does not start.";
     to.gauge("tidegate_binding_stopped", help, &labels, u8::from(stopped.is_some()).into());
 }

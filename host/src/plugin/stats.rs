@@ -5,15 +5,13 @@ use std::time::Duration;
 
 use super::faults::FailureKind;
 use super::metrics::{Metric, PluginMetrics};
-use crate::metrics::{Counter, Families};
+use crate::metrics::{Counter, Families, Times};
 
 #[derive(Debug, Default)]
 pub struct PluginStats {
-    /// Crossings into the guest: a batch is one.
-    pub calls: Counter,
+    /// Crossings into the guest, a batch is one, and the time inside.
+    pub calls: Times,
     pub messages: Counter,
-    /// Time inside calls.
-    pub busy_nanos: Counter,
     /// Instances started after a fault.
     pub restarts: Counter,
     pub refused: Counter,
@@ -53,8 +51,7 @@ pub enum BreakerState {
 
 impl PluginStats {
     pub fn call(&self, busy: Duration) {
-        self.calls.increment();
-        self.busy_nanos.add(u64::try_from(busy.as_nanos()).unwrap_or(u64::MAX));
+        self.calls.observe(busy);
     }
 
     /// One message failed.
@@ -95,11 +92,10 @@ impl PluginStats {
     pub fn measure(&self, plugin: &str, to: &mut Families) {
         let labels = [("plugin", plugin)];
         let mut count = |name, help, counter: &Counter| to.counter(name, help, &labels, counter.get() as f64);
-        count("tidegate_plugin_calls_total", "Calls into it: a batch of messages is one.", &self.calls);
         count("tidegate_plugin_messages_total", "Messages handed in.", &self.messages);
         count(
             "tidegate_plugin_retries_total",
-            "Messages handed in once more, after it said \"not now\".",
+            "Messages handed in once more, after it said that it cannot take them now.",
             &self.retries,
         );
         count(
@@ -108,8 +104,20 @@ impl PluginStats {
             &self.batch_faults,
         );
         count("tidegate_plugin_restarts_total", "Instances started after a fault.", &self.restarts);
-        let seconds = Duration::from_nanos(self.busy_nanos.get()).as_secs_f64();
+        to.counter(
+            "tidegate_plugin_calls_total",
+            "Calls into it: a batch of messages is one.",
+            &labels,
+            self.calls.count() as f64,
+        );
+        let seconds = self.calls.sum().as_secs_f64();
         to.counter("tidegate_plugin_busy_seconds_total", "Time inside calls.", &labels, seconds);
+        to.histogram(
+            "tidegate_plugin_call_seconds",
+            "Time inside one call: a batch of messages is one.",
+            &labels,
+            &self.calls,
+        );
         for (reason, counter) in self.failures() {
             let (labels, help) = ([("plugin", plugin), ("reason", reason)], "Messages that it could not handle.");
             to.counter("tidegate_plugin_failures_total", help, &labels, counter.get() as f64);

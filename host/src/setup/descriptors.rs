@@ -11,6 +11,10 @@ use crate::config::Config;
 
 /// The runtime, the log, the files of spool and archive, the admin socket and those who ask there.
 const OWN: usize = 64;
+/// Who asks over HTTP at once: two Prometheus servers, a supervisor, a load balancer, somebody with a browser.
+pub const HTTP_CONNECTIONS: usize = 16;
+/// Its socket, its token, and those who ask.
+const HTTP: usize = HTTP_CONNECTIONS + 2;
 /// An upstream has a connection, one that it tries, its resolver, its certificates.
 const PER_UPSTREAM: usize = 4;
 /// A plugin is read and compiled by another process, with pipes.
@@ -78,7 +82,9 @@ fn wanted(config: &Config) -> usize {
 }
 
 fn reserved(config: &Config) -> usize {
-    OWN + PER_LISTENER * config.broker.listeners.len()
+    let http = if config.operate.http.is_some() { HTTP } else { 0 };
+    OWN + http
+        + PER_LISTENER * config.broker.listeners.len()
         + PER_UPSTREAM * config.upstreams.len()
         + PER_PLUGIN * config.plugins.len()
 }

@@ -1,7 +1,7 @@
 //! Files that nobody but the gateway should be able to read.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::config::{Config, Listener, Upstream};
 
@@ -10,23 +10,36 @@ const OTHERS: u32 = 0o077;
 
 /// The passwords and private keys of a configuration that others on this machine may read, each as a sentence.
 pub fn exposed(config: &Config) -> Vec<String> {
-    let of_listeners = config.broker.listeners.iter().filter_map(of_listener);
+    let of_listeners = config.broker.listeners.iter().flat_map(of_listener);
     let passwords = config.access.passwords.as_deref().and_then(of_passwords);
-    of_listeners.chain(passwords).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
+    let token = config.operate.http.as_ref().and_then(|http| of_token(http.token_file.as_deref()?));
+    of_listeners.chain(passwords).chain(token).chain(config.upstreams.iter().flat_map(of_upstream)).collect()
 }
 
-fn of_listener(listener: &Listener) -> Option<String> {
-    let key = listener.tls.as_ref().map(|tls| tls.key.as_path()).filter(|key| is_exposed(key))?;
-    let (name, path) = (&listener.name, key.display());
-    Some(format!(
-        "listener `{name}`: the key `{path}` can be read by others on this machine, who can then pretend to be this gateway: `chmod 600 {path}`, as the gateway's user"
-    ))
+fn of_listener(listener: &Listener) -> Vec<String> {
+    let Some(tls) = &listener.tls else { return Vec::new() };
+    let files = [("key", Some(&tls.key)), ("key_passphrase_file", tls.key_passphrase_file.as_ref())];
+    let exposed = files.into_iter().filter_map(|(what, path)| Some((what, path.filter(|path| is_exposed(path))?)));
+    let sentence = |(what, path): (&str, &PathBuf)| {
+        let (name, path) = (&listener.name, path.display());
+        format!(
+            "listener `{name}`: the {what} `{path}` can be read by others on this machine, who can then pretend to be this gateway: `chmod 600 {path}`, as the gateway's user"
+        )
+    };
+    exposed.map(sentence).collect()
 }
 
 fn of_passwords(path: &Path) -> Option<String> {
     let path = is_exposed(path).then(|| path.display())?;
     Some(format!(
         "access: the password file `{path}` can be read by others on this machine, who can then guess from its hashes: `chmod 600 {path}`, as the gateway's user"
+    ))
+}
+
+fn of_token(path: &Path) -> Option<String> {
+    let path = is_exposed(path).then(|| path.display())?;
+    Some(format!(
+        "operate: the token `{path}` can be read by others on this machine, who can then look at this gateway: `chmod 600 {path}`, as the gateway's user"
     ))
 }
 

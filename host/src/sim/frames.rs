@@ -9,6 +9,9 @@ use crate::ingress::websocket::tests::{BINARY, CLOSE, PING, frame};
 /// The longest header that a gateway writes.
 const MAX_HEADER: usize = 4;
 
+/// Pings of one connection: it breaks no bound of the gateway, however much it says in a short time.
+const MOST_PINGS: usize = 50;
+
 /// Gives the device's end. It closes when the device or the gateway has, with everything that was said before.
 pub fn in_frames(gateway: DuplexStream, capacity: usize, mut dice: Dice) -> DuplexStream {
     let (near, far) = tokio::io::duplex(capacity);
@@ -24,7 +27,7 @@ pub fn in_frames(gateway: DuplexStream, capacity: usize, mut dice: Dice) -> Dupl
 
 /// In frames of any length, in messages of any number of them, with pings between.
 async fn up(mut device: ReadHalf<DuplexStream>, mut gateway: WriteHalf<DuplexStream>, dice: &mut Dice) {
-    let mut in_message = false;
+    let (mut in_message, mut pings) = (false, 0);
     loop {
         let mut bytes = vec![0; *dice.pick(&[1, 2, 17, 300, 70_000])];
         let Ok(read @ 1..) = device.read(&mut bytes).await else { return };
@@ -32,7 +35,8 @@ async fn up(mut device: ReadHalf<DuplexStream>, mut gateway: WriteHalf<DuplexStr
         let opcode = if in_message { 0 } else { BINARY & 0x0F };
         let mut sent = frame(u8::from(is_last) << 7 | opcode, [0x5A, read as u8, 3, 0xC4], &bytes[..read]);
         in_message = !is_last;
-        if *dice.pick(&[false, false, true]) {
+        if *dice.pick(&[false, false, true]) && pings < MOST_PINGS {
+            pings += 1;
             sent.extend(frame(PING, [1, 2, 3, 4], b"sim"));
         }
         if gateway.write_all(&sent).await.is_err() {

@@ -36,6 +36,7 @@ mod batch;
 mod committer;
 mod completions;
 mod frame;
+mod heartbeat;
 mod held;
 mod image;
 mod in_flight;

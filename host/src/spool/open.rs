@@ -35,7 +35,8 @@ pub(super) fn open<D: Disk>(
     counters: Arc<Counters>,
 ) -> Result<Parts<D>, OpenError> {
     let mut image = Image::of_recovery();
-    let (log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
+    let (mut log, recovery) = Log::open(disk, dir, options(config), &mut |at, frame| image.apply(at, frame))?;
+    log.measure_in(counters.spool.clone());
     kill_point::reach(KillPoint::Recovered);
     image.anchor();
     // Without a sync for each group, what was not synced may have been acknowledged.

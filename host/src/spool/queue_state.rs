@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::completions::{Completions, Confirmed, Remembered};
+use super::heartbeat::Heartbeat;
 use super::intervals::Intervals;
 use super::log::Location;
 use super::offsets::Offsets;
@@ -28,6 +29,7 @@ pub(super) struct QueueState {
     /// small state alone is one of the packets that a session may have unanswered.
     pub incoming: VecDeque<Record>,
     pub completions: Completions,
+    pub heartbeat: Heartbeat,
     /// Why records wait with the committer.
     pub held: Vec<Held>,
     confirmed: Vec<Confirmed>,
@@ -61,6 +63,7 @@ impl QueueState {
             queues,
             incoming: VecDeque::new(),
             completions,
+            heartbeat: Heartbeat::default(),
             held: Vec::new(),
             confirmed,
             unplaced: 0,

@@ -60,7 +60,7 @@ fn commit<D: Disk>(shared: &Shared, mut committer: Committer<D>, sync: Sync) {
 fn commit_until_closed<D: Disk>(shared: &Shared, committer: &mut Committer<D>, sync: Sync) -> Result<(), AppendError> {
     let mut sync_due = None;
     loop {
-        let closing = shared.queue_state().closing;
+        let closing = shared.begin_turn();
         let turn = committer.turn(shared)?;
         if let Sync::Interval(every) = sync
             && turn == Turn::Worked
@@ -116,10 +116,10 @@ impl Drop for Witness<'_> {
 // === impl Shared ===
 
 impl Shared {
-    /// Until records wait, completions are due, the spool closes, or a moment.
+    /// Until records wait, completions are due, somebody asks whether it turns, the spool closes, or a moment.
     fn sleep_until_work(&self, until: Option<Instant>) {
         let mut queue_state = self.queue_state();
-        while queue_state.incoming.is_empty() && !queue_state.closing {
+        while queue_state.incoming.is_empty() && !queue_state.closing && !queue_state.heartbeat.is_asked() {
             let now = clock::now();
             let due = [until, queue_state.completions.due()].into_iter().flatten().min();
             let Some(due) = due else {

@@ -2,6 +2,10 @@
 //!
 //! This looks, and decides nothing: whether something is good is for rustls to say. So it takes what it finds, of any version of X.509, and has no
 //! opinion about what it does not look at. What is in a certificate that is good is read by a library ([`super::certificate`]), which is strict.
+//!
+//! Two readers are not one too many. A name that becomes a user's (`super::identity`) must come from one that knows all kinds of strings and refuses what
+//! is doubtful. The same one would refuse, and so could not name, what has a serial number of 21 bytes, a time before 1950 or a version that nobody
+//! knows: the certificates that somebody has to be told of, and the pinned ones, whose key is all that counts.
 
 use crate::base::excerpt::Excerpt;
 

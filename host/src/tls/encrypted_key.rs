@@ -11,7 +11,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum KeyError {
     #[error(
-        "is encrypted with a passphrase: put it into a file and set `key_passphrase_file` (of an upstream), or write the key anew without: `openssl pkey -in OLD -out NEW`"
+        "is encrypted with a passphrase: put it into a file and set `key_passphrase_file` beside `key`, or write the key anew without: `openssl pkey -in OLD -out NEW`"
     )]
     NoPassphrase,
     #[error("does not open with the passphrase of `key_passphrase_file`")]

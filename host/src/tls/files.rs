@@ -16,6 +16,7 @@ use super::private_key::private_key;
 use super::{der, ec_key, revocation};
 use crate::base::clock::unix_ms;
 use crate::base::excerpt::Excerpt;
+use crate::base::secret::Secret;
 use crate::base::utc::Utc;
 
 /// What is wrong with one of them, and what should be in it.
@@ -23,6 +24,8 @@ use crate::base::utc::Utc;
 pub enum FileError {
     #[error("cannot read `{path}`: {source}")]
     Read { path: PathBuf, source: io::Error },
+    #[error("cannot read the file `{path}` of `key_passphrase_file`: {source}")]
+    Passphrase { path: PathBuf, source: io::Error },
     #[error("`{path}` {what}")]
     Content { path: PathBuf, what: String },
     #[error("a certificate of `{path}` is not usable: {source}")]
@@ -133,11 +136,9 @@ pub fn pair(
     Ok(Found { value: pair, doubts })
 }
 
-/// The same of a key without a passphrase. What is doubtful goes to the log.
-pub fn certified_key(provider: &CryptoProvider, cert: &Path, key: &Path) -> Result<CertifiedKey, FileError> {
-    let Found { value, doubts } = pair(provider, cert, key, None)?;
-    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
-    Ok(value)
+/// What opens a key.
+pub fn passphrase(path: &Path) -> Result<Secret, FileError> {
+    Secret::read(path).map_err(|source| FileError::Passphrase { path: path.into(), source })
 }
 
 const UNKNOWN_KEY: &str = "is no key that can be used here, or is damaged: RSA of 2048 bits or more, ECDSA with P-256 or P-384 (by the \

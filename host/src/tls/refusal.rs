@@ -86,7 +86,7 @@ impl Refusal {
         match error {
             Error::NoCertificatesPresented => Self::new(
                 Kind::NoCertificate,
-                "the device shows no certificate, and this listener lets in only who has one of `client_ca`: give it a certificate and its key",
+                "the device shows no certificate, and this listener lets in only who has one of `client_ca`: give it a certificate and its key (many devices also show none when theirs has a key that is not known here, as one of P-521)",
             ),
             Error::InvalidCertificate(why) => Self::new(Kind::Certificate, certificate(why)),
             Error::InvalidCertRevocationList(why) => Self::new(
@@ -144,6 +144,15 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
+/// What webpki does not take, by its names of it.
+const WEBPKI: [(&str, &str); 5] = [
+    ("UnsupportedCriticalExtension", "has an extension that is marked critical and is not known here"),
+    ("NameConstraintViolation", "has a name that its CA may not sign (name constraints)"),
+    ("PathLenConstraintViolated", "stands below a CA whose path length constraint allows no further one"),
+    ("EndEntityUsedAsCa", "is signed by a certificate that is not one of a CA (CA:FALSE)"),
+    ("BadEncoding", "does not keep to the rules for certificates (RFC 5280)"),
+];
+
 /// Of those that rustls knows by their name only.
 fn by_name(name: &str) -> String {
     if name.contains("CaUsedAsEndEntity") {
@@ -154,6 +163,10 @@ fn by_name(name: &str) -> String {
     }
     if name.contains("UnsupportedSignatureAlgorithm") {
         return "the certificate of the device, or one between, is signed in a way that is not known here: RSA (2048 to 8192 bits, SHA-256 or better), ECDSA with P-256 or P-384, and Ed25519 are".into();
+    }
+    let reason = WEBPKI.into_iter().find(|(known, _)| name.contains(known));
+    if let Some((_, reason)) = reason {
+        return format!("the certificate of the device, or one between, {reason}: make a new one without that");
     }
     format!("the certificate of the device is not accepted: {}", Excerpt(name))
 }

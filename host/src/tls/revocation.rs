@@ -33,8 +33,39 @@ pub fn explain(error: &CertRevocationListError) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tls::chain_revocation::verifier;
     use crate::tls::files::revocation_lists;
+    use rustls::RootCertStore;
+    use std::sync::Arc;
+    use tidegate_tests::openssl::Openssl;
     use tidegate_tests::tls::Authority;
+
+    #[test]
+    fn a_list_without_a_number_is_used_and_one_of_version_1_is_refused_with_what_to_set() {
+        let openssl = Openssl::with_ca();
+        let index = openssl.path("ca.index");
+        let config = format!(
+            "[ca]\ndefault_ca=d\n[d]\ndatabase={}\ndefault_md=sha256\ndefault_crl_days=30\n[two]\nauthorityKeyIdentifier=keyid\n",
+            index.display()
+        );
+        openssl.write("plain.cnf", config);
+        let mut roots = RootCertStore::empty();
+        let anchor = crate::tls::files::certificates(&openssl.path("ca.pem")).unwrap().remove(0);
+        roots.add(anchor).unwrap();
+        let (roots, provider) = (Arc::new(roots), Arc::new(rustls::crypto::ring::default_provider()));
+        let list = |extensions: &str| {
+            openssl
+                .run(&format!("ca -config plain.cnf -gencrl -keyfile ca.key -cert ca.pem -out list.crl {extensions}"));
+            revocation_lists(&openssl.path("list.crl")).unwrap().value
+        };
+        let two = list("-crlexts two");
+        assert!(next_update(&two[0]).is_some());
+        assert!(verifier(&provider, roots.clone(), two).is_ok());
+        let Err(rustls::server::VerifierBuilderError::InvalidCrl(why)) = verifier(&provider, roots, list("")) else {
+            panic!("version 1 is not known to rustls");
+        };
+        assert!(explain(&why).contains("`crlnumber`"));
+    }
 
     #[test]
     fn a_list_tells_until_when_it_is_fresh() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::CryptoProvider;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::sign::SingleCertAndKey;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::certificate::Details;
@@ -14,6 +14,7 @@ use super::chain_revocation;
 use super::expiry::Ends;
 use super::files::{self, FileError, Found};
 use super::revocation;
+use crate::base::secret::Secret;
 use crate::config::ListenerTls;
 
 /// What is wrong with the files of a listener.
@@ -42,7 +43,7 @@ pub struct Loaded {
 pub fn load(tls: &ListenerTls, protocols: &[&str]) -> Result<Loaded, ServerError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (verifier, list) = verifier(&provider, tls)?;
-    let pair = files::certified_key(&provider, &tls.cert, &tls.key)?;
+    let pair = pair(&provider, tls)?;
     let details: Vec<_> = pair.cert.iter().map(Details::read).collect();
     let begin = details.iter().flatten().map(|one| one.not_before).max();
     let ends = Ends { begin, certificate: details.iter().flatten().map(|one| one.not_after).min(), list };
@@ -67,6 +68,14 @@ fn without_tickets(config: &mut ServerConfig) {
     config.send_tls13_tickets = 0;
     // Also to those who ask for some (RFC 9149).
     config.max_tls13_tickets = 0;
+}
+
+/// What is doubtful about it goes to the log.
+fn pair(provider: &CryptoProvider, tls: &ListenerTls) -> Result<CertifiedKey, FileError> {
+    let passphrase = tls.key_passphrase_file.as_deref().map(files::passphrase).transpose()?;
+    let Found { value, doubts } = files::pair(provider, &tls.cert, &tls.key, passphrase.as_ref().map(Secret::bytes))?;
+    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
+    Ok(value)
 }
 
 type Verifier = Arc<dyn ClientCertVerifier>;
@@ -113,6 +122,7 @@ mod tests {
             ListenerTls {
                 cert,
                 key,
+                key_passphrase_file: None,
                 client_ca: None,
                 crl: None,
                 identity: Identity::CommonName,

@@ -60,9 +60,12 @@ impl TopicName {
         self.0.split('/')
     }
 
+    /// What the topics begin with that nobody else publishes on here.
+    pub const GATEWAYS_OWN: [&str; 2] = ["$SYS/", "$tidegate/"];
+
     /// Below `$SYS/` and `$tidegate/` only the gateway itself speaks: devices and plugins may read there, not write.
     pub fn is_gateways_own(&self) -> bool {
-        ["$SYS/", "$tidegate/"].iter().any(|own| self.0.starts_with(own))
+        Self::GATEWAYS_OWN.iter().any(|own| self.0.starts_with(own))
     }
 
     /// Topics that begin with `$` belong to the server: a leading wildcard never matches them [MQTT-4.7.2-1].

@@ -97,7 +97,7 @@ fn a_certificate_that_ends_soon_is_told_by_a_gateway_that_runs() {
     plant.gateway.expect_log(&["WARN", "listener=devices", "its certificate expires in "]);
     let status = plant.gateway.home().tidegate("status", &[]);
     says(&status, 0, &["listener devices: its certificate expires in "]);
-    let end = plant.count("tls_not_after_seconds");
+    let end = plant.count("tls_not_after_timestamp_seconds");
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     assert!((end - now).abs_diff(5 * 86_400) < 600, "{end}");
     plant.gateway.stop();

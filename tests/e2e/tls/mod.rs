@@ -4,7 +4,9 @@ mod attacks;
 mod checked;
 mod flow;
 mod others;
+mod passphrase;
 mod slow;
+mod small;
 mod swapped;
 
 use std::net::SocketAddr;

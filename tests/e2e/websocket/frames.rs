@@ -68,6 +68,30 @@ fn real_clients_are_served_through_frames_of_any_size_at_each_qos() {
 }
 
 #[test]
+fn pings_that_do_not_end_are_no_way_around_the_limits_of_a_client_and_usual_ones_are_answered() {
+    let web = Web::start("[broker.limits]\nmax_bytes_per_second = \"1KiB\"\n");
+    let mut usual = greeted(&web, &Connect::new(V5, "usual"));
+    for number in 0..50 {
+        usual.send_frame(PING, &[number]);
+        assert_eq!(usual.expect(PONG), [number]);
+    }
+    let mut flood = greeted(&web, &Connect::new(V5, "flood"));
+    flood.send(&frame(PING, &[0; 100]).repeat(1_000));
+    let code = loop {
+        match flood.next_frame() {
+            Some(pong) if pong.first == PONG => {}
+            Some(close) if close.first == CLOSE => break close.payload,
+            other => panic!("neither a pong nor an end: {other:?}"),
+        }
+    };
+    assert_eq!(code, 1008_u16.to_be_bytes());
+    web.gateway.expect_log(&["connection refused", "listener=web", "carry nothing"]);
+    usual.send_frame(BINARY, wire::PING);
+    usual.expect_packet(wire::PINGRESP);
+    web.gateway.stop();
+}
+
+#[test]
 fn a_text_frame_and_what_breaks_the_framing_is_closed_with_its_code_and_told() {
     let web = Web::start("");
     for (bytes, code, words) in [

@@ -97,7 +97,7 @@ fn many_messages_are_one_call_and_few_are_one_each() {
     assert_eq!(bench.send(&["x"; 5]), ["1", "2", "3", "4", "5"]);
     assert_eq!(bench.send(&["x"; 2]), ["6", "7"]);
     assert_eq!(*bench.calls.lock().unwrap(), [5, 1, 1]);
-    assert_eq!((bench.stage.stats.calls.get(), bench.stage.stats.messages.get()), (3, 7));
+    assert_eq!((bench.stage.stats.calls.count(), bench.stage.stats.messages.get()), (3, 7));
 }
 
 #[test]

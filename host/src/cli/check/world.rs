@@ -1,5 +1,6 @@
 //! What the gateway needs of its machine: its folder, its ports, room on the disk; and what an earlier configuration has left there.
 
+use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 
@@ -9,11 +10,15 @@ use rustix::fs::{Access, access, statvfs};
 use super::{Finding, Verdict};
 use crate::app::SPOOL;
 use crate::auth;
-use crate::config::{Config, Listener};
+use crate::config::{self, Config, Listener};
 use crate::operate::admin::client::Admin;
+use crate::operate::http::Token;
 use crate::setup;
 use crate::setup::descriptors::Places;
 use crate::spool::{Backlog, View};
+
+/// What is said of the data folder is about this.
+pub const DATA_DIR: &str = "data_dir";
 
 /// Nothing is changed: folders are asked whether they could be written to, and ports are let go at once.
 pub fn look(config: &Config) -> Vec<Finding> {
@@ -23,6 +28,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
     // Its own ports are taken, which is as it should be.
     findings.extend(config.broker.listeners.iter().filter(|_| !is_running).filter_map(port));
     findings.extend(setup::exposed(config).into_iter().map(|text| Finding::new("secrets", Verdict::Doubtful, text)));
+    findings.extend(config.operate.http.iter().flat_map(|http| of_http(http, is_running)));
     findings.extend(descriptors(&Places::expect(config)));
     findings.extend(without_users(config));
     findings.extend(left_behind(config));
@@ -32,7 +38,7 @@ pub fn look(config: &Config) -> Vec<Finding> {
 
 /// The folder, or the one in which it would be made.
 fn data_dir(data_dir: &Path) -> Finding {
-    let about = "data_dir";
+    let about = DATA_DIR;
     let shown = data_dir.display();
     let Some(there) = existing(data_dir) else {
         return Finding::new(about, Verdict::Bad, format!("no part of `{shown}` is there: correct `gateway.data_dir`"));
@@ -75,14 +81,39 @@ fn descriptors(places: &Places) -> Option<Finding> {
     places.complaint().map(|text| Finding::new("descriptors", Verdict::Doubtful, text))
 }
 
+/// Where metrics are, and the token for them.
+fn of_http(http: &config::Http, is_running: bool) -> Vec<Finding> {
+    let error = if is_running { None } else { TcpListener::bind(http.bind).err() };
+    let port = error.map(|error| {
+        let text = format!("{} cannot be bound ({error}): does another program listen there?", http.bind);
+        Finding::new("operate.http", Verdict::Bad, text)
+    });
+    let token = http.token_file.as_deref().and_then(|path| {
+        let error = Token::read(path).err()?;
+        let text = format!("`{}` {error}", path.display());
+        Some(Finding::new("operate.http_token_file", Verdict::Bad, text))
+    });
+    port.into_iter().chain(token).collect()
+}
+
 fn port(listener: &Listener) -> Option<Finding> {
     let bind: SocketAddr = listener.bind;
     let error = TcpListener::bind(bind).err()?;
-    let text = format!(
-        "listener `{}`: {bind} cannot be listened on: {error}; end who has it, or change `bind`",
-        listener.name
-    );
+    let text = format!("listener `{}`: {bind} cannot be listened on: {error}; {}", listener.name, way_out(&error));
     Some(Finding::new(format!("listener {}", listener.name), Verdict::Bad, text))
+}
+
+fn way_out(error: &io::Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::AddrInUse => "end who has it (`ss -tlnp` shows it), or change `bind`",
+        ErrorKind::AddrNotAvailable => {
+            "this machine has no such address (`ip address` shows those that it has): change `bind`"
+        }
+        ErrorKind::PermissionDenied => {
+            "ports below 1024 need the capability CAP_NET_BIND_SERVICE: give it to this user, or change `bind`"
+        }
+        _ => "change `bind`",
+    }
 }
 
 /// A file that cannot be read is an error, and told by who opens it.

@@ -56,7 +56,7 @@ impl Report {
         let plugins = table.plugins.iter().map(|WatchedPlugin { name, stats }| PluginTime {
             name: name.clone(),
             messages: stats.messages.get(),
-            calls: stats.calls.get(),
+            calls: stats.calls.count(),
             micros_per_message: micros_per_message(stats),
         });
         Self {

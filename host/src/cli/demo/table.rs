@@ -97,5 +97,5 @@ impl Table {
 
 /// Time inside the plugin, the crossing included.
 pub fn micros_per_message(stats: &PluginStats) -> f64 {
-    stats.busy_nanos.get() as f64 / 1e3 / stats.messages.get().max(1) as f64
+    stats.calls.sum().as_secs_f64() * 1e6 / stats.messages.get().max(1) as f64
 }

@@ -44,7 +44,13 @@ impl Report {
             text += "\n# Not taken over, why, and what to do:\n";
         }
         for (line, why, todo) in &self.left {
-            let _ = write!(text, "#\n# {}\n#   {}.\n#   To do: {}.\n", one_line(line), one_line(why), one_line(todo));
+            let _ = write!(
+                text,
+                "#\n# {}\n#   {}.\n#   To do: {}\n",
+                one_line(line),
+                one_line(why),
+                ended(&one_line(todo))
+            );
         }
         if !self.needless.is_empty() {
             text += "\n# Nothing has to be done for these:\n#\n";
@@ -73,6 +79,11 @@ impl Report {
         );
         text
     }
+}
+
+/// A sentence; some are questions.
+fn ended(sentence: &str) -> String {
+    if sentence.ends_with('?') { sentence.to_owned() } else { format!("{sentence}.") }
 }
 
 fn counted(number: usize) -> String {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::cargo;
+use super::{cargo, heard};
 
 /// The plugin crates of one workspace.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Metadata {
             .output()
             .context("cannot run cargo: install Rust from https://rustup.rs")?;
         if !output.status.success() {
-            bail!("{} is no cargo package: {}", dir.display(), String::from_utf8_lossy(&output.stderr).trim());
+            bail!("{} is no cargo package: {}", dir.display(), heard::one_line(&output.stderr));
         }
         serde_json::from_slice(&output.stdout).context("cannot read what `cargo metadata` says")
     }

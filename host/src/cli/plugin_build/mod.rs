@@ -8,6 +8,7 @@
 //! Plain cargo and the `wasm32-wasip2` target make components; no other tool is needed.
 
 mod crates;
+mod heard;
 mod target;
 
 use std::ffi::OsString;
@@ -81,7 +82,7 @@ fn compile(crates: &Crates, profile: &str, quiet: bool) -> anyhow::Result<()> {
         command.arg("--quiet");
     }
     // Cargo talks on stderr; its stdout is empty here, so ours stays data.
-    let status = command.status().context("cannot run cargo")?;
+    let status = heard::run(&mut command).context("cannot run cargo")?;
     if !status.success() {
         bail!("cargo could not build the plugins: its errors are above");
     }

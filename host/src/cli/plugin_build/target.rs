@@ -5,6 +5,9 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
+use super::heard;
+use crate::base::log_writer::say;
+
 /// The target whose output is a component.
 pub const TRIPLE: &str = "wasm32-wasip2";
 
@@ -16,11 +19,11 @@ pub fn ensure(folder: &Path, quiet: bool) -> anyhow::Result<()> {
         return Ok(());
     }
     if !quiet {
-        eprintln!("adding the target {TRIPLE}, which plugins are built for");
+        say(&format!("adding the target {TRIPLE}, which plugins are built for"));
     }
     let mut rustup = Command::new("rustup");
     rustup.args(["target", "add", TRIPLE]).current_dir(folder).stdout(Stdio::null());
-    match rustup.status() {
+    match heard::run(&mut rustup) {
         Ok(status) if status.success() => Ok(()),
         _ => bail!("plugins need the target {TRIPLE} and it could not be added: run `rustup target add {TRIPLE}`"),
     }

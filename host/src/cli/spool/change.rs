@@ -10,7 +10,8 @@ use serde_json::json;
 use super::known;
 use super::place::{Place, Where};
 use super::progress::progress;
-use crate::base::plain::plain;
+use crate::base::log_writer::say;
+use crate::base::plain::line;
 use crate::cli::Format;
 use crate::dead_letter::{Archive, ArchiveError, Filter};
 use crate::metrics::Counters;
@@ -87,7 +88,7 @@ const USAGE: u8 = 2;
 pub fn requeue(args: RequeueArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let filter = args.which.filter();
     if filter.is_empty() && !args.all {
-        eprintln!("error: say which: --id N, --binding, --plugin, --reason, or --all");
+        say("error: say which: --id N, --binding, --plugin, --reason, or --all");
         return Ok(ExitCode::from(USAGE));
     }
     let place = args.place.find()?;
@@ -103,7 +104,7 @@ pub fn requeue(args: RequeueArgs, out: &mut impl Write) -> anyhow::Result<ExitCo
 
 pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     if !args.yes {
-        eprintln!("error: what is purged is gone: look with `tidegate spool peek`, then add --yes");
+        say("error: what is purged is gone: look with `tidegate spool peek`, then add --yes");
         return Ok(ExitCode::from(USAGE));
     }
     let place = args.place.find()?;
@@ -146,7 +147,7 @@ pub fn skip(args: &SkipArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 fn ask(admin: &mut Admin, request: &Request) -> anyhow::Result<u64> {
     let answer = admin.ask(request)?;
     for warning in answer["warnings"].as_array().into_iter().flatten().filter_map(serde_json::Value::as_str) {
-        eprintln!("{}", plain(&format!("warning: {warning}")));
+        say(&line(&format!("warning: {warning}")));
     }
     answer["dead_letters"].as_u64().context("the gateway's answer has no number of dead letters")
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::place::{Place, Where};
 use super::progress::progress;
+use crate::base::plain::line;
 use crate::cli::Format;
 use crate::dead_letter;
 use crate::operate::admin::client::Admin;
@@ -100,7 +101,7 @@ impl Verdict {
     fn write(&self, out: &mut impl Write) -> std::io::Result<()> {
         let Self { what, found, unreadable, lost, has_whole_state } = self;
         for (file, offset, bytes) in &found.damage {
-            writeln!(out, "damaged: {}: {bytes} bytes from offset {offset}", file.display())?;
+            writeln!(out, "damaged: {}: {bytes} bytes from offset {offset}", line(&file.display().to_string()))?;
         }
         if found.more_damage + found.missing + unreadable + lost > 0 {
             let (more, missing) = (found.more_damage, found.missing);

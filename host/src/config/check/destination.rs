@@ -9,11 +9,14 @@ use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
 use crate::config::similar::did_you_mean;
 use crate::message::QoS;
-use crate::topic::Template;
+use crate::topic::{Template, TopicName};
 
 pub fn check(table: &Table<'_>, names: &Names<'_>) -> Option<Destination> {
     let target = target(table, names);
     let topic = template(table, "topic");
+    if target == Some(Target::Local) {
+        guard_the_gateways_own(table);
+    }
     let qos = qos(table);
     let retain = retain(table);
     table.finish();
@@ -63,6 +66,15 @@ fn upstream(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>) -> Option
         table.add(Problem::error(name.span(), sentence).advice(advice));
     }
     found.map(|index| Target::Upstream(UpstreamId(index)))
+}
+
+/// At an upstream they are somebody else's.
+fn guard_the_gateways_own(table: &Table<'_>) {
+    let Some(typed) = table.text("topic") else { return };
+    if let Some(own) = TopicName::GATEWAYS_OWN.iter().find(|own| typed.get_ref().starts_with(**own)) {
+        let problem = Problem::error(typed.span(), format!("only the gateway itself publishes below `{own}` here"));
+        table.add(problem.advice("choose another topic: each message would have failed with \"no topic for it\""));
+    }
 }
 
 fn qos(table: &Table<'_>) -> Option<QoS> {

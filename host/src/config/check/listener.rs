@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{listener_tls, name, spool, transport};
+use super::{listener_tls, name, proxy, spool, transport};
 use crate::config::ClientIds;
 use crate::config::checked::{Auth, Listener};
 use crate::config::problem::Problem;
@@ -25,6 +25,7 @@ pub fn check_all(broker: &Table<'_>) -> Vec<Listener> {
         name::check(&table, &name);
         if let Some((listener, typed)) = check(&table, name.get_ref()) {
             guard_the_network(&table, &listener, &typed);
+            proxy::warn(&table, listener.proxy.as_ref(), listener.bind);
             guard_the_port(&table, listener.bind, &typed, &listeners);
             listeners.push((listener, typed));
         }
@@ -40,11 +41,11 @@ fn check<'a>(table: &Table<'a>, name: &str) -> Option<Typed<'a>> {
     let tls = listener_tls::check(table, auth);
     let client_ids = client_ids(table, auth);
     let transport = transport::check(table);
-    let proxy_protocol = table.flag("proxy_protocol").unwrap_or(false);
+    let proxy = proxy::check(table);
     let mqtt_3_1 = if table.flag("mqtt_3_1").unwrap_or(false) { Mqtt31::Served } else { Mqtt31::Refused };
     let (bind, typed) = bind?;
     let name = name.to_owned();
-    let listener = Listener { name, bind, tls, auth, client_ids, allow_insecure, transport, proxy_protocol, mqtt_3_1 };
+    let listener = Listener { name, bind, tls, auth, client_ids, allow_insecure, transport, proxy, mqtt_3_1 };
     Some((listener, typed))
 }
 
@@ -141,7 +142,7 @@ fn guard_the_port(table: &Table<'_>, address: SocketAddr, typed: &Placed<&str>, 
 }
 
 /// Port 0 asks the system for a free one, so it never collides.
-fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+pub fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let wide = one.ip().is_unspecified() || other.ip().is_unspecified();
     one.port() != 0 && one.port() == other.port() && (wide || one.ip() == other.ip())
 }

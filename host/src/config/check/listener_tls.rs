@@ -28,13 +28,16 @@ pub fn check(listener: &Table<'_>, auth: Auth) -> Option<ListenerTls> {
             table.missing(name, &format!("name the file with the {what}: `{name} = \"gateway.{}\"`", ending(name)));
         }
     }
+    let key_passphrase_file =
+        table.file("key_passphrase_file", "the first line of that file is the passphrase of `key`");
     let (client_ca, crl) = (file(&table, "client_ca"), file(&table, "crl"));
     let identity = spool::one_of(&table, "identity", &IDENTITY).unwrap_or_default();
     let max_fragment_size = table.number("max_fragment_size", SMALLEST_FRAGMENT..=LARGEST_FRAGMENT);
     guard_the_identity(listener, auth, Some((&table, span)));
     without_client_ca(&table);
     table.finish();
-    Some(ListenerTls { cert: cert?, key: key?, client_ca, crl, identity, max_fragment_size })
+    let (cert, key) = (cert?, key?);
+    Some(ListenerTls { cert, key, key_passphrase_file, client_ca, crl, identity, max_fragment_size })
 }
 
 fn file(table: &Table<'_>, key: &'static str) -> Option<std::path::PathBuf> {

@@ -21,11 +21,13 @@ mod listener;
 mod listener_tls;
 mod loops;
 mod name;
+mod operate;
 mod own_listener;
 mod passwords;
 mod pin;
 mod plugin;
 mod policies;
+mod proxy;
 mod spool;
 mod transport;
 mod trust;
@@ -33,6 +35,8 @@ mod unused;
 mod upstream;
 mod upstream_tls;
 mod url;
+
+pub use transport::is_origin;
 
 use super::checked::Config;
 use super::problem::Problems;
@@ -43,6 +47,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let id = gateway.as_ref().map_or("", |gateway| &gateway.id);
     let mut broker = broker::check(&root.table("broker"));
     let access = access::check(root, &broker.listeners);
+    let operate = operate::check(&root.table("operate"), &broker.listeners);
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     own_listener::check(root, &broker.listeners, &upstreams, &upstream_names);
     let spool_table = root.table("spool");
@@ -79,6 +84,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
         trust,
         plugins,
         bindings,
+        operate,
         warnings,
     })
 }

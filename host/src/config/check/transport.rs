@@ -23,20 +23,33 @@ pub fn check(table: &Table<'_>) -> Transport {
     Transport::Tcp
 }
 
+/// Of a page in particular: `null`, and what has no host, any page can have.
+pub fn is_origin(text: &str) -> bool {
+    let Some((scheme, authority)) = text.split_once("://") else { return false };
+    let is_name =
+        |part: &str| !part.is_empty() && part.chars().all(|one| one.is_ascii_graphic() && !"/?#@*\"\\".contains(one));
+    is_name(scheme) && is_name(authority)
+}
+
 /// As a browser writes it (RFC 6454, section 6.2): in lower case, without the port that the scheme has by itself.
 fn origin(table: &Table<'_>, typed: &Placed<&str>) -> Option<String> {
     let text = typed.get_ref().to_ascii_lowercase();
     if text == ANY {
         return Some(text);
     }
-    let (scheme, authority) = text.split_once("://").unwrap_or_default();
-    let is_one = !scheme.is_empty() && !authority.is_empty();
-    if is_one && !authority.contains(|character: char| "/?#@*".contains(character) || !character.is_ascii_graphic()) {
+    if let (true, Some((scheme, _))) = (is_origin(&text), text.split_once("://")) {
         let standard = if scheme == "https" { ":443" } else { ":80" };
         return Some(text.strip_suffix(standard).unwrap_or(&text).to_owned());
     }
     let sentence = format!("\"{}\" is not an origin", typed.get_ref());
-    let advice = "write scheme, host and port as a browser does, without a path: \"https://panel.example\" or \"http://10.0.0.7:3000\"; \"*\" lets in every page";
+    let advice = match text.as_str() {
+        "null" | "file://" => {
+            "any page can have that, from a file or in a frame with a sandbox: serve the page over HTTP and name that, or let in every page: \"*\""
+        }
+        _ => {
+            "write scheme, host and port as a browser does, without a path: \"https://panel.example\" or \"http://10.0.0.7:3000\"; \"*\" lets in every page"
+        }
+    };
     table.add(Problem::error(typed.span(), sentence).advice(advice));
     None
 }

@@ -12,6 +12,12 @@ use crate::config::defaults::{MQTT_PORT, MQTTS_PORT};
 pub enum UrlError {
     #[error("an upstream's url begins with `mqtt://` or, encrypted, `mqtts://`")]
     Scheme,
+    #[error("`{0}` is written `{1}` here")]
+    OtherWord(&'static str, &'static str),
+    #[error(
+        "an upstream is reached over TCP or TLS, not over WebSocket or HTTP: give its port for `mqtts://`, which is 8883 usually"
+    )]
+    Web,
     #[error("an upstream's url carries no user: use the keys `username` and `password_file`")]
     User,
     #[error("an upstream's url ends after the port: topics are given in `to`")]
@@ -31,6 +37,10 @@ pub fn parse(url: &str) -> Result<Address, UrlError> {
     let tls = match scheme.to_ascii_lowercase().as_str() {
         "mqtt" => false,
         "mqtts" => true,
+        "tcp" => return Err(UrlError::OtherWord("tcp://", "mqtt://")),
+        "ssl" => return Err(UrlError::OtherWord("ssl://", "mqtts://")),
+        "tls" => return Err(UrlError::OtherWord("tls://", "mqtts://")),
+        "ws" | "wss" | "http" | "https" => return Err(UrlError::Web),
         _ => return Err(UrlError::Scheme),
     };
     let authority = rest.strip_suffix('/').unwrap_or(rest);
@@ -92,7 +102,9 @@ mod tests {
     fn each_mistake_has_its_own_error() {
         for (url, error) in [
             ("broker:1883", UrlError::Scheme),
-            ("http://broker", UrlError::Scheme),
+            ("mqttx://broker", UrlError::Scheme),
+            ("http://broker", UrlError::Web),
+            ("ssl://broker", UrlError::OtherWord("ssl://", "mqtts://")),
             ("mqtt://user:secret@broker", UrlError::User),
             ("mqtt://broker/topic", UrlError::Path),
             ("mqtt://", UrlError::Host),

@@ -1,7 +1,9 @@
 //! `[broker.listeners.NAME]`: a place where devices connect.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+
+use ipnet::IpNet;
 
 use crate::config::ClientIds;
 use crate::mqtt::Mqtt31;
@@ -18,8 +20,15 @@ pub struct Listener {
     pub client_ids: Option<ClientIds>,
     pub transport: Transport,
     /// A load balancer stands before it, and says in a header where each connection comes from.
-    pub proxy_protocol: bool,
+    pub proxy: Option<Proxy>,
     pub mqtt_3_1: Mqtt31,
+}
+
+/// Who may say where a connection comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// Where load balancers are. None: everybody is taken for one.
+    pub from: Option<Vec<IpNet>>,
 }
 
 /// What the bytes of MQTT come in.
@@ -49,6 +58,8 @@ pub enum Auth {
 pub struct ListenerTls {
     pub cert: PathBuf,
     pub key: PathBuf,
+    /// Its first line opens the key.
+    pub key_passphrase_file: Option<PathBuf>,
     /// Who signs the certificates of devices; with it, each of them has to show one.
     pub client_ca: Option<PathBuf>,
     /// Certificates of devices that are no longer good.
@@ -85,12 +96,21 @@ impl Listener {
     }
 }
 
+// === impl Proxy ===
+
+impl Proxy {
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.from.as_ref().is_none_or(|from| from.iter().any(|network| network.contains(&address)))
+    }
+}
+
 // === impl ListenerTls ===
 
 impl ListenerTls {
     /// All of its files.
     pub fn files(&self) -> Vec<PathBuf> {
-        let optional = [&self.client_ca, &self.crl].into_iter().flatten();
+        let optional = [&self.key_passphrase_file, &self.client_ca, &self.crl].into_iter().flatten();
         [&self.cert, &self.key].into_iter().chain(optional).cloned().collect()
     }
 }

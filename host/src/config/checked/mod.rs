@@ -5,6 +5,7 @@ mod binding;
 mod broker;
 mod faults;
 mod listener;
+mod operate;
 mod plugin;
 mod spool;
 mod upstream;
@@ -13,7 +14,8 @@ pub use access::{Access, AclSource};
 pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
-pub use listener::{Auth, Identity, Listener, ListenerTls, Transport};
+pub use listener::{Auth, Identity, Listener, ListenerTls, Proxy, Transport};
+pub use operate::{Http, Operate};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
 pub use upstream::{Address, Refused, Tls, Upstream};
@@ -35,6 +37,7 @@ pub struct Config {
     pub plugins: Vec<Plugin>,
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
+    pub operate: Operate,
     /// What works but was probably not meant: to be shown, once.
     pub warnings: Problems,
 }

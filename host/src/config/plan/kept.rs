@@ -32,6 +32,15 @@ pub fn what_messages_meet(running: &Config, wanted: &Config, plan: &mut Plan) {
     whole("trust", running.trust == wanted.trust, PLUGINS, plan);
 }
 
+/// How it is watched.
+pub fn operate(running: &Config, wanted: &Config, plan: &mut Plan) {
+    if running.operate != wanted.operate {
+        plan.restart("operate", "its port is bound at the start; a token in its file is read again by itself");
+    } else if running.operate.http.is_some() {
+        plan.unchanged("operate");
+    }
+}
+
 fn whole(what: &str, is_same: bool, why: &str, plan: &mut Plan) {
     match is_same {
         true => plan.unchanged(what),

@@ -48,6 +48,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Plan {
     access::compare(running, wanted, &mut plan);
     kept::what_messages_meet(running, wanted, &mut plan);
     bindings::compare(running, wanted, &mut plan);
+    kept::operate(running, wanted, &mut plan);
     plan
 }
 

@@ -71,7 +71,7 @@ fn only_who_may_connect_ends_connections_of_a_listener_that_stays() {
         change_of(&base, &wanted)
     };
     assert_eq!(change(|_| ()), ListenerChange::Unchanged);
-    assert_eq!(change(|wanted| wanted.proxy_protocol = true), ListenerChange::NewConnections);
+    assert_eq!(change(|wanted| wanted.proxy = Some(config::Proxy { from: None })), ListenerChange::NewConnections);
     assert_eq!(change(|wanted| wanted.auth = config::Auth::Password), ListenerChange::AllConnections);
     let ids = |wanted: &mut config::Listener| wanted.client_ids = config::ClientIds::parse("x-*").ok();
     assert_eq!(change(ids), ListenerChange::AllConnections);
@@ -168,6 +168,8 @@ fn bindings_change_together_or_not_at_all() {
 #[test]
 fn what_messages_go_through_is_named_for_a_restart() {
     assert_eq!(restart("mqtt://localhost", "mqtt://other"), ["upstream cloud"]);
+    let watched = "[operate]\nhttp = \"127.0.0.1:9464\"\n[upstreams.cloud]";
+    assert_eq!(restart("[upstreams.cloud]", watched), ["operate"]);
     assert_eq!(restart("id = \"gw\"", "id = \"gw2\"").first().map(String::as_str), Some("gateway.id"));
     assert_eq!(restart("[upstreams.cloud]", "[spool]\nmax_age = \"1d\"\n[upstreams.cloud]"), ["spool"]);
     // It moves the number of the other one, and nothing else.

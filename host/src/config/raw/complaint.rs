@@ -11,6 +11,9 @@ use crate::config::similar::did_you_mean;
 /// Keys that a person finds in the documentation of later versions, or of another place, each with the table that it would be in (or one
 /// below it). In other tables it is a word as any other.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("", "listeners", "devices connect to the broker: `[broker.listeners.NAME]`"),
+    ("", "listener", "devices connect to the broker: `[broker.listeners.NAME]`"),
+    ("", "limits", "those of devices are `[broker.limits]`, those of a plugin `[plugins.NAME.limits]`"),
     ("", "attach", "this version cannot attach to an existing broker yet: devices connect to `[broker]`"),
     (
         "broker",
@@ -22,10 +25,24 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "users",
         "users and their passwords are in a file: `[access]`, and below it `passwords = \"users.passwd\"`",
     ),
+    ("broker", "passwords", "one file has the users of all listeners: `[access]`, and below it `passwords`"),
+    ("broker", "password_file", "one file has the users of all listeners: `[access]`, and below it `passwords`"),
+    ("broker", "acl_file", "access rules hold at all listeners: `[access]`, and below it `acl_file`"),
+    ("broker", "allow_anonymous", "`auth` says how devices prove who they are; \"none\" lets everybody in"),
+    ("broker", "cert", "certificates stand in `tls`: `tls = { cert = \"gateway.pem\", key = \"gateway.key\" }`"),
+    ("broker", "port", "`bind` has address and port: `bind = \"127.0.0.1:1883\"`"),
     ("broker", "acl", "access rules stand in `[access]`: `acl_file`, or `[[access.rules]]`"),
     ("spool", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "max_messages", "the spool is bounded by `max_bytes`, on disk and for all upstreams together"),
     ("upstreams", "tls", "`mqtts://` in `url` is TLS; the files for it are `ca`, `cert` and `key`, here"),
+    (
+        "upstreams",
+        "password",
+        "the password stands in a file of its own, as its first line: `password_file = \"cloud.password\"`",
+    ),
+    ("upstreams", "host", "`url` has host and port: `url = \"mqtts://broker.example.com:8883\"`"),
+    ("upstreams", "address", "`url` has host and port: `url = \"mqtts://broker.example.com:8883\"`"),
+    ("upstreams", "port", "`url` has host and port: `url = \"mqtts://broker.example.com:8883\"`"),
     ("upstreams", "users", "who this gateway is there say `username` and `password_file`"),
     ("upstreams", "acl", "what may go there the bindings say, in `topic` and `to`"),
 ];
@@ -91,7 +108,8 @@ impl Table<'_> {
 
     fn example(&self, key: &str, kind: Kind) -> String {
         let header = self.full(key);
+        let is_header = matches!(kind, Kind::Table | Kind::Named | Kind::Tables);
         // A header is written with its full name, anything else with the key alone.
-        format!("write it like {}", kind.example(if kind == Kind::Table { &header } else { key }))
+        format!("write it like {}", kind.example(if is_header { &header } else { key }))
     }
 }

@@ -16,6 +16,8 @@ pub enum Kind {
     List,
     Texts,
     Table,
+    /// Of tables, each under a name of its own.
+    Named,
     Tables,
     InlineTables,
 }
@@ -38,7 +40,7 @@ impl Kind {
             Self::Size => "a size",
             Self::List => "a list",
             Self::Texts => "a string or a list of strings",
-            Self::Table => "a table",
+            Self::Table | Self::Named => "a table",
             Self::Tables | Self::InlineTables => "a list of tables",
         }
     }
@@ -53,6 +55,7 @@ impl Kind {
             Self::Size => format!("`{key} = \"16MiB\"`; units are B, KiB, MiB, GiB"),
             Self::List | Self::Texts => format!("`{key} = [\"...\"]`"),
             Self::Table => format!("`[{key}]`"),
+            Self::Named => format!("`[{key}.NAME]`"),
             Self::Tables => format!("`[[{key}]]`"),
             Self::InlineTables => format!("`{key} = [{{ ... }}]`"),
         }

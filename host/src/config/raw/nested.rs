@@ -27,9 +27,13 @@ impl<'a> Table<'a> {
 
     /// A table below this one. An absent one answers every question with "absent".
     pub fn table(&self, key: &'static str) -> Table<'a> {
+        self.table_of(key, Kind::Table)
+    }
+
+    fn table_of(&self, key: &'static str, kind: Kind) -> Table<'a> {
         let Some((value, span)) = self.value(key) else { return self.inner(key, self.span(), None) };
         if !value.is_table() {
-            self.wrong::<()>(key, Kind::Table, value, &span);
+            self.wrong::<()>(key, kind, value, &span);
         }
         self.inner(key, span, value.as_table())
     }
@@ -46,7 +50,7 @@ impl<'a> Table<'a> {
 
     /// The tables that a person named: `[upstreams.cloud]` gives `cloud`, the place of the name serving for the table.
     pub fn named(&self, key: &'static str) -> Vec<(Placed<&'a str>, Table<'a>)> {
-        let parent = self.table(key);
+        let parent = self.table_of(key, Kind::Named);
         let open = |(name, value): (&'a Placed<Cow<'a, str>>, &'a Placed<DeValue<'a>>)| {
             let (span, name) = (name.span(), name.get_ref().as_ref());
             match value.get_ref().as_table() {

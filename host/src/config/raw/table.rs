@@ -130,7 +130,10 @@ impl<'a> Table<'a> {
         let typed = self.text(key)?;
         let path = self.reader.path(typed.get_ref());
         if !path.is_file() {
-            let sentence = format!("`{key}`: there is no file `{}`", typed.get_ref());
+            let sentence = match path.is_dir() {
+                true => format!("`{key}`: `{}` is a folder, and a file is needed", typed.get_ref()),
+                false => format!("`{key}`: there is no file `{}`", typed.get_ref()),
+            };
             let advice = format!("paths begin at the folder of this configuration; {advice}");
             self.add(missing(typed.span(), sentence).advice(advice));
         }

@@ -18,7 +18,7 @@ use rustls::{ClientConfig, RootCertStore};
 
 pub use self::current::Current;
 pub use self::pinned::NotPinned;
-use super::secret::Secret;
+use crate::base::secret::Secret;
 use crate::config::Tls;
 use crate::tls::files::{self, FileError, Found};
 
@@ -28,8 +28,6 @@ pub enum TlsError {
     NoRoots,
     #[error("a client certificate needs both `cert` and `key`")]
     HalfPair,
-    #[error("cannot read the file `{path}` of `key_passphrase_file`: {source}")]
-    Passphrase { path: PathBuf, source: std::io::Error },
     #[error("a revocation list of `{path}` cannot be used: {why}")]
     Revocation { path: PathBuf, why: String },
     #[error(transparent)]
@@ -60,7 +58,7 @@ pub fn client_config(tls: &Tls) -> Result<Found<Arc<ClientConfig>>, TlsError> {
     let mut config = match (&tls.cert, &tls.key) {
         (None, None) => builder.with_no_client_auth(),
         (Some(cert), Some(key)) => {
-            let passphrase = tls.key_passphrase_file.as_deref().map(passphrase).transpose()?;
+            let passphrase = tls.key_passphrase_file.as_deref().map(files::passphrase).transpose()?;
             let passphrase = passphrase.as_ref().map(Secret::bytes);
             let pair = files::pair(&provider, cert, key, passphrase)?;
             doubts.extend(pair.doubts);
@@ -97,10 +95,6 @@ fn verifier(tls: &Tls, provider: &Arc<CryptoProvider>) -> Result<Found<Arc<dyn S
         }
     };
     Ok(Found { value, doubts })
-}
-
-fn passphrase(path: &Path) -> Result<Secret, TlsError> {
-    Secret::read(path).map_err(|source| TlsError::Passphrase { path: path.into(), source })
 }
 
 /// Edge systems have roots and update them; a set compiled in would grow old with the binary.

@@ -92,8 +92,8 @@ impl Acceptor {
         self.watched.clone()
     }
 
-    /// After a change of the files.
-    pub fn reload(&self) {
+    /// After a change of the files. Whether they are in use.
+    pub fn reload(&self) -> bool {
         let listener = &self.listener;
         match server::load(&self.files, self.protocols) {
             Ok(loaded) => {
@@ -102,6 +102,7 @@ impl Acceptor {
                 drop(current);
                 tracing::info!(listener, "the TLS files have changed and are in use for new connections");
                 self.say_what_ends();
+                true
             }
             Err(error) => {
                 let trouble = error.to_string();
@@ -110,6 +111,7 @@ impl Acceptor {
                     "the TLS files have changed and cannot be used, those from before stay in use: {trouble}; mend them, which is noticed without a restart"
                 );
                 self.current.write().unwrap_or_else(PoisonError::into_inner).trouble = Some(trouble);
+                false
             }
         }
     }

@@ -13,7 +13,15 @@ async fn what_a_device_does_not_read_is_not_held_without_end() {
     let (authority, folder) = (Authority::new("ca"), tempfile::tempdir().unwrap());
     let (cert, key) = authority.server().write(folder.path(), "gw");
     let identity = Identity::CommonName;
-    let tls = ListenerTls { cert, key, client_ca: None, crl: None, identity, max_fragment_size: None };
+    let tls = ListenerTls {
+        cert,
+        key,
+        key_passphrase_file: None,
+        client_ca: None,
+        crl: None,
+        identity,
+        max_fragment_size: None,
+    };
     let config = server::load(&tls, &[]).unwrap().config;
     let (near, far) = duplex(1_024);
     let client = TlsConnector::from(Client::new(&authority).config());

@@ -25,6 +25,10 @@ pub struct Decoder {
     state: State,
     /// A message has begun, and its last frame has not come.
     in_message: bool,
+    /// The last frame of data was empty.
+    was_empty: bool,
+    /// Frames that carry nothing, since they were asked for.
+    silent: u32,
     ended: Option<Ended>,
 }
 
@@ -61,6 +65,16 @@ type Fault = (CloseCode, &'static str);
 impl Decoder {
     pub fn ended(&self) -> Option<Ended> {
         self.ended
+    }
+
+    /// How many frames have come since the last time that carry nothing: control frames, and empty ones one after the other.
+    pub fn take_silent(&mut self) -> u32 {
+        std::mem::take(&mut self.silent)
+    }
+
+    /// Nothing more is looked at.
+    pub fn give_up(&mut self, detail: &'static str, answers: &mut Encoder) {
+        self.fail((CloseCode::Policy, detail), answers);
     }
 
     /// Moves the payload that is in `bytes` to their front, and says how much it is. What has to be answered is queued in `answers`.
@@ -134,6 +148,7 @@ impl Decoder {
                 else {
                     return wrong("a control frame of more than 125 bytes");
                 };
+                self.silent += 1;
                 self.state = State::Control { kind, left, mask, payload: Vec::with_capacity(left) };
                 return Ok(());
             }
@@ -150,6 +165,9 @@ impl Decoder {
             return wrong("a frame of more than 2^63 bytes");
         }
         self.in_message = !header.is_final;
+        // A last frame that is empty is usual: that of a message whose length was not known before.
+        self.silent += u32::from(length == 0 && self.was_empty);
+        self.was_empty = length == 0;
         self.state = if length == 0 { State::Header } else { State::Payload { left: length, mask } };
         Ok(())
     }

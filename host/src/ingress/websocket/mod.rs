@@ -11,6 +11,7 @@
 //! - A frame is never kept: its payload is unmasked in the buffer that it was read into, and what is written is the buffer of the connection, with a
 //!   header before it. An idle connection has some 200 bytes more than one over TCP. A length that a frame claims reserves no memory.
 //! - What is owed to a peer that does not read is one pong and one close frame.
+//! - Frames that carry nothing of MQTT come at a bounded rate: `max_bytes_per_second` does not see them.
 //!
 //! # What was not chosen
 //! tokio-tungstenite, or tungstenite's own `WebSocket`: they give whole messages, which they keep until these are complete, in buffers of their own,
@@ -21,6 +22,7 @@ mod encoder;
 mod mask;
 mod origin;
 mod request;
+mod silence;
 mod stream;
 mod upgrade;
 

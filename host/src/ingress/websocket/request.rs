@@ -8,6 +8,7 @@ use tungstenite::http::HeaderValue;
 use super::origin;
 use super::upgrade::Refused;
 use crate::base::excerpt::Excerpt;
+use crate::config::is_origin;
 
 /// What the specification demands, and the answer with it [MQTT-6.0.0-3], [MQTT-6.0.0-4]; and what clients before it say.
 const SUBPROTOCOLS: [&str; 2] = ["mqtt", "mqttv3.1"];
@@ -57,15 +58,30 @@ fn check_origin(request: &Request, origins: &[String]) -> Result<(), Refused> {
     for origin in request.headers().get_all("Origin") {
         let text = String::from_utf8_lossy(origin.as_bytes());
         if !origin::is_allowed(&text, host, origins) {
-            let body = "Pages of this origin may not connect: add it to `origins` of the listener.\n";
-            let origin = Excerpt(&text);
-            let detail = format!(
-                "a page of {origin}, which is not among `origins` of this listener: `origins = [\"{origin}\"]` lets it in"
-            );
-            return Err(Refused::new("403 Forbidden", "", body, detail));
+            return Err(foreign_page(&text));
         }
     }
     Ok(())
+}
+
+fn foreign_page(text: &str) -> Refused {
+    let origin = Excerpt(text);
+    let (body, detail) = if is_origin(text) {
+        (
+            "Pages of this origin may not connect: add it to `origins` of the listener.\n",
+            format!(
+                "a page of {origin}, which is not among `origins` of this listener: `origins = [\"{origin}\"]` lets it in"
+            ),
+        )
+    } else {
+        (
+            "Pages without an origin of their own may not connect: serve this one over HTTP.\n",
+            format!(
+                "a page without an origin of its own ({origin}), as a file or a frame in a sandbox has it and any page can: serve it over HTTP and list that, or let in every page by `origins = [\"*\"]`"
+            ),
+        )
+    };
+    Refused::new("403 Forbidden", "", body, detail)
 }
 
 /// The first of ours that the client knows.

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
 use tungstenite::protocol::frame::coding::CloseCode;
 
+use super::silence::Silence;
 use super::{Decoder, Encoder, Ended};
 
 /// For the close frame of a client that is told to go.
@@ -30,6 +32,7 @@ struct Inner<S> {
     early: BytesMut,
     decoder: Decoder,
     encoder: Encoder,
+    silence: Silence,
     /// A control frame may still be in a buffer of the socket: TLS has one.
     must_flush: bool,
 }
@@ -40,7 +43,8 @@ impl<S> WebSocket<S> {
     /// Of a socket on which both sides have agreed; `early` came behind the request.
     pub fn new(socket: S, early: BytesMut) -> Self {
         let (decoder, encoder) = (Decoder::default(), Encoder::default());
-        Self(Arc::new(Mutex::new(Inner { socket, early, decoder, encoder, must_flush: false })))
+        let silence = Silence::default();
+        Self(Arc::new(Mutex::new(Inner { socket, early, decoder, encoder, silence, must_flush: false })))
     }
 
     pub fn halves(&self) -> (Reader<S>, Writer<S>) {
@@ -99,11 +103,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Inner<S> {
             }
             let kept = self.decoder.decode(raw, &mut self.encoder);
             buffer.set_filled(before + kept);
+            self.bound_silence();
             if kept > 0 {
                 // As far as there is room. An error is there the next time, too.
                 let _ = self.poll_control(cx);
                 return Poll::Ready(Ok(()));
             }
+        }
+    }
+
+    fn bound_silence(&mut self) {
+        let frames = self.decoder.take_silent();
+        if frames > 0 && !self.silence.permits(frames, Instant::now()) {
+            self.decoder.give_up(
+                "more than 100 frames in ten seconds that carry nothing: pings, pongs, empty ones",
+                &mut self.encoder,
+            );
         }
     }
 

@@ -98,6 +98,7 @@ impl<D: Disk> Log<D> {
         self.extents.set(active.segment, active.end);
         let before = self.active.replace(active).map_or(self.recovered.0, |before| before.end);
         self.trim(last, before);
+        self.measure();
         Ok(location)
     }
 

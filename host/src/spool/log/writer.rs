@@ -17,6 +17,7 @@ use super::recovery::{Recovered, Recovery, recover};
 use crate::base::fault::{self, Fault};
 use crate::base::kill_point::{self, KillPoint};
 use crate::config::Sync;
+use crate::metrics::SpoolMetrics;
 
 /// What the encoding buffer may keep between two appends.
 const KEEP_BYTES: usize = 1 << 20;
@@ -38,6 +39,8 @@ pub struct Log<D: Disk> {
     spared: u64,
     pub(super) keeps_reserve: bool,
     pub(super) extents: Arc<Extents>,
+    /// Its own, until somebody who shows them takes it over.
+    metrics: Arc<SpoolMetrics>,
     buffer: Vec<u8>,
     /// Why nothing may be written any more.
     poisoned: Option<String>,
@@ -78,6 +81,7 @@ impl<D: Disk> Log<D> {
             sizes,
             checkpoints,
             extents: Arc::new(extents),
+            metrics: Arc::default(),
             buffer: Vec::new(),
             poisoned: None,
             _lock: lock,
@@ -101,6 +105,7 @@ impl<D: Disk> Log<D> {
         kill_point::reach_after(KillPoint::MidAppend, || active.write_half(&self.buffer));
         let written = active.file.write_at(&self.buffer, active.end);
         active.end += bytes;
+        self.metrics.free.set(active.capacity.saturating_sub(active.end));
         self.buffer.clear();
         self.buffer.shrink_to(KEEP_BYTES);
         self.fatal(written)?;
@@ -127,7 +132,8 @@ impl<D: Disk> Log<D> {
     pub fn sync_now(&mut self) -> Result<(), AppendError> {
         self.check_poison()?;
         let Some(active) = self.active.as_mut().filter(|active| active.synced < active.end) else { return Ok(()) };
-        let synced = if fault::is_on(Fault::SyncOmitted) { Ok(()) } else { active.file.sync_data() };
+        let synced =
+            if fault::is_on(Fault::SyncOmitted) { Ok(()) } else { self.metrics.sync(|| active.file.sync_data()) };
         self.fatal(synced)?;
         self.show(|active| {
             active.synced = active.end;
@@ -151,7 +157,21 @@ impl<D: Disk> Log<D> {
             self.folder.unlink_segment(first)?;
             self.sizes.remove(&first);
         }
+        self.measure();
         Ok(())
+    }
+
+    /// From now on these are its metrics.
+    pub fn measure_in(&mut self, metrics: Arc<SpoolMetrics>) {
+        self.metrics = metrics;
+        self.measure();
+    }
+
+    /// After a segment has come or gone: not for each write.
+    pub(super) fn measure(&self) {
+        self.metrics.disk.set(self.bytes());
+        let free = self.active.as_ref().map_or(0, |active| active.capacity.saturating_sub(active.end));
+        self.metrics.free.set(free);
     }
 
     /// Of all segments together, as preallocated.
@@ -168,6 +188,7 @@ impl<D: Disk> Log<D> {
     /// So many bytes have a budget of their own, and do not count.
     pub fn spare(&mut self, bytes: u64) {
         self.spared = bytes;
+        self.metrics.spared.set(bytes);
     }
 
     pub fn spared(&self) -> u64 {

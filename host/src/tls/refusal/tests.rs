@@ -38,6 +38,20 @@ fn a_certificate_of_a_device_is_told_from_none_and_from_that_of_the_gateway() {
 }
 
 #[test]
+fn what_webpki_does_not_take_is_said_in_words() {
+    for (error, says) in [
+        (webpki::Error::UnsupportedCriticalExtension, "marked critical"),
+        (webpki::Error::NameConstraintViolation, "name constraints"),
+        (webpki::Error::PathLenConstraintViolated, "path length"),
+        (webpki::Error::EndEntityUsedAsCa, "CA:FALSE"),
+    ] {
+        let other = rustls::OtherError(std::sync::Arc::new(error));
+        let text = of(Error::InvalidCertificate(CertificateError::Other(other))).text;
+        assert!(text.contains(says) && !text.contains("Other"), "{text}");
+    }
+}
+
+#[test]
 fn plain_mqtt_is_no_tls_and_an_end_is_an_end() {
     assert_eq!(of(Error::InvalidMessage(InvalidMessage::InvalidContentType)).kind, Kind::NotTls);
     assert_eq!(Refusal::of(&io::ErrorKind::UnexpectedEof.into()).kind, Kind::BrokenOff);

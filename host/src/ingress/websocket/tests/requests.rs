@@ -108,6 +108,13 @@ async fn pages_are_let_in_by_their_origin_and_devices_have_none() {
         assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
         assert!(outcome.unwrap_err().contains("origins = [\"https://evil.example\"]"));
     }
+    // What no list can have is not proposed for one.
+    for none in ["null", "file://", "", "http://a\"b"] {
+        let (answer, outcome) = ask(from(none).as_bytes(), 1_000, &listed).await;
+        let told = outcome.unwrap_err();
+        assert!(answer.starts_with("HTTP/1.1 403 ") && told.contains("origins = [\"*\"]"), "{none}: {told}");
+        assert!(!told.contains(&format!("[\"{none}\"]")), "{told}");
+    }
     let two = with_protocol("Origin: https://panel.example\r\nOrigin: https://evil.example\r\n");
     assert!(ask(two.as_bytes(), 1_000, &listed).await.1.is_err());
 }

@@ -65,8 +65,11 @@ async fn a_peer_that_reads_no_pong_is_owed_one_and_is_read_all_the_same() {
     let (mut client, socket) = open(64, b"");
     let (mut reader, _writer) = socket.halves();
     let flood = async {
-        for _ in 0..10_000 {
-            client.write_all(&frame(PING, [1; 4], &[b'p'; 100])).await.unwrap();
+        for _ in 0..100 {
+            for _ in 0..100 {
+                client.write_all(&frame(PING, [1; 4], &[b'p'; 100])).await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_secs(11)).await;
         }
         client.write_all(&frame(BINARY, [1; 4], b"done")).await.unwrap();
     };
@@ -74,6 +77,23 @@ async fn a_peer_that_reads_no_pong_is_owed_one_and_is_read_all_the_same() {
     let (_, read) = tokio::join!(flood, reader.read_exact(&mut heard));
     read.unwrap();
     assert_eq!(&heard, b"done");
+}
+
+#[tokio::test]
+async fn frames_that_carry_nothing_have_a_bound_and_the_empty_end_of_a_message_is_none_of_them() {
+    for nothing in [frame(PING, [1; 4], b""), frame(PONG, [1; 4], b"x"), frame(BINARY, [1; 4], b"")] {
+        let (mut client, socket) = open(100_000, b"");
+        client.write_all(&nothing.repeat(110)).await.unwrap();
+        let mut heard = Vec::new();
+        socket.halves().0.read_to_end(&mut heard).await.unwrap();
+        assert!(heard.is_empty() && socket.fault().unwrap().contains("carry nothing"));
+    }
+    let (mut client, socket) = open(100_000, b"");
+    let message = [frame(0x02, [1; 4], b"x"), frame(0x80, [1; 4], b"")].concat();
+    client.write_all(&message.repeat(1_000)).await.unwrap();
+    let mut heard = [0; 1_000];
+    socket.halves().0.read_exact(&mut heard).await.unwrap();
+    assert_eq!((heard, socket.fault()), ([b'x'; 1_000], None));
 }
 
 #[tokio::test]

@@ -5,8 +5,6 @@ use std::path::Path;
 
 use bytes::Bytes;
 
-use crate::mqtt::Password;
-
 /// Any bytes: MQTT asks for no text. Has neither `Debug` nor `Display`: it cannot get into a log by accident.
 #[derive(Clone)]
 pub struct Secret(Bytes);
@@ -45,9 +43,9 @@ impl Secret {
         &self.0
     }
 
-    /// The password itself, for the one packet that has it.
-    pub fn expose(&self) -> Password {
-        Password(self.0.clone())
+    /// The secret itself, for the one packet that has it.
+    pub fn expose(&self) -> Bytes {
+        self.0.clone()
     }
 }
 
@@ -59,14 +57,14 @@ mod tests {
     fn the_line_end_of_the_file_is_not_part_of_the_password_but_spaces_are() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " pass word \r\n").unwrap();
-        assert_eq!(Secret::read(file.path()).unwrap().expose().0, " pass word ");
+        assert_eq!(Secret::read(file.path()).unwrap().expose(), " pass word ");
     }
 
     #[test]
     fn only_the_first_line_is_the_password() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), "secret\nfor the broker of plant 7\n").unwrap();
-        assert_eq!(Secret::read(file.path()).unwrap().expose().0, "secret");
+        assert_eq!(Secret::read(file.path()).unwrap().expose(), "secret");
     }
 
     #[test]
@@ -83,6 +81,6 @@ mod tests {
     fn a_password_may_be_any_bytes() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), b"\xFF\0\x80\n").unwrap();
-        assert_eq!(Secret::read(file.path()).unwrap().expose().0, &b"\xFF\0\x80"[..]);
+        assert_eq!(Secret::read(file.path()).unwrap().expose(), &b"\xFF\0\x80"[..]);
     }
 }
