@@ -107,6 +107,7 @@ impl Chains {
                 }
             });
         }
+        swaps.iter().for_each(|swap| swap.lane.expect(&swap.chain));
         dispatcher.replace_table(before.followed_by(bindings));
         kill_point::reach(KillPoint::ReloadTable);
         swaps.into_iter().for_each(|Swap { lane, chain, generation }| lane.replace(chain, generation));

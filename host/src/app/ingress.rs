@@ -31,6 +31,7 @@ use crate::operate::sys_topics::SysTopics;
 use crate::setup::changes::Plugins;
 use crate::setup::descriptors::Places;
 use crate::spool::{Key, Restored};
+use crate::tap::Taps;
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -137,6 +138,11 @@ impl Ingress {
 
     pub fn listeners(&self) -> &Listeners {
         &self.listeners
+    }
+
+    /// For who wants to see what becomes of messages.
+    pub fn taps(&self) -> &Arc<Taps> {
+        self.listeners.common().dispatcher.taps()
     }
 
     pub fn sessions(&self) -> &Arc<Registry> {

@@ -25,6 +25,7 @@ use crate::config::BindingId;
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
 use crate::spool::{Hold, Place, Record, Spool};
+use crate::tap::{self, Taps};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub struct Dispatcher {
     pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
     pub(super) letter_limit: LetterLimit,
+    pub(super) taps: Arc<Taps>,
 }
 
 /// What leaves in order, where plugins remember something.
@@ -119,6 +121,7 @@ impl Dispatcher {
             next_unfinished,
             warnings,
             letter_limit,
+            taps: Arc::default(),
         })
     }
 
@@ -144,6 +147,11 @@ impl Dispatcher {
 
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// For who wants to see what becomes of messages.
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.taps
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
@@ -187,8 +195,12 @@ impl Dispatcher {
 
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
-    pub fn again(self: &Arc<Self>, inbound: Inbound, binding: &str) -> Option<Pending> {
-        let id = self.table().find(binding)?;
+    pub fn again(self: &Arc<Self>, mut inbound: Inbound, binding: &str) -> Option<Pending> {
+        let table = self.table();
+        let id = table.find(binding)?;
+        if tap::is_on() {
+            self.trace(&table, &mut inbound, &[id]);
+        }
         let (kept, account) = (Kept::default(), Account::open(self));
         Some(Pending { inbound, kept, bindings: smallvec![id], account, cause: None })
     }
@@ -200,8 +212,12 @@ impl Dispatcher {
     }
 
     /// `kept` is what its local delivery has left to be written.
-    pub(super) fn match_delivered(self: &Arc<Self>, inbound: Inbound, kept: Kept) -> Option<Pending> {
-        let bindings = self.table().matching(&inbound.message.topic);
+    pub(super) fn match_delivered(self: &Arc<Self>, mut inbound: Inbound, kept: Kept) -> Option<Pending> {
+        let table = self.table();
+        let bindings = table.matching(&inbound.message.topic);
+        if tap::is_on() {
+            self.trace(&table, &mut inbound, &bindings);
+        }
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();
             inbound.receipt.nothing_to_keep();
@@ -324,7 +340,7 @@ fn lines(table: &Table, bindings: &[BindingId], origin: &Origin) -> Vec<Line> {
     lines
 }
 
-fn lane(table: &Table, id: BindingId) -> Option<&Lane> {
+pub(super) fn lane(table: &Table, id: BindingId) -> Option<&Lane> {
     table.get(id)?.lane.as_ref()
 }
 

@@ -33,6 +33,7 @@ use super::batching::MAX_BATCH_BYTES;
 use super::flow::Flow;
 use super::job::{Finish, Job, Taken, Tick, Work};
 use super::outcome::{Done, TickResult};
+use super::redacts::Redacts;
 use super::run_queue::{Pool, RunQueue};
 use super::slow_lane::{Probation, Stopwatch};
 use super::stages::{Chain, Progress};
@@ -62,6 +63,8 @@ struct Shared {
     state: Mutex<ChainState>,
     run_queue: Arc<RunQueue<Lane>>,
     is_stateful: AtomicBool,
+    /// Of its chain, and of the one that is to take its place.
+    redacts: Mutex<Redacts>,
     /// Waiting for the spool.
     outputs: HeldBytes,
     /// At local topics.
@@ -123,9 +126,10 @@ enum Waiting {
 impl Lane {
     pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
         let is_stateful = AtomicBool::new(chain.stores().next().is_some());
+        let redacts = Mutex::new(chain.redacts().clone());
         let state = Mutex::new(ChainState { chain, generation: 0, paused: None });
         let (mailbox, outputs, caused) = (Mutex::default(), HeldBytes::default(), HeldBytes::default());
-        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, outputs, caused }))
+        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, redacts, outputs, caused }))
     }
 
     /// Outputs of so many bytes wait for the spool, until what this gives is dropped.
@@ -136,6 +140,13 @@ impl Lane {
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
     pub fn is_stateful(&self) -> bool {
         self.0.is_stateful.load(Ordering::Acquire)
+    }
+
+    /// What comes may meet this chain already: what it takes out of messages is for nobody's eyes from now on.
+    pub fn expect(&self, chain: &Chain) {
+        if chain.redacts().get() {
+            *self.redaction() = chain.redacts().clone();
+        }
     }
 
     /// From its next turn on, jobs go through this chain. At once where the lane is idle.
@@ -167,7 +178,13 @@ impl Lane {
     fn go_on_with(&self, state: &mut ChainState, next: Option<Box<Next>>) {
         let Some(next) = next else { return };
         let Next { chain, generation } = *next;
+        *self.redaction() = chain.redacts().clone();
         (state.chain, state.generation) = (chain, generation);
+    }
+
+    /// Whether a plugin of it must not be left out: who looks at its messages sees nothing of them before that.
+    pub fn redacts(&self) -> bool {
+        self.redaction().get()
     }
 
     /// For what an input of it is going to cause.
@@ -306,6 +323,10 @@ impl Lane {
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn redaction(&self) -> MutexGuard<'_, Redacts> {
+        self.0.redacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, ChainState> {

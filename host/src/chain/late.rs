@@ -21,6 +21,7 @@ use crate::plugin::FailureKind;
 
 use super::backoff::Backoff;
 use super::outcome::Failure;
+use super::redacts::Redacts;
 use super::stages::Chain;
 use super::starter::Starter;
 use super::told::Told;
@@ -60,6 +61,7 @@ struct Shared {
     binding: Arc<str>,
     policy: OnStartFailure,
     told: Told,
+    redacts: Redacts,
     state: Mutex<State>,
     /// Its binding has another chain, or is no more.
     is_given_up: AtomicBool,
@@ -95,7 +97,8 @@ impl Standing {
     /// `told` is for all bindings of a gateway.
     pub fn new(binding: &Arc<str>, policy: OnStartFailure, told: &Told) -> Self {
         let (binding, state) = (Arc::clone(binding), Mutex::new(State::Starting));
-        Self(Arc::new(Shared { binding, policy, told: told.clone(), state, is_given_up: AtomicBool::new(false) }))
+        let (told, redacts, is_given_up) = (told.clone(), Redacts::unknown(), AtomicBool::new(false));
+        Self(Arc::new(Shared { binding, policy, told, redacts, state, is_given_up }))
     }
 
     /// Tries it on the threads of `starter`, now and as often as it may help.
@@ -135,6 +138,10 @@ impl Standing {
             State::Stopped(stopped) => Some(stopped.clone()),
             State::Starting | State::Compiling | State::Started(_) => None,
         }
+    }
+
+    pub(super) fn redacts(&self) -> &Redacts {
+        &self.0.redacts
     }
 
     pub(super) fn ask(&self) -> Meanwhile {
@@ -181,6 +188,7 @@ impl Standing {
         if matches!(*state, State::Stopped(_)) {
             tracing::info!(binding = %self.0.binding, "its plugins have started: it works again");
         }
+        self.0.redacts.set(chain.redacts());
         *state = State::Started(Some(Box::new(chain)));
     }
 

@@ -49,6 +49,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Plan {
     kept::what_messages_meet(running, wanted, &mut plan);
     bindings::compare(running, wanted, &mut plan);
     kept::operate(running, wanted, &mut plan);
+    kept::log(running, wanted, &mut plan);
     plan
 }
 
@@ -60,6 +61,7 @@ pub fn taken_over(running: &Config, wanted: &Config) -> Config {
     next.broker.limits = limits::taken_over(&running.broker.limits, &wanted.broker.limits);
     next.access = wanted.access.clone();
     (next.plugins, next.bindings) = bindings::taken_over(running, wanted);
+    next.log.level = wanted.log.level.clone();
     next
 }
 
