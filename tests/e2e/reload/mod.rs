@@ -3,6 +3,7 @@
 mod bindings;
 mod kills;
 mod listeners;
+mod pause;
 mod refused;
 mod rules;
 mod under_load;
