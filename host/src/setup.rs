@@ -5,6 +5,7 @@
 //! [`prepare`] tries everything, so that everything that is wrong is told at once, and has a [`Setup`] or nothing: for those who only
 //! look. A gateway that is to run begins with [`begin`]: what is wrong with a plugin is then the matter of the bindings that use it.
 
+pub mod changes;
 pub mod descriptors;
 mod found;
 pub mod installation;

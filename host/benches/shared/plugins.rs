@@ -73,6 +73,7 @@ fn load(name: &str, config_json: &str) -> LoadedPlugin {
         limits: PluginLimits { deadline: Duration::from_secs(10), ..PluginLimits::default() },
         grants: Grants::default(),
         config_json: config_json.to_owned(),
+        code: None,
     };
     let trust = Trust::open(&config::Trust::default(), Path::new("/nowhere")).expect("nobody to trust");
     LoadedPlugin::load(&ENGINE, &trust, &plugin).unwrap_or_else(|error| panic!("{error}"))

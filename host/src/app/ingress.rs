@@ -20,7 +20,7 @@ use crate::base::ledger::Ledger;
 use crate::base::rate_limit::RateLimit;
 use crate::bindings::{Dispatcher, ticks};
 use crate::bus::{Bus, MailboxLimits, Queues};
-use crate::config::{BrokerLimits, Config};
+use crate::config::{BindingId, BrokerLimits, Config};
 use crate::ingress::addresses::Addresses;
 use crate::ingress::listener::Listener;
 use crate::ingress::registry::Registry;
@@ -28,6 +28,7 @@ use crate::ingress::tls::Acceptor;
 use crate::ingress::wills::Wills;
 use crate::metrics::Counters;
 use crate::operate::sys_topics::SysTopics;
+use crate::setup::changes::Plugins;
 use crate::setup::descriptors::Places;
 use crate::spool::{Key, Restored};
 use crate::tap::Taps;
@@ -56,6 +57,8 @@ pub struct Ingress {
     /// Of those who look at files of `[access]`.
     watch: CancellationToken,
     sys_interval: watch::Sender<Option<Duration>>,
+    /// Of bindings.
+    timers: Vec<(BindingId, Duration, CancellationToken)>,
 }
 
 // === impl Ingress ===
@@ -74,11 +77,6 @@ impl Ingress {
         let limits = fitted(config.broker.limits.clone(), dispatcher.journal().max_record());
         let access = Arc::new(access::of(config));
         let registry = sessions(&limits, &bus, &dispatcher, (restored, &access));
-        for (binding, every) in dispatcher.intervals() {
-            let stop = tasks.token();
-            let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
-            tasks.spawn(format!("timer of a binding, every {every:?}"), &stop, ticks);
-        }
         let max_connections = places(config);
         let addresses = Addresses::new(&limits, max_connections);
         let common = Common {
@@ -102,7 +100,8 @@ impl Ingress {
         let (topics, stop) = (SysTopics::new(dispatcher, registry), tasks.token());
         tasks.spawn("task of the `$SYS` topics", &stop, topics.run(every, stop.clone()));
         let watch = tasks.token();
-        let mut ingress = Self { listeners, tasks, watch, sys_interval };
+        let mut ingress = Self { listeners, tasks, watch, sys_interval, timers: Vec::new() };
+        ingress.follow_timers();
         ingress.watch_access(config);
         ingress
     }
@@ -123,12 +122,18 @@ impl Ingress {
         self.listeners.apply(listeners, limits, passwords, &mut self.tasks);
         self.watch = self.tasks.token();
         self.watch_access(next);
+        self.follow_timers();
         self.sys_interval.send_if_modified(|every| std::mem::replace(every, next.broker.sys_interval) != *every);
     }
 
     /// What a reload finds in use.
-    pub fn open(&self) -> Now {
-        Now { listeners: self.listeners.open(), passwords: self.listeners.common().passwords.clone() }
+    pub fn now(&self, plugins: &Plugins) -> Now {
+        let (listeners, passwords) = (self.listeners.open(), self.listeners.common().passwords.clone());
+        Now { listeners, passwords, plugins: plugins.clone() }
+    }
+
+    pub fn dispatcher(&self) -> &Arc<Dispatcher> {
+        &self.listeners.common().dispatcher
     }
 
     pub fn listeners(&self) -> &Listeners {
@@ -152,6 +157,27 @@ impl Ingress {
     pub async fn stop(self, by: Instant) {
         if !self.tasks.stop(by).await {
             tracing::warn!("some devices did not leave in time");
+        }
+    }
+
+    /// One for each binding that ticks now.
+    fn follow_timers(&mut self) {
+        let (dispatcher, wanted) = (self.dispatcher().clone(), self.dispatcher().intervals());
+        self.timers.retain(|(binding, every, stop)| {
+            let goes_on = wanted.contains(&(*binding, *every));
+            if !goes_on {
+                stop.cancel();
+            }
+            goes_on
+        });
+        for (binding, every) in wanted {
+            if self.timers.iter().any(|(known, ..)| *known == binding) {
+                continue;
+            }
+            let stop = self.tasks.token();
+            let ticks = ticks::run(dispatcher.clone(), binding, every, unix_ms, stop.clone());
+            self.tasks.spawn(format!("timer of a binding, every {every:?}"), &stop, ticks);
+            self.timers.push((binding, every, stop));
         }
     }
 

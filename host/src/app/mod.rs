@@ -108,8 +108,7 @@ impl Gateway {
         );
         let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let reloader = Reloader::new(config, installation);
-        let operate =
-            Operate::start(&reloader, &setup.plugins, &setup.standings, &ingress, &storage, &upstreams, &counters)?;
+        let operate = Operate::start(&reloader, &chains, &ingress, &storage, &upstreams, &counters)?;
         http.show(operate.observer().clone());
         Ok(Self { counters, ingress, chains, storage, upstreams, operate, reloader, http })
     }
@@ -129,7 +128,7 @@ impl Gateway {
         let (mut stop, mut worker_died) = (pin!(stop), pin!(self.chains.died()));
         let mut spool_died = pin!(self.storage.spool.died());
         loop {
-            let open = self.ingress.open();
+            let now = self.ingress.now(self.chains.plugins());
             tokio::select! {
                 () = &mut stop => break,
                 reason = &mut spool_died => {
@@ -140,7 +139,7 @@ impl Gateway {
                 reason = self.upstreams.ended() => bail!("{reason}"),
                 reason = self.operate.ended() => bail!("{reason}"),
                 reason = self.http.ended() => bail!("{reason}"),
-                (request, ready) = self.reloader.next(&open) => self.reload(request, ready),
+                (request, ready) = self.reloader.next(&now) => self.reload(request, ready),
             }
         }
         self.stop().await;
@@ -157,10 +156,12 @@ impl Gateway {
     /// Nothing here can fail or wait.
     fn reload(&mut self, request: ReloadRequest, ready: Result<Ready, String>) {
         let report = self.reloader.report(request.dry_run, &ready);
-        if let (false, Ok(Ready { next, ingress, .. })) = (request.dry_run, ready) {
+        if let (false, Ok(Ready { running, next, ingress, changes, .. })) = (request.dry_run, ready) {
             kill_point::reach(KillPoint::ReloadPrepared);
+            self.chains.apply(&running, &next, changes, self.ingress.dispatcher());
+            self.storage.spool.divide_among(&next.writers());
             self.ingress.apply(&next, ingress);
-            self.operate.look_at(&self.ingress, &next);
+            self.operate.look_at(&self.ingress, &self.chains, &next);
             log_levels::configure(&next.log.level);
             self.reloader.runs(next);
             kill_point::reach(KillPoint::Reloaded);
@@ -194,13 +195,13 @@ impl Gateway {
         &self.counters
     }
 
-    pub fn plugins(&self) -> &[WatchedPlugin] {
+    pub fn plugins(&self) -> Vec<WatchedPlugin> {
         self.operate.plugins()
     }
 
     /// Of bindings that have plugins.
-    pub fn standings(&self) -> &[Standing] {
-        self.operate.standings()
+    pub fn standings(&self) -> Vec<Standing> {
+        self.chains.standings().to_vec()
     }
 
     pub fn upstreams(&self) -> &[WatchedUpstream] {

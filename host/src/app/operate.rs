@@ -7,16 +7,15 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::chains::Chains;
 use super::ingress::Ingress;
 use super::reload::Reloader;
 use super::storage::Storage;
 use super::upstreams::Upstreams;
 use crate::base::current::Current;
-use crate::chain::Standing;
 use crate::config::Config;
 use crate::metrics::Counters;
 use crate::operate::{DiskWatch, Limits, Observer, WatchedPlugin, admin};
-use crate::setup::Loader;
 
 pub struct Operate {
     admin: JoinHandle<()>,
@@ -29,15 +28,12 @@ pub struct Operate {
 impl Operate {
     pub fn start(
         reloader: &Reloader,
-        plugins: &Loader,
-        standings: &[Standing],
+        chains: &Chains,
         ingress: &Ingress,
         storage: &Storage,
         upstreams: &Upstreams,
         counters: &Arc<Counters>,
     ) -> anyhow::Result<Self> {
-        let watched =
-            |(name, stats): (&str, &Arc<_>)| WatchedPlugin { name: name.to_owned(), stats: Arc::clone(stats) };
         let observer = Arc::new(Observer {
             counters: counters.clone(),
             spool: storage.spool.clone(),
@@ -45,9 +41,9 @@ impl Operate {
             sessions: ingress.sessions().clone(),
             tls: Current::new(ingress.listeners().tls()),
             upstreams: upstreams.watched().to_vec(),
-            plugins: plugins.stats().map(watched).collect(),
-            plugin_memory: plugins.memory().cloned(),
-            standings: standings.to_vec(),
+            plugins: Current::new(watched(chains)),
+            plugin_memory: Current::new(chains.plugins().loader.memory().cloned()),
+            standings: Current::new(chains.standings().to_vec()),
             limits: Current::new(Limits::of(reloader.running())),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
@@ -64,17 +60,16 @@ impl Operate {
     }
 
     /// After a reload.
-    pub fn look_at(&self, ingress: &Ingress, config: &Config) {
+    pub fn look_at(&self, ingress: &Ingress, chains: &Chains, config: &Config) {
         self.observer.tls.set(ingress.listeners().tls());
+        self.observer.plugins.set(watched(chains));
+        self.observer.plugin_memory.set(chains.plugins().loader.memory().cloned());
+        self.observer.standings.set(chains.standings().to_vec());
         self.observer.limits.set(Limits::of(config));
     }
 
-    pub fn plugins(&self) -> &[WatchedPlugin] {
-        &self.observer.plugins
-    }
-
-    pub fn standings(&self) -> &[Standing] {
-        &self.observer.standings
+    pub fn plugins(&self) -> Vec<WatchedPlugin> {
+        self.observer.plugins.get().to_vec()
     }
 
     /// Why it ended by itself.
@@ -108,4 +103,9 @@ impl Operate {
         let counts: Vec<String> = totals.named().iter().map(|(name, n)| format!("{name}={n}")).collect();
         tracing::info!(waiting, accounting = %balance, "stopped; counters {}", counts.join(" "));
     }
+}
+
+fn watched(chains: &Chains) -> Vec<WatchedPlugin> {
+    let watched = |(name, stats): (&str, &Arc<_>)| WatchedPlugin { name: name.to_owned(), stats: Arc::clone(stats) };
+    chains.plugins().loader.stats().map(watched).collect()
 }

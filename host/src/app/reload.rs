@@ -20,6 +20,7 @@ use super::listeners::{Listeners, Open};
 use crate::auth::Passwords;
 use crate::config::{self, Config, Plan, Severity};
 use crate::operate::{ReloadReport, ReloadRequest, Reloads};
+use crate::setup::changes::{self, Changes, Plugins};
 use crate::setup::installation::Installation;
 use crate::setup::{self, Doors};
 
@@ -38,8 +39,11 @@ pub struct Reloader {
 /// Everything that could fail has been done.
 pub struct Ready {
     pub plan: Plan,
+    /// With the code that plugins have.
+    pub running: Config,
     pub next: Config,
     pub ingress: PreparedIngress,
+    pub changes: Changes,
     pub warnings: Vec<String>,
 }
 
@@ -48,6 +52,16 @@ pub struct Ready {
 pub struct Now {
     pub listeners: Vec<Open>,
     pub passwords: Option<Arc<Passwords>>,
+    pub plugins: Plugins,
+}
+
+/// What is looked at on a thread that may wait.
+struct Looked {
+    plan: Plan,
+    running: Config,
+    next: Config,
+    doors: Doors,
+    changes: Changes,
 }
 
 // === impl Reloader ===
@@ -107,8 +121,8 @@ impl Reloader {
         let (file, running, installation) = (self.file.clone(), self.running.clone(), self.installation.clone());
         async move {
             let file = file.ok_or("this gateway was not started with a configuration file")?;
-            let looking = tokio::task::spawn_blocking(move || look(&file, &running, &installation));
-            let (plan, next, doors) = looking.await.map_err(|error| error.to_string())??;
+            let looking = tokio::task::spawn_blocking(move || look(&file, &running, &installation, &now.plugins));
+            let Looked { plan, running, next, doors, changes } = looking.await.map_err(|error| error.to_string())??;
             let Doors { users, tls } = doors;
             let listeners = Listeners::prepare(&next.broker.listeners, tls, &now.listeners).await;
             let listeners = listeners.map_err(|error| format!("{error:#}"))?;
@@ -118,19 +132,29 @@ impl Reloader {
                 (Some(users), None) => (None, Some(identities::open(users).map_err(|error| format!("{error:#}"))?)),
             };
             let warnings = warnings(&next);
-            Ok(Ready { plan, next, ingress: PreparedIngress { listeners, users, passwords }, warnings })
+            Ok(Ready {
+                plan,
+                running,
+                next,
+                ingress: PreparedIngress { listeners, users, passwords },
+                changes,
+                warnings,
+            })
         }
     }
 }
 
 /// On a thread that may wait for disks: the file, and what it points to. With what will run afterwards.
-fn look(file: &Path, running: &Config, installation: &Installation) -> Result<(Plan, Config, Doors), String> {
+fn look(file: &Path, running: &Config, installation: &Installation, plugins: &Plugins) -> Result<Looked, String> {
     let mut wanted = config::load(file).map_err(|problems| problems.in_lines(Severity::Error).join("; "))?;
     installation.complete(&mut wanted.upstreams);
-    let plan = config::plan(running, &wanted);
-    let next = config::taken_over(running, &wanted);
+    let mut running = running.clone();
+    plugins.loader.tell_code(&mut running, &mut wanted);
+    let plan = config::plan(&running, &wanted);
+    let next = config::taken_over(&running, &wanted);
     let doors = setup::doors(&next).map_err(|refusals| refusals.0.join("; "))?;
-    Ok((plan, Config { warnings: wanted.warnings, ..next }, doors))
+    let changes = changes::prepare(&running, &next, plugins).map_err(|refusals| refusals.0.join("; "))?;
+    Ok(Looked { plan, running, next: Config { warnings: wanted.warnings, ..next }, doors, changes })
 }
 
 fn warnings(config: &Config) -> Vec<String> {

@@ -84,6 +84,8 @@ kill_points! {
     ReloadPrepared = "reload.prepared",
     /// New access rules hold, the listeners are those from before.
     ReloadRules = "reload.rules",
+    /// Messages meet other bindings, and their lanes have the plugins from before.
+    ReloadTable = "reload.table",
     /// All of a reload is done, and nobody has been told.
     Reloaded = "reload.done",
     /// Recovery is about to read a segment.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use arc_swap::{ArcSwap, Guard};
 use smallvec::{SmallVec, smallvec};
 use tokio::sync::AcquireError;
 
@@ -40,7 +41,7 @@ pub struct Pending {
 
 pub struct Dispatcher {
     pub(super) gateway: String,
-    pub(super) table: Table,
+    table: ArcSwap<Table>,
     pub(super) bus: Arc<Bus>,
     pub(super) journal: Arc<Journal>,
     pub(super) counters: Arc<Counters>,
@@ -112,7 +113,7 @@ impl Dispatcher {
         let (table, letter_limit) = (table.counted(&counters), LetterLimit::new());
         Arc::new(Self {
             gateway,
-            table,
+            table: ArcSwap::from_pointee(table),
             bus,
             journal,
             counters,
@@ -124,6 +125,21 @@ impl Dispatcher {
             letter_limit,
             taps: Arc::default(),
         })
+    }
+
+    /// The bindings of this moment. A step asks once: what it begins with one table, it ends with that.
+    pub(super) fn table(&self) -> Guard<Arc<Table>> {
+        self.table.load()
+    }
+
+    /// The same for who keeps it for a while.
+    pub fn shared_table(&self) -> Arc<Table> {
+        self.table.load_full()
+    }
+
+    /// From now on messages meet these bindings. What was begun with the others ends as it would have.
+    pub fn replace_table(&self, next: Table) {
+        self.table.store(Arc::new(next));
     }
 
     /// Where everything that must survive is written.
@@ -159,8 +175,8 @@ impl Dispatcher {
 
     /// Waits until every binding has room. Places are taken in the same order by everybody, so that nobody waits in a circle.
     pub async fn start_when_free(self: Arc<Self>, pending: Pending) -> Result<(), AcquireError> {
-        let (message, mut held) = (&pending.inbound.message, Held::default());
-        for places in self.places(&pending) {
+        let (message, mut held, table) = (&pending.inbound.message, Held::default(), self.shared_table());
+        for places in places(&table, &pending) {
             places.take(message, &mut held).await?;
         }
         if let Some(local) = self.unbounded(&pending, &held) {
@@ -171,8 +187,8 @@ impl Dispatcher {
     }
 
     pub(super) fn try_take(&self, pending: &Pending) -> Option<Held> {
-        let (message, mut held) = (&pending.inbound.message, Held::default());
-        self.places(pending).try_for_each(|places| places.try_take(message, &mut held)).ok()?;
+        let (message, mut held, table) = (&pending.inbound.message, Held::default(), self.table());
+        places(&table, pending).try_for_each(|places| places.try_take(message, &mut held)).ok()?;
         if let Some(local) = self.unbounded(pending, &held) {
             local.try_take(message, &mut held).ok()?;
         }
@@ -182,9 +198,10 @@ impl Dispatcher {
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
     pub fn again(self: &Arc<Self>, mut inbound: Inbound, binding: &str) -> Option<Pending> {
-        let id = self.table.find(binding)?;
+        let table = self.table();
+        let id = table.find(binding)?;
         if tap::is_on() {
-            self.trace(&mut inbound, &[id]);
+            self.trace(&table, &mut inbound, &[id]);
         }
         let (kept, account) = (Kept::default(), Account::open(self));
         Some(Pending { inbound, kept, bindings: smallvec![id], account, cause: None })
@@ -198,9 +215,10 @@ impl Dispatcher {
 
     /// `kept` is what its local delivery has left to be written.
     pub(super) fn match_delivered(self: &Arc<Self>, mut inbound: Inbound, kept: Kept) -> Option<Pending> {
-        let bindings = self.table.matching(&inbound.message.topic);
+        let table = self.table();
+        let bindings = table.matching(&inbound.message.topic);
         if tap::is_on() {
-            self.trace(&mut inbound, &bindings);
+            self.trace(&table, &mut inbound, &bindings);
         }
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();
@@ -209,11 +227,6 @@ impl Dispatcher {
         }
         let account = Account::open(self);
         Some(Pending { inbound, kept, bindings, account, cause: None })
-    }
-
-    fn places<'a>(&'a self, pending: &'a Pending) -> impl Iterator<Item = &'a Places> {
-        let hops = pending.inbound.origin.hops;
-        pending.bindings.iter().filter_map(move |id| Some(self.table.get(*id)?.places(hops)))
     }
 
     /// What keeps something here, and is bounded by no binding, takes a place among its like. What a binding bounds needs no
@@ -225,8 +238,11 @@ impl Dispatcher {
     }
 
     pub(super) fn start(self: &Arc<Self>, pending: Pending, mut held: Held) {
-        let Pending { inbound, kept, bindings, account, cause } = pending;
+        let Pending { inbound, kept, mut bindings, account, cause } = pending;
         held.record.extend(cause);
+        let table = self.table();
+        // It may have waited over a reload.
+        bindings.retain(|id| table.is_used(*id));
         if bindings.is_empty() {
             self.counters.unmatched.increment();
             account.settle();
@@ -234,50 +250,36 @@ impl Dispatcher {
             let record = Record { hold: held.record, ..Record::changes(changes, inbound.receipt) };
             return self.journal.commit(record, pending_deliveries);
         }
-        for binding in bindings.iter().filter_map(|id| self.table.get(*id)) {
+        for binding in bindings.iter().filter_map(|id| table.get(*id)) {
             binding.metrics.inputs.increment();
         }
-        let lines = self.lines(&bindings, &inbound.origin);
+        let lines = lines(&table, &bindings, &inbound.origin);
         if lines.is_empty() {
             let input = Input { inbound, kept, bindings, held, account, ticket: None, is_fixed: false };
-            return self.push(input.into());
+            return Self::push(&table, input.into());
         }
-        let has_lane = bindings.iter().any(|id| self.lane(*id).is_some());
+        let has_lane = bindings.iter().any(|id| lane(&table, *id).is_some());
         let is_fixed = lines.len() > 1;
         let input = |ticket| Input { inbound, kept, bindings, held, account, ticket: Some(ticket), is_fixed }.into();
         if has_lane {
-            return self.order.enter(lines, |ticket| self.push(input(ticket)));
+            return self.order.enter(lines, |ticket| Self::push(&table, input(ticket)));
         }
         // It is complete at once, and what is complete takes the lock of the order.
         let ticket = self.order.enter(lines, |ticket| ticket);
-        self.push(input(ticket));
+        Self::push(&table, input(ticket));
     }
 
-    /// Of the lanes that remember, and of the client where a binding wants all of its messages in order.
-    fn lines(&self, bindings: &[BindingId], origin: &Origin) -> Vec<Line> {
-        let remembers = |id: &BindingId| self.lane(*id).is_some_and(Lane::is_stateful);
-        let mut lines: Vec<_> = bindings.iter().copied().filter(remembers).map(Line::Binding).collect();
-        if !self.table.by_client(bindings).is_empty() {
-            lines.push(Line::Client { client: origin.client.clone(), hops: origin.hops });
-        }
-        lines
-    }
-
-    pub(super) fn lane(&self, id: BindingId) -> Option<&Lane> {
-        self.table.get(id)?.lane.as_ref()
-    }
-
-    fn push(self: &Arc<Self>, input: Box<Input>) {
+    fn push(table: &Table, input: Box<Input>) {
         let (message, origin) = (input.inbound.message.clone(), input.inbound.origin.clone());
         if let [id] = *input.bindings {
-            return self.push_alone(id, message, origin, input);
+            return Self::push_alone(table, id, message, origin, input);
         }
         let (bindings, may_wait) = (input.bindings.clone(), input.may_wait());
         let ranks: SmallVec<[Rank; 4]> =
-            bindings.iter().map(|id| self.lane(*id).map_or(Rank::Client, |lane| input.rank(lane))).collect();
+            bindings.iter().map(|id| lane(table, *id).map_or(Rank::Client, |lane| input.rank(lane))).collect();
         let gather = Arc::new(Gather::new(input));
         let lanes = || {
-            let lane = |id: &BindingId| self.table.get(*id).map(|binding| binding.lane.as_ref());
+            let lane = |id: &BindingId| table.get(*id).map(|binding| binding.lane.as_ref());
             bindings.iter().map(lane).enumerate().filter_map(|(slot, lane)| Some((slot, lane?)))
         };
         // Those without a lane are done at once, and before the others: were one of them the last outcome, it would leave here, where
@@ -295,8 +297,8 @@ impl Dispatcher {
     }
 
     /// One binding, as usual: nothing is to be gathered.
-    fn push_alone(self: &Arc<Self>, id: BindingId, message: Message, origin: Arc<Origin>, input: Box<Input>) {
-        let Some(binding) = self.table.get(id) else { return };
+    fn push_alone(table: &Table, id: BindingId, message: Message, origin: Arc<Origin>, input: Box<Input>) {
+        let Some(binding) = table.get(id) else { return };
         let Some(lane) = &binding.lane else {
             let outcome = Outcome::Outputs(vec![message]);
             return Self::complete(Gathered::of_one(input, Done::of(outcome)));
@@ -323,6 +325,25 @@ impl Dispatcher {
             Leaving::Tick(finished) => self.finish_tick(finished),
         }
     }
+}
+
+fn places<'a>(table: &'a Table, pending: &'a Pending) -> impl Iterator<Item = &'a Places> {
+    let hops = pending.inbound.origin.hops;
+    pending.bindings.iter().filter_map(move |id| Some(table.get(*id)?.places(hops)))
+}
+
+/// Of the lanes that remember, and of the client where a binding wants all of its messages in order.
+fn lines(table: &Table, bindings: &[BindingId], origin: &Origin) -> Vec<Line> {
+    let remembers = |id: &BindingId| lane(table, *id).is_some_and(Lane::is_stateful);
+    let mut lines: Vec<_> = bindings.iter().copied().filter(remembers).map(Line::Binding).collect();
+    if !table.by_client(bindings).is_empty() {
+        lines.push(Line::Client { client: origin.client.clone(), hops: origin.hops });
+    }
+    lines
+}
+
+pub(super) fn lane(table: &Table, id: BindingId) -> Option<&Lane> {
+    table.get(id)?.lane.as_ref()
 }
 
 /// Makes places such that others can hold them as well.

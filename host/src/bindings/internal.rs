@@ -110,7 +110,7 @@ impl Dispatcher {
     /// What the gateway says of itself, at QoS 0: retained in memory alone. It counts as a message when a binding names its topic.
     pub fn announce(self: &Arc<Self>, inbound: Inbound) {
         let kept = self.bus.announce(&inbound.message, inbound.arrived);
-        if self.table.matching(&inbound.message.topic).is_empty() {
+        if self.table().matching(&inbound.message.topic).is_empty() {
             return;
         }
         self.counters.internal.increment();

@@ -20,12 +20,12 @@ use super::letter::{dead_letter, of_input};
 use super::order::Ticket;
 use super::places::Held;
 use super::route::{Inbound, Routed, bounded, route, too_large, too_many};
-use super::table::Binding;
+use super::table::{Binding, Table};
 use super::{traced, unfinished};
 use crate::base::excerpt::brief;
 use crate::bus::{Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Outcome};
-use crate::config::BindingId;
+use crate::config::{self, BindingId};
 use crate::message::Message;
 use crate::plugin::FailureKind;
 use crate::spool::{Change, Key, Output, Place, Receipt, Record};
@@ -47,6 +47,14 @@ struct Settled {
     told: SmallVec<[Told; 1]>,
 }
 
+/// What a chain has made of an input.
+struct Made {
+    outcome: Outcome,
+    skipped: Option<Box<Failure>>,
+    /// Which of the chains of its lane.
+    by: Option<u32>,
+}
+
 struct Told {
     binding: BindingId,
     counts: Counts,
@@ -58,22 +66,27 @@ impl Dispatcher {
         let Gathered { input, outcomes } = gathered;
         let Input { mut inbound, kept, bindings, held, account, ticket, .. } = *input;
         let (this, Kept { mut changes, pending_deliveries }) = (account.dispatcher(), kept);
+        let table = this.table();
         let before = changes.len();
         if inbound.message.retain && may_be_late(&outcomes, ticket) {
             this.bus.refresh(&mut changes);
         }
         let most = this.journal.max_record() / 2;
-        let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped, .. }| {
+        let made = outcomes.into_iter().map(|Done { outcome, changes: mut remembered, skipped, taken }| {
             changes.append(&mut remembered);
-            (bounded(outcome, &inbound.message, bindings.len(), most), skipped)
+            Made {
+                outcome: bounded(outcome, &inbound.message, bindings.len(), most),
+                skipped,
+                by: Some(taken.generation),
+            }
         });
-        let mut settled = this.settle(&bindings, &inbound, made);
+        let mut settled = this.settle(&table, &bindings, &inbound, made);
         let has_memory = changes.len() > before;
         let (outputs, trace) = (std::mem::take(&mut settled.outputs), inbound.origin.trace.clone());
         let mut record = Record { outputs, trace, ..Record::changes(changes, Receipt::none()) };
         if !this.has_room(&record, &settled.local, &inbound) {
             if !inbound.is_begun() && !inbound.receipt.is_none() {
-                this.tell(&inbound, &settled);
+                this.tell(&table, &inbound, &settled);
                 this.journal.refuse(Record { receipt: inbound.receipt, ..record });
                 return account.settle();
             }
@@ -81,26 +94,27 @@ impl Dispatcher {
                 if settled.has_letter_of_input {
                     inbound.caused.iter().for_each(|caused| caused.return_letter());
                 }
-                settled = this.fail(&bindings, &inbound, &mut record);
+                settled = this.fail(&table, &bindings, &inbound, &mut record);
             }
         }
-        this.tell(&inbound, &settled);
+        this.tell(&table, &inbound, &settled);
         inbound.caused = settled.caused;
-        this.commit(record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
+        this.commit(&table, record, pending_deliveries, settled.local, inbound, (&bindings, held, has_memory));
         account.settle();
     }
 
     /// Routes what each binding made.
     fn settle(
         &self,
+        table: &Table,
         bindings: &[BindingId],
         inbound: &Inbound,
-        made: impl IntoIterator<Item = (Outcome, Option<Box<Failure>>)>,
+        made: impl IntoIterator<Item = Made>,
     ) -> Settled {
         let mut settled = Settled::default();
-        for (place, (id, (outcome, skipped))) in bindings.iter().zip(made).enumerate() {
-            let Some(binding) = self.table.get(*id) else { continue };
-            let mut routed = route(&self.gateway, &binding.spec, inbound, outcome).without(skipped);
+        for (place, (id, Made { outcome, skipped, by })) in bindings.iter().zip(made).enumerate() {
+            let Some(binding) = table.get(*id) else { continue };
+            let mut routed = route(&self.gateway, spec_of(binding, by), inbound, outcome).without(skipped);
             let mut is_told = true;
             if !routed.local.is_empty() {
                 let caused = settled.caused.get_or_insert_with(|| allowance((*id, binding), inbound));
@@ -113,7 +127,7 @@ impl Dispatcher {
             }
             self.letter_limit.apply(binding, inbound, &mut routed);
             if routed.is_dead {
-                self.limit_letters(inbound, &mut routed, &mut settled);
+                self.limit_letters(table, inbound, &mut routed, &mut settled);
             }
             routed.counts.fan_out += u32::from(place > 0);
             settled.outputs.extend(self.letter(binding, inbound, &routed));
@@ -131,7 +145,7 @@ impl Dispatcher {
     }
 
     /// Of what one input causes: see [`Caused`].
-    fn limit_letters(&self, inbound: &Inbound, routed: &mut Routed, settled: &mut Settled) {
+    fn limit_letters(&self, table: &Table, inbound: &Inbound, routed: &mut Routed, settled: &mut Settled) {
         match inbound.caused.as_ref().map(|caused| caused.letter()) {
             None | Some(Letter::Own) => {}
             Some(Letter::Limited) => routed.limit_letter(),
@@ -139,17 +153,17 @@ impl Dispatcher {
                 // Counted as this one, in whose place it is.
                 (routed.is_dead, settled.has_letter_of_input) = (false, true);
                 routed.local.clear();
-                settled.outputs.extend(self.letters_of_input(begun, inbound, routed));
+                settled.outputs.extend(self.letters_of_input(table, begun, inbound, routed));
             }
         }
     }
 
-    fn letters_of_input(&self, begun: Begun, last: &Inbound, routed: &Routed) -> Vec<Output> {
+    fn letters_of_input(&self, table: &Table, begun: Begun, last: &Inbound, routed: &Routed) -> Vec<Output> {
         let Some((failure, line)) = routed.failure.as_ref().zip(self.journal.dead_letters()) else { return Vec::new() };
         let failure = of_input(failure, last);
         let bindings = begun.bindings.clone();
         let (input, arrived) = (begun.into_inbound(), last.arrived);
-        let bindings = bindings.iter().filter_map(|id| self.table.get(*id));
+        let bindings = bindings.iter().filter_map(|id| table.get(*id));
         bindings.filter_map(|binding| dead_letter(binding, &input, &failure).output(line, arrived).ok()).collect()
     }
 
@@ -165,8 +179,13 @@ impl Dispatcher {
 
     /// All of it has failed. Where not even that has room, the live view of dead letters goes first; what is left then is told as lost
     /// by the spool, and ends all the same.
-    fn fail(&self, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
-        let mut settled = self.settle(bindings, inbound, bindings.iter().map(|_| (too_large(), None)));
+    fn fail(&self, table: &Table, bindings: &[BindingId], inbound: &Inbound, record: &mut Record) -> Settled {
+        let mut settled = self.settle(
+            table,
+            bindings,
+            inbound,
+            bindings.iter().map(|_| Made { outcome: too_large(), skipped: None, by: None }),
+        );
         record.outputs = std::mem::take(&mut settled.outputs);
         if !self.has_room(record, &settled.local, inbound) {
             settled.local.clear();
@@ -195,6 +214,7 @@ impl Dispatcher {
 
     fn commit(
         self: &Arc<Self>,
+        table: &Table,
         mut record: Record,
         pending_deliveries: Vec<PendingDelivery>,
         local: Vec<Message>,
@@ -214,26 +234,17 @@ impl Dispatcher {
             // QoS 0 waits for nobody.
             record.bindings.extend_from_slice(bindings);
             // Where a client's messages stay in order over several bindings, a spool that is full holds these together.
-            record.bindings.extend_from_slice(self.table.by_client(bindings));
+            record.bindings.extend_from_slice(table.by_client(bindings));
         }
         record.hold = held.for_record(keeps_something);
         let cause = if further.is_empty() { None } else { share(&mut record.hold) };
         // Not shared with what it causes: that waits for lanes, and this is what a lane waits for.
-        self.weigh(bindings, &mut record);
+        weigh(table, bindings, &mut record);
         record.receipt = inbound.receipt;
         self.journal.commit(record, pending_deliveries);
         // After their cause: what they delete is written by then.
         for inbound in further {
             self.publish_further(inbound, cause.clone());
-        }
-    }
-
-    /// Much of it holds back the lanes that made it. What is not is bounded by places.
-    fn weigh(&self, bindings: &[BindingId], record: &mut Record) {
-        let bytes: usize = record.outputs.iter().map(|output| output.message.weight()).sum();
-        if bytes > LIGHT {
-            let lanes = bindings.iter().filter_map(|id| self.table.get(*id)?.lane.as_ref());
-            record.hold.extend(lanes.map(|lane| Place::Weight(lane.hold(bytes))));
         }
     }
 
@@ -262,9 +273,9 @@ impl Dispatcher {
         further
     }
 
-    fn tell(&self, inbound: &Inbound, settled: &Settled) {
+    fn tell(&self, table: &Table, inbound: &Inbound, settled: &Settled) {
         for Told { binding, counts, failure } in &settled.told {
-            let Some(binding) = self.table.get(*binding) else { continue };
+            let Some(binding) = table.get(*binding) else { continue };
             counts.count(&binding.metrics);
             traced::tell(inbound, &binding.spec.name, counts, failure.as_deref());
             failure.iter().for_each(|failure| self.report(binding, inbound, failure));
@@ -287,6 +298,19 @@ impl Dispatcher {
             return tracing::error!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
         }
         tracing::warn!(%binding, ?topic, client = ?brief(&client), suppressed, "{failure}");
+    }
+}
+
+fn spec_of(binding: &Binding, chain: Option<u32>) -> &config::Binding {
+    chain.map_or(&binding.spec, |chain| binding.spec_of(chain))
+}
+
+/// Much of it holds back the lanes that made it. What is not is bounded by places.
+fn weigh(table: &Table, bindings: &[BindingId], record: &mut Record) {
+    let bytes: usize = record.outputs.iter().map(|output| output.message.weight()).sum();
+    if bytes > LIGHT {
+        let lanes = bindings.iter().filter_map(|id| table.get(*id)?.lane.as_ref());
+        record.hold.extend(lanes.map(|lane| Place::Weight(lane.hold(bytes))));
     }
 }
 

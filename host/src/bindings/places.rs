@@ -47,8 +47,12 @@ pub struct Held {
 
 impl Places {
     pub fn new(spec: &config::Binding, lane: Option<&Lane>) -> Self {
-        let keeps_all = spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce));
-        Self { qos0: lane.map(|_| all()), kept: all(), keeps_all }
+        Self { qos0: lane.map(|_| all()), kept: all(), keeps_all: keeps_all(spec) }
+    }
+
+    /// Of the same binding with other destinations: who has places there keeps them.
+    pub fn of_changed(&self, spec: &config::Binding) -> Self {
+        Self { qos0: self.qos0.clone(), kept: self.kept.clone(), keeps_all: keeps_all(spec) }
     }
 
     /// For what is kept for local subscribers alone: retained messages, deliveries to sessions that survive a restart.
@@ -90,6 +94,11 @@ impl Held {
         }
         record
     }
+}
+
+/// QoS 0 as well.
+fn keeps_all(spec: &config::Binding) -> bool {
+    spec.to.iter().any(|to| to.qos > Some(QoS::AtMostOnce))
 }
 
 fn all() -> Arc<Semaphore> {

@@ -54,12 +54,13 @@ pub async fn run(
 impl Dispatcher {
     /// The bindings that tick, and how often.
     pub fn intervals(&self) -> Vec<(BindingId, Duration)> {
-        self.table.iter().filter_map(|(id, binding)| Some((id, binding.spec.tick?))).collect()
+        self.table().iter().filter_map(|(id, binding)| Some((id, binding.spec.tick?))).collect()
     }
 
     /// Calls the clocks of one binding, unless they have not finished their last turn.
     pub fn tick(self: &Arc<Self>, id: BindingId, now_ms: u64) {
-        let Some(binding) = self.table.get(id) else { return };
+        let table = self.table();
+        let Some(binding) = table.get(id).filter(|_| table.is_used(id)) else { return };
         let Some(lane) = &binding.lane else { return };
         let Ok(place) = binding.tick_place() else {
             binding.metrics.ticks_skipped.increment();
@@ -82,7 +83,8 @@ impl Dispatcher {
 
     pub(super) fn finish_tick(self: &Arc<Self>, FinishedTick { binding, now_ms, result, place }: FinishedTick) {
         let id = binding;
-        let Some(binding) = self.table.get(id) else { return };
+        let table = self.table();
+        let Some(binding) = table.get(id) else { return };
         binding.metrics.ticks.increment();
         self.report_ticks(binding, &result);
         let origin = Arc::new(Origin::gateway(now_ms));

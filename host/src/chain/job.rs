@@ -63,6 +63,8 @@ pub struct Taken {
     pub place: Option<NonZeroU64>,
     /// It has waited in the queue of its client: what came later, of another one, may be done already.
     pub is_overtaken: bool,
+    /// Which of the lane's chains it went through, counted from 0.
+    pub generation: u32,
 }
 
 /// What waits in a lane.

@@ -13,9 +13,14 @@
 //! [`MAX_OUTPUTS`] of its outputs wait for the spool, and takes fewer jobs in a turn when the last ones made much. That is waited for by
 //! looking again: who waits for the spool is not in a hurry.
 //!
+//! **A chain that takes the place of another** ([`Lane::replace`]) does so between two turns: what a turn has taken up ends where it began, what
+//! is behind it goes through the new one, and no job goes through both or none. So the order holds, and so does what plugins remember, which both
+//! have by the same handles.
+//!
 //! The same for what its inputs have caused at local topics, over all stages. That waits for lanes, in a ring for this one: so a lane goes
 //! on as long as somebody else may be waiting for one of its jobs ([`Job::may_wait`]).
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -57,8 +62,9 @@ struct Shared {
     /// Never contended: only the thread that has the lane's turn locks it.
     state: Mutex<ChainState>,
     run_queue: Arc<RunQueue<Lane>>,
-    is_stateful: bool,
-    redacts: Redacts,
+    is_stateful: AtomicBool,
+    /// Of its chain, and of the one that is to take its place.
+    redacts: Mutex<Redacts>,
     /// Waiting for the spool.
     outputs: HeldBytes,
     /// At local topics.
@@ -77,11 +83,19 @@ struct Mailbox {
     made: Option<usize>,
     /// Jobs for which others may wait.
     urgent: usize,
+    /// To take the place of the chain with the next turn.
+    next: Option<Box<Next>>,
+}
+
+struct Next {
+    chain: Chain,
+    generation: u32,
 }
 
 /// Where the work is done.
 struct ChainState {
     chain: Chain,
+    generation: u32,
     /// Put down half done.
     paused: Option<Batch>,
 }
@@ -111,8 +125,9 @@ enum Waiting {
 
 impl Lane {
     pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
-        let (is_stateful, redacts) = (chain.stores().next().is_some(), chain.redacts().clone());
-        let state = Mutex::new(ChainState { chain, paused: None });
+        let is_stateful = AtomicBool::new(chain.stores().next().is_some());
+        let redacts = Mutex::new(chain.redacts().clone());
+        let state = Mutex::new(ChainState { chain, generation: 0, paused: None });
         let (mailbox, outputs, caused) = (Mutex::default(), HeldBytes::default(), HeldBytes::default());
         Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, redacts, outputs, caused }))
     }
@@ -124,12 +139,52 @@ impl Lane {
 
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
     pub fn is_stateful(&self) -> bool {
-        self.0.is_stateful
+        self.0.is_stateful.load(Ordering::Acquire)
+    }
+
+    /// What comes may meet this chain already: what it takes out of messages is for nobody's eyes from now on.
+    pub fn expect(&self, chain: &Chain) {
+        if chain.redacts().get() {
+            *self.redaction() = chain.redacts().clone();
+        }
+    }
+
+    /// From its next turn on, jobs go through this chain. At once where the lane is idle.
+    pub fn replace(&self, chain: Chain, generation: u32) {
+        if chain.stores().next().is_some() {
+            // Before, and for good: what leaves without an order would pass what has a place in one.
+            self.0.is_stateful.store(true, Ordering::Release);
+        }
+        let mut mailbox = self.mailbox();
+        mailbox.next = Some(Box::new(Next { chain, generation }));
+        let is_idle = !mailbox.scheduled;
+        drop(mailbox);
+        if is_idle
+            && let Ok(mut state) = self.0.state.try_lock()
+            && state.paused.is_none()
+        {
+            // A thread that takes it meanwhile finds it done.
+            let next = self.mailbox().next.take();
+            self.go_on_with(&mut state, next);
+        }
+    }
+
+    /// Nothing is in it.
+    pub fn is_idle(&self) -> bool {
+        let mailbox = self.mailbox();
+        !mailbox.scheduled && mailbox.work.is_empty()
+    }
+
+    fn go_on_with(&self, state: &mut ChainState, next: Option<Box<Next>>) {
+        let Some(next) = next else { return };
+        let Next { chain, generation } = *next;
+        *self.redaction() = chain.redacts().clone();
+        (state.chain, state.generation) = (chain, generation);
     }
 
     /// Whether a plugin of it must not be left out: who looks at its messages sees nothing of them before that.
     pub fn redacts(&self) -> bool {
-        self.0.redacts.get()
+        self.redaction().get()
     }
 
     /// For what an input of it is going to cause.
@@ -174,13 +229,30 @@ impl Lane {
             drop(state);
             return self.end_turn(stopwatch.stop(), self.wait_for_room(), pool);
         }
-        let Batch { flow, waiting, spent } = state.paused.take().unwrap_or_else(|| self.mailbox().take_turn());
+        let Batch { flow, waiting, spent } = match state.paused.take() {
+            Some(paused) => {
+                // One that waits for plugins which have not started has not begun.
+                if state.chain.is_late() {
+                    let next = self.mailbox().next.take();
+                    self.go_on_with(&mut state, next);
+                }
+                paused
+            }
+            None => {
+                let mut mailbox = self.mailbox();
+                let (batch, next) = (mailbox.take_turn(), mailbox.next.take());
+                drop(mailbox);
+                self.go_on_with(&mut state, next);
+                batch
+            }
+        };
         match state.chain.go(flow) {
             Progress::Done(done) => {
+                let generation = state.generation;
                 drop(state);
                 let jobs = waiting.jobs();
                 let made = done.iter().map(Done::weight).sum::<usize>() / done.len().max(1);
-                waiting.complete(done);
+                waiting.complete(done, generation);
                 self.end_turn(stopwatch.stop(), End::Done { jobs, made, spent }, pool);
             }
             Progress::Paused(flow, wait) => {
@@ -195,7 +267,7 @@ impl Lane {
     /// All that a lane with memory has in it leaves in an order.
     fn has_room(&self) -> bool {
         let Shared { outputs, caused, is_stateful, .. } = &*self.0;
-        let goes_on = || *is_stateful || self.mailbox().urgent > 0;
+        let goes_on = || is_stateful.load(Ordering::Relaxed) || self.mailbox().urgent > 0;
         outputs.total() <= MAX_OUTPUTS && (caused.total() <= MAX_CAUSED || goes_on())
     }
 
@@ -251,6 +323,10 @@ impl Lane {
 
     fn mailbox(&self) -> MutexGuard<'_, Mailbox> {
         self.0.mailbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn redaction(&self) -> MutexGuard<'_, Redacts> {
+        self.0.redacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn state(&self) -> MutexGuard<'_, ChainState> {
@@ -317,13 +393,16 @@ impl Waiting {
         }
     }
 
-    fn complete(self, done: Vec<Done>) {
+    fn complete(self, done: Vec<Done>, generation: u32) {
         let _turn = batch_wakes();
+        let by = |taken: Taken| Taken { generation, ..taken };
         match self {
             Self::Jobs(jobs) => {
-                jobs.into_iter().zip(done).for_each(|((job, taken), done)| job.finish(Done { taken, ..done }));
+                jobs.into_iter()
+                    .zip(done)
+                    .for_each(|((job, taken), done)| job.finish(Done { taken: by(taken), ..done }));
             }
-            Self::Tick(tick, taken) => tick.finish(TickResult { taken, ..done.into_iter().collect() }),
+            Self::Tick(tick, taken) => tick.finish(TickResult { taken: by(taken), ..done.into_iter().collect() }),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! held, and with them the devices that sent them; or they are dead letters, as the binding says. While it is being compiled or started for
 //! the first time they wait in any case: that it takes long is no failure.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -62,6 +63,8 @@ struct Shared {
     told: Told,
     redacts: Redacts,
     state: Mutex<State>,
+    /// Its binding has another chain, or is no more.
+    is_given_up: AtomicBool,
 }
 
 enum State {
@@ -94,12 +97,18 @@ impl Standing {
     /// `told` is for all bindings of a gateway.
     pub fn new(binding: &Arc<str>, policy: OnStartFailure, told: &Told) -> Self {
         let (binding, state) = (Arc::clone(binding), Mutex::new(State::Starting));
-        Self(Arc::new(Shared { binding, policy, told: told.clone(), redacts: Redacts::unknown(), state }))
+        let (told, redacts, is_given_up) = (told.clone(), Redacts::unknown(), AtomicBool::new(false));
+        Self(Arc::new(Shared { binding, policy, told, redacts, state, is_given_up }))
     }
 
     /// Tries it on the threads of `starter`, now and as often as it may help.
     pub fn begin(&self, starter: &Starter, begin: Begin) {
         self.attempt_at(clock::now(), starter.clone(), begin, Backoff::default());
+    }
+
+    /// Nobody waits for it any more: it is not tried again.
+    pub fn give_up(&self) {
+        self.0.is_given_up.store(true, Ordering::Relaxed);
     }
 
     pub fn binding(&self) -> &Arc<str> {
@@ -149,13 +158,14 @@ impl Standing {
 
     fn attempt_at(&self, due: Instant, starter: Starter, mut begin: Begin, mut backoff: Backoff) {
         let (standing, next) = (self.clone(), starter.clone());
-        starter.run(due, move || match begin() {
-            Ok(chain) => standing.started(chain),
-            Err(NoChain::NotYet) => {
+        starter.run(due, move || match begin_unless(&standing.0.is_given_up, &mut begin) {
+            None => {}
+            Some(Ok(chain)) => standing.started(chain),
+            Some(Err(NoChain::NotYet)) => {
                 standing.compiling();
                 standing.attempt_at(clock::now() + LOOK_FOR_CODE, next, begin, backoff);
             }
-            Err(NoChain::Refused(why)) => {
+            Some(Err(NoChain::Refused(why))) => {
                 let due = why.may_pass.then(|| clock::now() + backoff.failed(clock::now()));
                 standing.stop(why, due);
                 if let Some(due) = due {
@@ -210,6 +220,10 @@ impl Standing {
         // Whatever panicked ends the process.
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn begin_unless(is_given_up: &AtomicBool, begin: &mut Begin) -> Option<Result<Chain, NoChain>> {
+    (!is_given_up.load(Ordering::Relaxed)).then(begin)
 }
 
 // === impl Refused ===

@@ -114,6 +114,11 @@ impl Chain {
         Ok(Self::of_stages(stages, faults.retry))
     }
 
+    /// Whether its plugins have not started.
+    pub fn is_late(&self) -> bool {
+        self.late.is_some()
+    }
+
     /// What its plugins remember: one store for each that does.
     pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
         let late = self.late.iter().flat_map(|late| &late.stores);

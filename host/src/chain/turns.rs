@@ -69,7 +69,7 @@ impl Turns {
             (self.front.pop_front()?, false)
         };
         let place = if let Rank::Placed(_) = work.rank() { self.places.pop_front() } else { None };
-        Some((work, Taken { place, is_overtaken }))
+        Some((work, Taken { place, is_overtaken, generation: 0 }))
     }
 
     /// Those up to the next that is fixed.

@@ -8,7 +8,7 @@
 //! A panic here is a mistake of ours (a guest's trap is an answer). It leaves a lane that will never be served, so whoever
 //! owns the workers has to notice, by [`Workers::died`], and end the process.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -23,7 +23,7 @@ pub(super) const STACK_BYTES: usize = 2 << 20;
 
 pub struct Workers {
     run_queue: Arc<RunQueue<Lane>>,
-    lanes: Vec<Lane>,
+    lanes: Mutex<Vec<Lane>>,
     died: watch::Receiver<Option<String>>,
 }
 
@@ -52,7 +52,7 @@ impl Workers {
         let (sender, died) = watch::channel(None);
         let sender = Arc::new(sender);
         let lanes: Vec<_> = chains.into_iter().map(|chain| Lane::new(chain, Arc::clone(&run_queue))).collect();
-        let workers = Self { run_queue: Arc::clone(&run_queue), lanes: lanes.clone(), died };
+        let workers = Self { run_queue: Arc::clone(&run_queue), lanes: Mutex::new(lanes.clone()), died };
         let quick = (0..threads).map(|number| (format!("chain-{number}"), Pool::Quick));
         let slow = (0..slow).map(|number| (format!("slow-chain-{number}"), Pool::Slow));
         for (name, pool) in quick.chain(slow) {
@@ -61,6 +61,13 @@ impl Workers {
             thread::Builder::new().name(name).stack_size(STACK_BYTES).spawn(move || watched.work(pool))?;
         }
         Ok((workers, lanes))
+    }
+
+    /// One more lane.
+    pub fn add(&self, chain: Chain) -> Lane {
+        let lane = Lane::new(chain, Arc::clone(&self.run_queue));
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).push(lane.clone());
+        lane
     }
 
     /// Resolves with the name of a worker thread that panicked. Never resolves otherwise.
@@ -80,7 +87,7 @@ impl Workers {
     pub fn shutdown(self, deadline: Duration) -> usize {
         self.run_queue.drain(deadline);
         self.run_queue.stop();
-        self.lanes.iter().map(Lane::clear).sum()
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner).iter().map(Lane::clear).sum()
     }
 }
 
@@ -195,6 +202,39 @@ mod tests {
         let position = (0..501).position(|_| results.recv_timeout(PATIENCE).unwrap() == pass("other")).unwrap();
         assert!(position <= crate::chain::batching::MAX_BATCH, "after {position}");
         drop(workers);
+    }
+
+    #[test]
+    fn a_chain_takes_the_place_of_another_behind_what_that_has_begun() {
+        let (first, begins, go) = gated();
+        let (workers, lanes) = Workers::start(2, vec![Chain::new(vec![first])]).unwrap();
+        let results: (mpsc::Sender<(Outcome, u32)>, _) = mpsc::channel();
+        let job = |payload: &str| {
+            let send = results.0.clone();
+            let done = Box::new(move |done: Done| send.send((done.outcome, done.taken.generation)).unwrap_or(()));
+            Job { done, ..job(payload, &mpsc::channel().0) }
+        };
+        lanes[0].push([job("begun")]);
+        begins.recv_timeout(PATIENCE).unwrap();
+        lanes[0].push((0..100).map(|i| job(&i.to_string())));
+        let second = |mark: &'static str| {
+            Chain::new(vec![stage(move |payload| Ok(Verdict::Replace(format!("{payload}{mark}").into())))])
+        };
+        // Nobody meets one that is replaced before its turn.
+        lanes[0].replace(second("?"), 1);
+        lanes[0].replace(second("!"), 2);
+        go.send(()).unwrap();
+        let next = || results.1.recv_timeout(PATIENCE).unwrap();
+        assert_eq!(next(), (pass("begun"), 0));
+        (0..100).for_each(|i| assert_eq!(next(), (pass(&format!("{i}!")), 2)));
+        // An idle one has it at once.
+        while !lanes[0].is_idle() {
+            thread::yield_now();
+        }
+        lanes[0].replace(second("+"), 3);
+        lanes[0].push([job("x")]);
+        assert_eq!(next(), (pass("x+"), 3));
+        assert_eq!(workers.shutdown(PATIENCE), 0);
     }
 
     #[test]

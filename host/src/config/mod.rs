@@ -46,7 +46,7 @@ pub use client_ids::{ClientIds, ClientIdsError};
 pub use defaults::MAX_STATE_TOTAL;
 pub use ids::{BindingId, PluginId, UpstreamId};
 pub use load::{load, parse};
-pub use plan::{ListenerChange, Plan, Step, change_of, plan, taken_over};
+pub use plan::{BindingChange, ListenerChange, Plan, Step, change_of, change_of_binding, plan, taken_over};
 pub use problem::{Problem, Problems, Severity};
 pub use public_key::{KeyId, PublicKey};
 pub use similar::did_you_mean;

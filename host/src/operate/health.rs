@@ -25,7 +25,8 @@ pub fn dead(observer: &Observer) -> Vec<String> {
 pub fn missing(observer: &Observer) -> Vec<String> {
     let starting = observer.starting();
     let starting = starting.iter().map(|name| format!("binding `{name}`: its plugins are being compiled or started"));
-    let stopped = observer.standings.iter().filter_map(stopped::snapshot);
+    let standings = observer.standings.get();
+    let stopped = standings.iter().filter_map(stopped::snapshot);
     let stopped = stopped.map(|one| format!("binding `{}` is stopped: {}", one.binding, one.reason));
     let stalled = observer.counters.spool.stalled().filter(|stalled| *stalled > DISK_LATE);
     let stalled = stalled.map(|stalled| format!("spool: the disk has not answered for {} s", stalled.as_secs()));

@@ -53,7 +53,7 @@ pub(super) fn memory(observer: &Observer, to: &mut Families) {
         ("tidegate_retained_limit_bytes", limits.retained),
     );
     let help = "Memory of the instances of all plugins: `memory_total` of `[engine.limits]` at most.";
-    let used = observer.plugin_memory.as_ref().map_or(0, MemoryTotal::used);
+    let used = Option::as_ref(&observer.plugin_memory.get()).map_or(0, MemoryTotal::used);
     bytes(("tidegate_plugin_memory_bytes", help, used), ("tidegate_plugin_memory_limit_bytes", limits.plugin_memory));
 }
 

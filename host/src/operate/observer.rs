@@ -26,11 +26,11 @@ pub struct Observer {
     pub tls: Current<Vec<Arc<Acceptor>>>,
     /// In the order of the configuration, as are plugins.
     pub upstreams: Vec<WatchedUpstream>,
-    pub plugins: Vec<WatchedPlugin>,
+    pub plugins: Current<Vec<WatchedPlugin>>,
     /// None without plugins.
-    pub plugin_memory: Option<MemoryTotal>,
+    pub plugin_memory: Current<Option<MemoryTotal>>,
     /// Of bindings that have plugins.
-    pub standings: Vec<Standing>,
+    pub standings: Current<Vec<Standing>>,
     pub limits: Current<Limits>,
 }
 
@@ -46,12 +46,12 @@ impl Observer {
             waiting: self.spool.waiting(),
             held: self.spool.held().into_iter().map(held).collect(),
             starting: self.starting(),
-            stopped: self.standings.iter().filter_map(stopped_snapshot).collect(),
+            stopped: self.standings.get().iter().filter_map(stopped_snapshot).collect(),
             dead_letters: disk.letters,
             log_lines_lost: log_writer::lost(),
             tls: self.tls.get().iter().map(|acceptor| acceptor.snapshot()).collect(),
             upstreams: self.upstreams.iter().map(WatchedUpstream::snapshot).collect(),
-            plugins: self.plugins.iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
+            plugins: self.plugins.get().iter().map(|plugin| (plugin.name.clone(), plugin.snapshot())).collect(),
             counters: totals
                 .named()
                 .into_iter()
@@ -64,7 +64,8 @@ impl Observer {
     /// What is sent again now comes back at once, because no plugin is asked there; of one binding or plugin, or of all.
     pub fn resting(&self, binding: Option<&str>, plugin: Option<&str>) -> Vec<String> {
         let fits = |wanted: Option<&str>, is: &str| wanted.is_none_or(|wanted| wanted == is);
-        let plugins = self.plugins.iter().filter(|one| fits(plugin, &one.name));
+        let (all, standings) = (self.plugins.get(), self.standings.get());
+        let plugins = all.iter().filter(|one| fits(plugin, &one.name));
         let breakers = plugins.flat_map(|one| one.stats.breakers().into_iter().map(|breaker| (&one.name, breaker)));
         let open = breakers.filter(|(_, (at, state))| fits(binding, at) && *state == BreakerState::Open);
         let open = open.map(|(plugin, (binding, _))| {
@@ -73,7 +74,7 @@ impl Observer {
                  back as a dead letter; wait until `tidegate status` no longer says so"
             )
         });
-        let stopped = self.standings.iter().filter(|one| fits(binding, one.binding()));
+        let stopped = standings.iter().filter(|one| fits(binding, one.binding()));
         let stopped = stopped.filter_map(|one| Some((one.binding(), one.stopped()?.why)));
         let stopped = stopped.filter(|(_, why)| fits(plugin, &why.plugin));
         let stopped = stopped.map(|(binding, why)| format!("binding `{binding}` is stopped: {}", why.reason));
@@ -81,7 +82,8 @@ impl Observer {
     }
 
     pub(super) fn starting(&self) -> Vec<String> {
-        let starting = self.standings.iter().filter(|standing| standing.is_starting());
+        let standings = self.standings.get();
+        let starting = standings.iter().filter(|standing| standing.is_starting());
         starting.map(|standing| standing.binding().to_string()).collect()
     }
 
@@ -97,8 +99,8 @@ impl Observer {
     pub fn families(&self, disk: &OnDisk) -> Families {
         let mut families = Families::of(&self.counters);
         self.upstreams.iter().for_each(|upstream| upstream.measure(&mut families));
-        self.plugins.iter().for_each(|plugin| plugin.measure(&mut families));
-        self.standings.iter().for_each(|standing| stopped::measure(standing, &mut families));
+        self.plugins.get().iter().for_each(|plugin| plugin.measure(&mut families));
+        self.standings.get().iter().for_each(|standing| stopped::measure(standing, &mut families));
         measures::losses(self, &mut families);
         measures::storage(self, disk, &mut families);
         measures::memory(self, &mut families);

@@ -57,6 +57,11 @@ impl Engine {
     }
 
     /// Read as far as this engine would compile it.
+    /// Of the file that is there now; none when it cannot be read.
+    pub fn digest(&self, component: &Path) -> Option<String> {
+        self.read(component).ok().map(|file| file.sha256)
+    }
+
     pub(super) fn read(&self, component: &Path) -> Result<ComponentFile, Problem> {
         ComponentFile::read(component, self.0.compiler.limits().component_size)
     }

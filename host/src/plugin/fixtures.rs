@@ -63,6 +63,7 @@ pub fn plugin(component: PathBuf, config: &str) -> Plugin {
         limits,
         grants: Grants::default(),
         config_json: config.into(),
+        code: None,
     }
 }
 

@@ -173,6 +173,11 @@ impl Known {
         Self { stats: Arc::default(), digest: Digest::default(), state_budget }
     }
 
+    /// Of the same plugin with other code or another configuration: what was counted of it counts on.
+    pub fn of_changed(&self, plugin: &Plugin) -> Self {
+        Self { stats: self.stats.clone(), ..Self::new(plugin) }
+    }
+
     /// What a plugin remembers in this binding that is not loaded yet, and may keep state.
     pub fn store(&self, binding: &str, plugin: &Plugin) -> StateStore {
         StateStore::new(binding, &plugin.name, plugin.limits.state, self.state_budget.clone())

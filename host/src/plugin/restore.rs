@@ -53,6 +53,10 @@ impl Orphans {
         self.keys.iter().cloned().map(Change::delete).collect()
     }
 
+    pub fn has(&self, key: &Key) -> bool {
+        self.keys.contains(key)
+    }
+
     fn add(&mut self, key: &Key, bytes: usize, owner: String) {
         self.keys.push(key.clone());
         self.bytes += bytes;

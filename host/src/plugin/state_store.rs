@@ -83,6 +83,14 @@ impl StateStore {
         Self::alone(binding, plugin, &crate::config::PluginLimits { state: quota, ..Default::default() })
     }
 
+    /// Whether both are handles of one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Whether there is anything to remember.
     pub fn is_stateful(&self) -> bool {
         self.0.is_some()

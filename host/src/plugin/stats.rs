@@ -1,6 +1,6 @@
 //! Counts of one plugin, over all bindings that use it: written by the worker threads, read by anybody.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use super::faults::FailureKind;
@@ -28,7 +28,8 @@ pub struct PluginStats {
     pub breaker_open: Counter,
     /// Messages that were handed in once more, after the plugin said "not now".
     pub retries: Counter,
-    breakers: Mutex<Vec<Arc<BreakerGauge>>>,
+    /// Of chains that are there.
+    breakers: Mutex<Vec<Weak<BreakerGauge>>>,
 }
 
 /// The circuit breaker of a plugin in one binding, as it is shown.
@@ -138,19 +139,25 @@ impl PluginStats {
         }
     }
 
-    /// A gauge for the breaker in this binding, instead of the one that there was.
+    /// A gauge for the breaker in this binding. It is shown when there is no older one: a chain may be made and not be used.
     pub fn breaker_of(&self, binding: &str) -> Arc<BreakerGauge> {
         let gauge = Arc::new(BreakerGauge { binding: binding.to_owned(), state: Mutex::new(BreakerState::Closed) });
         let mut breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.retain(|gauge| gauge.binding != binding);
-        breakers.push(Arc::clone(&gauge));
+        breakers.retain(|gauge| gauge.strong_count() > 0);
+        breakers.push(Arc::downgrade(&gauge));
         gauge
     }
 
     /// Binding and state of each.
     pub fn breakers(&self) -> Vec<(String, BreakerState)> {
         let breakers = self.breakers.lock().unwrap_or_else(PoisonError::into_inner);
-        breakers.iter().map(|gauge| (gauge.binding.clone(), gauge.state())).collect()
+        let mut shown: Vec<(String, BreakerState)> = Vec::new();
+        for gauge in breakers.iter().filter_map(Weak::upgrade) {
+            if shown.iter().all(|(binding, _)| *binding != gauge.binding) {
+                shown.push((gauge.binding.clone(), gauge.state()));
+            }
+        }
+        shown
     }
 }
 

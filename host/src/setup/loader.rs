@@ -3,6 +3,7 @@
 //! Everything but compiling is done at once, when a [`Loader`] is made. What has to be compiled is compiled there as well by who only looks
 //! at a configuration ([`Loader::load`]); a gateway has it done by a thread of its own meanwhile ([`Loader::begin`]).
 
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -15,16 +16,15 @@ use crate::plugin::{
 };
 
 pub struct Loader {
-    plugins: Vec<Entry>,
+    plugins: Vec<Arc<Entry>>,
     /// None without plugins.
     engine: Option<Engine>,
-    trust: Mutex<Trust>,
+    trust: Arc<Mutex<Trust>>,
     /// The gateway runs: what is loaded from now on is remembered at once.
     runs: AtomicBool,
 }
 
 struct Entry {
-    id: PluginId,
     spec: config::Plugin,
     /// By a binding.
     is_used: bool,
@@ -55,7 +55,7 @@ impl Loader {
         for entry in used.into_iter().chain(unused) {
             let is_uncompiled = entry.found().is_uncompiled();
             match is_uncompiled {
-                true => loader.compile_on(compilers, entry.id),
+                true => loader.compile_on(compilers, entry.clone()),
                 false => entry.tell(),
             }
         }
@@ -63,15 +63,58 @@ impl Loader {
     }
 
     fn look(config: &Config, engine: Option<Engine>, trust: Trust) -> Self {
-        let (trust, runs) = (Mutex::new(trust), AtomicBool::new(false));
+        let (trust, runs) = (Arc::new(Mutex::new(trust)), AtomicBool::new(false));
         let entry = |(index, spec): (usize, &config::Plugin)| {
             let (id, known) = (PluginId(index), Known::new(spec));
             let is_used = config.bindings.iter().any(|binding| binding.plugins.contains(&id));
             let found = Mutex::new(look(engine.as_ref()?, &trust, spec, &known));
-            Some(Entry { id, spec: spec.clone(), is_used, known, found })
+            Some(Arc::new(Entry { spec: spec.clone(), is_used, known, found }))
         };
         let plugins = config.plugins.iter().enumerate().filter_map(entry).collect();
         Self { plugins, engine, trust, runs }
+    }
+
+    /// Which code plugins of both have: that which runs, and that which is in the file now. Where none runs there is nothing to compare.
+    pub fn tell_code(&self, running: &mut Config, wanted: &mut Config) {
+        let code_of = |name: &str| {
+            let entry = self.plugins.iter().find(|entry| entry.spec.name == name)?;
+            entry.known.digest.get().cloned()
+        };
+        running.plugins.iter_mut().for_each(|plugin| plugin.code = code_of(&plugin.name));
+        let Some(engine) = &self.engine else { return };
+        for plugin in wanted.plugins.iter_mut().filter(|plugin| code_of(&plugin.name).is_some()) {
+            plugin.code = engine.digest(&plugin.component);
+        }
+    }
+
+    /// For another configuration while this one runs: what is as before is shared, the rest is loaded and compiled now. An error where one
+    /// of those that bindings use cannot be. `cache` is for a gateway that had no plugins.
+    pub fn followed_by(&self, config: &Config, cache: &Path) -> Result<Self, Vec<String>> {
+        let engine = match (&self.engine, config.plugins.is_empty()) {
+            (None, false) => Some(Engine::new(&config.engine, Some(cache)).map_err(|error| vec![error.to_string()])?),
+            (engine, _) => engine.clone(),
+        };
+        let mut next = Self { plugins: Vec::new(), engine, trust: self.trust.clone(), runs: AtomicBool::new(false) };
+        for (index, spec) in config.plugins.iter().enumerate() {
+            let before = self.plugins.iter().find(|entry| entry.spec.name == spec.name);
+            if let Some(same) = before.filter(|before| before.is_as(spec)) {
+                next.plugins.push(same.clone());
+                continue;
+            }
+            let known = before.map_or_else(|| Known::new(spec), |before| before.known.of_changed(spec));
+            let is_used = config.bindings.iter().any(|binding| binding.plugins.contains(&PluginId(index)));
+            let found = Mutex::new(Found::Uncompiled { is_stateful: false });
+            let entry = Entry { spec: spec.clone(), is_used, known, found };
+            next.compile(&entry);
+            next.plugins.push(Arc::new(entry));
+        }
+        let refused = |entry: &Arc<Entry>| {
+            let is_new = !self.plugins.iter().any(|known| Arc::ptr_eq(known, entry));
+            let found = entry.found();
+            found.refused().filter(|_| is_new).map(|error| entry.refused(error).to_string())
+        };
+        let refusals: Vec<_> = next.plugins.iter().filter_map(refused).collect();
+        if refusals.is_empty() { Ok(next) } else { Err(refusals) }
     }
 
     /// Those that are there, with a gap for each that is not.
@@ -81,7 +124,7 @@ impl Loader {
 
     /// Why others are not.
     pub fn refusals(&self) -> impl Iterator<Item = String> {
-        let refusal = |entry: &Entry| Some(entry.refused(entry.found().refused()?).reason);
+        let refusal = |entry: &Arc<Entry>| Some(entry.refused(entry.found().refused()?).reason);
         self.plugins.iter().filter_map(refusal)
     }
 
@@ -122,7 +165,7 @@ impl Loader {
                     tell_loaded(plugin);
                     self.remember(plugin);
                 }
-                Found::Uncompiled { .. } => self.compile_on(compilers, id),
+                Found::Uncompiled { .. } => self.compile_on(compilers, entry.clone()),
                 Found::Refused(_) => {}
             }
         }
@@ -142,12 +185,12 @@ impl Loader {
         self.engine.as_ref().map(Engine::memory)
     }
 
-    fn compile_on(self: &Arc<Self>, compilers: &Starter, id: PluginId) {
+    fn compile_on(self: &Arc<Self>, compilers: &Starter, entry: Arc<Entry>) {
         let loader = Arc::clone(self);
         compilers.run(clock::now(), move || {
-            let (Some(entry), Some(engine)) = (id.of(&loader.plugins), &loader.engine) else { return };
+            let Some(engine) = &loader.engine else { return };
             let before = engine.compiled();
-            loader.compile(entry);
+            loader.compile(&entry);
             entry.tell();
             // Another plugin may have been the same component.
             if engine.compiled() > before {
@@ -184,6 +227,12 @@ impl Loader {
 // === impl Entry ===
 
 impl Entry {
+    /// Whether it is what this asks for, code and all.
+    fn is_as(&self, spec: &config::Plugin) -> bool {
+        let of_one_code = config::Plugin { code: self.spec.code.clone(), ..spec.clone() };
+        of_one_code == self.spec && self.known.digest.get() == spec.code.as_ref()
+    }
+
     /// Held while it is looked at: bindings that share it do not do so twice. Not while it is compiled.
     fn found(&self) -> MutexGuard<'_, Found> {
         lock(&self.found)

@@ -1,7 +1,9 @@
 //! Reload: another configuration without a restart, all of it or nothing, and nobody notices who need not.
 
+mod bindings;
 mod kills;
 mod listeners;
+mod pause;
 mod refused;
 mod rules;
 mod under_load;

@@ -1,15 +1,16 @@
 //! Many reloads under load cost nobody anything.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidegate_tests::gateway::Launch;
 use tidegate_tests::raw::Raw;
 use tidegate_tests::trial::{Load, Trial};
 use tidegate_tests::wire::V5;
 
+use super::pause::Metronome;
 use super::*;
 
-const RELOADS: usize = 12;
+const RELOADS: usize = 100;
 
 /// Of QoS 0, around each reload.
 const MORE: usize = 20;
@@ -25,28 +26,51 @@ fn variant(number: usize) -> String {
     }
 }
 
+/// The binding of the load with the same plugin under other limits, called in another way, and with another binding before it.
+fn chain(config: &str, number: usize) -> String {
+    let other = "[[bindings]]\nname = \"other\"\ntopic = \"other/#\"\nto = [{ local = true, topic = \"elsewhere\" }]\n[[bindings]]";
+    match number % 3 {
+        0 => config.replace("deadline = \"10s\"", "deadline = \"11s\""),
+        1 => config.replace("plugins = [", "retry = { attempts = 2 }\nplugins = ["),
+        _ => config.replace("[[bindings]]", other),
+    }
+}
+
+/// The longest wait for an acknowledgement during a reload, against the one in as long a time without.
+const MOST_PAUSE: u32 = 20;
+
 #[test]
-fn many_reloads_lose_nothing_repeat_nothing_and_end_no_connection() {
+fn a_hundred_reloads_lose_nothing_repeat_nothing_end_no_connection_and_hold_nobody_up() {
     let load = Load { devices: 3, qos: vec![1, 2], pause: Duration::from_millis(2), ..Load::default() };
     let mut trial = Trial::new(&load);
     trial.start(&Launch::default());
     let address = trial.running().address();
     let (mut panel, mut sensor) = (Raw::clean(address, V5, "q0 panel"), Raw::clean(address, V5, "q0 sensor"));
     panel.subscribe("zero/#", 0);
+    let metronome = Metronome::start(address, "q1 metronome", "beat/t");
     let config = std::fs::read_to_string(trial.home.path().join("gateway.toml")).expect("its configuration");
+    let (mut busy, mut calm) = (Vec::new(), Vec::new());
     for number in 0..RELOADS {
         trial.fleet.wait_for_more(20);
         (0..MORE).for_each(|more| sensor.publish("zero/t", &(number * MORE + more).to_string(), 0));
         let gateway = trial.running();
-        write_exactly(gateway, &format!("{config}\n{}", variant(number)));
+        write_exactly(gateway, &format!("{}\n{}", chain(&config, number), variant(number)));
+        let begun = Instant::now();
         let said = reload(gateway);
+        let ended = Instant::now();
         assert!(said.starts_with("changed: ") && !said.contains("needs a restart"), "{number}: {said}");
-    }
-    for number in 0..RELOADS * MORE {
-        assert_eq!(panel.expect_delivery().payload, number.to_string());
+        busy.push((begun, ended));
+        std::thread::sleep(ended - begun);
+        calm.push((ended, Instant::now()));
+        for more in 0..MORE {
+            assert_eq!(panel.expect_delivery().payload, (number * MORE + more).to_string());
+        }
     }
     trial.fleet.wait_for_more(20);
-    let (devices, log) = (trial.fleet.len() + 2, trial.running().log().clone());
+    let beats = metronome.stop();
+    let (during, otherwise) = (beats.usual_worst(&busy), beats.usual_worst(&calm));
+    assert!(during <= otherwise * MOST_PAUSE, "{during:?} during a reload, {otherwise:?} without");
+    let (devices, log) = (trial.fleet.len() + 3, trial.running().log().clone());
     assert_eq!(log.count(|line| line.contains(": connected ") && line.contains("client=\"q")), devices);
     assert_eq!(log.count(|line| line.contains(": disconnected ")), 0);
     trial.judge().assert_kept(RELOADS * 20);

@@ -37,8 +37,8 @@ impl Running {
         let gateway = Gateway::start(config).await?;
         let (_, address) = *gateway.addresses().first().context("a gateway without a listener")?;
         let counters = gateway.counters().clone();
-        let (plugins, upstreams) = (gateway.plugins().to_vec(), gateway.upstreams().to_vec());
-        let (standings, stop) = (gateway.standings().to_vec(), CancellationToken::new());
+        let (plugins, upstreams) = (gateway.plugins(), gateway.upstreams().to_vec());
+        let (standings, stop) = (gateway.standings(), CancellationToken::new());
         let stopped = stop.clone().cancelled_owned();
         let task = tokio::spawn(gateway.run(stopped));
         Ok(Self { address, counters, plugins, standings, upstreams, stop, task })

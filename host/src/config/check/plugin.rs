@@ -28,7 +28,7 @@ fn check(table: &Table<'_>, name: &str) -> Option<Plugin> {
     let grants = grants::check(table);
     let config_json = json::of_table(&table.table("config"));
     let component = component?;
-    Some(Plugin { name: name.to_owned(), component, sha256, downgrade_to, limits, grants, config_json })
+    Some(Plugin { name: name.to_owned(), component, sha256, downgrade_to, limits, grants, config_json, code: None })
 }
 
 /// In lower case, as every tool prints it.

@@ -10,7 +10,7 @@ use crate::topic::{Template, TopicFilter};
 
 use super::faults::{FaultPolicy, OnError};
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
     /// Of everything that it makes.
     pub name: Name,

@@ -60,6 +60,8 @@ pub struct Plugin {
     pub grants: Grants,
     /// The plugin's own table, as JSON: handed to `configure` once.
     pub config_json: String,
+    /// The digest of its code, for who compares what runs with a file that has been replaced ([`crate::config::plan`]); none elsewhere.
+    pub code: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,10 @@
 //! What a gateway has from its start to its end.
 
 use super::Plan;
-use crate::config::checked::{Binding, Config, Target};
+use crate::config::checked::Config;
 
 const SPOOL: &str = "the log on disk is opened and divided at the start";
-const PLUGINS: &str = "plugins are loaded and started at the start";
-const BINDINGS: &str = "its lane, and what its plugins remember, are made at the start";
+const PLUGINS: &str = "what compiles and runs plugins is set up at the start";
 const UPSTREAMS: &str = "its line of the spool is made at the start";
 
 pub fn gateway(running: &Config, wanted: &Config, plan: &mut Plan) {
@@ -21,7 +20,7 @@ pub fn gateway(running: &Config, wanted: &Config, plan: &mut Plan) {
     }
 }
 
-/// Bindings, what they go through, and where that leads.
+/// What messages go through, and where that leads.
 pub fn what_messages_meet(running: &Config, wanted: &Config, plan: &mut Plan) {
     let upstreams = |config: &Config| named(&config.upstreams, |upstream| upstream.name.clone(), |one| one.clone());
     compare("upstream", &upstreams(running), &upstreams(wanted), UPSTREAMS, plan);
@@ -31,16 +30,6 @@ pub fn what_messages_meet(running: &Config, wanted: &Config, plan: &mut Plan) {
     whole("dead_letters", letters(running) == letters(wanted), SPOOL, plan);
     whole("engine", running.engine == wanted.engine, PLUGINS, plan);
     whole("trust", running.trust == wanted.trust, PLUGINS, plan);
-    let plugins = |config: &Config| named(&config.plugins, |plugin| plugin.name.clone(), |one| one.clone());
-    compare("plugin", &plugins(running), &plugins(wanted), PLUGINS, plan);
-    let bindings =
-        |config: &Config| named(&config.bindings, |binding| binding.name.to_string(), |binding| words(binding, config));
-    compare("binding", &bindings(running), &bindings(wanted), BINDINGS, plan);
-    let names = |config: &Config| config.bindings.iter().map(|one| one.name.to_string()).collect::<Vec<_>>();
-    let (mut old, mut new) = (names(running), names(wanted));
-    if old != new && sorted(&mut old) == sorted(&mut new) {
-        plan.restart("bindings", "they stand in another order, which is that of their outputs");
-    }
 }
 
 /// How it is watched.
@@ -90,26 +79,4 @@ fn compare<T: PartialEq>(kind: &str, old: &[(String, T)], new: &[(String, T)], w
 
 fn named<T, U>(all: &[T], name: impl Fn(&T) -> String, what: impl Fn(&T) -> U) -> Vec<(String, U)> {
     all.iter().map(|one| (name(one), what(one))).collect()
-}
-
-fn sorted(names: &mut Vec<String>) -> &Vec<String> {
-    names.sort_unstable();
-    names
-}
-
-/// With names in place of numbers, which another plugin or upstream before it moves.
-fn words(binding: &Binding, config: &Config) -> impl PartialEq + use<> {
-    let plugins: Vec<_> = binding.plugins.iter().map(|id| id.of(&config.plugins).map(|one| one.name.clone())).collect();
-    let to: Vec<_> =
-        binding.to.iter().map(|to| (target(to.target, config), to.topic.clone(), to.qos, to.retain)).collect();
-    let Binding { filters, tick, on_error, faults, order, on_start_failure, .. } = binding.clone();
-    (filters, plugins, tick, on_error, faults, order, on_start_failure, to)
-}
-
-/// None: local.
-fn target(target: Target, config: &Config) -> Option<String> {
-    match target {
-        Target::Upstream(id) => id.of(&config.upstreams).map(|upstream| upstream.name.clone()),
-        Target::Local => None,
-    }
 }

@@ -5,6 +5,7 @@
 //! gateway runs with [`taken_over`] from then on: what needs a restart is named again by the next reload, until there was one.
 
 mod access;
+mod bindings;
 mod kept;
 mod limits;
 mod listeners;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::checked::Config;
 
+pub use bindings::{BindingChange, change_of_binding};
 pub use listeners::{ListenerChange, change_of};
 
 /// In the order of the configuration.
@@ -45,6 +47,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Plan {
     limits::compare(running, wanted, &mut plan);
     access::compare(running, wanted, &mut plan);
     kept::what_messages_meet(running, wanted, &mut plan);
+    bindings::compare(running, wanted, &mut plan);
     kept::operate(running, wanted, &mut plan);
     kept::log(running, wanted, &mut plan);
     plan
@@ -57,6 +60,7 @@ pub fn taken_over(running: &Config, wanted: &Config) -> Config {
     next.broker.sys_interval = wanted.broker.sys_interval;
     next.broker.limits = limits::taken_over(&running.broker.limits, &wanted.broker.limits);
     next.access = wanted.access.clone();
+    (next.plugins, next.bindings) = bindings::taken_over(running, wanted);
     next.log.level = wanted.log.level.clone();
     next
 }

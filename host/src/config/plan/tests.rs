@@ -133,9 +133,40 @@ fn rules_are_compared_by_what_they_say_and_not_by_their_lines() {
     }
 }
 
+const ANOTHER: &str =
+    "[[bindings]]\nname = \"another\"\ntopic = \"x/#\"\nto = [{ local = true, topic = \"y/{topic}\" }]\n";
+
+#[test]
+fn bindings_without_plugins_come_go_and_change_now() {
+    let all = "[[bindings]]\nname = \"all\"";
+    assert_eq!(now("topic = \"a/#\"", "topic = \"b/#\""), ["binding all"]);
+    assert_eq!(now(all, &format!("{ANOTHER}{all}")), ["binding another"]);
+    assert_eq!(now("name = \"all\"", "name = \"every\""), ["binding all", "binding every"]);
+    let (running, wanted) = (of(&BASE.replace(all, &format!("{ANOTHER}{all}"))), of(&format!("{BASE}{ANOTHER}")));
+    let plan = plan(&running, &wanted);
+    assert_eq!(plan.now.iter().map(|step| step.what.as_str()).collect::<Vec<_>>(), ["binding order"]);
+    assert_eq!(taken_over(&running, &wanted).bindings, wanted.bindings);
+}
+
+#[test]
+fn bindings_change_together_or_not_at_all() {
+    let first = "[upstreams.backup]\nurl = \"mqtt://backup\"\n[upstreams.cloud]";
+    let text =
+        BASE.replace("[upstreams.cloud]", first).replace("{ upstream = \"cloud\" }", "{ upstream = \"backup\" }");
+    let (running, wanted) = (of(BASE), of(&format!("{text}{ANOTHER}")));
+    let plan = plan(&running, &wanted);
+    assert_eq!(plan.now, []);
+    let names: Vec<_> = plan.restart.iter().map(|step| step.what.as_str()).collect();
+    assert_eq!(names, ["upstream backup", "binding all", "binding another", "binding all to"]);
+    assert_eq!(taken_over(&running, &wanted).bindings, running.bindings);
+    // An upstream before it moves the number of the one that is meant.
+    let wanted = of(&format!("{}{ANOTHER}", BASE.replace("[upstreams.cloud]", first)));
+    let next = taken_over(&running, &wanted);
+    assert_eq!((&next.bindings[0], next.bindings.len()), (&running.bindings[0], 2));
+}
+
 #[test]
 fn what_messages_go_through_is_named_for_a_restart() {
-    assert_eq!(restart("topic = \"a/#\"", "topic = \"b/#\""), ["binding all"]);
     assert_eq!(restart("mqtt://localhost", "mqtt://other"), ["upstream cloud"]);
     let watched = "[operate]\nhttp = \"127.0.0.1:9464\"\n[upstreams.cloud]";
     assert_eq!(restart("[upstreams.cloud]", watched), ["operate"]);
@@ -148,7 +179,7 @@ fn what_messages_go_through_is_named_for_a_restart() {
 
 #[test]
 fn what_needs_a_restart_is_named_until_there_was_one() {
-    let (running, wanted) = (of(BASE), of(&BASE.replace("a/#", "b/#").replace("1884", "1885")));
+    let (running, wanted) = (of(BASE), of(&BASE.replace("mqtt://localhost", "mqtt://other").replace("1884", "1885")));
     let next = plan(&taken_over(&running, &wanted), &wanted);
     assert_eq!(next.now, []);
     assert_eq!(next.restart, plan(&running, &wanted).restart);
