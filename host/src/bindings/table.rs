@@ -1,5 +1,6 @@
 //! The bindings as they run: a table that is made at the start and never changes.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
@@ -9,7 +10,7 @@ use super::MAX_HOPS;
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
-use crate::config::{self, BindingId, OrderOf};
+use crate::config::{self, BindingId, OrderOf, UpstreamId};
 use crate::metrics::{BindingMetrics, Counters};
 use crate::plugin::Digest;
 use crate::topic::{TopicName, Trie};
@@ -20,10 +21,19 @@ pub type Bindings = SmallVec<[BindingId; 2]>;
 
 pub struct Table {
     bindings: Vec<Binding>,
-    trie: Trie<BindingId>,
-    cache: MatchCache,
+    /// Of what devices publish, and this gateway itself.
+    devices: Matches,
+    /// Of what an upstream sends, for the bindings that are `from` it.
+    upstreams: HashMap<UpstreamId, Matches>,
     /// Those that keep all messages of a client in order.
     by_client: Vec<BindingId>,
+}
+
+/// Which filters match, among those of one source.
+#[derive(Default)]
+struct Matches {
+    trie: Trie<BindingId>,
+    cache: MatchCache,
 }
 
 pub struct Binding {
@@ -43,15 +53,14 @@ pub struct Binding {
 
 impl Table {
     pub fn new(bindings: Vec<Binding>) -> Self {
-        let mut trie = Trie::default();
+        let (mut devices, mut upstreams) = (Matches::default(), HashMap::<UpstreamId, Matches>::new());
         for (index, binding) in bindings.iter().enumerate() {
-            for filter in &binding.spec.filters {
-                trie.insert(filter, BindingId(index));
-            }
+            let matches = binding.spec.from.map_or(&mut devices, |id| upstreams.entry(id).or_default());
+            binding.spec.filters.iter().for_each(|filter| matches.trie.insert(filter, BindingId(index)));
         }
         let by_client = bindings.iter().enumerate().filter(|(_, binding)| binding.spec.order == OrderOf::Client);
         let by_client = by_client.map(|(index, _)| BindingId(index)).collect();
-        Self { bindings, trie, cache: MatchCache::default(), by_client }
+        Self { bindings, devices, upstreams, by_client }
     }
 
     /// Hands each binding its metrics.
@@ -60,14 +69,14 @@ impl Table {
         self
     }
 
-    /// The bindings that match, in file order, each once however many of its filters match.
+    /// The bindings that match what a device or this gateway publishes, in file order, each once however many of its filters match.
     pub fn matching(&self, topic: &TopicName) -> Bindings {
-        self.cache.get_or_insert(topic, || {
-            let mut found: Bindings = self.trie.matches(topic).into_iter().copied().collect();
-            found.sort_unstable();
-            found.dedup();
-            found
-        })
+        self.devices.find(topic)
+    }
+
+    /// The same of what an upstream sends.
+    pub fn matching_from(&self, upstream: UpstreamId, topic: &TopicName) -> Bindings {
+        self.upstreams.get(&upstream).map_or_else(Bindings::new, |matches| matches.find(topic))
     }
 
     pub fn get(&self, id: BindingId) -> Option<&Binding> {
@@ -86,6 +95,17 @@ impl Table {
 
     pub fn iter(&self) -> impl Iterator<Item = (BindingId, &Binding)> {
         self.bindings.iter().enumerate().map(|(index, binding)| (BindingId(index), binding))
+    }
+}
+
+impl Matches {
+    fn find(&self, topic: &TopicName) -> Bindings {
+        self.cache.get_or_insert(topic, || {
+            let mut found: Bindings = self.trie.matches(topic).into_iter().copied().collect();
+            found.sort_unstable();
+            found.dedup();
+            found
+        })
     }
 }
 

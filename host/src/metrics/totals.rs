@@ -43,7 +43,7 @@ macro_rules! totals {
 }
 
 totals! { counters;
-    received = counters.listeners.sum(|of| of.received.get()),
+    received = counters.listeners.sum(|of| of.received.get()) + counters.upstreams.sum(|of| of.received.get()),
     internal = counters.internal.get(),
     fan_out = counters.bindings.sum(|of| of.fan_out.get()),
     in_flight = counters.in_flight.get(),

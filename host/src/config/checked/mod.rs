@@ -18,7 +18,7 @@ pub use listener::{Auth, Identity, Listener, ListenerTls, Proxy, Transport};
 pub use operate::{Http, Operate};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
-pub use upstream::{Address, Refused, Tls, Upstream};
+pub use upstream::{Address, Refused, Subscription, Tls, Upstream};
 
 use std::path::PathBuf;
 

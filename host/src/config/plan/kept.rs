@@ -88,8 +88,9 @@ fn words(binding: &Binding, config: &Config) -> impl PartialEq + use<> {
     let plugins: Vec<_> = binding.plugins.iter().map(|id| id.of(&config.plugins).map(|one| one.name.clone())).collect();
     let to: Vec<_> =
         binding.to.iter().map(|to| (target(to.target, config), to.topic.clone(), to.qos, to.retain)).collect();
+    let from = binding.from.and_then(|id| id.of(&config.upstreams)).map(|upstream| upstream.name.clone());
     let Binding { filters, tick, on_error, faults, order, on_start_failure, .. } = binding.clone();
-    (filters, plugins, tick, on_error, faults, order, on_start_failure, to)
+    (from, filters, plugins, tick, on_error, faults, order, on_start_failure, to)
 }
 
 /// None: local.
