@@ -41,7 +41,7 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let from = args.from.as_ref().map(|name| {
         config.upstream(name).with_context(|| format!("`--from`: there is no upstream `{name}` in this configuration"))
     });
-    let mut rehearsal = Rehearsal::new(&config, &args.client)?.from(from.transpose()?);
+    let mut rehearsal = Rehearsal::new(&config, &args.client)?.sent_by(from.transpose()?);
     let input: Box<dyn BufRead> = match &args.input {
         Some(path) => Box::new(BufReader::new(File::open(path).with_context(|| path.display().to_string())?)),
         None => Box::new(io::stdin().lock()),

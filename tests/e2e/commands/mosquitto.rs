@@ -58,7 +58,7 @@ fn a_command_reaches_a_device_at_each_qos_and_between_all_versions() {
 #[test]
 fn a_device_that_is_away_gets_its_commands_later_and_once_whatever_becomes_of_the_gateway() {
     let (upstream, mut gateway) = start(5);
-    let session = Connect::new(V5, "device").persistent(600);
+    let session = Connect::new(V5, "device").persistent(600).with(|all| all.short(id::RECEIVE_MAXIMUM, 1));
     let (mut device, _) = Raw::connect(gateway.address(), &session);
     device.subscribe("do/#", 2);
     device.leave();
@@ -106,6 +106,9 @@ fn what_was_retained_before_comes_with_the_subscription_and_not_again_with_each_
         gateway.expect_log(&["connected", "session=kept"]);
     }
     gateway.expect_count("received", 3);
+    soon("the last one is acknowledged", || {
+        upstream.said().iter().any(|line| line.contains("Received PUBACK from tidegate-"))
+    });
     gateway.crash();
     Device::new("operator", upstream.address(), 5).qos(1).publish_one("plants/gw/commands/other", "x");
     gateway.expect_count("received", 1);

@@ -76,7 +76,7 @@ impl<'a> Rehearsal<'a> {
         Ok(Self { ticked, table, config, chains, client, from, started_ms, passed })
     }
 
-    pub fn from(self, upstream: Option<UpstreamId>) -> Self {
+    pub fn sent_by(self, upstream: Option<UpstreamId>) -> Self {
         Self { from: upstream, ..self }
     }
 
