@@ -14,7 +14,7 @@ use crate::eventually::{SOON, soon};
 use crate::oracle::Oracle;
 use crate::raw::{Next, Raw};
 use crate::stubborn::{Habits, Stubborn};
-use crate::wire::{CONNECT, PING, PINGREQ, Packet, SUBSCRIBE, UNSUBSCRIBE, V5, Version, packet};
+use crate::wire::{CONNECT, DISCONNECT, PING, PINGREQ, Packet, SUBSCRIBE, UNSUBSCRIBE, V5, Version, packet};
 
 /// How long it listens before it looks for a new connection.
 const LOOK: Duration = Duration::from_millis(2);
@@ -169,6 +169,8 @@ fn answer(request: &Packet, properties: &[u8], unsubscribed: &[u8]) -> Option<Ve
     match request.kind() {
         SUBSCRIBE => Some(packet(0x90, &[&id(), properties, &[2]].concat())),
         UNSUBSCRIBE => Some(packet(0xB0, &[&id(), properties, unsubscribed].concat())),
+        // It says goodbye.
+        DISCONNECT => Some(Vec::new()),
         PINGREQ => Some(vec![PING[0] + 0x10, 0]),
         _ => None,
     }

@@ -17,6 +17,9 @@ use crate::wire::{self, CONNACK, Connect, PUBACK, PUBCOMP, PUBREC, PUBREL, Packe
 /// Its session outlives whatever these tests do.
 const SESSION_EXPIRY: u32 = 3_600;
 
+/// To what a client asks of a server; none to an ack.
+pub type Answer = fn(&Packet) -> Option<Vec<u8>>;
+
 pub struct Stubborn {
     habits: Habits,
     raw: Option<Raw>,
@@ -28,7 +31,7 @@ pub struct Stubborn {
     met_before: bool,
     forgotten: usize,
     /// What it is as a server, asked for.
-    requests: Option<fn(&Packet) -> Option<Vec<u8>>>,
+    requests: Option<Answer>,
     /// A SUBSCRIBE has come since somebody looked.
     asked: bool,
 }
@@ -79,7 +82,7 @@ impl Stubborn {
     }
 
     /// As a server that sends: what else its client says is answered so.
-    pub fn serving(self, requests: fn(&Packet) -> Option<Vec<u8>>) -> Self {
+    pub fn serving(self, requests: Answer) -> Self {
         Self { requests: Some(requests), ..self }
     }
 

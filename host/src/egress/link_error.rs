@@ -42,7 +42,9 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String>, server: Option<String> },
     #[error("the upstream sends {} without end, for which nobody asked; the connection was ended", .0.name())]
     Flood(Unasked),
-    #[error("the upstream sends more messages than it may without our acks; the connection was ended, and it sends them again")]
+    #[error(
+        "the upstream sends more messages than it may without our acks; the connection was ended, and it sends them again"
+    )]
     Overrun,
     #[error("no answer to SUBSCRIBE within {0:?}; asked again on the next connection")]
     NotSubscribed(Duration),

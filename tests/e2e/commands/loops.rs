@@ -19,7 +19,8 @@ fn config(upstream: &str, id: &str, options: &str) -> String {
 fn a_loop_that_can_be_seen_is_refused_by_check() {
     let upstream = "[upstreams.cloud]\nurl = \"mqtt://localhost\"\n";
     for (protocol, options) in [("", ", no_local = false"), ("protocol = 4\n", "")] {
-        let finished = Home::exactly(&config(&format!("{upstream}{protocol}"), "gw", options)).tidegate("check", &["--offline"]);
+        let finished =
+            Home::exactly(&config(&format!("{upstream}{protocol}"), "gw", options)).tidegate("check", &["--offline"]);
         assert_eq!(finished.code, Some(78), "{finished:?}");
         assert!(finished.err.contains("may go round for ever: `echo` -> `echo`"), "{finished:?}");
     }

@@ -24,8 +24,7 @@ fn as_it_is(topic: &str, id: &str, number: usize) -> (String, String) {
 fn a_session_that_the_upstream_has_lost_is_counted_and_its_identifiers_mean_nothing_in_the_next() {
     for version in [V5, V4] {
         let (name, topic, dial) = ("command".to_owned(), "load/command".to_owned(), Dial::default());
-        let commander =
-            Commander::start(Habits { name, topic, qos: 2, version, padding: 0, expect: as_it_is, dial });
+        let commander = Commander::start(Habits { name, topic, qos: 2, version, padding: 0, expect: as_it_is, dial });
         let sink = Upstream::start();
         let subscribed = commander.config("commands", r#"[{ filter = "load/#", qos = 2 }]"#);
         let gateway = Gateway::start(&format!("{}{subscribed}{BINDING}", sink.config(5)));

@@ -25,7 +25,8 @@ pub fn check(root: &Table<'_>, upstreams: &[Upstream], bindings: &[Read]) {
         let Some(upstream) = id.of(upstreams) else { continue };
         if upstream.subscribe.is_empty() {
             let sentence = format!("the upstream `{}` is asked for nothing", upstream.name);
-            let advice = "say what it is to send: `subscribe = [{ filter = \"plants/{gateway}/commands/#\", qos = 2 }]` there";
+            let advice =
+                "say what it is to send: `subscribe = [{ filter = \"plants/{gateway}/commands/#\", qos = 2 }]` there";
             root.add(Problem::error(span, sentence).advice(advice));
         } else if !meets(upstream, read) {
             let sentence = format!("nothing that the upstream `{}` is asked for matches `topic` here", upstream.name);

@@ -63,7 +63,9 @@ impl Session<'_> {
         kill_point::reach(KillPoint::MessageRead);
         let packets = subscriber.receive(publish).map_err(|refusal| match refusal {
             Refusal::TooMany => LinkError::Overrun,
-            Refusal::BeingReleased => LinkError::OutOfTurn("a PUBLISH under an identifier whose PUBREL has no answer yet"),
+            Refusal::BeingReleased => {
+                LinkError::OutOfTurn("a PUBLISH under an identifier whose PUBREL has no answer yet")
+            }
         })?;
         packets.iter().for_each(|packet| self.answer(packet));
         Ok(())

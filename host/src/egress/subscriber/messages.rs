@@ -100,7 +100,11 @@ impl Subscriber {
             self.dispatcher.counters().dropped_full.increment();
             if let Some(suppressed) = self.complaints.permit() {
                 let upstream = &*self.upstream;
-                tracing::warn!(upstream, suppressed, "QoS 0 of the upstream dropped: its bindings have no place for it");
+                tracing::warn!(
+                    upstream,
+                    suppressed,
+                    "QoS 0 of the upstream dropped: its bindings have no place for it"
+                );
             }
             return;
         }

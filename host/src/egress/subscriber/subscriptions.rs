@@ -10,7 +10,7 @@ use crate::config::Subscription;
 use crate::egress::mqtt::Granted;
 use crate::mqtt::client::Outgoing;
 use crate::mqtt::sender::packet_id;
-use crate::mqtt::{ReasonList, Reason, SubscribeRequest};
+use crate::mqtt::{Reason, ReasonList, SubscribeRequest};
 
 /// So many numbers before a message of ours has the packet identifier of a SUBSCRIBE. Half of all there are.
 const FAR: u64 = 32_768;
@@ -42,8 +42,14 @@ pub enum Answer {
     Unasked,
     Subscribed,
     /// With less QoS than was asked for.
-    Lowered { filter: String, qos: u8 },
-    Refused { filter: String, reason: Reason },
+    Lowered {
+        filter: String,
+        qos: u8,
+    },
+    Refused {
+        filter: String,
+        reason: Reason,
+    },
     Unsubscribed,
 }
 
@@ -68,7 +74,8 @@ impl Subscriptions {
             self.granted.iter().any(|one| one.filter == request.filter && one.options == request.options.bits())
         };
         let is_wanted = |one: &&Granted| self.wanted.iter().any(|request| request.filter == one.filter);
-        let surplus = self.granted.iter().filter(|one| !is_wanted(one)).map(|one| What::Unsubscribe(one.filter.clone()));
+        let surplus =
+            self.granted.iter().filter(|one| !is_wanted(one)).map(|one| What::Unsubscribe(one.filter.clone()));
         let missing = self.wanted.iter().filter(|request| !has(request)).cloned().map(What::Subscribe);
         let ids = (newest + FAR..).map(packet_id);
         self.asked = ids.zip(surplus.chain(missing)).map(|(packet_id, what)| Asked { packet_id, what }).collect();
@@ -78,7 +85,8 @@ impl Subscriptions {
 
     /// To SUBSCRIBE.
     pub fn subscribed(&mut self, list: &ReasonList) -> Answer {
-        let Some(What::Subscribe(request)) = self.take(list.packet_id, |what| matches!(what, What::Subscribe(_))) else {
+        let Some(What::Subscribe(request)) = self.take(list.packet_id, |what| matches!(what, What::Subscribe(_)))
+        else {
             return Answer::Unasked;
         };
         let SubscribeRequest { filter, options } = request;

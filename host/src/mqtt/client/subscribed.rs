@@ -100,11 +100,15 @@ mod tests {
 
     #[test]
     fn a_message_is_read_with_all_that_it_says() {
-        let Ok(Some(Incoming::Publish(publish))) = decode(Version::V5, b"\x3D\x0D\0\x01t\0\x09\x05\x02\0\0\0\x07hi") else {
+        let Ok(Some(Incoming::Publish(publish))) = decode(Version::V5, b"\x3D\x0D\0\x01t\0\x09\x05\x02\0\0\0\x07hi")
+        else {
             panic!("a PUBLISH")
         };
         assert_eq!((publish.qos, publish.packet_id, publish.dup, publish.retain), (QoS::ExactlyOnce, 9, true, true));
-        assert_eq!((&publish.payload[..], publish.properties.as_ref().and_then(|all| all.expiry)), (&b"hi"[..], Some(7)));
+        assert_eq!(
+            (&publish.payload[..], publish.properties.as_ref().and_then(|all| all.expiry)),
+            (&b"hi"[..], Some(7))
+        );
         let Ok(Some(Incoming::Publish(publish))) = decode(Version::V311, b"\x30\x05\0\x01thi") else { panic!("QoS 0") };
         assert_eq!((publish.qos, &publish.payload[..]), (QoS::AtMostOnce, &b"hi"[..]));
     }

@@ -1,8 +1,8 @@
 //! MQTT 3.1.1 through `rumqttc::mqttbytes::v4`. Properties have no place here and are dropped.
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
 use rumqttc::mqttbytes::Error;
+use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
 
 use super::frame::Frame;
 use super::{EncodeError, Incoming, Outgoing, UNEXPECTED, UNREADABLE};

@@ -122,7 +122,11 @@ async fn what_a_session_has_is_asked_for_once_and_in_the_next_one_again() {
         grant(protocol, &mut peer, 2).await;
         assert_eq!(bench.counters.upstreams.of("cloud").subscriptions_lost.get(), 1);
         peer.send(&message(protocol, 2, 8, "another")).await;
-        assert_eq!((peer.hear().await, received(&bench)), (Heard::PubRec(8), 2), "the identifier is of another session");
+        assert_eq!(
+            (peer.hear().await, received(&bench)),
+            (Heard::PubRec(8), 2),
+            "the identifier is of another session"
+        );
     }
 }
 
