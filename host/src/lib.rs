@@ -21,5 +21,6 @@ pub mod setup;
 #[cfg(test)]
 mod sim;
 pub mod spool;
+pub mod tap;
 pub mod tls;
 pub mod topic;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::access::Source;
+use crate::tap::Trace;
 use crate::topic::TopicName;
 
 /// Payloads smaller than this are copied out of the read buffer.
@@ -65,6 +66,8 @@ pub struct Origin {
     /// Its client as the access rules know it, for what is kept of it. None where they ask nothing, and of what the gateway has made of it:
     /// that is as the configuration says.
     pub source: Option<Arc<Source>>,
+    /// An operator follows it.
+    pub trace: Option<Trace>,
 }
 
 // === impl QoS ===
@@ -160,7 +163,7 @@ impl Properties {
 impl Origin {
     /// The origin of what the gateway itself says.
     pub fn gateway(arrived_ms: u64) -> Self {
-        Self { client: "tidegate".into(), arrived_ms, hops: 0, principal: None, source: None }
+        Self { client: "tidegate".into(), arrived_ms, hops: 0, principal: None, source: None, trace: None }
     }
 }
 

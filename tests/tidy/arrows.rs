@@ -11,6 +11,7 @@ const ORDER: &[&str] = &[
     "base",
     "topic",
     "access",
+    "tap",
     "message",
     "mqtt",
     "config",

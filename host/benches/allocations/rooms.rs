@@ -88,8 +88,14 @@ impl Rooms {
         let (acks, client): (_, Arc<str>) = (Resolved::default(), "device".into());
         let listener = self.dispatcher.counters().listeners.of("bench");
         for _ in 0..MESSAGES / BATCH {
-            let origin =
-                Arc::new(Origin { client: client.clone(), arrived_ms: 0, hops: 0, principal: None, source: None });
+            let origin = Arc::new(Origin {
+                client: client.clone(),
+                arrived_ms: 0,
+                hops: 0,
+                principal: None,
+                source: None,
+                trace: None,
+            });
             for ticket in 0..BATCH as u64 {
                 let (message, origin, arrived) = (message.clone(), origin.clone(), Instant::now());
                 let (receipt, changes) = (Receipt::new(ticket, acks.clone()), Vec::new());

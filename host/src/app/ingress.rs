@@ -30,6 +30,7 @@ use crate::metrics::Counters;
 use crate::operate::sys_topics::SysTopics;
 use crate::setup::descriptors::Places;
 use crate::spool::{Key, Restored};
+use crate::tap::Taps;
 
 /// How often sessions and wills are looked at for being due. MQTT counts both in seconds.
 const SWEEP_EVERY: Duration = Duration::from_secs(1);
@@ -132,6 +133,11 @@ impl Ingress {
 
     pub fn listeners(&self) -> &Listeners {
         &self.listeners
+    }
+
+    /// For who wants to see what becomes of messages.
+    pub fn taps(&self) -> &Arc<Taps> {
+        self.listeners.common().dispatcher.taps()
     }
 
     pub fn sessions(&self) -> &Arc<Registry> {

@@ -30,6 +30,7 @@ use anyhow::bail;
 use tokio::task::JoinHandle;
 
 use crate::base::kill_point::{self, KillPoint};
+use crate::base::log_levels;
 use crate::bindings::{Dispatcher, Table};
 use crate::bus::{Bus, RetainedLimits};
 use crate::chain::Standing;
@@ -162,6 +163,7 @@ impl Gateway {
             kill_point::reach(KillPoint::ReloadPrepared);
             self.ingress.apply(&next, ingress);
             self.operate.look_at(&self.ingress, &next);
+            log_levels::configure(&next.log.level);
             self.reloader.runs(next);
             kill_point::reach(KillPoint::Reloaded);
         }

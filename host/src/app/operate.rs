@@ -51,7 +51,8 @@ impl Operate {
             limits: Current::new(Limits::of(reloader.running())),
         });
         let (archive, sessions) = (storage.archive.clone(), ingress.sessions().clone());
-        let state = admin::State { observer: observer.clone(), archive, sessions, reloads: reloader.handle() };
+        let (reloads, taps) = (reloader.handle(), ingress.taps().clone());
+        let state = admin::State { observer: observer.clone(), archive, sessions, reloads, taps };
         let stop = CancellationToken::new();
         let admin =
             admin::start(&reloader.running().gateway.data_dir, state, stop.clone()).context("the admin socket")?;

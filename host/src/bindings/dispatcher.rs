@@ -24,6 +24,7 @@ use crate::config::{BindingId, UpstreamId};
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
 use crate::spool::{Hold, Place, Record, Spool};
+use crate::tap::{self, Taps};
 
 /// Delivered locally; waits for a place in the lanes of its bindings, and in the journal when it keeps something.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub struct Dispatcher {
     pub(super) next_unfinished: AtomicU64,
     pub(super) warnings: RateLimit,
     pub(super) letter_limit: LetterLimit,
+    pub(super) taps: Arc<Taps>,
 }
 
 /// What leaves in order, where plugins remember something.
@@ -118,6 +120,7 @@ impl Dispatcher {
             next_unfinished,
             warnings,
             letter_limit,
+            taps: Arc::default(),
         })
     }
 
@@ -128,6 +131,11 @@ impl Dispatcher {
 
     pub fn counters(&self) -> &Arc<Counters> {
         &self.counters
+    }
+
+    /// For who wants to see what becomes of messages.
+    pub fn taps(&self) -> &Arc<Taps> {
+        &self.taps
     }
 
     /// Delivers to local subscribers. `None` when no binding matches and nothing is to be written: the message is done.
@@ -179,8 +187,11 @@ impl Dispatcher {
 
     /// A dead letter, for its binding alone: local subscribers have heard it, and other bindings have had it. `None` when there
     /// is no such binding.
-    pub fn again(self: &Arc<Self>, inbound: Inbound, binding: &str) -> Option<Pending> {
+    pub fn again(self: &Arc<Self>, mut inbound: Inbound, binding: &str) -> Option<Pending> {
         let id = self.table.find(binding)?;
+        if tap::is_on() {
+            self.trace(&mut inbound, &[id]);
+        }
         let (kept, account) = (Kept::default(), Account::open(self));
         Some(Pending { inbound, kept, bindings: smallvec![id], account, cause: None })
     }
@@ -197,7 +208,10 @@ impl Dispatcher {
         self.matched(inbound, kept, bindings)
     }
 
-    fn matched(self: &Arc<Self>, inbound: Inbound, kept: Kept, bindings: Bindings) -> Option<Pending> {
+    fn matched(self: &Arc<Self>, mut inbound: Inbound, kept: Kept, bindings: Bindings) -> Option<Pending> {
+        if tap::is_on() {
+            self.trace(&mut inbound, &bindings);
+        }
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();
             inbound.receipt.nothing_to_keep();
@@ -259,7 +273,7 @@ impl Dispatcher {
         lines
     }
 
-    fn lane(&self, id: BindingId) -> Option<&Lane> {
+    pub(super) fn lane(&self, id: BindingId) -> Option<&Lane> {
         self.table.get(id)?.lane.as_ref()
     }
 

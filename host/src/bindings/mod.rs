@@ -33,6 +33,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub mod ticks;
+mod traced;
 mod unfinished;
 
 pub use dispatcher::{Dispatcher, Pending};

@@ -21,7 +21,7 @@ use super::order::Ticket;
 use super::places::Held;
 use super::route::{Inbound, Routed, bounded, route, too_large, too_many};
 use super::table::Binding;
-use super::unfinished;
+use super::{traced, unfinished};
 use crate::base::excerpt::brief;
 use crate::bus::{Kept, PendingDelivery};
 use crate::chain::{Done, Failure, Outcome};
@@ -69,8 +69,8 @@ impl Dispatcher {
         });
         let mut settled = this.settle(&bindings, &inbound, made);
         let has_memory = changes.len() > before;
-        let mut record =
-            Record { outputs: std::mem::take(&mut settled.outputs), ..Record::changes(changes, Receipt::none()) };
+        let (outputs, trace) = (std::mem::take(&mut settled.outputs), inbound.origin.trace.clone());
+        let mut record = Record { outputs, trace, ..Record::changes(changes, Receipt::none()) };
         if !this.has_room(&record, &settled.local, &inbound) {
             if !inbound.is_begun() && !inbound.receipt.is_none() {
                 this.tell(&inbound, &settled);
@@ -266,6 +266,7 @@ impl Dispatcher {
         for Told { binding, counts, failure } in &settled.told {
             let Some(binding) = self.table.get(*binding) else { continue };
             counts.count(&binding.metrics);
+            traced::tell(inbound, &binding.spec.name, counts, failure.as_deref());
             failure.iter().for_each(|failure| self.report(binding, inbound, failure));
         }
     }

@@ -19,6 +19,7 @@ use crate::message::Origin;
 use crate::metrics::Counters;
 use crate::spool::log::AppendError;
 use crate::spool::{Fate, Intervals, Output, Position, Queue, Receipt, Record, Resolved, Spool};
+use crate::tap;
 
 /// Letters taken out of the spool, or sent again, at once: one sync is shared by so many.
 const BATCH: usize = 256;
@@ -142,6 +143,7 @@ impl Archiver {
             hops: 0,
             principal: None,
             source: None,
+            trace: None,
         };
         let receipt = Receipt::new(id, self.safe.clone());
         let (origin, arrived, changes, attempts) = (Arc::new(origin), clock::now(), Vec::new(), metadata.attempts);
@@ -164,10 +166,11 @@ impl Archiver {
             return self.leave(id).await;
         };
         self.counters.requeued.increment();
+        let trace = if tap::is_on() { self.dispatcher.trace_output(&message, &metadata.client) } else { None };
         let binding = Some(metadata.binding.as_str()).filter(|name| !name.is_empty()).map(Name::of);
         let output = Output { upstream: UpstreamId(upstream), binding, message, arrived: clock::now() };
         let receipt = Receipt::new(id, self.safe.clone());
-        self.spool.commit(Record { outputs: vec![output], receipt, ..Record::default() });
+        self.spool.commit(Record { outputs: vec![output], receipt, trace, ..Record::default() });
         Ok(())
     }
 

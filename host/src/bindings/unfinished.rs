@@ -65,7 +65,7 @@ pub(super) fn decode(client: &Arc<str>, number: u64, value: &Value) -> Result<Op
     let (message, arrived) = (value.message_behind(fields)?, timeline::instant_of(arrived_ms));
     let is_over = message.aged(clock::since(arrived)).is_none();
     let arrived_ms = clock::unix_ms_of(arrived);
-    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal, source });
+    let origin = Arc::new(Origin { client: client.clone(), arrived_ms, hops, principal, source, trace: None });
     let changes = vec![Change::delete(Key::Unfinished { client: client.clone(), number })];
     // With the time that it came at: written down again, it is as old as it is.
     Ok((!is_over).then(|| Inbound { changes, arrived, ..Inbound::internal(message, origin) }))
@@ -94,7 +94,7 @@ mod tests {
             let principal: Option<Arc<str>> = principal.map(Arc::from);
             let identity = |listener: String| Identity { user: principal.clone(), client: "dev".into(), listener: listener.into() };
             let source = listener.map(|listener| Arc::new(Source::new(Arc::new(identity(listener)))));
-            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal, source });
+            let origin = Arc::new(Origin { client: "dev".into(), arrived_ms: unix_ms(), hops, principal, source, trace: None });
             let written = Inbound::internal(message, origin);
             let read = decode(&"dev".into(), number, &encode(&written)).unwrap().unwrap();
             let origin = Origin { arrived_ms: written.origin.arrived_ms, ..(*read.origin).clone() };

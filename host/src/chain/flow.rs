@@ -15,10 +15,12 @@ use crate::base::clock;
 use crate::config::{OnFailure, Retry};
 use crate::plugin::{Envelope, FailureKind, Verdict};
 use crate::spool::Change;
+use crate::tap;
 
 use super::job::Taken;
 use super::outcome::{Done, Failure, Outcome};
 use super::stateful_stage::StatefulStage;
+use super::traced;
 
 /// Messages that one input may become. Each plugin has a limit of its own; this one is for their product.
 pub const MAX_PARTS: usize = 1_024;
@@ -166,7 +168,11 @@ impl Flow {
         for input in &mut self.inputs {
             (input.parts, input.bytes) = (0, 0);
         }
+        let is_tapped = tap::is_on();
         for ((envelope, owner), answer) in parts.into_iter().zip(owners).zip(answers) {
+            if is_tapped {
+                traced::tell(stage, &envelope, &answer);
+            }
             self.take(stage, envelope, owner, answer);
         }
         self.drop_failed();

@@ -28,6 +28,7 @@ use super::batching::MAX_BATCH_BYTES;
 use super::flow::Flow;
 use super::job::{Finish, Job, Taken, Tick, Work};
 use super::outcome::{Done, TickResult};
+use super::redacts::Redacts;
 use super::run_queue::{Pool, RunQueue};
 use super::slow_lane::{Probation, Stopwatch};
 use super::stages::{Chain, Progress};
@@ -57,6 +58,7 @@ struct Shared {
     state: Mutex<ChainState>,
     run_queue: Arc<RunQueue<Lane>>,
     is_stateful: bool,
+    redacts: Redacts,
     /// Waiting for the spool.
     outputs: HeldBytes,
     /// At local topics.
@@ -109,10 +111,10 @@ enum Waiting {
 
 impl Lane {
     pub(super) fn new(chain: Chain, run_queue: Arc<RunQueue<Lane>>) -> Self {
-        let is_stateful = chain.stores().next().is_some();
+        let (is_stateful, redacts) = (chain.stores().next().is_some(), chain.redacts().clone());
         let state = Mutex::new(ChainState { chain, paused: None });
         let (mailbox, outputs, caused) = (Mutex::default(), HeldBytes::default(), HeldBytes::default());
-        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, outputs, caused }))
+        Self(Arc::new(Shared { mailbox, state, run_queue, is_stateful, redacts, outputs, caused }))
     }
 
     /// Outputs of so many bytes wait for the spool, until what this gives is dropped.
@@ -123,6 +125,11 @@ impl Lane {
     /// Whether its plugins remember something: what comes out must then be written in the order it came out.
     pub fn is_stateful(&self) -> bool {
         self.0.is_stateful
+    }
+
+    /// Whether a plugin of it must not be left out: who looks at its messages sees nothing of them before that.
+    pub fn redacts(&self) -> bool {
+        self.0.redacts.get()
     }
 
     /// For what an input of it is going to cause.

@@ -20,6 +20,7 @@ use crate::plugin::FailureKind;
 
 use super::backoff::Backoff;
 use super::outcome::Failure;
+use super::redacts::Redacts;
 use super::stages::Chain;
 use super::starter::Starter;
 use super::told::Told;
@@ -59,6 +60,7 @@ struct Shared {
     binding: Arc<str>,
     policy: OnStartFailure,
     told: Told,
+    redacts: Redacts,
     state: Mutex<State>,
 }
 
@@ -92,7 +94,7 @@ impl Standing {
     /// `told` is for all bindings of a gateway.
     pub fn new(binding: &Arc<str>, policy: OnStartFailure, told: &Told) -> Self {
         let (binding, state) = (Arc::clone(binding), Mutex::new(State::Starting));
-        Self(Arc::new(Shared { binding, policy, told: told.clone(), state }))
+        Self(Arc::new(Shared { binding, policy, told: told.clone(), redacts: Redacts::unknown(), state }))
     }
 
     /// Tries it on the threads of `starter`, now and as often as it may help.
@@ -127,6 +129,10 @@ impl Standing {
             State::Stopped(stopped) => Some(stopped.clone()),
             State::Starting | State::Compiling | State::Started(_) => None,
         }
+    }
+
+    pub(super) fn redacts(&self) -> &Redacts {
+        &self.0.redacts
     }
 
     pub(super) fn ask(&self) -> Meanwhile {
@@ -172,6 +178,7 @@ impl Standing {
         if matches!(*state, State::Stopped(_)) {
             tracing::info!(binding = %self.0.binding, "its plugins have started: it works again");
         }
+        self.0.redacts.set(chain.redacts());
         *state = State::Started(Some(Box::new(chain)));
     }
 

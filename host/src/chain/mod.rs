@@ -31,6 +31,7 @@ mod lane;
 mod late;
 mod outcome;
 mod plugin_stage;
+mod redacts;
 mod restart;
 mod rounds;
 mod run_queue;
@@ -42,6 +43,7 @@ mod stateful_stage;
 #[cfg(test)]
 pub(crate) mod stepped;
 mod told;
+mod traced;
 mod turn_size;
 mod turns;
 mod workers;

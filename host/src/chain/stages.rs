@@ -14,6 +14,7 @@ use crate::plugin::{Envelope, LoadedPlugin, StateStore};
 use super::flow::Flow;
 use super::late::{Meanwhile, Standing};
 use super::outcome::{Done, TickResult};
+use super::redacts::Redacts;
 use super::stage::Stage;
 use super::starter::Starter;
 use super::stateful_stage::{StatefulStage, Unfit};
@@ -25,6 +26,8 @@ pub const TURN: Duration = Duration::from_millis(10);
 pub struct Chain {
     stages: Vec<StatefulStage>,
     retry: Retry,
+    /// Whether it has a plugin that must not be left out.
+    redacts: Redacts,
     /// Until its plugins have started.
     late: Option<Late>,
 }
@@ -72,13 +75,14 @@ impl Chain {
         Self::of_stages(stages, Retry::default())
     }
 
-    fn of_stages(stages: Vec<StatefulStage>, retry: Retry) -> Self {
-        Self { stages, retry, late: None }
+    fn of_stages(mut stages: Vec<StatefulStage>, retry: Retry) -> Self {
+        let redacts = Redacts::of(StatefulStage::find_redaction(&mut stages));
+        Self { stages, retry, redacts, late: None }
     }
 
     /// One whose plugins start elsewhere, and then remember in these stores.
     pub fn late(standing: Standing, stores: Vec<StateStore>) -> Self {
-        Self { late: Some(Late { standing, stores }), ..Self::new(Vec::new()) }
+        Self { redacts: standing.redacts().clone(), late: Some(Late { standing, stores }), ..Self::new(Vec::new()) }
     }
 
     /// Of stages that are no plugins, with the retries of a binding.
@@ -114,6 +118,11 @@ impl Chain {
     pub fn stores(&self) -> impl Iterator<Item = &StateStore> {
         let late = self.late.iter().flat_map(|late| &late.stores);
         self.stages.iter().map(StatefulStage::store).chain(late).filter(|store| store.is_stateful())
+    }
+
+    /// See [`Redacts`].
+    pub(super) fn redacts(&self) -> &Redacts {
+        &self.redacts
     }
 
     /// One turn of a flow. At each stage first what came this far, then what the clock makes there.

@@ -22,6 +22,20 @@ pub struct StatefulStage {
     store: StateStore,
     /// What becomes of a message that it fails, where that is not the binding's.
     policy: Option<OnFailure>,
+    /// Of which binding; empty where it is none's.
+    binding: Arc<str>,
+    pub(super) redaction: Redaction,
+}
+
+/// Where a stage stands to those that must not be left out, because of what they take out of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Redaction {
+    /// Before the last of them, or there is none.
+    #[default]
+    Before,
+    /// It is the last of them.
+    Last,
+    Behind,
 }
 
 /// Why a plugin cannot be in this chain.
@@ -49,7 +63,8 @@ impl Unfit {
 impl StatefulStage {
     /// Without memory.
     pub fn new(stage: Box<dyn Stage>) -> Self {
-        Self { stage, store: StateStore::default(), policy: None }
+        let (store, redaction) = (StateStore::default(), Redaction::default());
+        Self { stage, store, policy: None, binding: Arc::default(), redaction }
     }
 
     /// Of a stage that is no plugin, with a choice of its own.
@@ -70,7 +85,8 @@ impl StatefulStage {
         if stage.must_run() && policy == Some(OnFailure::Pass) {
             return Err(Unfit::MustRun(plugin.name().to_owned()));
         }
-        Ok(Self { stage: Box::new(stage), store, policy })
+        let redaction = if stage.must_run() { Redaction::Last } else { Redaction::Before };
+        Ok(Self { stage: Box::new(stage), store, policy, binding: binding.into(), redaction })
     }
 
     pub fn policy(&self) -> Option<OnFailure> {
@@ -83,6 +99,23 @@ impl StatefulStage {
 
     pub fn name(&self) -> &str {
         self.stage.name()
+    }
+
+    pub fn binding(&self) -> &str {
+        &self.binding
+    }
+
+    /// Finds where each of a chain stands to those that must not be left out. Whether there is one.
+    pub(super) fn find_redaction(stages: &mut [Self]) -> bool {
+        let last = stages.iter().rposition(|stage| stage.redaction == Redaction::Last);
+        for (index, stage) in stages.iter_mut().enumerate() {
+            stage.redaction = match last {
+                Some(last) if index == last => Redaction::Last,
+                Some(last) if index > last => Redaction::Behind,
+                _ => Redaction::Before,
+            };
+        }
+        last.is_some()
     }
 
     /// As [`Stage::process`]; with a memory, for the first message only.

@@ -5,17 +5,22 @@
 
 use std::env;
 use std::io::{self, IsTerminal};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use clap::ValueEnum;
-use tracing_subscriber::filter::{LevelFilter, ParseError, Targets};
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::writer::BoxMakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
-use tracing_subscriber::registry;
 use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{Layer, Registry, registry, reload};
 
+use crate::base::journal::{Journal, JournalSocket, SOCKET};
+use crate::base::log_levels::{self, LogLevels};
 use crate::base::log_limit::LogLimit;
 use crate::base::log_writer::LogWriter;
 use crate::base::plain::Plain;
+use crate::config;
 
 #[derive(Clone, Copy, Debug, Default, ValueEnum)]
 pub enum LogFormat {
@@ -34,27 +39,76 @@ pub enum Delivery {
     Queued,
 }
 
+type Writer = Box<dyn Layer<Registry> + Send + Sync>;
+
+/// Where the command line has no word on it, the configuration has.
+static FORMAT: OnceLock<reload::Handle<Writer, Registry>> = OnceLock::new();
+
+/// Takes the process's one log. A second call changes nothing, as when a test runs two commands.
+pub fn install(format: Option<LogFormat>, level: LevelFilter, delivery: Delivery) {
+    let wanted = env::var("RUST_LOG").unwrap_or_default();
+    let (environment, error) = match wanted.parse() {
+        Ok(levels) => (levels, None),
+        Err(error) => (LogLevels::default(), Some(error)),
+    };
+    let usual = usual(level);
+    let (writer, handle) = reload::Layer::new(format.unwrap_or_default().writer(delivery));
+    let (filter, levels) = reload::Layer::new(usual.and(&environment).filter());
+    if registry().with(writer).with(LogLimit::default()).with(filter).try_init().is_err() {
+        return;
+    }
+    // The subscriber lives as long as the process.
+    log_levels::begin(usual, environment, move |filter| _ = levels.reload(filter));
+    if format.is_none() {
+        FORMAT.get_or_init(|| handle);
+    }
+    if let Some(error) = error {
+        tracing::warn!(
+            "RUST_LOG is ignored: {error}; it is a list of `level` and `target=level`, as in `info,tidegate::egress=debug`"
+        );
+    }
+}
+
+/// A gateway has read how it is to log.
+pub fn configured(log: &config::Log) {
+    log_levels::configure(&log.level);
+    let Some(handle) = FORMAT.get() else { return };
+    let writer = match log.format {
+        None | Some(config::LogFormat::Text) => return,
+        Some(config::LogFormat::Json) => Ok(LogFormat::Json.writer(Delivery::Queued)),
+        Some(config::LogFormat::Journald) => journal(),
+    };
+    match writer {
+        // As above.
+        Ok(writer) => _ = handle.reload(writer),
+        Err(error) => tracing::warn!(
+            "the log is text on stderr, because there is no journal at `{SOCKET}` ({error}); outside of systemd, remove `format` under [log]"
+        ),
+    }
+}
+
+fn journal() -> io::Result<Writer> {
+    let log = LogWriter::of_journal(JournalSocket::at(Path::new(SOCKET))?)?;
+    Ok(Journal(move || log.clone()).boxed())
+}
+
+/// rustls warns of each device that it does not like, in words of its own, as often as a stranger wants: ours say it once for each kind
+/// (`tls/refusal.rs`). Who wants to read them asks for `rustls=debug`.
+fn usual(level: LevelFilter) -> LogLevels {
+    let strangers = "rustls=off".parse().unwrap_or_default();
+    LogLevels::of(level).and(&strangers)
+}
+
 // === impl LogFormat ===
 
 impl LogFormat {
-    /// Takes the process's one log. A second call changes nothing, as when a test runs two commands.
-    pub fn install(self, level: LevelFilter, delivery: Delivery) {
-        let wanted = env::var("RUST_LOG").unwrap_or_default();
-        let (filter, error) = match filter(level, &wanted) {
-            Ok(filter) => (filter, None),
-            Err(error) => (Targets::new().with_default(level), Some(error)),
-        };
-        let (limit, ansi) = (LogLimit::default(), io::stderr().is_terminal());
+    fn writer(self, delivery: Delivery) -> Writer {
+        let ansi = io::stderr().is_terminal();
         let is_styled = ansi && matches!(self, Self::Text);
         let log = tracing_subscriber::fmt::layer().with_writer(delivery.writer(is_styled));
-        _ = match self {
-            Self::Text => registry().with(log.with_ansi(ansi)).with(limit).with(filter).try_init(),
-            Self::Json => registry().with(log.json()).with(limit).with(filter).try_init(),
-        };
-        if let Some(error) = error {
-            tracing::warn!(
-                "RUST_LOG is ignored: {error}; it is a list of `level` and `target=level`, as in `info,tidegate::egress=debug`"
-            );
+        match self {
+            Self::Text => log.with_ansi(ansi).boxed(),
+            Self::Json => log.json().boxed(),
         }
     }
 }
@@ -76,43 +130,16 @@ impl Delivery {
     }
 }
 
-/// rustls warns of each device that it does not like, in words of its own, as often as a stranger wants: ours say it once for each kind
-/// (`tls/refusal.rs`). Who wants to read them asks for `rustls=debug`.
-const STRANGERS: &str = "rustls=off";
-
-/// `level` for what is not mentioned. Targets and levels, not the whole language of `tracing_subscriber::EnvFilter`: that brings
-/// regular expressions, and nobody asked for them.
-fn filter(level: LevelFilter, wanted: &str) -> Result<Targets, ParseError> {
-    let parts = wanted.split(',').map(str::trim).filter(|part| !part.is_empty());
-    parts.fold(format!("{level},{STRANGERS}"), |list, part| format!("{list},{part}")).parse()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use tracing::Level;
 
     #[test]
-    fn what_is_not_mentioned_has_the_usual_level() {
-        for wanted in ["", " ,", "tidegate::egress=debug,", ",, tidegate::egress=debug", "warn,,tidegate::egress=debug"]
-        {
-            let filter = filter(LevelFilter::INFO, wanted).unwrap();
-            assert_eq!(filter.would_enable("tidegate::egress", &Level::DEBUG), wanted.contains("debug"), "{wanted}");
-            assert_eq!(filter.would_enable("tidegate::spool", &Level::INFO), !wanted.starts_with("warn"), "{wanted}");
-            assert!(!filter.would_enable("tidegate::spool", &Level::DEBUG), "{wanted}");
-        }
-    }
-
-    #[test]
     fn what_rustls_says_of_strangers_has_to_be_asked_for() {
         for (wanted, says) in [("", false), ("debug", false), ("rustls=warn", true), ("trace,rustls=debug", true)] {
-            let filter = filter(LevelFilter::INFO, wanted).unwrap();
+            let filter = usual(LevelFilter::INFO).and(&wanted.parse().unwrap()).filter();
             assert_eq!(filter.would_enable("rustls::msgs::handshake", &Level::WARN), says, "{wanted}");
         }
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_an_error() {
-        assert!(filter(LevelFilter::INFO, "tidegate=loud").is_err());
     }
 }

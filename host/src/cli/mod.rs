@@ -5,12 +5,14 @@
 //!
 //! A new command is a file with `Args` and `run`, a variant of `Command`, and an arm in `Command::run`.
 
+mod backup;
 mod check;
 mod compile;
 mod completions;
 mod demo;
 mod explain;
 pub mod import;
+mod log;
 mod logging;
 mod manual;
 mod passwd;
@@ -22,7 +24,9 @@ mod sessions;
 mod signals;
 mod spool;
 mod status;
+mod tap;
 mod test;
+mod top;
 
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -43,9 +47,9 @@ use crate::setup::Refusals;
 #[derive(Debug, Parser)]
 #[command(name = "tidegate", version)]
 pub struct Cli {
-    /// How to write the log, which goes to stderr; RUST_LOG chooses what is in it.
-    #[arg(long, global = true, value_enum, default_value_t)]
-    log_format: logging::LogFormat,
+    /// How to write the log, which goes to stderr: as text, unless the configuration says otherwise; RUST_LOG chooses what is in it.
+    #[arg(long, global = true, value_enum)]
+    log_format: Option<logging::LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -67,12 +71,22 @@ enum Command {
     /// Look at what is kept on disk, and change it
     #[command(subcommand)]
     Spool(spool::SpoolCommand),
+    /// Copy what a gateway keeps on disk, also while it runs
+    Backup(backup::Args),
+    /// Bring a backup back, without sending again what waited in it
+    Restore(backup::RestoreArgs),
     /// The sessions of devices on a running gateway: who is connected or away, and what waits; `drop` ends one
     Sessions(sessions::Args),
     /// A running gateway reads its configuration again: what can change now does, and what needs a restart is named
     Reload(reload::Args),
     /// A running gateway at a glance
     Status(status::Args),
+    /// What a running gateway logs, and another level for it
+    Log(log::Args),
+    /// The same as status, refreshed in a terminal, with what has come in between
+    Top(top::Args),
+    /// Messages of a running gateway as they come, and why one did not arrive
+    Tap(tap::Args),
     /// Set the password of a user in a password file, or take the user out
     Passwd(passwd::Args),
     /// Work on plugins
@@ -133,7 +147,7 @@ impl Cli {
     }
 
     pub fn run(self) -> ExitCode {
-        self.log_format.install(self.command.log_level(), self.command.log_delivery());
+        logging::install(self.log_format, self.command.log_level(), self.command.log_delivery());
         // Not locked for good: a command that draws from a second thread would wait for ever.
         let ran = match self.command.is_raw() {
             true => self.command.run(&mut io::stdout()),
@@ -154,16 +168,24 @@ impl Command {
     /// What is logged unless RUST_LOG says otherwise. Where the result is drawn, the course of things would be drawn over it.
     fn log_level(&self) -> LevelFilter {
         match self {
-            Self::Demo(_) | Self::Test(_) | Self::Sessions(_) | Self::Spool(_) | Self::Status(_) | Self::Reload(_) => {
-                LevelFilter::WARN
-            }
+            Self::Demo(_)
+            | Self::Test(_)
+            | Self::Sessions(_)
+            | Self::Spool(_)
+            | Self::Status(_)
+            | Self::Reload(_)
+            | Self::Tap(_)
+            | Self::Top(_)
+            | Self::Log(_)
+            | Self::Backup(_)
+            | Self::Restore(_) => LevelFilter::WARN,
             _ => LevelFilter::INFO,
         }
     }
 
-    /// Whether what it writes is bytes. Everything else may reach a terminal in the end, also through a pipe.
+    /// Whether what it writes is bytes, or moves a cursor. Everything else may reach a terminal in the end, also through a pipe.
     fn is_raw(&self) -> bool {
-        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_))
+        matches!(self, Self::Compile(_) | Self::Completions(_) | Self::Man(_) | Self::Top(_))
     }
 
     fn log_delivery(&self) -> Delivery {
@@ -182,6 +204,11 @@ impl Command {
             Self::Sessions(args) => sessions::run(&args, out),
             Self::Reload(args) => reload::run(&args, out),
             Self::Status(args) => status::run(&args, out),
+            Self::Tap(args) => tap::run(&args, out),
+            Self::Backup(args) => backup::run(&args, out),
+            Self::Restore(args) => backup::restore(&args, out),
+            Self::Log(args) => log::run(&args, out),
+            Self::Top(args) => top::run(&args, out),
             Self::Passwd(args) => passwd::run(&args, out),
             Self::Completions(args) => completions::run(&args, out),
             Self::Man(args) => manual::run(&args, out),

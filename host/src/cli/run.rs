@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 
 use super::signals::Signals;
-use super::{ConfigFile, LAST_LINES};
+use super::{ConfigFile, LAST_LINES, logging};
 use crate::app::Gateway;
 use crate::base::plain::plain;
 use crate::base::{kill_point, log_writer};
@@ -26,6 +26,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let signals = Signals::listen().context("cannot listen for signals")?;
     kill_point::arm();
     let config = args.config.load()?;
+    logging::configured(&config.log);
     end_process_on_panic();
     let supervisor = Supervisor::of_environment();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime")?;

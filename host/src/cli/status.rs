@@ -32,6 +32,15 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 }
 
 fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
+    write_parts(status, out)?;
+    for (counter, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
+        writeln!(out, "{counter}: {count}")?;
+    }
+    Ok(())
+}
+
+/// All but the counters.
+pub(super) fn write_parts(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     writeln!(out, "tidegate {}, process {}", status.version, status.pid)?;
     writeln!(out, "{} waiting, {} dead letters", status.waiting, status.dead_letters)?;
     if status.log_lines_lost > 0 {
@@ -78,9 +87,6 @@ fn write(status: &Snapshot, out: &mut impl Write) -> std::io::Result<()> {
     }
     for (name, plugin) in &status.plugins {
         write_plugin(name, plugin, out)?;
-    }
-    for (counter, count) in status.counters.iter().filter(|(_, count)| **count > 0) {
-        writeln!(out, "{counter}: {count}")?;
     }
     Ok(())
 }

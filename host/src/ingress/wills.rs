@@ -149,7 +149,7 @@ impl LeftWill {
 
 fn due(client: &Arc<str>, message: Message, permit: &Permit) -> Inbound {
     let (principal, source) = (permit.identity().user.clone(), permit.source());
-    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal, source };
+    let origin = Origin { client: client.clone(), arrived_ms: unix_ms(), hops: 0, principal, source, trace: None };
     Inbound::internal(message, Arc::new(origin))
 }
 

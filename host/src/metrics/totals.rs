@@ -161,6 +161,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_page_on_watching_says_what_each_of_them_means() {
+        let page = include_str!("../../../docs/watch.md");
+        let named = Totals::of(&Counters::default()).named();
+        let unexplained: Vec<_> = named
+            .iter()
+            .filter(|(name, _)| !page.contains(&format!("\n| `{name}` | ")))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(unexplained.is_empty(), "not in docs/watch.md: {unexplained:?}");
+    }
+
+    #[test]
     fn a_message_that_nobody_counted_is_missed() {
         let counters = Counters::default();
         counters.listeners.of("lan").received.add(3);

@@ -247,6 +247,7 @@ mod tests {
             hops: 0,
             principal: None,
             source: None,
+            trace: None,
         };
         Envelope { message, origin: Arc::new(origin) }
     }

@@ -35,6 +35,7 @@
 mod batch;
 mod committer;
 mod completions;
+mod followed;
 mod frame;
 mod heartbeat;
 mod held;

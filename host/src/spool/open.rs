@@ -95,7 +95,7 @@ fn shared(
         queue.mark_possibly_sent(recovered.sent_below);
     }
     let dead_letters = names.iter().position(|name| **name == *DEAD_LETTERS);
-    let queue_state = QueueState::new(queues, dead_letters, config, counters);
+    let queue_state = QueueState::new(queues, dead_letters, config, counters, names);
     Shared {
         queue_state: std::sync::Mutex::new(queue_state),
         work: std::sync::Condvar::new(),

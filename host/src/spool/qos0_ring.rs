@@ -98,6 +98,11 @@ impl Qos0Ring {
         index.ok().and_then(|index| self.take(index)).is_some()
     }
 
+    pub fn contains(&self, position: Position) -> bool {
+        let index = self.slots.binary_search_by_key(&position, |slot| slot.position);
+        index.ok().and_then(|index| self.slots.get(index)).is_some_and(|slot| slot.entry.is_some())
+    }
+
     pub fn len(&self) -> usize {
         self.messages
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::completions::{Completions, Confirmed, Remembered};
+use super::followed::Followed;
 use super::heartbeat::Heartbeat;
 use super::intervals::Intervals;
 use super::log::Location;
@@ -19,6 +20,7 @@ use super::{Entry, Fate, Held, Output, Position, Record, SinkState};
 use crate::base::name::Name;
 use crate::config::{self, Qos0, UpstreamId};
 use crate::metrics::Counters;
+use crate::tap::Trace;
 use crate::topic::TopicName;
 
 pub(super) struct QueueState {
@@ -45,6 +47,7 @@ pub(super) struct QueueState {
     qos0: Qos0,
     max_qos0_messages: usize,
     counters: Arc<Counters>,
+    followed: Followed,
 }
 
 // === impl QueueState ===
@@ -55,6 +58,7 @@ impl QueueState {
         dead_letters: Option<usize>,
         config: &config::Spool,
         counters: Arc<Counters>,
+        names: &[Arc<str>],
     ) -> Self {
         let confirmed = queues.iter().map(|_| Confirmed::default()).collect();
         let completions = Completions::new(queues.len());
@@ -74,6 +78,7 @@ impl QueueState {
             qos0: config.qos0,
             max_qos0_messages: config.max_qos0_messages,
             counters,
+            followed: Followed::of(names.to_vec()),
         }
     }
 
@@ -85,7 +90,8 @@ impl QueueState {
         }
         let messages = self.count_committed(&record.outputs);
         if record.changes.is_empty() && record.outputs.iter().all(Output::is_qos0) {
-            self.commit_unawaited(record.outputs.drain(..));
+            let trace = record.trace.take();
+            self.commit_unawaited(record.outputs.drain(..), trace.as_ref());
             return Some(record);
         }
         // Also of a log that is closed: it is not acknowledged, and what it comes from waits on the disk or at its device.
@@ -98,9 +104,9 @@ impl QueueState {
     }
 
     /// QoS 0 alone: into memory, or on its way to the log, for which nobody waits. The oldest on that way make room.
-    fn commit_unawaited(&mut self, outputs: impl ExactSizeIterator<Item = Output>) {
+    fn commit_unawaited(&mut self, outputs: impl ExactSizeIterator<Item = Output>, trace: Option<&Trace>) {
         if self.qos0 == Qos0::Memory || self.dead {
-            return outputs.for_each(|output| self.ring(output));
+            return outputs.for_each(|output| self.ring(output, trace));
         }
         if outputs.len() == 0 {
             return;
@@ -114,7 +120,8 @@ impl QueueState {
         }
         self.unplaced += outputs.len();
         self.unawaited += 1;
-        self.incoming.push_back(Record { outputs: outputs.collect(), ..Record::default() });
+        let (outputs, trace) = (outputs.collect(), trace.cloned());
+        self.incoming.push_back(Record { outputs, trace, ..Record::default() });
         self.wake_ups.notify();
     }
 
@@ -132,25 +139,35 @@ impl QueueState {
     }
 
     /// A message that is in the log.
-    pub fn place(&mut self, number: u64, output: Output, at: Location) {
+    pub fn place(&mut self, number: u64, output: Output, at: Location, trace: Option<&Trace>) {
         self.unplaced = self.unplaced.saturating_sub(self.is_message(&output).into());
         let Output { upstream: UpstreamId(upstream), binding, message, arrived } = output;
         if let Some(queue) = self.queues.get_mut(upstream) {
             queue.place(Entry { position: Position::of(number), binding, message, arrived }, at);
+            if let Some(trace) = trace {
+                self.followed.begin(upstream, Position::of(number), queue.len().saturating_sub(1), trace);
+            }
             self.wake_ups.arrived(upstream);
         }
     }
 
     /// A message of QoS 0, whose record is in the log.
-    pub fn place_qos0(&mut self, output: Output) {
+    pub fn place_qos0(&mut self, output: Output, trace: Option<&Trace>) {
         self.unplaced = self.unplaced.saturating_sub(1);
-        self.ring(output);
+        self.ring(output, trace);
     }
 
-    fn ring(&mut self, Output { upstream: UpstreamId(upstream), binding, message, arrived }: Output) {
+    fn ring(&mut self, output: Output, trace: Option<&Trace>) {
+        let Output { upstream: UpstreamId(upstream), binding, message, arrived } = output;
         if let Some(queue) = self.queues.get_mut(upstream) {
             let entry = Entry { position: Position::START, binding, message, arrived };
-            let dropped = queue.ring(entry, self.max_qos0_messages);
+            let (position, dropped) = queue.ring(entry, self.max_qos0_messages);
+            if let Some(trace) = trace {
+                self.followed.begin(upstream, position, queue.len().saturating_sub(1), trace);
+            }
+            if dropped > 0 {
+                self.followed.end_missing(upstream, |position| queue.has_qos0(position));
+            }
             self.wake_ups.arrived(upstream);
             if dropped > 0 {
                 self.count(upstream, Fate::Dropped, dropped as u64);
@@ -164,6 +181,7 @@ impl QueueState {
             return false;
         }
         self.count(upstream, fate, 1);
+        self.followed.end(upstream, position, fate);
         let is_first = self.completions.is_empty();
         if position.sequence == 0 {
             self.completions.done(upstream, position.number);
@@ -218,6 +236,7 @@ impl QueueState {
         let Some(queue) = self.queues.get_mut(upstream) else { return };
         let lost: Intervals = queue.load(want, loaded);
         self.count(upstream, Fate::Corrupt, lost.count_in(0..u64::MAX));
+        self.followed.end_all(upstream, &lost, Fate::Corrupt);
         self.completions.all_done(upstream, &lost);
         self.wake_ups.arrived(upstream);
     }
@@ -228,6 +247,7 @@ impl QueueState {
         if let Some(last) = entries.last() {
             queue.mark_possibly_sent(last.position.number.saturating_add(1));
         }
+        self.followed.sending(upstream, &entries);
         entries
     }
 
@@ -245,7 +265,9 @@ impl QueueState {
     }
 
     pub fn read_qos0(&self, upstream: usize, after: u64, max: usize) -> Vec<Entry> {
-        self.queues.get(upstream).map(|queue| queue.read_qos0(after, max)).unwrap_or_default()
+        let entries = self.queues.get(upstream).map(|queue| queue.read_qos0(after, max)).unwrap_or_default();
+        self.followed.sending(upstream, &entries);
+        entries
     }
 
     pub fn has_qos0_after(&self, upstream: usize, after: u64) -> bool {

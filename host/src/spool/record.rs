@@ -13,6 +13,7 @@ use crate::base::name::Name;
 use crate::config::{BindingId, Qos0, UpstreamId};
 use crate::message::{Message, QoS};
 use crate::metrics::{Counter, UpstreamMetrics};
+use crate::tap::Trace;
 
 /// The outcome of one input: the unit that is safe or not, as a whole.
 #[derive(Debug, Default)]
@@ -26,6 +27,8 @@ pub struct Record {
     pub hold: Hold,
     /// What it has met, when it waits for its turn: messages of one binding stay in order.
     pub bindings: SmallVec<[BindingId; 1]>,
+    /// An operator follows its input.
+    pub trace: Option<Trace>,
 }
 
 /// Usually one.
@@ -182,6 +185,23 @@ impl Fate {
             Self::Corrupt | Self::NeverSendable => true,
             Self::Forwarded | Self::Archived => false,
             Self::Refused | Self::Undelivered | Self::Skipped | Self::Expired | Self::Oversize | Self::Dropped => false,
+        }
+    }
+
+    /// As it is told to an operator, of an entry that is on the disk or of one that is in memory.
+    pub(super) fn told(self, is_kept: bool) -> &'static str {
+        match self {
+            Self::Forwarded if is_kept => "acknowledged",
+            Self::Forwarded => "written",
+            Self::Refused => "refused",
+            Self::Undelivered => "undelivered",
+            Self::Skipped => "skipped",
+            Self::Expired => "expired",
+            Self::Oversize => "oversize",
+            Self::NeverSendable => "never-sendable",
+            Self::Dropped => "dropped",
+            Self::Corrupt => "corrupt",
+            Self::Archived => "archived",
         }
     }
 

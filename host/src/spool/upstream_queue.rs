@@ -215,11 +215,16 @@ impl UpstreamQueue {
         !self.is_orphan && self.spilled > 0 && self.shelf_bytes < SHELF_BYTES / 2
     }
 
-    /// Puts a QoS 0 message into the ring and says how many had to go for it. It never waits for a backlog.
-    pub fn ring(&mut self, mut entry: Entry, max_messages: usize) -> usize {
+    /// Puts a QoS 0 message into the ring: where it is, and how many had to go for it. It never waits for a backlog.
+    pub fn ring(&mut self, mut entry: Entry, max_messages: usize) -> (Position, usize) {
         self.last_sequence += 1;
         entry.position = Position { number: self.loaded.saturating_sub(1), sequence: self.last_sequence };
-        self.ring.push(entry, max_messages)
+        (entry.position, self.ring.push(entry, max_messages))
+    }
+
+    /// Whether this one of QoS 0 is still here.
+    pub fn has_qos0(&self, position: Position) -> bool {
+        self.ring.contains(position)
     }
 
     /// At most `max` entries after a position; at least one if there is one, then no more than `max_bytes`.

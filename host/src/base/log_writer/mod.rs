@@ -19,9 +19,12 @@ use std::time::Duration;
 
 use self::out::Out;
 use self::queue::Queue;
+use super::journal::JournalSocket;
 
 /// The process's own, when it has one.
 static LOG: OnceLock<LogWriter> = OnceLock::new();
+/// The way to the journal, where that has the log instead.
+static JOURNAL: OnceLock<LogWriter> = OnceLock::new();
 
 /// A writer of lines that never waits. Each `write` is one line, or several that belong together.
 #[derive(Clone)]
@@ -38,7 +41,7 @@ struct Shared {
 
 /// Lines that the process's log has lost since the start.
 pub fn lost() -> u64 {
-    LOG.get().map_or(0, LogWriter::lost)
+    [&LOG, &JOURNAL].iter().filter_map(|log| log.get()).map(LogWriter::lost).sum()
 }
 
 /// For a text that is not an event: behind the lines of the log where there is a queue, and to stderr at once where there is none.
@@ -53,7 +56,7 @@ pub fn say(text: &str) {
 
 /// Waits until all that was said is written, but no longer than this. Whether it is.
 pub fn flush(patience: Duration) -> bool {
-    LOG.get().is_none_or(|log| log.flush(patience))
+    [&JOURNAL, &LOG].iter().filter_map(|log| log.get()).all(|log| log.flush(patience))
 }
 
 // === impl LogWriter ===
@@ -64,11 +67,14 @@ impl LogWriter {
         if let Some(log) = LOG.get() {
             return Ok(log.clone());
         }
-        let tell = |lines, in_all| {
-            tracing::warn!(lines, in_all, "lines of the log were lost: nobody read them, or they could not be written");
-        };
-        let log = Self::start(stderr()?, tell)?;
+        let log = Self::start(stderr()?, tell_lost)?;
         Ok(LOG.get_or_init(|| log).clone())
+    }
+
+    /// The same to the journal, for datagrams. What is no event still goes to stderr ([`say`]), which systemd reads as well.
+    pub fn of_journal(socket: JournalSocket) -> io::Result<Self> {
+        let log = Self::start(socket, tell_lost)?;
+        Ok(JOURNAL.get_or_init(|| log).clone())
     }
 
     /// `tell` is called when lines go out again after so many were lost, with the count of all that ever were.
@@ -101,6 +107,10 @@ impl Write for LogWriter {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+fn tell_lost(lines: u64, in_all: u64) {
+    tracing::warn!(lines, in_all, "lines of the log were lost: nobody read them, or they could not be written");
 }
 
 fn stderr() -> io::Result<File> {

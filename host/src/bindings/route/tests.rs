@@ -10,7 +10,14 @@ fn name(text: &str) -> TopicName {
 
 fn inbound(client: &str) -> Inbound {
     let message = Message { retain: true, ..Message::new(name("sensors/7"), "21.5", QoS::ExactlyOnce) };
-    let origin = Arc::new(Origin { client: client.into(), arrived_ms: 1_000, hops: 0, principal: None, source: None });
+    let origin = Arc::new(Origin {
+        client: client.into(),
+        arrived_ms: 1_000,
+        hops: 0,
+        principal: None,
+        source: None,
+        trace: None,
+    });
     Inbound::internal(message, origin)
 }
 

@@ -3,10 +3,10 @@
 use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 
 use super::known;
@@ -42,7 +42,7 @@ pub struct ExportArgs {
     output: Option<PathBuf>,
 }
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 struct What {
     /// Only what waits for this upstream
     #[arg(long, value_name = "NAME", conflicts_with = "dead_letters")]
@@ -50,6 +50,12 @@ struct What {
     /// The dead letters
     #[arg(long)]
     dead_letters: bool,
+    /// The message with this number, as `status` and `peek` show it
+    #[arg(long, value_name = "N", requires = "upstream")]
+    number: Option<u64>,
+    /// The dead letter with this number
+    #[arg(long, value_name = "N", requires = "dead_letters")]
+    id: Option<u64>,
 }
 
 /// Where messages go, one by one.
@@ -57,37 +63,49 @@ struct Sink<'a> {
     out: &'a mut dyn Write,
     format: Format,
     left: usize,
+    shown: usize,
     /// Of the first write that failed.
     failed: Option<std::io::Error>,
 }
 
 pub fn peek(args: &PeekArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
-    args.what.show(&args.place.find()?, Sink { out, format: args.format, left: args.limit, failed: None })
+    args.what.show(&args.place.find()?, Sink { out, format: args.format, left: args.limit, shown: 0, failed: None })
 }
 
 pub fn run(args: &ExportArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
     let Some(path) = &args.output else {
         let mut out = BufWriter::new(out);
-        args.what.show(&place, Sink { out: &mut out, format: Format::Json, left: usize::MAX, failed: None })?;
+        args.what
+            .show(&place, Sink { out: &mut out, format: Format::Json, left: usize::MAX, shown: 0, failed: None })?;
         out.flush()?;
         return Ok(ExitCode::SUCCESS);
     };
-    // For this user only, as the spool is.
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = BufWriter::new(file.with_context(|| format!("cannot make `{}`", path.display()))?);
-    args.what.show(&place, Sink { out: &mut file, format: Format::Json, left: usize::MAX, failed: None })?;
-    file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+    args.what.write(&place, path)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// All that waits for upstreams, into a new file.
+pub fn export_waiting(place: &Place, path: &Path) -> anyhow::Result<()> {
+    What::default().write(place, path)
 }
 
 // === impl What ===
 
 impl What {
+    fn write(&self, place: &Place, path: &Path) -> anyhow::Result<()> {
+        // For this user only, as the spool is.
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let mut file = BufWriter::new(file.with_context(|| format!("cannot make `{}`", path.display()))?);
+        self.show(place, Sink { out: &mut file, format: Format::Json, left: usize::MAX, shown: 0, failed: None })?;
+        Ok(file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?)
+    }
+
     fn show(&self, place: &Place, mut sink: Sink<'_>) -> anyhow::Result<ExitCode> {
         if self.dead_letters {
             let view = dead_letter::View::read(&place.letters(), &mut progress("reading the dead letters"))?;
-            let mut visit = |id, letter: DeadLetter| sink.letter(id, &letter);
+            let is_wanted = |id: u64| self.id.is_none_or(|wanted| wanted == id);
+            let mut visit = |id, letter: DeadLetter| !is_wanted(id) || sink.letter(id, &letter);
             view.letters(&place.letters(), &mut progress("writing"), &mut visit)?;
         } else {
             let view = View::read(&place.spool(), &mut progress("reading the spool"))?;
@@ -95,13 +113,21 @@ impl What {
                 known::upstream(name, place, &view)?;
             }
             let wanted = |name: &str| self.upstream.as_ref().map_or(name != DEAD_LETTERS, |wanted| wanted == name);
-            let mut visit = |waiting: Waiting<'_>| !wanted(waiting.upstream) || sink.waiting(&waiting);
+            let is_wanted = |waiting: &Waiting<'_>| {
+                wanted(waiting.upstream) && self.number.is_none_or(|number| number == waiting.number)
+            };
+            let mut visit = |waiting: Waiting<'_>| !is_wanted(&waiting) || sink.waiting(&waiting);
             view.waiting(&place.spool(), &mut progress("writing"), &mut visit)?;
         }
-        match sink.failed {
-            Some(error) => Err(error.into()),
-            None => Ok(ExitCode::SUCCESS),
+        if let Some(error) = sink.failed {
+            return Err(error.into());
         }
+        if let (Some(number), 0) = (self.number.or(self.id), sink.shown) {
+            bail!(
+                "there is none with number {number}: it has been sent, or went; `tidegate spool peek` shows those that there are"
+            );
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
@@ -142,6 +168,7 @@ impl Sink<'_> {
             return false;
         }
         self.left -= 1;
+        self.shown += 1;
         if let Err(error) = writeln!(self.out, "{line}") {
             self.failed = Some(error);
             self.left = 0;

@@ -17,7 +17,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-pub use self::place::Where;
+pub use self::export::export_waiting;
+pub use self::place::{Place, Where};
 pub use self::text::escape;
 
 #[derive(Debug, Subcommand)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::app::SPOOL;
 use crate::base::timeline::{self, AnchorFile};
@@ -40,12 +40,24 @@ pub struct Names {
 // === impl Where ===
 
 impl Where {
-    pub fn find(&self) -> anyhow::Result<Place> {
-        let place = match (&self.config, &self.data_dir) {
-            (Some(file), _) => Place::of(config::load(file)?),
-            (None, Some(dir)) => Place::at(dir.clone()),
+    fn place(&self) -> anyhow::Result<Place> {
+        match (&self.config, &self.data_dir) {
+            (Some(file), _) => Ok(Place::of(config::load(file)?)),
+            (None, Some(dir)) => Ok(Place::at(dir.clone())),
             (None, None) => bail!("name the configuration with -c FILE, or the data folder with --data-dir DIR"),
-        };
+        }
+    }
+
+    /// Where none has run yet.
+    pub fn find_or_make(&self) -> anyhow::Result<Place> {
+        let place = self.place()?;
+        let dir = &place.data_dir;
+        std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
+        Ok(place)
+    }
+
+    pub fn find(&self) -> anyhow::Result<Place> {
+        let place = self.place()?;
         if !place.data_dir.is_dir() {
             bail!("there is no folder `{}`: has this gateway ever run?", place.data_dir.display());
         }
@@ -76,7 +88,8 @@ impl Place {
         Self { data_dir: gateway.data_dir, spool_limits: spool, letter_limits: dead_letters, has_config: true, names }
     }
 
-    fn at(data_dir: PathBuf) -> Self {
+    /// Without a configuration.
+    pub fn at(data_dir: PathBuf) -> Self {
         let (spool_limits, letter_limits) = (Spool::default(), DeadLetters::default());
         Self { data_dir, spool_limits, letter_limits, has_config: false, names: Names::default() }
     }

@@ -87,6 +87,7 @@ impl<'a> Rehearsal<'a> {
             hops: 0,
             principal: None,
             source: None,
+            trace: None,
         });
         self.follow(VecDeque::from([Inbound::internal(message, origin)]))
     }

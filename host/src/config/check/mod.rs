@@ -19,6 +19,7 @@ mod json;
 mod limits;
 mod listener;
 mod listener_tls;
+mod log;
 mod loops;
 mod name;
 mod operate;
@@ -50,6 +51,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
     let mut broker = broker::check(&root.table("broker"));
     let access = access::check(root, &broker.listeners);
     let operate = operate::check(&root.table("operate"), &broker.listeners);
+    let log = log::check(&root.table("log"));
     let (upstream_names, upstreams) = upstream::check_all(root, id);
     own_listener::check(root, &broker.listeners, &upstreams, &upstream_names);
     let spool_table = root.table("spool");
@@ -91,6 +93,7 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
         plugins,
         bindings,
         operate,
+        log,
         warnings,
     })
 }

@@ -5,6 +5,7 @@ mod binding;
 mod broker;
 mod faults;
 mod listener;
+mod log;
 mod operate;
 mod plugin;
 mod spool;
@@ -15,6 +16,7 @@ pub use binding::{Binding, Destination, OnStartFailure, OrderOf, Target};
 pub use broker::{Broker, BrokerLimits};
 pub use faults::{BreakerLimits, FaultPolicy, OnError, OnFailure, Retry};
 pub use listener::{Auth, Identity, Listener, ListenerTls, Proxy, Transport};
+pub use log::{Log, LogFormat};
 pub use operate::{Http, Operate};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
@@ -38,6 +40,7 @@ pub struct Config {
     /// In file order, which is the order of their outputs.
     pub bindings: Vec<Binding>,
     pub operate: Operate,
+    pub log: Log,
     /// What works but was probably not meant: to be shown, once.
     pub warnings: Problems,
 }

@@ -52,6 +52,20 @@ pub fn operate(running: &Config, wanted: &Config, plan: &mut Plan) {
     }
 }
 
+/// What it says of itself.
+pub fn log(running: &Config, wanted: &Config, plan: &mut Plan) {
+    let (old, new) = (&running.log, &wanted.log);
+    if old.level != new.level {
+        plan.now("log.level", "changed; what was asked for with `tidegate log` goes");
+    }
+    if old.format != new.format {
+        plan.restart("log.format", "who reads the log would find two formats in it");
+    }
+    if old == new {
+        plan.unchanged("log");
+    }
+}
+
 fn whole(what: &str, is_same: bool, why: &str, plan: &mut Plan) {
     match is_same {
         true => plan.unchanged(what),

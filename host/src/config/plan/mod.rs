@@ -46,6 +46,7 @@ pub fn plan(running: &Config, wanted: &Config) -> Plan {
     access::compare(running, wanted, &mut plan);
     kept::what_messages_meet(running, wanted, &mut plan);
     kept::operate(running, wanted, &mut plan);
+    kept::log(running, wanted, &mut plan);
     plan
 }
 
@@ -56,6 +57,7 @@ pub fn taken_over(running: &Config, wanted: &Config) -> Config {
     next.broker.sys_interval = wanted.broker.sys_interval;
     next.broker.limits = limits::taken_over(&running.broker.limits, &wanted.broker.limits);
     next.access = wanted.access.clone();
+    next.log.level = wanted.log.level.clone();
     next
 }
 

@@ -173,7 +173,7 @@ fn welcome<R, W>(
         .behind(context.drains.barrier(session.client()));
     let now = Instant::now();
     let (client, principal, source) = (session.client().clone(), peer.name.clone(), terms.permit.source());
-    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal, source };
+    let origin = Origin { client, arrived_ms: unix_ms(), hops: 0, principal, source, trace: None };
     Connection {
         origin: Arc::new(origin),
         wire,

@@ -8,6 +8,7 @@ use crate::base::wake::batch_wakes;
 use crate::ingress::session::{Changed, Denial};
 use crate::ingress::strict_utf8;
 use crate::spool::{Change, Receipt};
+use crate::tap;
 use crate::topic::MAX_LEVELS;
 
 /// Packets of one turn: those of a read, usually. A flood of small ones has several.
@@ -88,6 +89,9 @@ impl<R, W> Connection<R, W> {
     /// tells him that his messages go nowhere.
     fn tell_denied(&mut self, denial: &Denial) {
         let client = self.session.client().clone();
+        if tap::is_on() {
+            self.trace_denied(denial, &client);
+        }
         let client = brief(&client);
         match denial {
             Denial::GatewaysOwn(topic) => tracing::debug!(?client, ?topic, "denied: the topic belongs to the gateway"),
@@ -103,6 +107,17 @@ impl<R, W> Connection<R, W> {
                 }
             }
         }
+    }
+
+    fn trace_denied(&mut self, denial: &Denial, client: &str) {
+        let (topic, reason) = match denial {
+            Denial::GatewaysOwn(topic) => (topic, "the topic belongs to the gateway".to_owned()),
+            Denial::Rules(topic) => {
+                (topic, self.session.permit().decide(access::Action::Publish, topic).ground.to_string())
+            }
+            Denial::TooDeep => return,
+        };
+        self.context.dispatcher.taps().denied(topic, client, &reason);
     }
 
     /// At once, or when what it changed is safe. The device decides its size, by what it asks for at once [MQTT-3.1.2-24].

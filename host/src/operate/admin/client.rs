@@ -41,14 +41,37 @@ impl Admin {
     }
 
     pub fn ask(&mut self, request: &Request) -> Result<serde_json::Value, AskError> {
+        self.say(request)?;
+        hear(&mut BufReader::new(&self.0))?.ok_or_else(|| io::Error::from(ErrorKind::UnexpectedEof).into())
+    }
+
+    /// One answer after the other, each after so long at the most, until the gateway ends it.
+    pub fn listen(
+        mut self,
+        request: &Request,
+        patience: Duration,
+    ) -> Result<impl Iterator<Item = Result<serde_json::Value, AskError>> + use<>, AskError> {
+        self.say(request)?;
+        self.0.set_read_timeout(Some(patience))?;
+        let mut answers = BufReader::new(self.0);
+        Ok(std::iter::from_fn(move || hear(&mut answers).transpose()))
+    }
+
+    fn say(&mut self, request: &Request) -> Result<(), AskError> {
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
-        self.0.write_all(&line)?;
-        let mut answer = String::new();
-        BufReader::new(&self.0).read_line(&mut answer)?;
-        match serde_json::from_str(&answer)? {
-            Response::Ok(value) => Ok(value),
-            Response::Error(error) => Err(AskError::Refused(error)),
-        }
+        Ok(self.0.write_all(&line)?)
+    }
+}
+
+/// None at the end.
+fn hear(answers: &mut impl BufRead) -> Result<Option<serde_json::Value>, AskError> {
+    let mut answer = String::new();
+    if answers.read_line(&mut answer)? == 0 {
+        return Ok(None);
+    }
+    match serde_json::from_str(&answer)? {
+        Response::Ok(value) => Ok(Some(value)),
+        Response::Error(error) => Err(AskError::Refused(error)),
     }
 }

@@ -7,6 +7,8 @@
 //! {"ok":{"dead_letters":3}}             or {"error":"…"}
 //! ```
 //!
+//! A tap has a line for each step of a message, until one of the two ends it.
+//!
 //! Only what needs the running process goes this way. What can be read is read from the files, so that it works as well
 //! when the gateway is stopped, or stuck.
 
@@ -14,6 +16,7 @@ pub mod client;
 mod request;
 mod server;
 mod socket;
+mod tap;
 
 pub use request::{Request, Response};
 pub use server::{State, start};

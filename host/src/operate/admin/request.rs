@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::dead_letter::Filter;
+use crate::tap::Wanted;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
@@ -29,6 +30,15 @@ pub enum Request {
         /// Not even kept as a dead letter.
         drop: bool,
     },
+    /// What is logged: with these levels beside those that hold, or as it is configured. Says what holds then.
+    Log {
+        #[serde(default)]
+        levels: String,
+        #[serde(default)]
+        reset: bool,
+    },
+    /// What becomes of messages, told line by line until whoever asks leaves.
+    Tap(Wanted),
     Sessions,
     /// The session of this client ends.
     DropSession {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -17,10 +17,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::request::{Request, Response};
 use super::socket::with_path;
+use super::tap;
+use crate::base::log_levels;
 use crate::config::did_you_mean;
 use crate::dead_letter::ArchiveHandle;
 use crate::ingress::registry::Registry;
 use crate::operate::{Observer, Reloads};
+use crate::tap::Taps;
 
 /// An operator and a script or two.
 const MAX_CONNECTIONS: usize = 8;
@@ -40,6 +43,7 @@ pub struct State {
     pub archive: ArchiveHandle,
     pub sessions: Arc<Registry>,
     pub reloads: Reloads,
+    pub taps: Arc<Taps>,
 }
 
 /// Listens until it is stopped. Whoever calls this holds the lock of the spool: a socket that is there is a dead one's.
@@ -101,17 +105,23 @@ async fn converse(stream: UnixStream, state: &State) -> io::Result<()> {
         if length as u64 == MAX_LINE && !line.ends_with(b"\n") {
             return Err(io::Error::other("a line that is too long"));
         }
-        let mut answer = serde_json::to_vec(&answer(&line, state).await)?;
-        answer.push(b'\n');
-        timeout(PATIENCE, write.write_all(&answer)).await??;
+        let answer = match serde_json::from_slice(&line) {
+            Ok(Request::Tap(wanted)) => return tap::stream(&mut read, &mut write, &state.taps, wanted).await,
+            Ok(request) => answer(request, state).await,
+            Err(error) => Response::Error(format!("not understood: {error}")),
+        };
+        say(&mut write, &answer).await?;
     }
 }
 
-async fn answer(line: &[u8], state: &State) -> Response {
-    let request = match serde_json::from_slice(line) {
-        Ok(request) => request,
-        Err(error) => return Response::Error(format!("not understood: {error}")),
-    };
+/// One line.
+pub(super) async fn say(write: &mut (impl AsyncWrite + Unpin), answer: &Response) -> io::Result<()> {
+    let mut line = serde_json::to_vec(answer)?;
+    line.push(b'\n');
+    timeout(PATIENCE, write.write_all(&line)).await?
+}
+
+async fn answer(request: Request, state: &State) -> Response {
     match timeout(WORK, state.carry_out(request)).await {
         Ok(response) => response,
         Err(_) => Response::Error(format!("not done within {WORK:?}; it may still happen")),
@@ -144,6 +154,8 @@ impl State {
             }
             Request::PurgeDeadLetters { filter } => self.archive.purge(filter).await,
             Request::Skip { upstream, number, drop } => return self.skip(&upstream, number, drop).await,
+            Request::Log { levels, reset } => return log(&levels, reset),
+            Request::Tap(_) => return Response::Error("a tap is a conversation of its own".into()),
         };
         // Under its old name, too, for one release.
         let answer = |letters| Response::Ok(json!({ "dead_letters": letters, "letters": letters }));
@@ -163,6 +175,18 @@ impl State {
     }
 }
 
-fn respond(answer: &impl serde::Serialize) -> Response {
+fn log(levels: &str, reset: bool) -> Response {
+    let holds = match levels.parse() {
+        Ok(_) if reset => log_levels::reset(),
+        Ok(levels) => log_levels::ask(&levels),
+        Err(error) => return Response::Error(error.to_string()),
+    };
+    if reset || !levels.is_empty() {
+        tracing::info!("the log has other levels: {holds}");
+    }
+    Response::Ok(json!({ "levels": holds.to_string() }))
+}
+
+pub(super) fn respond(answer: &impl serde::Serialize) -> Response {
     serde_json::to_value(answer).map_or_else(|error| Response::Error(error.to_string()), Response::Ok)
 }

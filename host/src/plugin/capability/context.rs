@@ -28,7 +28,7 @@ impl Origins {
         for (index, origin) in origins.into_iter().enumerate() {
             match self.runs.last_mut() {
                 Some((end, last)) if Arc::ptr_eq(last, origin) => *end = index + 1,
-                _ => self.runs.push((index + 1, origin.clone())),
+                _ => self.runs.push((index + 1, kept(origin))),
             }
         }
     }
@@ -36,6 +36,14 @@ impl Origins {
     /// The time of the present call.
     pub fn last_arrival(&self) -> Option<u64> {
         self.runs.last().map(|(_, origin)| origin.arrived_ms)
+    }
+}
+
+/// As it may be kept beyond the call. Who follows the message hears of its end when the last that holds its trace lets go.
+fn kept(origin: &Arc<Origin>) -> Arc<Origin> {
+    match &origin.trace {
+        None => origin.clone(),
+        Some(_) => Arc::new(Origin { trace: None, ..(**origin).clone() }),
     }
 }
 
@@ -56,7 +64,14 @@ mod tests {
     #[test]
     fn each_message_has_its_own_origin_and_one_that_is_not_there_is_an_error() {
         let origin = |client: &str| {
-            Arc::new(Origin { client: client.into(), arrived_ms: 7, hops: 0, principal: None, source: None })
+            Arc::new(Origin {
+                client: client.into(),
+                arrived_ms: 7,
+                hops: 0,
+                principal: None,
+                source: None,
+                trace: None,
+            })
         };
         let mut origins = Origins::default();
         let shared = origin("b");

@@ -49,6 +49,7 @@ use crate::base::clock;
 use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::config::{self, Qos0};
+use crate::tap::Step;
 
 pub(super) struct Committer<D: Disk> {
     /// Before the log: it ends before the folder is free.
@@ -259,5 +260,8 @@ fn reduced(mut record: Record, qos0: Qos0, fits: impl Fn(&Record) -> bool, share
 pub(super) fn tell_oversize(record: &Record) {
     let topic = record.outputs.first().map(|output| &output.message.topic);
     let (outputs, changes) = (record.outputs.len(), record.changes.len());
+    if let Some(trace) = &record.trace {
+        trace.tell(|| Step::Refused { detail: "it is larger than a segment of the spool".into() });
+    }
     tracing::error!(?topic, outputs, changes, "a record is larger than a segment of the spool, and cannot be kept");
 }

@@ -61,10 +61,10 @@ impl<D: Disk> Committer<D> {
             for output in record.outputs {
                 match numbers.get_mut(output.upstream.0).filter(|_| output.is_kept(self.policy.qos0)) {
                     Some(number) => {
-                        queue_state.place(*number, output, *at);
+                        queue_state.place(*number, output, *at, record.trace.as_ref());
                         *number += 1;
                     }
-                    None => queue_state.place_qos0(output),
+                    None => queue_state.place_qos0(output, record.trace.as_ref()),
                 }
             }
             settled.push((record.receipt, record.hold));

@@ -1,7 +1,7 @@
 //! What ends without an upstream: given up before the log, dropped from it, lost in it. Each end is counted once; a dead letter is
 //! no message, and has a counter of its own for all of them.
 
-use super::{Fate, Output, QueueState};
+use super::{Fate, Output, Position, QueueState};
 use crate::base::name::Name;
 
 impl QueueState {
@@ -20,6 +20,7 @@ impl QueueState {
         self.completions.all_done(upstream, &dropped);
         let count = dropped.count_in(0..u64::MAX);
         self.count(upstream, fate, count);
+        self.followed.end_all(upstream, &dropped, fate);
         count
     }
 
@@ -36,6 +37,7 @@ impl QueueState {
         self.completions.all_done(upstream, &dropped);
         let count = dropped.count_in(0..u64::MAX);
         self.count(upstream, Fate::Dropped, count);
+        self.followed.end_all(upstream, &dropped, Fate::Dropped);
         count
     }
 
@@ -44,6 +46,7 @@ impl QueueState {
         let is_dropped = self.queues.get_mut(upstream).is_some_and(|queue| queue.drop_unsent(number));
         if is_dropped {
             self.count(upstream, fate, 1);
+            self.followed.end(upstream, Position::of(number), fate);
             self.completions.done(upstream, number);
         }
         is_dropped

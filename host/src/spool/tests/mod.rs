@@ -91,7 +91,14 @@ impl Bench {
         let outputs = outputs.iter().map(output).collect();
         let hold = Hold::from_iter([self.lane.clone().try_acquire_owned().unwrap().into()]);
         let receipt = Receipt::new(ticket, self.acks.clone());
-        self.spool.commit(Record { outputs, changes, receipt, hold, bindings: [BindingId(0)].into_iter().collect() });
+        self.spool.commit(Record {
+            outputs,
+            changes,
+            receipt,
+            hold,
+            bindings: [BindingId(0)].into_iter().collect(),
+            trace: None,
+        });
     }
 
     fn entries(&self, upstream: usize) -> Vec<Entry> {

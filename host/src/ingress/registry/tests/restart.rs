@@ -49,8 +49,14 @@ impl Fixture {
     }
 
     fn publish(&self, message: Message) {
-        let origin =
-            Arc::new(Origin { client: "somebody".into(), arrived_ms: 0, hops: 0, principal: None, source: None });
+        let origin = Arc::new(Origin {
+            client: "somebody".into(),
+            arrived_ms: 0,
+            hops: 0,
+            principal: None,
+            source: None,
+            trace: None,
+        });
         self.accept(Inbound::internal(message, origin));
     }
 
@@ -73,6 +79,7 @@ impl Fixture {
                         hops: 0,
                         principal: None,
                         source: None,
+                        trace: None,
                     });
                     let changes = identity.into_iter().collect();
                     self.accept(Inbound { receipt, changes, ..Inbound::internal(message, origin) });
