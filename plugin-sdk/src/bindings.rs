@@ -5,7 +5,7 @@
 
 wit_bindgen::generate!({
     world: "plugin-described",
-    path: "../wit",
+    path: "wit",
     additional_derives: [Clone, PartialEq],
     additional_type_attributes: {
         "tidegate:plugin/types@0.1.0/properties": [#[derive(Default, Eq)]],
@@ -23,7 +23,7 @@ wit_bindgen::generate!({
 pub mod timer {
     wit_bindgen::generate!({
         world: "plugin-timer",
-        path: "../wit",
+        path: "wit",
         with: { "tidegate:plugin/types@0.1.0": crate::bindings::tidegate::plugin::types },
         pub_export_macro: true,
         export_macro_name: "export_timer",

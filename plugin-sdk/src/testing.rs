@@ -19,8 +19,11 @@
 //! ```
 //!
 //! A message passes through the same code as in the gateway, so what comes back is what would leave, with topic, QoS,
-//! retain and properties. The clock stands still until [`Tester::at`] moves it, and [`Tester::tick`] is the gateway's interval.
+//! retain and properties. What the gateway would not take is an error here too: a topic with a wildcard, the gateway's own topics, more
+//! than the limits that a plugin has by default; the name of a metric that is none panics. The clock stands still until [`Tester::at`] moves it, and [`Tester::tick`] is the gateway's interval.
 //! [`Tester::restart`] is a gateway that was killed: fields are lost, [`state`](crate::state) is not.
+
+mod gateway;
 
 use std::fmt;
 use std::time::Duration;
@@ -68,8 +71,13 @@ impl<P: Plugin> Tester<P> {
 
     /// Sends any message; returns what comes out.
     pub fn handle(&mut self, message: &Message) -> Result<Vec<Message<'static>>> {
+        gateway::takes_from_a_device(message)?;
         let plugin = &mut self.plugin;
-        Ok(match state::fake::during(&mut self.state, || guest::decide(plugin, message))? {
+        let decide = || {
+            let verdict = guest::decide(plugin, message)?;
+            gateway::takes_verdict(&verdict).map(|()| verdict)
+        };
+        Ok(match state::fake::during(&mut self.state, decide)? {
             wit::Verdict::Drop => vec![],
             wit::Verdict::Forward => vec![message.keep()],
             wit::Verdict::Replace(payload) => vec![message.keep().with_payload(payload)],
@@ -80,7 +88,11 @@ impl<P: Plugin> Tester<P> {
     /// The clock's turn, at the time that [`Tester::at`] has set; returns what comes out.
     pub fn tick(&mut self) -> Result<Vec<Message<'static>>> {
         let (plugin, now) = (&mut self.plugin, self.now);
-        let made = state::fake::during(&mut self.state, || guest::tick(plugin, now))?;
+        let tick = || {
+            let made = guest::tick(plugin, now)?;
+            gateway::takes_messages(&made).map(|()| made)
+        };
+        let made = state::fake::during(&mut self.state, tick)?;
         Ok(made.into_iter().map(Message::from).collect())
     }
 
@@ -145,6 +157,76 @@ mod tests {
         echo.handle(&message).unwrap();
         assert_eq!(echo.log(), [(Level::Info, "dev-1 at 5s".to_owned())]);
         assert_eq!(echo.log(), []);
+    }
+
+    /// Puts out what the payload asks for.
+    #[derive(Deserialize)]
+    struct Careless {}
+
+    impl Plugin for Careless {
+        fn transform(&mut self, message: &Message) -> Result<Outputs> {
+            let text = |bytes: usize| "x".repeat(bytes);
+            state::set("last", &message.text()?)?;
+            Ok(match message.text()? {
+                "many" => (0..101).map(|number| Output::new().topic(format!("t/{number}"))).collect(),
+                "large" => Outputs::payload(text(262_145)),
+                "much" => (0..5).map(|_| Output::new().topic("t").payload(text(262_000))).collect(),
+                "property" => {
+                    let user = vec![("name".to_owned(), "a\0".to_owned())];
+                    Output::new().properties(Properties { user, ..Properties::default() }).into()
+                }
+                "metric" => {
+                    metrics::count("Seen", 1);
+                    Outputs::same()
+                }
+                topic => Output::new().topic(topic).into(),
+            })
+        }
+
+        fn tick(&mut self, _: Duration) -> Result<Vec<Message<'static>>> {
+            Ok(vec![Message::new("a/+", "")])
+        }
+    }
+
+    #[test]
+    fn what_the_gateway_does_not_take_is_an_error_with_its_words() {
+        let mut careless = Tester::<Careless>::configured(json!({})).unwrap();
+        let cases = [
+            ("many", "101 messages from one, its limit is 100 (`limits.max_outputs`)"),
+            ("large", "a payload or text of 262145 bytes, its limit is 262144 (`limits.max_item_bytes`)"),
+            ("much", "more than 1048576 bytes from one call, which is its limit (`limits.max_output_bytes`)"),
+            ("property", "a property with the character U+0000"),
+            ("a/#", "the topic of an output: a topic name must not contain the wildcard `#`"),
+            ("", "the topic of an output: a topic name must have at least one character"),
+            ("$SYS/a", "the topic of an output is the gateway's own: only the gateway publishes there"),
+        ];
+        for (payload, reason) in cases {
+            assert_eq!(careless.send("in", payload).unwrap_err().to_string(), reason);
+        }
+        assert_eq!(careless.send("in", "out").unwrap(), [Message::new("out", "out")]);
+        assert!(careless.tick().unwrap_err().to_string().contains("wildcard `+`"));
+    }
+
+    #[test]
+    fn what_was_refused_has_changed_no_state() {
+        let mut careless = Tester::<Careless>::configured(json!({})).unwrap();
+        careless.send("in", "out").unwrap();
+        careless.send("in", "a/#").unwrap_err();
+        assert_eq!(careless.state.get("last").unwrap(), br#""out""#);
+    }
+
+    #[test]
+    fn a_message_that_no_device_can_publish_is_refused() {
+        let mut echo = Tester::<Echo>::configured(json!({})).unwrap();
+        let error = echo.send("a/+", "1").unwrap_err().to_string();
+        assert_eq!(error, "no device can publish this message: a topic name must not contain the wildcard `+`");
+    }
+
+    #[test]
+    #[should_panic = "the gateway keeps no metric `Seen`"]
+    fn a_metric_that_the_gateway_does_not_keep_ends_the_test() {
+        let mut careless = Tester::<Careless>::configured(json!({})).unwrap();
+        let _ = careless.send("in", "metric");
     }
 
     #[test]

@@ -1,35 +1,13 @@
 //! What a page tells an operator to type, typed.
 
 use std::fs;
-use std::path::Path;
-use std::process::Command;
 
-use tidegate_tests::binary;
 use tidegate_tests::eventually::soon;
+use tidegate_tests::page::{blocks, shell, typed};
 use tidegate_tests::ports;
-use tidegate_tests::process::{Finished, Process, finish};
+use tidegate_tests::process::{Process, finish};
 
 const SECURE: &str = include_str!("../../docs/secure.md");
-
-/// The blocks of a page in one language, in their order.
-fn blocks<'a>(page: &'a str, language: &str) -> Vec<&'a str> {
-    let begins = format!("```{language}\n");
-    page.split(&begins).skip(1).filter_map(|rest| rest.split("```").next()).collect()
-}
-
-fn shell(folder: &Path, script: &str) -> Command {
-    let tools = binary::tidegate().parent().expect("it is in a folder").display().to_string();
-    let mut sh = Command::new("sh");
-    sh.args(["-e", "-c", script]).current_dir(folder);
-    sh.env("PATH", format!("{tools}:{}", std::env::var("PATH").unwrap_or_default()));
-    sh
-}
-
-fn typed(folder: &Path, script: &str) -> Finished {
-    let finished = finish("sh", &mut shell(folder, script));
-    assert_eq!(finished.code, Some(0), "{script}\n{finished:?}");
-    finished
-}
 
 #[test]
 fn the_page_on_security_leads_to_a_device_that_is_let_in_and_one_that_is_not() {

@@ -25,6 +25,7 @@ mod log_levels;
 mod malformed;
 mod mqtt_3_1;
 mod outputs;
+mod own_plugins;
 mod packages;
 mod plugin_starts;
 mod plugin_state;

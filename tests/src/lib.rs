@@ -48,6 +48,7 @@ pub mod mosquitto;
 pub mod mounted;
 pub mod openssl;
 pub mod oracle;
+pub mod page;
 pub mod ports;
 pub mod process;
 pub mod raw;

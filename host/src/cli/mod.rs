@@ -17,6 +17,8 @@ mod logging;
 mod manual;
 mod passwd;
 pub mod plugin_build;
+mod plugin_new;
+mod plugin_sdk;
 mod reload;
 mod rights;
 mod run;
@@ -103,8 +105,12 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
+    /// Make a new plugin in Rust, with a test, a gateway to try it on, and what to type next
+    New(plugin_new::Args),
     /// Build plugin crates into components
     Build(plugin_build::Args),
+    /// Write the SDK for plugins in Rust into a folder, and the line that depends on it
+    Sdk(plugin_sdk::Args),
 }
 
 /// Which configuration a command is about.
@@ -212,7 +218,9 @@ impl Command {
             Self::Passwd(args) => passwd::run(&args, out),
             Self::Completions(args) => completions::run(&args, out),
             Self::Man(args) => manual::run(&args, out),
+            Self::Plugin(PluginCommand::New(args)) => plugin_new::run(&args, out),
             Self::Plugin(PluginCommand::Build(args)) => plugin_build::run(&args, out),
+            Self::Plugin(PluginCommand::Sdk(args)) => plugin_sdk::run(&args, out),
             Self::Compile(args) => compile::run(&args, out),
         }
     }
