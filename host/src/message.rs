@@ -11,6 +11,9 @@ use crate::access::Source;
 use crate::tap::Trace;
 use crate::topic::TopicName;
 
+/// Payloads smaller than this are copied out of the read buffer.
+const COPY_BELOW: usize = 2 * 1024;
+
 /// Quality of service (MQTT 5, section 4.3). Ordered: a delivery uses the lesser of what was published and subscribed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -86,6 +89,19 @@ impl QoS {
 impl Message {
     pub fn new(topic: TopicName, payload: impl Into<Bytes>, qos: QoS) -> Self {
         Self { topic, payload: payload.into(), qos, retain: false, properties: None }
+    }
+
+    /// For one that has just been read. A payload is a slice of the read buffer: kept for a day, a reading of 20 bytes would keep 4 KiB. What
+    /// is small is copied, which also lets the buffer be used again for the next read.
+    pub fn unpin(&mut self) {
+        if self.payload.len() < COPY_BELOW {
+            self.payload = Bytes::copy_from_slice(&self.payload);
+        }
+        if let Some(properties) = self.properties.as_mut().and_then(Arc::get_mut)
+            && let Some(correlation) = &mut properties.correlation_data
+        {
+            *correlation = Bytes::copy_from_slice(correlation);
+        }
     }
 
     /// Bytes that this message keeps in memory, for the caps on queues: payload, topic, properties and bookkeeping.

@@ -8,6 +8,7 @@ mod bindings;
 mod bounds;
 mod circuit_breaker;
 mod clocks;
+mod commands;
 mod compiling;
 mod config_errors;
 mod dead_letters;

@@ -18,11 +18,16 @@ const STAGED: usize = HITS[1];
 const EXACTLY_ONCE_ONLY: [&str; 5] =
     ["ingress.pubrel", "ingress.pubcomp", "egress.received_synced", "egress.pubrel", "egress.pubcomp"];
 
-/// Points that need an upstream which refuses, or takes QoS 0 alone, a device with a will, an archive that is full, or a reload;
-/// `tests/e2e/upstream_faults`, `tests/e2e/sessions/wills.rs`, `tests/e2e/dead_letters.rs` and `tests/e2e/reload` kill there.
-const ELSEWHERE: [&str; 8] = [
+/// Points that need an upstream which refuses, takes QoS 0 alone, or sends, a device with a will, an archive that is full, or a reload;
+/// `tests/e2e/upstream_faults`, `tests/e2e/commands`, `tests/e2e/sessions/wills.rs`, `tests/e2e/dead_letters.rs` and `tests/e2e/reload` kill there.
+const ELSEWHERE: [&str; 13] = [
     "egress.letter_filed",
     "egress.proven",
+    "egress.subscription_granted",
+    "egress.message_read",
+    "egress.message_acked",
+    "egress.message_pubrel",
+    "egress.message_pubcomp",
     "ingress.will_due",
     "archive.carried",
     "reload.prepared",

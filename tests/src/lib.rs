@@ -14,6 +14,7 @@
 //! | certificates, and devices that speak TLS | [`tls`] |
 //! | one device over each transport | [`doors`] |
 //! | a stream of messages and the acks they got | [`driver`] |
+//! | an upstream that sends, and keeps its session | [`commander`] |
 //! | devices that keep their sessions and never give up | [`stubborn`], many of them a [`fleet`] |
 //! | who listens | [`sink`], a real `mosquitto_sub` |
 //! | a gateway that is killed and must go on as if nothing had been | [`trial`] |
@@ -30,6 +31,7 @@
 pub mod backend;
 pub mod binary;
 pub mod chaos;
+pub mod commander;
 pub mod counters;
 pub mod device;
 pub mod doors;

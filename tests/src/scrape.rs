@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Scrape(BTreeMap<String, f64>);
 
 /// What came in.
-const CAME_IN: [&str; 8] = [
+const CAME_IN: [&str; 9] = [
     "tidegate_listener_received_total",
+    "tidegate_upstream_received_total",
     "tidegate_internal_total",
     "tidegate_requeued_total",
     "tidegate_binding_tick_outputs_total",

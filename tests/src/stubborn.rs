@@ -12,10 +12,13 @@ use crate::driver::{Expect, WINDOW, payload_of};
 use crate::eventually::SOON;
 use crate::oracle::{Expected, Oracle};
 use crate::raw::{Next, Raw};
-use crate::wire::{self, CONNACK, Connect, PUBACK, PUBCOMP, PUBREC, PUBREL, Packet, Version};
+use crate::wire::{self, CONNACK, Connect, PUBACK, PUBCOMP, PUBREC, PUBREL, Packet, SUBSCRIBE, V5, Version};
 
 /// Its session outlives whatever these tests do.
 const SESSION_EXPIRY: u32 = 3_600;
+
+/// To what a client asks of a server; none to an ack.
+pub type Answer = fn(&Packet) -> Option<Vec<u8>>;
 
 pub struct Stubborn {
     habits: Habits,
@@ -27,6 +30,10 @@ pub struct Stubborn {
     next_id: u16,
     met_before: bool,
     forgotten: usize,
+    /// What it is as a server, asked for.
+    requests: Option<Answer>,
+    /// A SUBSCRIBE has come since somebody looked.
+    asked: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -50,12 +57,46 @@ struct Exchange {
     received: bool,
 }
 
+// === impl Habits ===
+
+impl Habits {
+    /// Of one that sends nothing.
+    pub fn nobody() -> Self {
+        let (name, topic, dial) = (String::new(), String::new(), Dial::default());
+        Self { name, topic, qos: 0, version: V5, padding: 0, expect: |_, _, _| Default::default(), dial }
+    }
+}
+
 // === impl Stubborn ===
 
 impl Stubborn {
     pub fn new(habits: Habits) -> Self {
         let (oracle, exchanges) = (Oracle::new(), VecDeque::new());
-        Self { habits, raw: None, oracle, exchanges, sent: 0, next_id: 1, met_before: false, forgotten: 0 }
+        let (met_before, forgotten, requests, asked) = (false, 0, None, false);
+        Self { habits, raw: None, oracle, exchanges, sent: 0, next_id: 1, met_before, forgotten, requests, asked }
+    }
+
+    /// Whether its client has subscribed since this was asked last.
+    pub fn has_been_asked(&mut self) -> bool {
+        std::mem::take(&mut self.asked)
+    }
+
+    /// As a server that sends: what else its client says is answered so.
+    pub fn serving(self, requests: Answer) -> Self {
+        Self { requests: Some(requests), ..self }
+    }
+
+    /// Goes on with a client that has come, in its session or in a new one, in which nothing is left of the one before.
+    pub fn go_on_with(&mut self, raw: Raw, is_kept: bool) {
+        if !is_kept {
+            // With the identifiers of the one before.
+            self.exchanges.clear();
+            self.next_id = 1;
+        }
+        self.raw = Some(raw);
+        for at in 0..self.exchanges.len() {
+            self.say(at, true);
+        }
     }
 
     /// Messages that are acknowledged.
@@ -135,6 +176,10 @@ impl Stubborn {
 
     fn hear(&mut self, packet: &Packet) {
         let kind = packet.kind();
+        if let (Some(answer), Some(raw)) = (self.requests.and_then(|answer| answer(packet)), &mut self.raw) {
+            self.asked |= kind == SUBSCRIBE;
+            return raw.send(&answer);
+        }
         assert!(matches!(kind, PUBACK | PUBREC | PUBCOMP), "{}: unexpected {packet:?}", self.habits.name);
         let found = self.exchanges.iter().position(|exchange| exchange.packet_id == packet.packet_id());
         let Some(at) = found else { panic!("{}: an ack for nothing: {packet:?}", self.habits.name) };

@@ -129,8 +129,8 @@ impl Rooms {
         let stop = CancellationToken::new();
         let queue = self.spool.queue(UpstreamId(0));
         let (letters, counters) = (Arc::new(NoLetters), self.counters.clone());
-        let started =
-            runtime.block_on(async { egress::start(self.upstream.clone(), queue, letters, counters, stop.clone()) });
+        let started = runtime
+            .block_on(async { egress::start(self.upstream.clone(), queue, letters, None, counters, stop.clone()) });
         soon("all that waits is forwarded", || self.spool.waiting() == 0);
         stop.cancel();
         runtime.block_on(started.task).expect("a sender that ends in good order");

@@ -46,6 +46,7 @@ pub fn look_up(table: &Table, names: &[TopicName]) {
 fn binding(filter: &TopicFilter) -> Binding {
     let spec = config::Binding {
         name: filter.to_string().as_str().into(),
+        from: None,
         filters: vec![filter.clone()],
         plugins: Vec::new(),
         tick: None,

@@ -217,9 +217,8 @@ fn places(config: &Config) -> usize {
 /// What a packet causes is a record of the spool, and has to fit into one of its segments: a packet that is refused at its first byte
 /// is better than one that is refused each time that it comes.
 fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
-    let most = max_record / PACKETS_IN_A_RECORD;
-    if limits.max_packet_size > most {
-        let wanted = limits.max_packet_size;
+    let (wanted, most) = (limits.max_packet_size, largest_packet(&limits, max_record));
+    if wanted > most {
         tracing::warn!(
             wanted,
             most,
@@ -228,6 +227,11 @@ fn fitted(mut limits: BrokerLimits, max_record: usize) -> BrokerLimits {
         limits.max_packet_size = most;
     }
     limits
+}
+
+/// The same of what upstreams send, whose messages go the same way.
+pub fn largest_packet(limits: &BrokerLimits, max_record: usize) -> usize {
+    limits.max_packet_size.min(max_record / PACKETS_IN_A_RECORD)
 }
 
 /// The sessions of the last run, and what was being republished when it ended: in this order, so that it reaches them.

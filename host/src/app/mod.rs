@@ -99,14 +99,16 @@ impl Gateway {
         let table = Table::new(bindings);
         let gateway_id = config.gateway.id.clone();
         let dispatcher = Dispatcher::new(gateway_id, table, bus.clone(), storage.spool.clone(), counters.clone());
+        let ingress = Ingress::start(&config, listeners, bus, dispatcher.clone(), &restored, &counters, passwords);
+        // Behind the sessions of devices, for which upstreams send.
         let upstreams = Upstreams::start(
             &config,
             installation.without_foreign_sessions(setup.upstreams),
             &storage,
+            &restored,
             &dispatcher,
             &counters,
         );
-        let ingress = Ingress::start(&config, listeners, bus, dispatcher, &restored, &counters, passwords);
         let reloader = Reloader::new(config, installation);
         let operate = Operate::start(&reloader, &chains, &ingress, &storage, &upstreams, &counters)?;
         http.show(operate.observer().clone());
@@ -177,6 +179,7 @@ impl Gateway {
     pub async fn stop(mut self) {
         let begun = tokio::time::Instant::now();
         self.http.stopping();
+        self.upstreams.take_no_more();
         self.ingress.stop(begun + DEVICES_BY).await;
         self.chains.stop(CHAINS_BY.saturating_sub(begun.elapsed())).await;
         self.upstreams.drain(&self.storage.spool, begun + UPSTREAMS_BY).await;

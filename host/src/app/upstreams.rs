@@ -1,19 +1,21 @@
 //! What takes messages out of the spool: a sender for each upstream, and the archiver of dead letters.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::ingress::largest_packet;
 use super::storage::Storage;
 use crate::bindings::{Archiver, Dispatcher};
 use crate::config::{Config, UpstreamId};
-use crate::egress::{self, Prepared};
+use crate::egress::{self, Inbox, Prepared};
 use crate::metrics::Counters;
 use crate::operate::WatchedUpstream;
-use crate::spool::Spool;
+use crate::spool::{Restored, Spool};
 
 pub struct Upstreams {
     senders: Vec<JoinHandle<()>>,
@@ -21,6 +23,8 @@ pub struct Upstreams {
     watched: Vec<WatchedUpstream>,
     archiver: JoinHandle<Result<(), String>>,
     stop: CancellationToken,
+    /// Nothing more is taken of what upstreams send.
+    closing: CancellationToken,
 }
 
 // === impl Upstreams ===
@@ -30,15 +34,25 @@ impl Upstreams {
         config: &Config,
         prepared: Vec<Prepared>,
         storage: &Storage,
+        restored: &Restored,
         dispatcher: &Arc<Dispatcher>,
         counters: &Arc<Counters>,
     ) -> Self {
-        let stop = CancellationToken::new();
+        let (stop, closing) = (CancellationToken::new(), CancellationToken::new());
+        let parked_bytes = Arc::new(AtomicUsize::new(0));
         let (mut senders, mut watched) = (Vec::new(), Vec::new());
         for (index, (spec, prepared)) in config.upstreams.iter().zip(prepared).enumerate() {
             let queue = storage.spool.queue(UpstreamId(index));
             let letters = Arc::new(storage.archive.clone());
-            let running = egress::start(prepared, queue.clone(), letters, counters.clone(), stop.clone());
+            let inbox = Inbox {
+                id: UpstreamId(index),
+                dispatcher: dispatcher.clone(),
+                max_packet_size: largest_packet(&config.broker.limits, dispatcher.journal().max_record()),
+                parked_bytes: parked_bytes.clone(),
+                closing: closing.clone(),
+                state: Inbox::state_of(&restored.state, &spec.name),
+            };
+            let running = egress::start(prepared, queue.clone(), letters, Some(inbox), counters.clone(), stop.clone());
             senders.push(running.task);
             let (name, status, operator) = (spec.name.clone(), running.status, running.operator);
             watched.push(WatchedUpstream { name, status, operator, queue });
@@ -47,7 +61,7 @@ impl Upstreams {
         let (archive, spool) = (storage.archive.clone(), storage.spool.clone());
         let archiver = Archiver::new(archive, spool, names, dispatcher.clone(), counters.clone());
         let archiver = tokio::spawn(archiver.run(stop.clone()));
-        Self { senders, watched, archiver, stop }
+        Self { senders, watched, archiver, stop, closing }
     }
 
     pub fn watched(&self) -> &[WatchedUpstream] {
@@ -65,6 +79,11 @@ impl Upstreams {
                 format!("the sender of upstream `{name}` ended by itself")
             }
         }
+    }
+
+    /// What they send from now on is theirs: it is not acknowledged, and comes again.
+    pub fn take_no_more(&self) {
+        self.closing.cancel();
     }
 
     /// Lets the upstreams that are there take what waits.

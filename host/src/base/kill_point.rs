@@ -62,6 +62,16 @@ kill_points! {
     Proven = "egress.proven",
     /// A message that the upstream refused is a durable dead letter, and still in the spool.
     LetterFiled = "egress.letter_filed",
+    /// SUBACK of the upstream has come, and that it has is not durable.
+    SubscriptionGranted = "egress.subscription_granted",
+    /// A message of the upstream has come, nothing of it is durable.
+    MessageRead = "egress.message_read",
+    /// PUBACK or PUBREC has left for the upstream.
+    MessageAcked = "egress.message_acked",
+    /// PUBREL of the upstream has come.
+    MessageReleaseRead = "egress.message_pubrel",
+    /// What that PUBREL releases is durable, PUBCOMP has not left.
+    MessageReleaseSynced = "egress.message_pubcomp",
     /// Letters of a segment that is to go are written once more, not synced.
     LettersCarried = "archive.carried",
     /// A new segment has its name, which is not durable.

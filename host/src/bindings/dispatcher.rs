@@ -22,7 +22,7 @@ use crate::base::fault::{self, Fault};
 use crate::base::rate_limit::RateLimit;
 use crate::bus::{Bus, Journal, Kept};
 use crate::chain::{Done, Job, Lane, Outcome, Rank};
-use crate::config::BindingId;
+use crate::config::{BindingId, UpstreamId};
 use crate::message::{Message, Origin, QoS};
 use crate::metrics::{Counters, ListenerMetrics};
 use crate::spool::{Hold, Place, Record, Spool};
@@ -162,6 +162,15 @@ impl Dispatcher {
         self.deliver_and_match(inbound)
     }
 
+    /// What an upstream has sent: for the bindings that are `from` it, and for nobody else. Local subscribers have what one of these makes
+    /// of it for them. Whether a binding wants it is said, too: what none does is done all the same.
+    pub fn receive_from(self: &Arc<Self>, upstream: UpstreamId, inbound: Inbound) -> (Option<Pending>, bool) {
+        let table = self.table();
+        let bindings = table.matching_from(upstream, &inbound.message.topic);
+        let (kept, is_wanted) = (Kept { changes: inbound.changes.clone(), ..Kept::default() }, !bindings.is_empty());
+        (self.matched(inbound, kept, &table, bindings), is_wanted)
+    }
+
     /// Starts the chains when every binding has room; gives the message back when one has not.
     pub fn try_start(self: &Arc<Self>, pending: Pending) -> Result<(), Box<Pending>> {
         match self.try_take(&pending) {
@@ -214,11 +223,15 @@ impl Dispatcher {
     }
 
     /// `kept` is what its local delivery has left to be written.
-    pub(super) fn match_delivered(self: &Arc<Self>, mut inbound: Inbound, kept: Kept) -> Option<Pending> {
+    pub(super) fn match_delivered(self: &Arc<Self>, inbound: Inbound, kept: Kept) -> Option<Pending> {
         let table = self.table();
         let bindings = table.matching(&inbound.message.topic);
+        self.matched(inbound, kept, &table, bindings)
+    }
+
+    fn matched(self: &Arc<Self>, mut inbound: Inbound, kept: Kept, table: &Table, bindings: Bindings) -> Option<Pending> {
         if tap::is_on() {
-            self.trace(&table, &mut inbound, &bindings);
+            self.trace(table, &mut inbound, &bindings);
         }
         if bindings.is_empty() && kept.is_empty() {
             self.counters.unmatched.increment();

@@ -24,6 +24,7 @@ mod letter;
 mod letter_limit;
 mod order;
 mod outcome;
+mod parked;
 mod places;
 mod republish;
 mod requeue;
@@ -36,6 +37,7 @@ mod traced;
 mod unfinished;
 
 pub use dispatcher::{Dispatcher, Pending};
+pub use parked::Parked;
 pub use requeue::Archiver;
 pub use route::{Inbound, Routed, route, route_tick};
 pub use table::{Binding, Table};

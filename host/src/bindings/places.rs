@@ -119,6 +119,7 @@ mod tests {
     fn places() -> Places {
         let spec = Binding {
             name: "b".into(),
+            from: None,
             filters: vec![],
             plugins: vec![],
             tick: None,

@@ -3,6 +3,7 @@
 //! **A binding keeps its id over reloads**, by its name: messages that are under way have it in their hands, and so have orders and records. One
 //! that is no more keeps its place as well, out of sight of new messages, so that what it has begun comes to its end.
 
+use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use smallvec::SmallVec;
@@ -12,7 +13,7 @@ use super::MAX_HOPS;
 use super::cache::MatchCache;
 use super::places::Places;
 use crate::chain::Lane;
-use crate::config::{self, BindingId, OrderOf};
+use crate::config::{self, BindingId, OrderOf, UpstreamId};
 use crate::metrics::{BindingMetrics, Counters};
 use crate::plugin::Digest;
 use crate::topic::{TopicName, Trie};
@@ -28,10 +29,19 @@ pub struct Table {
     ranks: Vec<Option<usize>>,
     /// In file order.
     used: Vec<BindingId>,
-    trie: Trie<BindingId>,
-    cache: MatchCache,
+    /// Of what devices publish, and this gateway itself.
+    devices: Matches,
+    /// Of what an upstream sends, for the bindings that are `from` it.
+    upstreams: HashMap<UpstreamId, Matches>,
     /// Those that keep all messages of a client in order.
     by_client: Vec<BindingId>,
+}
+
+/// Which filters match, among those of one source.
+#[derive(Default)]
+struct Matches {
+    trie: Trie<BindingId>,
+    cache: MatchCache,
 }
 
 pub struct Binding {
@@ -78,14 +88,16 @@ impl Table {
     }
 
     fn of(bindings: Vec<Arc<Binding>>, used: Vec<BindingId>) -> Self {
-        let (mut trie, mut by_client, mut ranks) = (Trie::default(), Vec::new(), vec![None; bindings.len()]);
+        let (mut devices, mut upstreams) = (Matches::default(), HashMap::<UpstreamId, Matches>::new());
+        let (mut by_client, mut ranks) = (Vec::new(), vec![None; bindings.len()]);
         for (rank, id) in used.iter().enumerate() {
             let Some((binding, place)) = id.of(&bindings).zip(id.of_mut(&mut ranks)) else { continue };
             *place = Some(rank);
-            binding.spec.filters.iter().for_each(|filter| trie.insert(filter, *id));
+            let matches = binding.spec.from.map_or(&mut devices, |id| upstreams.entry(id).or_default());
+            binding.spec.filters.iter().for_each(|filter| matches.trie.insert(filter, *id));
             by_client.extend((binding.spec.order == OrderOf::Client).then_some(*id));
         }
-        Self { bindings, ranks, used, trie, cache: MatchCache::default(), by_client }
+        Self { bindings, ranks, used, devices, upstreams, by_client }
     }
 
     /// Hands each binding its metrics.
@@ -96,14 +108,14 @@ impl Table {
         self
     }
 
-    /// The bindings that match, in file order, each once however many of its filters match.
+    /// The bindings that match what a device or this gateway publishes, in file order, each once however many of its filters match.
     pub fn matching(&self, topic: &TopicName) -> Bindings {
-        self.cache.get_or_insert(topic, || {
-            let mut found: Bindings = self.trie.matches(topic).into_iter().copied().collect();
-            found.sort_unstable_by_key(|id| self.rank(*id));
-            found.dedup();
-            found
-        })
+        self.devices.find(topic, &self.ranks)
+    }
+
+    /// The same of what an upstream sends.
+    pub fn matching_from(&self, upstream: UpstreamId, topic: &TopicName) -> Bindings {
+        self.upstreams.get(&upstream).map_or_else(Bindings::new, |matches| matches.find(topic, &self.ranks))
     }
 
     /// Also of those that are no more.
@@ -142,6 +154,18 @@ impl Table {
 
     pub fn iter(&self) -> impl Iterator<Item = (BindingId, &Binding)> {
         self.used.iter().filter_map(|id| Some((*id, self.get(*id)?)))
+    }
+}
+
+impl Matches {
+    /// `ranks`: the places in the file, by id.
+    fn find(&self, topic: &TopicName, ranks: &[Option<usize>]) -> Bindings {
+        self.cache.get_or_insert(topic, || {
+            let mut found: Bindings = self.trie.matches(topic).into_iter().copied().collect();
+            found.sort_unstable_by_key(|id| id.of(ranks).copied().flatten());
+            found.dedup();
+            found
+        })
     }
 }
 
@@ -231,6 +255,7 @@ mod tests {
             name: name.into(),
             filters: vec![TopicFilter::parse(filter).unwrap()],
             plugins: vec![],
+            from: None,
             tick: None,
             on_error: OnError::Drop,
             faults: FaultPolicy::default(),

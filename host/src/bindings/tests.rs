@@ -57,6 +57,7 @@ fn spec(filter: &str) -> config::Binding {
     let (filters, tick) = (vec![TopicFilter::parse(filter).unwrap()], Some(Duration::from_secs(10)));
     config::Binding {
         name: filter.into(),
+        from: None,
         filters,
         plugins: vec![PluginId(0)],
         tick,

@@ -12,7 +12,7 @@ use super::rights::{Question, Right, Rights};
 use super::{ConfigFile, Format};
 use crate::base::log_writer::say;
 use crate::base::plain::line;
-use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target};
+use crate::config::{Binding, Config, Destination, OnError, OnFailure, PluginId, Target, UpstreamId};
 use crate::topic::{RenderError, Template, TemplateValues, TopicName};
 
 /// `EX_USAGE`, as clap has it.
@@ -34,6 +34,9 @@ pub struct Args {
     /// The listener through which it comes; the first one, if none is named
     #[arg(long, value_name = "NAME")]
     pub(super) listener: Option<String>,
+    /// The upstream that sends it; a device, if none is named
+    #[arg(long, value_name = "UPSTREAM")]
+    from: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
@@ -71,13 +74,21 @@ struct Asked<'a> {
     config: &'a Config,
     topic: &'a TopicName,
     client: &'a str,
+    from: Option<UpstreamId>,
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
+    let from = match &args.from {
+        None => None,
+        Some(name) => match config.upstream(name) {
+            Some(id) => Some(id),
+            None => return Ok(wrong_command_line(&format!("there is no upstream `{name}`"))),
+        },
+    };
     match Question::read(&args.asked) {
         Ok(Question::Topic(topic)) => {
-            let mut explanation = Asked { config: &config, topic: &topic, client: &args.client }.explain();
+            let mut explanation = Asked { config: &config, topic: &topic, client: &args.client, from }.explain();
             if args.user.is_some() {
                 let rights = Rights::of(&config, args)?;
                 explanation.access = vec![rights.publish(&topic), rights.subscribe(topic.as_str())?];
@@ -113,7 +124,8 @@ impl Asked<'_> {
     }
 
     fn matched(&self, binding: &Binding) -> Option<Matched> {
-        let filter = binding.filters.iter().find(|filter| filter.matches(self.topic))?;
+        let filters = if binding.from == self.from { &binding.filters[..] } else { &[] };
+        let filter = filters.iter().find(|filter| filter.matches(self.topic))?;
         let plugin = |id: &PluginId| id.of(&self.config.plugins).map(|plugin| plugin.name.clone());
         Some(Matched {
             binding: binding.name.to_string(),
@@ -220,7 +232,7 @@ mod tests {
     fn explain(topic: &str) -> String {
         let config = parse(CONFIG, "f", Path::new("")).unwrap();
         let topic = TopicName::parse(topic).unwrap();
-        Asked { config: &config, topic: &topic, client: "{client}" }.explain().to_string()
+        Asked { config: &config, topic: &topic, client: "{client}", from: None }.explain().to_string()
     }
 
     #[test]

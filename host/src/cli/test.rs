@@ -29,13 +29,19 @@ pub struct Args {
     /// The client identifier that the messages come from
     #[arg(long, default_value = "test")]
     client: String,
+    /// The upstream that sends the messages; a device, if none is named
+    #[arg(long, value_name = "UPSTREAM")]
+    from: Option<String>,
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 }
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let config = args.config.load()?;
-    let mut rehearsal = Rehearsal::new(&config, &args.client)?;
+    let from = args.from.as_ref().map(|name| {
+        config.upstream(name).with_context(|| format!("`--from`: there is no upstream `{name}` in this configuration"))
+    });
+    let mut rehearsal = Rehearsal::new(&config, &args.client)?.sent_by(from.transpose()?);
     let input: Box<dyn BufRead> = match &args.input {
         Some(path) => Box::new(BufReader::new(File::open(path).with_context(|| path.display().to_string())?)),
         None => Box::new(io::stdin().lock()),

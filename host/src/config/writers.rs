@@ -3,6 +3,11 @@
 use super::{Config, Destination, Target, UpstreamId};
 
 impl Config {
+    /// By its name.
+    pub fn upstream(&self, name: &str) -> Option<UpstreamId> {
+        self.upstreams.iter().position(|upstream| upstream.name == name).map(UpstreamId)
+    }
+
     /// In the order of the upstreams.
     pub fn writers(&self) -> Vec<usize> {
         let writes_to = |upstream: usize| {

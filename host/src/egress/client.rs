@@ -33,7 +33,7 @@ use super::failback::{self, Failback};
 use super::isolation::Isolation;
 use super::link::{Identity, Link, Terms};
 use super::link_error::LinkError;
-use super::mqtt::{UpstreamSession, recovered};
+use super::mqtt::{Granted, UpstreamSession, recovered};
 use super::operator::Operator;
 use super::prepare::{Endpoint, Prepared};
 use super::refusals::Refusals;
@@ -42,6 +42,7 @@ use super::rivals::Rivals;
 use super::round::Round;
 use super::session::{Acks, Elsewhere, End, Inflight, Sender, Session};
 use super::status::{Reporter, UpstreamStatus};
+use super::subscriber::{Inbox, Subscriber};
 use super::transport::{Dial, Network};
 use super::troubles::Troubles;
 use super::unasked::Unasked;
@@ -49,6 +50,7 @@ use super::undelivered::{DeadLetters, Filing};
 use crate::base::chance::chance;
 use crate::base::rate_limit::RateLimit;
 use crate::metrics::Counters;
+use crate::mqtt::client::MAX_INCOMING;
 use crate::spool::Queue;
 
 /// One line for each kind of loss and upstream in this time: a warning for each message would bury the log.
@@ -97,17 +99,19 @@ pub fn start(
     upstream: Prepared,
     queue: Arc<Queue>,
     letters: Arc<dyn DeadLetters>,
+    inbox: Option<Inbox>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> Running {
-    start_with(Network::default(), upstream, queue, letters, counters, shutdown)
+    start_with(Network::default(), upstream, queue, letters, inbox, counters, shutdown)
 }
 
 pub(crate) fn start_with<D: Dial>(
     dial: D,
-    upstream: Prepared,
+    mut upstream: Prepared,
     queue: Arc<Queue>,
     letters: Arc<dyn DeadLetters>,
+    inbox: Option<Inbox>,
     counters: Arc<Counters>,
     shutdown: CancellationToken,
 ) -> Running {
@@ -120,12 +124,18 @@ pub(crate) fn start_with<D: Dial>(
         inflight.distrust_ids();
     }
     let rivals = Rivals::remembered(recovered.session.as_ref().is_some_and(rivalry::is_in_doubt));
+    let metrics = counters.upstreams.of(&upstream.spec.name);
+    let session = recovered.session.as_ref();
+    let subscriber = inbox
+        .and_then(|inbox| Subscriber::new(&upstream.spec, inbox, session, queue.clone(), metrics.clone()))
+        .map(Box::new);
+    upstream.max_incoming = subscriber.as_ref().map_or(MAX_INCOMING, |subscriber| subscriber.max_packet_size);
     let sender = Sender {
         upstream: upstream.spec.name.clone(),
         ack_timeout: upstream.spec.ack_timeout,
         queue,
         inflight,
-        metrics: counters.upstreams.of(&upstream.spec.name),
+        metrics,
         refusals: Refusals::new(upstream.spec.refused),
         filing: Filing::new(letters),
         refused: RateLimit::one_in(WARN_EVERY),
@@ -134,6 +144,7 @@ pub(crate) fn start_with<D: Dial>(
         isolation: Isolation::default(),
         skips,
         elsewhere: Elsewhere::default(),
+        subscriber,
     };
     let files = upstream.clone();
     let follow = {
@@ -252,6 +263,9 @@ impl<D: Dial> Client<D> {
         self.round.set_home(kept.then_some(at));
         self.remember_session(endpoint, kept).await?;
         self.round.set_home(Some(at));
+        if let (Some(subscriber), Some(session)) = (&mut self.sender.subscriber, &self.remembered) {
+            subscriber.begin(session, kept);
+        }
         let mut session = Session::new(&mut self.sender, link);
         if kept {
             session.resume();
@@ -261,6 +275,9 @@ impl<D: Dial> Client<D> {
         let wanted = self.upstream.endpoints.first().filter(|_| at > 0);
         let failback = Failback { dial: &self.dial, upstream: &self.upstream, wanted, every: self.failback };
         let end = session.run(shutdown, &failback).await;
+        if let (Some(subscriber), Some(session)) = (&self.sender.subscriber, &mut self.remembered) {
+            session.subscribed = subscriber.granted();
+        }
         // What floods us may be a subscription in a session that was somebody's before.
         if matches!(end, Err(LinkError::SessionBroken | LinkError::Flood(Unasked::Publish))) {
             self.round.set_home(None);
@@ -268,11 +285,23 @@ impl<D: Dial> Client<D> {
         end
     }
 
+    /// Which session it is, and what we are subscribed to in it. Where nothing is, there is nothing to tell one from another by.
+    fn subscriptions_of(&self, is_kept: bool) -> (u32, Vec<Granted>) {
+        let before = self.remembered.as_ref().filter(|_| self.sender.subscriber.is_some());
+        let generation = before.map_or(0, |session| session.generation);
+        match before {
+            Some(session) if is_kept => (generation, session.subscribed.clone()),
+            _ if self.sender.subscriber.is_some() => (generation.wrapping_add(1), Vec::new()),
+            _ => (0, Vec::new()),
+        }
+    }
+
     /// The next process must know of this session, and of its window, before anything is sent in it.
     async fn remember_session(&mut self, endpoint: &Endpoint, kept: bool) -> Result<(), LinkError> {
         let spec = &self.upstream.spec;
         let (client_id, url) = (spec.client_id.clone(), self.url_to_remember(endpoint, kept));
-        let session = UpstreamSession { client_id, url, window: spec.max_inflight };
+        let (generation, subscribed) = self.subscriptions_of(kept);
+        let session = UpstreamSession { client_id, url, window: spec.max_inflight, generation, subscribed };
         if kept && self.remembered.as_ref() == Some(&session) {
             return Ok(());
         }

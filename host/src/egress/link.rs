@@ -239,7 +239,9 @@ fn connect(upstream: &Prepared, identity: &Identity<'_>) -> Result<BytesMut, Lin
         username: spec.username.clone(),
         password: upstream.password.as_ref().map(|secret| Password(secret.expose())),
         session_expiry: Some(u32::try_from(identity.session_expiry.as_secs()).unwrap_or(u32::MAX)),
-        maximum_packet_size: u32::try_from(client::MAX_INCOMING).ok(),
+        // As many of its messages as of ours.
+        receive_maximum: (!spec.subscribe.is_empty()).then_some(spec.max_inflight),
+        maximum_packet_size: u32::try_from(upstream.max_incoming).ok(),
         // So that another gateway counts what comes from here (`message::hops`).
         user_properties: vec![(GATEWAY.into(), env!("CARGO_PKG_VERSION").into())],
         ..Connect::new(spec.protocol, identity.client_id)

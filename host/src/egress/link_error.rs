@@ -42,6 +42,12 @@ pub enum LinkError {
     Disconnected { reason: Reason, text: Option<String>, server: Option<String> },
     #[error("the upstream sends {} without end, for which nobody asked; the connection was ended", .0.name())]
     Flood(Unasked),
+    #[error(
+        "the upstream sends more messages than it may without our acks; the connection was ended, and it sends them again"
+    )]
+    Overrun,
+    #[error("no answer to SUBSCRIBE within {0:?}; asked again on the next connection")]
+    NotSubscribed(Duration),
     #[error("nothing heard from the upstream for {0:?}, although it was asked")]
     Silent(Duration),
     #[error("no {ack} for packet id {id} ({}) within {after:?}; it is sent again on the next connection", topic_of(.topic))]
@@ -127,6 +133,7 @@ impl LinkError {
             Self::Protocol(error) => Some(error.reason),
             Self::OutOfTurn(_) => Some(Reason::PROTOCOL_ERROR),
             Self::Flood(_) => Some(Reason::MESSAGE_RATE_TOO_HIGH),
+            Self::Overrun => Some(Reason::RECEIVE_MAXIMUM_EXCEEDED),
             _ => None,
         }
     }

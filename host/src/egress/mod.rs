@@ -17,6 +17,7 @@
 //!   answers again (`failback`). There is one connection at a time, and one session: that of the last address that let us in.
 //! - An ack that does not come ends the connection (`ack_watch`); what the server refuses is tried again or kept as a dead letter
 //!   (`refusals`, `undelivered`); a message on which it closes is found and kept as one (`isolation`).
+//! - What a server sends us, because it is subscribed to, is taken over by `subscriber`, which acknowledges what is on disk.
 //! - The server sets terms (Receive Maximum, Maximum QoS, Maximum Packet Size, ...), and they are kept (`link::Terms`).
 //!
 //! [`prepare`] reads files and finds their mistakes before anything starts; [`start`] runs; [`probe`] is for `tidegate check`.
@@ -40,6 +41,7 @@ mod rivals;
 mod round;
 mod session;
 mod status;
+mod subscriber;
 mod tls;
 mod tls_error;
 mod transport;
@@ -54,6 +56,7 @@ pub use link_error::LinkError;
 pub use operator::{Operator, Skipped};
 pub use prepare::{Endpoint, Error, Prepared, prepare};
 pub use status::{Trouble, UpstreamStatus};
+pub use subscriber::Inbox;
 #[cfg(test)]
 pub(crate) use transport::{Dial, Transport};
 pub use undelivered::{DeadLetters, Undelivered};

@@ -9,6 +9,7 @@ use rustls::pki_types::ServerName;
 use super::tls::{Current, TlsError};
 use crate::base::secret::Secret;
 use crate::config;
+use crate::mqtt::client::MAX_INCOMING;
 
 /// An upstream that is ready to be connected to.
 #[derive(Clone)]
@@ -19,6 +20,8 @@ pub struct Prepared {
     pub(super) endpoints: Vec<Endpoint>,
     /// The session that the spool remembers may be used by somebody else.
     pub(super) is_session_foreign: bool,
+    /// Bytes of the largest packet that it may send us.
+    pub(super) max_incoming: usize,
     /// What works and should be looked at, as sentences.
     doubts: Vec<String>,
 }
@@ -69,7 +72,8 @@ pub fn prepare(spec: &config::Upstream) -> Result<Prepared, Error> {
     };
     let endpoints = spec.addresses.iter().map(endpoint).collect::<Result<_, _>>()?;
     let doubts = doubts.unwrap_or_default();
-    Ok(Prepared { spec: spec.clone(), password, endpoints, is_session_foreign: false, doubts })
+    let (is_session_foreign, max_incoming) = (false, MAX_INCOMING);
+    Ok(Prepared { spec: spec.clone(), password, endpoints, is_session_foreign, max_incoming, doubts })
 }
 
 /// Holds wherever the upstream is, also where a server has sent us.

@@ -43,7 +43,7 @@ macro_rules! totals {
 }
 
 totals! { counters;
-    received = counters.listeners.sum(|of| of.received.get()),
+    received = counters.listeners.sum(|of| of.received.get()) + counters.upstreams.sum(|of| of.received.get()),
     internal = counters.internal.get(),
     fan_out = counters.bindings.sum(|of| of.fan_out.get()),
     in_flight = counters.in_flight.get(),
@@ -93,6 +93,9 @@ totals! { counters;
     shared_handed_over = counters.shared_handed_over.get(),
     shared_dropped = counters.shared_dropped.get(),
     sessions_evicted = counters.sessions_evicted.get(),
+    received_invalid = counters.upstreams.sum(|of| of.received_invalid.get()),
+    subscriptions_lost = counters.upstreams.sum(|of| of.subscriptions_lost.get()),
+    subscriptions_refused = counters.upstreams.sum(|of| of.subscriptions_refused.get()),
     connections_refused = counters.listeners.sum(|of| of.connections_refused.get()),
     logins_refused = counters.listeners.sum(|of| of.logins_refused.get()),
 }

@@ -28,6 +28,14 @@ metrics! {
         never_sendable: Counter,
         /// Acknowledged messages that were lost with a damaged part of the spool, whose bytes are in `quarantine`.
         corrupt: Counter,
+        /// Messages that it sent us, first deliveries only.
+        received: Counter,
+        /// PUBLISH packets of it that were not taken: malformed, larger than we take, or to a topic with too many levels.
+        received_invalid: Counter,
+        /// Sessions in which it was subscribed to, and which it had not kept: what it had for us there is lost.
+        subscriptions_lost: Counter,
+        /// Filters that it refused to subscribe us to.
+        subscriptions_refused: Counter,
         /// Messages of QoS 2, sent again after a lost session: it may have had them already.
         possible_duplicates: Counter,
     }

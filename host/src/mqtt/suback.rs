@@ -1,10 +1,13 @@
-//! SUBACK and UNSUBACK (MQTT 5, sections 3.9 and 3.11), as a server writes them: one reason for each filter, in order
+//! SUBACK and UNSUBACK (MQTT 5, sections 3.9 and 3.11), as a server writes them and a client reads them: one reason for each filter, in order
 //! [MQTT-3.8.4-6] [MQTT-3.11.3-1]. A reason that a packet does not have becomes the nearest that it has.
 
 use bytes::{BufMut, BytesMut};
 
 use super::Reason;
+use super::error::{DecodeError, protocol};
 use super::packet::{ReasonList, Version};
+use super::properties::{self, Place};
+use super::walk::Walk;
 use super::wire::{self, Sink};
 
 pub(super) fn encode(list: &ReasonList, version: Version, out: &mut BytesMut) {
@@ -35,6 +38,29 @@ fn write(first: u8, packet_id: u16, version: Version, codes: impl ExactSizeItera
     out.put_u16(packet_id);
     out.put_slice(properties);
     out.extend(codes);
+}
+
+/// What an upstream answers to our SUBSCRIBE. Any code: what is no failure is taken for granted, what is one for refused.
+pub(super) fn decode(walk: &mut Walk<'_>, version: Version) -> Result<ReasonList, DecodeError> {
+    let list = decode_unsuback(walk, version)?;
+    if list.reasons.is_empty() {
+        return Err(protocol("SUBACK without a reason"));
+    }
+    Ok(list)
+}
+
+/// In 3.1.1 it has no reasons.
+pub(super) fn decode_unsuback(walk: &mut Walk<'_>, version: Version) -> Result<ReasonList, DecodeError> {
+    let packet_id = walk.packet_id()?;
+    if version == Version::V5 {
+        // A text for people and pairs of texts, as in the other acks.
+        properties::skip(walk, Place::Ack)?;
+    }
+    let mut reasons = Vec::new();
+    while !walk.is_empty() {
+        reasons.push(Reason(walk.u8()?));
+    }
+    Ok(ReasonList { packet_id, reasons })
 }
 
 /// [MQTT-3.9.3-2] of 3.1.1.

@@ -1,7 +1,11 @@
-//! SUBSCRIBE and UNSUBSCRIBE (MQTT 5, sections 3.8 and 3.10).
+//! SUBSCRIBE and UNSUBSCRIBE (MQTT 5, sections 3.8 and 3.10), as a server reads them; [`write`] has our own.
 //!
 //! Filters are held to be text of at least one character here and nothing more: a filter whose wildcards are badly placed fails alone, with
 //! its own reason in the SUBACK, and does not take the connection with it. One of no characters is none (section 4.13).
+
+mod write;
+
+pub(super) use write::{encode, encode_unsubscribe};
 
 use super::Version;
 use super::error::{DecodeError, malformed, protocol};

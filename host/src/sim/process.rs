@@ -98,7 +98,8 @@ impl Process {
             let prepared = egress::prepare(spec).map_err(|error| error.to_string())?;
             let (queue, roads) = (spool.queue(UpstreamId(index)), Roads(around.brokers.clone()));
             let shelf = Arc::new(Shelf(around.oracle.clone()));
-            let running = egress::start_with(roads, prepared, queue, shelf, counters.clone(), stop_senders.clone());
+            let running =
+                egress::start_with(roads, prepared, queue, shelf, None, counters.clone(), stop_senders.clone());
             senders.push(running.task);
             operators.push(running.operator);
         }

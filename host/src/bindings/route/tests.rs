@@ -29,6 +29,7 @@ fn binding(on_error: OnError, to: Vec<Destination>) -> Binding {
     let filters = vec![TopicFilter::parse("sensors/+").unwrap()];
     Binding {
         name: "temp".into(),
+        from: None,
         filters,
         plugins: vec![],
         tick: None,

@@ -21,6 +21,8 @@ pub struct Rehearsal<'a> {
     /// One for each binding; none where it has no plugins.
     chains: Vec<Option<Chain>>,
     client: Arc<str>,
+    /// Who sends; none: a device.
+    from: Option<UpstreamId>,
     started_ms: u64,
     passed: Duration,
     /// How often each binding has ticked.
@@ -70,7 +72,12 @@ impl<'a> Rehearsal<'a> {
         let chains = config.bindings.iter().map(chain).collect();
         let ticked = vec![0; config.bindings.len()];
         let table = Table::new(config.bindings.iter().map(|spec| bindings::Binding::new(spec.clone(), None)).collect());
-        Ok(Self { ticked, table, config, chains, client: client.into(), started_ms: unix_ms(), passed: Duration::ZERO })
+        let (client, from, started_ms, passed) = (client.into(), None, unix_ms(), Duration::ZERO);
+        Ok(Self { ticked, table, config, chains, client, from, started_ms, passed })
+    }
+
+    pub fn sent_by(self, upstream: Option<UpstreamId>) -> Self {
+        Self { from: upstream, ..self }
     }
 
     pub fn put(&mut self, message: Message) -> Vec<Step> {
@@ -138,7 +145,11 @@ impl<'a> Rehearsal<'a> {
         let config: &'a Config = self.config;
         let mut steps = Vec::new();
         while let Some(mut inbound) = waiting.pop_front() {
-            let matching = self.table.matching(&inbound.message.topic);
+            let topic = &inbound.message.topic;
+            let matching = match self.from.filter(|_| inbound.origin.hops == 0) {
+                Some(upstream) => self.table.matching_from(upstream, topic),
+                None => self.table.matching(topic),
+            };
             if matching.is_empty() && inbound.origin.hops == 0 {
                 steps.push(Step { binding: None, verdict: Verdict::Unmatched, sent: Vec::new() });
             }

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{destination, faults, name, policies};
+use super::{destination, faults, name, policies, sources};
 use crate::config::checked::{Binding, Destination, FaultPolicy, OnError, OnFailure, OnStartFailure, OrderOf, Target};
 use crate::config::defaults::DEAD_LETTER_TOPIC;
 use crate::config::ids::PluginId;
@@ -27,11 +27,14 @@ pub struct Names<'a> {
 pub struct Read {
     pub binding: Binding,
     pub exits: Vec<Exit>,
+    /// The place of `from`.
+    pub source: Option<Range<usize>>,
 }
 
-/// A topic that the binding publishes locally.
+/// A topic that the binding publishes locally, or at an upstream.
 pub struct Exit {
     pub span: Range<usize>,
+    pub to: Target,
     pub topic: Template,
     /// Whether the plugins had their hands on the topic that fills `{topic}`.
     pub after_plugins: bool,
@@ -51,6 +54,7 @@ pub fn check_all(root: &Table<'_>, names: &Names<'_>) -> Vec<Read> {
 }
 
 fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> Option<Read> {
+    let (from, source) = sources::read(table, names).unzip();
     let filters = filters(table);
     let plugins = plugins(table, names);
     let tick = tick(table, &plugins);
@@ -62,12 +66,13 @@ fn check(table: &Table<'_>, name: Option<&Placed<&str>>, names: &Names<'_>) -> O
     let destinations = destinations(table, names);
     // An empty chain never fails.
     let dead_letters = dead_letters.filter(|_| !plugins.is_empty());
-    let exits = local_exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
+    let exits = exits(&destinations, !plugins.is_empty()).chain(dead_letters).collect();
     let to = destinations.into_iter().map(|(to, _)| to).collect();
     let name = (*name?.get_ref()).into();
     Some(Read {
-        binding: Binding { name, filters, plugins, tick, on_error, faults, order, on_start_failure, to },
+        binding: Binding { name, from, filters, plugins, tick, on_error, faults, order, on_start_failure, to },
         exits,
+        source,
     })
 }
 
@@ -185,7 +190,8 @@ fn on_error(table: &Table<'_>) -> (OnError, Option<Exit>) {
         Some(OnFailure::DeadLetter) => {
             let span = place.or(typed.map(|typed| typed.span())).unwrap_or_else(|| table.span());
             let topic = topic.or_else(|| Template::parse(DEAD_LETTER_TOPIC).ok()).unwrap_or_else(Template::identity);
-            let exit = Exit { span, topic: topic.clone(), after_plugins: false, dead_letter: true };
+            let (to, topic_of_exit) = (Target::Local, topic.clone());
+            let exit = Exit { span, to, topic: topic_of_exit, after_plugins: false, dead_letter: true };
             (OnError::DeadLetter { topic }, Some(exit))
         }
     }
@@ -207,7 +213,10 @@ fn destinations(table: &Table<'_>, names: &Names<'_>) -> Vec<(Destination, Range
     tables.iter().filter_map(|to| Some((destination::check(to, names)?, place(to)))).collect()
 }
 
-fn local_exits(destinations: &[(Destination, Range<usize>)], after_plugins: bool) -> impl Iterator<Item = Exit> {
-    let local = destinations.iter().filter(|(to, _)| to.target == Target::Local);
-    local.map(move |(to, span)| Exit { span: span.clone(), topic: to.topic.clone(), after_plugins, dead_letter: false })
+fn exits(destinations: &[(Destination, Range<usize>)], after_plugins: bool) -> impl Iterator<Item = Exit> {
+    let exit = move |(to, span): &(Destination, Range<usize>)| {
+        let (span, topic) = (span.clone(), to.topic.clone());
+        Exit { span, to: to.target, topic, after_plugins, dead_letter: false }
+    };
+    destinations.iter().map(exit)
 }

@@ -3,11 +3,10 @@
 use toml::de::DeValue;
 
 use super::binding::Names;
+use super::upstream;
 use crate::config::checked::{Destination, Target};
-use crate::config::ids::UpstreamId;
 use crate::config::problem::Problem;
-use crate::config::raw::{Placed, Table};
-use crate::config::similar::did_you_mean;
+use crate::config::raw::Table;
 use crate::message::QoS;
 use crate::topic::{Template, TopicName};
 
@@ -39,7 +38,7 @@ pub fn template(table: &Table<'_>, key: &'static str) -> Option<Template> {
 fn target(table: &Table<'_>, names: &Names<'_>) -> Option<Target> {
     let local = table.flag("local").unwrap_or(false);
     match (table.text("upstream"), local) {
-        (Some(name), false) => upstream(table, &name, names),
+        (Some(name), false) => upstream::find(table, &name, &names.upstreams).map(Target::Upstream),
         (None, true) => Some(Target::Local),
         (Some(name), true) => {
             let sentence = "a destination is an upstream or local, not both";
@@ -57,17 +56,6 @@ fn target(table: &Table<'_>, names: &Names<'_>) -> Option<Target> {
     }
 }
 
-fn upstream(table: &Table<'_>, name: &Placed<&str>, names: &Names<'_>) -> Option<Target> {
-    let known: Vec<&str> = names.upstreams.iter().map(|name| *name.get_ref()).collect();
-    let found = known.iter().position(|known| known == name.get_ref());
-    if found.is_none() {
-        let advice = did_you_mean(name.get_ref(), &known, "this file has no `[upstreams.NAME]` table yet");
-        let sentence = format!("there is no upstream `{}`", name.get_ref());
-        table.add(Problem::error(name.span(), sentence).advice(advice));
-    }
-    found.map(|index| Target::Upstream(UpstreamId(index)))
-}
-
 /// At an upstream they are somebody else's.
 fn guard_the_gateways_own(table: &Table<'_>) {
     let Some(typed) = table.text("topic") else { return };
@@ -78,12 +66,17 @@ fn guard_the_gateways_own(table: &Table<'_>) {
 }
 
 fn qos(table: &Table<'_>) -> Option<QoS> {
+    let advice = "leave it out to keep what the device chose";
+    qos_number(table, "`qos` must be 0, 1, 2 or \"preserve\"", advice, true)
+}
+
+/// `None` when it is absent, wrong, or "preserve" where that is allowed.
+pub fn qos_number(table: &Table<'_>, sentence: &'static str, advice: &str, may_preserve: bool) -> Option<QoS> {
     let (value, span) = table.value("qos")?;
     let number = value.as_integer().and_then(|integer| u8::from_str_radix(integer.as_str(), integer.radix()).ok());
     let qos = number.and_then(QoS::from_bits);
-    if qos.is_none() && value.as_str() != Some("preserve") {
-        let advice = "leave it out to keep what the device chose";
-        table.add(Problem::error(span, "`qos` must be 0, 1, 2 or \"preserve\"").advice(advice));
+    if qos.is_none() && !(may_preserve && value.as_str() == Some("preserve")) {
+        table.add(Problem::error(span, sentence).advice(advice));
     }
     qos
 }

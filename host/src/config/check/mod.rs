@@ -29,7 +29,9 @@ mod pin;
 mod plugin;
 mod policies;
 mod proxy;
+mod sources;
 mod spool;
+mod subscribe;
 mod transport;
 mod trust;
 mod unused;
@@ -66,11 +68,15 @@ pub fn config(root: &Table<'_>) -> Option<Config> {
 
     let names = binding::Names { upstreams: upstream_names, plugins: plugin_names };
     let bindings = binding::check_all(root, &names);
-    loops::check(root, id, &bindings);
+    // An id is a place in the file: beside an upstream that has a problem of its own, nothing is said of others.
+    let placed = if upstreams.len() == names.upstreams.len() { &upstreams[..] } else { &[] };
+    sources::check(root, placed, &bindings);
+    loops::check(root, id, placed, &bindings);
     root.finish();
     // What looks unused beside an error may be used by the very line that was not understood.
     if !root.has_problems() {
         unused::check(root, &names, &bindings);
+        sources::doubts(root, &names.upstreams, &upstreams, &bindings);
     }
 
     let bindings = bindings.into_iter().map(|read| read.binding).collect();

@@ -9,7 +9,9 @@ use crate::config::raw::{Placed, Table};
 pub fn check(root: &Table<'_>, names: &Names<'_>, bindings: &[Read]) {
     let in_chain = |index| bindings.iter().any(|read| read.binding.plugins.contains(&PluginId(index)));
     let goes_to = |read: &Read, target| read.binding.to.iter().any(|to| to.target == target);
-    let in_to = |index| bindings.iter().any(|read| goes_to(read, Target::Upstream(UpstreamId(index))));
+    let comes_from = |read: &Read, id| read.binding.from == Some(id);
+    let uses = |read: &Read, id| goes_to(read, Target::Upstream(id)) || comes_from(read, id);
+    let in_to = |index| bindings.iter().any(|read| uses(read, UpstreamId(index)));
     warn(root, "plugin", &names.plugins, in_chain);
     warn(root, "upstream", &names.upstreams, in_to);
 }

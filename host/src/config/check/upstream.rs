@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{addresses, limits::LONGEST_SESSION, name, spool, upstream_tls};
+use super::{addresses, limits::LONGEST_SESSION, name, spool, subscribe, upstream_tls};
 use crate::config::checked::{Refused, Upstream};
 use crate::config::defaults;
+use crate::config::ids::UpstreamId;
 use crate::config::problem::Problem;
 use crate::config::raw::{Placed, Table};
+use crate::config::similar::did_you_mean;
 use crate::mqtt::Version;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,6 +44,18 @@ pub fn check_all<'a>(root: &Table<'a>, gateway: &str) -> (Vec<Placed<&'a str>>, 
 fn same_client<'a>(one: &Upstream, others: &'a [Upstream]) -> Option<&'a Upstream> {
     let meets = |other: &Upstream| other.addresses.iter().any(|address| addresses::contain(&one.addresses, address));
     others.iter().find(|other| other.client_id == one.client_id && meets(other))
+}
+
+/// The one that a binding names.
+pub fn find(table: &Table<'_>, name: &Placed<&str>, all: &[Placed<&str>]) -> Option<UpstreamId> {
+    let known: Vec<&str> = all.iter().map(|name| *name.get_ref()).collect();
+    let found = known.iter().position(|known| known == name.get_ref());
+    if found.is_none() {
+        let advice = did_you_mean(name.get_ref(), &known, "this file has no `[upstreams.NAME]` table yet");
+        let sentence = format!("there is no upstream `{}`", name.get_ref());
+        table.add(Problem::error(name.span(), sentence).advice(advice));
+    }
+    found.map(UpstreamId)
 }
 
 /// A name that CONNECT can carry: two bytes say its length, and it has no NUL (MQTT 5, section 1.5.4).
@@ -86,6 +100,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
     let failback = second_up("failback", LONGEST_FAILBACK, defaults::FAILBACK);
     let ack_timeout = second_up("ack_timeout", LONGEST_ACK_TIMEOUT, defaults::ACK_TIMEOUT);
     let refused = spool::one_of(table, "refused", &REFUSED).unwrap_or_default();
+    let subscribe = subscribe::check(table, protocol, gateway);
     if addresses.is_empty() {
         return None;
     }
@@ -106,6 +121,7 @@ fn check(table: &Table<'_>, name: &str, gateway: &str) -> Option<Upstream> {
         failback,
         ack_timeout,
         refused,
+        subscribe,
     })
 }
 

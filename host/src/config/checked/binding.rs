@@ -14,6 +14,8 @@ use super::faults::{FaultPolicy, OnError};
 pub struct Binding {
     /// Of everything that it makes.
     pub name: Name,
+    /// Whose messages it takes: those that this upstream sends. Without it, those of devices and of this gateway itself.
+    pub from: Option<UpstreamId>,
     pub filters: Vec<TopicFilter>,
     /// In order; may be empty.
     pub plugins: Vec<PluginId>,

@@ -20,7 +20,7 @@ pub use log::{Log, LogFormat};
 pub use operate::{Http, Operate};
 pub use plugin::{Backend, CompileLimits, Engine, Grants, Plugin, PluginLimits, Trust, TrustedKey};
 pub use spool::{DeadLetters, Qos0, Spool, Sync, WhenFull};
-pub use upstream::{Address, Refused, Tls, Upstream};
+pub use upstream::{Address, Refused, Subscription, Tls, Upstream};
 
 use std::path::PathBuf;
 

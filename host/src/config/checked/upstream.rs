@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::mqtt::Version;
+use crate::mqtt::{SubscribeOptions, Version};
+use crate::topic::SharedFilter;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upstream {
@@ -28,6 +29,17 @@ pub struct Upstream {
     /// How long the oldest unacknowledged message waits for its ack on a connection that works.
     pub ack_timeout: Duration,
     pub refused: Refused,
+    /// What it is asked to send us.
+    pub subscribe: Vec<Subscription>,
+}
+
+/// A topic filter that an upstream is subscribed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// As the upstream is told, with `$share/GROUP/` where it is shared.
+    pub text: String,
+    pub filter: SharedFilter,
+    pub options: SubscribeOptions,
 }
 
 /// What becomes of a message that an upstream answers with a failure reason code.

@@ -93,6 +93,11 @@ fn obstacles(running: &Config, wanted: &Config) -> Vec<(String, String)> {
         (!is_same).then(|| (format!("plugin {} limits", plugin.name), why.to_owned()))
     };
     let binding = |binding: &Binding| {
+        if renumbered_source(binding, running, wanted).is_none() {
+            let name = source(binding, wanted).unwrap_or_default();
+            let why = format!("its upstream `{name}` is connected to after a restart");
+            return Some((format!("binding {} from", binding.name), why));
+        }
         let missing = binding.to.iter().find(|to| renumbered_target(to, running, wanted).is_none())?;
         let name = target(missing.target, wanted).unwrap_or_default();
         Some((
@@ -114,7 +119,12 @@ fn chain(binding: &Binding, config: &Config) -> impl PartialEq + use<> {
 fn route(binding: &Binding, config: &Config) -> impl PartialEq + use<> {
     let to = |to: &Destination| (target(to.target, config), to.topic.clone(), to.qos, to.retain);
     let to: Vec<_> = binding.to.iter().map(to).collect();
-    (binding.filters.clone(), binding.on_error.clone(), binding.order, to)
+    (source(binding, config), binding.filters.clone(), binding.on_error.clone(), binding.order, to)
+}
+
+/// None: devices, and this gateway.
+fn source(binding: &Binding, config: &Config) -> Option<String> {
+    binding.from.and_then(|id| id.of(&config.upstreams)).map(|upstream| upstream.name.clone())
 }
 
 /// None: local.
@@ -125,13 +135,21 @@ fn target(target: Target, config: &Config) -> Option<String> {
 
 fn renumbered(binding: &Binding, running: &Config, wanted: &Config) -> Option<Binding> {
     let to = binding.to.iter().map(|to| renumbered_target(to, running, wanted)).collect::<Option<_>>()?;
-    Some(Binding { to, ..binding.clone() })
+    Some(Binding { from: renumbered_source(binding, running, wanted)?, to, ..binding.clone() })
+}
+
+/// `None` when the gateway that runs does not know it.
+fn renumbered_source(binding: &Binding, running: &Config, wanted: &Config) -> Option<Option<UpstreamId>> {
+    source(binding, wanted).map(|name| place(&name, running)).map_or(Some(None), |place| Some(Some(place?)))
+}
+
+fn place(upstream: &str, config: &Config) -> Option<UpstreamId> {
+    config.upstreams.iter().position(|known| known.name == upstream).map(UpstreamId)
 }
 
 fn renumbered_target(to: &Destination, running: &Config, wanted: &Config) -> Option<Destination> {
     let Some(name) = target(to.target, wanted) else { return Some(to.clone()) };
-    let place = running.upstreams.iter().position(|known| known.name == name)?;
-    Some(Destination { target: Target::Upstream(UpstreamId(place)), ..to.clone() })
+    Some(Destination { target: Target::Upstream(place(&name, running)?), ..to.clone() })
 }
 
 fn is_reordered(running: &Config, wanted: &Config) -> bool {

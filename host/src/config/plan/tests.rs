@@ -166,6 +166,23 @@ fn bindings_change_together_or_not_at_all() {
 }
 
 #[test]
+fn a_binding_of_what_an_upstream_sends_keeps_its_upstream_when_another_moves_the_numbers() {
+    let subscribed = |before: &str, from: &str| {
+        let cloud = format!("{before}[upstreams.cloud]\nsubscribe = [{{ topic = \"down/#\" }}]");
+        let down = format!("[[bindings]]\nname = \"down\"\nfrom = \"{from}\"\ntopic = \"down/#\"\nto = [{{ local = true }}]\n");
+        of(&format!("{}{down}", BASE.replace("[upstreams.cloud]", &cloud)))
+    };
+    let backup = "[upstreams.backup]\nurl = \"mqtt://backup\"\nsubscribe = [{ topic = \"down/#\" }]\n";
+    let (running, wanted) = (subscribed("", "cloud"), subscribed(backup, "cloud"));
+    assert_eq!(taken_over(&running, &wanted).bindings, running.bindings);
+    let both = subscribed(backup, "backup");
+    let what = |plan: Vec<Step>| plan.into_iter().map(|step| step.what).collect::<Vec<_>>();
+    assert_eq!(what(plan(&wanted, &both).now), ["binding down"]);
+    let restart = what(plan(&running, &both).restart);
+    assert!(restart.contains(&"binding down from".to_owned()), "{restart:?}");
+}
+
+#[test]
 fn what_messages_go_through_is_named_for_a_restart() {
     assert_eq!(restart("mqtt://localhost", "mqtt://other"), ["upstream cloud"]);
     let watched = "[operate]\nhttp = \"127.0.0.1:9464\"\n[upstreams.cloud]";

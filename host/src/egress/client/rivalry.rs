@@ -127,7 +127,9 @@ impl<D: Dial> Client<D> {
             LinkError::Disconnected { reason: Reason::SESSION_TAKEN_OVER, .. } => self.met_rival(),
             LinkError::Closed | LinkError::Io(_) if lasted < SOON => {
                 let sign = self.rivals.closed_early(now);
-                if self.rivals.is_suspected() && self.sender.inflight.is_empty() {
+                // With subscriptions it is not ours alone: what waits for us there would go with it.
+                let is_empty = self.sender.inflight.is_empty() && self.sender.subscriber.is_none();
+                if self.rivals.is_suspected() && is_empty {
                     self.round.set_home(None);
                 }
                 sign

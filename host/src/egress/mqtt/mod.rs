@@ -2,4 +2,4 @@
 
 mod state;
 
-pub use state::{UpstreamSession, recovered};
+pub use state::{Granted, UpstreamSession, recovered};

@@ -9,7 +9,7 @@ use crate::base::wake::batch_wakes;
 use crate::egress::link_error::LinkError;
 use crate::egress::unasked::Unasked;
 use crate::message::{Message, QoS};
-use crate::mqtt::client::{self, Incoming, Outgoing};
+use crate::mqtt::client::{Incoming, Outgoing};
 use crate::mqtt::sender::{self, Released, Reply, Step};
 use crate::mqtt::{Ack, Reason};
 use crate::spool::{Fate, Position};
@@ -40,7 +40,7 @@ impl Session<'_> {
         let _turn = batch_wakes();
         loop {
             let before = self.input.len();
-            let Some(packet) = client::decode(self.terms.protocol, &mut self.input)? else { return Ok(()) };
+            let Some(packet) = self.decoder.decode(&mut self.input)? else { return Ok(()) };
             self.size = before - self.input.len();
             if let Incoming::PubAck(_) | Incoming::PubRec(_) = packet {
                 kill_point::reach(KillPoint::UpstreamAck);
@@ -54,7 +54,10 @@ impl Session<'_> {
             Incoming::PubAck(ack) => self.take_puback(ack),
             Incoming::PubRec(ack) => self.take_pubrec(ack),
             Incoming::PubComp(ack) => self.take_pubcomp(ack),
-            Incoming::Publish { qos, packet_id } => self.take_publish(qos, packet_id),
+            Incoming::Publish(publish) => self.take_publish(*publish),
+            Incoming::Unusable { qos, packet_id, reason } => self.take_unusable(qos, packet_id, reason),
+            Incoming::SubAck(list) => self.take_suback(&list),
+            Incoming::UnsubAck(list) => self.take_unsuback(&list),
             Incoming::PingResp => {
                 if !self.proofs.is_asked() {
                     self.bear(Unasked::PingResp)?;
@@ -62,11 +65,7 @@ impl Session<'_> {
                 self.answered();
                 Ok(())
             }
-            Incoming::PubRel(id) => {
-                self.bear(Unasked::Ack)?;
-                self.write(Outgoing::PubComp(id));
-                Ok(())
-            }
+            Incoming::PubRel(id) => self.take_pubrel(id),
             Incoming::Disconnect { reason, text, server } => Err(LinkError::Disconnected { reason, text, server }),
             Incoming::ConnAck(_) => Err(LinkError::OutOfTurn("a second CONNACK")),
         }
@@ -103,19 +102,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Left by an earlier user of this client id: acknowledged by the rules, and ignored.
-    fn take_publish(&mut self, qos: QoS, packet_id: u16) -> Result<(), LinkError> {
-        self.bear(Unasked::Publish)?;
-        match qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.write(Outgoing::PubAck(packet_id)),
-            QoS::ExactlyOnce => self.write(Outgoing::PubRec(packet_id)),
-        }
-        Ok(())
-    }
-
     /// What was just read has nobody asked for.
-    fn bear(&mut self, unasked: Unasked) -> Result<(), LinkError> {
+    pub(super) fn bear(&mut self, unasked: Unasked) -> Result<(), LinkError> {
         match self.patience.bears(self.size, Instant::now()) {
             true => Ok(()),
             false => Err(LinkError::Flood(unasked)),

@@ -24,6 +24,7 @@ mod incoming;
 mod leaving;
 mod outgoing;
 mod proof;
+mod receiving;
 mod refused;
 mod sender;
 mod skip;
@@ -53,7 +54,7 @@ use super::unasked::Patience;
 use crate::base::kill_point::{self, KillPoint};
 use crate::base::wake::batch_wakes;
 use crate::message::QoS;
-use crate::mqtt::client::{self, Outgoing};
+use crate::mqtt::client::{self, Decoder, Outgoing};
 use crate::spool::{Fate, Position};
 
 /// One read of the socket: some thousand acks.
@@ -64,6 +65,7 @@ pub struct Session<'a> {
     reader: ReadHalf<Transport>,
     writer: WriteHalf<Transport>,
     input: BytesMut,
+    decoder: Decoder,
     out: Outbox,
     terms: Terms,
     /// How far the spool has been read on this connection. Begins at its start: what is in flight is passed over, and QoS 0
@@ -96,11 +98,14 @@ impl<'a> Session<'a> {
         sender.acks.progress = false;
         sender.isolation.begin();
         let (cursor, alone) = (Position::START, Alone::default());
+        let max_packet_size = sender.subscriber.as_ref().map_or(client::MAX_INCOMING, |one| one.max_packet_size);
+        let decoder = Decoder::new(terms.protocol, max_packet_size);
         Self {
             sender,
             reader,
             writer,
             input,
+            decoder,
             out,
             terms,
             cursor,
@@ -132,6 +137,7 @@ impl<'a> Session<'a> {
         }
         self.sender.review_held();
         self.send_held();
+        self.subscribe();
     }
 
     /// Begins with a new session.
@@ -140,6 +146,7 @@ impl<'a> Session<'a> {
         self.sender.acks.lowered = false;
         self.sender.inflight.restart(self.terms.window);
         self.sender.forget_held();
+        self.subscribe();
     }
 
     /// Runs until the connection fails, or until it is ended in good order.
@@ -194,6 +201,8 @@ impl<'a> Session<'a> {
                 () = shutdown.cancelled(), if !stopping => self.leave(End::Shutdown),
                 Some(skip) = self.sender.skips.recv() => self.sender.skip(skip),
                 kept = self.sender.filing.kept() => self.sender.filed(kept),
+                // Before reading, which makes more of it: one that sends without end does not wait for acks.
+                event = receiving::event(&mut self.sender.subscriber) => self.happened(event),
                 event = event => match event {
                     Event::Read(read) => self.heard(read?)?,
                     Event::Wrote(Ok(())) => self.pushed(),
@@ -239,6 +248,7 @@ impl<'a> Session<'a> {
     fn pushed(&mut self) {
         kill_point::happened(KillPoint::Published);
         kill_point::happened(KillPoint::Released);
+        kill_point::happened(KillPoint::MessageAcked);
         self.keep_alive.sent(Instant::now());
         if self.sender.isolation.is_alone() && self.out.sent().written > self.alone.from() {
             self.sender.isolation.written();
@@ -254,14 +264,15 @@ impl<'a> Session<'a> {
 
     fn deadline(&self) -> Instant {
         let ack = Some(self.ack_watch.next_look()).filter(|_| !self.sender.inflight.is_empty());
-        let others =
-            [ack, self.leaving.map(|leaving| leaving.until), self.sender.refusals.next_due(), self.leave_again];
+        let leaving = self.leaving.map(|leaving| leaving.until);
+        let others = [ack, leaving, self.sender.refusals.next_due(), self.leave_again, self.answer_due()];
         others.into_iter().flatten().fold(self.keep_alive.deadline(), Instant::min)
     }
 
     fn check(&mut self) -> Result<(), LinkError> {
         let now = Instant::now();
         self.leave_when_due(now);
+        self.check_subscriptions(now)?;
         match self.keep_alive.check(now) {
             Due::Nothing => {}
             Due::Ping => self.ping(),

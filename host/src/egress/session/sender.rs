@@ -12,6 +12,7 @@ use crate::egress::isolation::Isolation;
 use crate::egress::link_error::LinkError;
 use crate::egress::operator::Skip;
 use crate::egress::refusals::Refusals;
+use crate::egress::subscriber::Subscriber;
 use crate::egress::undelivered::Filing;
 use crate::message::Message;
 use crate::metrics::UpstreamMetrics;
@@ -38,6 +39,8 @@ pub struct Sender {
     pub isolation: Isolation,
     pub skips: mpsc::Receiver<Skip>,
     pub elsewhere: Elsewhere,
+    /// Where something is subscribed to.
+    pub subscriber: Option<Box<Subscriber>>,
 }
 
 /// What the server's acks have told so far.

@@ -4,6 +4,7 @@ use super::Sender;
 use crate::base::excerpt::Excerpt;
 use crate::egress::operator::{Skip, Skipped};
 use crate::egress::status::Trouble;
+use crate::egress::subscriber::Subscriber;
 use crate::mqtt::sender::Progress;
 use crate::spool::{Entry, Fate};
 
@@ -16,6 +17,7 @@ impl Sender {
                 out = &mut other => return out,
                 kept = self.filing.kept() => self.filed(kept),
                 Some(skip) = self.skips.recv() => self.skip(skip),
+                () = meanwhile(&mut self.subscriber) => {}
             }
         }
     }
@@ -66,6 +68,14 @@ impl Sender {
         let attempts = self.isolation.attempts(number) + self.refusals.attempts(number);
         let is_suspect = self.isolation.is_suspect(number);
         (attempts > 0).then_some(Trouble { number, attempts, is_suspect })
+    }
+}
+
+/// Never, where nothing is subscribed to.
+async fn meanwhile(subscriber: &mut Option<Box<Subscriber>>) {
+    match subscriber {
+        Some(subscriber) => subscriber.meanwhile().await,
+        None => std::future::pending().await,
     }
 }
 

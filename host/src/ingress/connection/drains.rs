@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio_util::sync::CancellationToken;
 
-use super::parked::Parked;
+use crate::bindings::Parked;
 
-/// Bounded by `parked::MAX_BYTES_TOTAL`, which counts what is parked here as well.
+/// Bounded by the limit of [`Parked`] for all connections, which counts what is parked here as well.
 #[derive(Default)]
 pub struct Drains {
     /// By client: cancelled when the last message of its earlier connections has started.

@@ -11,9 +11,6 @@ use crate::spool::{Change, Receipt};
 use crate::tap;
 use crate::topic::MAX_LEVELS;
 
-/// Payloads smaller than this are copied out of the read buffer.
-const COPY_BELOW: usize = 2 * 1024;
-
 /// Packets of one turn: those of a read, usually. A flood of small ones has several.
 const TURN: usize = 64;
 
@@ -156,7 +153,7 @@ impl<R, W> Connection<R, W> {
     }
 
     fn accept(&mut self, mut message: Message, receipt: Receipt, identity: Option<Change>) {
-        unpin(&mut message);
+        message.unpin();
         if self.is_gateway {
             message.cross();
         }
@@ -191,18 +188,5 @@ impl<R, W> Connection<R, W> {
             self.ending.will = None;
         }
         if is_failure { End::Gone } else { End::Left }
-    }
-}
-
-/// A payload is a slice of the read buffer: kept for a day, a reading of 20 bytes would keep 4 KiB. What is small is copied,
-/// which also lets the buffer be used again for the next read.
-fn unpin(message: &mut Message) {
-    if message.payload.len() < COPY_BELOW {
-        message.payload = Bytes::copy_from_slice(&message.payload);
-    }
-    if let Some(properties) = message.properties.as_mut().and_then(Arc::get_mut)
-        && let Some(correlation) = &mut properties.correlation_data
-    {
-        *correlation = Bytes::copy_from_slice(correlation);
     }
 }

@@ -1,12 +1,11 @@
 //! MQTT 3.1.1 through `rumqttc::mqttbytes::v4`. Properties have no place here and are dropped.
 
 use bytes::BytesMut;
+use rumqttc::mqttbytes::Error;
 use rumqttc::mqttbytes::v4::{self, ConnectReturnCode, Packet};
-use rumqttc::mqttbytes::{self, Error};
 
 use super::frame::Frame;
 use super::{EncodeError, Incoming, Outgoing, UNEXPECTED, UNREADABLE};
-use crate::message::QoS;
 use crate::mqtt::{Ack, ConnAck, DecodeError, Reason};
 
 pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Result<(), EncodeError> {
@@ -17,7 +16,9 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
         Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id)),
         Outgoing::PingReq => Packet::PingReq,
         Outgoing::Disconnect(_) => Packet::Disconnect,
-        Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
+        Outgoing::Connect(_) | Outgoing::Publish(_) | Outgoing::Subscribe(..) | Outgoing::Unsubscribe(..) => {
+            return Err(EncodeError::Impossible);
+        }
     };
     packet.write(out, max).map(drop).map_err(|error| match error {
         Error::OutgoingPacketTooLarge { pkt_size, max } => EncodeError::TooLarge { size: pkt_size, max },
@@ -26,9 +27,9 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
 }
 
 pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
-    // CONNACK to PUBCOMP, PINGRESP. The server of 3.1.1 does not say goodbye.
+    // CONNACK, PUBACK to PUBCOMP, PINGRESP. The server of 3.1.1 does not say goodbye.
     let kind = frame.packet_type();
-    if !matches!(kind, 2..=7 | 13) {
+    if !matches!(kind, 2 | 4..=7 | 13) {
         return Err(UNEXPECTED);
     }
     frame.check_flags()?;
@@ -42,7 +43,6 @@ pub(super) fn decode(mut frame: Frame) -> Result<Incoming, DecodeError> {
     let ok = |packet_id| Ack { packet_id, reason: Reason::SUCCESS };
     match Packet::read(&mut frame.bytes, super::MAX_INCOMING).map_err(|_| UNREADABLE)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(&ack)))),
-        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(ack) => Ok(Incoming::PubAck(ok(ack.pkid))),
         Packet::PubRec(ack) => Ok(Incoming::PubRec(ok(ack.pkid))),
         Packet::PubRel(ack) => Ok(Incoming::PubRel(ack.pkid)),
@@ -62,12 +62,4 @@ fn from_connack(ack: &v4::ConnAck) -> ConnAck {
         ConnectReturnCode::NotAuthorized => Reason::NOT_AUTHORIZED,
     };
     ConnAck { session_present: ack.session_present, reason, ..ConnAck::default() }
-}
-
-fn from_qos(qos: mqttbytes::QoS) -> QoS {
-    match qos {
-        mqttbytes::QoS::AtMostOnce => QoS::AtMostOnce,
-        mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
-        mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
-    }
 }

@@ -1,7 +1,6 @@
 //! MQTT 5 through `rumqttc::v5::mqttbytes::v5`.
 
 use bytes::BytesMut;
-use rumqttc::v5::mqttbytes;
 use rumqttc::v5::mqttbytes::v5::{self, Packet, PubRelReason};
 
 use super::frame::Frame;
@@ -26,7 +25,9 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
         Outgoing::Disconnect(_) => {
             Packet::Disconnect(v5::Disconnect::new(v5::DisconnectReasonCode::NormalDisconnection))
         }
-        Outgoing::Connect(_) | Outgoing::Publish(_) => return Err(EncodeError::Impossible),
+        Outgoing::Connect(_) | Outgoing::Publish(_) | Outgoing::Subscribe(..) | Outgoing::Unsubscribe(..) => {
+            return Err(EncodeError::Impossible);
+        }
     };
     let size = packet.size();
     if size > max {
@@ -36,9 +37,9 @@ pub(super) fn encode(packet: Outgoing<'_>, max: usize, out: &mut BytesMut) -> Re
 }
 
 pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
-    // CONNACK to PUBCOMP, PINGRESP, DISCONNECT. No AUTH, because no method was offered; no SUBACK.
+    // CONNACK, PUBACK to PUBCOMP, PINGRESP, DISCONNECT. No AUTH, because no method was offered.
     let kind = frame.packet_type();
-    if !matches!(kind, 2..=7 | 13 | 14) {
+    if !matches!(kind, 2 | 4..=7 | 13 | 14) {
         return Err(UNEXPECTED);
     }
     frame.check_flags()?;
@@ -49,7 +50,6 @@ pub(super) fn decode(frame: Frame) -> Result<Incoming, DecodeError> {
     let ack = |packet_id| Ack { packet_id, reason: ack_reason };
     match read(frame)? {
         Packet::ConnAck(ack) => Ok(Incoming::ConnAck(Box::new(from_connack(ack, connack_reason)))),
-        Packet::Publish(publish) => Ok(Incoming::Publish { qos: from_qos(publish.qos), packet_id: publish.pkid }),
         Packet::PubAck(packet) => Ok(Incoming::PubAck(ack(packet.pkid))),
         Packet::PubRec(packet) => Ok(Incoming::PubRec(ack(packet.pkid))),
         Packet::PubRel(packet) => Ok(Incoming::PubRel(packet.pkid)),
@@ -136,13 +136,5 @@ fn from_connack(ack: v5::ConnAck, reason: Reason) -> ConnAck {
         server_keep_alive: properties.server_keep_alive,
         server_reference: properties.server_reference,
         ..ConnAck::default()
-    }
-}
-
-fn from_qos(qos: mqttbytes::QoS) -> QoS {
-    match qos {
-        mqttbytes::QoS::AtMostOnce => QoS::AtMostOnce,
-        mqttbytes::QoS::AtLeastOnce => QoS::AtLeastOnce,
-        mqttbytes::QoS::ExactlyOnce => QoS::ExactlyOnce,
     }
 }

@@ -16,6 +16,7 @@ mod rivals;
 mod shutdown;
 mod silence;
 mod skip;
+mod subscriptions;
 mod terms;
 mod too_large;
 mod unacknowledged;

@@ -12,6 +12,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
+use crate::bindings::{Binding, Dispatcher, Table};
+use crate::bus::{Bus, RetainedLimits};
 use crate::config::{self, UpstreamId};
 use crate::dead_letter::Filed;
 use crate::egress::transport::Transport;
@@ -19,8 +21,8 @@ use crate::egress::undelivered::Undelivered;
 use crate::message::{Message, QoS};
 use crate::mqtt::Version;
 use crate::spool::log::sim::SimDisk;
-use crate::spool::{Output, Record, Spool};
-use crate::topic::TopicName;
+use crate::spool::{Key, Output, Record, Spool, Value};
+use crate::topic::{Template, TopicFilter, TopicName};
 
 pub const KEEP_ALIVE: Duration = Duration::from_secs(20);
 pub const ACK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -43,6 +45,8 @@ pub enum Heard {
     PubRec(u16),
     PubRel(u16),
     PubComp(u16),
+    Subscribe(u16, String),
+    Unsubscribe(u16, String),
     PingReq,
     Disconnect,
     /// The client has closed.
@@ -158,7 +162,7 @@ impl Bench {
         let counters = Arc::new(Counters::default());
         let limits = config::Spool { max_qos0_messages: 1000, max_age, ..config::Spool::default() };
         let opened = Spool::manually_driven(disk.clone(), &["cloud"], &limits, counters.clone());
-        let spool = opened.unwrap_or_else(|error| panic!("{error}")).0;
+        let (spool, restored) = opened.unwrap_or_else(|error| panic!("{error}"));
         let (far_ends, connections) = mpsc::channel(1);
         let shutdown = CancellationToken::new();
         let down = Down::default();
@@ -166,7 +170,9 @@ impl Bench {
         let prepared = crate::egress::prepare(&spec).unwrap();
         let letters = Letters::default();
         let kept = Arc::new(letters.clone());
-        let started = start_with(dial, prepared, spool.queue(UpstreamId(0)), kept, counters.clone(), shutdown.clone());
+        let queue = spool.queue(UpstreamId(0));
+        let inbox = Some(inbox(&spool, &restored.state, &counters));
+        let started = start_with(dial, prepared, queue, kept, inbox, counters.clone(), shutdown.clone());
         let Running { task, status, operator } = started;
         Self { operator, spool, counters, letters, status, shutdown, task, spec, capacity, disk, connections, down }
     }
@@ -222,6 +228,31 @@ impl Bench {
     }
 }
 
+/// Of a gateway in which one binding takes what comes below `c`, for local subscribers.
+fn inbox(spool: &Spool, state: &[(Key, Value)], counters: &Arc<Counters>) -> Inbox {
+    let bus = Arc::new(Bus::new(RetainedLimits { max_messages: 10, max_bytes: 1_000 }, counters.clone()));
+    let table = Table::new(vec![Binding::new(below_c(), None)]);
+    let dispatcher = Dispatcher::new("gw".into(), table, bus, spool.clone(), counters.clone());
+    let (id, max_packet_size, state) = (UpstreamId(0), 1_000, Inbox::state_of(state, "cloud"));
+    Inbox { id, dispatcher, max_packet_size, parked_bytes: Arc::default(), closing: CancellationToken::new(), state }
+}
+
+fn below_c() -> config::Binding {
+    let topic = Template::parse("local/{topic}").unwrap();
+    config::Binding {
+        name: "down".into(),
+        from: Some(UpstreamId(0)),
+        filters: vec![TopicFilter::parse("c/#").unwrap()],
+        plugins: vec![],
+        tick: None,
+        on_error: config::OnError::Drop,
+        faults: config::FaultPolicy::default(),
+        order: Default::default(),
+        on_start_failure: Default::default(),
+        to: vec![config::Destination { target: config::Target::Local, topic, qos: None, retain: None }],
+    }
+}
+
 pub fn spec(protocol: Version) -> config::Upstream {
     config::Upstream {
         name: "cloud".into(),
@@ -239,6 +270,7 @@ pub fn spec(protocol: Version) -> config::Upstream {
         failback: Duration::from_secs(60),
         ack_timeout: ACK_TIMEOUT,
         refused: config::Refused::DeadLetter,
+        subscribe: Vec::new(),
     }
 }
 
@@ -346,9 +378,11 @@ fn of_v311(packet: v4::Packet) -> Heard {
         v4::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),
         v4::Packet::PubRel(ack) => Heard::PubRel(ack.pkid),
         v4::Packet::PubComp(ack) => Heard::PubComp(ack.pkid),
+        v4::Packet::Subscribe(one) => Heard::Subscribe(one.pkid, one.filters[0].path.clone()),
+        v4::Packet::Unsubscribe(one) => Heard::Unsubscribe(one.pkid, one.topics[0].clone()),
         v4::Packet::PingReq => Heard::PingReq,
         v4::Packet::Disconnect => Heard::Disconnect,
-        other => panic!("a client without subscriptions does not send {other:?}"),
+        other => panic!("a client does not send {other:?}"),
     }
 }
 
@@ -364,6 +398,8 @@ fn of_v5(packet: v5::Packet) -> Heard {
         v5::Packet::PubRec(ack) => Heard::PubRec(ack.pkid),
         v5::Packet::PubRel(ack) => Heard::PubRel(ack.pkid),
         v5::Packet::PubComp(ack) => Heard::PubComp(ack.pkid),
+        v5::Packet::Subscribe(one) => Heard::Subscribe(one.pkid, one.filters[0].path.clone()),
+        v5::Packet::Unsubscribe(one) => Heard::Unsubscribe(one.pkid, one.filters[0].clone()),
         v5::Packet::PingReq(_) => Heard::PingReq,
         other => panic!("a client without subscriptions does not send {other:?}"),
     }

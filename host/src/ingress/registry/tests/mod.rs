@@ -77,6 +77,7 @@ fn copying_in(lane: Option<Lane>) -> Binding {
     Binding::new(
         config::Binding {
             name,
+            from: None,
             filters,
             plugins: vec![],
             tick: None,

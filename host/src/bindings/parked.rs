@@ -1,4 +1,4 @@
-//! Messages that wait for a place in the lanes of their bindings: how pressure travels back to a device.
+//! Messages of one connection that wait for a place in the lanes of their bindings: how pressure travels back to a device, or an upstream.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::AcquireError;
 use tokio_util::sync::CancellationToken;
 
+use super::{Dispatcher, Pending};
 use crate::base::wake::batch_wakes;
-use crate::bindings::{Dispatcher, Pending};
 
 /// Messages that one connection may have waiting: more than any device's window that is not a flood.
 const MAX_MESSAGES: usize = 4_096;
