@@ -229,7 +229,13 @@ impl Dispatcher {
         self.matched(inbound, kept, &table, bindings)
     }
 
-    fn matched(self: &Arc<Self>, mut inbound: Inbound, kept: Kept, table: &Table, bindings: Bindings) -> Option<Pending> {
+    fn matched(
+        self: &Arc<Self>,
+        mut inbound: Inbound,
+        kept: Kept,
+        table: &Table,
+        bindings: Bindings,
+    ) -> Option<Pending> {
         if tap::is_on() {
             self.trace(table, &mut inbound, &bindings);
         }

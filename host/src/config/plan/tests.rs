@@ -169,7 +169,9 @@ fn bindings_change_together_or_not_at_all() {
 fn a_binding_of_what_an_upstream_sends_keeps_its_upstream_when_another_moves_the_numbers() {
     let subscribed = |before: &str, from: &str| {
         let cloud = format!("{before}[upstreams.cloud]\nsubscribe = [{{ topic = \"down/#\" }}]");
-        let down = format!("[[bindings]]\nname = \"down\"\nfrom = \"{from}\"\ntopic = \"down/#\"\nto = [{{ local = true }}]\n");
+        let down = format!(
+            "[[bindings]]\nname = \"down\"\nfrom = \"{from}\"\ntopic = \"down/#\"\nto = [{{ local = true }}]\n"
+        );
         of(&format!("{}{down}", BASE.replace("[upstreams.cloud]", &cloud)))
     };
     let backup = "[upstreams.backup]\nurl = \"mqtt://backup\"\nsubscribe = [{ topic = \"down/#\" }]\n";
