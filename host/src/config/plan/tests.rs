@@ -168,13 +168,13 @@ fn bindings_change_together_or_not_at_all() {
 #[test]
 fn a_binding_of_what_an_upstream_sends_keeps_its_upstream_when_another_moves_the_numbers() {
     let subscribed = |before: &str, from: &str| {
-        let cloud = format!("{before}[upstreams.cloud]\nsubscribe = [{{ topic = \"down/#\" }}]");
+        let cloud = format!("{before}[upstreams.cloud]\nsubscribe = [{{ filter = \"down/#\" }}]");
         let down = format!(
             "[[bindings]]\nname = \"down\"\nfrom = \"{from}\"\ntopic = \"down/#\"\nto = [{{ local = true }}]\n"
         );
         of(&format!("{}{down}", BASE.replace("[upstreams.cloud]", &cloud)))
     };
-    let backup = "[upstreams.backup]\nurl = \"mqtt://backup\"\nsubscribe = [{ topic = \"down/#\" }]\n";
+    let backup = "[upstreams.backup]\nurl = \"mqtt://backup\"\nsubscribe = [{ filter = \"down/#\" }]\n";
     let (running, wanted) = (subscribed("", "cloud"), subscribed(backup, "cloud"));
     assert_eq!(taken_over(&running, &wanted).bindings, running.bindings);
     let both = subscribed(backup, "backup");
