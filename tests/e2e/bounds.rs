@@ -1,11 +1,9 @@
 //! What one client can make the gateway hold: in the measure of what it has sent, and never in the way of others.
 
-use std::time::Duration;
-
-use tidegate_tests::eventually::{SOON, eventually};
+use tidegate_tests::eventually::SOON;
 use tidegate_tests::gateway::Gateway;
 use tidegate_tests::raw::{Next, Raw};
-use tidegate_tests::wire::{self, Connect, Properties, V5, Will};
+use tidegate_tests::wire::{self, Properties, V5};
 
 const MIB: usize = 1 << 20;
 
@@ -101,53 +99,6 @@ fn a_retained_message_for_a_new_subscription_does_not_overtake_what_waits_on_its
 
 /// Little enough that a few clients use it up.
 const LITTLE_MEMORY: &str = "[broker.limits]\nmemory = \"1MiB\"\n";
-
-#[test]
-fn wills_that_have_no_room_are_refused_at_connect_and_others_come_in() {
-    let gateway = Gateway::start(LITTLE_MEMORY);
-    let with_will = |name: &str| Connect::new(V5, name).will(Will::new("gone", &"x".repeat(60_000)));
-    let mut held = Vec::new();
-    let refused = loop {
-        let mut device = Raw::open(gateway.address(), V5);
-        device.send(&with_will(&format!("device{}", held.len())).encode());
-        match device.next(SOON) {
-            Next::Packet(packet) if packet.reason() == 0 => held.push(device),
-            Next::Packet(packet) => break packet.reason(),
-            // Also when the account is used up before its CONNECT is there: the version stands at the beginning.
-            other => panic!("no reason: {other:?}"),
-        }
-    };
-    assert_eq!(refused, 0x97);
-    assert!((15..25).contains(&held.len()), "1 MiB has room for about 20 of 50 kB: {}", held.len());
-    Raw::clean(gateway.address(), V5, "honest").publish("a", "1", 1);
-    held.drain(..10).for_each(Raw::leave);
-    Raw::connect(gateway.address(), &with_will("again"));
-}
-
-#[test]
-fn half_sent_packets_that_have_no_room_end_their_connections_and_no_other() {
-    let gateway = Gateway::start(LITTLE_MEMORY);
-    let mut honest = Raw::clean(gateway.address(), V5, "honest");
-    let half = {
-        let whole = wire::publish(V5, "a", "x".repeat(250_000)).qos(1, 1).encode();
-        whole[..whole.len() - 1].to_vec()
-    };
-    let mut greedy: Vec<Raw> = (0..8).map(|of| Raw::clean(gateway.address(), V5, &format!("greedy{of}"))).collect();
-    greedy.iter_mut().for_each(|device| device.send(&half));
-    let mut reasons = Vec::new();
-    eventually("some of them have to go", SOON, || {
-        for device in &mut greedy {
-            if let Next::Packet(packet) = device.next(Duration::from_millis(1)) {
-                reasons.push(packet.reason());
-            }
-        }
-        (reasons.len() >= 3).then_some(())
-    });
-    assert!(reasons.iter().all(|reason| *reason == 0x97), "{reasons:?}");
-    for _ in 0..10 {
-        honest.publish("b", "1", 1);
-    }
-}
 
 #[test]
 fn filters_that_have_no_room_are_refused_one_by_one_and_have_it_when_others_go() {

@@ -3,17 +3,15 @@
 //! Replaced whole, so that a gateway that reads it finds the old one or the new one, also after a power cut. Two who change it at once wait
 //! for each other: the lock is on the folder, because the file is another one afterwards.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 
 use super::file::{ReadError, read_bytes};
 use super::hash::Hash;
 use super::users::without_mark;
-
-/// Of a new file: nobody but its user.
-const MODE: u32 = 0o600;
+use crate::base::private_file;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edited {
@@ -88,11 +86,8 @@ fn put(file: &mut Vec<u8>, line: Option<&str>) {
 /// Owner and mode stay: root, who changes the file of the gateway's user, must not take it away from it.
 fn write(path: &Path, bytes: &[u8], exists: bool) -> io::Result<()> {
     let new = beside(path);
-    match fs::remove_file(&new) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&new)?;
+    private_file::discard(&new)?;
+    let mut file = private_file::create(&new)?;
     let written = (|| {
         if exists {
             let old = fs::metadata(path)?;

@@ -49,14 +49,11 @@ pub fn begin(command: LogLevels, environment: LogLevels, apply: impl Fn(Targets)
 
 /// By the configuration. What was asked for goes when that is another one than before.
 pub fn configure(levels: &LogLevels) {
-    let change = |sources: &mut Sources| {
+    changed(|sources| {
         if sources.configured != *levels {
             (sources.configured, sources.asked) = (levels.clone(), LogLevels::default());
         }
-    };
-    if let Some(log) = LOG.get() {
-        log.change(change);
-    }
+    });
 }
 
 /// By an operator, until the process ends or is asked for others. What holds then.

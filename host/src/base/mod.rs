@@ -15,6 +15,7 @@ pub mod log_limit;
 pub mod log_writer;
 pub mod name;
 pub mod plain;
+pub mod private_file;
 pub mod rate_limit;
 pub mod secret;
 pub mod timeline;

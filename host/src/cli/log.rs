@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use super::Format;
 use super::spool::Where;
 use crate::base::log_levels::LogLevels;
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,9 +23,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
-    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-        bail!("no gateway runs on `{}`: the next one begins with `level` under [log]", place.data_dir.display());
-    };
+    let mut admin = place.gateway(": the next one begins with `level` under [log]")?;
     let levels = args.levels.as_ref().map(LogLevels::to_string).unwrap_or_default();
     let answer = admin.ask(&Request::Log { levels, reset: args.reset })?;
     match args.format {

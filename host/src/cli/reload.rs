@@ -3,14 +3,12 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use super::spool::Where;
 use super::{EXIT_CONFIG, Format, say};
 use crate::base::plain::line;
 use crate::config::Step;
 use crate::operate::ReloadReport;
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -25,12 +23,8 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
-    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-        bail!(
-            "no gateway runs on `{}`: the next one reads its configuration when it starts; `tidegate check` looks at it now",
-            place.data_dir.display()
-        );
-    };
+    let mut admin =
+        place.gateway(": the next one reads its configuration when it starts; `tidegate check` looks at it now")?;
     let answer = admin.ask(&Request::Reload { dry_run: args.dry_run })?;
     let report: ReloadReport = serde_json::from_value(answer.clone())?;
     match args.format {

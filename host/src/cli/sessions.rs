@@ -11,7 +11,7 @@ use super::Format;
 use super::spool::{Where, escape};
 use crate::base::clock::{since_unix_ms, until_unix_ms};
 use crate::ingress::registry::SessionState;
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -66,9 +66,7 @@ fn drop_session(args: &Drop, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn ask(place: &Where, request: &Request) -> anyhow::Result<serde_json::Value> {
     let place = place.find()?;
-    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-        bail!("no gateway runs on `{}`: sessions are shown and dropped by the one that runs", place.data_dir.display());
-    };
+    let mut admin = place.gateway(": sessions are shown and dropped by the one that runs")?;
     Ok(admin.ask(request)?)
 }
 

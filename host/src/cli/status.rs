@@ -3,12 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use anyhow::bail;
-
 use super::Format;
 use super::spool::Where;
 use crate::metrics::{OldestSnapshot, PluginSnapshot, Snapshot, StoppedSnapshot, TlsSnapshot};
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -20,9 +18,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
-    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-        bail!("no gateway runs on `{}`", place.data_dir.display());
-    };
+    let mut admin = place.gateway("")?;
     let answer = admin.ask(&Request::Status)?;
     match args.format {
         Format::Json => writeln!(out, "{answer:#}")?,

@@ -5,14 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
 use super::spool::{Place, Where};
 use super::status;
 use crate::base::clock;
 use crate::base::plain::plain;
 use crate::metrics::Snapshot;
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 
 /// The terminal's own words: to its upper left corner; the rest of the line, of the screen is empty.
 const HOME: &str = "\u{1b}[H";
@@ -76,9 +76,7 @@ fn framed(text: &str, is_screen: bool, is_first: bool) -> String {
 impl Look {
     /// A connection for each: the gateway may be another one meanwhile.
     fn at(place: &Place) -> anyhow::Result<Self> {
-        let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-            bail!("no gateway runs on `{}`", place.data_dir.display());
-        };
+        let mut admin = place.gateway("")?;
         let status = serde_json::from_value(admin.ask(&Request::Status)?)?;
         Ok(Self { at: clock::now(), status })
     }

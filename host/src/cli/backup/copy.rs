@@ -4,9 +4,9 @@
 //! its files are copied as they are, and then read. When something is missing in the copy, because it went or was being written meanwhile, it is made
 //! again. The spool comes before the archive: a dead letter on its way from one to the other is then in both, which the archive knows, and never in none.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
@@ -59,16 +59,6 @@ pub fn data_folder(place: &Place, to: &Path) -> anyhow::Result<Manifest> {
 /// A folder that nobody else may read.
 pub fn make_private(path: &Path) -> anyhow::Result<()> {
     DirBuilder::new().mode(0o700).create(path).with_context(|| format!("cannot make `{}`", path.display()))
-}
-
-/// A file that nobody else may read.
-pub fn write_private(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let write = || {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    };
-    write().with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// A file or a folder, so that it survives a power cut.

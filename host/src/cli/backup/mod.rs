@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::Format;
 use super::spool::Where;
-use crate::base::clock;
+use crate::base::{clock, private_file};
 
 pub use restore::{Args as RestoreArgs, run as restore};
 
@@ -78,7 +78,8 @@ pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
 
 fn publish(unfinished: &Path, to: &Path, manifest: Manifest) -> anyhow::Result<Manifest> {
     let path = unfinished.join(MANIFEST);
-    copy::write_private(&path, &serde_json::to_vec_pretty(&manifest)?)?;
+    let written = private_file::write(&path, &serde_json::to_vec_pretty(&manifest)?);
+    written.with_context(|| format!("cannot write `{}`", path.display()))?;
     copy::sync(unfinished)?;
     fs::rename(unfinished, to).with_context(|| format!("cannot name it `{}`", to.display()))?;
     copy::sync(to.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new(".")))?;

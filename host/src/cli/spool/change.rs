@@ -128,9 +128,7 @@ pub fn purge(args: PurgeArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> 
 /// Only a gateway that runs knows which messages the upstream may have.
 pub fn skip(args: &SkipArgs, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
-    let Some(mut admin) = Admin::connect(&place.data_dir)? else {
-        bail!("no gateway runs on `{}`: start it, then skip", place.data_dir.display());
-    };
+    let mut admin = place.gateway(": start it, then skip")?;
     let (upstream, number, drop) = (args.upstream.clone(), args.number, args.drop);
     let answer = admin.ask(&Request::Skip { upstream, number, drop })?;
     match args.format {

@@ -1,8 +1,6 @@
 //! `tidegate spool peek` and `export`: the same messages, a few for a look or all for a file.
 
-use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,7 +11,7 @@ use super::known;
 use super::place::{Place, Where};
 use super::progress::progress;
 use super::text;
-use crate::base::{clock, timeline};
+use crate::base::{clock, private_file, timeline};
 use crate::cli::Format;
 use crate::dead_letter::{self, DEAD_LETTERS, DeadLetter};
 use crate::spool::{View, Waiting};
@@ -94,8 +92,7 @@ pub fn export_waiting(place: &Place, path: &Path) -> anyhow::Result<()> {
 
 impl What {
     fn write(&self, place: &Place, path: &Path) -> anyhow::Result<()> {
-        // For this user only, as the spool is.
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = private_file::create(path);
         let mut file = BufWriter::new(file.with_context(|| format!("cannot make `{}`", path.display()))?);
         self.show(place, Sink { out: &mut file, format: Format::Json, left: usize::MAX, shown: 0, failed: None })?;
         Ok(file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?)

@@ -8,6 +8,7 @@ use crate::app::SPOOL;
 use crate::base::timeline::{self, AnchorFile};
 use crate::config::{self, Config, DeadLetters, Spool};
 use crate::dead_letter::FOLDER;
+use crate::operate::admin::client::Admin;
 
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
@@ -76,6 +77,14 @@ impl Place {
 
     pub fn letters(&self) -> PathBuf {
         self.data_dir.join(FOLDER)
+    }
+
+    /// The one that runs there. `otherwise` is said where none does: what it means, or what to do.
+    pub fn gateway(&self, otherwise: &str) -> anyhow::Result<Admin> {
+        let Some(admin) = Admin::connect(&self.data_dir)? else {
+            bail!("no gateway runs on `{}`{otherwise}", self.data_dir.display());
+        };
+        Ok(admin)
     }
 
     fn of(config: Config) -> Self {

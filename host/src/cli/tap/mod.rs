@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use super::spool::Where;
 use super::{Format, say};
 use crate::base::plain::line;
-use crate::operate::admin::{Request, client::Admin};
+use crate::operate::admin::Request;
 use crate::tap::{Line, MAX_RATE, MAX_SECONDS, Step, Wanted};
 
 /// Beyond the time of the tap, for the gateway's last word.
@@ -47,9 +47,7 @@ pub struct Args {
 
 pub fn run(args: &Args, out: &mut impl Write) -> anyhow::Result<ExitCode> {
     let place = args.place.find()?;
-    let Some(admin) = Admin::connect(&place.data_dir)? else {
-        bail!("no gateway runs on `{}`: there are no messages to look at", place.data_dir.display());
-    };
+    let admin = place.gateway(": there are no messages to look at")?;
     let wanted = args.wanted();
     let patience = Duration::from_secs(wanted.seconds) + PATIENCE;
     let mut left = args.count;

@@ -12,13 +12,14 @@
 //! Not wasmtime's own cache: it has no seal and trusts the folder. Its worker thread, its clean-up by statistics and its
 //! compression are for thousands of entries; a gateway has tens.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::seal::{SEAL_BYTES, Seal, discard};
+use super::seal::{SEAL_BYTES, Seal};
+use crate::base::private_file::{self, discard};
 
 pub struct Cache {
     folder: PathBuf,
@@ -63,7 +64,7 @@ impl Cache {
         // A name of its own for each process, and one rename: readers see all of it or nothing.
         let new = path.with_extension(format!("{}.new", std::process::id()));
         discard(&new)?;
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+        let mut file = private_file::create(&new)?;
         file.write_all(MAGIC)?;
         file.write_all(&self.seal.make(name, code)?)?;
         file.write_all(code)?;

@@ -4,13 +4,15 @@
 //! and whoever can put files into the folder but not read the key are all found out before a byte is run. What it is not good
 //! for: this user, and root, can read the key, and could as well change the program.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
+
+use crate::base::private_file::{self, discard};
 
 pub struct Seal([u8; KEY_BYTES]);
 
@@ -75,15 +77,6 @@ fn read(path: &Path) -> io::Result<Option<Seal>> {
 fn create(path: &Path) -> io::Result<()> {
     let mut key = [0; KEY_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut key)?;
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    file.write_all(&key)?;
     // A key that is lost in a power cut costs one compilation; one that is half there is replaced.
-    file.sync_all()
-}
-
-pub fn discard(path: &Path) -> io::Result<()> {
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
+    private_file::write(path, &key)
 }
